@@ -1,0 +1,230 @@
+//! What an application may ask of a call. Values are checked at the door of the server: a command that exists is well
+//! formed, and only [`admit`](crate::admit) decides whether the state of the call allows it.
+
+use std::time::Duration;
+
+use offhook_media::event::{Codec, ConnectMode, Dial, Key, RecordFormat};
+
+use crate::id::{CallId, RequestId};
+use crate::state::State;
+
+/// A set of DTMF keys, such as finish keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySet(u16);
+
+impl KeySet {
+    /// The keys of a string of `0-9*#A-D` (small letters too); `Err` holds the first other character.
+    pub fn parse(keys: &str) -> Result<Self, char> {
+        keys.chars().try_fold(Self::default(), |set, char| {
+            let key = Key::from_char(char).ok_or(char)?;
+            Ok(Self(set.0 | 1 << key.code()))
+        })
+    }
+
+    /// Whether `key` is in the set.
+    pub fn contains(self, key: Key) -> bool {
+        self.0 & (1 << key.code()) != 0
+    }
+}
+
+/// A request of an application; its reply carries the same [`RequestId`].
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Given back in [`Output::Reply`](crate::Output::Reply).
+    pub id: RequestId,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What an application may ask (`sys.call.*`).
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Place a call.
+    Construct(Box<Construct>),
+    /// Answer an inbound call. The reply comes when the call is Idle, or as `answer_failed`.
+    Answer {
+        /// Which call.
+        call: CallId,
+        /// The longest talk, from the answer.
+        max_answer: Duration,
+        /// The application's own mark.
+        user_data: Option<String>,
+        /// Answer with this codec only.
+        codec: Option<Codec>,
+    },
+    /// End a call in any state before Released.
+    Drop {
+        /// Which call.
+        call: CallId,
+        /// A SIP status, 300–699.
+        cause: u16,
+    },
+    /// Refuse an inbound call before its answer.
+    Reject {
+        /// Which call.
+        call: CallId,
+        /// A SIP status, 300–699.
+        cause: u16,
+    },
+    /// Send an inbound call elsewhere before its answer (302).
+    Redirect {
+        /// Which call.
+        call: CallId,
+        /// `host[:port]`, IPv6 in brackets.
+        target: String,
+    },
+    /// Whether there is such a call.
+    Exists {
+        /// Which call.
+        call: CallId,
+    },
+    /// Restart the idle clock.
+    Nop {
+        /// Which call.
+        call: CallId,
+    },
+    /// All that is known of a call.
+    Get {
+        /// Which call.
+        call: CallId,
+    },
+    /// A page of calls in the order of their birth.
+    List {
+        /// Only those in this state.
+        state: Option<State>,
+        /// Only those after this one.
+        after: Option<CallId>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Play files to the far end.
+    PlayStart {
+        /// Which call.
+        call: CallId,
+        /// What to play.
+        content: Content,
+        /// Keys that end it.
+        finish_keys: KeySet,
+        /// How many times more than once.
+        repeat: u32,
+    },
+    /// End a play.
+    PlayStop {
+        /// Which call.
+        call: CallId,
+    },
+    /// Record the far end.
+    RecordStart {
+        /// Which call.
+        call: CallId,
+        /// The longest recording.
+        max: Duration,
+        /// Whether a beep comes first.
+        beep: bool,
+        /// The file, relative to the recordings directory.
+        file: String,
+        /// Its format.
+        format: RecordFormat,
+        /// Keys that end it.
+        finish_keys: KeySet,
+        /// Whether an existing file may be replaced.
+        overwrite: bool,
+    },
+    /// End a recording.
+    RecordStop {
+        /// Which call.
+        call: CallId,
+    },
+    /// Send digits.
+    SendDtmfStart {
+        /// Which call.
+        call: CallId,
+        /// What to send.
+        digits: Vec<Dial>,
+    },
+    /// End the sending of digits.
+    SendDtmfStop {
+        /// Which call.
+        call: CallId,
+    },
+    /// Collect digits.
+    ReceiveDtmfStart(Box<ReceiveDtmf>),
+    /// End the collection of digits.
+    ReceiveDtmfStop {
+        /// Which call.
+        call: CallId,
+    },
+    /// Let two calls hear each other.
+    ConnectStart {
+        /// The first party.
+        call: CallId,
+        /// The second party.
+        other: CallId,
+        /// The longest connection.
+        max: Duration,
+        /// Who hears whom.
+        mode: ConnectMode,
+    },
+    /// End a connection; only its first party may.
+    ConnectStop {
+        /// The first party.
+        call: CallId,
+    },
+}
+
+/// An outbound call to place.
+#[derive(Clone, Debug)]
+pub struct Construct {
+    /// The caller's URI.
+    pub from_uri: String,
+    /// The callee's URI; its host is the gateway.
+    pub to_uri: String,
+    /// The longest talk, from the answer.
+    pub max_answer: Duration,
+    /// The longest ringing, from the first 180 or 183.
+    pub max_ring: Duration,
+    /// The application's own mark.
+    pub user_data: Option<String>,
+    /// Codecs to offer in order of preference; empty for the node's own list.
+    pub codecs: Vec<Codec>,
+    /// An outbound proxy, `host[:port]`.
+    pub proxy: Option<String>,
+    /// For digest challenges.
+    pub credentials: Option<offhook_sip::event::Credentials>,
+    /// Extra `X-*` headers.
+    pub headers: Vec<offhook_sip::event::Header>,
+}
+
+/// Digits to collect.
+#[derive(Clone, Debug)]
+pub struct ReceiveDtmf {
+    /// Which call.
+    pub call: CallId,
+    /// Keys that count; others are ignored.
+    pub valid_keys: KeySet,
+    /// How many keys complete it, at least 1.
+    pub max_keys: usize,
+    /// Keys that complete it early, where they are valid.
+    pub finish_keys: KeySet,
+    /// How long to wait for the first key after the prompt.
+    pub first_key_timeout: Duration,
+    /// How long to wait for each further key.
+    pub next_key_timeout: Duration,
+    /// The prompt, if any.
+    pub prompt: Option<Content>,
+    /// How many times the prompt is played again after a time-out.
+    pub repeat: u32,
+    /// Whether the first valid key ends the prompt.
+    pub break_on_key: bool,
+    /// Whether the finish key is part of the result.
+    pub include_finish_key: bool,
+    /// Whether keys typed ahead are thrown away first.
+    pub flush: bool,
+}
+
+/// Something to play: file names relative to the prompts directory, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// At least one name, unless every item was of a type to skip.
+    pub files: Vec<String>,
+}

@@ -1,0 +1,94 @@
+//! Why a request is refused. Each variant is one row of the API's error table.
+
+use crate::id::CallId;
+use crate::state::State;
+
+/// Why a request is refused; nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// There is no such call, or it has been released.
+    NotFound {
+        /// Which.
+        call: CallId,
+    },
+    /// The state machine does not allow it now.
+    InvalidState {
+        /// Whose state.
+        call: CallId,
+        /// The state it is in.
+        state: State,
+        /// The states that would allow it.
+        allowed: &'static [State],
+    },
+    /// The request does not fit the call's direction.
+    WrongDirection {
+        /// Which call.
+        call: CallId,
+        /// The direction it has.
+        direction: Direction,
+    },
+    /// A parameter whose value only the state of things can judge (a call connected with itself).
+    InvalidParam {
+        /// The parameter's name in the API.
+        param: &'static str,
+        /// What it should have been.
+        expected: String,
+    },
+    /// A prompt or a recording file is not to be had.
+    File {
+        /// What is wrong with it.
+        fault: FileFault,
+        /// Which file, as the application named it.
+        file: String,
+    },
+    /// A limit of the node.
+    LimitReached {
+        /// Its name: `calls`, `calls_per_second`, `ports`.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// The peer cannot do it.
+    NotNegotiated {
+        /// What it cannot do.
+        message: String,
+    },
+    /// The node is draining.
+    ShuttingDown,
+    /// The answer did not reach the connected state.
+    AnswerFailed {
+        /// 408 without an ACK, 487 when the caller gave up, 488 without a common codec.
+        sip_status: u16,
+    },
+    /// A defect of ours.
+    Internal {
+        /// What broke, for the log.
+        message: String,
+    },
+}
+
+/// What is wrong with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFault {
+    /// It is not there.
+    NotFound,
+    /// It is there and cannot be read or written.
+    Unreadable,
+    /// Its format is none that we read.
+    Unsupported,
+    /// It is outside its directory.
+    Forbidden,
+    /// It exists already and may not be replaced.
+    Exists,
+    /// The disk is full.
+    DiskFull,
+}
+
+/// Who called whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The far end called us.
+    Inbound,
+    /// We called the far end.
+    Outbound,
+}

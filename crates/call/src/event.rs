@@ -1,0 +1,168 @@
+//! What applications are told (`sys.call.on_*`). Every action ends with exactly one completion event, every call with
+//! exactly one [`Event::Released`], which is its last.
+
+use std::time::Duration;
+
+use offhook_media::event::{DigitSource, Key};
+
+use crate::cause::{Cause, Failure};
+use crate::error::Direction;
+use crate::id::CallId;
+use crate::state::State;
+
+/// Wall time in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UnixMs(pub i64);
+
+/// An event, and the call it is of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Which call.
+    pub call: CallId,
+    /// When it happened.
+    pub time: UnixMs,
+    /// The `user_data` given to `construct` or `answer`.
+    pub user_data: Option<String>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Begin and end of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// When its request was accepted.
+    pub begin: UnixMs,
+    /// When it ended.
+    pub end: UnixMs,
+}
+
+/// What happened to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventKind {
+    /// A call came in.
+    Incoming {
+        /// The caller's URI.
+        from_uri: String,
+        /// The callee's URI.
+        to_uri: String,
+        /// When it came.
+        begin: UnixMs,
+        /// The names of the codecs it offers.
+        codecs: Vec<String>,
+    },
+    /// The far end of an outbound call rings; told once.
+    Ringing {
+        /// When it began to ring.
+        time: UnixMs,
+    },
+    /// `answer` has come to its end.
+    AnswerCompleted {
+        /// Why it failed.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+    },
+    /// An outbound call was answered, or is over.
+    DialCompleted {
+        /// Why it failed.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// When it was answered.
+        answer_time: Option<UnixMs>,
+    },
+    /// A play ended.
+    PlayCompleted {
+        /// Why it did not end by itself, by `play_stop` or by a finish key.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// The key that ended it.
+        finish_key: Option<Key>,
+        /// How much was sent.
+        played: Duration,
+    },
+    /// A recording ended; its file is complete.
+    RecordCompleted {
+        /// Why it did not end by a finish key.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// The key that ended it.
+        finish_key: Option<Key>,
+        /// The file, as the application named it.
+        file: String,
+        /// The length of the recording.
+        duration: Duration,
+        /// The size of the file.
+        bytes: u64,
+    },
+    /// Digits have been sent.
+    SendDtmfCompleted {
+        /// Why not all of them.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+    },
+    /// Digits have been collected.
+    ReceiveDtmfCompleted {
+        /// Why it did not end by enough keys, a finish key or the stop.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// What was collected.
+        keys: String,
+        /// The key that ended it.
+        finish_key: Option<Key>,
+    },
+    /// A connection ended; told of its first party.
+    ConnectCompleted {
+        /// Why it did not end by `connect_stop`.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// Whose hang-up ended it.
+        hangup: Option<CallId>,
+    },
+    /// The call is over.
+    Released(Box<Released>),
+    /// A key was pressed (opt-in).
+    Dtmf {
+        /// Which.
+        key: Key,
+        /// How it was heard.
+        source: DigitSource,
+        /// How long it was pressed.
+        duration: Duration,
+    },
+    /// The call's state changed (opt-in).
+    StateChanged {
+        /// The state it is in now.
+        state: State,
+        /// The state before; none for a new call.
+        prior: Option<State>,
+    },
+}
+
+/// A whole call, told at its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Released {
+    /// Who called whom.
+    pub direction: Direction,
+    /// The caller's URI.
+    pub from_uri: String,
+    /// The callee's URI.
+    pub to_uri: String,
+    /// When it began.
+    pub begin: UnixMs,
+    /// When it was answered.
+    pub answer_time: Option<UnixMs>,
+    /// When it ended.
+    pub end: UnixMs,
+    /// Why it ended.
+    pub cause: Cause,
+    /// The SIP Call-ID; empty where no INVITE could be sent.
+    pub sip_call_id: String,
+    /// What its media has seen.
+    pub stats: offhook_media::event::LegStats,
+}

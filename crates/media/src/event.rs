@@ -1,0 +1,306 @@
+//! The whole vocabulary of the engine: what may be asked of it ([`Command`]) and what it tells ([`Event`]).
+//!
+//! A leg is one party's RTP stream in both directions. An action (a prompt, a recording, digits to send) is begun by a
+//! command that carries an [`ActionId`] and ends with exactly one event that carries the same: by itself, by its stop
+//! command, or because the leg is removed. A command for a leg or an action that is gone is ignored: it raced with an end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use crate::codec::Codec;
+pub use crate::dtmf::Key;
+pub use crate::file::{Prompt, RecordFormat};
+pub use crate::sdp::Negotiated;
+
+/// One party's media. Chosen by whoever adds the leg, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegId(pub u64);
+
+/// One prompt, recording or digit string on a leg. Chosen by whoever begins it, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActionId(pub u64);
+
+/// One open recording file, named by whoever opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordingId(pub u64);
+
+/// How a leg's media is set up, once offer and answer are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegConfig {
+    /// What the two sides agreed on.
+    pub media: Negotiated,
+    /// Whether in-band tones are searched for digits in what arrives.
+    pub detect_tones: bool,
+}
+
+/// How digits are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigitSource {
+    /// Telephone-events (RFC 4733).
+    Rfc4733,
+    /// Tones in the audio.
+    Inband,
+    /// SIP INFO; never made by the engine, but a digit heard this way is told to it so that it counts once.
+    Info,
+}
+
+/// One element of a digit string to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dial {
+    /// A key press of 100 ms, followed by 100 ms of rest.
+    Key(Key),
+    /// Half a second of rest (`,`).
+    Pause,
+}
+
+/// Who hears whom in a connection of two legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectMode {
+    /// Both hear each other.
+    Both,
+    /// Only the second party hears the first.
+    SecondHears,
+    /// Only the first party hears the second.
+    FirstHears,
+}
+
+/// What may be asked of the engine.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Begin a leg. Its sockets are the driver's business; the engine names it in what it sends.
+    AddLeg {
+        /// Its name.
+        leg: LegId,
+        /// What was negotiated.
+        config: LegConfig,
+    },
+    /// The negotiation changed (early media, then the final answer); a running action goes on.
+    UpdateLeg {
+        /// Which leg.
+        leg: LegId,
+        /// What holds now.
+        config: LegConfig,
+    },
+    /// End a leg. Its actions end first, each with its event; then [`Event::LegRemoved`]. A connection it was in ends.
+    RemoveLeg {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// Play prompts one after the other without a gap, `1 + repeat` times, to the far end.
+    Play {
+        /// Which leg.
+        leg: LegId,
+        /// The action that begins.
+        action: ActionId,
+        /// What to play, already in the leg's codec ([`Prompt::codec`]).
+        prompts: Vec<Arc<Prompt>>,
+        /// How many times more than once.
+        repeat: u32,
+    },
+    /// End a prompt: [`Event::PlayEnded`].
+    StopPlay {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+    },
+    /// Record what the far end says.
+    Record {
+        /// Which leg.
+        leg: LegId,
+        /// The action that begins.
+        action: ActionId,
+        /// The open file that the audio goes to.
+        recording: RecordingId,
+        /// What to write.
+        format: RecordFormat,
+        /// Whether the far end first hears a beep, which is not in the file.
+        beep: bool,
+        /// The longest recording.
+        max: Duration,
+    },
+    /// End a recording: [`Event::RecordEnded`].
+    StopRecord {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+        /// How much of the end to leave out (the tone of a finish key), as far as it has not been handed out yet.
+        trim: Duration,
+    },
+    /// Send digits to the far end, by telephone-events where they are negotiated, else by tones.
+    SendDigits {
+        /// Which leg.
+        leg: LegId,
+        /// The action that begins.
+        action: ActionId,
+        /// What to send.
+        digits: Vec<Dial>,
+    },
+    /// End the sending after the key that is on its way: [`Event::DigitsSent`].
+    StopDigits {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+    },
+    /// Let two legs of this engine hear each other until [`Command::Disconnect`] or the removal of one.
+    Connect {
+        /// The first party.
+        first: LegId,
+        /// The second party.
+        second: LegId,
+        /// Who hears whom.
+        mode: ConnectMode,
+    },
+    /// End a connection.
+    Disconnect {
+        /// The first party.
+        first: LegId,
+        /// The second party.
+        second: LegId,
+    },
+    /// A digit came by SIP INFO. It comes back as [`Event::Digit`] unless the same key press was heard in the media.
+    InfoDigit {
+        /// Which leg.
+        leg: LegId,
+        /// Which key.
+        key: Key,
+        /// How long it was pressed, as the INFO says.
+        duration: Duration,
+    },
+}
+
+/// Why a recording ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordEnd {
+    /// [`Command::StopRecord`].
+    Stopped,
+    /// The longest duration was reached.
+    MaxDuration,
+    /// The leg was removed.
+    LegRemoved,
+}
+
+/// What a leg has sent and received (RFC 3550 §6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LegStats {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP payload bytes sent.
+    pub bytes_sent: u64,
+    /// RTP packets received and accepted.
+    pub packets_received: u64,
+    /// RTP payload bytes received.
+    pub bytes_received: u64,
+    /// Packets that never came, by sequence number (RFC 3550 A.3); negative where duplicates outweigh losses.
+    pub packets_lost: i64,
+    /// Packets that came too late to be played, duplicates included.
+    pub packets_late: u64,
+    /// Packets refused: malformed, or of a payload type that was not negotiated.
+    pub packets_refused: u64,
+    /// Interarrival jitter in milliseconds (RFC 3550 A.8).
+    pub jitter_ms: f64,
+    /// Round trip in milliseconds by RTCP, once both ends have reported.
+    pub round_trip_ms: Option<f64>,
+    /// What the peer's last report says it lost of our packets.
+    pub remote_lost: Option<i64>,
+}
+
+/// What the engine tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A key press, told once at its end (RFC 4733: end bit or time-out; tone: its end), whichever ways it came.
+    Digit {
+        /// Which leg.
+        leg: LegId,
+        /// Which key.
+        key: Key,
+        /// How it was first heard.
+        source: DigitSource,
+        /// How long it was pressed.
+        duration: Duration,
+    },
+    /// A prompt ended.
+    PlayEnded {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+        /// How much was sent, repetitions included.
+        played: Duration,
+    },
+    /// A recording ended; all of its audio has been handed out by `Engine::poll_audio`, its end mark last.
+    RecordEnded {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+        /// Length of the recording.
+        duration: Duration,
+        /// Why.
+        end: RecordEnd,
+    },
+    /// Digits have been sent, or their sending was stopped or cut off.
+    DigitsSent {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+    },
+    /// How a leg is doing, once a second while packets flow.
+    Stats {
+        /// Which leg.
+        leg: LegId,
+        /// Totals since the leg began.
+        stats: LegStats,
+    },
+    /// A leg is gone; the last event of the leg.
+    LegRemoved {
+        /// Which leg.
+        leg: LegId,
+        /// Totals.
+        stats: LegStats,
+    },
+}
+
+/// Which of a leg's two sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// Media, the even port.
+    Rtp,
+    /// Reports, the odd port (RFC 3550 §11).
+    Rtcp,
+}
+
+/// One packet to send; the driver knows the leg's sockets.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Transmit<'a> {
+    /// Which leg.
+    pub leg: LegId,
+    /// Which socket of it.
+    pub channel: Channel,
+    /// Where it goes.
+    pub destination: SocketAddr,
+    /// The packet.
+    pub bytes: &'a [u8],
+}
+
+/// Audio for an open recording file, in order. Handed out at least every 200 ms of recorded time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audio {
+    /// Which file.
+    pub recording: RecordingId,
+    /// What to write.
+    pub chunk: Chunk,
+}
+
+/// One step of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chunk {
+    /// Encoded audio to append.
+    Data(Vec<u8>),
+    /// No more will come: complete the file.
+    End,
+}

@@ -1,0 +1,47 @@
+//! Prompt files in, recording files out.
+
+use std::time::Duration;
+
+use crate::codec::Codec;
+
+/// A prompt, decoded and encoded once and shared by every leg that plays it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    codec: Codec,
+    payload: Box<[u8]>,
+}
+
+impl Prompt {
+    /// A prompt of payload bytes that are already in `codec`.
+    pub fn new(codec: Codec, payload: impl Into<Box<[u8]>>) -> Self {
+        Self { codec, payload: payload.into() }
+    }
+
+    /// The codec its payload is in.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Its samples as payload bytes, to be cut into packets of any length.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// How long it plays.
+    pub fn duration(&self) -> Duration {
+        Duration::from_micros(self.payload.len() as u64 * 125)
+    }
+}
+
+/// What a recording is written as; all are WAV files at 8 kHz, mono.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordFormat {
+    /// Linear PCM, 8 bit (the API's 1).
+    Pcm8,
+    /// G.711 a-law (2).
+    Alaw,
+    /// G.711 mu-law (3).
+    Mulaw,
+    /// Linear PCM, 16 bit (7).
+    Pcm16,
+}

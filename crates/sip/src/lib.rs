@@ -1,0 +1,2 @@
+//! The SIP user agent, sans-IO.
+pub mod event;
