@@ -1,1 +1,2 @@
+//! The binary `offhook`; everything it does is in the library.
 fn main() {}

@@ -1,0 +1,81 @@
+//! What several keys must agree on, beyond what each value is by itself.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use super::Config;
+
+/// The first disagreement: the key to change, and why.
+pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
+    sip(config)?;
+    media(config)?;
+    rpc(config)
+}
+
+fn fault(key: &str, problem: impl Into<String>) -> Result<(), (String, String)> {
+    Err((key.to_owned(), problem.into()))
+}
+
+fn sip(config: &Config) -> Result<(), (String, String)> {
+    let sip = &config.sip;
+    if sip.listen.is_empty() {
+        return fault("sip.listen", "names no address: nobody could call in or be called");
+    }
+    let mut seen = HashSet::new();
+    for listener in &sip.listen {
+        let address = listener.address();
+        if address.port() != 0 && !seen.insert(listener.to_string()) {
+            return fault("sip.listen", format!("{listener} is there twice"));
+        }
+        if address.ip().is_multicast() {
+            return fault("sip.listen", format!("{listener} is a multicast address"));
+        }
+        if address.ip().is_unspecified() && sip.advertise.address.is_none() {
+            let problem =
+                format!("{listener} is every address: say in sip.advertise which one peers shall use");
+            return fault("sip.listen", problem);
+        }
+    }
+    if sip.t2_ms < sip.t1_ms {
+        return fault("sip.t2_ms", format!("{} is below sip.t1_ms ({})", sip.t2_ms, sip.t1_ms));
+    }
+    let mut names = HashSet::new();
+    match sip.gateway.iter().find(|gateway| !names.insert(&gateway.name)) {
+        Some(twice) => fault("sip.gateway.name", format!("{:?} is there twice", twice.name)),
+        None => Ok(()),
+    }
+}
+
+fn media(config: &Config) -> Result<(), (String, String)> {
+    let rtp = &config.rtp;
+    if rtp.address.is_multicast() {
+        return fault("rtp.address", format!("{} is a multicast address", rtp.address));
+    }
+    match (rtp.address, config.sip.advertise.address) {
+        (address, None) if address.is_unspecified() => fault(
+            "rtp.address",
+            format!("{address} is every address: say in sip.advertise which one peers shall use"),
+        ),
+        (address, Some(other)) if address.is_ipv4() != other.is_ipv4() => fault(
+            "sip.advertise",
+            format!("{other} is not of the same IP version as rtp.address ({address})"),
+        ),
+        _ if rtp.codecs.is_empty() => fault("rtp.codecs", "names no codec"),
+        _ => match rtp.codecs.iter().enumerate().find(|(at, codec)| rtp.codecs[..*at].contains(codec)) {
+            Some((_, twice)) => fault("rtp.codecs", format!("{twice} is there twice")),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Whoever reaches the RPC port can place calls at the owner's cost: beyond this machine only with a token.
+fn rpc(config: &Config) -> Result<(), (String, String)> {
+    let address: IpAddr = config.rpc.listen.ip().to_canonical();
+    if !address.is_loopback() && config.rpc.tokens.is_empty() {
+        return fault(
+            "rpc.listen",
+            format!("{} is reached from beyond this machine: set rpc.tokens", config.rpc.listen),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,235 @@
+//! From a file and the environment to a [`Config`], and, where that fails, a sentence that names the key, where it
+//! stands, and the nearest right one.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
+
+use serde_path_to_error::{Path as KeyPath, Segment};
+use toml::{Table, Value};
+
+use super::Config;
+use super::check::check;
+
+/// What begins the name of every variable that sets a key.
+const PREFIX: &str = "OFFHOOK_";
+
+/// The largest file that is read; the default one has two thousand bytes, a thousand gateways have a hundred thousand.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// What is wrong with a configuration: `place: key: problem`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, or the variable.
+    pub place: String,
+    /// The line of the file, where it is known.
+    pub line: Option<usize>,
+    /// `section.key`; empty where the file as a whole is meant.
+    pub key: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// The configuration of this process: `file` over the defaults, the environment over both.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let (text, place) = match file {
+            Some(path) => (read(path)?, path.display().to_string()),
+            None => (String::new(), "built-in defaults".to_owned()),
+        };
+        Self::from_parts(&text, &place, std::env::vars_os())
+    }
+
+    /// The configuration of a file's text, which errors call `place`, and of variables; those of other programs are
+    /// passed over.
+    pub fn from_parts(
+        text: &str,
+        place: &str,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = from_text(text, place)?;
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| syntax(&error, text, place))?;
+        for (name, value) in variables {
+            if let Some(variable) = name.to_str().filter(|name| name.starts_with(PREFIX)) {
+                config = override_by(&mut table, variable, value)?;
+            }
+        }
+        check(&config).map_err(|(key, problem)| ConfigError {
+            place: place.into(),
+            line: None,
+            key,
+            problem,
+        })?;
+        Ok(config)
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let failed = |problem: String| ConfigError {
+        place: path.display().to_string(),
+        line: None,
+        key: String::new(),
+        problem,
+    };
+    let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(failed(format!("{size} bytes are more than a configuration has ({MAX_FILE_BYTES})")));
+    }
+    std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
+}
+
+fn from_text(text: &str, place: &str) -> Result<Config, ConfigError> {
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(&error, text, place))?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let (key, problem) = explain(error.path(), error.inner());
+        ConfigError { place: place.into(), line: line_of(error.inner(), text), key, problem }
+    })
+}
+
+fn syntax(error: &toml::de::Error, text: &str, place: &str) -> ConfigError {
+    let problem = format!("not TOML: {}", error.message());
+    ConfigError { place: place.into(), line: line_of(error, text), key: String::new(), problem }
+}
+
+fn line_of(error: &toml::de::Error, text: &str) -> Option<usize> {
+    let before = text.get(..error.span()?.start)?;
+    Some(1 + before.matches('\n').count())
+}
+
+/// Sets the key that `variable` names in `table`, and reads the whole again.
+fn override_by(table: &mut Table, variable: &str, value: OsString) -> Result<Config, ConfigError> {
+    let failed =
+        |problem: String| ConfigError { place: variable.into(), line: None, key: String::new(), problem };
+    let known = known_keys();
+    let lower = variable[PREFIX.len()..].to_ascii_lowercase();
+    let Some((section, key, default)) = lower
+        .split_once("__")
+        .and_then(|(section, key)| Some((section, key, known.get(section)?.as_table()?.get(key)?)))
+    else {
+        return Err(failed(format!("no such key{}", nearest_variable(variable, &known))));
+    };
+    let text = value.into_string().map_err(|_| failed("not UTF-8".into()))?;
+    let value = like(default, &text).map_err(failed)?;
+    let place = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(place) = place {
+        place.insert(key.to_owned(), value);
+    }
+    serde_path_to_error::deserialize(table.clone()).map_err(|error| {
+        let (key, problem) = explain(error.path(), error.inner());
+        ConfigError { place: variable.into(), line: None, key, problem }
+    })
+}
+
+/// The text of a variable as a value of the type that the key's default has.
+fn like(default: &Value, text: &str) -> Result<Value, String> {
+    match default {
+        Value::String(_) => Ok(Value::String(text.to_owned())),
+        Value::Integer(_) => {
+            text.trim().parse().map(Value::Integer).map_err(|_| format!("{text:?} is not a whole number"))
+        }
+        Value::Array(items) if items.iter().all(Value::is_str) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => Err("this is set in the configuration file only".into()),
+    }
+}
+
+/// Every key there is, with its default.
+fn known_keys() -> Table {
+    Table::try_from(Config::default()).expect("the defaults are tables of strings, numbers and lists")
+}
+
+/// `section.key` and what is wrong with it.
+fn explain(path: &KeyPath, error: &toml::de::Error) -> (String, String) {
+    let key = path.to_string();
+    let key = if key == "." { String::new() } else { key };
+    let message = error.message();
+    if !message.starts_with("unknown field") {
+        return (key, message.trim().to_owned());
+    }
+    let hint = nearest(path, &known_keys()).map(|right| format!("; is {right} meant?")).unwrap_or_default();
+    (key, format!("no such key{hint}"))
+}
+
+/// The key that was most likely meant: one beside it with a similar name, or one of the same name elsewhere.
+fn nearest(path: &KeyPath, known: &Table) -> Option<String> {
+    let segments: Vec<&str> = path
+        .iter()
+        .filter_map(|segment| match segment {
+            Segment::Map { key } => Some(key.as_str()),
+            _ => None,
+        })
+        .collect();
+    let (&wrong, parents) = segments.split_last()?;
+    let mut beside = known;
+    for parent in parents {
+        beside = match beside.get(*parent)? {
+            Value::Table(table) => table,
+            Value::Array(items) => items.first()?.as_table()?,
+            _ => return None,
+        };
+    }
+    let prefix: String = parents.iter().map(|parent| format!("{parent}.")).collect();
+    if let Some(right) = closest(wrong, beside.keys().map(String::as_str)) {
+        return Some(format!("{prefix}{right}"));
+    }
+    let elsewhere =
+        known.iter().find(|(_, section)| section.as_table().is_some_and(|keys| keys.contains_key(wrong)));
+    elsewhere.map(|(section, _)| format!("{section}.{wrong}"))
+}
+
+fn nearest_variable(variable: &str, known: &Table) -> String {
+    let names: Vec<String> = known
+        .iter()
+        .filter_map(|(section, keys)| Some((section, keys.as_table()?)))
+        .flat_map(|(section, keys)| keys.iter().map(move |(key, default)| (section, key, default)))
+        .filter(|(_, _, default)| like(default, "0").is_ok())
+        .map(|(section, key, _)| {
+            format!("{PREFIX}{}__{}", section.to_ascii_uppercase(), key.to_ascii_uppercase())
+        })
+        .collect();
+    closest(variable, names.iter().map(String::as_str))
+        .map(|right| format!("; is {right} meant?"))
+        .unwrap_or_default()
+}
+
+/// The nearest of `names`, if it is near: no more than a third of the letters differ.
+fn closest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, name) = names.map(|name| (edit_distance(wrong, name), name)).min()?;
+    (distance <= (wrong.len() / 3).max(1)).then_some(name)
+}
+
+/// How many letters have to be put in, taken out, changed, or swapped with their neighbour (optimal string alignment).
+fn edit_distance(left: &str, right: &str) -> usize {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=right.len()).collect();
+    for (i, &a) in left.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, &b) in right.iter().enumerate() {
+            let mut best = (above[j] + usize::from(a != b)).min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a == right[j - 1] && left[i - 1] == b {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[right.len()]
+}

@@ -1,0 +1,252 @@
+//! What the node is told before it starts: the built-in defaults, a TOML file over them, the environment over both.
+//!
+//! ```text
+//!   default.toml ◀─ file (--config) ◀─ OFFHOOK_SECTION__KEY ──▶ check ──▶ Config
+//! ```
+//! The names of sections and keys are part of the contract. A key that does not exist is an error that names it and the
+//! nearest right one: a misspelt limit that silently does nothing is found out on the worst day. Values are checked
+//! as they are read ([`value`]), what several keys must agree on afterwards ([`check`]).
+
+mod check;
+mod load;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use offhook_call::id::NodeId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use load::ConfigError;
+use value::{
+    Advertise, CodecName, DtmfMode, HostPort, Level, Listener, LogFormat, Network, PortRange, Secret,
+};
+
+/// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
+pub const DEFAULT_FILE: &str = include_str!("default.toml");
+
+/// The whole configuration. `Config::default()` is [`DEFAULT_FILE`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Who this node is.
+    pub node: Node,
+    /// Signalling.
+    pub sip: Sip,
+    /// Media on the wire.
+    pub rtp: Rtp,
+    /// Media in files.
+    pub media: Media,
+    /// The door for applications.
+    pub rpc: Rpc,
+    /// What is kept for late subscribers.
+    pub events: Events,
+    /// How much is let in, and how long things wait.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// `a.b.c`, the beginning of every `res_id`.
+    #[serde(with = "value::node_id")]
+    #[schemars(with = "String")]
+    pub id: NodeId,
+    /// What the node keeps over a restart: the next serial, later the event log and the CDR.
+    pub data_dir: PathBuf,
+}
+
+/// `[sip]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sip {
+    /// Where SIP is listened for: `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`. Port 0 takes a free one.
+    pub listen: Vec<Listener>,
+    /// `address[:port]` to name in Via, Contact and SDP when behind NAT; empty for the address that is bound.
+    pub advertise: Advertise,
+    /// The value of User-Agent and Server.
+    #[serde(deserialize_with = "value::user_agent")]
+    pub user_agent: String,
+    /// RFC 3261 T1 in milliseconds: the first retransmission.
+    #[serde(deserialize_with = "value::between::<_, _, 10, 10_000>")]
+    pub t1_ms: u64,
+    /// RFC 3261 T2 in milliseconds: the longest interval between retransmissions; not below T1.
+    #[serde(deserialize_with = "value::between::<_, _, 10, 60_000>")]
+    pub t2_ms: u64,
+    /// `[[sip.gateway]]`: the only peers that calls come from and go to by name.
+    pub gateway: Vec<Gateway>,
+}
+
+/// `[[sip.gateway]]`; every key is needed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// What logs call it. No two have the same.
+    #[serde(deserialize_with = "value::name")]
+    pub name: String,
+    /// `host[:port]`: where outbound calls to it go.
+    pub address: HostPort,
+    /// The networks from which it may call in, e.g. `192.0.2.0/24`.
+    pub networks: Vec<Network>,
+}
+
+/// `[rtp]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rtp {
+    /// Where media sockets are bound; also what SDP names, unless `sip.advertise` says otherwise.
+    pub address: IpAddr,
+    /// `FIRST-LAST`, both included, the first even: RTP on the even ports, RTCP on the next.
+    pub ports: PortRange,
+    /// Packet time to ask for and to send, in milliseconds: 10 to 60 in steps of 10.
+    #[serde(deserialize_with = "value::ptime")]
+    pub ptime_ms: u8,
+    /// Codecs in order of preference.
+    pub codecs: Vec<CodecName>,
+    /// When in-band tones are searched for digits.
+    pub dtmf: DtmfMode,
+}
+
+/// `[media]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Media {
+    /// Where prompts are; nothing outside of it is played.
+    pub prompts_dir: PathBuf,
+    /// Where recordings go; nothing is written outside of it.
+    pub recordings_dir: PathBuf,
+    /// Media threads, up to 1,024; 0 for one per core.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 1024>")]
+    pub threads: usize,
+}
+
+/// `[rpc]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rpc {
+    /// Where HTTP is listened for. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What an application shows as `Authorization: Bearer …`; none needed while this list is empty, which is allowed on
+    /// loopback only.
+    pub tokens: Vec<Secret>,
+}
+
+/// `[events]`: whichever bound is reached first ends the life of the oldest event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Events {
+    /// The most bytes kept.
+    #[serde(deserialize_with = "value::between::<_, _, 65_536, 1_099_511_627_776>")]
+    pub keep_bytes: u64,
+    /// The longest time kept, in seconds.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 31_536_000>")]
+    pub keep_seconds: u64,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The most calls at a time.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 1_000_000>")]
+    pub calls: usize,
+    /// The most new calls in a second, in and out.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 100_000>")]
+    pub calls_per_second: u32,
+    /// How long an inbound call waits for an application to act on it, in seconds.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 3_600>")]
+    pub incoming_timeout_seconds: u64,
+    /// How long an idle call waits for a command, in seconds; 0 for ever.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 31_536_000>")]
+    pub idle_timeout_seconds: u64,
+    /// How long calls may go on after SIGTERM, in seconds.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 86_400>")]
+    pub drain_seconds: u64,
+    /// The most connections at a time: RPC and SIP over TCP, each.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 100_000>")]
+    pub connections: u32,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How much offhook says of itself; libraries below it say no more than warnings, except at `trace`.
+    pub level: Level,
+    /// For whom.
+    pub format: LogFormat,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { id: NodeId::default(), data_dir: "data".into() }
+    }
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+        Self {
+            listen: vec![Listener::Udp(loopback), Listener::Tcp(loopback)],
+            advertise: Advertise::default(),
+            user_agent: "offhook".into(),
+            t1_ms: 500,
+            t2_ms: 4000,
+            gateway: vec![Gateway {
+                name: "local".into(),
+                address: HostPort { host: "127.0.0.1".into(), port: None },
+                networks: vec![Network::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8)],
+            }],
+        }
+    }
+}
+
+impl Default for Rtp {
+    fn default() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            ports: PortRange { first: 20000, last: 29999 },
+            ptime_ms: 20,
+            codecs: vec![CodecName::PCMU, CodecName::PCMA],
+            dtmf: DtmfMode::default(),
+        }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self { prompts_dir: "prompts".into(), recordings_dir: "recordings".into(), threads: 0 }
+    }
+}
+
+impl Default for Rpc {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 8080).into(), tokens: Vec::new() }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { keep_bytes: 256 << 20, keep_seconds: 86400 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls: 10000,
+            calls_per_second: 500,
+            incoming_timeout_seconds: 60,
+            idle_timeout_seconds: 3600,
+            drain_seconds: 10,
+            connections: 1000,
+        }
+    }
+}

@@ -1,0 +1,322 @@
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::value::Network;
+use super::*;
+
+/// The default file as the operations page of the specification has it, word for word.
+const SPECIFIED: &str = r#"
+[node]
+id = "0.0.0"
+data_dir = "data"                 # event log, CDR, journal
+[sip]
+listen = ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]
+advertise = ""                    # host[:port] in Via/Contact/SDP when behind NAT
+[[sip.gateway]]
+name = "local"
+address = "127.0.0.1"             # where outbound calls to this gateway go, and
+networks = ["127.0.0.0/8"]        # who may call in through it
+[rtp]
+address = "127.0.0.1"
+ports = "20000-29999"
+ptime_ms = 20
+[media]
+prompts_dir = "prompts"
+recordings_dir = "recordings"
+threads = 0                       # 0 = one per core
+[rpc]
+listen = "127.0.0.1:8080"         # /rpc (WebSocket and POST), /sys/events, /healthz, /readyz, /metrics
+tokens = []
+[events]
+keep_bytes = 268435456
+keep_seconds = 86400
+[limits]
+calls = 10000
+calls_per_second = 500
+"#;
+
+fn read(text: &str) -> Result<Config, String> {
+    read_with(text, &[])
+}
+
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Config::from_parts(text, "f.toml", variables).map_err(|error| error.to_string())
+}
+
+/// The whole message, so that nobody makes it worse without seeing it.
+fn refused(text: &str, message: &str) {
+    assert_eq!(read(text), Err(message.to_owned()), "{text}");
+}
+
+#[test]
+fn the_specified_file_the_default_file_and_no_file_are_the_same() {
+    assert_eq!(read(SPECIFIED).unwrap(), Config::default());
+    assert_eq!(read(DEFAULT_FILE).unwrap(), Config::default());
+    assert_eq!(read("").unwrap(), Config::default());
+}
+
+/// Every key must stand in the default file, or nobody hears of it.
+#[test]
+fn the_default_file_has_every_key() {
+    let written: toml::Table = DEFAULT_FILE.parse().unwrap();
+    let known = toml::Table::try_from(Config::default()).unwrap();
+    for (section, keys) in &known {
+        let keys: Vec<&String> = keys.as_table().unwrap().keys().collect();
+        let there: Vec<&String> = written[section].as_table().unwrap().keys().collect();
+        assert_eq!(there, keys, "[{section}]");
+    }
+}
+
+#[test]
+fn what_is_printed_reads_back() {
+    let text = "sip.listen = ['udp:[::1]:0']\nrtp.address = '::1'\nsip.advertise = '[2001:db8::1]:5070'\nlog.level = 'debug'\n\
+                [[sip.gateway]]\nname = 'a'\naddress = 'gw.example.com:5070'\nnetworks = ['10.0.0.0/8', '2001:db8::/32']";
+    let config = read(text).unwrap();
+    assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_right_one() {
+    refused("[sip]\nlisen = []", "f.toml:2: sip.lisen: no such key; is sip.listen meant?");
+    refused("\n[rtpp]\n", "f.toml:2: rtpp: no such key; is rtp meant?");
+    refused("[rpc]\nkeep_bytes = 1", "f.toml:2: rpc.keep_bytes: no such key; is events.keep_bytes meant?");
+    refused("[limits]\n\nzebra = 1", "f.toml:3: limits.zebra: no such key");
+    refused(
+        "[[sip.gateway]]\nname = 'x'\naddress = 'h'\nnetwork = []",
+        "f.toml:4: sip.gateway[0].network: no such key; is sip.gateway.networks meant?",
+    );
+    refused("[log]\nlevle = 'info'", "f.toml:2: log.levle: no such key; is log.level meant?");
+}
+
+#[test]
+fn a_wrong_value_says_what_is_expected() {
+    refused("[node]\nid = '1.2'", r#"f.toml:2: node.id: "1.2" is not three numbers a.b.c"#);
+    refused("[node]\nid = '1.02.3'", r#"f.toml:2: node.id: "1.02.3" is not three numbers a.b.c"#);
+    refused(
+        "[sip]\nlisten = ['udp:127.0.0.1:5060', 'tls:127.0.0.1:5061']",
+        r#"f.toml:2: sip.listen[1]: "tls:127.0.0.1:5061" is not udp:ADDRESS:PORT or tcp:ADDRESS:PORT"#,
+    );
+    refused(
+        "[rtp]\nports = '20001-29999'",
+        r#"f.toml:2: rtp.ports: "20001-29999": the first port must be even and 1024 or above"#,
+    );
+    refused(
+        "[rtp]\nports = '20000-20000'",
+        r#"f.toml:2: rtp.ports: "20000-20000": needs at least two ports, for RTP and RTCP"#,
+    );
+    refused("[rtp]\nports = '20000'", r#"f.toml:2: rtp.ports: "20000" is not FIRST-LAST, e.g. 20000-29999"#);
+    refused("[rtp]\nptime_ms = 25", "f.toml:2: rtp.ptime_ms: 25 is not one of 10, 20, 30, 40, 50, 60");
+    refused("[rtp]\nptime_ms = 70", "f.toml:2: rtp.ptime_ms: 70 is not one of 10, 20, 30, 40, 50, 60");
+    refused(
+        "[rtp]\ncodecs = ['G729']",
+        r#"f.toml:2: rtp.codecs[0]: "G729" is no codec of ours; there are PCMU and PCMA"#,
+    );
+    refused("[limits]\ncalls = 0", "f.toml:2: limits.calls: 0 is not between 1 and 1000000");
+    refused("[limits]\ncalls = -1", "f.toml:2: limits.calls: -1 is not between 1 and 1000000");
+    refused(
+        "[log]\nlevel = 'loud'",
+        "f.toml:2: log.level: unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`",
+    );
+    refused("[limits]\ncalls = '10'", "f.toml:2: limits.calls: invalid type: string \"10\", expected i64");
+    refused(
+        "[sip]\nuser_agent = \"a\\r\\nX: y\"",
+        "f.toml:2: sip.user_agent: 1 to 128 printable ASCII characters",
+    );
+    refused(
+        "[[sip.gateway]]\nname = 'x'\naddress = 'h'",
+        "f.toml:1: sip.gateway[0]: missing field `networks`",
+    );
+    assert!(read("[sip").unwrap_err().starts_with("f.toml:1: not TOML: "));
+}
+
+#[test]
+fn what_keys_must_agree_on() {
+    refused("sip.listen = []", "f.toml: sip.listen: names no address: nobody could call in or be called");
+    refused(
+        "sip.listen = ['udp:[::1]:5060', 'udp:[::1]:5060']",
+        "f.toml: sip.listen: udp:[::1]:5060 is there twice",
+    );
+    refused(
+        "sip.listen = ['udp:0.0.0.0:5060']",
+        "f.toml: sip.listen: udp:0.0.0.0:5060 is every address: say in sip.advertise which one peers shall use",
+    );
+    refused(
+        "rtp.address = '0.0.0.0'",
+        "f.toml: rtp.address: 0.0.0.0 is every address: say in sip.advertise which one peers shall use",
+    );
+    assert!(
+        read("sip.listen = ['udp:0.0.0.0:5060']\nrtp.address = '0.0.0.0'\nsip.advertise = '192.0.2.1'")
+            .is_ok()
+    );
+    refused("sip.t1_ms = 5000", "f.toml: sip.t2_ms: 4000 is below sip.t1_ms (5000)");
+    refused("rtp.codecs = []", "f.toml: rtp.codecs: names no codec");
+    refused("rtp.codecs = ['PCMU', 'pcmu']", "f.toml: rtp.codecs: PCMU is there twice");
+    let gateway = "[[sip.gateway]]\nname = 'x'\naddress = 'h'\nnetworks = []\n";
+    refused(&format!("{gateway}{gateway}"), "f.toml: sip.gateway.name: \"x\" is there twice");
+}
+
+#[test]
+fn rpc_beyond_this_machine_needs_a_token() {
+    let problem = "is reached from beyond this machine: set rpc.tokens";
+    for listen in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080"] {
+        refused(&format!("rpc.listen = '{listen}'"), &format!("f.toml: rpc.listen: {listen} {problem}"));
+        assert!(read(&format!("rpc.listen = '{listen}'\nrpc.tokens = ['s3cret']")).is_ok());
+    }
+    for listen in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
+        assert!(read(&format!("rpc.listen = '{listen}'")).is_ok(), "{listen}");
+    }
+    refused(
+        "rpc.tokens = ['']",
+        "f.toml:1: rpc.tokens[0]: a token is one or more visible ASCII characters, no spaces",
+    );
+}
+
+#[test]
+fn a_secret_is_shown_to_nobody() {
+    let config = read("rpc.tokens = ['s3cret']").unwrap();
+    assert_eq!(config.rpc.tokens[0].expose(), "s3cret");
+    for shown in
+        [toml::to_string(&config).unwrap(), serde_json::to_string(&config).unwrap(), format!("{config:?}")]
+    {
+        assert!(!shown.contains("s3cret") && shown.contains("<redacted>"), "{shown}");
+    }
+}
+
+#[test]
+fn the_environment_comes_over_the_file() {
+    let file = "rpc.listen = '127.0.0.1:1'\nlimits.calls = 5";
+    let config = read_with(
+        file,
+        &[
+            ("OFFHOOK_RPC__LISTEN", "127.0.0.1:9000"),
+            ("OFFHOOK_SIP__LISTEN", "udp:127.0.0.1:1, udp:127.0.0.1:2"),
+            ("OFFHOOK_LIMITS__CALLS_PER_SECOND", "7"),
+            ("OFFHOOK_RPC__TOKENS", ""),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.rpc.listen.port(), 9000);
+    assert_eq!(config.sip.listen.iter().map(|l| l.address().port()).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((config.limits.calls, config.limits.calls_per_second), (5, 7));
+}
+
+#[test]
+fn a_wrong_variable_is_named() {
+    let check = |name: &str, value: &str, message: &str| {
+        assert_eq!(read_with("", &[(name, value)]), Err(message.to_owned()));
+    };
+    check("OFFHOOK_RPC_LISTEN", "x", "OFFHOOK_RPC_LISTEN: no such key; is OFFHOOK_RPC__LISTEN meant?");
+    check("OFFHOOK_RPC__LISEN", "x", "OFFHOOK_RPC__LISEN: no such key; is OFFHOOK_RPC__LISTEN meant?");
+    check("OFFHOOK_XYZZY", "x", "OFFHOOK_XYZZY: no such key");
+    check("OFFHOOK_LIMITS__CALLS", "many", "OFFHOOK_LIMITS__CALLS: \"many\" is not a whole number");
+    check(
+        "OFFHOOK_LIMITS__CALLS",
+        "0",
+        "OFFHOOK_LIMITS__CALLS: limits.calls: 0 is not between 1 and 1000000",
+    );
+    check("OFFHOOK_SIP__GATEWAY", "x", "OFFHOOK_SIP__GATEWAY: this is set in the configuration file only");
+    check(
+        "OFFHOOK_RTP__PORTS",
+        "1-2",
+        "OFFHOOK_RTP__PORTS: rtp.ports: \"1-2\": the first port must be even and 1024 or above",
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Some(Path::new("/nowhere/offhook.toml"))).unwrap_err();
+    assert!(error.to_string().starts_with("/nowhere/offhook.toml: "), "{error}");
+}
+
+#[test]
+fn networks() {
+    let network: Network = "10.1.0.0/16".parse().unwrap();
+    for (address, inside) in [
+        ("10.1.255.255", true),
+        ("10.2.0.0", false),
+        ("::ffff:10.1.2.3", true),
+        ("2001:db8::1", false),
+        ("10.0.255.255", false),
+    ] {
+        assert_eq!(network.contains(address.parse().unwrap()), inside, "{address}");
+    }
+    let all: Network = "0.0.0.0/0".parse().unwrap();
+    assert!(all.contains("255.255.255.255".parse().unwrap()));
+    let one: Network = "192.0.2.7".parse().unwrap();
+    assert_eq!(one.to_string(), "192.0.2.7/32");
+    assert!(one.contains("192.0.2.7".parse().unwrap()) && !one.contains("192.0.2.6".parse().unwrap()));
+    let six: Network = "2001:db8::/33".parse().unwrap();
+    assert!(
+        six.contains("2001:db8:7fff::".parse().unwrap()) && !six.contains("2001:db8:8000::".parse().unwrap())
+    );
+    assert_eq!(
+        "10.1.2.3/8".parse::<Network>(),
+        Err("\"10.1.2.3/8\" has bits beyond its prefix; is 10.0.0.0/8 meant?".to_owned())
+    );
+    for wrong in ["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8", "::/129", "host/8", ""] {
+        assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn hosts() {
+    let good = [
+        ("127.0.0.1", "127.0.0.1", None),
+        ("gw.Example.com:5070", "gw.example.com", Some(5070)),
+        ("[2001:db8::1]:5060", "2001:db8::1", Some(5060)),
+        ("2001:db8::1", "2001:db8::1", None),
+        ("[2001:db8::1]", "2001:db8::1", None),
+        ("3com.example", "3com.example", None),
+    ];
+    for (text, host, port) in good {
+        assert_eq!(text.parse(), Ok(HostPort { host: host.into(), port }), "{text}");
+    }
+    for wrong in [
+        "",
+        "a b",
+        "host:",
+        "host:0",
+        "host:65536",
+        "-a",
+        "a..b",
+        "10.0.0.256",
+        "sip:host",
+        "[10.0.0.1]",
+        "a_b",
+    ] {
+        assert!(wrong.parse::<HostPort>().is_err(), "{wrong}");
+    }
+    for wrong in ["0.0.0.0", "224.0.0.1", "192.0.2.1:0", "host", "192.0.2.1:x"] {
+        assert!(wrong.parse::<Advertise>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn every_rtp_port_has_its_rtcp_port_in_the_range() {
+    let ports = |text: &str| text.parse::<PortRange>().unwrap().rtp_ports().collect::<Vec<u16>>();
+    assert_eq!(ports("20000-20005"), [20000, 20002, 20004]);
+    assert_eq!(ports("20000-20004"), [20000, 20002]);
+    assert_eq!(ports("65532-65535"), [65532, 65534]);
+    assert_eq!(ports("20000-29999").len(), 5000);
+}
+
+proptest! {
+    /// Whatever the file says, the answer is a configuration or a sentence.
+    #[test]
+    fn no_text_panics(text in "\\PC{0,40}(\n\\PC{0,40}){0,6}") {
+        let _ = read(&text);
+    }
+
+    /// A network has each address that agrees in the bits of its prefix, by arithmetic of its own.
+    #[test]
+    fn a_network_is_its_prefix(own: u32, other: u32, prefix in 0u8..=32) {
+        let network = Network::new(IpAddr::V4(own.into()), prefix);
+        let agree = u64::from(own) >> (32 - prefix) == u64::from(other) >> (32 - prefix);
+        prop_assert_eq!(network.contains(IpAddr::V4(other.into())), agree);
+    }
+}

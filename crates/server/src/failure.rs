@@ -1,0 +1,79 @@
+//! Why the process ends before it was asked to, and what it tells the shell that started it (`sysexits.h`).
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+/// Why a subcommand did not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It ran, and the answer is no. Exit code 1.
+    Failed(String),
+    /// The command line makes no sense. Exit code 2.
+    Usage(String),
+    /// A port is in use, a server cannot be reached. Exit code 69.
+    Unavailable(String),
+    /// Something that passes by itself is in the way. Exit code 75.
+    TryLater(String),
+    /// The operating system does not allow it. Exit code 77.
+    NotPermitted(String),
+    /// The configuration is wrong. Exit code 78.
+    Config(String),
+    /// Somebody pressed Ctrl-C. Exit code 130.
+    Interrupted,
+}
+
+impl Failure {
+    /// The code of the specification's command line.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Unavailable(_) => 69,
+            Self::TryLater(_) => 75,
+            Self::NotPermitted(_) => 77,
+            Self::Config(_) => 78,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The failure to bind a socket or to open a file of ours; `what` says which, e.g. `udp:127.0.0.1:5060`.
+    pub fn io(what: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+        let text = format!("{what}: {error}");
+        match error.kind() {
+            PermissionDenied => Self::NotPermitted(text),
+            AddrInUse | AddrNotAvailable => Self::Unavailable(text),
+            _ => Self::Failed(text),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(text)
+            | Self::Usage(text)
+            | Self::Unavailable(text)
+            | Self::TryLater(text)
+            | Self::NotPermitted(text) => f.write_str(text),
+            Self::Config(text) => write!(f, "bad configuration: {text}"),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.to_string())
+    }
+}
+
+impl From<&Failure> for ExitCode {
+    fn from(failure: &Failure) -> Self {
+        Self::from(failure.exit_code())
+    }
+}
