@@ -1,8 +1,24 @@
 //! Session descriptions (RFC 8866) by offer and answer (RFC 3264): pure functions over one audio stream.
+//!
+//! ```text
+//!   we are called:  their INVITE ──▶ answer() ──▶ our 200 OK, and what holds
+//!   we call:        offer() ──▶ our INVITE … their 200 OK ──▶ accept() ──▶ what holds
+//! ```
+//! The answer names the offerer's payload types and mirrors its direction; every stream but the first of audio is
+//! rejected with port 0 (RFC 3264 §6). What a body may hold is limited as reliability.md P5 and P6 say.
 
-use std::net::{IpAddr, SocketAddr};
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::codec::Codec;
+use crate::sdp::parse::{Description, Media, malformed, number};
+
+/// The payload type that we offer telephone-events with; the usual one of the dynamic range.
+const TELEPHONE_EVENT: u8 = 101;
 
 /// Our side of a description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +89,220 @@ pub enum SdpError {
     NoAudio,
     /// None of its codecs is ours.
     NoCommonCodec,
-    /// Its address is nothing that media may be sent to: multicast, broadcast, or a host name.
+    /// Its address is nothing that media may be sent to: multicast, broadcast, a host name, of another address
+    /// family than ours, or our own port.
     BadAddress,
+}
+
+/// Our offer: all codecs in order of preference and telephone-events, sending and receiving.
+pub fn offer(local: &LocalMedia) -> String {
+    let encodings: Vec<_> = local.codecs.iter().map(|&codec| (codec, codec.payload_type())).collect();
+    let mut text = head(local, "0 0");
+    write_audio(&mut text, local, &encodings, Some(TELEPHONE_EVENT), Direction::SendRecv);
+    text
+}
+
+/// Our answer to an offer, and what it means. The codec is the first of the offer's that we have.
+///
+/// # Errors
+/// [`SdpError`]: the offer cannot be answered (488), and nothing that held before it has changed.
+pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(String, Negotiated), SdpError> {
+    let description = Description::parse(offer)?;
+    let (place, audio) = description.audio()?;
+    let chosen = Chosen::of(audio, local)?;
+    let remote = Remote::of(audio, local)?;
+    let mut text = head(local, description.time);
+    for (index, media) in description.media.iter().enumerate() {
+        if index == place {
+            let encoding = [(chosen.codec, chosen.payload_type)];
+            write_audio(&mut text, local, &encoding, chosen.telephone_event, remote.direction);
+        } else {
+            let format = media.formats.first().copied().unwrap_or("0");
+            let _ = write!(text, "m={} 0 {} {format}\r\n", media.kind, media.protocol);
+        }
+    }
+    // An answer names the offerer's payload types, so both directions use the same.
+    let telephone_event = chosen
+        .telephone_event
+        .map(|number| TelephoneEvent { send_payload_type: number, receive_payload_type: number });
+    let negotiated = remote.negotiated(&chosen, chosen.payload_type, telephone_event);
+    Ok((text, negotiated))
+}
+
+/// What the peer's answer to our [`offer`] means. It may name payload types of its own, which are then those that we
+/// send with (RFC 3264 §6.1).
+///
+/// # Errors
+/// [`SdpError`]: the answer cannot be used.
+pub fn accept(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> {
+    let description = Description::parse(answer)?;
+    let (_, audio) = description.audio()?;
+    let chosen = Chosen::of(audio, local)?;
+    let remote = Remote::of(audio, local)?;
+    let telephone_event = chosen
+        .telephone_event
+        .map(|number| TelephoneEvent { send_payload_type: number, receive_payload_type: TELEPHONE_EVENT });
+    Ok(remote.negotiated(&chosen, chosen.codec.payload_type(), telephone_event))
+}
+
+/// The names of the codecs that an offer has, in its order and each once, whether we have them or not.
+///
+/// # Errors
+/// [`SdpError`]: it is no description, or has no audio.
+pub fn offered(offer: &[u8]) -> Result<Vec<String>, SdpError> {
+    let description = Description::parse(offer)?;
+    let (_, audio) = description.audio()?;
+    let mut names: Vec<String> = Vec::new();
+    for encoding in audio.encodings() {
+        // Neither is a codec: they are keys and comfort noise beside one.
+        let beside = ["telephone-event", "CN"].iter().any(|name| name.eq_ignore_ascii_case(encoding.name));
+        if !beside && !names.iter().any(|name| name.eq_ignore_ascii_case(encoding.name)) {
+            names.push(encoding.name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// What is used of a stream that the peer describes.
+struct Chosen {
+    codec: Codec,
+    payload_type: u8,
+    telephone_event: Option<u8>,
+    ptime_ms: u8,
+}
+
+impl Chosen {
+    fn of(audio: &Media<'_>, local: &LocalMedia) -> Result<Self, SdpError> {
+        let (codec, payload_type) = audio
+            .encodings()
+            .find_map(|encoding| {
+                let codec = Codec::from_name(encoding.name)?;
+                let ours = encoding.clock_rate == codec.clock_rate() && encoding.channels == 1;
+                (ours && local.codecs.contains(&codec)).then_some((codec, encoding.payload_type))
+            })
+            .ok_or(SdpError::NoCommonCodec)?;
+        let telephone_event = audio.encodings().find(|encoding| {
+            encoding.name.eq_ignore_ascii_case("telephone-event")
+                && encoding.clock_rate == codec.clock_rate()
+                && (96..128).contains(&encoding.payload_type)
+        });
+        let wanted = audio.ptime_ms.unwrap_or(local.ptime_ms);
+        Ok(Self {
+            codec,
+            payload_type,
+            telephone_event: telephone_event.map(|encoding| encoding.payload_type),
+            ptime_ms: audio.max_ptime_ms.map_or(wanted, |longest| wanted.min(longest)),
+        })
+    }
+}
+
+/// Where the peer wants its media, and who sends.
+struct Remote {
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+    /// As seen from here.
+    direction: Direction,
+}
+
+impl Remote {
+    fn of(audio: &Media<'_>, local: &LocalMedia) -> Result<Self, SdpError> {
+        let connection = audio.connection.ok_or_else(|| malformed("it has no connection address"))?;
+        let address = usable(connection, local)?;
+        let rtp = SocketAddr::new(address, audio.port);
+        if rtp.ip() == local.address
+            && (rtp.port() == local.port || Some(rtp.port()) == local.port.checked_add(1))
+        {
+            return Err(SdpError::BadAddress);
+        }
+        let (port, own_address) = match audio.rtcp.map(|value| value.split_once(' ').unwrap_or((value, ""))) {
+            Some((port, address)) if number::<u16>(port).is_some_and(|port| port != 0) => {
+                (number(port), address)
+            }
+            _ => (audio.port.checked_add(1), ""),
+        };
+        let port = port.ok_or_else(|| malformed("it has no port for RTCP"))?;
+        let address = if own_address.is_empty() { address } else { usable(own_address, local)? };
+        // Hold the old way (RFC 3264 §8.4): an address of zeros hears nothing.
+        let hears_nothing = rtp.ip().is_unspecified();
+        let direction = match (audio.direction, hears_nothing) {
+            (Direction::SendRecv, false) => Direction::SendRecv,
+            (Direction::RecvOnly, false) => Direction::SendOnly,
+            (Direction::SendOnly, _) | (Direction::SendRecv, true) => Direction::RecvOnly,
+            (Direction::Inactive, _) | (Direction::RecvOnly, true) => Direction::Inactive,
+        };
+        Ok(Self { rtp, rtcp: SocketAddr::new(address, port), direction })
+    }
+
+    fn negotiated(self, chosen: &Chosen, receive: u8, telephone_event: Option<TelephoneEvent>) -> Negotiated {
+        Negotiated {
+            codec: chosen.codec,
+            send_payload_type: chosen.payload_type,
+            receive_payload_type: receive,
+            telephone_event,
+            remote_rtp: self.rtp,
+            remote_rtcp: self.rtcp,
+            ptime_ms: chosen.ptime_ms,
+            direction: self.direction,
+        }
+    }
+}
+
+/// The address of `IN IP4 192.0.2.1[/ttl]`, if media may be sent there: a description must not turn us on others.
+fn usable(connection: &str, local: &LocalMedia) -> Result<IpAddr, SdpError> {
+    let mut words = connection.split(' ').filter(|word| !word.is_empty());
+    let (Some("IN"), Some(family), Some(address)) = (words.next(), words.next(), words.next()) else {
+        return Err(malformed("a connection address is not of the form IN IP4 address"));
+    };
+    let address = address.split('/').next().unwrap_or(address);
+    let address = match family {
+        "IP4" => address.parse::<Ipv4Addr>().map(IpAddr::V4),
+        "IP6" => address.parse::<Ipv6Addr>().map(IpAddr::V6),
+        _ => return Err(malformed("a connection address is neither IP4 nor IP6")),
+    };
+    let address = address.map_err(|_| SdpError::BadAddress)?;
+    let canonical = address.to_canonical();
+    let reachable =
+        canonical.is_ipv4() == local.address.to_canonical().is_ipv4() || canonical.is_unspecified();
+    if canonical.is_multicast() || canonical == IpAddr::V4(Ipv4Addr::BROADCAST) || !reachable {
+        return Err(SdpError::BadAddress);
+    }
+    Ok(address)
+}
+
+/// The session part of our descriptions; the time is the offerer's (RFC 3264 §6).
+fn head(local: &LocalMedia, time: &str) -> String {
+    let LocalMedia { address, session_id, version, .. } = local;
+    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+    format!(
+        "v=0\r\no=offhook {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt={time}\r\n"
+    )
+}
+
+fn write_audio(
+    text: &mut String,
+    local: &LocalMedia,
+    encodings: &[(Codec, u8)],
+    telephone_event: Option<u8>,
+    direction: Direction,
+) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "m=audio {} RTP/AVP", local.port);
+    for payload_type in encodings.iter().map(|(_, payload_type)| *payload_type).chain(telephone_event) {
+        let _ = write!(text, " {payload_type}");
+    }
+    text.push_str("\r\n");
+    for (codec, payload_type) in encodings {
+        let _ = write!(text, "a=rtpmap:{payload_type} {}/{}\r\n", codec.name(), codec.clock_rate());
+    }
+    if let Some(payload_type) = telephone_event {
+        let _ =
+            write!(text, "a=rtpmap:{payload_type} telephone-event/8000\r\na=fmtp:{payload_type} 0-15\r\n");
+    }
+    let direction = match direction {
+        Direction::SendRecv => "sendrecv",
+        Direction::SendOnly => "sendonly",
+        Direction::RecvOnly => "recvonly",
+        Direction::Inactive => "inactive",
+    };
+    let _ = write!(text, "a=ptime:{}\r\na={direction}\r\n", local.ptime_ms);
 }
