@@ -1,10 +1,31 @@
 //! DTMF: the sixteen keys, and the ways they travel.
+//!
+//! ```text
+//!            1209  1336  1477  1633 Hz     ITU-T Q.23: a key is one tone of each group
+//!   697 Hz     1     2     3     A         generate.rs  key → samples
+//!   770 Hz     4     5     6     B         tone.rs      samples → key
+//!   852 Hz     7     8     9     C         event.rs     key ↔ telephone-events (RFC 4733)
+//!   941 Hz     *     0     #     D         dedup.rs     one press heard in several ways counts once
+//! ```
+
+use std::time::Duration;
+
+pub mod generate;
+
+/// Frequencies of the rows, in Hz (ITU-T Q.23).
+const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
+
+/// Frequencies of the columns, in Hz (ITU-T Q.23).
+const COLUMNS: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+
+/// The keys as they lie on the pad, row by row.
+const PAD: &[u8; 16] = b"123A456B789C*0#D";
+
+const KEYS: &[u8; 16] = b"0123456789*#ABCD";
 
 /// One of the sixteen keys. Its number is the telephone-event code (RFC 4733 §3.2): 0–9, `*` 10, `#` 11, A–D 12–15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(u8);
-
-const KEYS: &[u8; 16] = b"0123456789*#ABCD";
 
 impl Key {
     /// The key of a character of `0-9*#A-D`; small letters are taken as capitals.
@@ -27,4 +48,30 @@ impl Key {
     pub fn as_char(self) -> char {
         char::from(KEYS[usize::from(self.0)])
     }
+
+    /// Its place on the pad: row and column, each 0–3.
+    fn place(self) -> (usize, usize) {
+        let char = KEYS[usize::from(self.0)];
+        let place = PAD.iter().position(|&key| key == char).unwrap_or_default();
+        (place / 4, place % 4)
+    }
+}
+
+/// What a receiver of digits tells, whichever way they travel. Starts and ends alternate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyEvent {
+    /// A key is pressed.
+    Start(Key),
+    /// The key is released.
+    End {
+        /// Which key.
+        key: Key,
+        /// How long it was pressed.
+        duration: Duration,
+    },
+}
+
+/// The number of samples at 8 kHz in a stretch of time, rounded down.
+fn duration_to_samples(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros() / 125).unwrap_or(u64::MAX)
 }

@@ -1,0 +1,119 @@
+//! Tones made here: the sixteen keys (ITU-T Q.23) and the beep before a recording.
+//!
+//! Each tone is a recurrence of one multiplication per sample, `y[n] = 2 cos ω · y[n−1] − y[n−2]`, which runs on from block
+//! to block. A raised cosine of 5 ms at either end keeps the switching from being heard as a click, and from spreading
+//! energy over the other frequencies of the pad, which a detector would take for speech.
+
+use std::f64::consts::PI;
+use std::time::Duration;
+
+use super::{COLUMNS, Key, ROWS, duration_to_samples};
+
+/// Level of the row tone in dBm0. With the column: −5.9 dBm0, and 6 dB under the clipping of either law at the peaks.
+const ROW_LEVEL: f64 = -10.0;
+/// Level of the column tone in dBm0: 2 dB more than the row, since lines lose more of the higher tones.
+const COLUMN_LEVEL: f64 = -8.0;
+/// Level of the beep in dBm0; like loud speech.
+const BEEP_LEVEL: f64 = -12.0;
+/// The beep's frequency in Hz: that of the recording-warning tone, and of no key.
+const BEEP_FREQUENCY: f32 = 1400.0;
+/// How long the beep sounds.
+const BEEP_DURATION: Duration = Duration::from_millis(300);
+/// Peak amplitude of a sine of 0 dBm0: 3.14 dB under full scale (ITU-T G.711 §4).
+const ZERO_DBM0: f64 = 22_826.0;
+/// Samples in each of the two ramps: 5 ms.
+const RAMP: u64 = 40;
+
+/// A tone of a given length, made block by block.
+#[derive(Clone, Debug)]
+pub struct ToneGenerator {
+    voices: [Oscillator; 2],
+    position: u64,
+    length: u64,
+}
+
+impl ToneGenerator {
+    /// The two tones of a key, for as long as it is pressed.
+    pub fn new(key: Key, duration: Duration) -> Self {
+        let (row, column) = key.place();
+        Self::of(
+            [Oscillator::new(ROWS[row], ROW_LEVEL), Oscillator::new(COLUMNS[column], COLUMN_LEVEL)],
+            duration,
+        )
+    }
+
+    /// The beep before a recording: 300 ms of 1400 Hz.
+    pub fn beep() -> Self {
+        Self::of([Oscillator::new(BEEP_FREQUENCY, BEEP_LEVEL), Oscillator::silent()], BEEP_DURATION)
+    }
+
+    fn of(voices: [Oscillator; 2], duration: Duration) -> Self {
+        Self { voices, position: 0, length: duration_to_samples(duration) }
+    }
+
+    /// Fills `out` with the next samples at 8 kHz, and with silence past the end. Returns how many are tone: fewer than
+    /// `out.len()` once the tone ends within this block, 0 when it was over before.
+    pub fn fill(&mut self, out: &mut [i16]) -> usize {
+        let left = usize::try_from(self.length - self.position).unwrap_or(usize::MAX);
+        let (tone, rest) = out.split_at_mut(left.min(out.len()));
+        for sample in tone.iter_mut() {
+            let sum: f64 = self.voices.iter_mut().map(Oscillator::next).sum();
+            *sample = round(sum * self.envelope());
+            self.position += 1;
+        }
+        rest.fill(0);
+        tone.len()
+    }
+
+    /// How many samples of tone are left.
+    pub fn remaining(&self) -> u64 {
+        self.length - self.position
+    }
+
+    /// 0 to 1, rising over the first and falling over the last [`RAMP`] samples.
+    fn envelope(&self) -> f64 {
+        let from_edge = self.position.min(self.length - 1 - self.position);
+        if from_edge >= RAMP {
+            return 1.0;
+        }
+        let part = (from_edge as f64 + 0.5) / RAMP as f64;
+        (1.0 - (PI * part).cos()) / 2.0
+    }
+}
+
+/// One sine, by recurrence.
+#[derive(Clone, Debug)]
+struct Oscillator {
+    coefficient: f64,
+    last: f64,
+    before_last: f64,
+}
+
+impl Oscillator {
+    fn new(frequency: f32, level_dbm0: f64) -> Self {
+        let step = 2.0 * PI * f64::from(frequency) / 8000.0;
+        let amplitude = ZERO_DBM0 * 10f64.powf(level_dbm0 / 20.0);
+        Self {
+            coefficient: 2.0 * step.cos(),
+            last: -amplitude * step.sin(),
+            before_last: -amplitude * (2.0 * step).sin(),
+        }
+    }
+
+    fn silent() -> Self {
+        Self { coefficient: 0.0, last: 0.0, before_last: 0.0 }
+    }
+
+    /// The next sample; the first is 0, rising.
+    fn next(&mut self) -> f64 {
+        let value = self.coefficient * self.last - self.before_last;
+        self.before_last = std::mem::replace(&mut self.last, value);
+        value
+    }
+}
+
+/// The nearest sample.
+#[expect(clippy::cast_possible_truncation, reason = "rounded and clamped to the range just before")]
+fn round(value: f64) -> i16 {
+    value.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
+}
