@@ -17,6 +17,13 @@ impl Prompt {
         Self { codec, payload: payload.into() }
     }
 
+    /// A prompt of linear samples at 8 kHz.
+    pub fn encode(samples: &[i16], codec: Codec) -> Self {
+        let mut payload = Vec::with_capacity(samples.len());
+        codec.encode(samples, &mut payload);
+        Self::new(codec, payload)
+    }
+
     /// The codec its payload is in.
     pub fn codec(&self) -> Codec {
         self.codec
