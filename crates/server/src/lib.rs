@@ -1,4 +1,4 @@
 //! The offhook server: the only home of threads, sockets, clocks, tokio and serde.
 
+pub mod cli;
 pub mod config;
-pub mod failure;

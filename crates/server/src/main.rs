@@ -1,2 +1,7 @@
 //! The binary `offhook`; everything it does is in the library.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    offhook::cli::main()
+}

@@ -1,0 +1,158 @@
+//! The command line: what is asked for, with which configuration, and what the shell is told at the end.
+
+pub mod exit;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+use exit::Failure;
+
+/// A CTI server: JSON-RPC for applications, SIP and RTP for the gateway.
+#[derive(Debug, Parser)]
+#[command(name = "offhook", version, after_help = EXIT_CODES)]
+struct Cli {
+    /// A configuration file; without one the built-in defaults hold, on 127.0.0.1
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable (port in use, server not reachable), \
+                          75 try later, 77 not permitted, 78 bad configuration, 130 interrupted.";
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Say whether the configuration is good
+    Check,
+    /// Show the effective configuration, secrets redacted
+    PrintConfig {
+        /// In which notation
+        #[arg(long, value_enum, default_value_t)]
+        format: Notation,
+    },
+    /// Show the contract, from the binary itself
+    Schema {
+        /// Of what
+        #[arg(value_enum)]
+        contract: Contract,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Notation {
+    /// As the configuration file
+    #[default]
+    Toml,
+    /// For programs
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Contract {
+    /// The configuration file, as a JSON Schema
+    Config,
+}
+
+/// The whole process, from its arguments to its exit code.
+pub fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("offhook: {failure}");
+            ExitCode::from(&failure)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let load = || Config::load(cli.config.as_deref());
+    match cli.command {
+        Command::Check => {
+            load()?;
+            print("the configuration is good\n")
+        }
+        Command::PrintConfig { format } => print(&written(&load()?, format)?),
+        Command::Schema { contract } => print(&schema(contract)?),
+    }
+}
+
+fn written(config: &Config, format: Notation) -> Result<String, Failure> {
+    match format {
+        Notation::Toml => toml::to_string(config).map_err(|error| Failure::Failed(error.to_string())),
+        Notation::Json => pretty(config),
+    }
+}
+
+fn schema(contract: Contract) -> Result<String, Failure> {
+    match contract {
+        Contract::Config => pretty(&schemars::schema_for!(Config)),
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| Failure::Failed(error.to_string()))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// To standard output. Whoever reads it may have read enough (`offhook print-config | head -3`): that is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::io("standard output", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_line_without_sense_is_a_usage_error() {
+        for arguments in [&["offhook", "serv"][..], &["offhook", "--confg", "x"], &["offhook", "schema"]] {
+            assert_eq!(Cli::try_parse_from(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
+        }
+    }
+
+    /// The codes of the specification's table, not of the code.
+    #[test]
+    fn exit_codes() {
+        let text = String::new;
+        let table = [
+            (Failure::Failed(text()), 1),
+            (Failure::Usage(text()), 2),
+            (Failure::Unavailable(text()), 69),
+            (Failure::TryLater(text()), 75),
+            (Failure::NotPermitted(text()), 77),
+            (Failure::Config(text()), 78),
+            (Failure::Interrupted, 130),
+        ];
+        for (failure, code) in table {
+            assert_eq!(failure.exit_code(), code, "{failure:?}");
+        }
+    }
+
+    /// Each section has a title a person can read, and secrets stay strings without a default.
+    #[test]
+    fn the_schema_of_the_configuration_has_every_section() {
+        let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
+        for section in ["node", "sip", "rtp", "media", "rpc", "events", "limits", "log"] {
+            assert!(schema["properties"][section].is_object(), "{section}: {schema:#}");
+        }
+        assert_eq!(schema["additionalProperties"], false);
+    }
+}
