@@ -1,1 +1,26 @@
-//! .
+//! The harness of the scenarios: the real server, real peers, real sockets.
+//!
+//! ```text
+//!   test ── offhook-client ──▶ offhook serve ◀── SIP/RTP ──▶ SIPp · baresip · Agent (SIP by hand) · RtpPeer
+//!     └──────────── waits for events and conditions, each with a deadline; never sleeps for luck ───────────┘
+//! ```
+//!
+//! Everything here is an outside view: nothing of the server's own crates is used but the RPC client, so that what is
+//! judged is what an application and a gateway see. Each [`Server`](server::Server) has its own ports, folders and
+//! log, so tests run side by side.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the harness is an outside world: it owns sockets, processes and the clock"
+)]
+
+pub mod agent;
+pub mod baresip;
+pub mod dir;
+pub mod ports;
+pub mod process;
+pub mod rtp;
+pub mod server;
+pub mod sipp;
+pub mod wait;
+pub mod wav;

@@ -1,0 +1,119 @@
+//! baresip, a telephone of another make: it calls, speaks a file, writes down what it hears, and presses keys.
+//!
+//! No sound card is needed: `aufile` is the microphone, `aubridge` the (unheard) loudspeaker, and the filter `sndfile`
+//! writes each direction to a WAV file. Commands go in through the module `cons`, a key a byte, as if typed.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::dir::TestDir;
+use crate::ports;
+use crate::process::Process;
+use crate::wait::{self, PATIENCE};
+
+/// Where Debian puts the modules, and where others do.
+const MODULE_DIRS: [&str; 3] =
+    ["/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/local/lib/baresip/modules"];
+
+/// A running baresip.
+#[derive(Debug)]
+pub struct Baresip {
+    process: Process,
+    console: TcpStream,
+    recordings: PathBuf,
+    sip: SocketAddr,
+}
+
+impl Baresip {
+    /// Starts it with `voice` (WAV, 8 kHz, mono, 16 bit) as its microphone. It speaks PCMU and accepts every call.
+    pub async fn start(voice: &Path, dir: &TestDir) -> Self {
+        let ports = ports::block(24);
+        let folder = dir.folder(&format!("baresip-{ports}"));
+        let recordings = dir.folder(&format!("baresip-{ports}/heard"));
+        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports));
+        let console = SocketAddr::from((Ipv4Addr::LOCALHOST, ports + 2));
+        std::fs::write(folder.join("config"), config(sip, console, voice, &recordings))
+            .expect("baresip's configuration");
+        let account = format!("<sip:phone@{sip}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
+        std::fs::write(folder.join("accounts"), account).expect("baresip's account");
+        std::fs::write(folder.join("contacts"), "").expect("baresip's contacts");
+        let process = Process::start("baresip", Path::new("baresip"), ["-4", "-f", "."], &folder);
+        let connect = async || TcpStream::connect(console).await.ok();
+        let console = wait::until("baresip's console", PATIENCE, connect).await;
+        Self { process, console, recordings, sip }
+    }
+
+    /// Where it can be called.
+    pub fn address(&self) -> SocketAddr {
+        self.sip
+    }
+
+    /// Calls `uri` (with its scheme) and waits until the call is established.
+    pub async fn call(&mut self, uri: &str) {
+        self.type_in(&format!("/dial {uri}\n")).await;
+        self.said("Call established").await;
+    }
+
+    /// Presses one key; RFC 4733 where the far end takes it.
+    pub async fn press(&mut self, key: char) {
+        self.type_in(&key.to_string()).await;
+    }
+
+    /// Hangs up.
+    pub async fn hang_up(&mut self) {
+        self.type_in("b").await;
+    }
+
+    /// Waits until it has printed `text`.
+    pub async fn said(&self, text: &str) {
+        let printed = async || self.process.log().contains(text).then_some(());
+        wait::until(&format!("baresip to say {text:?}"), PATIENCE, printed).await;
+    }
+
+    /// What it heard in its last call: a WAV file, complete once the call is over.
+    pub fn heard(&self) -> PathBuf {
+        let files = std::fs::read_dir(&self.recordings).expect("baresip's recordings");
+        let paths = files.map(|file| file.expect("a recording").path());
+        let mut heard: Vec<PathBuf> =
+            paths.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).collect();
+        heard.sort();
+        heard.pop().unwrap_or_else(|| panic!("baresip heard nothing:\n{}", self.process.log()))
+    }
+
+    async fn type_in(&mut self, keys: &str) {
+        self.console.write_all(keys.as_bytes()).await.expect("baresip's console");
+    }
+}
+
+fn config(sip: SocketAddr, console: SocketAddr, voice: &Path, recordings: &Path) -> String {
+    let modules = MODULE_DIRS.into_iter().find(|dir| Path::new(dir).is_dir()).expect("baresip's modules");
+    let mut config = String::new();
+    let mut line = |name: &str, value: &str| writeln!(config, "{name} {value}").expect("a string grows");
+    line("sip_listen", &sip.to_string());
+    line("rtp_ports", &format!("{}-{}", sip.port() + 4, sip.port() + 22));
+    line("audio_source", &format!("aufile,{}", voice.display()));
+    line("audio_player", "aubridge,ear");
+    line("audio_alert", "aubridge,ear");
+    for rate in ["ausrc_srate", "auplay_srate"] {
+        line(rate, "8000");
+    }
+    for channels in ["ausrc_channels", "auplay_channels"] {
+        line(channels, "1");
+    }
+    line("rtp_stats", "yes");
+    line("snd_path", &recordings.display().to_string());
+    line("cons_listen", &console.to_string());
+    line("module_path", modules);
+    for module in ["sndfile", "g711", "aufile", "aubridge"] {
+        line("module", &format!("{module}.so"));
+    }
+    line("module_tmp", "account.so");
+    for module in ["menu", "cons"] {
+        line("module_app", &format!("{module}.so"));
+    }
+    config
+}

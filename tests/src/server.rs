@@ -1,0 +1,186 @@
+//! The server under test: the real binary, with ports, folders and a log of its own.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::dir::TestDir;
+use crate::ports;
+use crate::process::Process;
+use crate::wait::{self, PATIENCE};
+
+/// What a test may want otherwise than the default.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Lines for `[sip]`.
+    pub sip: String,
+    /// Lines for `[[sip.gateway]]`.
+    pub gateway: String,
+    /// Whole sections.
+    pub sections: String,
+    /// RTP ports; a call takes an even one and the odd one above it.
+    pub rtp_ports: u16,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { sip: String::new(), gateway: String::new(), sections: String::new(), rtp_ports: 40 }
+    }
+}
+
+/// A running `offhook serve`; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+    dir: TestDir,
+    sip: SocketAddr,
+    rpc: SocketAddr,
+}
+
+impl Server {
+    /// Starts it as it comes, and waits until it is healthy.
+    pub async fn start(name: &str) -> Self {
+        Self::start_with(name, &Setup::default()).await
+    }
+
+    /// Starts it with a setup, and waits until it is healthy.
+    pub async fn start_with(name: &str, setup: &Setup) -> Self {
+        let dir = TestDir::new(name);
+        let first = ports::block(setup.rtp_ports + 4);
+        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, first));
+        let rpc = SocketAddr::from((Ipv4Addr::LOCALHOST, first + 2));
+        let config = dir.join("offhook.toml");
+        copy_files(&fixtures().join("prompts"), &dir.folder("prompts"));
+        dir.folder("recordings");
+        std::fs::write(&config, configuration(setup, &dir, sip, rpc)).expect("the configuration");
+        let arguments = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+        let mut process = Process::start("offhook", &binary(), arguments, dir.path());
+        wait::until("a healthy server", PATIENCE, async || {
+            if let Some(status) = process.ended() {
+                panic!("the server ended at start with {status}:\n{}", process.log());
+            }
+            is_healthy(rpc).await.then_some(())
+        })
+        .await;
+        Self { process, dir, sip, rpc }
+    }
+
+    /// Where it takes SIP.
+    pub fn sip(&self) -> SocketAddr {
+        self.sip
+    }
+
+    /// Where applications connect.
+    pub fn rpc_url(&self) -> String {
+        format!("ws://{}/rpc", self.rpc)
+    }
+
+    /// Its folder: `prompts`, `recordings`, `data` and logs.
+    pub fn dir(&self) -> &TestDir {
+        &self.dir
+    }
+
+    /// Where a prompt of this name has to be.
+    pub fn prompt(&self, name: &str) -> PathBuf {
+        self.dir.join("prompts").join(name)
+    }
+
+    /// Where a recording of this name will be.
+    pub fn recording(&self, name: &str) -> PathBuf {
+        self.dir.join("recordings").join(name)
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Whether `/healthz` says 200.
+    pub async fn is_healthy(&self) -> bool {
+        is_healthy(self.rpc).await
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        self.process.terminate();
+    }
+
+    /// Waits for the end of the process.
+    pub async fn end(&mut self, patience: Duration) -> ExitStatus {
+        self.process.end(patience).await
+    }
+}
+
+/// The folder of the fixtures.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+}
+
+/// `offhook`, built to the same place as the program that runs now: `target/<profile>/` for a bench, and one folder
+/// above `target/<profile>/deps/` for a test.
+fn binary() -> PathBuf {
+    let own = std::env::current_exe().expect("the path of this program");
+    let places = own.ancestors().skip(1).take(2).map(|dir| dir.join("offhook"));
+    let built = places.into_iter().find(|path| path.is_file());
+    built.unwrap_or_else(|| {
+        panic!("no server beside {}: build it first, `cargo xtask test` does", own.display())
+    })
+}
+
+fn configuration(setup: &Setup, dir: &TestDir, sip: SocketAddr, rpc: SocketAddr) -> String {
+    let rtp_first = rpc.port() + 2;
+    let mut text = String::new();
+    let mut section = |section: &str| writeln!(text, "{section}\n").expect("a string grows");
+    section(&format!("[node]\ndata_dir = {:?}", dir.join("data")));
+    section(&format!("[sip]\nlisten = [\"udp:{sip}\"]\n{}", setup.sip));
+    section(&format!(
+        "[[sip.gateway]]\nname = \"peers\"\naddress = \"127.0.0.1\"\nnetworks = [\"127.0.0.0/8\"]\n{}",
+        setup.gateway
+    ));
+    section(&format!(
+        "[rtp]\naddress = \"127.0.0.1\"\nports = \"{rtp_first}-{}\"",
+        rtp_first + setup.rtp_ports - 1
+    ));
+    section(&format!(
+        "[media]\nprompts_dir = {:?}\nrecordings_dir = {:?}",
+        dir.join("prompts"),
+        dir.join("recordings")
+    ));
+    section(&format!("[rpc]\nlisten = \"{rpc}\""));
+    section(&setup.sections);
+    text
+}
+
+/// `GET /healthz`, by hand: it is one line, and a client of HTTP would be one more dependency.
+async fn is_healthy(rpc: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(rpc).await else { return false };
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {rpc}\r\nConnection: close\r\n\r\n");
+    let mut response = Vec::new();
+    stream.write_all(request.as_bytes()).await.is_ok()
+        && stream.read_to_end(&mut response).await.is_ok()
+        && response.starts_with(b"HTTP/1.1 200")
+}
+
+/// Copies a folder with its sub-folders.
+fn copy_files(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            std::fs::create_dir_all(&target).expect("a sub-folder");
+            copy_files(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).expect("a prompt copied");
+        }
+    }
+}

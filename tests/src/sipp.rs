@@ -1,0 +1,198 @@
+//! SIPp as a caller or a callee. The scenarios lie in `tests/scenarios/*.xml`; a `{{name}}` in them is filled in by the
+//! test, so that one file serves a family of cases. What counts is SIPp's own statistics file, not its mood.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use crate::dir::TestDir;
+use crate::ports;
+use crate::process::Process;
+
+/// SIPp gives up after this much time without the message that it waits for.
+const RECEIVE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A SIPp run to be started.
+#[derive(Debug)]
+pub struct Sipp {
+    scenario: String,
+    name: String,
+    calls: u32,
+    rate: u32,
+    port: u16,
+    user: String,
+    remote: Option<SocketAddr>,
+}
+
+impl Sipp {
+    /// The scenario `tests/scenarios/<name>.xml`, one call.
+    pub fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name).with_extension("xml");
+        let scenario =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self {
+            scenario,
+            name: name.to_owned(),
+            calls: 1,
+            rate: 1,
+            port: ports::one(),
+            user: "service".into(),
+            remote: None,
+        }
+    }
+
+    /// Fills in `{{name}}`.
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        let hole = format!("{{{{{name}}}}}");
+        assert!(self.scenario.contains(&hole), "{} has no {hole}", self.name);
+        self.scenario = self.scenario.replace(&hole, &value.to_string());
+        self
+    }
+
+    /// So many calls, so many of them each second.
+    pub fn load(mut self, calls: u32, rate: u32) -> Self {
+        (self.calls, self.rate) = (calls, rate);
+        self
+    }
+
+    /// The called user of a caller's scenario.
+    pub fn user(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.user);
+        self
+    }
+
+    /// The port on 127.0.0.1 it will listen and send on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Calls `server`.
+    pub fn call(mut self, server: SocketAddr, dir: &TestDir) -> RunningSipp {
+        self.remote = Some(server);
+        self.start(dir)
+    }
+
+    /// Waits to be called.
+    pub fn listen(self, dir: &TestDir) -> RunningSipp {
+        self.start(dir)
+    }
+
+    fn start(self, dir: &TestDir) -> RunningSipp {
+        assert!(!self.scenario.contains("{{"), "{}: a hole was not filled in:\n{}", self.name, self.scenario);
+        // Several runs of one scenario may share a folder.
+        let folder = dir.folder(&format!("sipp-{}-{}", self.name, self.port));
+        let file = folder.join("scenario.xml");
+        std::fs::write(&file, &self.scenario).expect("the scenario's copy");
+        let process = Process::start("sipp", Path::new("sipp"), self.arguments(&file, &folder), &folder);
+        RunningSipp { process, folder, name: self.name, port: self.port }
+    }
+
+    fn arguments(&self, file: &Path, folder: &Path) -> Vec<String> {
+        let text = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
+        let mut arguments: Vec<String> =
+            ["-nostdin", "-i", "127.0.0.1", "-trace_stat", "-fd", "1", "-trace_err"].map(String::from).into();
+        let mut pair = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        pair("-sf", text(file.to_owned()));
+        pair("-p", self.port.to_string());
+        pair("-m", self.calls.to_string());
+        pair("-r", self.rate.to_string());
+        pair("-s", self.user.clone());
+        pair("-recv_timeout", RECEIVE_PATIENCE.as_millis().to_string());
+        pair("-stf", text(folder.join("statistics.csv")));
+        pair("-error_file", text(folder.join("errors.log")));
+        // Its messages help after a failure; of a load they would be too many.
+        if self.calls < 10 {
+            arguments.push("-trace_msg".into());
+            arguments.extend(["-message_file".to_owned(), text(folder.join("messages.log"))]);
+        }
+        arguments.extend(self.remote.map(|remote| remote.to_string()));
+        arguments
+    }
+}
+
+/// A SIPp at work.
+#[derive(Debug)]
+pub struct RunningSipp {
+    process: Process,
+    folder: PathBuf,
+    name: String,
+    port: u16,
+}
+
+/// How a SIPp run ended: its cumulative counters.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How the process ended; SIPp says success only if every call succeeded.
+    pub status: ExitStatus,
+    /// Calls that went through the whole scenario.
+    pub successful: u64,
+    /// All others.
+    pub failed: u64,
+    /// Messages that SIPp had to send again.
+    pub retransmissions: u64,
+    /// What SIPp complained about.
+    pub errors: String,
+}
+
+impl RunningSipp {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// All SIP messages so far, as SIPp logged them.
+    pub fn messages(&self) -> String {
+        std::fs::read_to_string(self.folder.join("messages.log")).unwrap_or_default()
+    }
+
+    /// Waits for the end of the run and reads its statistics.
+    pub async fn report(&mut self, patience: Duration) -> Report {
+        let status = self.process.end(patience).await;
+        let errors = std::fs::read_to_string(self.folder.join("errors.log")).unwrap_or_default();
+        let statistics =
+            std::fs::read_to_string(self.folder.join("statistics.csv")).unwrap_or_else(|error| {
+                panic!("{} left no statistics: {error}\n{}", self.name, self.process.log())
+            });
+        let counter =
+            |name| counter(&statistics, name).unwrap_or_else(|| panic!("no {name} in\n{statistics}"));
+        Report {
+            status,
+            successful: counter("SuccessfulCall(C)"),
+            failed: counter("FailedCall(C)"),
+            retransmissions: counter("Retransmissions(C)"),
+            errors,
+        }
+    }
+
+    /// Waits for the end of the run; panics unless all `calls` went as the scenario says.
+    pub async fn succeed(&mut self, calls: u64, patience: Duration) -> Report {
+        let report = self.report(patience).await;
+        assert!(
+            report.status.success() && report.successful == calls && report.failed == 0,
+            "{}: {report:#?}\n{}",
+            self.name,
+            self.messages()
+        );
+        report
+    }
+}
+
+/// The last value of a column of SIPp's statistics file (`;` between columns, first line the names).
+fn counter(statistics: &str, name: &str) -> Option<u64> {
+    let mut lines = statistics.lines();
+    let column = lines.next()?.split(';').position(|column| column == name)?;
+    lines.next_back()?.split(';').nth(column)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_read_from_the_last_line() {
+        let file = "StartTime;FailedCall(P);FailedCall(C);\nx;1;1;\nx;1;2;\n";
+        assert_eq!(counter(file, "FailedCall(C)"), Some(2));
+        assert_eq!(counter(file, "SuccessfulCall(C)"), None);
+    }
+}
