@@ -1,0 +1,256 @@
+//! Telephone-events: keys as RTP packets of their own (RFC 4733), both ways.
+//!
+//! ```text
+//!  0                   1                   2                   3      §2.3
+//! ┌───────────────┬─┬─┬───────────┬───────────────────────────────┐
+//! │     event     │E│R│  volume   │           duration            │  duration so far, in ticks of 1/8000 s
+//! └───────────────┴─┴─┴───────────┴───────────────────────────────┘
+//!
+//! ts 1000  M  5 .  160    first packet: marker
+//! ts 1000     5 .  320    an update each packet time, with the same timestamp
+//! ts 1000     5 E  480    the end, three times
+//! ts 1000     5 E  480
+//! ts 1000     5 E  480
+//! ```
+//!
+//! The timestamp names the press: all packets of one press carry that of its start, so loss, duplication and reordering
+//! neither lose a press nor make two of it. The marker bit is not looked at on receipt: some senders set it on every
+//! packet, and the packet that carries it can be lost.
+
+use std::time::{Duration, Instant};
+
+use super::{Key, KeyEvent, duration_to_samples};
+
+#[cfg(test)]
+mod tests;
+
+/// Silence on the event stream after which a key counts as released. Packets come each 20 to 60 ms; this outlasts a
+/// burst of three losses at 60 ms, and an application that waits for a digit does not yet feel it.
+const RELEASE_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Packets of a press that began up to this many ticks before the last one known are late and count for nothing. Ten
+/// seconds: the longest press without a new segment (8.2 s), and the longest delay of a packet that still comes. A step
+/// further back is no delay but a sender that began a new timeline.
+const LATE_TICKS: u32 = 80_000;
+
+/// Times that the end of a press is sent (§2.5.1.4).
+const END_PACKETS: u8 = 3;
+
+/// The longest duration that a payload can tell; a longer press goes on in a new segment (§2.5.1.3). Of a segment's last
+/// packet no copies are sent: whatever comes of the next segment tells the same.
+const SEGMENT_TICKS: u16 = 0xffff;
+
+/// The level that our events are sent with, in −dBm0: that of our own tones.
+const VOLUME: u8 = 8;
+
+/// A telephone-event payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPayload {
+    /// The event code: 0–15 are the keys, the rest are tones and signals that mean nothing to us.
+    pub event: u8,
+    /// Whether the event is over.
+    pub end: bool,
+    /// The tone's power in −dBm0, 0–63.
+    pub volume: u8,
+    /// How long the event has lasted since its packet's timestamp, in timestamp units.
+    pub duration: u16,
+}
+
+impl EventPayload {
+    /// Reads the first event block of a payload. `None` if it is too short to be one. The reserved bit and any bytes
+    /// after the block are passed over.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let &[event, flags, high, low, ..] = payload else { return None };
+        Some(Self {
+            event,
+            end: flags & 0x80 != 0,
+            volume: flags & 0x3f,
+            duration: u16::from_be_bytes([high, low]),
+        })
+    }
+
+    /// The four bytes of the payload.
+    pub fn to_bytes(self) -> [u8; 4] {
+        let [high, low] = self.duration.to_be_bytes();
+        [self.event, u8::from(self.end) << 7 | self.volume & 0x3f, high, low]
+    }
+}
+
+/// Turns telephone-events that arrive into key presses, each told once.
+#[derive(Clone, Debug, Default)]
+pub struct EventReceiver {
+    /// The last press: the one that lasts, or the last that ended, whose late packets are known by its timestamp.
+    press: Option<Press>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Press {
+    key: Key,
+    /// Timestamp of the current segment.
+    timestamp: u32,
+    /// Ticks of the segments before it.
+    earlier: u64,
+    /// Ticks in the current segment, as far as is known.
+    ticks: u64,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Pressed { last_packet: Instant },
+    Released,
+}
+
+impl EventReceiver {
+    /// A receiver that has heard nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the payload of a telephone-event packet and its RTP timestamp. Returns what it tells, in order: nothing
+    /// for an update, up to three events where it ends a press whose end was lost and is itself a whole one.
+    ///
+    /// Malformed payloads and events that are no keys are passed over.
+    pub fn receive(&mut self, now: Instant, timestamp: u32, payload: &[u8]) -> Vec<KeyEvent> {
+        let mut told = Vec::new();
+        let Some(payload) = EventPayload::parse(payload) else { return told };
+        let Some(key) = Key::from_code(payload.event) else { return told };
+        match self.press.as_mut() {
+            Some(press) if timestamp == press.timestamp => press.update(now, key, payload, &mut told),
+            Some(press) if press.goes_on_at(timestamp, key) => {
+                press.earlier += u64::from(SEGMENT_TICKS);
+                press.timestamp = timestamp;
+                press.ticks = u64::from(payload.duration);
+                press.update(now, key, payload, &mut told);
+            }
+            Some(press) if press.timestamp.wrapping_sub(timestamp) <= LATE_TICKS => {}
+            _ => {
+                told.extend(self.reset());
+                told.push(KeyEvent::Start(key));
+                let phase = Phase::Pressed { last_packet: now };
+                let ticks = u64::from(payload.duration);
+                let press = self.press.insert(Press { key, timestamp, earlier: 0, ticks, phase });
+                press.update(now, key, payload, &mut told);
+            }
+        }
+        told
+    }
+
+    /// When [`Self::handle_timeout`] is due: while a key is pressed.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.press?.phase {
+            Phase::Pressed { last_packet } => Some(last_packet + RELEASE_TIMEOUT),
+            Phase::Released => None,
+        }
+    }
+
+    /// Ends a press whose packets have ceased without an end. Returns its end if it was due by `now`.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<KeyEvent> {
+        if self.poll_timeout()? > now {
+            return None;
+        }
+        self.press.as_mut().and_then(Press::release)
+    }
+
+    /// Forgets the timeline and ends a press that lasts: the stream began anew with another SSRC.
+    pub fn reset(&mut self) -> Option<KeyEvent> {
+        self.press.take()?.release()
+    }
+}
+
+impl Press {
+    /// A packet with the timestamp of this press. After its end it is a repetition; another key under the same timestamp
+    /// is no press of its own (§2.2: one timestamp, one event).
+    fn update(&mut self, now: Instant, key: Key, payload: EventPayload, told: &mut Vec<KeyEvent>) {
+        if key != self.key || !matches!(self.phase, Phase::Pressed { .. }) {
+            return;
+        }
+        // Compared as serial numbers: an update that was overtaken is behind and adds nothing, and a sender that lets the
+        // 16 bits wrap instead of beginning a segment is ahead.
+        let [low, high, ..] = self.ticks.to_le_bytes();
+        let ahead = payload.duration.wrapping_sub(u16::from_le_bytes([low, high]));
+        if ahead < 0x8000 {
+            self.ticks += u64::from(ahead);
+        }
+        self.phase = Phase::Pressed { last_packet: now };
+        if payload.end {
+            told.extend(self.release());
+        }
+    }
+
+    /// Whether a packet of another timestamp continues this press: a new segment begins where a full one ended (§2.5.1.3).
+    fn goes_on_at(&self, timestamp: u32, key: Key) -> bool {
+        let next = self.timestamp.wrapping_add(u32::from(SEGMENT_TICKS));
+        matches!(self.phase, Phase::Pressed { .. }) && timestamp == next && key == self.key
+    }
+
+    fn release(&mut self) -> Option<KeyEvent> {
+        match std::mem::replace(&mut self.phase, Phase::Released) {
+            Phase::Released => None,
+            Phase::Pressed { .. } => {
+                let ticks = self.earlier + self.ticks;
+                Some(KeyEvent::End { key: self.key, duration: Duration::from_micros(ticks * 125) })
+            }
+        }
+    }
+}
+
+/// One packet of a press that we send. Sequence number and payload type are the stream's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventPacket {
+    /// The marker bit: set on the first packet of a press.
+    pub marker: bool,
+    /// The RTP timestamp: that of the press's start, in all of its packets.
+    pub timestamp: u32,
+    /// The payload.
+    pub payload: [u8; 4],
+}
+
+/// Sends one key press: polled once each packet time, from its first packet to its third end.
+#[derive(Clone, Debug)]
+pub struct EventSender {
+    key: Key,
+    /// Where the current segment began.
+    timestamp: u32,
+    /// Ticks of the segments before it.
+    earlier: u64,
+    /// Ticks since the press began, as of the last packet.
+    elapsed: u64,
+    /// Ticks of the whole press.
+    total: u64,
+    packet_ticks: u32,
+    ends_left: u8,
+}
+
+impl EventSender {
+    /// A press of `key` for `duration`, which begins at the RTP timestamp `timestamp` and is told every `packet_ticks`
+    /// (timestamp units at 8 kHz: 160 for 20 ms). Its first packet is due one packet time after its start.
+    pub fn new(key: Key, duration: Duration, timestamp: u32, packet_ticks: u32) -> Self {
+        // No press is shorter than a tick, nor a packet time, so that every poll makes headway.
+        let total = duration_to_samples(duration).max(1);
+        let packet_ticks = packet_ticks.max(1);
+        Self { key, timestamp, earlier: 0, elapsed: 0, total, packet_ticks, ends_left: END_PACKETS }
+    }
+
+    /// The packet of this packet time. `None` when the press is over and its end has been sent three times.
+    pub fn poll(&mut self) -> Option<EventPacket> {
+        let marker = self.elapsed == 0;
+        self.elapsed = self.total.min(self.elapsed + u64::from(self.packet_ticks));
+        let timestamp = self.timestamp;
+        let Ok(duration) = u16::try_from(self.elapsed - self.earlier) else {
+            // The segment is full: it is told so, and the next packet begins another where it ended.
+            self.earlier += u64::from(SEGMENT_TICKS);
+            self.timestamp = timestamp.wrapping_add(u32::from(SEGMENT_TICKS));
+            return Some(EventPacket { marker, timestamp, payload: self.payload(SEGMENT_TICKS, false) });
+        };
+        let end = self.elapsed == self.total;
+        if end {
+            self.ends_left = self.ends_left.checked_sub(1)?;
+        }
+        Some(EventPacket { marker, timestamp, payload: self.payload(duration, end) })
+    }
+
+    fn payload(&self, duration: u16, end: bool) -> [u8; 4] {
+        EventPayload { event: self.key.code(), end, volume: VOLUME, duration }.to_bytes()
+    }
+}
