@@ -10,6 +10,8 @@
 
 use std::time::Duration;
 
+pub mod dedup;
+pub mod event;
 pub mod generate;
 
 /// Frequencies of the rows, in Hz (ITU-T Q.23).
