@@ -1,5 +1,9 @@
 //! Why calls end.
 
+use offhook_sip::event::{EndCause, Reason};
+
+use crate::event::UnixMs;
+
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DroppedBy {
@@ -87,5 +91,133 @@ impl Failure {
             Self::NotNegotiated => Some(488),
             _ => None,
         }
+    }
+}
+
+/// What a `drop` without a cause of its own means, and what [`Ending::MaxAnswer`] is told as (RFC 3261 §21.6.2).
+const DECLINE: u16 = 603;
+
+/// What ends a call, whatever it is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The caller gave up before the answer.
+    Cancelled,
+    /// The far end hung up.
+    Bye,
+    /// Our answer was not acknowledged in time.
+    NoAck,
+    /// The far end no longer knows the call.
+    Lost,
+    /// The far end refused, or could not be reached.
+    Refused {
+        /// The final response.
+        status: u16,
+        /// Whose response: the far end's, or one made here.
+        by: DroppedBy,
+    },
+    /// `drop` or `reject`.
+    Drop {
+        /// As the application gave it.
+        cause: u16,
+    },
+    /// `redirect`.
+    Redirected {
+        /// The value of Contact.
+        contact: String,
+    },
+    /// No application acted on the inbound call.
+    Unattended,
+    /// It rang too long.
+    RingTimeout,
+    /// The far end took the INVITE and then neither rang nor decided.
+    NoRinging,
+    /// The longest talk is over.
+    MaxAnswer,
+    /// It was idle too long.
+    IdleTimeout,
+    /// No codec in common.
+    NotNegotiated,
+    /// The node ends.
+    Shutdown,
+    /// A defect of ours.
+    Fault,
+}
+
+impl Ending {
+    /// What the end of its SIP session means to a call.
+    pub(crate) fn of_session(cause: &EndCause) -> Self {
+        match cause {
+            EndCause::Refused { status, .. } => Self::Refused { status: *status, by: DroppedBy::User },
+            EndCause::Cancelled => Self::Cancelled,
+            EndCause::Bye { .. } => Self::Bye,
+            EndCause::NoAck => Self::NoAck,
+            EndCause::Lost => Self::Lost,
+            // We are told so only of what we ended, and then no call is routed to it any more.
+            EndCause::Local => Self::Fault,
+        }
+    }
+
+    /// Why the call ended, as `on_released` tells it (`call-api.md` §7, last line). "A normal hang-up by either side
+    /// after the answer is 200" is read so: the far end's BYE, and a `drop` with its default cause 603. Another cause
+    /// of a `drop` is the application's own word and stays. A BYE before the ACK is a caller that gave up.
+    pub(crate) fn cause(&self, answered: Option<UnixMs>) -> Cause {
+        let (by, status) = match self {
+            Self::Cancelled => (DroppedBy::User, 487),
+            Self::Bye if answered.is_some() => (DroppedBy::User, 200),
+            Self::Bye => (DroppedBy::User, 487),
+            Self::Refused { status, by } => (*by, *status),
+            Self::Drop { cause: DECLINE } if answered.is_some() => (DroppedBy::System, 200),
+            Self::Drop { cause } => (DroppedBy::System, *cause),
+            Self::Redirected { .. } => (DroppedBy::System, 302),
+            Self::RingTimeout => (DroppedBy::System, 487),
+            Self::NoAck | Self::Lost | Self::NoRinging => (DroppedBy::System, 408),
+            Self::MaxAnswer => (DroppedBy::System, DECLINE),
+            Self::Unattended | Self::IdleTimeout => (DroppedBy::System, 480),
+            Self::NotNegotiated => (DroppedBy::System, 488),
+            Self::Shutdown => (DroppedBy::System, 503),
+            Self::Fault => (DroppedBy::System, 500),
+        };
+        Cause { by, status }
+    }
+
+    /// What it means to an action that was running.
+    pub(crate) fn cut_short(&self) -> Failure {
+        match self {
+            Self::MaxAnswer => Failure::MaxAnswerSeconds,
+            Self::Fault => Failure::Internal,
+            _ => Failure::Hangup,
+        }
+    }
+
+    /// What it means to an `answer` or a dialling that was under way.
+    pub(crate) fn not_answered(&self) -> Failure {
+        match self {
+            Self::Cancelled | Self::Bye => Failure::Cancelled,
+            Self::NoAck => Failure::NoAck,
+            Self::Drop { .. } | Self::Shutdown => Failure::Dropped,
+            Self::RingTimeout => Failure::RingTimeout,
+            Self::NotNegotiated => Failure::NotNegotiated,
+            Self::Fault => Failure::Internal,
+            _ => Failure::Rejected { sip_status: self.cause(None).status },
+        }
+    }
+
+    /// Why the far end is told to hang up (RFC 3326); none where it ended the call, or SIP did, and needs no telling.
+    pub(crate) fn farewell(&self) -> Option<Reason> {
+        let text = match self {
+            Self::Cancelled | Self::Bye | Self::NoAck | Self::Lost | Self::Refused { .. } | Self::Fault => {
+                return None;
+            }
+            Self::Drop { .. } => "Dropped",
+            Self::Redirected { .. } => "Redirected",
+            Self::Unattended => "Unattended",
+            Self::RingTimeout => "Rang too long",
+            Self::NoRinging => "No ringing",
+            Self::MaxAnswer => "Longest duration reached",
+            Self::IdleTimeout => "Idle too long",
+            Self::NotNegotiated => "No common codec",
+            Self::Shutdown => "Shutting down",
+        };
+        Some(Reason { cause: self.cause(None).status, text: text.to_owned() })
     }
 }

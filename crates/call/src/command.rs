@@ -172,6 +172,32 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The call it is about: the first party, where there are two.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Construct(_) | Self::List { .. } => None,
+            Self::ReceiveDtmfStart(receive) => Some(receive.call),
+            Self::Answer { call, .. }
+            | Self::Drop { call, .. }
+            | Self::Reject { call, .. }
+            | Self::Redirect { call, .. }
+            | Self::Exists { call }
+            | Self::Nop { call }
+            | Self::Get { call }
+            | Self::PlayStart { call, .. }
+            | Self::PlayStop { call }
+            | Self::RecordStart { call, .. }
+            | Self::RecordStop { call }
+            | Self::SendDtmfStart { call, .. }
+            | Self::SendDtmfStop { call }
+            | Self::ReceiveDtmfStop { call }
+            | Self::ConnectStart { call, .. }
+            | Self::ConnectStop { call } => Some(*call),
+        }
+    }
+}
+
 /// An outbound call to place.
 #[derive(Clone, Debug)]
 pub struct Construct {

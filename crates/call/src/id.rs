@@ -23,7 +23,8 @@ impl NodeId {
     /// The call that `res_id` names, if it is a call's name and of this node.
     pub fn parse_res_id(self, res_id: &str) -> Option<CallId> {
         let serial = res_id.strip_prefix(&self.to_string())?.strip_prefix("-sys.call-")?;
-        let canonical = serial == "0" || (!serial.starts_with('0') && serial.bytes().all(|b| b.is_ascii_digit()));
+        let canonical =
+            serial == "0" || (!serial.starts_with('0') && serial.bytes().all(|b| b.is_ascii_digit()));
         if canonical { serial.parse().ok().map(CallId) } else { None }
     }
 }

@@ -7,25 +7,42 @@
 //!   disk results┘                     └── disk jobs
 //! ```
 //! [`Calls`] owns every call. It is given what happened and when, and is polled for what to do next; it has no socket,
-//! no thread, no lock and no clock.
+//! no thread, no lock and no clock. Here calls are found by the names that the outside knows them by; what happens to a call
+//! is in `call`, what it does in `action`, whether a request is allowed in [`admit`], which states follow which in
+//! [`state`].
 
+mod action;
+pub mod admit;
+mod call;
 pub mod cause;
 pub mod command;
+mod disk;
 pub mod error;
 pub mod event;
+mod gate;
 pub mod id;
+mod info;
+mod node;
+mod output;
 pub mod state;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{self as media, Codec, Prompt, RecordFormat, RecordingId};
+use offhook_media::event::{self as media, Codec};
 use offhook_sip::event as sip;
 
-use crate::error::{Direction, Error, FileFault};
+use crate::call::{Call, Input, initiated};
+use crate::command::{Command, Construct, Request};
+pub use crate::disk::{DiskEvent, DiskJob, JobId};
+use crate::error::Error;
 use crate::event::UnixMs;
+use crate::gate::Gate;
 use crate::id::{CallId, RequestId};
+use crate::node::{Context, Node, recording_of};
+pub use crate::output::{Output, Reply, Snapshot};
 use crate::state::State;
 
 /// A moment, as the monotonic clock that deadlines go by and the wall clock that events are stamped with.
@@ -73,161 +90,264 @@ pub enum ToneDetection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Port(pub u16);
 
-/// A question to the disk, answered by [`Calls::disk`]. Chosen by [`Calls`], never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobId(pub u64);
-
-/// What the disk is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DiskJob {
-    /// Load prompts, encoded for a leg.
-    LoadPrompts {
-        /// The files, relative to the prompts directory.
-        files: Vec<String>,
-        /// The codec they are wanted in.
-        codec: Codec,
-    },
-    /// Open a recording file.
-    OpenRecording {
-        /// The file to be, relative to the recordings directory.
-        file: String,
-        /// Its format.
-        format: RecordFormat,
-        /// Whether an existing file may be replaced.
-        overwrite: bool,
-        /// The name its audio goes by.
-        recording: RecordingId,
-    },
-    /// Close a recording to which no leg will send an end mark, because the request for it was overtaken.
-    AbandonRecording {
-        /// Which.
-        recording: RecordingId,
-    },
+/// Every call of the node.
+#[derive(Debug)]
+pub struct Calls {
+    node: Node,
+    gate: Gate,
+    calls: BTreeMap<CallId, Entry>,
+    /// When each call wants to be told that time has passed. A call whose deadline has moved on meanwhile finds nothing
+    /// to do when it is told, and is told again.
+    deadlines: BTreeSet<(Instant, CallId)>,
+    next_serial: u64,
 }
 
-/// What the disk says.
-#[derive(Clone, Debug)]
-pub enum DiskEvent {
-    /// The prompts of a job, in its order.
-    Prompts {
-        /// Which job.
-        job: JobId,
-        /// The prompts, or the first fault and the file that has it.
-        result: Result<Vec<Arc<Prompt>>, (FileFault, String)>,
-    },
-    /// The recording of a job is open.
-    RecordingOpened {
-        /// Which job.
-        job: JobId,
-        /// Or why not.
-        result: Result<(), FileFault>,
-    },
-    /// Writing failed; what was written until then is a complete file. Audio that still comes is thrown away.
-    RecordingFailed {
-        /// Which.
-        recording: RecordingId,
-        /// Why.
-        fault: FileFault,
-    },
-    /// The end mark of a recording has been written and its file is complete.
-    RecordingClosed {
-        /// Which.
-        recording: RecordingId,
-        /// The size of the file.
-        bytes: u64,
-    },
+/// A call, and its entry among the deadlines.
+#[derive(Debug)]
+struct Entry {
+    call: Call,
+    deadline: Option<Instant>,
 }
 
-/// What a request comes to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// Accepted.
-    Done,
-    /// The answer of `exists`.
-    Exists(bool),
-    /// The new call of `construct`.
-    Constructed {
-        /// Its name.
-        call: CallId,
-        /// The application's own mark.
-        user_data: Option<String>,
-    },
-    /// The file of `record_start`.
-    Recording {
-        /// As the application named it.
-        file: String,
-    },
-    /// The answer of `get`.
-    Snapshot(Box<Snapshot>),
-    /// The answer of `list`.
-    Page(Vec<CallId>),
-}
+impl Calls {
+    /// No calls yet; `first_serial` is above every serial that the node has ever used.
+    pub fn new(config: Config, first_serial: u64) -> Self {
+        Self {
+            node: Node::new(config),
+            gate: Gate::default(),
+            calls: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next_serial: first_serial,
+        }
+    }
 
-/// All that is known of a call.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// Its name.
-    pub call: CallId,
-    /// Its state.
-    pub state: State,
-    /// Who called whom.
-    pub direction: Direction,
-    /// The caller's URI.
-    pub from_uri: String,
-    /// The callee's URI.
-    pub to_uri: String,
-    /// When it began.
-    pub begin: UnixMs,
-    /// When it was answered.
-    pub answer_time: Option<UnixMs>,
-    /// The application's own mark.
-    pub user_data: Option<String>,
-    /// The SIP Call-ID, once known.
-    pub sip_call_id: Option<String>,
-    /// The codec, once negotiated.
-    pub codec: Option<Codec>,
-    /// Where its media goes, once negotiated.
-    pub remote_media: Option<std::net::SocketAddr>,
-    /// Its local RTP port.
-    pub local_port: Option<Port>,
-    /// The other party of a connection.
-    pub connected_to: Option<CallId>,
-    /// The latest totals of its media.
-    pub stats: media::LegStats,
-}
+    /// Handles a request. Every request gets exactly one [`Output::Reply`], at once or later.
+    pub fn request(&mut self, now: Now, request: Request) {
+        let Request { id, command } = request;
+        if let Some(entry) = command.call().and_then(|call| self.calls.get_mut(&call)) {
+            entry.call.touch(now.mono);
+        }
+        let result = match self.judge(&command) {
+            Err(error) => Err(error),
+            Ok(()) => match command {
+                Command::Construct(construct) => return self.construct(now, id, *construct),
+                Command::List { state, after, limit } => Ok(self.list(state, after, limit)),
+                Command::Exists { call } => Ok(Reply::Exists(self.calls.contains_key(&call))),
+                Command::Get { call } => self.snapshot(call),
+                Command::Nop { .. } => Ok(Reply::Done),
+                command => match command.call() {
+                    Some(call) => return self.handle(call, now, Input::Request { id, command }),
+                    None => Ok(Reply::Done),
+                },
+            },
+        };
+        self.context(now).reply(id, result);
+    }
 
-/// What to do next.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Tell the SIP user agent.
-    Sip(sip::Command),
-    /// Open the media of a call: bind `leg` to the sockets of `port`, connect them to where `config` says, begin the leg.
-    OpenLeg {
-        /// The sockets.
-        port: Port,
-        /// The new leg.
-        leg: media::LegId,
-        /// What was negotiated.
-        config: media::LegConfig,
-    },
-    /// Tell the media engine that has the leg.
-    Media(media::Command),
-    /// Ask the disk.
-    Disk {
-        /// The name of the answer.
-        job: JobId,
-        /// The question.
-        request: DiskJob,
-    },
-    /// Answer an application.
-    Reply {
-        /// Which request.
-        request: RequestId,
-        /// With what.
-        result: Result<Reply, Error>,
-    },
-    /// Tell all applications.
-    Event(event::Event),
-    /// The ports of a call are free again; its leg, if it had one, is gone.
-    PortReleased(Port),
+    /// Handles news of the SIP user agent. [`sip::Event::Resolve`] is not for calls and is passed over.
+    pub fn sip(&mut self, now: Now, event: sip::Event) {
+        let session = match &event {
+            sip::Event::Incoming(_) => None,
+            sip::Event::Resolve { .. } => return,
+            sip::Event::Acked { session, .. }
+            | sip::Event::Sent { session, .. }
+            | sip::Event::Provisional { session, .. }
+            | sip::Event::Answered { session, .. }
+            | sip::Event::Info { session, .. }
+            | sip::Event::Ended { session, .. } => self.node.routes.session(*session),
+        };
+        match (session, event) {
+            (_, sip::Event::Incoming(incoming)) => self.incoming(now, *incoming),
+            (Some(call), event) => self.handle(call, now, Input::Sip(event)),
+            // The call is over; its session still comes to rest.
+            (None, _) => {}
+        }
+    }
+
+    /// Handles news of a media engine.
+    pub fn media(&mut self, now: Now, event: media::Event) {
+        let leg = match &event {
+            media::Event::Digit { leg, .. }
+            | media::Event::PlayEnded { leg, .. }
+            | media::Event::RecordEnded { leg, .. }
+            | media::Event::DigitsSent { leg, .. }
+            | media::Event::Stats { leg, .. }
+            | media::Event::LegRemoved { leg, .. } => *leg,
+        };
+        self.handle(CallId(leg.0), now, Input::Media(event));
+    }
+
+    /// Handles news of the disk. A recording that was opened for a request overtaken meanwhile is abandoned.
+    pub fn disk(&mut self, now: Now, event: DiskEvent) {
+        let call = match &event {
+            DiskEvent::Prompts { job, .. } => self.node.routes.take_job(*job),
+            DiskEvent::RecordingOpened { job, result } => {
+                let call = self.node.routes.take_job(*job);
+                if call.is_none() && result.is_ok() {
+                    let recording = recording_of(*job);
+                    self.context(now).abandon_recording(recording);
+                }
+                call
+            }
+            DiskEvent::RecordingFailed { recording, .. } | DiskEvent::RecordingClosed { recording, .. } => {
+                self.node.routes.recording(*recording)
+            }
+        };
+        if let Some(call) = call {
+            self.handle(call, now, Input::Disk(event));
+        }
+    }
+
+    /// Gives a spare pair of open ports. A call takes one when it is answered or constructed, and every one that was
+    /// taken comes back once, by [`Output::PortReleased`].
+    pub fn lease(&mut self, port: Port) {
+        self.node.spare.push_back(port);
+    }
+
+    /// How many pairs are spare.
+    pub fn spare_ports(&self) -> usize {
+        self.node.spare.len()
+    }
+
+    /// How many applications are there to hear of inbound calls. Without any an INVITE is refused at once.
+    pub fn set_applications(&mut self, subscribers: usize) {
+        self.gate.applications = subscribers;
+    }
+
+    /// From now on no new call gets in, either way.
+    pub fn drain(&mut self) {
+        self.gate.close();
+    }
+
+    /// Drops every call, completion events first: cause 503, also for those that were answered.
+    pub fn hang_up_all(&mut self, now: Now) {
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.handle(call, now, Input::Shutdown);
+        }
+    }
+
+    /// How many calls there are that have not been released.
+    pub fn live(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Handles what has come due by `now`.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let due = self.deadlines.range(..=(now.mono, CallId(u64::MAX))).map(|&(_, call)| call);
+        for call in due.collect::<Vec<_>>() {
+            self.handle(call, now, Input::Due);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.first().map(|&(deadline, _)| deadline)
+    }
+
+    /// What to do next; to be asked until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.node.outputs.pop_front()
+    }
+
+    /// How many names and deadlines are remembered for calls: none when no call lives.
+    pub fn remembered(&self) -> usize {
+        self.node.routes.len() + self.deadlines.len()
+    }
+
+    /// Whether a request is allowed now, of the call it names and of the other one where it names two.
+    fn judge(&self, command: &Command) -> Result<(), Error> {
+        let Some(call) = command.call() else { return Ok(()) };
+        if let Command::Exists { .. } = command {
+            return Ok(());
+        }
+        let standing = self.find(call)?.standing();
+        admit::admit(standing, command).map_err(|denied| denied.into_error(call, standing))?;
+        let Command::ConnectStart { other, .. } = *command else { return Ok(()) };
+        if other == call {
+            let expected = "another call".to_owned();
+            return Err(Error::InvalidParam { param: "call_res_id", expected });
+        }
+        let standing = self.find(other)?.standing();
+        admit::admit(standing, command).map_err(|denied| denied.into_error(other, standing))
+    }
+
+    fn find(&self, call: CallId) -> Result<&Call, Error> {
+        self.calls.get(&call).map(|entry| &entry.call).ok_or(Error::NotFound { call })
+    }
+
+    fn snapshot(&self, call: CallId) -> Result<Reply, Error> {
+        Ok(Reply::Snapshot(Box::new(self.find(call)?.snapshot())))
+    }
+
+    fn list(&self, state: Option<State>, after: Option<CallId>, limit: usize) -> Reply {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let calls = self.calls.range((from, Bound::Unbounded));
+        let wanted = calls.filter(|(_, entry)| state.is_none_or(|state| entry.call.state() == state));
+        Reply::Page(wanted.map(|(&call, _)| call).take(limit).collect())
+    }
+
+    fn construct(&mut self, now: Now, request: RequestId, construct: Construct) {
+        let checked = self.gate.check(now.mono, &self.node.config, self.calls.len());
+        let id = CallId(self.next_serial);
+        let mut cx = self.context(now);
+        let admitted = checked.map_err(|refusal| initiated::no_room(&cx, refusal));
+        match admitted.and_then(|ticket| Ok((ticket, cx.lease_port()?))) {
+            Err(error) => cx.reply(request, Err(error)),
+            Ok((ticket, port)) => {
+                let call = initiated::dial(id, &mut cx, request, port, construct);
+                self.gate.enter(ticket);
+                self.next_serial += 1;
+                self.keep(call);
+            }
+        }
+    }
+
+    fn incoming(&mut self, now: Now, incoming: sip::Incoming) {
+        let checked = self.gate.check(now.mono, &self.node.config, self.calls.len());
+        let welcome = checked.ok().filter(|_| self.gate.applications > 0);
+        let id = CallId(self.next_serial);
+        let Some(ticket) = welcome else {
+            return initiated::turn_away(&mut self.context(now), incoming.session);
+        };
+        // Also a call that is refused for its offer has cost us its share.
+        self.gate.enter(ticket);
+        if let Some(call) = initiated::receive(id, &mut self.context(now), incoming) {
+            self.next_serial += 1;
+            self.keep(call);
+        }
+    }
+
+    fn context(&mut self, now: Now) -> Context<'_> {
+        Context { now, node: &mut self.node }
+    }
+
+    /// One call handles one input, and the other party of its connection what it is told by that.
+    fn handle(&mut self, call: CallId, now: Now, input: Input) {
+        self.step(call, now, input);
+        // A notice brings forth none, and a call sends one at a time: this ends after one round.
+        while let Some((other, notice)) = self.node.notices.pop_front() {
+            self.step(other, now, Input::Notice(notice));
+        }
+    }
+
+    fn step(&mut self, id: CallId, now: Now, input: Input) {
+        let Some(entry) = self.calls.remove(&id) else { return };
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        let mut cx = Context { now, node: &mut self.node };
+        if let Some(call) = entry.call.handle(&mut cx, input) {
+            self.keep(call);
+        }
+    }
+
+    fn keep(&mut self, call: Call) {
+        let id = call.id();
+        let deadline = call.deadline(&self.node.config);
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, id));
+        }
+        self.calls.insert(id, Entry { call, deadline });
+    }
 }

@@ -1,4 +1,17 @@
-//! The states of a call as the API names them.
+//! The states of a call as the API names them, and the transition table: the only place where a state changes
+//! (`call-api.md` §3).
+//!
+//! ```text
+//!                answer              ACK            *_start
+//!   Initiated ───────────▶ Answer ────────▶ Idle ◀──────────▶ Play Record SendDtmf ReceiveDtmf Connect
+//!       │  outbound: answered ──────────────▲ │      its end
+//!       └──────────────▶ Released ◀───────────┘
+//! ```
+//! A hang-up during an action goes by Idle: the action ends, then the call.
+
+use crate::call::Core;
+use crate::event::EventKind;
+use crate::node::Context;
 
 /// Where a call is in its life (`call-api.md` §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +37,19 @@ pub enum State {
 }
 
 impl State {
+    /// Every state, in the order of a call's life.
+    pub const ALL: [Self; 9] = [
+        Self::Initiated,
+        Self::Answer,
+        Self::Idle,
+        Self::Play,
+        Self::Record,
+        Self::SendDtmf,
+        Self::ReceiveDtmf,
+        Self::Connect,
+        Self::Released,
+    ];
+
     /// The API's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -36,6 +62,37 @@ impl State {
             Self::ReceiveDtmf => "ReceiveDtmf",
             Self::Connect => "Connect",
             Self::Released => "Released",
+        }
+    }
+
+    /// The state of a name, as it is spelled in the API.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// The transition table.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Initiated => matches!(next, Self::Answer | Self::Idle | Self::Released),
+            Self::Answer => matches!(next, Self::Idle | Self::Released),
+            Self::Idle => !matches!(next, Self::Initiated | Self::Answer | Self::Idle),
+            Self::Play | Self::Record | Self::SendDtmf | Self::ReceiveDtmf | Self::Connect => {
+                next == Self::Idle
+            }
+            Self::Released => false,
+        }
+    }
+}
+
+/// Tells of the way of a call from `prior` to `next`, by way of `passing` where a state was entered and left within one
+/// step. The call itself is moved by [`Call::handle`](crate::call::Call::handle), which is the only one to come here.
+pub(crate) fn change(core: &Core, cx: &mut Context<'_>, prior: State, passing: Option<State>, next: State) {
+    let mut at = prior;
+    for state in passing.into_iter().chain([next]) {
+        if state != at {
+            debug_assert!(at.may_become(state), "{at:?} does not become {state:?}");
+            core.tell(cx, EventKind::StateChanged { state, prior: Some(at) });
+            at = state;
         }
     }
 }

@@ -1,0 +1,111 @@
+//! The actions of a call, one file each. Each takes the call's [`Talk`](crate::call::Talk) when it starts and gives it
+//! back when it ends, which it does exactly once, with exactly one completion event.
+//!
+//! Where files are needed an action has two phases: the request is admitted and the call is in the action's state while
+//! the disk is asked ([`Pending`]); only when the disk has answered has the action begun, and the request its reply. What
+//! goes wrong before that is an error in the reply, and no event.
+//!
+//! A stop is a command to the media, and the completion waits for its confirmation: [`STOPPED_WITHIN`] and no longer.
+
+pub(crate) mod connect;
+pub(crate) mod play;
+pub(crate) mod receive_dtmf;
+pub(crate) mod record;
+pub(crate) mod send_dtmf;
+
+use std::time::{Duration, Instant};
+
+use offhook_media::event::Key;
+
+use crate::call::{Core, is_due};
+use crate::cause::Failure;
+use crate::disk::{DiskJob, JobId};
+use crate::error::{Error, FileFault};
+use crate::id::RequestId;
+use crate::node::Context;
+use crate::output::Reply;
+use crate::state::State;
+
+/// How long the media may take to confirm a stop, and the disk to complete a file. Both need some 20 ms, and a digit
+/// that is on its way 200 ms; a media thread that is stuck must not keep the call in a state.
+pub(crate) const STOPPED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the disk may take to open a file before the request is refused. A caller hears nothing meanwhile.
+pub(crate) const OPENED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why an action ended, as far as its completion event tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) error: Option<Failure>,
+    pub(crate) finish_key: Option<Key>,
+}
+
+impl Outcome {
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self { error: Some(failure), finish_key: None }
+    }
+
+    pub(crate) fn finished(key: Key) -> Self {
+        Self { error: None, finish_key: Some(key) }
+    }
+}
+
+/// A request that waits for the disk.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    request: RequestId,
+    pub(crate) job: JobId,
+    guard: Option<Instant>,
+}
+
+impl Pending {
+    /// Asks the disk.
+    pub(crate) fn ask(
+        core: &Core,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        question: impl FnOnce(JobId) -> DiskJob,
+    ) -> Self {
+        Self { request, job: cx.ask_disk(core.id, question), guard: cx.deadline(OPENED_WITHIN) }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.guard
+    }
+
+    pub(crate) fn is_late(&self, cx: &Context<'_>) -> bool {
+        is_due(self.guard, cx)
+    }
+
+    /// The disk has answered, and the action has begun.
+    pub(crate) fn accept(self, cx: &mut Context<'_>, reply: Reply) {
+        cx.reply(self.request, Ok(reply));
+    }
+
+    /// The disk has answered, and the action cannot begin.
+    pub(crate) fn refuse(self, cx: &mut Context<'_>, fault: FileFault, file: String) {
+        cx.reply(self.request, Err(Error::File { fault, file }));
+    }
+
+    /// The disk did not answer in time. A file that it opens later is abandoned.
+    pub(crate) fn give_up(self, cx: &mut Context<'_>) {
+        cx.forget_job(self.job);
+        let message = format!("the disk did not answer within {} s", OPENED_WITHIN.as_secs());
+        cx.reply(self.request, Err(Error::Internal { message }));
+    }
+
+    /// The call is over before the disk has answered.
+    pub(crate) fn overtake(self, core: &Core, cx: &mut Context<'_>) {
+        cx.forget_job(self.job);
+        let error = Error::InvalidState { call: core.id, state: State::Released, allowed: &[] };
+        cx.reply(self.request, Err(error));
+    }
+}
+
+/// What a fault of the disk means to a recording that was running.
+pub(crate) fn failure_of(fault: FileFault) -> Failure {
+    match fault {
+        FileFault::DiskFull => Failure::DiskFull,
+        _ => Failure::Io,
+    }
+}

@@ -1,0 +1,190 @@
+//! Play: prompts to the far end, until their end, a finish key or `play_stop`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_media::event::{self as media, ActionId, Prompt};
+
+use crate::action::{Outcome, Pending, STOPPED_WITHIN};
+use crate::call::ended::Cut;
+use crate::call::idle::Idle;
+use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
+use crate::cause::Ending;
+use crate::command::{Command, Content, KeySet};
+use crate::disk::{DiskEvent, DiskJob};
+use crate::event::{EventKind, Span, UnixMs};
+use crate::id::RequestId;
+use crate::node::Context;
+use crate::output::Reply;
+
+/// A call that is being played to.
+#[derive(Debug)]
+pub(crate) struct Play {
+    pub(crate) talk: Talk,
+    ask: Ask,
+    stage: Stage,
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    begin: UnixMs,
+    finish_keys: KeySet,
+    repeat: u32,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+enum Stage {
+    /// The prompts are being loaded. `over`: it was stopped already, by a command or by a key.
+    Loading { pending: Pending, over: Option<Outcome> },
+    /// The far end hears them.
+    Playing { action: ActionId },
+    /// It is over, and the media has to confirm it.
+    Stopping { action: ActionId, outcome: Outcome, guard: Option<Instant> },
+}
+
+impl Play {
+    pub(crate) fn start(
+        talk: Talk,
+        core: &Core,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        content: Content,
+        finish_keys: KeySet,
+        repeat: u32,
+    ) -> Step {
+        let question = DiskJob::LoadPrompts { files: content.files, codec: talk.media.codec };
+        let pending = Pending::ask(core, cx, request, |_| question);
+        let ask = Ask { begin: cx.now.wall, finish_keys, repeat };
+        Step::to(Phase::Play(Self { talk, ask, stage: Stage::Loading { pending, over: None } }))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Loading { pending, .. } => pending.deadline(),
+            Stage::Playing { .. } => None,
+            Stage::Stopping { guard, .. } => *guard,
+        }
+    }
+
+    pub(crate) fn handle(self, core: &Core, cx: &mut Context<'_>, input: Input) -> Step {
+        let Self { mut talk, ask, stage } = self;
+        let stage = match (stage, input) {
+            (Stage::Loading { pending, over }, Input::Disk(DiskEvent::Prompts { job, result }))
+                if pending.job == job =>
+            {
+                return match result {
+                    Ok(prompts) => {
+                        pending.accept(cx, Reply::Done);
+                        begin(core, cx, talk, ask, prompts, over)
+                    }
+                    Err((fault, file)) => {
+                        pending.refuse(cx, fault, file);
+                        Step::to(Phase::Idle(Idle::new(talk, cx)))
+                    }
+                };
+            }
+            (Stage::Loading { pending, .. }, Input::Due) if pending.is_late(cx) => {
+                pending.give_up(cx);
+                return Step::to(Phase::Idle(Idle::new(talk, cx)));
+            }
+            (stage, Input::Request { id, command: Command::PlayStop { .. } }) => {
+                let stage = stage.stop(core, cx, Outcome::default());
+                cx.reply(id, Ok(Reply::Done));
+                stage
+            }
+            (stage, Input::Media(media::Event::Digit { key, .. })) => {
+                if stage.is_running() && ask.finish_keys.contains(key) {
+                    stage.stop(core, cx, Outcome::finished(key))
+                } else {
+                    talk.typed.push(key);
+                    stage
+                }
+            }
+            (
+                Stage::Playing { action },
+                Input::Media(media::Event::PlayEnded { action: ended, played, .. }),
+            ) if action == ended => {
+                return complete(cx, talk, ask, Outcome::default(), played);
+            }
+            (
+                Stage::Stopping { action, outcome, .. },
+                Input::Media(media::Event::PlayEnded { action: ended, played, .. }),
+            ) if action == ended => {
+                return complete(cx, talk, ask, outcome, played);
+            }
+            (Stage::Stopping { outcome, guard, .. }, Input::Due) if is_due(guard, cx) => {
+                return complete(cx, talk, ask, outcome, Duration::ZERO);
+            }
+            (stage, other) => {
+                pass_over(cx, other);
+                stage
+            }
+        };
+        Step::to(Phase::Play(Self { talk, ask, stage }))
+    }
+
+    /// The call is over.
+    pub(crate) fn cut(self, core: &Core, cx: &mut Context<'_>, ending: &Ending) -> (Talk, Cut) {
+        let (action, outcome) = match self.stage {
+            Stage::Loading { pending, .. } => {
+                pending.overtake(core, cx);
+                return (self.talk, Cut::default());
+            }
+            Stage::Playing { action } => (action, Outcome::failed(ending.cut_short())),
+            Stage::Stopping { action, outcome, .. } => (action, outcome),
+        };
+        let completion = Some(completion(cx, self.ask, outcome, Duration::ZERO));
+        (self.talk, Cut { completion, action: Some(action), recording: None })
+    }
+}
+
+impl Stage {
+    fn is_running(&self) -> bool {
+        matches!(self, Self::Loading { over: None, .. } | Self::Playing { .. })
+    }
+
+    /// Ends it; what has ended it first stands.
+    fn stop(self, core: &Core, cx: &mut Context<'_>, outcome: Outcome) -> Self {
+        match self {
+            Self::Loading { pending, over } => Self::Loading { pending, over: over.or(Some(outcome)) },
+            Self::Playing { action } => {
+                cx.media(media::Command::StopPlay { leg: core.leg(), action });
+                Self::Stopping { action, outcome, guard: cx.deadline(STOPPED_WITHIN) }
+            }
+            stopping @ Self::Stopping { .. } => stopping,
+        }
+    }
+}
+
+/// The prompts are there. Nothing is played where it is over already, or where there is nothing to hear.
+fn begin(
+    core: &Core,
+    cx: &mut Context<'_>,
+    talk: Talk,
+    ask: Ask,
+    prompts: Vec<Arc<Prompt>>,
+    over: Option<Outcome>,
+) -> Step {
+    let silent = prompts.iter().all(|prompt| prompt.payload().is_empty());
+    if let Some(outcome) = over.or(silent.then(Outcome::default)) {
+        return complete(cx, talk, ask, outcome, Duration::ZERO);
+    }
+    let action = cx.new_action();
+    cx.media(media::Command::Play { leg: core.leg(), action, prompts, repeat: ask.repeat });
+    Step::to(Phase::Play(Play { talk, ask, stage: Stage::Playing { action } }))
+}
+
+fn complete(cx: &Context<'_>, talk: Talk, ask: Ask, outcome: Outcome, played: Duration) -> Step {
+    Step::to(Phase::Idle(Idle::new(talk, cx))).telling(completion(cx, ask, outcome, played))
+}
+
+fn completion(cx: &Context<'_>, ask: Ask, outcome: Outcome, played: Duration) -> EventKind {
+    EventKind::PlayCompleted {
+        error: outcome.error,
+        span: Span { begin: ask.begin, end: cx.now.wall },
+        finish_key: outcome.finish_key,
+        played,
+    }
+}

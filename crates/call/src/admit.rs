@@ -1,0 +1,78 @@
+//! Whether the state machine allows a request now (`call-api.md` §3): a pure function, and nothing else decides it.
+
+use crate::command::Command;
+use crate::error::{Direction, Error};
+use crate::id::CallId;
+use crate::state::State;
+
+/// All that admission asks of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub state: State,
+    /// Who called whom.
+    pub direction: Direction,
+    /// Whether it acts for itself.
+    pub role: Role,
+}
+
+/// Whether a call acts for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It does: what it is doing was asked of it.
+    Own,
+    /// It is the second party of a connection, which was asked of the first.
+    SecondParty,
+}
+
+/// Why a request is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Not in this state.
+    State {
+        /// The states that would allow it; none for a call that is over, which no state can help.
+        allowed: &'static [State],
+    },
+    /// Not with this direction, in any state.
+    Direction,
+}
+
+impl Denied {
+    /// As the API's error.
+    pub fn into_error(self, call: CallId, standing: Standing) -> Error {
+        match self {
+            Self::State { allowed } => Error::InvalidState { call, state: standing.state, allowed },
+            Self::Direction => Error::WrongDirection { call, direction: standing.direction },
+        }
+    }
+}
+
+/// Whether `command` is allowed of a call that stands so.
+pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
+    let allowed: &'static [State] = match command {
+        Command::Construct(_) | Command::Exists { .. } | Command::List { .. } => return Ok(()),
+        _ if standing.state == State::Released => return Err(Denied::State { allowed: &[] }),
+        Command::Drop { .. } | Command::Nop { .. } | Command::Get { .. } => return Ok(()),
+        Command::Answer { .. } | Command::Reject { .. } | Command::Redirect { .. } => {
+            if standing.direction == Direction::Outbound {
+                return Err(Denied::Direction);
+            }
+            &[State::Initiated]
+        }
+        Command::ConnectStop { .. } if standing.role == Role::SecondParty => &[],
+        _ => doing(command),
+    };
+    if allowed.contains(&standing.state) { Ok(()) } else { Err(Denied::State { allowed }) }
+}
+
+/// Starts need a call that does nothing, stops one that does just that.
+fn doing(command: &Command) -> &'static [State] {
+    match command {
+        Command::PlayStop { .. } => &[State::Play],
+        Command::RecordStop { .. } => &[State::Record],
+        Command::SendDtmfStop { .. } => &[State::SendDtmf],
+        Command::ReceiveDtmfStop { .. } => &[State::ReceiveDtmf],
+        Command::ConnectStop { .. } => &[State::Connect],
+        _ => &[State::Idle],
+    }
+}

@@ -1,0 +1,98 @@
+//! Answer: the 200 to an inbound INVITE has been sent, and its ACK is awaited. SIP bounds the wait: the session either
+//! is acknowledged or ends (RFC 3261 §13.3.1.4).
+
+use std::time::Duration;
+
+use offhook_media::sdp::{self, LocalMedia, Negotiated};
+use offhook_sip::event::{self as sip, Body};
+
+use crate::Port;
+use crate::call::ended::Ended;
+use crate::call::idle::Idle;
+use crate::call::{Core, Input, Phase, Step, Talk, pass_over, sdp_of};
+use crate::cause::Ending;
+use crate::error::Error;
+use crate::event::{EventKind, Span, UnixMs};
+use crate::id::RequestId;
+use crate::node::Context;
+use crate::output::Reply;
+
+/// What is known of the media when the 200 goes out.
+#[derive(Debug)]
+pub(crate) enum Agreement {
+    /// The 200 carries the answer to the caller's offer.
+    Settled(Negotiated),
+    /// The 200 carries our offer, and the ACK will carry the answer.
+    Offered(LocalMedia),
+}
+
+/// A call whose answer is on its way.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    port: Port,
+    request: RequestId,
+    begin: UnixMs,
+    max_answer: Duration,
+    agreement: Agreement,
+}
+
+impl Answering {
+    pub(crate) fn new(
+        port: Port,
+        request: RequestId,
+        begin: UnixMs,
+        max_answer: Duration,
+        agreement: Agreement,
+    ) -> Self {
+        Self { port, request, begin, max_answer, agreement }
+    }
+
+    pub(crate) fn port(&self) -> Port {
+        self.port
+    }
+
+    pub(crate) fn handle(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
+        match input {
+            Input::Sip(sip::Event::Acked { body, .. }) => self.acked(core, cx, body),
+            other => {
+                pass_over(cx, other);
+                Step::to(Phase::Answering(self))
+            }
+        }
+    }
+
+    fn acked(self, core: &Core, cx: &mut Context<'_>, body: Option<Body>) -> Step {
+        let media = match &self.agreement {
+            Agreement::Settled(media) => Some(media.clone()),
+            Agreement::Offered(local) => sdp_of(body).and_then(|answer| sdp::accept(&answer, local).ok()),
+        };
+        let Some(media) = media else {
+            return self.end(core, cx, Ending::NotNegotiated);
+        };
+        let talk = Talk::begin(core, cx, self.port, media, self.max_answer);
+        cx.reply(self.request, Ok(Reply::Done));
+        let span = Span { begin: self.begin, end: cx.now.wall };
+        Step::to(Phase::Idle(Idle::new(talk, cx))).telling(EventKind::AnswerCompleted { error: None, span })
+    }
+
+    pub(crate) fn end(self, core: &Core, cx: &mut Context<'_>, ending: Ending) -> Step {
+        if let Some(reason) = ending.farewell() {
+            cx.sip(sip::Command::Bye { session: core.session, reason: Some(reason) });
+        }
+        fail(cx, self.request, self.begin, self.port, &ending)
+    }
+}
+
+/// The end of a call whose answer came to nothing.
+pub(crate) fn fail(
+    cx: &mut Context<'_>,
+    request: RequestId,
+    begin: UnixMs,
+    port: Port,
+    ending: &Ending,
+) -> Step {
+    cx.reply(request, Err(Error::AnswerFailed { sip_status: ending.cause(None).status }));
+    let span = Span { begin, end: cx.now.wall };
+    let completion = EventKind::AnswerCompleted { error: Some(ending.not_answered()), span };
+    Step::to(Phase::Ended(Ended::unanswered(cx, ending, Some(port), Some(completion))))
+}

@@ -1,0 +1,357 @@
+//! Initiated: an inbound call that waits for an application to act on it, or an outbound call that is being dialled.
+
+use std::time::{Duration, Instant};
+
+use offhook_media::sdp::{self, LocalMedia, SdpError};
+use offhook_sip::event::{self as sip, Header, Incoming, SessionId};
+
+use crate::Port;
+use crate::call::answering::{self, Agreement, Answering};
+use crate::call::ended::Ended;
+use crate::call::idle::Idle;
+use crate::call::{Call, Core, Input, Phase, Step, Talk, is_due, pass_over, sdp_body, sdp_of};
+use crate::cause::{DroppedBy, Ending};
+use crate::command::{Command, Construct};
+use crate::error::{Direction, Error};
+use crate::event::{EventKind, Span};
+use crate::gate::{RETRY_AFTER, Refusal};
+use crate::id::{CallId, RequestId};
+use crate::node::Context;
+use crate::output::Reply;
+use crate::state::State;
+
+/// How long the far end may take an INVITE without ringing or deciding. Where nothing at all is heard SIP gives up after
+/// 32 s; a 100 stops that clock and starts none (RFC 3261 §17.1.1.2), so this one ends the call, after the time a proxy
+/// gives it (§16.6, timer C).
+pub(crate) const RINGS_WITHIN: Duration = Duration::from_secs(180);
+
+/// An inbound call that is not answered.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    /// The far end's offer; without one the answer will make ours (RFC 3261 §13.2.1).
+    offer: Option<Vec<u8>>,
+    /// The URI it asked for.
+    request_uri: String,
+    /// When it is too long that no application acts.
+    until: Option<Instant>,
+}
+
+/// A new inbound call, or none where its offer cannot be used and it has been refused. The far end hears it ring from
+/// now on: an application is being told.
+pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> Option<Call> {
+    let session = incoming.session;
+    let core = Core {
+        id,
+        direction: Direction::Inbound,
+        session,
+        from_uri: incoming.from,
+        to_uri: incoming.to,
+        begin: cx.now.wall,
+        user_data: None,
+        sip_call_id: Some(incoming.call_id),
+    };
+    let mut codecs = Vec::new();
+    let mut offer = None;
+    if let Some(body) = incoming.body {
+        let Some(bytes) = sdp_of(Some(body)) else {
+            let accept = Header { name: "Accept".to_owned(), value: "application/sdp".to_owned() };
+            cx.sip(sip::Command::Reject { session, status: 415, headers: vec![accept] });
+            return None;
+        };
+        match judge(&core, cx, &bytes) {
+            Ok(names) => codecs = names,
+            Err(error) => {
+                cx.sip(sip::Command::Reject { session, status: status_of(&error), headers: Vec::new() });
+                return None;
+            }
+        }
+        offer = Some(bytes);
+    }
+    cx.sip(sip::Command::Progress { session, status: 180, body: None });
+    let (from_uri, to_uri) = (core.from_uri.clone(), core.to_uri.clone());
+    core.tell(cx, EventKind::Incoming { from_uri, to_uri, begin: core.begin, codecs });
+    let until = cx.deadline(cx.node.config.incoming_timeout);
+    let phase = Phase::Inbound(Inbound { offer, request_uri: incoming.request_uri, until });
+    Some(Call::begin(core, cx, phase))
+}
+
+/// Whether an offer could be answered at all, and the names of its codecs. The answer is tried with a port that is none.
+fn judge(core: &Core, cx: &Context<'_>, offer: &[u8]) -> Result<Vec<String>, SdpError> {
+    const DISCARD: Port = Port(9);
+    sdp::answer(offer, &core.local_media(&cx.node.config, DISCARD, &[]))?;
+    sdp::offered(offer)
+}
+
+/// The final response to an INVITE whose offer cannot be used.
+fn status_of(error: &SdpError) -> u16 {
+    match error {
+        SdpError::Malformed(_) => 400,
+        _ => 488,
+    }
+}
+
+/// Refuses an INVITE for want of room.
+pub(crate) fn turn_away(cx: &mut Context<'_>, session: SessionId) {
+    cx.sip(sip::Command::Reject { session, status: 503, headers: vec![retry_after()] });
+}
+
+fn retry_after() -> Header {
+    Header { name: "Retry-After".to_owned(), value: RETRY_AFTER.as_secs().to_string() }
+}
+
+impl Inbound {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    pub(crate) fn handle(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
+        let (id, command) = match input {
+            Input::Request { id, command } => (id, command),
+            Input::Due if is_due(self.until, cx) => return self.end(core, cx, Ending::Unattended),
+            other => {
+                pass_over(cx, other);
+                return Step::to(Phase::Inbound(self));
+            }
+        };
+        let ending = match command {
+            Command::Answer { max_answer, user_data, codec, .. } => match cx.lease_port() {
+                Ok(port) => {
+                    core.user_data = user_data;
+                    let local = core.local_media(&cx.node.config, port, codec.as_slice());
+                    return self.answer(core, cx, id, max_answer, port, local);
+                }
+                Err(error) => {
+                    cx.reply(id, Err(error));
+                    return Step::to(Phase::Inbound(self));
+                }
+            },
+            Command::Reject { cause, .. } => Ending::Drop { cause },
+            Command::Redirect { target, .. } => Ending::Redirected { contact: self.contact(&target) },
+            command => {
+                pass_over(cx, Input::Request { id, command });
+                return Step::to(Phase::Inbound(self));
+            }
+        };
+        let step = self.end(core, cx, ending);
+        cx.reply(id, Ok(Reply::Done));
+        step
+    }
+
+    fn answer(
+        self,
+        core: &Core,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        max_answer: Duration,
+        port: Port,
+        local: LocalMedia,
+    ) -> Step {
+        let session = core.session;
+        let begin = cx.now.wall;
+        let (sdp, agreement) = match self.offer {
+            None => (sdp::offer(&local), Agreement::Offered(local)),
+            Some(offer) => match sdp::answer(&offer, &local) {
+                Ok((sdp, media)) => (sdp, Agreement::Settled(media)),
+                Err(_) => {
+                    cx.sip(sip::Command::Reject { session, status: 488, headers: Vec::new() });
+                    return answering::fail(cx, request, begin, port, &Ending::NotNegotiated)
+                        .passing(State::Answer);
+                }
+            },
+        };
+        cx.sip(sip::Command::Answer { session, body: sdp_body(sdp) });
+        Step::to(Phase::Answering(Answering::new(port, request, begin, max_answer, agreement)))
+    }
+
+    /// The Contact that sends the caller elsewhere, to the same user.
+    fn contact(&self, target: &str) -> String {
+        let rest = self.request_uri.split_once(':').map_or(self.request_uri.as_str(), |(_, rest)| rest);
+        match rest.split_once('@') {
+            Some((user, _)) => format!("<sip:{}@{target}>", user.split(':').next().unwrap_or(user)),
+            None => format!("<sip:{target}>"),
+        }
+    }
+
+    pub(crate) fn end(self, core: &Core, cx: &mut Context<'_>, ending: Ending) -> Step {
+        if ending.farewell().is_some() {
+            let headers = match &ending {
+                Ending::Redirected { contact } => {
+                    vec![Header { name: "Contact".to_owned(), value: contact.clone() }]
+                }
+                Ending::Shutdown => vec![retry_after()],
+                _ => Vec::new(),
+            };
+            let status = ending.cause(None).status;
+            cx.sip(sip::Command::Reject { session: core.session, status, headers });
+        }
+        Step::to(Phase::Ended(Ended::unanswered(cx, &ending, None, None)))
+    }
+}
+
+/// An outbound call that is not answered.
+#[derive(Debug)]
+pub(crate) struct Dialling {
+    port: Port,
+    local: LocalMedia,
+    max_answer: Duration,
+    max_ring: Duration,
+    /// The answer of a 183, for a 200 that brings none (RFC 3261 §13.2.1).
+    early: Option<Vec<u8>>,
+    progress: Progress,
+}
+
+/// How far the far end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// It has not been heard.
+    Calling { until: Option<Instant> },
+    /// It has the INVITE.
+    Proceeding { until: Option<Instant> },
+    /// It rings.
+    Ringing { until: Option<Instant> },
+}
+
+/// A new outbound call, its INVITE on the way.
+pub(crate) fn dial(
+    id: CallId,
+    cx: &mut Context<'_>,
+    request: RequestId,
+    port: Port,
+    construct: Construct,
+) -> Call {
+    let session = SessionId::Outbound(id.0);
+    let core = Core {
+        id,
+        direction: Direction::Outbound,
+        session,
+        from_uri: construct.from_uri,
+        to_uri: construct.to_uri,
+        begin: cx.now.wall,
+        user_data: construct.user_data,
+        sip_call_id: None,
+    };
+    let local = core.local_media(&cx.node.config, port, &construct.codecs);
+    cx.sip(sip::Command::Invite(Box::new(sip::Invite {
+        session,
+        to: core.to_uri.clone(),
+        from: core.from_uri.clone(),
+        proxy: construct.proxy,
+        credentials: construct.credentials,
+        headers: construct.headers,
+        body: sdp_body(sdp::offer(&local)),
+    })));
+    cx.reply(request, Ok(Reply::Constructed { call: id, user_data: core.user_data.clone() }));
+    let phase = Phase::Dialling(Dialling {
+        port,
+        local,
+        max_answer: construct.max_answer,
+        max_ring: construct.max_ring,
+        early: None,
+        progress: Progress::Calling { until: cx.deadline(RINGS_WITHIN) },
+    });
+    Call::begin(core, cx, phase)
+}
+
+/// Why there is no room for an outbound call.
+pub(crate) fn no_room(cx: &Context<'_>, refusal: Refusal) -> Error {
+    let config = &cx.node.config;
+    match refusal {
+        Refusal::Draining => Error::ShuttingDown,
+        Refusal::Calls => Error::LimitReached { limit: "calls", value: config.max_calls as u64 },
+        Refusal::Rate => {
+            Error::LimitReached { limit: "calls_per_second", value: config.max_calls_per_second.into() }
+        }
+    }
+}
+
+impl Dialling {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.progress {
+            Progress::Calling { until } | Progress::Proceeding { until } | Progress::Ringing { until } => {
+                until
+            }
+        }
+    }
+
+    pub(crate) fn port(&self) -> Port {
+        self.port
+    }
+
+    pub(crate) fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
+        match input {
+            Input::Sip(sip::Event::Sent { call_id, .. }) => core.sip_call_id = Some(call_id),
+            Input::Sip(sip::Event::Provisional { status, body, .. }) => self.hear(core, cx, status, body),
+            Input::Sip(sip::Event::Answered { body, .. }) => return self.answered(core, cx, body),
+            Input::Due if is_due(self.deadline(), cx) => {
+                let ending = match self.progress {
+                    Progress::Calling { .. } | Progress::Proceeding { .. } => Ending::NoRinging,
+                    Progress::Ringing { .. } => Ending::RingTimeout,
+                };
+                return self.end(core, cx, ending);
+            }
+            other => pass_over(cx, other),
+        }
+        Step::to(Phase::Dialling(self))
+    }
+
+    /// A provisional response. Only 180 and 183 ring; the clock runs from the first.
+    fn hear(&mut self, core: &Core, cx: &mut Context<'_>, status: u16, body: Option<sip::Body>) {
+        self.early = sdp_of(body).or(self.early.take());
+        self.progress = match self.progress {
+            Progress::Calling { .. } | Progress::Proceeding { .. } if matches!(status, 180 | 183) => {
+                core.tell(cx, EventKind::Ringing { time: cx.now.wall });
+                Progress::Ringing { until: cx.deadline(self.max_ring) }
+            }
+            Progress::Calling { until } | Progress::Proceeding { until } => Progress::Proceeding { until },
+            ringing @ Progress::Ringing { .. } => ringing,
+        };
+    }
+
+    fn answered(mut self, core: &Core, cx: &mut Context<'_>, body: Option<sip::Body>) -> Step {
+        let answer = sdp_of(body).or(self.early.take());
+        let Some(media) = answer.and_then(|answer| sdp::accept(&answer, &self.local).ok()) else {
+            let reason = Ending::NotNegotiated.farewell();
+            cx.sip(sip::Command::Bye { session: core.session, reason });
+            return self.over(core, cx, &Ending::NotNegotiated);
+        };
+        let talk = Talk::begin(core, cx, self.port, media, self.max_answer);
+        let now = cx.now.wall;
+        Step::to(Phase::Idle(Idle::new(talk, cx))).telling(EventKind::DialCompleted {
+            error: None,
+            span: Span { begin: core.begin, end: now },
+            answer_time: Some(now),
+        })
+    }
+
+    pub(crate) fn end(self, core: &Core, cx: &mut Context<'_>, ending: Ending) -> Step {
+        if let Some(reason) = ending.farewell() {
+            cx.sip(sip::Command::Cancel { session: core.session, reason: Some(reason) });
+        }
+        let ending = self.made_here(core, ending);
+        self.over(core, cx, &ending)
+    }
+
+    /// SIP makes a 408 where nothing was heard of the far end, and a 503 where nothing could be sent to it; both look
+    /// like its own. A far end that was not heard before its 408 is taken for one of those.
+    fn made_here(&self, core: &Core, ending: Ending) -> Ending {
+        let silent = matches!(self.progress, Progress::Calling { .. });
+        match ending {
+            Ending::Refused { status: status @ 408, .. } if silent => {
+                Ending::Refused { status, by: DroppedBy::System }
+            }
+            Ending::Refused { status, .. } if core.sip_call_id.is_none() => {
+                Ending::Refused { status, by: DroppedBy::System }
+            }
+            other => other,
+        }
+    }
+
+    fn over(self, core: &Core, cx: &Context<'_>, ending: &Ending) -> Step {
+        let completion = EventKind::DialCompleted {
+            error: Some(ending.not_answered()),
+            span: Span { begin: core.begin, end: cx.now.wall },
+            answer_time: None,
+        };
+        Step::to(Phase::Ended(Ended::unanswered(cx, ending, Some(self.port), Some(completion))))
+    }
+}

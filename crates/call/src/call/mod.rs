@@ -1,0 +1,460 @@
+//! One call: what every state has ([`Core`], [`Talk`]) and what each has for itself ([`Phase`]). An input consumes the
+//! struct of the state it finds and makes the next, so what belonged to a state that is over cannot be touched.
+
+pub(crate) mod answering;
+pub(crate) mod ended;
+pub(crate) mod idle;
+pub(crate) mod initiated;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use offhook_media::event::{self as media, Key, LegConfig, LegId, LegStats};
+use offhook_media::sdp::{LocalMedia, Negotiated};
+use offhook_sip::event::{self as sip, Body, SessionId};
+
+use crate::action::connect::{Connect, Notice};
+use crate::action::play::Play;
+use crate::action::receive_dtmf::ReceiveDtmf;
+use crate::action::record::Record;
+use crate::action::send_dtmf::SendDtmf;
+use crate::admit::{Role, Standing};
+use crate::call::answering::Answering;
+use crate::call::ended::{Cut, Ended};
+use crate::call::idle::Idle;
+use crate::call::initiated::{Dialling, Inbound};
+use crate::cause::Ending;
+use crate::command::Command;
+use crate::disk::DiskEvent;
+use crate::error::{Direction, Error};
+use crate::event::{Event, EventKind, UnixMs};
+use crate::id::{CallId, RequestId};
+use crate::node::Context;
+use crate::output::{Output, Reply, Snapshot};
+use crate::state::{self, State};
+use crate::{Config, Port, ToneDetection, info};
+
+/// What can happen to a call.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// An admitted request.
+    Request { id: RequestId, command: Command },
+    /// Its session has news.
+    Sip(sip::Event),
+    /// Its leg has news.
+    Media(media::Event),
+    /// The disk has news for it.
+    Disk(DiskEvent),
+    /// The other party of its connection has news.
+    Notice(Notice),
+    /// Its deadline has come.
+    Due,
+    /// The node ends.
+    Shutdown,
+}
+
+/// What every call has from its birth to `on_released`.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) id: CallId,
+    pub(crate) direction: Direction,
+    pub(crate) session: SessionId,
+    pub(crate) from_uri: String,
+    pub(crate) to_uri: String,
+    pub(crate) begin: UnixMs,
+    pub(crate) user_data: Option<String>,
+    pub(crate) sip_call_id: Option<String>,
+}
+
+impl Core {
+    /// The name of its leg: a call has one at most.
+    pub(crate) fn leg(&self) -> LegId {
+        leg_of(self.id)
+    }
+
+    /// Tells all applications.
+    pub(crate) fn tell(&self, cx: &mut Context<'_>, kind: EventKind) {
+        let event = Event { call: self.id, time: cx.now.wall, user_data: self.user_data.clone(), kind };
+        cx.output(Output::Event(event));
+    }
+
+    /// Our side of its session description.
+    pub(crate) fn local_media(&self, config: &Config, port: Port, codecs: &[media::Codec]) -> LocalMedia {
+        LocalMedia {
+            address: config.media_address,
+            port: port.0,
+            codecs: if codecs.is_empty() { config.codecs.clone() } else { codecs.to_vec() },
+            ptime_ms: config.ptime_ms,
+            session_id: self.id.0,
+            version: 1,
+        }
+    }
+}
+
+/// The leg of a call.
+pub(crate) fn leg_of(call: CallId) -> LegId {
+    LegId(call.0)
+}
+
+/// A session description as a body.
+pub(crate) fn sdp_body(sdp: String) -> Body {
+    Body { content_type: "application/sdp".to_owned(), bytes: sdp.into_bytes() }
+}
+
+/// The session description of a body, if it is one.
+pub(crate) fn sdp_of(body: Option<Body>) -> Option<Vec<u8>> {
+    body.filter(|body| info::is_type(body, "application/sdp")).map(|body| body.bytes)
+}
+
+/// Keys that nobody was waiting for, until `receive_dtmf_start` asks for them.
+#[derive(Debug, Default)]
+pub(crate) struct TypeAhead(VecDeque<Key>);
+
+impl TypeAhead {
+    /// As many as the API promises to keep. When full the oldest goes: a caller who types on means the last keys.
+    pub(crate) const CAPACITY: usize = 32;
+
+    pub(crate) fn push(&mut self, key: Key) {
+        if self.0.len() == Self::CAPACITY {
+            self.0.pop_front();
+        }
+        self.0.push_back(key);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Key> {
+        self.0.pop_front()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// What every answered call has: its media, and its longest duration.
+#[derive(Debug)]
+pub(crate) struct Talk {
+    pub(crate) port: Port,
+    pub(crate) media: Negotiated,
+    pub(crate) stats: LegStats,
+    pub(crate) typed: TypeAhead,
+    pub(crate) answered: UnixMs,
+    /// When the longest talk is over; none for one beyond all time.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Talk {
+    /// Opens the leg of a call that has just been answered.
+    pub(crate) fn begin(
+        core: &Core,
+        cx: &mut Context<'_>,
+        port: Port,
+        media: Negotiated,
+        max_answer: std::time::Duration,
+    ) -> Self {
+        let detect_tones = match cx.node.config.tones {
+            ToneDetection::Auto => media.telephone_event.is_none(),
+            ToneDetection::Always => true,
+            ToneDetection::Never => false,
+        };
+        let config = LegConfig { media: media.clone(), detect_tones };
+        cx.output(Output::OpenLeg { port, leg: core.leg(), config });
+        Self {
+            port,
+            media,
+            stats: LegStats::default(),
+            typed: TypeAhead::default(),
+            answered: cx.now.wall,
+            until: cx.deadline(max_answer),
+        }
+    }
+}
+
+/// Where a call is, with what only that place has.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    Inbound(Inbound),
+    Dialling(Dialling),
+    Answering(Answering),
+    Idle(Idle),
+    Play(Play),
+    Record(Record),
+    SendDtmf(SendDtmf),
+    ReceiveDtmf(ReceiveDtmf),
+    Connect(Connect),
+    Ended(Ended),
+}
+
+/// What an input leads to.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// A state that was entered and left again on the way.
+    passing: Option<State>,
+    phase: Phase,
+    /// The completion that is told when the state has been reached.
+    told: Option<EventKind>,
+}
+
+impl Step {
+    /// On to, or remain in, a phase.
+    pub(crate) fn to(phase: Phase) -> Self {
+        Self { passing: None, phase, told: None }
+    }
+
+    /// By way of a state that is over already.
+    pub(crate) fn passing(self, state: State) -> Self {
+        Self { passing: Some(state), ..self }
+    }
+
+    /// And tell of what was completed by it.
+    pub(crate) fn telling(self, kind: EventKind) -> Self {
+        Self { told: Some(kind), ..self }
+    }
+}
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    core: Core,
+    phase: Phase,
+}
+
+impl Call {
+    /// A new call; what it is told of before `on_state_changed` has been told.
+    pub(crate) fn begin(core: Core, cx: &mut Context<'_>, phase: Phase) -> Self {
+        cx.route_session(core.session, core.id);
+        core.tell(cx, EventKind::StateChanged { state: phase.state(), prior: None });
+        Self { core, phase }
+    }
+
+    /// Handles an input; none when that released the call.
+    pub(crate) fn handle(self, cx: &mut Context<'_>, input: Input) -> Option<Self> {
+        let Self { mut core, phase } = self;
+        let prior = phase.state();
+        let Step { passing, phase, told } = phase.handle(&mut core, cx, input);
+        state::change(&core, cx, prior, passing, phase.state());
+        if let Some(kind) = told {
+            core.tell(cx, kind);
+        }
+        match phase {
+            Phase::Ended(ended) => {
+                ended.settle(&core, cx).map(|ended| Self { core, phase: Phase::Ended(ended) })
+            }
+            phase => Some(Self { core, phase }),
+        }
+    }
+
+    /// A request named it: an idle call's clock starts anew.
+    pub(crate) fn touch(&mut self, now: Instant) {
+        if let Phase::Idle(idle) = &mut self.phase {
+            idle.touch(now);
+        }
+    }
+
+    pub(crate) fn id(&self) -> CallId {
+        self.core.id
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.phase.state()
+    }
+
+    /// When it wants [`Input::Due`].
+    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+        let own = match &self.phase {
+            Phase::Inbound(inbound) => inbound.deadline(),
+            Phase::Dialling(dialling) => dialling.deadline(),
+            Phase::Answering(_) => None,
+            Phase::Idle(idle) => idle.deadline(config),
+            Phase::Play(play) => play.deadline(),
+            Phase::Record(record) => record.deadline(),
+            Phase::SendDtmf(send) => send.deadline(),
+            Phase::ReceiveDtmf(receive) => receive.deadline(),
+            Phase::Connect(connect) => connect.deadline(),
+            Phase::Ended(ended) => ended.deadline(),
+        };
+        let talk = self.phase.talk().and_then(|talk| talk.until);
+        own.into_iter().chain(talk).min()
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        let role = match &self.phase {
+            Phase::Connect(connect) => connect.role(),
+            _ => Role::Own,
+        };
+        Standing { state: self.state(), direction: self.core.direction, role }
+    }
+
+    /// All that is known of it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let talk = self.phase.talk();
+        Snapshot {
+            call: self.core.id,
+            state: self.state(),
+            direction: self.core.direction,
+            from_uri: self.core.from_uri.clone(),
+            to_uri: self.core.to_uri.clone(),
+            begin: self.core.begin,
+            answer_time: talk.map(|talk| talk.answered),
+            user_data: self.core.user_data.clone(),
+            sip_call_id: self.core.sip_call_id.clone(),
+            codec: talk.map(|talk| talk.media.codec),
+            remote_media: talk.map(|talk| talk.media.remote_rtp),
+            local_port: self.port(),
+            connected_to: match &self.phase {
+                Phase::Connect(connect) => Some(connect.other()),
+                _ => None,
+            },
+            stats: talk.map(|talk| talk.stats).unwrap_or_default(),
+        }
+    }
+
+    /// The ports it holds.
+    pub(crate) fn port(&self) -> Option<Port> {
+        match &self.phase {
+            Phase::Inbound(_) => None,
+            Phase::Dialling(dialling) => Some(dialling.port()),
+            Phase::Answering(answering) => Some(answering.port()),
+            Phase::Ended(ended) => ended.port(),
+            phase => phase.talk().map(|talk| talk.port),
+        }
+    }
+}
+
+impl Phase {
+    fn state(&self) -> State {
+        match self {
+            Self::Inbound(_) | Self::Dialling(_) => State::Initiated,
+            Self::Answering(_) => State::Answer,
+            Self::Idle(_) => State::Idle,
+            Self::Play(_) => State::Play,
+            Self::Record(_) => State::Record,
+            Self::SendDtmf(_) => State::SendDtmf,
+            Self::ReceiveDtmf(_) => State::ReceiveDtmf,
+            Self::Connect(_) => State::Connect,
+            Self::Ended(_) => State::Released,
+        }
+    }
+
+    fn talk(&self) -> Option<&Talk> {
+        match self {
+            Self::Inbound(_) | Self::Dialling(_) | Self::Answering(_) | Self::Ended(_) => None,
+            Self::Idle(idle) => Some(&idle.talk),
+            Self::Play(play) => Some(&play.talk),
+            Self::Record(record) => Some(&record.talk),
+            Self::SendDtmf(send) => Some(&send.talk),
+            Self::ReceiveDtmf(receive) => Some(&receive.talk),
+            Self::Connect(connect) => Some(&connect.talk),
+        }
+    }
+
+    fn talk_mut(&mut self) -> Option<&mut Talk> {
+        match self {
+            Self::Inbound(_) | Self::Dialling(_) | Self::Answering(_) | Self::Ended(_) => None,
+            Self::Idle(idle) => Some(&mut idle.talk),
+            Self::Play(play) => Some(&mut play.talk),
+            Self::Record(record) => Some(&mut record.talk),
+            Self::SendDtmf(send) => Some(&mut send.talk),
+            Self::ReceiveDtmf(receive) => Some(&mut receive.talk),
+            Self::Connect(connect) => Some(&mut connect.talk),
+        }
+    }
+
+    /// First what means the same in every state, then the state's own.
+    fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
+        if let Self::Ended(ended) = self {
+            return ended.handle(cx, input);
+        }
+        if let Some(ending) = self.ending(cx, &input) {
+            let step = self.end(core, cx, ending);
+            if let Input::Request { id, .. } = input {
+                cx.reply(id, Ok(Reply::Done));
+            }
+            return step;
+        }
+        if let Some(talk) = self.talk_mut() {
+            hear(talk, core, cx, &input);
+        }
+        match self {
+            Self::Inbound(inbound) => inbound.handle(core, cx, input),
+            Self::Dialling(dialling) => dialling.handle(core, cx, input),
+            Self::Answering(answering) => answering.handle(core, cx, input),
+            Self::Idle(idle) => idle.handle(core, cx, input),
+            Self::Play(play) => play.handle(core, cx, input),
+            Self::Record(record) => record.handle(core, cx, input),
+            Self::SendDtmf(send) => send.handle(core, cx, input),
+            Self::ReceiveDtmf(receive) => receive.handle(core, cx, input),
+            Self::Connect(connect) => connect.handle(core, cx, input),
+            Self::Ended(ended) => ended.handle(cx, input),
+        }
+    }
+
+    /// Whether the input ends the call, whatever it is doing.
+    fn ending(&self, cx: &Context<'_>, input: &Input) -> Option<Ending> {
+        match input {
+            Input::Request { command: Command::Drop { cause, .. }, .. } => {
+                Some(Ending::Drop { cause: *cause })
+            }
+            Input::Sip(sip::Event::Ended { cause, .. }) => Some(Ending::of_session(cause)),
+            Input::Shutdown => Some(Ending::Shutdown),
+            Input::Due if is_due(self.talk().and_then(|talk| talk.until), cx) => Some(Ending::MaxAnswer),
+            _ => None,
+        }
+    }
+
+    /// Ends the call: what it was doing is cut off, the far end is told, and what is still to come is awaited. An
+    /// action goes by Idle.
+    fn end(self, core: &Core, cx: &mut Context<'_>, ending: Ending) -> Step {
+        let (talk, cut) = match self {
+            Self::Inbound(inbound) => return inbound.end(core, cx, ending),
+            Self::Dialling(dialling) => return dialling.end(core, cx, ending),
+            Self::Answering(answering) => return answering.end(core, cx, ending),
+            Self::Ended(ended) => return Step::to(Self::Ended(ended)),
+            Self::Idle(idle) => return idle.end(core, cx, ending),
+            Self::Play(play) => play.cut(core, cx, &ending),
+            Self::Record(record) => record.cut(core, cx, &ending),
+            Self::SendDtmf(send) => send.cut(cx, &ending),
+            Self::ReceiveDtmf(receive) => receive.cut(core, cx, &ending),
+            Self::Connect(connect) => connect.cut(core, cx, &ending),
+        };
+        hang_up(core, cx, talk, &ending, cut).passing(State::Idle)
+    }
+}
+
+/// What an answered call hears of its media in every state.
+fn hear(talk: &mut Talk, core: &Core, cx: &mut Context<'_>, input: &Input) {
+    match input {
+        Input::Media(media::Event::Stats { stats, .. }) => talk.stats = *stats,
+        Input::Media(media::Event::Digit { key, source, duration, .. }) => {
+            core.tell(cx, EventKind::Dtmf { key: *key, source: *source, duration: *duration });
+        }
+        Input::Sip(sip::Event::Info { body, .. }) => {
+            if let Some((key, duration)) = info::digit(body) {
+                cx.media(media::Command::InfoDigit { leg: core.leg(), key, duration });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Ends an answered call.
+pub(crate) fn hang_up(core: &Core, cx: &mut Context<'_>, talk: Talk, ending: &Ending, cut: Cut) -> Step {
+    if let Some(reason) = ending.farewell() {
+        cx.sip(sip::Command::Bye { session: core.session, reason: Some(reason) });
+    }
+    cx.media(media::Command::RemoveLeg { leg: core.leg() });
+    Step::to(Phase::Ended(Ended::answered(core, cx, talk, ending, cut)))
+}
+
+/// An input that means nothing to the state it finds: news that was overtaken. An admitted request is always meant for
+/// its state; should one come here all the same, that is a defect, and it still gets its reply.
+pub(crate) fn pass_over(cx: &mut Context<'_>, input: Input) {
+    if let Input::Request { id, command } = input {
+        let message = format!("admitted and not handled: {command:?}");
+        cx.reply(id, Err(Error::Internal { message }));
+    }
+}
+
+/// Whether a deadline has come.
+pub(crate) fn is_due(deadline: Option<Instant>, cx: &Context<'_>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= cx.now.mono)
+}

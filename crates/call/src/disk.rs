@@ -1,0 +1,73 @@
+//! What the disk is asked, and what it says. Files are read and written off the control thread, so every question is
+//! answered later, in any order, or never: a call that asked does not wait for ever.
+
+use std::sync::Arc;
+
+use offhook_media::event::{Codec, Prompt, RecordFormat, RecordingId};
+
+use crate::error::FileFault;
+
+/// A question to the disk, answered by [`Calls::disk`]. Chosen by [`Calls`], never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// What the disk is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskJob {
+    /// Load prompts, encoded for a leg.
+    LoadPrompts {
+        /// The files, relative to the prompts directory.
+        files: Vec<String>,
+        /// The codec they are wanted in.
+        codec: Codec,
+    },
+    /// Open a recording file.
+    OpenRecording {
+        /// The file to be, relative to the recordings directory.
+        file: String,
+        /// Its format.
+        format: RecordFormat,
+        /// Whether an existing file may be replaced.
+        overwrite: bool,
+        /// The name its audio goes by.
+        recording: RecordingId,
+    },
+    /// Close a recording to which no leg will send an end mark, because the request for it was overtaken.
+    AbandonRecording {
+        /// Which.
+        recording: RecordingId,
+    },
+}
+
+/// What the disk says.
+#[derive(Clone, Debug)]
+pub enum DiskEvent {
+    /// The prompts of a job, in its order.
+    Prompts {
+        /// Which job.
+        job: JobId,
+        /// The prompts, or the first fault and the file that has it.
+        result: Result<Vec<Arc<Prompt>>, (FileFault, String)>,
+    },
+    /// The recording of a job is open.
+    RecordingOpened {
+        /// Which job.
+        job: JobId,
+        /// Or why not.
+        result: Result<(), FileFault>,
+    },
+    /// Writing failed; what was written until then is a complete file. Audio that still comes is thrown away.
+    RecordingFailed {
+        /// Which.
+        recording: RecordingId,
+        /// Why.
+        fault: FileFault,
+    },
+    /// The end mark of a recording has been written and its file is complete.
+    RecordingClosed {
+        /// Which.
+        recording: RecordingId,
+        /// The size of the file.
+        bytes: u64,
+    },
+}

@@ -1,0 +1,107 @@
+//! What to do next, and what requests come to.
+
+use std::net::SocketAddr;
+
+use offhook_media::event::{self as media, Codec};
+use offhook_sip::event as sip;
+
+use crate::Port;
+use crate::disk::{DiskJob, JobId};
+use crate::error::{Direction, Error};
+use crate::event::{self, UnixMs};
+use crate::id::{CallId, RequestId};
+use crate::state::State;
+
+/// What a request comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Accepted.
+    Done,
+    /// The answer of `exists`.
+    Exists(bool),
+    /// The new call of `construct`.
+    Constructed {
+        /// Its name.
+        call: CallId,
+        /// The application's own mark.
+        user_data: Option<String>,
+    },
+    /// The file of `record_start`.
+    Recording {
+        /// As the application named it.
+        file: String,
+    },
+    /// The answer of `get`.
+    Snapshot(Box<Snapshot>),
+    /// The answer of `list`.
+    Page(Vec<CallId>),
+}
+
+/// All that is known of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Its name.
+    pub call: CallId,
+    /// Its state.
+    pub state: State,
+    /// Who called whom.
+    pub direction: Direction,
+    /// The caller's URI.
+    pub from_uri: String,
+    /// The callee's URI.
+    pub to_uri: String,
+    /// When it began.
+    pub begin: UnixMs,
+    /// When it was answered.
+    pub answer_time: Option<UnixMs>,
+    /// The application's own mark.
+    pub user_data: Option<String>,
+    /// The SIP Call-ID, once known.
+    pub sip_call_id: Option<String>,
+    /// The codec, once negotiated.
+    pub codec: Option<Codec>,
+    /// Where its media goes, once negotiated.
+    pub remote_media: Option<SocketAddr>,
+    /// Its local RTP port.
+    pub local_port: Option<Port>,
+    /// The other party of a connection.
+    pub connected_to: Option<CallId>,
+    /// The latest totals of its media.
+    pub stats: media::LegStats,
+}
+
+/// What to do next.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Tell the SIP user agent.
+    Sip(sip::Command),
+    /// Open the media of a call: bind `leg` to the sockets of `port`, connect them to where `config` says, begin the leg.
+    OpenLeg {
+        /// The sockets.
+        port: Port,
+        /// The new leg.
+        leg: media::LegId,
+        /// What was negotiated.
+        config: media::LegConfig,
+    },
+    /// Tell the media engine that has the leg.
+    Media(media::Command),
+    /// Ask the disk.
+    Disk {
+        /// The name of the answer.
+        job: JobId,
+        /// The question.
+        request: DiskJob,
+    },
+    /// Answer an application.
+    Reply {
+        /// Which request.
+        request: RequestId,
+        /// With what.
+        result: Result<Reply, Error>,
+    },
+    /// Tell all applications.
+    Event(event::Event),
+    /// The ports of a call are free again; its leg, if it had one, is gone.
+    PortReleased(Port),
+}
