@@ -13,6 +13,7 @@ use std::time::Duration;
 pub mod dedup;
 pub mod event;
 pub mod generate;
+pub mod tone;
 
 /// Frequencies of the rows, in Hz (ITU-T Q.23).
 const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
