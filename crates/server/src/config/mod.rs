@@ -8,6 +8,7 @@
 //! as they are read ([`value`]), what several keys must agree on afterwards ([`check`]).
 
 mod check;
+mod cores;
 mod load;
 pub mod value;
 
@@ -29,7 +30,7 @@ use value::{
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
-/// The whole configuration. `Config::default()` is [`DEFAULT_FILE`].
+/// The configuration of offhook: a file of these sections, the environment over it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
