@@ -1,8 +1,11 @@
 //! Prompt files in, recording files out.
 
+mod writer;
+
 use std::time::Duration;
 
 use crate::codec::Codec;
+pub use writer::{RecordFormat, WavHeader};
 
 /// A prompt, decoded and encoded once and shared by every leg that plays it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,17 +41,4 @@ impl Prompt {
     pub fn duration(&self) -> Duration {
         Duration::from_micros(self.payload.len() as u64 * 125)
     }
-}
-
-/// What a recording is written as; all are WAV files at 8 kHz, mono.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RecordFormat {
-    /// Linear PCM, 8 bit (the API's 1).
-    Pcm8,
-    /// G.711 a-law (2).
-    Alaw,
-    /// G.711 mu-law (3).
-    Mulaw,
-    /// Linear PCM, 16 bit (7).
-    Pcm16,
 }
