@@ -385,3 +385,12 @@ fn our_own_keys_are_heard_and_our_beep_is_none() {
     samples.resize(samples.len() + 800, 0);
     assert_eq!(keys(&ToneDetector::new().push(&samples)), CHARS);
 }
+
+/// An independent generator: the fixture is SoX's.
+#[test]
+fn the_keys_of_sox_are_heard() {
+    let wav = include_bytes!("../../../../../fixtures/dtmf/keys.wav");
+    let mut samples = Vec::new();
+    Codec::Pcmu.decode(&wav[58..], &mut samples);
+    assert_eq!(keys(&ToneDetector::new().push(&samples)), CHARS);
+}
