@@ -74,7 +74,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Check => {
             load()?;
-            print("the configuration is good\n")
+            let what =
+                cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
+            print(&format!("{what}: good\n"))
         }
         Command::PrintConfig { format } => print(&written(&load()?, format)?),
         Command::Schema { contract } => print(&schema(contract)?),
