@@ -7,7 +7,7 @@ use offhook_media::event::{Codec, Prompt, RecordFormat, RecordingId};
 
 use crate::error::FileFault;
 
-/// A question to the disk, answered by [`Calls::disk`]. Chosen by [`Calls`], never used twice.
+/// A question to the disk, answered by [`Calls::disk`](crate::Calls::disk). Chosen by [`Calls`](crate::Calls), never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub u64);
 

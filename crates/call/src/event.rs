@@ -1,5 +1,5 @@
 //! What applications are told (`sys.call.on_*`). Every action ends with exactly one completion event, every call with
-//! exactly one [`Event::Released`], which is its last.
+//! exactly one [`EventKind::Released`], which is its last.
 
 use std::time::Duration;
 
