@@ -329,6 +329,7 @@ impl Calls {
         while let Some((other, notice)) = self.node.notices.pop_front() {
             self.step(other, now, Input::Notice(notice));
         }
+        self.node.outputs.extend(self.node.completions.drain(..).map(Output::Event));
     }
 
     fn step(&mut self, id: CallId, now: Now, input: Input) {

@@ -10,6 +10,7 @@ use offhook_sip::event::{self as sip, SessionId};
 use crate::action::connect::Notice;
 use crate::disk::{DiskJob, JobId};
 use crate::error::Error;
+use crate::event::Event;
 use crate::id::{CallId, RequestId};
 use crate::output::{Output, Reply};
 use crate::{Config, Now, Port};
@@ -52,6 +53,9 @@ pub(crate) struct Node {
     pub(crate) outputs: VecDeque<Output>,
     /// What the parties of connections have to tell each other.
     pub(crate) notices: VecDeque<(CallId, Notice)>,
+    /// What was completed in this step, to be told when every call it touches has reached its new state: whoever hears
+    /// of the end of a connection finds both parties Idle.
+    pub(crate) completions: Vec<Event>,
     /// How many ports belong to calls.
     pub(crate) leased: usize,
     actions: u64,
@@ -66,6 +70,7 @@ impl Node {
             spare: VecDeque::new(),
             outputs: VecDeque::new(),
             notices: VecDeque::new(),
+            completions: Vec::new(),
             leased: 0,
             actions: 0,
             jobs: 0,

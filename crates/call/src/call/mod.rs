@@ -72,9 +72,14 @@ impl Core {
         leg_of(self.id)
     }
 
+    /// An event of this call, of this moment.
+    fn event(&self, cx: &Context<'_>, kind: EventKind) -> Event {
+        Event { call: self.id, time: cx.now.wall, user_data: self.user_data.clone(), kind }
+    }
+
     /// Tells all applications.
     pub(crate) fn tell(&self, cx: &mut Context<'_>, kind: EventKind) {
-        let event = Event { call: self.id, time: cx.now.wall, user_data: self.user_data.clone(), kind };
+        let event = self.event(cx, kind);
         cx.output(Output::Event(event));
     }
 
@@ -233,7 +238,8 @@ impl Call {
         let Step { passing, phase, told } = phase.handle(&mut core, cx, input);
         state::change(&core, cx, prior, passing, phase.state());
         if let Some(kind) = told {
-            core.tell(cx, kind);
+            let event = core.event(cx, kind);
+            cx.node.completions.push(event);
         }
         match phase {
             Phase::Ended(ended) => {
