@@ -1,0 +1,214 @@
+//! `admit`, every state and standing against every command, with an expectation of its own: one line per command, one
+//! column per standing, written from `call-api.md` §3 and §4.
+
+use std::time::Duration;
+
+use offhook_call::admit::{Denied, Role, Standing, admit};
+use offhook_call::command::{Command, Content, KeySet};
+use offhook_call::error::Direction;
+use offhook_call::id::CallId;
+use offhook_call::state::State;
+use offhook_media::event::{ConnectMode, RecordFormat};
+use proptest::prelude::*;
+
+use crate::rig::{answer, construct, receive};
+
+/// `y` is allowed, `.` is not in this state, `d` is not with this direction, `x` is over.
+///
+/// The columns, for an inbound call and again for an outbound one: Initiated, Answer, Idle, Play, Record, SendDtmf,
+/// ReceiveDtmf, Connect as the first party, Connect as the second, Released.
+const EXPECTED: [(&str, &str, &str); 21] = [
+    ("construct", "yyyyyyyyyy", "yyyyyyyyyy"),
+    ("answer", "y........x", "dddddddddx"),
+    ("drop", "yyyyyyyyyx", "yyyyyyyyyx"),
+    ("reject", "y........x", "dddddddddx"),
+    ("redirect", "y........x", "dddddddddx"),
+    ("exists", "yyyyyyyyyy", "yyyyyyyyyy"),
+    ("nop", "yyyyyyyyyx", "yyyyyyyyyx"),
+    ("get", "yyyyyyyyyx", "yyyyyyyyyx"),
+    ("list", "yyyyyyyyyy", "yyyyyyyyyy"),
+    ("play_start", "..y......x", "..y......x"),
+    ("play_stop", "...y.....x", "...y.....x"),
+    ("record_start", "..y......x", "..y......x"),
+    ("record_stop", "....y....x", "....y....x"),
+    ("send_dtmf_start", "..y......x", "..y......x"),
+    ("send_dtmf_stop", ".....y...x", ".....y...x"),
+    ("receive_dtmf_start", "..y......x", "..y......x"),
+    ("receive_dtmf_stop", "......y..x", "......y..x"),
+    ("connect_start", "..y......x", "..y......x"),
+    ("connect_stop", ".......y.x", ".......y.x"),
+    // The other way round, so that no row can be forgotten unseen.
+    ("every stop", "...yyyyy.x", "...yyyyy.x"),
+    ("every start", "..y......x", "..y......x"),
+];
+
+const CALL: CallId = CallId(1);
+
+fn commands(name: &str) -> Vec<Command> {
+    let content = || Content { files: vec!["a.wav".to_owned()] };
+    let finish_keys = KeySet::default();
+    let max = Duration::from_secs(1);
+    let one = match name {
+        "construct" => Command::Construct(Box::new(construct())),
+        "answer" => answer(CALL),
+        "drop" => Command::Drop { call: CALL, cause: 603 },
+        "reject" => Command::Reject { call: CALL, cause: 603 },
+        "redirect" => Command::Redirect { call: CALL, target: "192.0.2.1".to_owned() },
+        "exists" => Command::Exists { call: CALL },
+        "nop" => Command::Nop { call: CALL },
+        "get" => Command::Get { call: CALL },
+        "list" => Command::List { state: None, after: None, limit: 1 },
+        "play_start" => Command::PlayStart { call: CALL, content: content(), finish_keys, repeat: 0 },
+        "play_stop" => Command::PlayStop { call: CALL },
+        "record_start" => Command::RecordStart {
+            call: CALL,
+            max,
+            beep: false,
+            file: "a.wav".to_owned(),
+            format: RecordFormat::Alaw,
+            finish_keys,
+            overwrite: false,
+        },
+        "record_stop" => Command::RecordStop { call: CALL },
+        "send_dtmf_start" => Command::SendDtmfStart { call: CALL, digits: Vec::new() },
+        "send_dtmf_stop" => Command::SendDtmfStop { call: CALL },
+        "receive_dtmf_start" => Command::ReceiveDtmfStart(Box::new(receive(CALL, None))),
+        "receive_dtmf_stop" => Command::ReceiveDtmfStop { call: CALL },
+        "connect_start" => {
+            Command::ConnectStart { call: CALL, other: CallId(2), max, mode: ConnectMode::Both }
+        }
+        "connect_stop" => Command::ConnectStop { call: CALL },
+        "every stop" => return ending_in("_stop"),
+        "every start" => return ending_in("_start"),
+        other => panic!("no such command: {other}"),
+    };
+    vec![one]
+}
+
+fn ending_in(suffix: &str) -> Vec<Command> {
+    EXPECTED
+        .iter()
+        .filter(|(name, ..)| name.ends_with(suffix))
+        .flat_map(|(name, ..)| commands(name))
+        .collect()
+}
+
+fn standings(direction: Direction) -> Vec<Standing> {
+    let own = |state| Standing { state, direction, role: Role::Own };
+    let states = [
+        State::Initiated,
+        State::Answer,
+        State::Idle,
+        State::Play,
+        State::Record,
+        State::SendDtmf,
+        State::ReceiveDtmf,
+        State::Connect,
+    ];
+    let mut all: Vec<Standing> = states.into_iter().map(own).collect();
+    all.push(Standing { state: State::Connect, direction, role: Role::SecondParty });
+    all.push(own(State::Released));
+    all
+}
+
+fn verdict(standing: Standing, command: &Command) -> char {
+    match admit(standing, command) {
+        Ok(()) => 'y',
+        Err(Denied::Direction) => 'd',
+        Err(Denied::State { allowed: [] }) if standing.state == State::Released => 'x',
+        Err(Denied::State { .. }) => '.',
+    }
+}
+
+#[test]
+fn every_state_and_every_command() {
+    for (name, inbound, outbound) in EXPECTED {
+        for (direction, expected) in [(Direction::Inbound, inbound), (Direction::Outbound, outbound)] {
+            let found: String = standings(direction)
+                .into_iter()
+                .map(|standing| {
+                    let verdicts = commands(name).into_iter().map(|command| verdict(standing, &command));
+                    // Of several commands the best verdict counts.
+                    verdicts.max_by_key(|&verdict| verdict == 'y').expect("a command")
+                })
+                .collect();
+            assert_eq!(found, expected, "{name} of a call {direction:?}");
+        }
+    }
+}
+
+#[test]
+fn the_denial_names_the_states_that_would_do() {
+    let standing = |state| Standing { state, direction: Direction::Inbound, role: Role::Own };
+    let denied = |state, name: &str| match admit(standing(state), &commands(name)[0]) {
+        Err(Denied::State { allowed }) => allowed,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(denied(State::Play, "play_start"), [State::Idle]);
+    assert_eq!(denied(State::Idle, "record_stop"), [State::Record]);
+    assert_eq!(denied(State::Idle, "answer"), [State::Initiated]);
+    assert_eq!(denied(State::Released, "drop"), []);
+}
+
+fn any_standing() -> impl Strategy<Value = Standing> {
+    let all: Vec<Standing> =
+        [Direction::Inbound, Direction::Outbound].into_iter().flat_map(standings).collect();
+    prop::sample::select(all)
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let all: Vec<Command> = EXPECTED
+        .iter()
+        .filter(|(name, ..)| !name.starts_with("every"))
+        .flat_map(|(name, ..)| commands(name))
+        .collect();
+    prop::sample::select(all)
+}
+
+proptest! {
+    /// Whoever does what the denial says gets in: the states it names allow the command.
+    #[test]
+    fn the_states_of_a_denial_allow_it(standing in any_standing(), command in any_command()) {
+        if let Err(Denied::State { allowed }) = admit(standing, &command) {
+            prop_assert!(!allowed.contains(&standing.state) || standing.role == Role::SecondParty);
+            for &state in allowed {
+                prop_assert_eq!(admit(Standing { state, role: Role::Own, ..standing }, &command), Ok(()));
+            }
+        }
+    }
+
+    /// A call that is not over can always be ended.
+    #[test]
+    fn drop_is_allowed_before_released(standing in any_standing()) {
+        let allowed = admit(standing, &Command::Drop { call: CALL, cause: 603 }).is_ok();
+        prop_assert_eq!(allowed, standing.state != State::Released);
+    }
+
+    /// The second party of a connection does nothing of its own.
+    #[test]
+    fn the_second_party_is_bound(command in any_command()) {
+        let direction = Direction::Inbound;
+        let second = Standing { state: State::Connect, direction, role: Role::SecondParty };
+        let may = matches!(
+            command,
+            Command::Drop { .. } | Command::Get { .. } | Command::Nop { .. } | Command::Exists { .. }
+            | Command::List { .. } | Command::Construct(_)
+        );
+        prop_assert_eq!(admit(second, &command).is_ok(), may);
+    }
+}
+
+#[test]
+fn the_transition_table_is_that_of_the_specification() {
+    let ways = "Initiated-Answer Initiated-Idle Initiated-Released Answer-Idle Answer-Released \
+        Idle-Play Idle-Record Idle-SendDtmf Idle-ReceiveDtmf Idle-Connect Idle-Released \
+        Play-Idle Record-Idle SendDtmf-Idle ReceiveDtmf-Idle Connect-Idle";
+    let ways: Vec<&str> = ways.split_whitespace().collect();
+    for from in State::ALL {
+        for to in State::ALL {
+            let way = format!("{}-{}", from.name(), to.name());
+            assert_eq!(from.may_become(to), ways.contains(&way.as_str()), "{way}");
+        }
+        assert_eq!(State::from_name(from.name()), Some(from));
+    }
+}

@@ -1,0 +1,318 @@
+//! Calls that come in: `on_incoming`, answer, reject, redirect, and callers that give up.
+
+use std::time::Duration;
+
+use offhook_call::command::Command;
+use offhook_call::event::EventKind;
+use offhook_call::id::CallId;
+use offhook_call::state::State;
+use offhook_call::{Output, ToneDetection};
+use offhook_media::event::Codec;
+use offhook_sip::event::{self as sip, EndCause};
+
+use crate::rig::*;
+
+const CALL: CallId = CallId(1);
+
+#[test]
+fn a_call_comes_in_is_answered_and_hangs_up() {
+    let mut rig = Rig::new();
+    assert_eq!(
+        rig.invite(Some(OFFER)),
+        ["sip 180", "1: incoming sip:alice@192.0.2.7 sip:4000@198.51.100.1 PCMA,PCMU", "1: →Initiated"]
+    );
+    assert_eq!(rig.request(answer(CALL)), ["sip 200", "1: Initiated→Answer"]);
+    assert_eq!(
+        rig.sip(acked(CALL)),
+        ["open 1 on 20000 PCMA", "reply Done", "1: Answer→Idle", "1: answer ok"]
+    );
+    assert_eq!(rig.sip(bye(inbound(CALL))), ["media remove 1", "1: Idle→Released"]);
+    assert_eq!(rig.media(leg_removed(CALL)), ["1: released answered, 200 User", "free 20000"]);
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn without_an_application_the_caller_is_turned_away_at_once() {
+    let mut rig = Rig::new();
+    rig.calls.set_applications(0);
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn an_offer_that_cannot_be_used_is_refused_without_a_resource() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.invite(Some(G729)), ["sip 488"]);
+    assert_eq!(rig.invite(Some("v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nt=0 0\r\n")), ["sip 488"]);
+    assert_eq!(rig.invite(Some("hello")), ["sip 400"]);
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn a_body_that_is_no_sdp_is_refused() {
+    let mut rig = Rig::new();
+    let mut incoming = incoming(1, None);
+    incoming.body = Some(sip::Body { content_type: "text/plain".to_owned(), bytes: b"hello".to_vec() });
+    let lines = rig.sip(sip::Event::Incoming(Box::new(incoming)));
+    assert_eq!(lines, ["sip 415 Accept: application/sdp"]);
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn nobody_acts_on_it_and_the_caller_gets_480() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    assert!(rig.ms(59_999).is_empty());
+    assert_eq!(rig.ms(1), ["sip 480", "1: Initiated→Released", "1: released 480 System"]);
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn the_caller_gives_up_before_anybody_acts() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    let lines = rig.sip(ended(inbound(CALL), EndCause::Cancelled));
+    assert_eq!(lines, ["1: Initiated→Released", "1: released 487 User"]);
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn the_caller_gives_up_before_its_ack() {
+    for cause in [EndCause::Cancelled, EndCause::Bye { reason: None }] {
+        let mut rig = Rig::new();
+        rig.invite(Some(OFFER));
+        rig.request(answer(CALL));
+        assert_eq!(
+            rig.sip(ended(inbound(CALL), cause)),
+            [
+                "refuse AnswerFailed { sip_status: 487 }",
+                "1: Answer→Released",
+                "1: answer cancelled",
+                "1: released 487 User",
+                "free 20000"
+            ]
+        );
+        assert!(rig.is_clean());
+    }
+}
+
+#[test]
+fn the_ack_never_comes() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    rig.request(answer(CALL));
+    assert_eq!(
+        rig.sip(ended(inbound(CALL), EndCause::NoAck)),
+        [
+            "refuse AnswerFailed { sip_status: 408 }",
+            "1: Answer→Released",
+            "1: answer no_ack",
+            "1: released 408 System",
+            "free 20000"
+        ]
+    );
+}
+
+#[test]
+fn the_application_drops_it_while_the_ack_is_awaited() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    rig.request(answer(CALL));
+    assert_eq!(
+        rig.request(Command::Drop { call: CALL, cause: 603 }),
+        [
+            "sip bye Some(603)",
+            "refuse AnswerFailed { sip_status: 603 }",
+            "reply Done",
+            "1: Answer→Released",
+            "1: answer dropped",
+            "1: released 603 System",
+            "free 20000"
+        ]
+    );
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn an_answer_with_a_codec_the_caller_has_not_is_488() {
+    let mut rig = Rig::new();
+    rig.invite(Some(ALAW));
+    let command = Command::Answer {
+        call: CALL,
+        max_answer: Duration::from_secs(600),
+        user_data: None,
+        codec: Some(Codec::Pcmu),
+    };
+    assert_eq!(
+        rig.request(command),
+        [
+            "sip 488",
+            "refuse AnswerFailed { sip_status: 488 }",
+            "1: Initiated→Answer",
+            "1: Answer→Released",
+            "1: answer not_negotiated",
+            "1: released 488 System",
+            "free 20000"
+        ]
+    );
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn the_codec_of_answer_overrules_the_order_of_the_offer() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    let max_answer = Duration::from_secs(600);
+    rig.request(Command::Answer { call: CALL, max_answer, user_data: None, codec: Some(Codec::Pcmu) });
+    assert_eq!(rig.sip(acked(CALL))[0], "open 1 on 20000 PCMU");
+}
+
+#[test]
+fn an_invite_without_an_offer_gets_ours_and_its_ack_answers_it() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.invite(None)[1], "1: incoming sip:alice@192.0.2.7 sip:4000@198.51.100.1 ");
+    rig.request(answer(CALL));
+    let ack = sip::Event::Acked { session: inbound(CALL), body: Some(sdp(ALAW)) };
+    assert_eq!(rig.sip(ack), ["open 1 on 20000 PCMA tones", "reply Done", "1: Answer→Idle", "1: answer ok"]);
+}
+
+#[test]
+fn an_ack_that_should_answer_our_offer_and_does_not_ends_the_call() {
+    for body in [None, Some(sdp(G729)), Some(sdp("hello"))] {
+        let mut rig = Rig::new();
+        rig.invite(None);
+        rig.request(answer(CALL));
+        assert_eq!(
+            rig.sip(sip::Event::Acked { session: inbound(CALL), body }),
+            [
+                "sip bye Some(488)",
+                "refuse AnswerFailed { sip_status: 488 }",
+                "1: Answer→Released",
+                "1: answer not_negotiated",
+                "1: released 488 System",
+                "free 20000"
+            ]
+        );
+        assert!(rig.is_clean());
+    }
+}
+
+#[test]
+fn reject_and_drop_are_the_final_response() {
+    let commands = [Command::Reject { call: CALL, cause: 486 }, Command::Drop { call: CALL, cause: 486 }];
+    for command in commands {
+        let mut rig = Rig::new();
+        rig.invite(Some(OFFER));
+        assert_eq!(
+            rig.request(command),
+            ["sip 486", "reply Done", "1: Initiated→Released", "1: released 486 System"]
+        );
+        assert!(rig.is_clean());
+    }
+}
+
+#[test]
+fn redirect_keeps_the_called_user() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    assert_eq!(
+        rig.request(Command::Redirect { call: CALL, target: "[2001:db8::1]:5080".to_owned() }),
+        [
+            "sip 302 Contact: <sip:4000;phone-context=x@[2001:db8::1]:5080>",
+            "reply Done",
+            "1: Initiated→Released",
+            "1: released 302 System"
+        ]
+    );
+}
+
+#[test]
+fn an_answer_without_a_spare_port_changes_nothing() {
+    let mut rig = Rig::new();
+    for _ in 0..10 {
+        rig.answered();
+    }
+    rig.invite(Some(OFFER));
+    assert_eq!(rig.request(answer(CallId(11))), ["refuse LimitReached { limit: \"ports\", value: 10 }"]);
+    assert_eq!(rig.get(CallId(11)).state, State::Initiated);
+    rig.calls.lease(offhook_call::Port(30000));
+    assert_eq!(rig.request(answer(CallId(11))), ["sip 200", "11: Initiated→Answer"]);
+}
+
+#[test]
+fn more_calls_than_allowed_are_turned_away() {
+    let mut rig = Rig::with(offhook_call::Config { max_calls: 1, ..config() });
+    rig.invite(Some(OFFER));
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+}
+
+#[test]
+fn more_calls_in_a_second_than_allowed_are_turned_away() {
+    let mut rig = Rig::with(offhook_call::Config { max_calls_per_second: 2, ..config() });
+    assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
+    assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    rig.ms(500);
+    assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+}
+
+#[test]
+fn a_draining_node_turns_callers_away() {
+    let mut rig = Rig::new();
+    rig.calls.drain();
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+}
+
+#[test]
+fn tones_are_searched_for_as_configured() {
+    let cases = [
+        (ToneDetection::Auto, OFFER, false),
+        (ToneDetection::Auto, ALAW, true),
+        (ToneDetection::Always, OFFER, true),
+        (ToneDetection::Never, ALAW, false),
+    ];
+    for (tones, offer, expected) in cases {
+        let mut rig = Rig::with(offhook_call::Config { tones, ..config() });
+        rig.invite(Some(offer));
+        rig.request(answer(CALL));
+        let opened = rig.sip(acked(CALL))[0].ends_with(" tones");
+        assert_eq!(opened, expected, "{tones:?}");
+    }
+}
+
+#[test]
+fn events_bear_the_mark_and_the_moments() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    rig.ms(1000);
+    rig.request(answer(CALL));
+    rig.ms(250);
+    rig.calls.sip(rig.now(), acked(CALL));
+    let completed = rig.outputs().into_iter().find_map(|output| match output {
+        Output::Event(event) if matches!(event.kind, EventKind::AnswerCompleted { .. }) => Some(event),
+        _ => None,
+    });
+    let event = completed.expect("on_answer_completed");
+    assert_eq!(event.user_data.as_deref(), Some("mark"));
+    assert_eq!(event.time.0, EPOCH + 1250);
+    let EventKind::AnswerCompleted { span, .. } = event.kind else { unreachable!() };
+    assert_eq!((span.begin.0, span.end.0), (EPOCH + 1000, EPOCH + 1250));
+
+    rig.ms(4750);
+    rig.calls.sip(rig.now(), bye(inbound(CALL)));
+    rig.ms(3);
+    rig.calls.media(rig.now(), leg_removed(CALL));
+    let released = rig.outputs().into_iter().find_map(|output| match output {
+        Output::Event(offhook_call::event::Event { kind: EventKind::Released(released), .. }) => {
+            Some(released)
+        }
+        _ => None,
+    });
+    let released = released.expect("on_released");
+    assert_eq!(released.begin.0, EPOCH);
+    assert_eq!(released.answer_time.map(|time| time.0), Some(EPOCH + 1250));
+    assert_eq!(released.end.0, EPOCH + 6000);
+    assert_eq!(released.sip_call_id, "call-id-1");
+    assert_eq!(released.stats.packets_sent, 7);
+}

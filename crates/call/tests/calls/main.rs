@@ -1,0 +1,11 @@
+//! The calls in virtual time, against SIP, media and disk played by hand.
+
+mod actions;
+mod admission;
+mod connections;
+mod digits;
+mod endings;
+mod inbound;
+mod outbound;
+mod recordings;
+mod rig;

@@ -1,0 +1,238 @@
+//! Calls that are placed: `construct`, `on_ringing`, `on_dial_completed`.
+
+use offhook_call::Output;
+use offhook_call::command::Command;
+use offhook_call::id::CallId;
+use offhook_media::event::Codec;
+use offhook_sip::event::{self as sip, EndCause, SessionId};
+
+use crate::rig::*;
+
+const CALL: CallId = CallId(1);
+const SESSION: SessionId = SessionId::Outbound(1);
+
+fn dialling() -> Rig {
+    let mut rig = Rig::new();
+    assert_eq!(
+        rig.request(Command::Construct(Box::new(construct()))),
+        [
+            "sip invite sip:100@192.0.2.9:5060 from sip:1000@192.0.2.1",
+            "reply call 1 Some(\"mark\")",
+            "1: →Initiated"
+        ]
+    );
+    assert!(rig.sip(sip::Event::Sent { session: SESSION, call_id: "abc".to_owned() }).is_empty());
+    rig
+}
+
+fn provisional(status: u16, body: Option<&str>) -> sip::Event {
+    sip::Event::Provisional { session: SESSION, status, body: body.map(sdp) }
+}
+
+fn answered(body: Option<&str>) -> sip::Event {
+    sip::Event::Answered { session: SESSION, body: body.map(sdp) }
+}
+
+fn refused(status: u16) -> sip::Event {
+    ended(SESSION, EndCause::Refused { status, phrase: String::new() })
+}
+
+#[test]
+fn it_rings_and_is_answered_and_dropped() {
+    let mut rig = dialling();
+    assert_eq!(rig.sip(provisional(180, None)), ["1: ringing"]);
+    assert_eq!(
+        rig.sip(answered(Some(ALAW))),
+        ["open 1 on 20000 PCMA tones", "1: Initiated→Idle", "1: dial ok answered"]
+    );
+    assert_eq!(rig.get(CALL).sip_call_id.as_deref(), Some("abc"));
+    assert_eq!(
+        rig.request(Command::Drop { call: CALL, cause: 603 }),
+        ["sip bye Some(603)", "media remove 1", "reply Done", "1: Idle→Released"]
+    );
+    assert_eq!(rig.media(leg_removed(CALL)), ["1: released answered, 200 System", "free 20000"]);
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn ringing_is_told_once() {
+    let mut rig = dialling();
+    assert!(rig.sip(provisional(181, None)).is_empty());
+    assert_eq!(rig.sip(provisional(183, None)), ["1: ringing"]);
+    assert!(rig.sip(provisional(180, None)).is_empty());
+}
+
+#[test]
+fn it_rings_too_long() {
+    let mut rig = dialling();
+    rig.secs(20);
+    rig.sip(provisional(180, None));
+    assert!(rig.ms(49_999).is_empty());
+    // A second 180 does not start the clock anew.
+    rig.sip(provisional(180, None));
+    assert_eq!(
+        rig.ms(1),
+        [
+            "sip cancel Some(487)",
+            "1: Initiated→Released",
+            "1: dial ring_timeout 487",
+            "1: released 487 System",
+            "free 20000"
+        ]
+    );
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn a_far_end_that_neither_rings_nor_decides_is_given_up() {
+    let mut rig = dialling();
+    rig.secs(60);
+    rig.sip(provisional(182, None));
+    assert!(rig.ms(119_999).is_empty());
+    assert_eq!(
+        rig.ms(1),
+        [
+            "sip cancel Some(408)",
+            "1: Initiated→Released",
+            "1: dial rejected 408",
+            "1: released 408 System",
+            "free 20000"
+        ]
+    );
+}
+
+#[test]
+fn it_is_refused() {
+    let mut rig = dialling();
+    rig.sip(provisional(180, None));
+    assert_eq!(
+        rig.sip(refused(486)),
+        ["1: Initiated→Released", "1: dial rejected 486", "1: released 486 User", "free 20000"]
+    );
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn a_408_is_ours_if_the_far_end_was_never_heard_and_its_own_otherwise() {
+    let mut rig = dialling();
+    assert_eq!(rig.sip(refused(408))[2], "1: released 408 System");
+    let mut rig = dialling();
+    rig.sip(provisional(180, None));
+    assert_eq!(rig.sip(refused(408))[2], "1: released 408 User");
+}
+
+#[test]
+fn a_503_is_ours_if_nothing_could_be_sent() {
+    let mut rig = Rig::new();
+    rig.request(Command::Construct(Box::new(construct())));
+    assert_eq!(rig.sip(refused(503))[2], "1: released 503 System");
+    let mut rig = dialling();
+    assert_eq!(rig.sip(refused(503))[2], "1: released 503 User");
+}
+
+#[test]
+fn it_is_dropped_while_it_rings() {
+    let mut rig = dialling();
+    rig.sip(provisional(180, None));
+    assert_eq!(
+        rig.request(Command::Drop { call: CALL, cause: 480 }),
+        [
+            "sip cancel Some(480)",
+            "reply Done",
+            "1: Initiated→Released",
+            "1: dial dropped",
+            "1: released 480 System",
+            "free 20000"
+        ]
+    );
+    // The 200 that crosses the CANCEL is the business of SIP.
+    assert!(rig.sip(answered(Some(OFFER))).is_empty());
+    assert!(rig.sip(ended(SESSION, EndCause::Local)).is_empty());
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_hung_up() {
+    for body in [Some(G729), Some("hello"), None] {
+        let mut rig = dialling();
+        assert_eq!(
+            rig.sip(answered(body)),
+            [
+                "sip bye Some(488)",
+                "1: Initiated→Released",
+                "1: dial not_negotiated 488",
+                "1: released 488 System",
+                "free 20000"
+            ]
+        );
+        assert!(rig.is_clean());
+    }
+}
+
+#[test]
+fn a_description_only_in_the_183_is_kept_for_the_200() {
+    let mut rig = dialling();
+    assert_eq!(rig.sip(provisional(183, Some(ALAW))), ["1: ringing"]);
+    rig.sip(provisional(180, None));
+    assert_eq!(
+        rig.sip(answered(None)),
+        ["open 1 on 20000 PCMA tones", "1: Initiated→Idle", "1: dial ok answered"]
+    );
+}
+
+#[test]
+fn the_offer_names_the_codecs_that_were_asked_for() {
+    let offered = |codecs: Vec<Codec>| {
+        let mut rig = Rig::new();
+        let construct = offhook_call::command::Construct { codecs, ..construct() };
+        rig.calls.request(
+            rig.now(),
+            offhook_call::command::Request {
+                id: offhook_call::id::RequestId(1),
+                command: Command::Construct(Box::new(construct)),
+            },
+        );
+        match rig.outputs().into_iter().next() {
+            Some(Output::Sip(sip::Command::Invite(invite))) => {
+                let text = String::from_utf8(invite.body.bytes).expect("SDP is text");
+                text.lines().find(|line| line.starts_with("m=")).expect("one stream").to_owned()
+            }
+            other => panic!("no INVITE: {other:?}"),
+        }
+    };
+    assert_eq!(offered(vec![]), "m=audio 20000 RTP/AVP 8 0 101");
+    assert_eq!(offered(vec![Codec::Pcmu]), "m=audio 20000 RTP/AVP 0 101");
+}
+
+#[test]
+fn limits_refuse_and_cost_nothing() {
+    let mut rig = Rig::with(offhook_call::Config { max_calls: 2, max_calls_per_second: 2, ..config() });
+    let dial = || Command::Construct(Box::new(construct()));
+    rig.request(dial());
+    rig.request(dial());
+    assert_eq!(rig.request(dial()), ["refuse LimitReached { limit: \"calls\", value: 2 }"]);
+    rig.sip(refused(486));
+    assert_eq!(rig.request(dial()), ["refuse LimitReached { limit: \"calls_per_second\", value: 2 }"]);
+    rig.ms(500);
+    assert_eq!(rig.request(dial())[1], "reply call 3 Some(\"mark\")");
+
+    let mut rig = Rig::new();
+    for _ in 0..10 {
+        rig.request(dial());
+    }
+    assert_eq!(rig.request(dial()), ["refuse LimitReached { limit: \"ports\", value: 10 }"]);
+    rig.calls.drain();
+    assert_eq!(rig.request(dial()), ["refuse ShuttingDown"]);
+}
+
+#[test]
+fn a_request_that_finds_no_port_takes_no_share_of_the_rate() {
+    let mut rig = Rig::with(offhook_call::Config { max_calls_per_second: 11, ..config() });
+    let dial = || Command::Construct(Box::new(construct()));
+    for _ in 0..10 {
+        rig.request(dial());
+    }
+    assert_eq!(rig.request(dial()), ["refuse LimitReached { limit: \"ports\", value: 10 }"]);
+    rig.calls.lease(offhook_call::Port(30000));
+    assert_eq!(rig.request(dial())[1], "reply call 11 Some(\"mark\")");
+}

@@ -1,0 +1,403 @@
+//! One node's calls with the test in the place of everything around them. What they want done is read as lines of text,
+//! so that a test shows a whole exchange, in its order.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_call::command::{Command, Construct, Content, KeySet, ReceiveDtmf, Request};
+use offhook_call::error::Error;
+use offhook_call::event::{Event, EventKind, UnixMs};
+use offhook_call::id::{CallId, RequestId};
+use offhook_call::{Calls, Config, DiskEvent, DiskJob, Now, Output, Port, Reply, ToneDetection};
+use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Key, LegId, LegStats, Prompt};
+use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
+
+/// Both codecs and telephone-events, as a telephone of RFC 3264's days would offer them.
+pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+/// A-law only, and no telephone-events.
+pub(crate) const ALAW: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 8\r\n";
+/// A codec that we do not have.
+pub(crate) const G729: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 18\r\n";
+
+/// Wall time at the beginning of every test.
+pub(crate) const EPOCH: i64 = 1_700_000_000_000;
+
+pub(crate) fn config() -> Config {
+    Config {
+        media_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        codecs: vec![Codec::Pcma, Codec::Pcmu],
+        ptime_ms: 20,
+        max_calls: 100,
+        max_calls_per_second: 100,
+        incoming_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_secs(3600),
+        tones: ToneDetection::Auto,
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "an Instant can only be made from the clock; every other one is this plus a duration"
+)]
+pub(crate) fn epoch() -> Instant {
+    Instant::now()
+}
+
+pub(crate) struct Rig {
+    pub(crate) calls: Calls,
+    start: Instant,
+    elapsed: Duration,
+    requests: u64,
+    sessions: u64,
+}
+
+impl Rig {
+    /// One application listens, and ten ports are spare.
+    pub(crate) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let mut calls = Calls::new(config, 1);
+        calls.set_applications(1);
+        for port in 0..10 {
+            calls.lease(Port(20000 + 2 * port));
+        }
+        Self { calls, start: epoch(), elapsed: Duration::ZERO, requests: 0, sessions: 0 }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let millis = i64::try_from(self.elapsed.as_millis()).expect("a test of some hours");
+        Now { mono: self.start + self.elapsed, wall: UnixMs(EPOCH + millis) }
+    }
+
+    /// Lets time pass; what comes due comes due at its moment.
+    pub(crate) fn wait(&mut self, duration: Duration) -> Vec<String> {
+        let end = self.elapsed + duration;
+        while let Some(deadline) = self.calls.poll_timeout().filter(|&at| at <= self.start + end) {
+            self.elapsed = self.elapsed.max(deadline - self.start);
+            let now = self.now();
+            self.calls.handle_timeout(now);
+        }
+        self.elapsed = end;
+        self.lines()
+    }
+
+    pub(crate) fn ms(&mut self, millis: u64) -> Vec<String> {
+        self.wait(Duration::from_millis(millis))
+    }
+
+    pub(crate) fn secs(&mut self, secs: u64) -> Vec<String> {
+        self.wait(Duration::from_secs(secs))
+    }
+
+    pub(crate) fn request(&mut self, command: Command) -> Vec<String> {
+        self.requests += 1;
+        self.calls.request(self.now(), Request { id: RequestId(self.requests), command });
+        self.lines()
+    }
+
+    pub(crate) fn sip(&mut self, event: sip::Event) -> Vec<String> {
+        self.calls.sip(self.now(), event);
+        self.lines()
+    }
+
+    pub(crate) fn media(&mut self, event: media::Event) -> Vec<String> {
+        self.calls.media(self.now(), event);
+        self.lines()
+    }
+
+    pub(crate) fn disk(&mut self, event: DiskEvent) -> Vec<String> {
+        self.calls.disk(self.now(), event);
+        self.lines()
+    }
+
+    pub(crate) fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.calls.poll_output()).collect()
+    }
+
+    pub(crate) fn lines(&mut self) -> Vec<String> {
+        self.outputs().iter().map(line).collect()
+    }
+
+    /// An INVITE comes in.
+    pub(crate) fn invite(&mut self, body: Option<&str>) -> Vec<String> {
+        self.sessions += 1;
+        let incoming = incoming(self.sessions, body);
+        self.sip(sip::Event::Incoming(Box::new(incoming)))
+    }
+
+    /// An inbound call, answered; its number is that of its session and of its leg.
+    pub(crate) fn answered(&mut self) -> CallId {
+        self.invite(Some(OFFER));
+        let call = CallId(self.sessions);
+        self.request(answer(call));
+        self.sip(acked(call));
+        call
+    }
+
+    pub(crate) fn get(&mut self, call: CallId) -> offhook_call::Snapshot {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        self.calls.request(self.now(), Request { id, command: Command::Get { call } });
+        match self.outputs().pop() {
+            Some(Output::Reply { result: Ok(Reply::Snapshot(snapshot)), request }) if request == id => {
+                *snapshot
+            }
+            other => panic!("no snapshot of {call:?}: {other:?}"),
+        }
+    }
+
+    /// Nothing is left of any call.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.calls.live() == 0 && self.calls.remembered() == 0
+    }
+}
+
+pub(crate) fn incoming(session: u64, body: Option<&str>) -> sip::Incoming {
+    let address = |port| std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    sip::Incoming {
+        session: SessionId::Inbound(session),
+        flow: sip::Flow { transport: Transport::Udp, local: address(5060), remote: address(5070) },
+        request_uri: "sip:4000;phone-context=x@198.51.100.1:5060".to_owned(),
+        from: "sip:alice@192.0.2.7".to_owned(),
+        from_display: String::new(),
+        to: "sip:4000@198.51.100.1".to_owned(),
+        call_id: format!("call-id-{session}"),
+        body: body.map(sdp),
+        headers: Vec::new(),
+    }
+}
+
+pub(crate) fn sdp(text: &str) -> Body {
+    Body { content_type: "application/sdp".to_owned(), bytes: text.as_bytes().to_vec() }
+}
+
+/// The session of the nth call, where all calls before it came in too.
+pub(crate) fn inbound(call: CallId) -> SessionId {
+    SessionId::Inbound(call.0)
+}
+
+pub(crate) fn acked(call: CallId) -> sip::Event {
+    sip::Event::Acked { session: inbound(call), body: None }
+}
+
+pub(crate) fn bye(session: SessionId) -> sip::Event {
+    sip::Event::Ended { session, cause: EndCause::Bye { reason: None } }
+}
+
+pub(crate) fn ended(session: SessionId, cause: EndCause) -> sip::Event {
+    sip::Event::Ended { session, cause }
+}
+
+pub(crate) fn answer(call: CallId) -> Command {
+    Command::Answer {
+        call,
+        max_answer: Duration::from_secs(600),
+        user_data: Some("mark".to_owned()),
+        codec: None,
+    }
+}
+
+pub(crate) fn construct() -> Construct {
+    Construct {
+        from_uri: "sip:1000@192.0.2.1".to_owned(),
+        to_uri: "sip:100@192.0.2.9:5060".to_owned(),
+        max_answer: Duration::from_secs(600),
+        max_ring: Duration::from_secs(50),
+        user_data: Some("mark".to_owned()),
+        codecs: Vec::new(),
+        proxy: None,
+        credentials: None,
+        headers: Vec::new(),
+    }
+}
+
+pub(crate) fn keys(keys: &str) -> KeySet {
+    KeySet::parse(keys).expect("keys of a test")
+}
+
+pub(crate) fn key(char: char) -> Key {
+    Key::from_char(char).expect("a key of a test")
+}
+
+pub(crate) fn play(call: CallId, files: &[&str], finish_keys: &str) -> Command {
+    let content = Content { files: files.iter().map(|&file| file.to_owned()).collect() };
+    Command::PlayStart { call, content, finish_keys: keys(finish_keys), repeat: 0 }
+}
+
+/// Four keys at most, `#` ends, three seconds for the first and one for each other.
+pub(crate) fn receive(call: CallId, prompt: Option<&str>) -> ReceiveDtmf {
+    ReceiveDtmf {
+        call,
+        valid_keys: keys("0123456789#"),
+        max_keys: 4,
+        finish_keys: keys("#"),
+        first_key_timeout: Duration::from_secs(3),
+        next_key_timeout: Duration::from_secs(1),
+        prompt: prompt.map(|file| Content { files: vec![file.to_owned()] }),
+        repeat: 0,
+        break_on_key: true,
+        include_finish_key: false,
+        flush: false,
+    }
+}
+
+/// A second of a-law silence.
+pub(crate) fn prompt() -> Arc<Prompt> {
+    Arc::new(Prompt::new(Codec::Pcma, vec![0xd5; 8000]))
+}
+
+pub(crate) fn loaded(job: u64) -> DiskEvent {
+    DiskEvent::Prompts { job: offhook_call::JobId(job), result: Ok(vec![prompt()]) }
+}
+
+pub(crate) fn digit(call: CallId, char: char) -> media::Event {
+    let duration = Duration::from_millis(120);
+    media::Event::Digit { leg: LegId(call.0), key: key(char), source: DigitSource::Rfc4733, duration }
+}
+
+pub(crate) fn play_ended(call: CallId, action: u64, played: u64) -> media::Event {
+    let played = Duration::from_millis(played);
+    media::Event::PlayEnded { leg: LegId(call.0), action: ActionId(action), played }
+}
+
+pub(crate) fn leg_removed(call: CallId) -> media::Event {
+    media::Event::LegRemoved {
+        leg: LegId(call.0),
+        stats: LegStats { packets_sent: 7, ..LegStats::default() },
+    }
+}
+
+/// What a lone line says; a test that expects several compares them all.
+pub(crate) fn line(output: &Output) -> String {
+    match output {
+        Output::Sip(command) => format!("sip {}", sip_line(command)),
+        Output::OpenLeg { port, leg, config } => {
+            let tones = if config.detect_tones { " tones" } else { "" };
+            format!("open {} on {} {}{tones}", leg.0, port.0, config.media.codec.name())
+        }
+        Output::Media(command) => format!("media {}", media_line(command)),
+        Output::Disk { job, request } => format!("disk {} {}", job.0, disk_line(request)),
+        Output::Reply { request: _, result: Ok(reply) } => match reply {
+            Reply::Recording { file } => format!("reply {file}"),
+            Reply::Page(calls) => format!("reply {:?}", calls.iter().map(|call| call.0).collect::<Vec<_>>()),
+            Reply::Constructed { call, user_data } => format!("reply call {} {user_data:?}", call.0),
+            other => format!("reply {other:?}"),
+        },
+        Output::Reply { request: _, result: Err(error) } => format!("refuse {}", error_line(error)),
+        Output::Event(event) => format!("{}: {}", event.call.0, event_line(event)),
+        Output::PortReleased(port) => format!("free {}", port.0),
+    }
+}
+
+fn sip_line(command: &sip::Command) -> String {
+    match command {
+        sip::Command::Invite(invite) => format!("invite {} from {}", invite.to, invite.from),
+        sip::Command::Progress { status, .. } => status.to_string(),
+        sip::Command::Answer { .. } => "200".to_owned(),
+        sip::Command::Reject { status, headers, .. } => headers
+            .iter()
+            .fold(status.to_string(), |line, header| format!("{line} {}: {}", header.name, header.value)),
+        sip::Command::Cancel { reason, .. } => {
+            format!("cancel {:?}", reason.as_ref().map(|reason| reason.cause))
+        }
+        sip::Command::Bye { reason, .. } => format!("bye {:?}", reason.as_ref().map(|reason| reason.cause)),
+        sip::Command::Resolved { .. } => panic!("calls resolve nothing"),
+    }
+}
+
+fn media_line(command: &media::Command) -> String {
+    match command {
+        media::Command::RemoveLeg { leg } => format!("remove {}", leg.0),
+        media::Command::Play { leg, action, prompts, repeat } => {
+            format!("play {} on {}: {} prompts, repeat {repeat}", action.0, leg.0, prompts.len())
+        }
+        media::Command::StopPlay { action, .. } => format!("stop play {}", action.0),
+        media::Command::Record { leg, action, recording, beep, max, .. } => {
+            let beep = if *beep { " beep" } else { "" };
+            format!("record {} on {} as {}, {max:?}{beep}", action.0, leg.0, recording.0)
+        }
+        media::Command::StopRecord { action, trim, .. } => format!("stop record {} trim {trim:?}", action.0),
+        media::Command::SendDigits { leg, action, digits } => {
+            format!("digits {} on {}: {}", action.0, leg.0, digits.len())
+        }
+        media::Command::StopDigits { action, .. } => format!("stop digits {}", action.0),
+        media::Command::Connect { first, second, mode } => {
+            format!("connect {} {} {mode:?}", first.0, second.0)
+        }
+        media::Command::Disconnect { first, second } => format!("disconnect {} {}", first.0, second.0),
+        media::Command::InfoDigit { leg, key, duration } => {
+            format!("info {} on {} {duration:?}", key.as_char(), leg.0)
+        }
+        media::Command::AddLeg { .. } | media::Command::UpdateLeg { .. } => {
+            panic!("not sent by calls: {command:?}")
+        }
+    }
+}
+
+fn disk_line(request: &DiskJob) -> String {
+    match request {
+        DiskJob::LoadPrompts { files, codec } => format!("load {} {}", files.join("|"), codec.name()),
+        DiskJob::OpenRecording { file, overwrite, recording, .. } => {
+            let overwrite = if *overwrite { " over it" } else { "" };
+            format!("open {file} as {}{overwrite}", recording.0)
+        }
+        DiskJob::AbandonRecording { recording } => format!("abandon {}", recording.0),
+    }
+}
+
+fn error_line(error: &Error) -> String {
+    match error {
+        Error::InvalidState { call, state, allowed } => format!("{}: {} {allowed:?}", call.0, state.name()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Events without their times.
+fn event_line(event: &Event) -> String {
+    let code = |error: &Option<offhook_call::cause::Failure>| error.map_or("ok", |error| error.code());
+    let finish = |key: &Option<Key>| key.map(|key| format!(" by {}", key.as_char())).unwrap_or_default();
+    match &event.kind {
+        EventKind::Incoming { from_uri, to_uri, codecs, .. } => {
+            format!("incoming {from_uri} {to_uri} {}", codecs.join(","))
+        }
+        EventKind::Ringing { .. } => "ringing".to_owned(),
+        EventKind::AnswerCompleted { error, .. } => format!("answer {}", code(error)),
+        EventKind::DialCompleted { error, answer_time, .. } => {
+            let sip =
+                error.and_then(|error| error.sip_status()).map(|sip| format!(" {sip}")).unwrap_or_default();
+            format!("dial {}{sip}{}", code(error), if answer_time.is_some() { " answered" } else { "" })
+        }
+        EventKind::PlayCompleted { error, finish_key, played, .. } => {
+            format!("play {}{} {played:?}", code(error), finish(finish_key))
+        }
+        EventKind::RecordCompleted { error, finish_key, file, duration, bytes, .. } => {
+            format!("record {}{} {file} {duration:?} {bytes}", code(error), finish(finish_key))
+        }
+        EventKind::SendDtmfCompleted { error, .. } => format!("send {}", code(error)),
+        EventKind::ReceiveDtmfCompleted { error, keys, finish_key, .. } => {
+            format!("receive {} {keys:?}{}", code(error), finish(finish_key))
+        }
+        EventKind::ConnectCompleted { error, hangup, .. } => {
+            format!(
+                "connect {}{}",
+                code(error),
+                hangup.map(|call| format!(" by {}", call.0)).unwrap_or_default()
+            )
+        }
+        EventKind::Released(released) => {
+            let answered = if released.answer_time.is_some() { "answered, " } else { "" };
+            format!("released {answered}{} {:?}", released.cause.status, released.cause.by)
+        }
+        EventKind::Dtmf { key, source, .. } => format!("key {} {source:?}", key.as_char()),
+        EventKind::StateChanged { state, prior } => match prior {
+            Some(prior) => format!("{}→{}", prior.name(), state.name()),
+            None => format!("→{}", state.name()),
+        },
+    }
+}
