@@ -1,0 +1,566 @@
+//! RTP packets (RFC 3550 §5) and the books kept about them: what a source has sent us (appendices A.1, A.3, A.8) and
+//! what we have sent.
+//!
+//! ```text
+//!   bytes ─▶ Packet ─▶ Receiver: which source, which place in its sequence, lost, jitter
+//!   payload ─▶ Sender: SSRC, sequence number, timestamp, marker ─▶ bytes
+//! ```
+//! Packets are read and written by rtp-rs; its padding writer leaks old bytes and is not used.
+
+use rtp_rs::{RtpPacketBuilder, RtpReader, Seq};
+
+/// A gap of this many packets is a restart of the source, not a loss (RFC 3550 A.1).
+const MAX_DROPOUT: u16 = 3000;
+/// A packet this many places back is late, not a restart (RFC 3550 A.1).
+const MAX_MISORDER: u16 = 100;
+/// The fixed header.
+const HEADER: usize = 12;
+
+/// One RTP packet as it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packet<'a> {
+    pub(crate) payload_type: u8,
+    pub(crate) marker: bool,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: u32,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// The packet in a datagram, or nothing if its header, extension or padding do not fit into it.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let reader = RtpReader::new(bytes).ok()?;
+        Some(Self {
+            payload_type: reader.payload_type(),
+            marker: reader.mark(),
+            sequence: reader.sequence_number().into(),
+            timestamp: reader.timestamp(),
+            ssrc: reader.ssrc(),
+            payload: reader.payload(),
+        })
+    }
+
+    /// Appends the packet to `out`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + HEADER + self.payload.len(), 0);
+        let built = RtpPacketBuilder::new()
+            .payload_type(self.payload_type)
+            .marked(self.marker)
+            .sequence(Seq::from(self.sequence))
+            .timestamp(self.timestamp)
+            .ssrc(self.ssrc)
+            .payload(self.payload)
+            .build_into(&mut out[start..]);
+        debug_assert!(
+            built.is_ok(),
+            "the space is measured and the payload type comes from an SDP below 128"
+        );
+    }
+}
+
+/// Where an arrived packet stands in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// In its source's sequence, at this extended number.
+    InSequence(u64),
+    /// The first of a new source, or of one that jumped: what was queued before belongs to another stream.
+    Restart(u64),
+    /// On probation: one packet alone does not move us to another source or another place in the sequence.
+    Probation,
+}
+
+/// What has arrived, over all the sources that one leg had one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    source: Option<Source>,
+    /// A foreign SSRC and the sequence number with which it would be believed (MIN_SEQUENTIAL of 2, RFC 3550 A.1).
+    candidate: Option<(u32, u16)>,
+    /// Packets of all sources.
+    received: u64,
+    /// Packets lost of the sources before the present one.
+    lost_before: i64,
+}
+
+/// One source: `struct source` of RFC 3550 A.1.
+#[derive(Debug)]
+struct Source {
+    ssrc: u32,
+    /// The first extended sequence number. Counting begins at one cycle, so that a packet overtaken by the first fits.
+    base: u64,
+    /// The highest extended sequence number.
+    highest: u64,
+    /// The number that would confirm a jump.
+    after_jump: Option<u16>,
+    received: u64,
+    expected_prior: u64,
+    received_prior: u64,
+    transit: Option<u32>,
+    /// In samples (A.8).
+    jitter: f64,
+}
+
+/// The figures of a report block (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reception {
+    pub(crate) ssrc: u32,
+    /// Loss since the last report, in 256ths.
+    pub(crate) fraction_lost: u8,
+    pub(crate) lost: i64,
+    pub(crate) highest: u32,
+    /// In samples.
+    pub(crate) jitter: u32,
+}
+
+impl Receiver {
+    /// Books a packet by its SSRC and sequence number.
+    pub(crate) fn arrive(&mut self, ssrc: u32, sequence: u16) -> Arrival {
+        let arrival = match &mut self.source {
+            None => self.begin(ssrc, sequence),
+            Some(source) if source.ssrc == ssrc => {
+                // The present source lives: whoever interferes with it starts anew.
+                self.candidate = None;
+                match source.place(sequence) {
+                    Place::At(extended) => Arrival::InSequence(extended),
+                    Place::Jump => Arrival::Probation,
+                    Place::JumpConfirmed => self.begin(ssrc, sequence),
+                }
+            }
+            Some(_) if self.candidate == Some((ssrc, sequence)) => self.begin(ssrc, sequence),
+            Some(_) => {
+                self.candidate = Some((ssrc, sequence.wrapping_add(1)));
+                Arrival::Probation
+            }
+        };
+        if let (false, Some(source)) = (arrival == Arrival::Probation, &mut self.source) {
+            source.received += 1;
+            self.received += 1;
+        }
+        arrival
+    }
+
+    fn begin(&mut self, ssrc: u32, sequence: u16) -> Arrival {
+        self.lost_before = self.lost();
+        self.candidate = None;
+        let source = Source::new(ssrc, sequence);
+        let first = source.base;
+        self.source = Some(source);
+        Arrival::Restart(first)
+    }
+
+    /// Takes the timing of an audio packet into the jitter (A.8). `arrival` is our clock in samples. Packets of one
+    /// telephone-event share a timestamp and say nothing about timing.
+    pub(crate) fn timing(&mut self, arrival: u32, timestamp: u32) {
+        let Some(source) = &mut self.source else { return };
+        let transit = arrival.wrapping_sub(timestamp);
+        if let Some(previous) = source.transit.replace(transit) {
+            let difference = f64::from(transit.wrapping_sub(previous).cast_signed().unsigned_abs());
+            source.jitter += (difference - source.jitter) / 16.0;
+        }
+    }
+
+    /// Packets that arrived, duplicates included.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Packets that never came (A.3); negative where duplicates outweigh losses.
+    pub(crate) fn lost(&self) -> i64 {
+        self.lost_before + self.source.as_ref().map_or(0, Source::lost)
+    }
+
+    /// Interarrival jitter in samples (A.8).
+    pub(crate) fn jitter(&self) -> f64 {
+        self.source.as_ref().map_or(0.0, |source| source.jitter)
+    }
+
+    /// The figures for a report, whose loss fraction is that since the last call.
+    pub(crate) fn report(&mut self) -> Option<Reception> {
+        self.source.as_mut().map(Source::report)
+    }
+}
+
+/// Where a sequence number stands in its source.
+enum Place {
+    At(u64),
+    Jump,
+    JumpConfirmed,
+}
+
+impl Source {
+    fn new(ssrc: u32, sequence: u16) -> Self {
+        let base = (1 << 16) | u64::from(sequence);
+        Self {
+            ssrc,
+            base,
+            highest: base,
+            after_jump: None,
+            received: 0,
+            expected_prior: 0,
+            received_prior: 0,
+            transit: None,
+            jitter: 0.0,
+        }
+    }
+
+    /// `update_seq` of RFC 3550 A.1.
+    fn place(&mut self, sequence: u16) -> Place {
+        let [.., high, low] = self.highest.to_be_bytes();
+        let ahead = sequence.wrapping_sub(u16::from_be_bytes([high, low]));
+        let behind = ahead.wrapping_neg();
+        if ahead < MAX_DROPOUT {
+            self.after_jump = None;
+            self.highest += u64::from(ahead);
+            Place::At(self.highest)
+        } else if behind <= MAX_MISORDER {
+            Place::At(self.highest - u64::from(behind))
+        } else if self.after_jump == Some(sequence) {
+            Place::JumpConfirmed
+        } else {
+            self.after_jump = Some(sequence.wrapping_add(1));
+            Place::Jump
+        }
+    }
+
+    fn expected(&self) -> u64 {
+        self.highest - self.base + 1
+    }
+
+    fn lost(&self) -> i64 {
+        self.expected().cast_signed() - self.received.cast_signed()
+    }
+
+    /// RFC 3550 A.3.
+    fn report(&mut self) -> Reception {
+        let expected = self.expected() - self.expected_prior;
+        let received = self.received - self.received_prior;
+        self.expected_prior = self.expected();
+        self.received_prior = self.received;
+        let fraction = expected.saturating_sub(received) * 256 / expected.max(1);
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "both fields are 32 bit, modulo"
+        )]
+        let (highest, jitter) = (self.highest as u32, self.jitter as u32);
+        Reception {
+            ssrc: self.ssrc,
+            fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
+            lost: self.lost(),
+            highest,
+            jitter,
+        }
+    }
+}
+
+/// The numbers of the packets that we send on one leg.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    ssrc: u32,
+    /// Of the next packet.
+    sequence: u16,
+    /// Where the clock of the leg began.
+    base: u32,
+    /// Of the next sample; never goes back.
+    timestamp: u32,
+    stream: Stream,
+    packets: u64,
+    bytes: u64,
+}
+
+/// What is on its way out. The first packet after a pause carries the marker (RFC 3551 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    /// Nothing.
+    Silent,
+    /// Our own audio or events, each packet following the one before.
+    Own,
+    /// Another leg's packets, in its order and timing, moved into our numbers.
+    Relayed { first: u64, sequence_offset: u16, timestamp_offset: u32 },
+}
+
+/// The numbers of one packet to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) ssrc: u32,
+}
+
+impl Sender {
+    /// A sender with random first numbers (RFC 3550 §5.1).
+    pub(crate) fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
+        Self { ssrc, sequence, base: timestamp, timestamp, stream: Stream::Silent, packets: 0, bytes: 0 }
+    }
+
+    pub(crate) fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// RTP packets and payload bytes sent.
+    pub(crate) fn sent(&self) -> (u64, u64) {
+        (self.packets, self.bytes)
+    }
+
+    /// Our timestamp at a moment of the leg's clock, in samples since the leg began.
+    pub(crate) fn timestamp_at(&self, clock: u32) -> u32 {
+        self.base.wrapping_add(clock)
+    }
+
+    /// Takes another SSRC after a collision (RFC 3550 §8.2).
+    pub(crate) fn change_ssrc(&mut self, ssrc: u32) {
+        self.ssrc = ssrc;
+        self.stream = Stream::Silent;
+    }
+
+    /// Nothing is sent for now: the next packet begins a talkspurt. Relayed packets have their own pauses.
+    pub(crate) fn pause(&mut self) {
+        if self.stream == Stream::Own {
+            self.stream = Stream::Silent;
+        }
+    }
+
+    /// The source of what is relayed has changed: its next packet begins a talkspurt with new offsets.
+    pub(crate) fn end_relay(&mut self) {
+        if matches!(self.stream, Stream::Relayed { .. }) {
+            self.stream = Stream::Silent;
+        }
+    }
+
+    /// Lets time pass without a packet of its own: during a telephone-event, or where frames were skipped.
+    pub(crate) fn skip(&mut self, samples: u32) {
+        if self.stream == Stream::Own {
+            self.timestamp = self.timestamp.wrapping_add(samples);
+        }
+    }
+
+    /// Begins to send something of our own, unless it goes on. Returns the timestamp of what comes next, and whether
+    /// this is the beginning. `clock` is the leg's, in samples.
+    pub(crate) fn begin(&mut self, clock: u32) -> (u32, bool) {
+        let first = self.stream != Stream::Own;
+        if first {
+            self.catch_up(clock);
+            self.stream = Stream::Own;
+        }
+        (self.timestamp, first)
+    }
+
+    /// The numbers of a packet of our own audio of so many samples.
+    pub(crate) fn audio(&mut self, clock: u32, samples: u32) -> Numbers {
+        let (timestamp, marker) = self.begin(clock);
+        self.timestamp = timestamp.wrapping_add(samples);
+        self.event(timestamp, marker)
+    }
+
+    /// The numbers of a packet that takes no time of its own: those of one telephone-event share a timestamp
+    /// (RFC 4733 §2.5.1.2), and the time is taken by [`Sender::skip`].
+    pub(crate) fn event(&mut self, timestamp: u32, marker: bool) -> Numbers {
+        let numbers = Numbers { sequence: self.sequence, timestamp, marker, ssrc: self.ssrc };
+        self.sequence = self.sequence.wrapping_add(1);
+        numbers
+    }
+
+    /// The numbers of a packet of another leg that has this place and timestamp there, or nothing if it was overtaken
+    /// by what we began to send after it.
+    pub(crate) fn relay(
+        &mut self,
+        clock: u32,
+        place: u64,
+        packet: &Packet<'_>,
+        samples: u32,
+    ) -> Option<Numbers> {
+        let first = !matches!(self.stream, Stream::Relayed { .. });
+        if first {
+            self.catch_up(clock);
+            self.stream = Stream::Relayed {
+                first: place,
+                sequence_offset: self.sequence.wrapping_sub(packet.sequence),
+                timestamp_offset: self.timestamp.wrapping_sub(packet.timestamp),
+            };
+        }
+        let Stream::Relayed { first: earliest, sequence_offset, timestamp_offset } = self.stream else {
+            return None;
+        };
+        if place < earliest {
+            return None;
+        }
+        let sequence = packet.sequence.wrapping_add(sequence_offset);
+        let timestamp = packet.timestamp.wrapping_add(timestamp_offset);
+        if !is_before(u32::from(sequence) << 16, u32::from(self.sequence) << 16) {
+            self.sequence = sequence.wrapping_add(1);
+        }
+        let end = timestamp.wrapping_add(samples);
+        if is_before(self.timestamp, end) {
+            self.timestamp = end;
+        }
+        Some(Numbers { sequence, timestamp, marker: first || packet.marker, ssrc: self.ssrc })
+    }
+
+    /// Counts a packet that was handed to the driver.
+    pub(crate) fn count(&mut self, payload: usize) {
+        self.packets += 1;
+        self.bytes += payload as u64;
+    }
+
+    /// A talkspurt begins at the present moment, unless the last one has run ahead of our clock: time does not go back.
+    fn catch_up(&mut self, clock: u32) {
+        let present = self.timestamp_at(clock);
+        if is_before(self.timestamp, present) {
+            self.timestamp = present;
+        } else {
+            self.base = self.base.wrapping_add(self.timestamp.wrapping_sub(present));
+        }
+    }
+}
+
+/// Whether one number comes before another, modulo 2^32.
+fn is_before(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other).cast_signed() < 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_as_on_the_wire() {
+        // RFC 3550 §5.1, built by hand: V=2, M, PT 8, sequence 258, timestamp 16, SSRC 0x01020304.
+        let bytes = [0x80, 0x88, 1, 2, 0, 0, 0, 16, 1, 2, 3, 4, 0xd5, 0xd5];
+        let packet = Packet {
+            payload_type: 8,
+            marker: true,
+            sequence: 258,
+            timestamp: 16,
+            ssrc: 0x0102_0304,
+            payload: &[0xd5, 0xd5],
+        };
+        assert_eq!(Packet::parse(&bytes), Some(packet));
+        let mut written = Vec::new();
+        packet.write(&mut written);
+        assert_eq!(written, bytes);
+    }
+
+    #[test]
+    fn packets_that_do_not_fit_are_refused() {
+        let header = [0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
+        let with = |first: u8, rest: &[u8]| [&[first][..], &header[1..], rest].concat();
+        for (bytes, why) in [
+            (header[..11].to_vec(), "short"),
+            (with(0x40, &[]), "version 1"),
+            (with(0x8f, &[0; 56]), "15 CSRC in 56 bytes"),
+            (with(0x90, &[0, 0, 0, 2, 0, 0, 0, 0]), "extension of 8 bytes in 4"),
+            (with(0xa0, &[0]), "padding of 0"),
+            (with(0xa0, &[1, 3]), "padding of 3 in 2"),
+            (with(0xa0, &[]), "padding in nothing"),
+        ] {
+            assert_eq!(Packet::parse(&bytes), None, "{why}");
+        }
+        let padded = with(0xa0, &[7, 8, 0, 2]);
+        assert_eq!(Packet::parse(&padded).unwrap().payload, [7, 8]);
+    }
+
+    #[test]
+    fn loss_across_the_wrap() {
+        let mut receiver = Receiver::default();
+        assert_eq!(receiver.arrive(1, 65_534), Arrival::Restart((1 << 16) + 65_534));
+        assert_eq!(receiver.arrive(1, 65_535), Arrival::InSequence((1 << 16) + 65_535));
+        assert_eq!(receiver.arrive(1, 1), Arrival::InSequence((2 << 16) + 1));
+        assert_eq!(receiver.lost(), 1);
+        assert_eq!(receiver.arrive(1, 0), Arrival::InSequence(2 << 16));
+        assert_eq!((receiver.lost(), receiver.received()), (0, 4));
+        assert_eq!(receiver.arrive(1, 0), Arrival::InSequence(2 << 16));
+        assert_eq!(receiver.lost(), -1, "a duplicate counts as received (A.3)");
+    }
+
+    #[test]
+    fn a_report_has_the_loss_since_the_last() {
+        let mut receiver = Receiver::default();
+        for sequence in [0, 1, 2, 7] {
+            receiver.arrive(9, sequence);
+        }
+        let report = receiver.report().unwrap();
+        // 4 of 8 lost: 128/256.
+        assert_eq!((report.fraction_lost, report.lost, report.highest), (128, 4, 0x1_0007));
+        receiver.arrive(9, 8);
+        let report = receiver.report().unwrap();
+        assert_eq!((report.fraction_lost, report.lost), (0, 4));
+    }
+
+    #[test]
+    fn a_jump_needs_two_packets() {
+        let mut receiver = Receiver::default();
+        receiver.arrive(1, 100);
+        assert_eq!(receiver.arrive(1, 5000), Arrival::Probation);
+        assert_eq!(receiver.arrive(1, 101), Arrival::InSequence((1 << 16) + 101));
+        assert_eq!(receiver.arrive(1, 5000), Arrival::Probation);
+        assert_eq!(receiver.arrive(1, 5001), Arrival::Restart((1 << 16) + 5001));
+        assert_eq!(receiver.lost(), 0);
+        assert_eq!(receiver.arrive(1, 5001 + 2999), Arrival::InSequence((1 << 16) + 8000));
+        assert_eq!(receiver.arrive(1, 8000 - 100), Arrival::InSequence((1 << 16) + 7900));
+        assert_eq!(receiver.arrive(1, 8000 - 101), Arrival::Probation);
+    }
+
+    #[test]
+    fn another_source_is_believed_when_the_present_one_is_silent() {
+        let mut receiver = Receiver::default();
+        receiver.arrive(1, 10);
+        assert_eq!(receiver.arrive(2, 500), Arrival::Probation);
+        receiver.arrive(1, 11);
+        assert_eq!(receiver.arrive(2, 501), Arrival::Probation);
+        assert_eq!(receiver.arrive(2, 502), Arrival::Restart((1 << 16) + 502));
+        assert_eq!(receiver.arrive(2, 503), Arrival::InSequence((1 << 16) + 503));
+    }
+
+    #[test]
+    fn jitter_of_a_constant_alternation() {
+        // Every second packet 8 samples late: |D| is 8 each time, and J approaches 8 by sixteenths (A.8).
+        let mut receiver = Receiver::default();
+        receiver.arrive(1, 0);
+        let mut expected = 0.0;
+        for index in 0..50u32 {
+            receiver.timing(index * 160 + (index % 2) * 8, index * 160);
+            if index > 0 {
+                expected += (8.0 - expected) / 16.0;
+            }
+        }
+        assert!((receiver.jitter() - expected).abs() < 1e-9);
+        assert!(receiver.jitter() > 7.5);
+    }
+
+    #[test]
+    fn own_packets_follow_and_pauses_are_marked() {
+        let mut sender = Sender::new(5, 65_535, u32::MAX - 159);
+        let first = sender.audio(0, 160);
+        assert_eq!(first, Numbers { sequence: 65_535, timestamp: u32::MAX - 159, marker: true, ssrc: 5 });
+        let second = sender.audio(163, 160);
+        assert_eq!(second, Numbers { sequence: 0, timestamp: 0, marker: false, ssrc: 5 });
+        sender.pause();
+        let third = sender.audio(1600, 160);
+        assert_eq!(third, Numbers { sequence: 1, timestamp: 1440, marker: true, ssrc: 5 });
+    }
+
+    #[test]
+    fn relayed_packets_keep_their_order_gaps_and_timing() {
+        let packet = |sequence, timestamp| Packet {
+            payload_type: 0,
+            marker: false,
+            sequence,
+            timestamp,
+            ssrc: 77,
+            payload: &[],
+        };
+        let mut sender = Sender::new(5, 100, 1000);
+        let mut relay = |place, sequence, timestamp| {
+            let numbers = sender.relay(0, place, &packet(sequence, timestamp), 160)?;
+            Some((numbers.sequence, numbers.timestamp, numbers.marker))
+        };
+        assert_eq!(relay(10, 9000, 50), Some((100, 1000, true)));
+        assert_eq!(relay(13, 9003, 530), Some((103, 1480, false)));
+        assert_eq!(relay(12, 9002, 370), Some((102, 1320, false)));
+        assert_eq!(relay(9, 8999, u32::MAX), None);
+        // Our own packet then comes after the furthest, in number and in time.
+        assert_eq!(sender.audio(0, 160), Numbers { sequence: 104, timestamp: 1640, marker: true, ssrc: 5 });
+    }
+}
