@@ -1,0 +1,152 @@
+//! What is heard, frame by frame, of streams with loss, jitter, odd packet times and drifting clocks.
+
+use super::*;
+
+const SILENCE: u8 = 0xff;
+
+/// A packet whose samples all tell its number; 0x80 and up are loud positive samples of mu-law.
+fn payload(number: u64, samples: usize) -> Vec<u8> {
+    vec![0x80 + u8::try_from(number % 32).unwrap(); samples]
+}
+
+/// Plays packets of `samples`, each at its frame; gives the first byte of each frame.
+fn play(samples: usize, arrivals: &[(usize, u64)], frames: usize) -> Vec<u8> {
+    let mut playout = Playout::new(Codec::Pcmu);
+    let mut heard = Vec::new();
+    for frame in 0..frames {
+        for (_, place) in arrivals.iter().filter(|(at, _)| *at == frame) {
+            playout.insert(*place, &payload(*place, samples), 0.0);
+        }
+        heard.push(playout.frame()[0]);
+    }
+    heard
+}
+
+#[test]
+fn a_clean_stream_is_heard_whole_after_the_target() {
+    let arrivals: Vec<_> = (0..20).map(|index| (index, index as u64)).collect();
+    let heard = play(160, &arrivals, 20);
+    assert_eq!(heard[0], SILENCE);
+    let expected: Vec<u8> = (0..19).map(|number| 0x80 + number).collect();
+    assert_eq!(heard[1..], expected);
+}
+
+#[test]
+fn reordering_within_the_delay_is_not_heard() {
+    let arrivals = [(0, 0), (1, 2), (1, 1), (2, 2), (3, 4), (3, 3), (4, 5)];
+    assert_eq!(play(160, &arrivals, 6)[1..], [0x80, 0x81, 0x82, 0x83, 0x84]);
+}
+
+#[test]
+fn a_loss_fades_and_keeps_its_time() {
+    let arrivals = [(0, 0), (1, 1), (2, 2), (4, 4), (5, 5), (6, 6)];
+    let heard = play(160, &arrivals, 7);
+    assert_eq!((heard[3], heard[5], heard[6]), (0x82, 0x84, 0x85));
+    // mu-law 0x82 is 30076 (G.711 table 2a); half of it, 15038, lies in the segment of 0x92 (14716 to 15228).
+    assert_eq!(heard[4], 0x92);
+}
+
+#[test]
+fn a_pause_ends_in_silence_and_begins_anew() {
+    let mut arrivals = vec![(0, 0), (1, 1), (2, 2)];
+    arrivals.extend([(20, 3), (21, 4), (22, 5)]);
+    let heard = play(160, &arrivals, 24);
+    assert_eq!(heard[1..4], [0x80, 0x81, 0x82]);
+    assert_eq!(heard[6..21], [SILENCE; 15]);
+    assert_eq!(heard[21..24], [0x83, 0x84, 0x85]);
+}
+
+#[test]
+fn any_packet_time() {
+    // Packets of `ms`, sent when they are full: what is heard is the concatenation.
+    for samples in [80, 100, 240, 320, 392, 480] {
+        let mut playout = Playout::new(Codec::Pcmu);
+        let mut sent = Vec::new();
+        let mut heard = Vec::new();
+        let mut place = 0;
+        for frame in 1..200 {
+            while sent.len() + samples <= frame * 160 {
+                let packet = payload(place, samples);
+                playout.insert(place, &packet, 0.0);
+                sent.extend(packet);
+                place += 1;
+            }
+            heard.extend(playout.frame());
+        }
+        let start = heard.iter().position(|&byte| byte != SILENCE).unwrap();
+        assert!(start <= 1600, "{samples}: {start}");
+        let length = heard.len() - start - 320;
+        assert!(heard[start..start + length] == sent[..length], "{samples}");
+    }
+}
+
+/// Samples of delay after an hour of a peer whose clock differs by `ppm`.
+fn drift(ppm: i64, loud: bool) -> (usize, usize) {
+    let mut playout = Playout::new(Codec::Pcmu);
+    let (mut place, mut made_up) = (0u64, 0);
+    for frame in 1..180_000i64 {
+        let peer = frame * 160 * (1_000_000 + ppm) / 1_000_000;
+        while i64::try_from((place + 1) * 160).unwrap() <= peer {
+            let byte = if loud || place % 100 > 50 { 0x90 } else { SILENCE };
+            playout.insert(place, &[byte; 160], 0.0);
+            place += 1;
+        }
+        playout.frame();
+        made_up += usize::from(playout.made_up == 1);
+    }
+    (playout.ready.len() + playout.buffer.samples(), made_up)
+}
+
+#[test]
+fn clocks_that_differ_do_not_add_delay() {
+    for ppm in [-200, -50, 0, 50, 200] {
+        for loud in [false, true] {
+            let (delay, made_up) = drift(ppm, loud);
+            assert!(delay <= 800, "{ppm} ppm: {delay} samples");
+            // An hour of 200 ppm is 720 ms, 36 frames.
+            assert!(made_up <= 40, "{ppm} ppm: {made_up} frames made up");
+        }
+    }
+}
+
+#[test]
+fn late_packets_raise_the_delay_and_quiet_gives_it_back() {
+    let mut playout = Playout::new(Codec::Pcmu);
+    let target = playout.target();
+    assert_eq!(target, 320);
+    for place in 0..2000u64 {
+        // Each 20th packet comes 60 ms late, after its place was given up.
+        if place % 20 != 0 || place >= 200 {
+            playout.insert(place, &payload(place, 160), 0.0);
+        }
+        if place % 20 == 3 && (4..200).contains(&place) {
+            playout.insert(place - 3, &payload(place - 3, 160), 0.0);
+        }
+        playout.frame();
+        assert!(playout.target() <= 1600);
+        if place == 199 {
+            assert!(playout.target() > target);
+        }
+    }
+    let after_the_trouble = playout.target();
+    for place in 2000..20_000u64 {
+        playout.insert(place, &payload(place, 160), 0.0);
+        playout.frame();
+    }
+    assert!(playout.target() < after_the_trouble);
+    assert!(playout.ready.len() + playout.buffer.samples() <= 480);
+}
+
+#[test]
+fn a_burst_after_a_standstill_is_given_up() {
+    let mut playout = Playout::new(Codec::Pcmu);
+    for place in 0..10 {
+        playout.insert(place, &payload(place, 160), 0.0);
+        playout.frame();
+    }
+    for place in 10..260 {
+        playout.insert(place, &payload(place, 160), 0.0);
+    }
+    playout.frame();
+    assert!(playout.ready.len() + playout.buffer.samples() <= playout.target());
+}
