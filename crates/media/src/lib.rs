@@ -1,7 +1,265 @@
 //! The RTP media engine, sans-IO: packets, ticks and commands in, packets, audio and events out.
+//!
+//! ```text
+//!   datagrams ─▶ receive ─┐                 ┌─▶ poll_transmit   packets, to the leg's sockets
+//!   20 ms     ─▶ tick    ─┼─▶ Engine, legs ─┼─▶ poll_audio      chunks, to recording files
+//!   commands  ─▶ command ─┘                 └─▶ poll_event      ends of actions, digits, statistics
+//! ```
+//! [`Engine`] owns its legs and knows no socket, file, thread or clock. Whoever drives it hands in datagrams as they come,
+//! calls [`Engine::tick`] every [`FRAME`]` / `[`PHASES`] with the next phase, and polls until nothing comes after each
+//! call. `event.rs` is the whole vocabulary; `leg.rs` is the pipeline; the rest are values that know neither.
 
 pub mod codec;
+mod digits;
 pub mod dtmf;
 pub mod event;
 pub mod file;
+mod jitter;
+mod leg;
+mod packet;
+mod play;
+mod playout;
+mod record;
+mod report;
+mod rtcp;
 pub mod sdp;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::event::{Audio, Channel, Command, ConnectMode, DigitSource, Event, LegConfig, LegId, Transmit};
+pub use crate::leg::Leg;
+use crate::record::Recording;
+use crate::shared::{PassedOn, Shared};
+
+/// The step of all media: what is played, heard and recorded goes by frames of this length, whatever the packet time.
+pub const FRAME: Duration = Duration::from_millis(20);
+
+/// The legs are spread over so many phases of one frame, so that their packets do not leave in one burst.
+pub const PHASES: u8 = 10;
+
+/// Samples in a frame.
+const FRAME_SAMPLES: usize = 160;
+/// One sample.
+const SAMPLE_MICROS: u64 = 125;
+
+/// One moment by two clocks: for the stamps in RTCP, which count by the time of day.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// By the clock that all calls of the engine are timed with.
+    pub mono: Instant,
+    /// By the time of day, in milliseconds since 1970.
+    pub unix_ms: i64,
+}
+
+/// The legs of one thread.
+#[derive(Debug)]
+pub struct Engine {
+    legs: HashMap<LegId, Placed>,
+    phases: [Vec<LegId>; PHASES as usize],
+    shared: Shared,
+}
+
+#[derive(Debug)]
+struct Placed {
+    phase: u8,
+    leg: Leg,
+}
+
+impl Engine {
+    /// An engine without legs. `seed` yields what nobody shall guess: SSRCs, first sequence numbers and timestamps, and
+    /// names in RTCP (RFC 3550 §5.1, §9.1). The same seed and inputs yield the same outputs.
+    pub fn new(epoch: Clock, seed: [u8; 32]) -> Self {
+        Self { legs: HashMap::new(), phases: Default::default(), shared: Shared::new(epoch, seed) }
+    }
+
+    /// Takes a datagram that came to one of a leg's sockets from the peer they are connected to. What is malformed or was
+    /// not negotiated is counted and dropped.
+    pub fn receive(&mut self, now: Instant, leg: LegId, channel: Channel, bytes: &[u8]) {
+        let Some(Placed { leg, .. }) = self.legs.get_mut(&leg) else { return };
+        match channel {
+            Channel::Rtcp => leg.receive_rtcp(now, bytes, &self.shared),
+            Channel::Rtp => {
+                let relayed = leg.receive_rtp(now, bytes, &mut self.shared);
+                if let (Some(relayed), Some(peer)) = (relayed, leg.talks_to())
+                    && let Some(Placed { leg: peer, .. }) = self.legs.get_mut(&peer)
+                {
+                    peer.relay(&relayed, &mut self.shared);
+                }
+                self.pass_on();
+            }
+        }
+    }
+
+    /// Does the work of the legs of one phase, which is due every [`FRAME`]. Phases from [`PHASES`] up have none.
+    pub fn tick(&mut self, now: Instant, phase: u8) {
+        let Some(due) = self.phases.get(usize::from(phase)) else { return };
+        for id in due {
+            if let Some(Placed { leg, .. }) = self.legs.get_mut(id) {
+                leg.tick(now, &mut self.shared);
+            }
+        }
+        self.pass_on();
+    }
+
+    /// Obeys. A command for a leg or an action that is gone has raced with its end and does nothing.
+    pub fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::AddLeg { leg, config } => self.add(now, leg, config),
+            Command::RemoveLeg { leg: id } => {
+                if let Some(leg) = self.detach(id) {
+                    let stats = leg.remove(now, &mut self.shared);
+                    self.shared.tell(Event::LegRemoved { leg: id, stats });
+                }
+            }
+            Command::Connect { first, second, mode } => self.connect(first, second, mode),
+            Command::Disconnect { first, second } => {
+                self.unlink(first, second);
+                self.unlink(second, first);
+            }
+            Command::UpdateLeg { leg, config } => self.on(leg, |leg, _| leg.update(config)),
+            Command::Play { leg, action, prompts, repeat } => {
+                self.on(leg, |leg, shared| leg.play(action, prompts, repeat, shared));
+            }
+            Command::StopPlay { leg, action } => self.on(leg, |leg, shared| leg.stop_play(action, shared)),
+            Command::Record { leg, action, recording, format, beep, max } => {
+                let recording = Recording::new(action, recording, format, beep, max);
+                self.on(leg, |leg, shared| leg.record(recording, shared));
+            }
+            Command::StopRecord { leg, action, trim } => {
+                self.on(leg, |leg, shared| leg.stop_record(action, trim, shared));
+            }
+            Command::SendDigits { leg, action, digits } => {
+                self.on(leg, |leg, shared| leg.send_digits(action, digits, shared));
+            }
+            Command::StopDigits { leg, action } => self.on(leg, |leg, _| leg.stop_digits(action)),
+            Command::InfoDigit { leg, key, duration } => {
+                self.on(leg, |leg, shared| leg.digit(now, key, DigitSource::Info, duration, shared));
+            }
+        }
+        self.pass_on();
+    }
+
+    /// The next packet to send. To be asked after every call, before sockets of removed legs are closed.
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        self.shared.poll_transmit()
+    }
+
+    /// The next audio of a recording. To be asked after every call, and before [`Engine::poll_event`]: a recording's end
+    /// mark comes before its end is told.
+    pub fn poll_audio(&mut self) -> Option<Audio> {
+        self.shared.poll_audio()
+    }
+
+    /// The next event. To be asked after every call.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.shared.poll_event()
+    }
+
+    /// The phase in which a leg's work is done.
+    pub fn phase_of(&self, leg: LegId) -> Option<u8> {
+        self.legs.get(&leg).map(|placed| placed.phase)
+    }
+
+    /// How many legs there are.
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Takes a leg out, to be attached to another engine. Its actions go on there; a connection it was in ends.
+    pub fn detach(&mut self, leg: LegId) -> Option<Leg> {
+        let Placed { leg: found, .. } = self.legs.get(&leg)?;
+        let (hearer, talker) = (found.talks_to(), found.hears());
+        if let Some(hearer) = hearer {
+            self.unlink(leg, hearer);
+        }
+        if let Some(talker) = talker {
+            self.unlink(talker, leg);
+        }
+        let Placed { phase, leg: found } = self.legs.remove(&leg)?;
+        self.phases[usize::from(phase)].retain(|&other| other != leg);
+        Some(found)
+    }
+
+    /// Goes on with a leg that was detached from another engine, under the name it had there. The frames that became due
+    /// on its way are made up for.
+    pub fn attach(&mut self, now: Instant, leg: LegId, mut value: Leg) {
+        value.tick(now, &mut self.shared);
+        self.place(leg, value);
+    }
+
+    fn add(&mut self, now: Instant, id: LegId, config: LegConfig) {
+        if !self.legs.contains_key(&id) {
+            let leg = Leg::new(now, id, config, &mut self.shared);
+            self.place(id, leg);
+        }
+    }
+
+    /// Puts a leg into the phase that has the fewest.
+    fn place(&mut self, id: LegId, leg: Leg) {
+        let fewest = (0..PHASES).min_by_key(|&phase| self.phases[usize::from(phase)].len());
+        let phase = fewest.unwrap_or_default();
+        self.phases[usize::from(phase)].push(id);
+        self.legs.insert(id, Placed { phase, leg });
+    }
+
+    fn on(&mut self, id: LegId, obey: impl FnOnce(&mut Leg, &mut Shared)) {
+        if let Some(Placed { leg, .. }) = self.legs.get_mut(&id) {
+            obey(leg, &mut self.shared);
+        }
+    }
+
+    fn connect(&mut self, first: LegId, second: LegId, mode: ConnectMode) {
+        if first == second || !self.legs.contains_key(&first) || !self.legs.contains_key(&second) {
+            return;
+        }
+        self.unlink(first, second);
+        self.unlink(second, first);
+        if mode != ConnectMode::FirstHears {
+            self.link(first, second);
+        }
+        if mode != ConnectMode::SecondHears {
+            self.link(second, first);
+        }
+    }
+
+    /// Lets one leg hear another, and each nobody else.
+    fn link(&mut self, talker: LegId, hearer: LegId) {
+        if let Some(former) = self.legs.get(&talker).and_then(|placed| placed.leg.talks_to()) {
+            self.unlink(talker, former);
+        }
+        if let Some(former) = self.legs.get(&hearer).and_then(|placed| placed.leg.hears()) {
+            self.unlink(former, hearer);
+        }
+        self.on(talker, |leg, _| leg.set_talks_to(Some(hearer)));
+        self.on(hearer, |leg, _| leg.set_hears(Some(talker)));
+    }
+
+    fn unlink(&mut self, talker: LegId, hearer: LegId) {
+        let linked = |placed: &Placed| placed.leg.talks_to() == Some(hearer);
+        if self.legs.get(&talker).is_some_and(linked) {
+            self.on(talker, |leg, _| leg.set_talks_to(None));
+            self.on(hearer, |leg, _| leg.set_hears(None));
+        }
+    }
+
+    /// Hands the keys that one party of a connection pressed to the other.
+    fn pass_on(&mut self) {
+        while let Some(PassedOn { to, key, source }) = self.shared.poll_passed_on() {
+            self.on(to, |leg, _| leg.pass_on(key, source));
+        }
+    }
+}
+
+/// The number of samples in a stretch of time, rounded down.
+fn duration_to_samples(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX) / SAMPLE_MICROS
+}
+
+/// How long so many samples last.
+fn samples_to_duration(samples: u64) -> Duration {
+    Duration::from_micros(samples.saturating_mul(SAMPLE_MICROS))
+}

@@ -1,0 +1,149 @@
+//! The books of one leg's stream: reports to the peer (RTCP), what its reports say, and the figures for applications.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::event::{Channel, Event, LegId, LegStats};
+use crate::packet::{Receiver, Sender};
+use crate::rtcp::{self, INTERVAL, LastReport, Report, SenderInfo};
+use crate::shared::Shared;
+
+/// Between two tellings of [`Event::Stats`].
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+/// Samples in a millisecond.
+const SAMPLES_PER_MS: f64 = 8.0;
+
+/// What is reported of one leg.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    /// Canonical name: random for each leg, so that calls cannot be linked by it (RFC 7022 §4.2).
+    cname: String,
+    next_report: Instant,
+    next_stats: Instant,
+    /// Packets sent as of our last report.
+    reported_sent: u64,
+    /// Packets sent and received as of the last statistics.
+    told: (u64, u64),
+    /// The stamp of the peer's last sender report, and when it came.
+    last_report: Option<(u32, Instant)>,
+    round_trip: Option<Duration>,
+    remote_lost: Option<i32>,
+    pub(crate) bytes_received: u64,
+    pub(crate) late: u64,
+    pub(crate) refused: u64,
+}
+
+impl Reports {
+    pub(crate) fn new(now: Instant, shared: &mut Shared) -> Self {
+        let cname = format!("{:08x}{:08x}{:08x}", shared.random(), shared.random(), shared.random());
+        Self {
+            cname,
+            // The first comes early (RFC 3550 §6.2).
+            next_report: now + interval(shared) / 2,
+            next_stats: now + STATS_INTERVAL,
+            reported_sent: 0,
+            told: (0, 0),
+            last_report: None,
+            round_trip: None,
+            remote_lost: None,
+            bytes_received: 0,
+            late: 0,
+            refused: 0,
+        }
+    }
+
+    /// Takes a datagram of the report channel.
+    pub(crate) fn receive(&mut self, now: Instant, datagram: &[u8], our_ssrc: u32, shared: &Shared) {
+        let Some(incoming) = rtcp::parse(datagram, our_ssrc) else {
+            self.refused += 1;
+            return;
+        };
+        if let Some(stamp) = incoming.stamp {
+            self.last_report = Some((stamp, now));
+        }
+        if let Some(about_us) = incoming.about_us {
+            self.remote_lost = Some(about_us.lost);
+            let round_trip = rtcp::round_trip(rtcp::ntp(&shared.epoch, now), about_us.last);
+            self.round_trip = round_trip.or(self.round_trip);
+        }
+    }
+
+    /// Sends and tells what is due.
+    pub(crate) fn tick(&mut self, now: Instant, stream: &mut Stream<'_>, shared: &mut Shared) {
+        if now >= self.next_report {
+            self.next_report = now + interval(shared);
+            self.send(now, stream, false, shared);
+        }
+        if now >= self.next_stats {
+            self.next_stats = now + STATS_INTERVAL;
+            let flow = (stream.sender.sent().0, stream.receiver.received());
+            if flow != self.told {
+                self.told = flow;
+                shared.tell(Event::Stats {
+                    leg: stream.leg,
+                    stats: self.stats(stream.sender, stream.receiver),
+                });
+            }
+        }
+    }
+
+    /// The last report, with a BYE; one who has never sent says none (RFC 3550 §6.3.7).
+    pub(crate) fn say_bye(&mut self, now: Instant, stream: &mut Stream<'_>, shared: &mut Shared) {
+        if stream.sender.sent().0 > 0 {
+            self.send(now, stream, true, shared);
+        }
+    }
+
+    pub(crate) fn stats(&self, sender: &Sender, receiver: &Receiver) -> LegStats {
+        let (packets_sent, bytes_sent) = sender.sent();
+        LegStats {
+            packets_sent,
+            bytes_sent,
+            packets_received: receiver.received(),
+            bytes_received: self.bytes_received,
+            packets_lost: receiver.lost(),
+            packets_late: self.late,
+            packets_refused: self.refused,
+            jitter_ms: receiver.jitter() / SAMPLES_PER_MS,
+            round_trip_ms: self.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1000.0),
+            remote_lost: self.remote_lost.map(i64::from),
+        }
+    }
+
+    fn send(&mut self, now: Instant, stream: &mut Stream<'_>, bye: bool, shared: &mut Shared) {
+        // Hold the old way names no address; there is nobody to report to.
+        if stream.destination.ip().is_unspecified() {
+            return;
+        }
+        let (packets, bytes) = stream.sender.sent();
+        let sender = (packets != self.reported_sent).then(|| SenderInfo {
+            ntp: rtcp::ntp(&shared.epoch, now),
+            timestamp: stream.sender.timestamp_at(stream.clock),
+            packets,
+            bytes,
+        });
+        self.reported_sent = packets;
+        let last = self.last_report.map_or_else(LastReport::default, |(stamp, came)| LastReport {
+            stamp,
+            delay: rtcp::parts(now.saturating_duration_since(came)),
+        });
+        let reception = stream.receiver.report().map(|reception| (reception, last));
+        let report = Report { ssrc: stream.sender.ssrc(), cname: &self.cname, sender, reception, bye };
+        shared.send(stream.leg, Channel::Rtcp, stream.destination, |out| report.write(out));
+    }
+}
+
+/// Both directions of a leg, as its reports see them.
+pub(crate) struct Stream<'a> {
+    pub(crate) leg: LegId,
+    pub(crate) destination: SocketAddr,
+    pub(crate) sender: &'a Sender,
+    pub(crate) receiver: &'a mut Receiver,
+    /// The leg's clock in samples.
+    pub(crate) clock: u32,
+}
+
+/// The interval, spread by half to both sides so that reports of many legs do not come together (RFC 3550 §6.3.1).
+fn interval(shared: &mut Shared) -> Duration {
+    INTERVAL / 2 + INTERVAL.mul_f64(f64::from(shared.random()) / f64::from(u32::MAX))
+}

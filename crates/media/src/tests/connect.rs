@@ -1,0 +1,172 @@
+//! Connections: who hears whom, in which law, with which keys.
+
+use super::*;
+use DigitSource::{Inband, Info, Rfc4733};
+
+/// Engine 0 with legs 1 and 2; engine 1 plays their peers, 11 and 12.
+fn pair(first: LegConfig, second: LegConfig) -> World {
+    let mut world = World::new(2, 1, Network::default());
+    world.add(0, 1, 11, first.clone());
+    world.add(0, 2, 12, second.clone());
+    world.add(1, 11, 1, first);
+    world.add(1, 12, 2, second);
+    world
+}
+
+fn connect(world: &mut World, mode: ConnectMode) {
+    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode });
+}
+
+fn format(codec: Codec) -> RecordFormat {
+    match codec {
+        Codec::Pcmu => RecordFormat::Mulaw,
+        Codec::Pcma => RecordFormat::Alaw,
+    }
+}
+
+/// Both peers talk for a second; gives whether the first and the second heard the other.
+fn who_hears(first: Codec, second: Codec, mode: Option<ConnectMode>) -> (bool, bool) {
+    let mut world = pair(config(first), config(second));
+    if let Some(mode) = mode {
+        connect(&mut world, mode);
+    }
+    let (of_first, of_second) = (prompt(first, 8000, 1), prompt(second, 8000, 2));
+    world.record(11, 1, format(first), 10_000);
+    world.record(12, 2, format(second), 10_000);
+    world.play(11, 3, &[&of_first], 0);
+    world.play(12, 4, &[&of_second], 0);
+    world.run(2000);
+    world.stop_record(11, 1, 0);
+    world.stop_record(12, 2, 0);
+    let heard = |file: u64, from: &Prompt, codec: Codec| {
+        let mut expected = Vec::new();
+        codec.transcode(from.codec(), from.payload(), &mut expected);
+        find(world.file(file), &expected).is_some()
+    };
+    (heard(1, &of_second, first), heard(2, &of_first, second))
+}
+
+#[test]
+fn the_three_modes() {
+    for (first, second) in
+        [(Codec::Pcmu, Codec::Pcmu), (Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)]
+    {
+        assert_eq!(who_hears(first, second, Some(ConnectMode::Both)), (true, true));
+        assert_eq!(who_hears(first, second, Some(ConnectMode::SecondHears)), (false, true));
+        assert_eq!(who_hears(first, second, Some(ConnectMode::FirstHears)), (true, false));
+        assert_eq!(who_hears(first, second, None), (false, false));
+    }
+}
+
+#[test]
+fn a_connection_ends_with_disconnect_and_with_a_leg() {
+    for remove in [false, true] {
+        let mut world = pair(config(Codec::Pcmu), config(Codec::Pcmu));
+        connect(&mut world, ConnectMode::Both);
+        world.play(11, 1, &[&prompt(Codec::Pcmu, 8000, 1)], 100);
+        world.play(12, 2, &[&prompt(Codec::Pcmu, 8000, 2)], 100);
+        world.run(500);
+        assert!(world.rtp_of(1).len() >= 23);
+        world.command(match remove {
+            true => Command::RemoveLeg { leg: LegId(2) },
+            false => Command::Disconnect { first: LegId(1), second: LegId(2) },
+        });
+        let before = (world.rtp_of(1).len(), world.rtp_of(2).len());
+        world.run(500);
+        assert_eq!((world.rtp_of(1).len(), world.rtp_of(2).len()), before);
+        world.play(1, 3, &[&prompt(Codec::Pcmu, 800, 3)], 0);
+        world.run(200);
+        assert_eq!(world.rtp_of(1).len(), before.0 + 5);
+    }
+}
+
+#[test]
+fn relayed_packets_are_ours() {
+    let mut world = pair(config(Codec::Pcmu), config(Codec::Pcmu));
+    world.play(2, 9, &[&prompt(Codec::Pcmu, 320, 1)], 0);
+    world.run(100);
+    connect(&mut world, ConnectMode::Both);
+    world.play(11, 1, &[&prompt(Codec::Pcmu, 1600, 2)], 0);
+    world.run(400);
+    let packets = world.rtp_of(2);
+    assert_eq!(packets.len(), 12);
+    for pair in packets.windows(2) {
+        assert_eq!(pair[1].rtp().sequence_number() - pair[0].rtp().sequence_number(), 1);
+        assert_eq!(pair[1].rtp().ssrc(), pair[0].rtp().ssrc());
+        assert!(pair[1].rtp().timestamp().wrapping_sub(pair[0].rtp().timestamp()) < 8000);
+    }
+    assert!(packets[2].rtp().mark() && !packets[3].rtp().mark());
+}
+
+#[test]
+fn telephone_events_pass_with_the_other_sides_number() {
+    let first = config(Codec::Pcmu);
+    let second = with(config(Codec::Pcma), |media| {
+        let event = TelephoneEvent { send_payload_type: 96, receive_payload_type: 96 };
+        media.telephone_event = Some(event);
+    });
+    let mut world = pair(first, second);
+    connect(&mut world, ConnectMode::Both);
+    world.send_digits(11, 1, "159D");
+    world.run(1500);
+    let expected = ['1', '5', '9', 'D'].map(|key| (key, Rfc4733));
+    assert_eq!(world.digits_of(1), expected);
+    assert_eq!(world.digits_of(12), expected);
+    assert!(world.rtp_of(2).iter().all(|packet| packet.rtp().payload_type() == 96));
+}
+
+#[test]
+fn keys_become_tones_for_who_has_no_events() {
+    let deaf = with(config(Codec::Pcmu), |media| media.telephone_event = None);
+    let deaf = LegConfig { detect_tones: true, ..deaf };
+    let mut world = pair(config(Codec::Pcmu), deaf);
+    connect(&mut world, ConnectMode::Both);
+    world.send_digits(11, 1, "28");
+    world.run(2000);
+    assert_eq!(world.digits_of(12), [('2', Inband), ('8', Inband)]);
+    // A key by SIP INFO goes the way that the other side has.
+    let key = Key::from_char('4').unwrap();
+    let duration = Duration::from_millis(100);
+    world.command(Command::InfoDigit { leg: LegId(1), key, duration });
+    world.command(Command::InfoDigit { leg: LegId(2), key, duration });
+    world.run(500);
+    assert_eq!(world.digits_of(12).last(), Some(&('4', Inband)));
+    assert_eq!(world.digits_of(11), [('4', Rfc4733)]);
+    assert_eq!(world.digits_of(1).last(), Some(&('4', Info)));
+}
+
+#[test]
+fn a_held_party_is_sent_nothing() {
+    let held = with(config(Codec::Pcmu), |media| media.direction = Direction::RecvOnly);
+    let mut world = World::new(2, 1, Network::default());
+    world.add(0, 1, 11, config(Codec::Pcmu));
+    world.add(0, 2, 12, held);
+    world.add(1, 11, 1, config(Codec::Pcmu));
+    connect(&mut world, ConnectMode::Both);
+    world.play(11, 1, &[&prompt(Codec::Pcmu, 8000, 2)], 0);
+    world.run(1000);
+    assert_eq!(world.rtp_of(2).len(), 0);
+}
+
+#[test]
+fn a_leg_that_moves_goes_on_where_it_was() {
+    let mut world = World::new(3, 1, Network::default());
+    world.add(0, 1, 2, config(Codec::Pcmu));
+    world.add(1, 2, 1, config(Codec::Pcmu));
+    let prompt = prompt(Codec::Pcmu, 16_000, 4);
+    world.record(2, 1, RecordFormat::Mulaw, 10_000);
+    world.play(1, 2, &[&prompt], 0);
+    world.run(500);
+    for leg in [1, 2] {
+        let home = world.homes.insert(LegId(leg), 2).unwrap();
+        let value = world.engines[home].detach(LegId(leg)).unwrap();
+        assert_eq!((world.engines[home].legs(), world.engines[home].phase_of(LegId(leg))), (0, None));
+        let now = world.now();
+        world.engines[2].attach(now, LegId(leg), value);
+    }
+    world.run(2500);
+    world.stop_record(2, 1, 0);
+    assert!(find(world.file(1), prompt.payload()).is_some());
+    let duration = world.file(1).len() / 8;
+    assert!(duration.abs_diff(3000) <= 20, "{duration} ms");
+}

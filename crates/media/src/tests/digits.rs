@@ -1,0 +1,103 @@
+//! Digits: as telephone-events and tones, over bad networks, each counted once.
+
+use super::*;
+use DigitSource::{Inband, Info, Rfc4733};
+
+const ALL: &str = "1234567890*#ABCD";
+
+fn keys(world: &World, leg: u64) -> String {
+    world.digits_of(leg).iter().map(|(key, _)| *key).collect()
+}
+
+#[test]
+fn events_survive_loss_duplication_and_reordering() {
+    // Seven packets tell a key. At 5 % loss one in 10^9 is lost; at 20 %, one in 80,000.
+    for (loss, seeds) in [(0.05, 0..30), (0.2, 30..40)] {
+        for seed in seeds {
+            let network = Network { loss, duplication: 0.05, delay_ms: 60 };
+            let mut world = World::pair(seed, network, config(Codec::Pcmu), config(Codec::Pcmu));
+            world.send_digits(1, 1, ALL);
+            world.run(4000);
+            assert_eq!(keys(&world, 2), ALL, "seed {seed}");
+            assert!(world.told().contains(&&Event::DigitsSent { leg: LegId(1), action: ActionId(1) }));
+        }
+    }
+}
+
+#[test]
+fn the_same_key_twice_is_two_keys() {
+    let network = Network { loss: 0.05, duplication: 0.1, delay_ms: 40 };
+    for seed in 0..10 {
+        let mut world = World::pair(seed, network, config(Codec::Pcmu), config(Codec::Pcmu));
+        world.send_digits(1, 1, "5555,55");
+        world.run(3000);
+        assert_eq!(keys(&world, 2), "555555", "seed {seed}");
+    }
+}
+
+#[test]
+fn tones_where_there_are_no_events() {
+    let config = with(config(Codec::Pcma), |media| media.telephone_event = None);
+    let listener = LegConfig { detect_tones: true, ..config.clone() };
+    let mut world = World::pair(1, Network::default(), config, listener);
+    world.send_digits(1, 1, ALL);
+    world.run(4000);
+    let expected: Vec<_> = ALL.chars().map(|key| (key, Inband)).collect();
+    assert_eq!(world.digits_of(2), expected);
+}
+
+#[test]
+fn events_and_info_of_one_press_count_once() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.send_digits(1, 1, "7");
+    world.run(180);
+    let key = Key::from_char('7').unwrap();
+    let duration = Duration::from_millis(100);
+    world.command(Command::InfoDigit { leg: LegId(2), key, duration });
+    assert_eq!(world.digits_of(2), [('7', Rfc4733)]);
+    world.run(3000);
+    world.command(Command::InfoDigit { leg: LegId(2), key, duration });
+    assert_eq!(world.digits_of(2), [('7', Rfc4733), ('7', Info)]);
+}
+
+#[test]
+fn a_press_whose_end_is_lost_ends_by_itself() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.send_digits(1, 1, "9");
+    world.run(80);
+    world.network.loss = 1.0;
+    world.run(1000);
+    assert_eq!(keys(&world, 2), "9");
+}
+
+#[test]
+fn the_packets_of_a_key() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.send_digits(1, 1, "1");
+    world.run(400);
+    let packets = world.rtp_of(1);
+    // RFC 4733 §2.5: one timestamp, growing durations, the end three times, the marker first.
+    let payloads: Vec<_> = packets.iter().map(|packet| packet.rtp().payload().to_vec()).collect();
+    let durations: Vec<_> =
+        payloads.iter().map(|payload| u16::from_be_bytes([payload[2], payload[3]])).collect();
+    assert_eq!(durations, [160, 320, 480, 640, 800, 800, 800]);
+    let ends: Vec<_> = payloads.iter().map(|payload| payload[1] & 0x80 != 0).collect();
+    assert_eq!(ends, [false, false, false, false, true, true, true]);
+    assert!(packets.iter().enumerate().all(|(index, packet)| packet.rtp().mark() == (index == 0)));
+    assert!(packets.iter().all(|packet| packet.rtp().timestamp() == packets[0].rtp().timestamp()));
+    assert!(packets.iter().all(|packet| packet.rtp().payload_type() == 101));
+}
+
+#[test]
+fn a_prompt_waits_for_digits_and_goes_on() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.record(2, 1, RecordFormat::Mulaw, 10_000);
+    let prompt = prompt(Codec::Pcmu, 8000, 1);
+    world.play(1, 2, &[&prompt], 0);
+    world.send_digits(1, 3, "12");
+    world.run(2500);
+    world.stop_record(2, 1, 0);
+    assert_eq!(keys(&world, 2), "12");
+    // The last half is beyond everything that the keys silenced.
+    assert!(find(world.file(1), &prompt.payload()[4000..]).is_some());
+}

@@ -1,0 +1,268 @@
+//! Engines against each other in virtual time, over a network that loses, delays, doubles and reorders by a seed.
+
+mod actions;
+mod connect;
+mod digits;
+mod hostile;
+mod play;
+mod record;
+mod rtp;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtp_rs::RtpReader;
+
+use crate::event::*;
+use crate::sdp::{Direction, TelephoneEvent};
+use crate::{Clock, Engine, PHASES};
+
+/// What the network does to a packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Network {
+    loss: f64,
+    duplication: f64,
+    /// The longest delay; each packet has its own, so that they overtake each other.
+    delay_ms: u64,
+}
+
+/// A packet that an engine sent: when, from which leg, what.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    at_ms: u64,
+    leg: LegId,
+    channel: Channel,
+    bytes: Vec<u8>,
+}
+
+impl Sent {
+    fn rtp(&self) -> RtpReader<'_> {
+        RtpReader::new(&self.bytes).unwrap()
+    }
+}
+
+/// Engines, the network between them, and all they said.
+pub(crate) struct World {
+    epoch: Instant,
+    /// Steps of 2 ms since the epoch; each is one phase.
+    step: u64,
+    engines: Vec<Engine>,
+    homes: HashMap<LegId, usize>,
+    network: Network,
+    random: fastrand::Rng,
+    /// Packets on their way, by time and order.
+    flying: BTreeMap<(u64, u64), (LegId, Channel, Vec<u8>)>,
+    sent: Vec<Sent>,
+    events: Vec<(u64, Event)>,
+    files: HashMap<RecordingId, Vec<u8>>,
+    closed: Vec<RecordingId>,
+}
+
+#[allow(clippy::disallowed_methods, reason = "any instant serves as the epoch of a virtual clock")]
+fn any_instant() -> Instant {
+    Instant::now()
+}
+
+impl World {
+    fn new(engines: u8, seed: u64, network: Network) -> Self {
+        let epoch = any_instant();
+        let clock = Clock { mono: epoch, unix_ms: 1_800_000_000_000 };
+        let engines = (0..engines).map(|index| Engine::new(clock, [index + 1; 32])).collect();
+        Self {
+            epoch,
+            step: 0,
+            engines,
+            homes: HashMap::new(),
+            network,
+            random: fastrand::Rng::with_seed(seed),
+            flying: BTreeMap::new(),
+            sent: Vec::new(),
+            events: Vec::new(),
+            files: HashMap::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    /// Two engines with one leg each, 1 and 2, that face each other.
+    fn pair(seed: u64, network: Network, first: LegConfig, second: LegConfig) -> Self {
+        let mut world = Self::new(2, seed, network);
+        world.add(0, 1, 2, first);
+        world.add(1, 2, 1, second);
+        world
+    }
+
+    /// Adds a leg that sends to the leg `to`; addresses name legs by their port.
+    fn add(&mut self, engine: usize, leg: u64, to: u64, config: LegConfig) {
+        self.homes.insert(LegId(leg), engine);
+        let media = Negotiated { remote_rtp: address(to), remote_rtcp: address(to), ..config.media };
+        self.command(Command::AddLeg { leg: LegId(leg), config: LegConfig { media, ..config } });
+    }
+
+    fn now(&self) -> Instant {
+        self.epoch + Duration::from_millis(self.step * 2)
+    }
+
+    fn command(&mut self, command: Command) {
+        let now = self.now();
+        let engine = match &command {
+            Command::Connect { first: leg, .. }
+            | Command::Disconnect { first: leg, .. }
+            | Command::AddLeg { leg, .. }
+            | Command::UpdateLeg { leg, .. }
+            | Command::RemoveLeg { leg }
+            | Command::Play { leg, .. }
+            | Command::StopPlay { leg, .. }
+            | Command::Record { leg, .. }
+            | Command::StopRecord { leg, .. }
+            | Command::SendDigits { leg, .. }
+            | Command::StopDigits { leg, .. }
+            | Command::InfoDigit { leg, .. } => self.homes[leg],
+        };
+        self.engines[engine].command(now, command);
+        self.drain();
+    }
+
+    fn run(&mut self, ms: u64) {
+        for _ in 0..ms / 2 {
+            self.step += 1;
+            let now = self.now();
+            while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= self.step) {
+                let (leg, channel, bytes) = entry.remove();
+                if let Some(&home) = self.homes.get(&leg) {
+                    self.engines[home].receive(now, leg, channel, &bytes);
+                }
+            }
+            let phase = u8::try_from(self.step % u64::from(PHASES)).unwrap();
+            for engine in &mut self.engines {
+                engine.tick(now, phase);
+            }
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        for index in 0..self.engines.len() {
+            while let Some(packet) = self.engines[index].poll_transmit() {
+                let (leg, channel, to) = (packet.leg, packet.channel, packet.destination);
+                let bytes = packet.bytes.to_vec();
+                self.sent.push(Sent { at_ms: self.step * 2, leg, channel, bytes: bytes.clone() });
+                let copies = 1 + usize::from(self.random.f64() < self.network.duplication);
+                for _ in 0..copies {
+                    if self.random.f64() >= self.network.loss {
+                        let delay = 1 + self.random.u64(0..=self.network.delay_ms / 2);
+                        let order = self.sent.len() as u64 * 2 + self.random.u64(0..2);
+                        let to = LegId(u64::from(to.port()));
+                        self.flying.insert((self.step + delay, order), (to, channel, bytes.clone()));
+                    }
+                }
+            }
+            while let Some(Audio { recording, chunk }) = self.engines[index].poll_audio() {
+                assert!(!self.closed.contains(&recording), "nothing comes after the end mark");
+                match chunk {
+                    Chunk::Data(bytes) => self.files.entry(recording).or_default().extend(bytes),
+                    Chunk::End => self.closed.push(recording),
+                }
+            }
+            while let Some(event) = self.engines[index].poll_event() {
+                self.events.push((self.step * 2, event));
+            }
+        }
+    }
+
+    /// The RTP packets that a leg sent.
+    fn rtp_of(&self, leg: u64) -> Vec<&Sent> {
+        self.sent.iter().filter(|sent| sent.leg == LegId(leg) && sent.channel == Channel::Rtp).collect()
+    }
+
+    /// Events that are no statistics.
+    fn told(&self) -> Vec<&Event> {
+        self.events
+            .iter()
+            .map(|(_, event)| event)
+            .filter(|event| !matches!(event, Event::Stats { .. }))
+            .collect()
+    }
+
+    /// The keys that a leg told, and how they were heard.
+    fn digits_of(&self, leg: u64) -> Vec<(char, DigitSource)> {
+        let digit = |event: &&Event| match **event {
+            Event::Digit { leg: of, key, source, .. } if of == LegId(leg) => Some((key.as_char(), source)),
+            _ => None,
+        };
+        self.told().iter().filter_map(digit).collect()
+    }
+
+    fn file(&self, recording: u64) -> &[u8] {
+        self.files.get(&RecordingId(recording)).map_or(&[], Vec::as_slice)
+    }
+
+    fn play(&mut self, leg: u64, action: u64, prompts: &[&Arc<Prompt>], repeat: u32) {
+        let prompts = prompts.iter().map(|prompt| Arc::clone(prompt)).collect();
+        self.command(Command::Play { leg: LegId(leg), action: ActionId(action), prompts, repeat });
+    }
+
+    fn record(&mut self, leg: u64, action: u64, format: RecordFormat, max_ms: u64) {
+        self.command(Command::Record {
+            leg: LegId(leg),
+            action: ActionId(action),
+            recording: RecordingId(action),
+            format,
+            beep: false,
+            max: Duration::from_millis(max_ms),
+        });
+    }
+
+    fn stop_record(&mut self, leg: u64, action: u64, trim_ms: u64) {
+        let trim = Duration::from_millis(trim_ms);
+        self.command(Command::StopRecord { leg: LegId(leg), action: ActionId(action), trim });
+    }
+
+    fn send_digits(&mut self, leg: u64, action: u64, keys: &str) {
+        let digits = dial(keys);
+        self.command(Command::SendDigits { leg: LegId(leg), action: ActionId(action), digits });
+    }
+}
+
+fn address(leg: u64) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], u16::try_from(leg).unwrap()))
+}
+
+/// A leg with telephone-events 101 and 20 ms, that does not look for tones.
+fn config(codec: Codec) -> LegConfig {
+    let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101 };
+    let media = Negotiated {
+        codec,
+        send_payload_type: codec.payload_type(),
+        receive_payload_type: codec.payload_type(),
+        telephone_event: Some(event),
+        remote_rtp: address(0),
+        remote_rtcp: address(0),
+        ptime_ms: 20,
+        direction: Direction::SendRecv,
+    };
+    LegConfig { media, detect_tones: false }
+}
+
+fn with(config: LegConfig, change: impl FnOnce(&mut Negotiated)) -> LegConfig {
+    let mut config = config;
+    change(&mut config.media);
+    config
+}
+
+fn dial(keys: &str) -> Vec<Dial> {
+    keys.chars().map(|char| Key::from_char(char).map_or(Dial::Pause, Dial::Key)).collect()
+}
+
+/// A prompt of so many random samples, none of them silence in either law.
+fn prompt(codec: Codec, samples: usize, seed: u64) -> Arc<Prompt> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let payload: Vec<u8> = (0..samples).map(|_| random.u8(0x10..0x50)).collect();
+    Arc::new(Prompt::new(codec, payload))
+}
+
+/// Where `part` lies in `whole`.
+fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
+    whole.windows(part.len()).position(|window| window == part)
+}

@@ -1,0 +1,141 @@
+//! Recordings: as long as they lasted, whatever the network did.
+
+use super::*;
+
+fn ended(world: &World) -> (Duration, RecordEnd) {
+    let mut ends = world.told().into_iter().filter_map(|event| match *event {
+        Event::RecordEnded { duration, end, .. } => Some((duration, end)),
+        _ => None,
+    });
+    let end = ends.next().unwrap();
+    assert_eq!(ends.next(), None);
+    end
+}
+
+#[test]
+fn the_longest_duration_is_exact() {
+    for (format, sample_bytes) in
+        [(RecordFormat::Pcm8, 1), (RecordFormat::Alaw, 1), (RecordFormat::Mulaw, 1), (RecordFormat::Pcm16, 2)]
+    {
+        for seed in 0..3 {
+            let network = Network { loss: 0.1, duplication: 0.02, delay_ms: 60 };
+            let mut world = World::pair(seed, network, config(Codec::Pcmu), config(Codec::Pcmu));
+            world.play(1, 1, &[&prompt(Codec::Pcmu, 800, 1)], 1000);
+            world.record(2, 2, format, 2345);
+            world.run(2400);
+            assert_eq!(ended(&world), (Duration::from_millis(2345), RecordEnd::MaxDuration));
+            assert_eq!(world.file(2).len(), 2345 * 8 * sample_bytes);
+            assert_eq!(world.closed, [RecordingId(2)]);
+        }
+    }
+}
+
+#[test]
+fn a_stopped_recording_is_as_long_as_the_clock_says() {
+    // With loss, and with a peer that sends nothing at all.
+    for loss in [0.1, 1.0] {
+        for ms in [500, 1234, 3336] {
+            let network = Network { loss, ..Network::default() };
+            let mut world = World::pair(ms, network, config(Codec::Pcma), config(Codec::Pcma));
+            world.play(1, 1, &[&prompt(Codec::Pcma, 800, 1)], 1000);
+            world.run(100);
+            world.record(2, 2, RecordFormat::Pcm16, 100_000);
+            world.run(ms);
+            world.stop_record(2, 2, 0);
+            let (duration, end) = ended(&world);
+            assert_eq!(end, RecordEnd::Stopped);
+            assert!(
+                duration.abs_diff(Duration::from_millis(ms)) <= Duration::from_millis(20),
+                "{ms}: {duration:?}"
+            );
+            assert_eq!(world.file(2).len() as u128, duration.as_micros() / 125 * 2);
+        }
+    }
+}
+
+#[test]
+fn audio_comes_at_least_every_200_ms() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.record(2, 1, RecordFormat::Mulaw, 100_000);
+    for ms in (20..3000).step_by(20) {
+        world.run(20);
+        let on_disk = world.file(1).len() / 8;
+        assert!(ms - on_disk.min(ms) <= 200 + 20, "{ms} ms: {on_disk} ms");
+    }
+}
+
+#[test]
+fn the_beep_comes_first_and_is_not_in_the_file() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.play(2, 9, &[&prompt(Codec::Pcmu, 16_000, 1)], 0);
+    world.command(Command::Record {
+        leg: LegId(1),
+        action: ActionId(1),
+        recording: RecordingId(1),
+        format: RecordFormat::Mulaw,
+        beep: true,
+        max: Duration::from_secs(1),
+    });
+    world.run(1200);
+    assert!(world.closed.is_empty(), "the second begins after the beep of 300 ms");
+    world.run(200);
+    assert_eq!(ended(&world), (Duration::from_secs(1), RecordEnd::MaxDuration));
+    let beep = world.rtp_of(1);
+    assert_eq!(beep.len(), 15);
+    // Loud in the middle: 0x40 in the low seven bits is an amplitude of 1884 (G.711 table 2a), smaller codes are more.
+    assert!(beep[7].rtp().payload().iter().any(|code| code & 0x7f < 0x40));
+}
+
+#[test]
+fn a_removed_leg_completes_its_recording() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.record(2, 1, RecordFormat::Mulaw, 100_000);
+    world.run(1000);
+    world.command(Command::RemoveLeg { leg: LegId(2) });
+    let (duration, end) = ended(&world);
+    assert_eq!((world.file(1).len() as u128, end), (duration.as_micros() / 125, RecordEnd::LegRemoved));
+    assert!(matches!(world.told().last(), Some(Event::LegRemoved { .. })));
+}
+
+#[test]
+fn keys_are_not_in_the_file() {
+    for events in [true, false] {
+        let peer = with(config(Codec::Pcmu), |media| {
+            media.telephone_event = media.telephone_event.filter(|_| events);
+        });
+        let recorder = LegConfig { detect_tones: !events, ..peer.clone() };
+        let mut world = World::pair(1, Network::default(), peer, recorder);
+        world.record(2, 1, RecordFormat::Mulaw, 100_000);
+        world.run(500);
+        world.send_digits(1, 2, "#");
+        world.run(500);
+        world.stop_record(2, 1, 0);
+        assert_eq!(world.digits_of(2).len(), 1);
+        // mu-law 0x7f and 0xff are the two zeros.
+        let loud = world.file(1).iter().filter(|&&code| code & 0x7f < 0x60).count();
+        assert!(loud <= 80, "events {events}: {loud} samples of sound, 10 ms at most");
+    }
+}
+
+#[test]
+fn the_end_can_be_trimmed() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.record(2, 1, RecordFormat::Pcm16, 100_000);
+    world.run(1000);
+    world.stop_record(2, 1, 60);
+    let (duration, _) = ended(&world);
+    assert!(duration.abs_diff(Duration::from_millis(940)) <= Duration::from_millis(20), "{duration:?}");
+    assert_eq!(world.file(1).len() as u128, duration.as_micros() / 125 * 2);
+}
+
+#[test]
+fn a_standstill_is_in_the_file_as_silence() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    world.record(2, 1, RecordFormat::Mulaw, 100_000);
+    world.run(1000);
+    world.step += 2500;
+    world.run(1000);
+    world.stop_record(2, 1, 0);
+    let (duration, _) = ended(&world);
+    assert!(duration.abs_diff(Duration::from_secs(7)) <= Duration::from_millis(20), "{duration:?}");
+}

@@ -1,0 +1,194 @@
+//! Streams and reports: late ticks, sources that change, numbers that wrap, RTCP, statistics.
+
+use super::*;
+use crate::packet::Packet;
+
+/// Delivers packets of a source that we are not.
+fn deliver(world: &mut World, leg: u64, ssrc: u32, sequence: u16, timestamp: u32, payload: &[u8]) {
+    let mut bytes = Vec::new();
+    Packet { payload_type: 0, marker: false, sequence, timestamp, ssrc, payload }.write(&mut bytes);
+    let now = world.now();
+    world.engines[0].receive(now, LegId(leg), Channel::Rtp, &bytes);
+}
+
+fn single() -> World {
+    let mut world = World::new(1, 1, Network::default());
+    world.add(0, 1, 9, config(Codec::Pcmu));
+    world
+}
+
+fn stats(world: &mut World, leg: u64) -> LegStats {
+    world.command(Command::RemoveLeg { leg: LegId(leg) });
+    match world.told().last() {
+        Some(Event::LegRemoved { stats, .. }) => *stats,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn another_source_is_heard_after_its_second_packet() {
+    let mut world = single();
+    world.record(1, 1, RecordFormat::Mulaw, 10_000);
+    for index in 0..100u16 {
+        let (ssrc, sequence, code) =
+            if index < 50 { (7, 100 + index, 0x20) } else { (8, 9000 + index, 0x30) };
+        deliver(&mut world, 1, ssrc, sequence, u32::from(index) * 160, &[code; 160]);
+        world.run(20);
+    }
+    world.run(200);
+    world.stop_record(1, 1, 0);
+    let count = |code| world.file(1).iter().filter(|&&byte| byte == code).count();
+    // At the change what was queued of the old is gone, and the first of the new.
+    assert!((48 * 160..=50 * 160).contains(&count(0x20)), "{}", count(0x20));
+    assert_eq!(count(0x30), 49 * 160);
+    let stats = stats(&mut world, 1);
+    assert_eq!((stats.packets_received, stats.packets_lost), (99, 0));
+}
+
+#[test]
+fn sequence_and_timestamp_wrap_unheard() {
+    let mut world = single();
+    world.record(1, 1, RecordFormat::Mulaw, 10_000);
+    let mut expected = Vec::new();
+    for index in 0..50u16 {
+        let payload = [0x80 + u8::try_from(index).unwrap(); 160];
+        expected.extend(payload);
+        let timestamp = (u32::MAX - 3000).wrapping_add(u32::from(index) * 160);
+        deliver(&mut world, 1, 7, 65_520u16.wrapping_add(index), timestamp, &payload);
+        world.run(20);
+    }
+    world.run(200);
+    world.stop_record(1, 1, 0);
+    assert!(find(world.file(1), &expected).is_some());
+    let stats = stats(&mut world, 1);
+    assert_eq!((stats.packets_lost, stats.packets_late, stats.bytes_received), (0, 0, 8000));
+    assert!(stats.jitter_ms < 3.0, "{}", stats.jitter_ms);
+}
+
+#[test]
+fn a_late_tick_catches_up_a_bounded_number_of_frames() {
+    for (gap_ms, expected) in [(60, 4), (100, 1), (5000, 1)] {
+        let mut world = single();
+        world.play(1, 1, &[&prompt(Codec::Pcmu, 160_000, 1)], 0);
+        world.run(1000);
+        let before = world.rtp_of(1).len();
+        // The step after the gap has the leg's phase, as a driver that held its phases would come.
+        world.step += gap_ms / 2;
+        world.run(20);
+        let packets = world.rtp_of(1);
+        assert_eq!(packets.len() - before, expected, "{gap_ms} ms");
+        let passed = packets.last().unwrap().rtp().timestamp().wrapping_sub(packets[0].rtp().timestamp());
+        assert_eq!(u64::from(passed), (1000 + gap_ms) * 8, "{gap_ms} ms");
+        let numbers: Vec<u16> = packets.iter().map(|packet| packet.rtp().sequence_number().into()).collect();
+        assert!(numbers.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 1));
+    }
+}
+
+#[test]
+fn ticks_that_begin_anew_elsewhere_lose_no_frame() {
+    // The driver's ticks shift by every number of ms, as after a standstill; each frame still has its packet.
+    for shift in 0..10 {
+        let mut world = single();
+        world.play(1, 1, &[&prompt(Codec::Pcmu, 160_000, 1)], 0);
+        world.run(1000);
+        let before = world.rtp_of(1).len();
+        world.epoch += Duration::from_millis(2 * shift + 1);
+        world.run(2000);
+        let sent = world.rtp_of(1).len() - before;
+        assert!((100..=101).contains(&sent), "shift of {shift}: {sent}");
+    }
+}
+
+#[test]
+fn an_idle_leg_sends_only_reports() {
+    let mut world = single();
+    world.run(60_000);
+    assert_eq!(world.rtp_of(1).len(), 0);
+    // 2.5 to 7.5 s apart.
+    assert!((8..=24).contains(&world.sent.len()), "{}", world.sent.len());
+    assert!(world.sent.iter().all(|sent| sent.bytes[1] == 201), "receiver reports");
+    assert!(world.events.is_empty(), "statistics come while packets flow");
+}
+
+#[test]
+fn both_ends_learn_the_round_trip_and_the_loss() {
+    let mut world = World::pair(
+        3,
+        Network { delay_ms: 20, loss: 0.1, ..Network::default() },
+        config(Codec::Pcmu),
+        config(Codec::Pcmu),
+    );
+    for (leg, action) in [(1, 1), (2, 2)] {
+        world.play(leg, action, &[&prompt(Codec::Pcmu, 8000, 1)], 1000);
+    }
+    world.run(60_000);
+    let seconds =
+        world.events.iter().filter(|(_, event)| matches!(event, Event::Stats { leg: LegId(1), .. })).count();
+    assert!((58..=60).contains(&seconds), "{seconds}");
+    let (first, second) = (stats(&mut world, 1), stats(&mut world, 2));
+    for stats in [first, second] {
+        let round_trip = stats.round_trip_ms.unwrap();
+        // Twice 2 to 22 ms.
+        assert!((3.0..=46.0).contains(&round_trip), "{round_trip}");
+        assert!((2990..=3001).contains(&stats.packets_sent));
+        let lost = f64::from(i32::try_from(stats.packets_lost).unwrap()) / 3000.0;
+        assert!((0.07..0.13).contains(&lost), "{lost}");
+        assert!(stats.jitter_ms > 1.0 && stats.jitter_ms < 20.0, "{}", stats.jitter_ms);
+    }
+    assert!(first.remote_lost.unwrap() > 0 && first.remote_lost.unwrap() <= second.packets_lost);
+}
+
+#[test]
+fn a_removed_leg_says_bye() {
+    let mut world = single();
+    world.play(1, 1, &[&prompt(Codec::Pcmu, 160, 1)], 0);
+    world.run(100);
+    world.command(Command::RemoveLeg { leg: LegId(1) });
+    let last = world.sent.last().unwrap();
+    let ssrc = world.rtp_of(1)[0].rtp().ssrc();
+    assert_eq!(last.channel, Channel::Rtcp);
+    assert_eq!(last.bytes[last.bytes.len() - 8..], [&[0x81, 203, 0, 1][..], &ssrc.to_be_bytes()].concat());
+}
+
+#[test]
+fn a_bye_of_the_peer_ends_nothing() {
+    let mut world = single();
+    world.play(1, 1, &[&prompt(Codec::Pcmu, 8000, 1)], 0);
+    deliver(&mut world, 1, 7, 1, 0, &[0x20; 160]);
+    let bye = [0x80, 201, 0, 1, 0, 0, 0, 7, 0x81, 203, 0, 1, 0, 0, 0, 7];
+    let now = world.now();
+    world.engines[0].receive(now, LegId(1), Channel::Rtcp, &bye);
+    world.run(500);
+    assert!(world.told().is_empty());
+    assert!(world.rtp_of(1).len() > 20);
+}
+
+#[test]
+fn a_collision_changes_our_ssrc_once() {
+    let mut world = single();
+    world.play(1, 1, &[&prompt(Codec::Pcmu, 8000, 1)], 10);
+    world.run(100);
+    // An echo: everything we send comes back.
+    for _ in 0..20 {
+        let echo = world.rtp_of(1).last().unwrap().bytes.clone();
+        let now = world.now();
+        world.engines[0].receive(now, LegId(1), Channel::Rtp, &echo);
+        world.run(20);
+    }
+    let mut sources: Vec<u32> = world.rtp_of(1).iter().map(|packet| packet.rtp().ssrc()).collect();
+    sources.dedup();
+    assert_eq!(sources.len(), 2);
+    assert!(stats(&mut world, 1).packets_received >= 18, "an echo is heard");
+}
+
+#[test]
+fn legs_are_spread_over_the_phases() {
+    let mut world = World::new(1, 1, Network::default());
+    for leg in 1..=20 {
+        world.add(0, leg, 99, config(Codec::Pcmu));
+    }
+    let mut phases: Vec<_> = (1..=20).map(|leg| world.engines[0].phase_of(LegId(leg)).unwrap()).collect();
+    phases.sort_unstable();
+    assert_eq!(phases, (0..20).map(|index| index / 2).collect::<Vec<u8>>());
+    assert_eq!(world.engines[0].legs(), 20);
+}
