@@ -1,0 +1,149 @@
+//! Header names and methods. Names compare without case and have compact forms (RFC 3261 §7.3.1, §7.3.3); methods
+//! compare with case (§7.1).
+
+/// The header fields this user agent reads. Everything else is [`Name::Other`] and is only ever looked at by its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    CallId,
+    Contact,
+    ContentEncoding,
+    ContentLength,
+    ContentType,
+    CSeq,
+    From,
+    MaxForwards,
+    ProxyAuthenticate,
+    Reason,
+    RecordRoute,
+    Require,
+    Route,
+    Timestamp,
+    To,
+    Via,
+    WwwAuthenticate,
+    Other,
+}
+
+/// The longest name in the table below; anything longer is [`Name::Other`] without a look.
+const LONGEST: usize = "proxy-authenticate".len();
+
+impl Name {
+    /// Which header a field name means, in its long or compact form and in any case.
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let mut lower = [0_u8; LONGEST];
+        let Some(lower) = lower.get_mut(..text.len()) else { return Self::Other };
+        lower.copy_from_slice(text);
+        lower.make_ascii_lowercase();
+        match &*lower {
+            b"call-id" | b"i" => Self::CallId,
+            b"contact" | b"m" => Self::Contact,
+            b"content-encoding" | b"e" => Self::ContentEncoding,
+            b"content-length" | b"l" => Self::ContentLength,
+            b"content-type" | b"c" => Self::ContentType,
+            b"cseq" => Self::CSeq,
+            b"from" | b"f" => Self::From,
+            b"max-forwards" => Self::MaxForwards,
+            b"proxy-authenticate" => Self::ProxyAuthenticate,
+            b"reason" => Self::Reason,
+            b"record-route" => Self::RecordRoute,
+            b"require" => Self::Require,
+            b"route" => Self::Route,
+            b"timestamp" => Self::Timestamp,
+            b"to" | b"t" => Self::To,
+            b"via" | b"v" => Self::Via,
+            b"www-authenticate" => Self::WwwAuthenticate,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether a second field of this name makes the message ambiguous, and so bad (RFC 4475 §3.3.8, §3.3.9).
+    pub(crate) fn is_single(self) -> bool {
+        matches!(
+            self,
+            Self::CallId
+                | Self::CSeq
+                | Self::From
+                | Self::To
+                | Self::MaxForwards
+                | Self::ContentLength
+                | Self::ContentType
+        )
+    }
+}
+
+/// The methods, by what this user agent does with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Method {
+    Invite,
+    Ack,
+    Bye,
+    Cancel,
+    Options,
+    Info,
+    /// Understood only as far as to refuse a change of the session inside a dialog (RFC 3311 §5.2).
+    Update,
+    /// Defined by an RFC, not supported here: 405.
+    Refused,
+    /// Never heard of: 501.
+    Unknown,
+}
+
+/// What stands in `Allow` (RFC 3261 §20.5). UPDATE is answered, but a peer should not be invited to use it.
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO";
+
+impl Method {
+    /// Which method a token means.
+    pub(crate) fn of(token: &[u8]) -> Self {
+        match token {
+            b"INVITE" => Self::Invite,
+            b"ACK" => Self::Ack,
+            b"BYE" => Self::Bye,
+            b"CANCEL" => Self::Cancel,
+            b"OPTIONS" => Self::Options,
+            b"INFO" => Self::Info,
+            b"UPDATE" => Self::Update,
+            b"REGISTER" | b"PRACK" | b"SUBSCRIBE" | b"NOTIFY" | b"PUBLISH" | b"REFER" | b"MESSAGE" => {
+                Self::Refused
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Whether this is a token (RFC 3261 §25.1): what methods, header names and parameter names are made of.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_any_form_and_case() {
+        for (text, name) in [
+            ("Via", Name::Via),
+            ("v", Name::Via),
+            ("V", Name::Via),
+            ("cOnTeNt-LeNgTh", Name::ContentLength),
+            ("l", Name::ContentLength),
+            ("Proxy-Authenticate", Name::ProxyAuthenticate),
+            ("Proxy-Authenticate-More", Name::Other),
+            ("X-Account", Name::Other),
+            ("", Name::Other),
+        ] {
+            assert_eq!(Name::of(text.as_bytes()), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn methods_have_case() {
+        assert_eq!(Method::of(b"INVITE"), Method::Invite);
+        assert_eq!(Method::of(b"invite"), Method::Unknown);
+        assert_eq!(Method::of(b"REGISTER"), Method::Refused);
+    }
+}

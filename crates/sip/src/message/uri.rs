@@ -1,0 +1,228 @@
+//! SIP URIs (RFC 3261 §19.1). The text is kept as it came, with every escape: `%20`, `%00` and an escaped `@` mean
+//! what they meant to whoever wrote them. Only the parts that decide where a request goes are looked into.
+//!
+//! ```text
+//! sip:user;par=u%40example.net:secret@192.0.2.1:5070;transport=tcp;lr?Subject=x
+//!     └──────────── user part ──────┘ └─host──┘ port └─── params ────┘ headers
+//! ```
+
+use std::net::IpAddr;
+
+use super::scan::{Params, number};
+use crate::event::Transport;
+
+/// The longest URI that is looked at; a longer Request-URI is answered 414 (reliability P1).
+pub(crate) const MAX_URI: usize = 1024;
+
+/// What a URI is of, as far as we can use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Sip,
+    Sips,
+}
+
+/// Why a text is no URI that we can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UriError {
+    /// Not a URI, or a `sip:` URI with a bad part: 400.
+    Malformed,
+    /// A URI of another scheme, such as `tel:`: 416.
+    Scheme,
+    /// Longer than [`MAX_URI`]: 414.
+    TooLong,
+}
+
+/// A `sip:` or `sips:` URI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Uri {
+    scheme: Scheme,
+    text: String,
+    host: String,
+    port: Option<u16>,
+    params: Params,
+}
+
+impl Uri {
+    /// Reads a URI without angle brackets.
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, UriError> {
+        if text.len() > MAX_URI {
+            return Err(UriError::TooLong);
+        }
+        let text = std::str::from_utf8(text).map_err(|_| UriError::Malformed)?;
+        if !text.bytes().all(is_uri_byte) {
+            return Err(UriError::Malformed);
+        }
+        let (scheme, rest) = text.split_once(':').ok_or(UriError::Malformed)?;
+        let scheme = match () {
+            () if scheme.eq_ignore_ascii_case("sip") => Scheme::Sip,
+            () if scheme.eq_ignore_ascii_case("sips") => Scheme::Sips,
+            () if is_scheme(scheme) => return Err(UriError::Scheme),
+            () => return Err(UriError::Malformed),
+        };
+        let after_user = match rest.split_once('@') {
+            Some(("", _)) => return Err(UriError::Malformed),
+            Some((_user, rest)) => rest,
+            None => rest,
+        };
+        let before_headers = after_user.split_once('?').map_or(after_user, |(head, _)| head);
+        let (host_port, params) = match before_headers.split_once(';') {
+            Some((host_port, params)) => {
+                (host_port, Params::parse(params.as_bytes()).ok_or(UriError::Malformed)?)
+            }
+            None => (before_headers, Params::default()),
+        };
+        let (host, port) = split_host_port(host_port).ok_or(UriError::Malformed)?;
+        Ok(Self { scheme, text: text.to_owned(), host: host.to_owned(), port, params })
+    }
+
+    /// The URI as it came.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Of `sip` and `sips`, which.
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Where a request to this URI is sent: `maddr` if it has one, else the host (RFC 3263 §4); an IPv6 address
+    /// without its brackets.
+    pub(crate) fn target(&self) -> &str {
+        let target = self.params.get("maddr").unwrap_or(&self.host);
+        target.strip_prefix('[').and_then(|target| target.strip_suffix(']')).unwrap_or(target)
+    }
+
+    /// The port, if the URI says one.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The transport its parameter asks for, UDP without one; `None` for one we do not speak.
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        match self.params.get("transport") {
+            None => Some(Transport::Udp),
+            Some(name) if name.eq_ignore_ascii_case("udp") => Some(Transport::Udp),
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Transport::Tcp),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether a proxy at this URI routes loosely: `lr`, with whatever value (`lr=on` is seen in the field).
+    pub(crate) fn is_loose(&self) -> bool {
+        self.params.get("lr").is_some()
+    }
+}
+
+/// Splits `host[:port]`; the host keeps its brackets. `None` where either is bad.
+pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(inner) => {
+            let (address, rest) = inner.split_once(']')?;
+            let host = text.get(..address.len() + 2)?;
+            match rest {
+                "" => (host, None),
+                _ => (host, Some(rest.strip_prefix(':')?)),
+            }
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = match port {
+        None => None,
+        Some(port) => Some(number(port.as_bytes(), u32::from(u16::MAX)).filter(|&port| port > 0)?),
+    };
+    is_host(host).then_some((host, port.and_then(|port| u16::try_from(port).ok())))
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(inner) => {
+            inner.strip_suffix(']').is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+        }
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        }
+    }
+}
+
+/// An address where the host is a literal; a name otherwise.
+pub(crate) fn literal(host: &str) -> Option<IpAddr> {
+    host.parse().ok()
+}
+
+fn is_scheme(scheme: &str) -> bool {
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Anything printable but what would let a URI end, or begin, something else in a header.
+fn is_uri_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"<>\"".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, target: &str, port: Option<u16>) {
+        let uri = Uri::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        assert_eq!((uri.target(), uri.port(), uri.as_str()), (target, port, text));
+    }
+
+    #[test]
+    fn where_a_uri_leads() {
+        check("sip:alice@example.com", "example.com", None);
+        check("SIP:alice@example.com:5070;transport=tcp", "example.com", Some(5070));
+        check("sip:192.0.2.1", "192.0.2.1", None);
+        check("sip:a@[2001:db8::10]:5070", "2001:db8::10", Some(5070));
+        check("sip:a@[2001:db8::10]", "2001:db8::10", None);
+        check("sip:ss1.example.com;maddr=192.0.2.9;lr", "192.0.2.9", None);
+        // RFC 4475 §3.1.1.3 (esc01), §3.1.1.4 (escnull), §3.1.1.9 (semiuri) and §3.1.1.2 (intmeth).
+        check("sip:sips%3Auser%40example.com@example.net", "example.net", None);
+        check("sip:null-%00-null@example.com", "example.com", None);
+        check("sip:user;par=u%40example.net@example.com", "example.com", None);
+        check(
+            "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com",
+            "example.com",
+            None,
+        );
+    }
+
+    #[test]
+    fn what_is_no_uri() {
+        for (text, error) in [
+            ("", UriError::Malformed),
+            ("sip:", UriError::Malformed),
+            ("sip:@example.com", UriError::Malformed),
+            ("sip:a@example.com:0", UriError::Malformed),
+            ("sip:a@example.com:65536", UriError::Malformed),
+            ("sip:a@example.com:+5060", UriError::Malformed),
+            ("sip:a@[2001:db8::10", UriError::Malformed),
+            ("sip:a@[::g]", UriError::Malformed),
+            ("<sip:a@example.com>", UriError::Malformed),
+            ("sip:a b@example.com", UriError::Malformed),
+            ("sip:a@example.com\r\nX: y", UriError::Malformed),
+            ("sip:é@example.com", UriError::Malformed),
+            ("tel:+358-555-1234567", UriError::Scheme),
+            ("nobodyKnowsThisScheme:totallyopaquecontent", UriError::Scheme),
+            ("soap.beep://192.0.2.103:3002", UriError::Scheme),
+        ] {
+            assert_eq!(Uri::parse(text.as_bytes()), Err(error), "{text}");
+        }
+        assert_eq!(Uri::parse(&[b'a'; MAX_URI + 1]), Err(UriError::TooLong));
+    }
+
+    #[test]
+    fn loose_routing_and_transports() {
+        let uri = |text: &str| Uri::parse(text.as_bytes()).unwrap();
+        assert!(uri("sip:p1.example.com;lr").is_loose());
+        assert!(uri("sip:p1.example.com;LR=on").is_loose());
+        assert!(!uri("sip:lr@p1.example.com;lrx").is_loose());
+        assert_eq!(uri("sip:a@b").transport(), Some(Transport::Udp));
+        assert_eq!(uri("sip:a@b;transport=TCP").transport(), Some(Transport::Tcp));
+        assert_eq!(uri("sip:a@b;transport=sctp").transport(), None);
+    }
+}

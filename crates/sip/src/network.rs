@@ -1,0 +1,124 @@
+//! Networks in CIDR notation (RFC 4632, RFC 4291 §2.3): who may send requests that begin something new.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A network such as `127.0.0.0/8` or `2001:db8::/32`; an address without a prefix is a network of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// The text is no network: the address is bad, the prefix is too long, or bits are set beyond it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadNetwork(String);
+
+impl fmt::Display for BadNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not a network in CIDR notation: {:?}", self.0)
+    }
+}
+
+impl std::error::Error for BadNetwork {}
+
+impl Network {
+    /// The loopback networks of both families.
+    pub fn loopback() -> [Self; 2] {
+        [
+            Self { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 },
+            Self { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix: 128 },
+        ]
+    }
+
+    /// Whether an address belongs to the network. An IPv4 address mapped into IPv6 (`::ffff:192.0.2.1`), as a
+    /// dual-stack socket reports it, counts as the IPv4 address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                masked(u128::from(network.to_bits()), 32, self.prefix)
+                    == masked(u128::from(address.to_bits()), 32, self.prefix)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                masked(network.to_bits(), 128, self.prefix) == masked(address.to_bits(), 128, self.prefix)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// The bits of an address of `width` bits that its prefix covers.
+fn masked(bits: u128, width: u8, prefix: u8) -> u128 {
+    bits.checked_shr(u32::from(width.saturating_sub(prefix))).unwrap_or(0)
+}
+
+impl FromStr for Network {
+    type Err = BadNetwork;
+
+    fn from_str(text: &str) -> Result<Self, BadNetwork> {
+        let bad = || BadNetwork(text.to_owned());
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| bad())?;
+        let (bits, width) = match address {
+            IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+            IpAddr::V6(address) => (address.to_bits(), 128),
+        };
+        let prefix = match prefix {
+            Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+                prefix.parse().ok().filter(|&prefix| prefix <= width).ok_or_else(bad)?
+            }
+            Some(_) => return Err(bad()),
+            None => width,
+        };
+        let kept = masked(bits, width, prefix).checked_shl(u32::from(width - prefix)).unwrap_or(0);
+        if kept != bits {
+            return Err(bad());
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_belongs() {
+        for (network, address, belongs) in [
+            ("127.0.0.0/8", "127.255.255.255", true),
+            ("127.0.0.0/8", "128.0.0.0", false),
+            ("127.0.0.0/8", "::ffff:127.0.0.1", true),
+            ("192.0.2.16/28", "192.0.2.31", true),
+            ("192.0.2.16/28", "192.0.2.32", false),
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("0.0.0.0/0", "203.0.113.9", true),
+            ("0.0.0.0/0", "::1", false),
+            ("::/0", "2001:db8::1", true),
+            ("::1/128", "::1", true),
+            ("2001:db8::/32", "2001:db9::", false),
+        ] {
+            let parsed: Network = network.parse().unwrap();
+            assert_eq!(parsed.contains(address.parse().unwrap()), belongs, "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_network() {
+        for text in
+            ["", "127.0.0.0/33", "127.0.0.0/", "127.0.0.0/+8", "127.0.0.1/8", "::1/129", "host/8", "1.2.3/8"]
+        {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+}
