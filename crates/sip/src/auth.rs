@@ -1,0 +1,262 @@
+//! Digest authentication as a client (RFC 7616 with SHA-256 and MD5, RFC 2617 for servers without `qop`, RFC 8760 for
+//! several challenges).
+//!
+//! ```text
+//! INVITE ──► 401/407 with challenges ──► the strongest known one of each realm ──► INVITE with Authorization
+//! ```
+//!
+//! Two rules keep a password from leaking (reliability S6): only the place that the INVITE was sent to is answered,
+//! and a realm that refuses what it was just given is not tried again unless it says `stale`.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+use crate::event::{Credentials, Flow, Header};
+use crate::message::{Message, Name, Params, split, trim, unfold};
+
+/// How many times one request is sent again because of challenges: one for each of two realms, and one stale nonce
+/// each.
+const MAX_ATTEMPTS: u8 = 4;
+/// How many realms are answered in one request: a proxy or two, and the server.
+const MAX_REALMS: usize = 4;
+
+/// The digest algorithms, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Algorithm {
+    Md5,
+    Sha256,
+}
+
+impl Algorithm {
+    fn hash(self, text: &str) -> String {
+        let digest = match self {
+            Self::Md5 => Md5::digest(text.as_bytes()).to_vec(),
+            Self::Sha256 => Sha256::digest(text.as_bytes()).to_vec(),
+        };
+        digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+/// Who asks: the server (401) or a proxy (407).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    Server,
+    Proxy,
+}
+
+/// One challenge that we can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Challenge {
+    asker: Asker,
+    realm: String,
+    nonce: String,
+    opaque: Option<String>,
+    stale: bool,
+    algorithm: Algorithm,
+    /// The name as the server wrote it; absent means MD5.
+    algorithm_name: Option<String>,
+    /// Whether `qop=auth` is offered; without any `qop` it is the digest of RFC 2069.
+    qop_auth: bool,
+}
+
+impl Challenge {
+    /// Reads one challenge; `None` for other schemes, unknown algorithms and a `qop` without `auth`.
+    fn parse(asker: Asker, value: &[u8]) -> Option<Self> {
+        let value = trim(value);
+        let (scheme, rest) = value.split_at_checked(value.iter().position(u8::is_ascii_whitespace)?)?;
+        if !scheme.eq_ignore_ascii_case(b"Digest") {
+            return None;
+        }
+        let params = split(rest, b',')?.join(b";".as_slice());
+        let params = Params::parse(&params)?;
+        let algorithm_name = params.get("algorithm").map(str::to_owned);
+        let algorithm = match algorithm_name.as_deref() {
+            None => Algorithm::Md5,
+            Some(name) if name.eq_ignore_ascii_case("MD5") => Algorithm::Md5,
+            Some(name) if name.eq_ignore_ascii_case("SHA-256") => Algorithm::Sha256,
+            Some(_) => return None,
+        };
+        let qop_auth = match params.get("qop") {
+            None => false,
+            Some(offered) if offered.split(',').any(|qop| qop.trim().eq_ignore_ascii_case("auth")) => true,
+            Some(_) => return None,
+        };
+        Some(Self {
+            asker,
+            realm: params.get("realm")?.to_owned(),
+            nonce: params.get("nonce")?.to_owned(),
+            opaque: params.get("opaque").map(str::to_owned),
+            stale: params.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
+            algorithm,
+            algorithm_name,
+            qop_auth,
+        })
+    }
+
+    /// All challenges of a response that we can answer.
+    fn all(response: &Message) -> Vec<Self> {
+        [(Name::WwwAuthenticate, Asker::Server), (Name::ProxyAuthenticate, Asker::Proxy)]
+            .into_iter()
+            .flat_map(|(name, asker)| {
+                response.raw_values(name).filter_map(move |value| Self::parse(asker, &unfold(value)))
+            })
+            .collect()
+    }
+
+    /// The value of Authorization or Proxy-Authorization.
+    fn answer(&self, credentials: &Credentials, count: u32, cnonce: &str, method: &str, uri: &str) -> String {
+        let Credentials { username, password } = credentials;
+        let Self { realm, nonce, algorithm, .. } = self;
+        let nc = format!("{count:08x}");
+        let secret = algorithm.hash(&format!("{username}:{realm}:{password}"));
+        let request = algorithm.hash(&format!("{method}:{uri}"));
+        let response = if self.qop_auth {
+            algorithm.hash(&format!("{secret}:{nonce}:{nc}:{cnonce}:auth:{request}"))
+        } else {
+            algorithm.hash(&format!("{secret}:{nonce}:{request}"))
+        };
+        let mut value = format!(
+            "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\"",
+            quote(username),
+            quote(realm),
+            quote(nonce),
+            quote(uri),
+        );
+        if let Some(name) = &self.algorithm_name {
+            value.push_str(&format!(", algorithm={name}"));
+        }
+        if let Some(opaque) = &self.opaque {
+            value.push_str(&format!(", opaque={}", quote(opaque)));
+        }
+        if self.qop_auth {
+            value.push_str(&format!(", qop=auth, nc={nc}, cnonce={}", quote(cnonce)));
+        }
+        value
+    }
+}
+
+/// A quoted string; control characters cannot stand in one and are left out.
+fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars().filter(|character| !character.is_control()) {
+        if matches!(character, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// One realm that has challenged us, and how often its nonce was used.
+#[derive(Clone, Debug)]
+struct Realm {
+    challenge: Challenge,
+    count: u32,
+    /// Whether the request under way was made for this challenge: if it is refused, the password is wrong.
+    answered: bool,
+}
+
+/// What answers the challenges to one session's requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Authenticator {
+    credentials: Credentials,
+    /// Where the INVITE went: the only place whose challenges are answered.
+    place: Option<IpAddr>,
+    realms: Vec<Realm>,
+    attempts: u8,
+}
+
+impl Authenticator {
+    pub(crate) fn new(credentials: Credentials) -> Self {
+        Self { credentials, place: None, realms: Vec::new(), attempts: 0 }
+    }
+
+    /// The INVITE goes to this address.
+    pub(crate) fn sent_to(&mut self, flow: Flow) {
+        self.place = Some(flow.remote.ip());
+    }
+
+    /// Whether a flow leads to where the INVITE went.
+    pub(crate) fn is_place_of(&self, flow: Flow) -> bool {
+        self.place == Some(flow.remote.ip())
+    }
+
+    /// A new request begins: what was refused before says nothing about it.
+    pub(crate) fn begin(&mut self) {
+        self.attempts = 0;
+        for realm in &mut self.realms {
+            realm.answered = false;
+        }
+    }
+
+    /// Takes the challenges of a 401 or 407 to a request that went by `flow`. Says whether sending it again, with
+    /// [`headers`](Self::headers), has any hope.
+    pub(crate) fn challenged(&mut self, flow: Flow, response: &Message) -> bool {
+        let mut challenges = Challenge::all(response);
+        // The strongest first, and of each realm only that one.
+        challenges.sort_by_key(|challenge| std::cmp::Reverse(challenge.algorithm));
+        let mut seen: Vec<(Asker, String)> = Vec::new();
+        challenges.retain(|challenge| {
+            let key = (challenge.asker, challenge.realm.clone());
+            let new = !seen.contains(&key);
+            seen.push(key);
+            new
+        });
+        if challenges.is_empty() || self.attempts == MAX_ATTEMPTS || !self.is_place_of(flow) {
+            return false;
+        }
+        self.attempts += 1;
+        challenges.into_iter().all(|challenge| self.learn(challenge))
+    }
+
+    /// Keeps a challenge; `false` where the realm has just refused what we know.
+    fn learn(&mut self, challenge: Challenge) -> bool {
+        let room = self.realms.len() < MAX_REALMS;
+        let same = |realm: &&mut Realm| {
+            realm.challenge.asker == challenge.asker && realm.challenge.realm == challenge.realm
+        };
+        match self.realms.iter_mut().find(same) {
+            Some(realm) if realm.answered && !challenge.stale => false,
+            Some(realm) => {
+                let count = if realm.challenge.nonce == challenge.nonce { realm.count } else { 0 };
+                *realm = Realm { challenge, count, answered: true };
+                true
+            }
+            None if room => {
+                self.realms.push(Realm { challenge, count: 0, answered: true });
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The credentials for a request that goes by `flow`, for every realm that has asked so far; `nc` grows with each
+    /// use of a nonce.
+    pub(crate) fn headers(&mut self, flow: Flow, method: &str, uri: &str, cnonce: &str) -> Vec<Header> {
+        if !self.is_place_of(flow) {
+            return Vec::new();
+        }
+        let credentials = &self.credentials;
+        self.realms
+            .iter_mut()
+            .map(|realm| {
+                realm.count = realm.count.saturating_add(1);
+                let name = match realm.challenge.asker {
+                    Asker::Server => "Authorization",
+                    Asker::Proxy => "Proxy-Authorization",
+                };
+                let value = realm.challenge.answer(credentials, realm.count, cnonce, method, uri);
+                Header { name: name.to_owned(), value }
+            })
+            .collect()
+    }
+}

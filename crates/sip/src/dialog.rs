@@ -1,0 +1,234 @@
+//! A dialog (RFC 3261 §12): what two user agents share once both tags are known. It says how requests inside it look
+//! and where they go.
+//!
+//! ```text
+//! Record-Route of the INVITE, in order (UAS), or of the response, reversed (UAC) = route set
+//! route set empty:       Request-URI = remote target                        next hop = remote target
+//! first route has `lr`:  Request-URI = remote target, Route = route set     next hop = first route
+//! first route has none:  Request-URI = first route,   Route = rest + target next hop = first route
+//! ```
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::core::{Core, Request};
+use crate::event::{Body, Flow, Header, QueryId, SessionId, Transport};
+use crate::message::{Address, Draft, Message, Name, Uri};
+use crate::resolve::{Destination, QUERY_LIMIT};
+
+/// Where requests inside the dialog go.
+#[derive(Clone, Debug)]
+enum Hop {
+    /// Nobody has wanted to know yet.
+    Unknown,
+    /// The name of the next hop is being resolved.
+    Asked { query: QueryId, transport: Transport, give_up: Instant },
+    /// An address.
+    Known(Flow),
+}
+
+/// One dialog, early or confirmed.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialog {
+    pub(crate) call_id: String,
+    pub(crate) local_tag: String,
+    pub(crate) remote_tag: String,
+    /// From and To of our requests, with their tags, as they stood on the wire.
+    local: Vec<u8>,
+    remote: Vec<u8>,
+    /// The number of our last request.
+    local_cseq: u32,
+    /// The number of the peer's last request.
+    remote_cseq: Option<u32>,
+    /// The URI of the peer's Contact.
+    target: String,
+    routes: Vec<String>,
+    hop: Hop,
+    /// The flow of the message that made the dialog: where requests go when its names cannot be resolved.
+    origin: Flow,
+}
+
+/// The URIs of the first Contact, and the Record-Route list; `None` where one is bad.
+fn target_and_routes(message: &Message) -> Option<(Option<String>, Vec<String>)> {
+    let contact = match message.list(Name::Contact)?.first() {
+        Some(contact) => Some(Address::parse(contact)?.uri),
+        None => None,
+    };
+    let routes = message
+        .list(Name::RecordRoute)?
+        .into_iter()
+        .map(|route| {
+            let uri = Address::parse(&route)?.uri;
+            Uri::parse(uri.as_bytes()).ok()?;
+            String::from_utf8(route).ok()
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some((contact, routes))
+}
+
+impl Dialog {
+    /// The dialog of an INVITE that we answer with this tag (§12.1.1). `None` where Contact or Record-Route is bad.
+    /// A peer without Contact (RFC 2543) is called back at its From.
+    pub(crate) fn of_request(request: &Request, local_tag: String) -> Option<Self> {
+        let Request { message, head, flow } = request;
+        let (contact, routes) = target_and_routes(message)?;
+        let mut local = message.value(Name::To)?.into_owned();
+        local.extend_from_slice(format!(";tag={local_tag}").as_bytes());
+        Some(Self {
+            call_id: head.call_id.clone(),
+            local_tag,
+            remote_tag: head.from.tag().to_owned(),
+            local,
+            remote: message.value(Name::From)?.into_owned(),
+            local_cseq: 0,
+            remote_cseq: Some(head.cseq),
+            target: contact.unwrap_or_else(|| head.from.uri.clone()),
+            routes,
+            hop: Hop::Unknown,
+            origin: *flow,
+        })
+    }
+
+    /// The dialog that a response makes of our INVITE (§12.1.2). Without a usable Contact the peer is reached where
+    /// the INVITE was sent; a bad Record-Route counts as none: the call must at least be hung up.
+    pub(crate) fn of_response(
+        invite: &Draft,
+        local_tag: &str,
+        response: &Message,
+        flow: Flow,
+    ) -> Option<Self> {
+        let remote = response.value(Name::To)?.into_owned();
+        let (contact, mut routes) = target_and_routes(response).unwrap_or_default();
+        routes.reverse();
+        Some(Self {
+            call_id: invite.call_id.clone(),
+            local_tag: local_tag.to_owned(),
+            remote_tag: Address::parse(&remote)?.tag().to_owned(),
+            local: invite.from.clone(),
+            remote,
+            local_cseq: invite.cseq,
+            remote_cseq: None,
+            target: contact.unwrap_or_else(|| invite.uri.clone()),
+            routes,
+            hop: Hop::Unknown,
+            origin: flow,
+        })
+    }
+
+    /// Takes the number of a request of the peer: `false` where it is lower than one before (§12.2.2).
+    pub(crate) fn take_cseq(&mut self, cseq: u32) -> bool {
+        if self.remote_cseq.is_some_and(|last| cseq < last) {
+            return false;
+        }
+        self.remote_cseq = Some(cseq);
+        true
+    }
+
+    /// A request with the next number.
+    pub(crate) fn request(&mut self, method: &'static str, headers: Vec<Header>) -> Draft {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.draft(method, self.local_cseq, headers, None)
+    }
+
+    /// The ACK of a 2xx: it has the number of its INVITE, whatever was sent since (§13.2.2.4).
+    pub(crate) fn ack(&self, cseq: u32, credentials: Vec<Header>) -> Draft {
+        self.draft("ACK", cseq, credentials, None)
+    }
+
+    /// The Request-URI that a request will have: what a digest is computed over.
+    pub(crate) fn request_uri(&self) -> String {
+        self.uri_and_routes().0
+    }
+
+    fn draft(&self, method: &'static str, cseq: u32, headers: Vec<Header>, body: Option<Body>) -> Draft {
+        let (uri, routes) = self.uri_and_routes();
+        Draft {
+            method,
+            uri,
+            routes,
+            from: self.local.clone(),
+            to: self.remote.clone(),
+            call_id: self.call_id.clone(),
+            cseq,
+            headers,
+            body,
+        }
+    }
+
+    /// §12.2.1.1.
+    fn uri_and_routes(&self) -> (String, Vec<String>) {
+        match self.first_route() {
+            Some(first) if !first.is_loose() => {
+                let mut routes: Vec<String> = self.routes.iter().skip(1).cloned().collect();
+                routes.push(format!("<{}>", self.target));
+                (first.as_str().to_owned(), routes)
+            }
+            _ => (self.target.clone(), self.routes.clone()),
+        }
+    }
+
+    fn first_route(&self) -> Option<Uri> {
+        let address = Address::parse(self.routes.first()?.as_bytes())?;
+        Uri::parse(address.uri.as_bytes()).ok()
+    }
+
+    /// Where a request goes now; `None` while a name is being resolved.
+    pub(crate) fn hop(&mut self, core: &mut Core, now: Instant, session: SessionId) -> Option<Flow> {
+        if let Hop::Unknown = self.hop {
+            let next = self.first_route().or_else(|| Uri::parse(self.target.as_bytes()).ok());
+            self.hop = match next.as_ref().map_or(Destination::Unreachable, Destination::of) {
+                Destination::Address(transport, remote) => {
+                    Hop::Known(core.flow_to(transport, remote).unwrap_or(self.origin))
+                }
+                Destination::Name { transport, host, port } => {
+                    let query = core.ask(session, &host, port);
+                    Hop::Asked { query, transport, give_up: now + QUERY_LIMIT }
+                }
+                Destination::Unreachable => Hop::Known(self.origin),
+            };
+        }
+        match self.hop {
+            Hop::Known(flow) => Some(flow),
+            Hop::Unknown | Hop::Asked { .. } => None,
+        }
+    }
+
+    /// The answer of the name service. Says whether it was this dialog's question.
+    pub(crate) fn on_resolved(&mut self, core: &Core, query: QueryId, addresses: &[SocketAddr]) -> bool {
+        match self.hop {
+            Hop::Asked { query: asked, transport, .. } if asked == query => {
+                let flow = addresses.iter().find_map(|&address| core.flow_to(transport, address));
+                self.hop = Hop::Known(flow.unwrap_or(self.origin));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// When the answer of the name service is no longer waited for.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.hop {
+            Hop::Asked { give_up, .. } => Some(give_up),
+            Hop::Unknown | Hop::Known(_) => None,
+        }
+    }
+
+    /// Gives up on the name service if its time is over; says so.
+    pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) -> bool {
+        match self.hop {
+            Hop::Asked { query, give_up, .. } if give_up <= now => {
+                core.queries.remove(&query);
+                self.hop = Hop::Known(self.origin);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The session is over: no answer of the name service is wanted any more.
+    pub(crate) fn forget_query(&self, core: &mut Core) {
+        if let Hop::Asked { query, .. } = self.hop {
+            core.queries.remove(&query);
+        }
+    }
+}
