@@ -227,7 +227,8 @@ pub enum EndCause {
     NoAck,
     /// A request of ours inside the dialog got 481, 408 or no response: the peer no longer knows the call.
     Lost,
-    /// We ended it, by [`Command::Reject`], [`Command::Cancel`] or [`Command::Bye`], and the wire has come to rest.
+    /// We ended it, by [`Command::Cancel`] or [`Command::Bye`], and the wire has come to rest; or by
+    /// [`Command::Reject`], where the transaction alone still waits for the ACK.
     Local,
 }
 
@@ -259,7 +260,7 @@ pub enum Event {
         /// Early media.
         body: Option<Body>,
     },
-    /// The 2xx to our INVITE; its ACK has been sent.
+    /// The 2xx to our INVITE; its ACK has been sent, or is sent as soon as the name in its Contact is resolved.
     Answered {
         /// Which call.
         session: SessionId,

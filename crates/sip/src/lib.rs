@@ -1,2 +1,291 @@
-//! The SIP user agent, sans-IO.
+//! The SIP user agent of offhook, sans-IO (RFC 3261): bytes and commands go in with a `now`, bytes and events are
+//! polled out. It has no socket, no thread, no clock and no lock; it knows no media and no calls.
+//!
+//! ```text
+//!             receive(now, flow, bytes)                    poll_transmit
+//!   wire ────────────────────────────► ┌────────────┐ ────────────────────► wire
+//!             command(now, command)    │  Endpoint  │        poll_event
+//!   calls ───────────────────────────► └────────────┘ ────────────────────► calls
+//!             handle_timeout(now)        ▲        │        poll_timeout
+//!   clock ───────────────────────────────┘        └────────────────────────► clock
+//! ```
+//!
+//! The rule for the driver: give one input, then poll transmits and events until both are empty, then arm one timer
+//! for [`Endpoint::poll_timeout`].
+//!
+//! Inside, from the wire up: `message` (bytes and typed views), `transaction` (RFC 3261 §17, one file per
+//! figure), `dialog` (§12), `session` (§13–§15, one value per call), `uas` (§8.2, what happens to a request).
+
+mod auth;
+mod config;
+mod core;
+mod counters;
+mod dialog;
 pub mod event;
+mod message;
+mod network;
+mod options;
+mod random;
+mod resolve;
+mod session;
+#[cfg(test)]
+mod testing;
+mod transaction;
+mod uas;
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+pub use crate::config::{Config, Timers};
+use crate::core::Core;
+pub use crate::counters::Counters;
+use crate::event::{
+    Command, CommandError, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Transmit,
+};
+pub use crate::message::{FramingError, StreamFramer};
+use crate::message::{Head, Message};
+pub use crate::network::{BadNetwork, Network};
+use crate::session::{Inbound, Outbound, Session, check};
+use crate::transaction::timer::Deadlines;
+use crate::transaction::{Delivery, TransactionId};
+
+/// A SIP user agent: all calls, dialogs and transactions of one process.
+pub struct Endpoint {
+    core: Core,
+    sessions: HashMap<SessionId, Session>,
+    /// Those of the sessions that have ended and only wait for late 2xx.
+    ended: HashSet<SessionId>,
+    /// Call-ID and our tag of every session.
+    dialogs: HashMap<(String, String), SessionId>,
+    deadlines: Deadlines<SessionId>,
+    next_inbound: u64,
+}
+
+impl Endpoint {
+    /// An endpoint with no calls. Tags, branches and Call-IDs come from `seed`, which must be secret and fresh in
+    /// production.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            core: Core::new(config, seed),
+            sessions: HashMap::new(),
+            ended: HashSet::new(),
+            dialogs: HashMap::new(),
+            deadlines: Deadlines::new(),
+            next_inbound: 0,
+        }
+    }
+
+    /// Takes one whole message from the wire: a datagram, or what [`StreamFramer`] cut out of a stream. Bytes that
+    /// are no message are counted and dropped.
+    pub fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
+        self.core.counters.received += 1;
+        match Message::parse(bytes) {
+            Err(_) => self.core.counters.malformed += 1,
+            Ok(message) if message.status().is_some() => self.on_response(now, &message),
+            Ok(message) => self.on_request(now, flow, message),
+        }
+    }
+
+    /// Does what the application asks. An error means that nothing was sent and nothing changed.
+    pub fn command(&mut self, now: Instant, command: Command) -> Result<(), CommandError> {
+        match command {
+            Command::Invite(invite) => self.invite(now, *invite),
+            Command::Progress { session, status, body } => {
+                body.as_ref().map_or(Ok(()), check::body)?;
+                self.on_inbound(session, |call, core| call.progress(core, now, status, body.as_ref()))
+            }
+            Command::Answer { session, body } => {
+                check::body(&body)?;
+                self.on_inbound(session, |call, core| call.answer(core, now, &body))
+            }
+            Command::Reject { session, status, headers } => self.reject(now, session, status, &headers),
+            Command::Cancel { session, reason } => self.commanded(session, |session, core| match session {
+                Session::Outbound(call) => call.cancel(core, now, reason),
+                Session::Inbound(_) => Err(CommandError::WrongState),
+            }),
+            Command::Bye { session, reason } => self.bye(now, session, reason),
+            Command::Resolved { query, addresses } => self.resolved(now, query, &addresses),
+        }
+    }
+
+    /// Runs everything whose time has come. To be called at or after [`poll_timeout`](Self::poll_timeout); any time
+    /// else does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for (session, transaction) in self.core.transactions.handle_timeout(now, &mut self.core.wire) {
+            self.on_no_response(now, session, transaction, 408);
+        }
+        for session in self.deadlines.due(now) {
+            self.touch(session, |session, core| session.on_deadline(core, now));
+        }
+    }
+
+    /// The driver could not send on a flow, or its connection has closed: requests under way on it have failed.
+    pub fn transport_failed(&mut self, now: Instant, flow: Flow) {
+        for (session, transaction) in self.core.transactions.on_transport_failed(flow) {
+            self.on_no_response(now, session, transaction, 503);
+        }
+    }
+
+    /// The next message to send; `None` when there is none for now.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.core.wire.out.pop_front()
+    }
+
+    /// The next thing to tell the application; `None` when there is none for now.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.core.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next; `None` when nothing waits for time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.core.transactions.next_deadline().into_iter().chain(self.deadlines.next()).min()
+    }
+
+    /// Replaces the networks that may send requests outside of a dialog.
+    pub fn set_trusted(&mut self, trusted: Vec<Network>) {
+        self.core.config.trusted = trusted;
+    }
+
+    /// Whether no session lives and no transaction has to send or to wait for a response: a shutdown loses nothing.
+    pub fn is_quiet(&self) -> bool {
+        self.live_sessions() == 0 && self.core.wire.out.is_empty() && self.core.transactions.is_quiet()
+    }
+
+    /// What has been seen so far, and how much lives.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            retransmissions: self.core.wire.retransmissions,
+            sessions: self.live_sessions(),
+            transactions: self.core.transactions.len(),
+            ..self.core.counters
+        }
+    }
+
+    fn live_sessions(&self) -> usize {
+        self.sessions.len().saturating_sub(self.ended.len())
+    }
+
+    fn on_response(&mut self, now: Instant, message: &Message) {
+        let core = &mut self.core;
+        let delivery = match Head::of(message) {
+            Ok(head) => {
+                let delivery = core.transactions.on_response(now, &mut core.wire, message, &head);
+                (delivery, Some(head))
+            }
+            Err(_) => (Delivery::Stray, None),
+        };
+        match delivery {
+            (Delivery::To(session, transaction), Some(head)) => {
+                self.touch(session, |session, core| {
+                    session.on_response(core, now, transaction, Some((message, &head)), 0);
+                });
+            }
+            (Delivery::Stray, _) => self.core.counters.stray_responses += 1,
+            _ => {}
+        }
+    }
+
+    fn on_no_response(&mut self, now: Instant, session: SessionId, transaction: TransactionId, status: u16) {
+        self.touch(session, |session, core| session.on_response(core, now, transaction, None, status));
+    }
+
+    fn invite(&mut self, now: Instant, invite: Invite) -> Result<(), CommandError> {
+        let id = invite.session;
+        if !matches!(id, SessionId::Outbound(_)) || self.sessions.contains_key(&id) {
+            return Err(CommandError::WrongState);
+        }
+        let destination = check::invite(&invite)?;
+        let full = self.live_sessions() >= self.core.config.max_sessions
+            || self.core.transactions.len() >= self.core.config.max_transactions;
+        if full {
+            return Err(CommandError::Full);
+        }
+        let call = Outbound::start(&mut self.core, now, invite, destination);
+        self.insert(id, Session::Outbound(Box::new(call)));
+        Ok(())
+    }
+
+    fn reject(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        status: u16,
+        headers: &[Header],
+    ) -> Result<(), CommandError> {
+        check::headers(headers, (300..400).contains(&status))?;
+        self.on_inbound(session, |call, core| call.reject(core, now, status, headers))
+    }
+
+    fn bye(&mut self, now: Instant, session: SessionId, reason: Option<Reason>) -> Result<(), CommandError> {
+        self.commanded(session, |session, core| match session {
+            Session::Inbound(call) => call.bye(core, now, reason),
+            Session::Outbound(call) => call.bye(core, now, reason),
+        })
+    }
+
+    fn resolved(
+        &mut self,
+        now: Instant,
+        query: QueryId,
+        addresses: &[SocketAddr],
+    ) -> Result<(), CommandError> {
+        let session = self.core.queries.remove(&query).ok_or(CommandError::Unknown)?;
+        self.touch(session, |session, core| session.on_resolved(core, now, query, addresses));
+        Ok(())
+    }
+
+    /// A command to an inbound call.
+    fn on_inbound(
+        &mut self,
+        session: SessionId,
+        command: impl FnOnce(&mut Inbound, &mut Core) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        self.commanded(session, |session, core| match session {
+            Session::Inbound(call) => command(call, core),
+            Session::Outbound(_) => Err(CommandError::WrongState),
+        })
+    }
+
+    /// A command to a call that has not ended.
+    fn commanded(
+        &mut self,
+        session: SessionId,
+        command: impl FnOnce(&mut Session, &mut Core) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        if self.ended.contains(&session) {
+            return Err(CommandError::Unknown);
+        }
+        self.touch(session, command).unwrap_or(Err(CommandError::Unknown))
+    }
+
+    fn insert(&mut self, id: SessionId, session: Session) {
+        self.dialogs.insert(session.key(), id);
+        self.sessions.insert(id, session);
+        self.settle(id);
+    }
+
+    /// Gives a session one input, and draws the consequences; `None` where there is no such session.
+    fn touch<T>(&mut self, id: SessionId, input: impl FnOnce(&mut Session, &mut Core) -> T) -> Option<T> {
+        let output = input(self.sessions.get_mut(&id)?, &mut self.core);
+        self.settle(id);
+        Some(output)
+    }
+
+    /// After every input to a session: its new deadline, or its end.
+    fn settle(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.is_over() {
+            session.forget_queries(&mut self.core);
+            self.dialogs.remove(&session.key());
+            self.ended.remove(&id);
+            self.deadlines.set(id, None);
+            self.sessions.remove(&id);
+        } else {
+            self.deadlines.set(id, session.deadline());
+            if session.is_ended() {
+                self.ended.insert(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What every session and the user agent server share: the settings, the generator, the transactions, the queues to
+//! the driver and to the application. The sessions change themselves and use this; it knows none of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::event::Reason;
+use crate::event::{Event, Flow, QueryId, SessionId, Transport};
+use crate::message::{Draft, Head, Message, Method, Response, cancel_of, split_host_port};
+use crate::random::Random;
+use crate::transaction::timer::Timers;
+use crate::transaction::{MergeKey, Opening, ServerKey, TransactionId, Transactions, Wire};
+
+/// A request from the wire, with its mandatory fields read.
+pub(crate) struct Request {
+    pub(crate) message: Message,
+    pub(crate) head: Head,
+    /// The flow it came by.
+    pub(crate) flow: Flow,
+}
+
+impl Request {
+    /// The flow the responses take.
+    pub(crate) fn reply_flow(&self) -> Flow {
+        self.head.via.reply_flow(self.flow)
+    }
+}
+
+/// The part of an endpoint that the sessions use.
+pub(crate) struct Core {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) wire: Wire,
+    pub(crate) transactions: Transactions,
+    pub(crate) counters: Counters,
+    /// What the application has not heard yet. Each input makes at most a few events per session that it concerns,
+    /// and they are drained before the next input.
+    pub(crate) events: VecDeque<Event>,
+    /// Who asked which question of the name service; a session asks at most one at a time per dialog.
+    pub(crate) queries: HashMap<QueryId, SessionId>,
+    next_query: u64,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            random: Random::new(seed),
+            wire: Wire::default(),
+            transactions: Transactions::new(config.timers),
+            counters: Counters::default(),
+            events: VecDeque::new(),
+            queries: HashMap::new(),
+            next_query: 0,
+            config,
+        }
+    }
+
+    pub(crate) fn timers(&self) -> Timers {
+        self.config.timers
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Asks where a host is.
+    pub(crate) fn ask(&mut self, session: SessionId, host: &str, port: u16) -> QueryId {
+        self.next_query += 1;
+        let query = QueryId(self.next_query);
+        self.queries.insert(query, session);
+        self.tell(Event::Resolve { query, host: host.to_owned(), port });
+        query
+    }
+
+    /// The flow to an address: from our first address of the same transport and family.
+    pub(crate) fn flow_to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+        let local = self.first_local(transport, remote)?;
+        Some(Flow { transport, local, remote })
+    }
+
+    fn first_local(&self, transport: Transport, like: SocketAddr) -> Option<SocketAddr> {
+        let ours = match transport {
+            Transport::Udp => &self.config.udp,
+            Transport::Tcp => &self.config.tcp,
+        };
+        ours.iter().copied().find(|local| local.is_ipv4() == like.is_ipv4())
+    }
+
+    /// Our address as the peer on a flow is told it. On TCP a flow's own local port may be a passing one, so the
+    /// listening address is told.
+    fn sent_by(&self, flow: Flow) -> String {
+        let bound = match flow.transport {
+            Transport::Udp => flow.local,
+            Transport::Tcp => self.first_local(Transport::Tcp, flow.local).unwrap_or(flow.local),
+        };
+        match &self.config.advertise {
+            None => bound.to_string(),
+            Some(host) => match split_host_port(host) {
+                Some((_, Some(_))) => host.clone(),
+                _ => format!("{host}:{}", bound.port()),
+            },
+        }
+    }
+
+    /// The value of Contact on a flow.
+    pub(crate) fn contact(&self, flow: Flow) -> String {
+        let transport = match flow.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+        };
+        format!("<sip:{}{transport}>", self.sent_by(flow))
+    }
+
+    /// Writes a request of ours with a new branch.
+    fn encode(&mut self, flow: Flow, draft: &Draft) -> (String, Vec<u8>) {
+        let branch = self.random.branch();
+        let via = format!("SIP/2.0/{} {};rport;branch={branch}", flow.transport, self.sent_by(flow));
+        let contact = (draft.method == "INVITE").then(|| self.contact(flow));
+        let bytes = draft.encode(&via, contact.as_deref(), &self.config.user_agent);
+        (branch, bytes)
+    }
+
+    /// Sends an INVITE.
+    pub(crate) fn send_invite(
+        &mut self,
+        now: Instant,
+        user: SessionId,
+        flow: Flow,
+        draft: &Draft,
+    ) -> TransactionId {
+        let (branch, bytes) = self.encode(flow, draft);
+        self.transactions.start_invite(now, &mut self.wire, user, flow, branch, bytes)
+    }
+
+    /// Sends a BYE.
+    pub(crate) fn send_bye(
+        &mut self,
+        now: Instant,
+        user: SessionId,
+        flow: Flow,
+        draft: &Draft,
+    ) -> TransactionId {
+        let (branch, bytes) = self.encode(flow, draft);
+        self.transactions.start(now, &mut self.wire, user, flow, (branch, Method::Bye), bytes)
+    }
+
+    /// Sends the ACK of a 2xx, which is no transaction (RFC 3261 §13.2.2.4); gives it back for repeated 2xx.
+    pub(crate) fn send_ack(&mut self, flow: Flow, draft: &Draft) -> Vec<u8> {
+        let (_, bytes) = self.encode(flow, draft);
+        self.wire.send(flow, bytes.clone());
+        bytes
+    }
+
+    /// Sends the CANCEL of an INVITE, with its branch, to where it went (§9.1).
+    pub(crate) fn send_cancel(
+        &mut self,
+        now: Instant,
+        user: SessionId,
+        invite: TransactionId,
+        reason: Option<&Reason>,
+    ) {
+        let Some((flow, bytes)) = self.transactions.sent_invite(invite) else { return };
+        let Ok(message) = Message::parse(bytes) else { return };
+        let Some(branch) = Head::of(&message).ok().and_then(|head| head.via.branch().map(str::to_owned))
+        else {
+            return;
+        };
+        let cancel = cancel_of(&message, reason);
+        self.transactions.start(now, &mut self.wire, user, flow, (branch, Method::Cancel), cancel);
+    }
+
+    /// Begins the server transaction of a request. Our tag is the one in its To, or the given one.
+    pub(crate) fn open(&mut self, request: &Request, user: Option<SessionId>, tag: &str) -> TransactionId {
+        self.transactions.open(Opening {
+            key: ServerKey::of(&request.message, &request.head),
+            merge: MergeKey::of(&request.head),
+            user,
+            to_tag: tag.to_owned(),
+            flow: request.flow,
+            reply: request.reply_flow(),
+        })
+    }
+
+    /// Sends a response in a server transaction.
+    pub(crate) fn respond(
+        &mut self,
+        now: Instant,
+        transaction: TransactionId,
+        request: &Request,
+        response: &Response<'_>,
+    ) -> Vec<u8> {
+        let bytes = self.encode_response(request, response);
+        self.transactions.respond(now, &mut self.wire, transaction, response.status, bytes.clone());
+        bytes
+    }
+
+    /// Answers a request once and keeps nothing (§8.2.7).
+    pub(crate) fn respond_stateless(
+        &mut self,
+        message: &Message,
+        flow: Flow,
+        reply: Flow,
+        response: &Response<'_>,
+    ) {
+        let bytes = response.encode(message, flow.remote, &self.config.user_agent);
+        self.wire.send(reply, bytes);
+    }
+
+    /// Opens a server transaction and answers it at once with a tag of its own.
+    pub(crate) fn answer(&mut self, now: Instant, request: &Request, response: &Response<'_>) {
+        let tag = self.random.token();
+        let transaction = self.open(request, None, &tag);
+        self.respond(now, transaction, request, &Response { to_tag: &tag, ..response.clone() });
+    }
+
+    pub(crate) fn encode_response(&self, request: &Request, response: &Response<'_>) -> Vec<u8> {
+        response.encode(&request.message, request.flow.remote, &self.config.user_agent)
+    }
+}

@@ -1,0 +1,26 @@
+//! What an endpoint has seen: for metrics, and for tests that ask why a message had no effect.
+
+/// Totals since the start, and the number of live things. All but the last two only ever grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages given to [`Endpoint::receive`](crate::Endpoint::receive).
+    pub received: u64,
+    /// Bytes that are no SIP message; dropped.
+    pub malformed: u64,
+    /// Requests with a fault in their mandatory fields; answered 400 and the like.
+    pub faulty: u64,
+    /// Requests outside of a dialog from addresses that are not trusted; dropped.
+    pub untrusted: u64,
+    /// Responses that match no transaction, or are faulty; dropped.
+    pub stray_responses: u64,
+    /// ACKs that match no unacknowledged answer; dropped.
+    pub stray_acks: u64,
+    /// Requests refused with 503 or dropped because a table is full.
+    pub overload: u64,
+    /// Messages sent a second or later time, requests and responses.
+    pub retransmissions: u64,
+    /// Live sessions.
+    pub sessions: usize,
+    /// Live transactions.
+    pub transactions: usize,
+}

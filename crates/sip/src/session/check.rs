@@ -1,0 +1,104 @@
+//! What a command may put on the wire. Nothing that an application says can become a header, a URI or a message of its
+//! own (reliability P9): control characters are refused, and so are the headers that belong to the endpoint.
+
+use crate::event::{Body, CommandError, Header, Invite, Transport};
+use crate::message::{Scheme, Uri, UriError, is_token};
+use crate::resolve::Destination;
+
+/// The headers that the endpoint writes itself, in lower case, with their compact forms.
+const OWN: [&str; 23] = [
+    "via",
+    "v",
+    "route",
+    "record-route",
+    "max-forwards",
+    "from",
+    "f",
+    "to",
+    "t",
+    "call-id",
+    "i",
+    "cseq",
+    "m",
+    "content-type",
+    "c",
+    "content-length",
+    "l",
+    "allow",
+    "authorization",
+    "proxy-authorization",
+    "user-agent",
+    "server",
+    "require",
+];
+
+/// Whether an outbound call can be placed, and where it is sent first.
+pub(crate) fn invite(invite: &Invite) -> Result<Destination, CommandError> {
+    let bad = |uri: &str| CommandError::BadUri(uri.to_owned());
+    let to = Uri::parse(invite.to.as_bytes()).ok().filter(|to| to.scheme() == Scheme::Sip);
+    let to = to.ok_or_else(|| bad(&invite.to))?;
+    match Uri::parse(invite.from.as_bytes()) {
+        // Who calls may be named by any URI, such as `tel:`.
+        Ok(_) | Err(UriError::Scheme) => {}
+        Err(UriError::Malformed | UriError::TooLong) => return Err(bad(&invite.from)),
+    }
+    headers(&invite.headers, false)?;
+    body(&invite.body)?;
+    match &invite.proxy {
+        Some(proxy) => {
+            let transport = to.transport().unwrap_or(Transport::Udp);
+            Destination::of_proxy(proxy, transport).ok_or_else(|| bad(proxy))
+        }
+        None => Ok(Destination::of(&to)),
+    }
+}
+
+/// Whether headers can be added; `Contact` only to a redirection.
+pub(crate) fn headers(headers: &[Header], redirection: bool) -> Result<(), CommandError> {
+    for Header { name, value } in headers {
+        let lower = name.to_ascii_lowercase();
+        let own = OWN.contains(&&*lower) || (lower == "contact" && !redirection);
+        let value_is_bad = value.chars().any(|character| character.is_control() && character != '\t');
+        if own || value_is_bad || !is_token(name.as_bytes()) {
+            return Err(CommandError::BadHeader(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a body can be sent.
+pub(crate) fn body(body: &Body) -> Result<(), CommandError> {
+    let content_type = &body.content_type;
+    if content_type.is_empty() || content_type.chars().any(char::is_control) {
+        return Err(CommandError::BadHeader("Content-Type".to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, value: &str, redirection: bool) -> bool {
+        headers(&[Header { name: name.to_owned(), value: value.to_owned() }], redirection).is_ok()
+    }
+
+    #[test]
+    fn nothing_is_injected() {
+        assert!(check("X-Account", "a b\tü", false));
+        assert!(check("Contact", "<sip:a@b>", true));
+        for (name, value) in [
+            ("X-Account", "a\r\nVia: x"),
+            ("X-Account", "a\nb"),
+            ("X-Account", "a\0"),
+            ("X Account", "a"),
+            ("X-Account:", "a"),
+            ("", "a"),
+            ("Contact", "<sip:a@b>"),
+            ("VIA", "a"),
+            ("l", "0"),
+        ] {
+            assert!(!check(name, value, false), "{name}: {value}");
+        }
+    }
+}

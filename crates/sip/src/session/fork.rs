@@ -1,0 +1,90 @@
+//! One of the dialogs that an INVITE of ours forks into (RFC 3261 §12.1.2, §13.2.2.4): early while its phone rings,
+//! then the call itself or one too many. The ACK is kept and sent again for every repeated 2xx.
+
+use std::time::Instant;
+
+use super::leg::Leg;
+use crate::auth::Authenticator;
+use crate::core::Core;
+use crate::dialog::Dialog;
+use crate::event::{Flow, Header, SessionId};
+
+/// One dialog of an outbound call.
+pub(crate) struct Fork {
+    pub(crate) leg: Leg,
+    stage: Stage,
+}
+
+enum Stage {
+    /// A provisional response came.
+    Early,
+    /// Its 2xx was the first: this is the call.
+    Kept(Ack),
+    /// Its 2xx was not the first: acknowledged, and hung up.
+    Dropped(Ack),
+}
+
+/// The ACK of a 2xx.
+enum Ack {
+    /// Where it goes is being resolved. Its number is that of the INVITE.
+    Waiting { cseq: u32 },
+    /// Sent; this is sent again.
+    Sent { flow: Flow, bytes: Vec<u8> },
+}
+
+impl Fork {
+    pub(crate) fn early(dialog: Dialog) -> Self {
+        Self { leg: Leg::new(dialog), stage: Stage::Early }
+    }
+
+    pub(crate) fn kept(dialog: Dialog, cseq: u32) -> Self {
+        Self { leg: Leg::new(dialog), stage: Stage::Kept(Ack::Waiting { cseq }) }
+    }
+
+    pub(crate) fn dropped(dialog: Dialog, cseq: u32) -> Self {
+        Self { leg: Leg::new(dialog), stage: Stage::Dropped(Ack::Waiting { cseq }) }
+    }
+
+    pub(crate) fn is_early(&self) -> bool {
+        matches!(self.stage, Stage::Early)
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.stage, Stage::Kept(_))
+    }
+
+    pub(crate) fn has_tag(&self, tag: &str) -> bool {
+        self.leg.dialog.remote_tag == tag
+    }
+
+    /// Sends what waits for the address of the next hop: the ACK first, then the BYE.
+    ///
+    /// `credentials` are those of the INVITE; the ACK has them only where it goes to the same place.
+    pub(crate) fn advance(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        session: SessionId,
+        authenticator: Option<&mut Authenticator>,
+        credentials: &[Header],
+    ) {
+        let (Stage::Kept(ack) | Stage::Dropped(ack)) = &mut self.stage else { return };
+        if let Ack::Waiting { cseq } = *ack {
+            let Some(flow) = self.leg.dialog.hop(core, now, session) else { return };
+            let same_place = authenticator.as_ref().is_some_and(|auth| auth.is_place_of(flow));
+            let credentials = if same_place { credentials.to_vec() } else { Vec::new() };
+            let bytes = core.send_ack(flow, &self.leg.dialog.ack(cseq, credentials));
+            *ack = Ack::Sent { flow, bytes };
+        }
+        self.leg.advance(core, now, session, authenticator);
+    }
+
+    /// The 2xx came again: our ACK was lost.
+    pub(crate) fn acknowledge_again(&self, core: &mut Core) {
+        if let Stage::Kept(Ack::Sent { flow, bytes }) | Stage::Dropped(Ack::Sent { flow, bytes }) =
+            &self.stage
+        {
+            core.wire.resend(*flow, bytes);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The INVITE usage (RFC 3261 §13, §14, §15): one value per call, from its first message to Ended.
+//!
+//! ```text
+//!   inbound    a call that a peer makes: one INVITE, one dialog
+//!   outbound   a call that we make: one INVITE, a dialog per fork
+//!     fork       one of its dialogs and the ACK of its 2xx
+//!   leg        a dialog and the BYE that ends it, on either side
+//!   check      what a command may put on the wire
+//! ```
+
+pub(crate) mod check;
+mod fork;
+mod inbound;
+mod leg;
+mod outbound;
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+pub(crate) use inbound::Inbound;
+pub(crate) use outbound::Outbound;
+
+use crate::core::Core;
+use crate::dialog::Dialog;
+use crate::event::{QueryId, Reason};
+use crate::message::{Head, Message};
+use crate::transaction::TransactionId;
+
+/// One call, of either direction: what the endpoint can say to both.
+pub(crate) enum Session {
+    Inbound(Box<Inbound>),
+    Outbound(Box<Outbound>),
+}
+
+impl Session {
+    /// The Call-ID and our tag: what finds the session for a request inside its dialogs.
+    pub(crate) fn key(&self) -> (String, String) {
+        match self {
+            Self::Inbound(call) => call.key(),
+            Self::Outbound(call) => call.key(),
+        }
+    }
+
+    /// A response to a request of the session; `None` where none came, and `otherwise` says why.
+    pub(crate) fn on_response(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        transaction: TransactionId,
+        response: Option<(&Message, &Head)>,
+        otherwise: u16,
+    ) {
+        match self {
+            Self::Inbound(call) => {
+                call.on_response(core, now, transaction, response.map(|(message, _)| message));
+            }
+            Self::Outbound(call) => call.on_response(core, now, transaction, response, otherwise),
+        }
+    }
+
+    /// The dialog with the peer of this tag, early or confirmed.
+    pub(crate) fn dialog(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+        match self {
+            Self::Inbound(call) => call.dialog(remote_tag),
+            Self::Outbound(call) => call.dialog(remote_tag),
+        }
+    }
+
+    /// Whether a BYE with our tag, but a tag of the peer that we never saw, is still this session's.
+    pub(crate) fn takes_unknown_bye(&self) -> bool {
+        match self {
+            Self::Inbound(_) => false,
+            Self::Outbound(call) => call.is_unanswered(),
+        }
+    }
+
+    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<Reason>) {
+        match self {
+            Self::Inbound(call) => call.on_bye(core, now, reason),
+            Self::Outbound(call) => call.on_bye(core, remote_tag, reason),
+        }
+    }
+
+    /// What an INVITE inside the dialog is refused with.
+    pub(crate) fn reinvite_status(&self) -> u16 {
+        match self {
+            Self::Inbound(call) => call.reinvite_status(),
+            Self::Outbound(call) => call.reinvite_status(),
+        }
+    }
+
+    /// Whether the application hears of an INFO from the peer of this tag.
+    pub(crate) fn takes_info(&self, remote_tag: &str) -> bool {
+        match self {
+            Self::Inbound(call) => call.takes_info(),
+            Self::Outbound(call) => call.takes_info(remote_tag),
+        }
+    }
+
+    pub(crate) fn on_resolved(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        query: QueryId,
+        addresses: &[SocketAddr],
+    ) {
+        match self {
+            Self::Inbound(call) => call.on_resolved(core, now, query, addresses),
+            Self::Outbound(call) => call.on_resolved(core, now, query, addresses),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Inbound(call) => call.deadline(),
+            Self::Outbound(call) => call.deadline(),
+        }
+    }
+
+    pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) {
+        match self {
+            Self::Inbound(call) => call.on_deadline(core, now),
+            Self::Outbound(call) => call.on_deadline(core, now),
+        }
+    }
+
+    /// Whether Ended was told.
+    pub(crate) fn is_ended(&self) -> bool {
+        match self {
+            Self::Inbound(call) => call.is_over(),
+            Self::Outbound(call) => call.is_ended(),
+        }
+    }
+
+    /// Whether nothing is left to do, after Ended too.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Inbound(call) => call.is_over(),
+            Self::Outbound(call) => call.is_over(),
+        }
+    }
+
+    /// The session goes: no answer of the name service is wanted any more.
+    pub(crate) fn forget_queries(&self, core: &mut Core) {
+        match self {
+            Self::Inbound(call) => call.forget_queries(core),
+            Self::Outbound(call) => call.forget_queries(core),
+        }
+    }
+}

@@ -1,0 +1,480 @@
+//! A call that we make (RFC 3261 §13.2): the user agent client's side of one INVITE and of the dialogs it forks into.
+//!
+//! ```text
+//!  Command::Invite
+//!     │ name                     no answer, transport failed: next address
+//!     ▼                                ┌───┐     ┌─────┐ 401, 407: again with credentials
+//! ┌───────────┐ address          ┌─────┴───▼─┐   │  ┌──▼─────────┐
+//! │ Resolving ├─────────────────►│  Calling  ├───┴─►│ Proceeding │ 18x: told
+//! └─────┬─────┘                  └┬────┬─────┘ 1xx  └─┬──┬──────┬┘
+//!       │ cancel           cancel │    └── 2xx: ACK ──┼──┼────┐ │ 300-699
+//!       │              ┌──────────▼──┐     cancel:    │  │    │ │
+//!       │              │CancelQueued │     CANCEL     │  │    │ │
+//!       │              └──────────┬──┘  ┌────────────┐│  │    │ │
+//!       │                     1xx └────►│ Cancelling │◄  │    │ │
+//!       │                               └─┬───────┬──┘   │    │ │
+//!       │               300-699 or 64·T1  │       │ 2xx: ACK, BYE
+//!       │                                 │  ┌────▼─────┐│bye┌▼─▼──────┐
+//!       │                                 │  │HangingUp │◄───┤ Answered │
+//!       │                                 │  └────┬─────┘    └────┬────┘
+//!       ▼                                 ▼       ▼ BYE rests     ▼ BYE from peer
+//!      ─────────────── Over: Ended was told; repeated 2xx are still acknowledged ─────────
+//! ```
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::fork::Fork;
+use crate::auth::Authenticator;
+use crate::core::Core;
+use crate::dialog::Dialog;
+use crate::event::{
+    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Transport,
+};
+use crate::message::{Draft, Head, Message, phrase};
+use crate::resolve::{Destination, MAX_ADDRESSES, QUERY_LIMIT};
+use crate::transaction::TransactionId;
+
+/// How many dialogs one INVITE may fork into. A proxy that rings more phones than this at once loses the early ones
+/// first; a 2xx beyond it is not acknowledged, and its sender hangs up by itself.
+const MAX_FORKS: usize = 16;
+
+/// One outbound call.
+pub(crate) struct Outbound {
+    pub(super) id: SessionId,
+    /// The INVITE as it is sent next, without credentials.
+    invite: Draft,
+    local_tag: String,
+    transport: Transport,
+    /// Where it can still be tried.
+    addresses: VecDeque<SocketAddr>,
+    /// Where it was sent last.
+    flow: Option<Flow>,
+    authenticator: Option<Authenticator>,
+    /// The credentials of the last INVITE: its ACK has the same (§13.2.2.4).
+    credentials: Vec<Header>,
+    forks: Vec<Fork>,
+    /// Until when further 2xx may come: 64·T1 after the first (§13.2.2.4).
+    linger: Option<Instant>,
+    pub(super) state: State,
+}
+
+pub(super) enum State {
+    /// The name of the destination is asked for.
+    Resolving { query: QueryId, give_up: Instant },
+    /// The INVITE is sent, nothing is heard.
+    Calling { invite: TransactionId },
+    /// A provisional response came.
+    Proceeding { invite: TransactionId },
+    /// To be cancelled as soon as a provisional response comes.
+    CancelQueued { invite: TransactionId, reason: Option<Reason> },
+    /// The CANCEL is sent; the INVITE still owes a final response.
+    Cancelling { invite: TransactionId, give_up: Instant },
+    /// Talking.
+    Answered,
+    /// Our BYE is on its way.
+    HangingUp,
+    /// Ended was told.
+    Over,
+}
+
+impl Outbound {
+    /// Places a call. The command has been checked (`super::check`).
+    pub(crate) fn start(core: &mut Core, now: Instant, command: Invite, destination: Destination) -> Self {
+        let local_tag = core.random.token();
+        let call_id = format!("{}{}", core.random.token(), core.random.token());
+        let invite = Draft {
+            method: "INVITE",
+            uri: command.to.clone(),
+            routes: Vec::new(),
+            from: format!("<{}>;tag={local_tag}", command.from).into_bytes(),
+            to: format!("<{}>", command.to).into_bytes(),
+            call_id,
+            cseq: 1,
+            headers: command.headers,
+            body: Some(command.body),
+        };
+        let mut call = Self {
+            id: command.session,
+            invite,
+            local_tag,
+            transport: Transport::Udp,
+            addresses: VecDeque::new(),
+            flow: None,
+            authenticator: command.credentials.map(Authenticator::new),
+            credentials: Vec::new(),
+            forks: Vec::new(),
+            linger: None,
+            state: State::Over,
+        };
+        match destination {
+            Destination::Address(transport, address) => {
+                call.transport = transport;
+                call.addresses.push_back(address);
+                call.try_next(core, now, 503);
+            }
+            Destination::Name { transport, host, port } => {
+                call.transport = transport;
+                let query = core.ask(call.id, &host, port);
+                call.state = State::Resolving { query, give_up: now + QUERY_LIMIT };
+            }
+            Destination::Unreachable => call.end_refused(core, 503),
+        }
+        call
+    }
+
+    /// Gives up.
+    pub(crate) fn cancel(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        reason: Option<Reason>,
+    ) -> Result<(), CommandError> {
+        match self.state {
+            State::Resolving { query, .. } => {
+                core.queries.remove(&query);
+                self.end(core, EndCause::Local);
+            }
+            State::Calling { invite } => self.state = State::CancelQueued { invite, reason },
+            State::Proceeding { invite } => self.send_cancel(core, now, invite, reason.as_ref()),
+            _ => return Err(CommandError::WrongState),
+        }
+        Ok(())
+    }
+
+    /// Hangs up.
+    pub(crate) fn bye(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        reason: Option<Reason>,
+    ) -> Result<(), CommandError> {
+        if !matches!(self.state, State::Answered) {
+            return Err(CommandError::WrongState);
+        }
+        self.state = State::HangingUp;
+        if let Some(fork) = self.forks.iter_mut().find(|fork| fork.is_kept()) {
+            fork.leg.hang_up(core, now, self.id, reason, self.authenticator.as_mut());
+        }
+        self.rest(core);
+        Ok(())
+    }
+
+    /// The answer of the name service.
+    pub(crate) fn on_resolved(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        query: QueryId,
+        addresses: &[SocketAddr],
+    ) {
+        match self.state {
+            State::Resolving { query: asked, .. } if asked == query => {
+                self.addresses.extend(addresses.iter().copied().take(MAX_ADDRESSES));
+                self.try_next(core, now, 503);
+            }
+            _ => {
+                for fork in &mut self.forks {
+                    if fork.leg.on_resolved(core, query, addresses) {
+                        fork.advance(core, now, self.id, self.authenticator.as_mut(), &self.credentials);
+                    }
+                }
+                self.rest(core);
+            }
+        }
+    }
+
+    /// A response that a client transaction passed up; `None` where nobody answered (408) or nothing could be sent
+    /// (503), as `otherwise` says.
+    pub(crate) fn on_response(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        transaction: TransactionId,
+        response: Option<(&Message, &Head)>,
+        otherwise: u16,
+    ) {
+        for fork in &mut self.forks {
+            let id = (self.id, transaction);
+            let message = response.map(|(message, _)| message);
+            fork.leg.on_response(core, now, id, message, self.authenticator.as_mut());
+        }
+        self.rest(core);
+        let ours = match &self.state {
+            State::Calling { invite }
+            | State::Proceeding { invite }
+            | State::CancelQueued { invite, .. }
+            | State::Cancelling { invite, .. } => *invite == transaction,
+            // Only the INVITE that was answered still passes anything but BYE's responses up.
+            State::Answered | State::HangingUp | State::Over => true,
+            State::Resolving { .. } => false,
+        };
+        if !ours {
+            return;
+        }
+        match response {
+            Some((message, head)) if head.method == crate::message::Method::Invite => {
+                match message.status().unwrap_or_default() {
+                    ..200 => self.on_provisional(core, now, message, head),
+                    200..300 => self.on_accepted(core, now, message, head),
+                    300.. => self.on_refused(core, now, message),
+                }
+            }
+            Some(_) => {}
+            None => self.on_no_answer(core, now, otherwise),
+        }
+    }
+
+    fn on_provisional(&mut self, core: &mut Core, now: Instant, message: &Message, head: &Head) {
+        match &self.state {
+            State::Calling { invite } => self.state = State::Proceeding { invite: *invite },
+            State::CancelQueued { invite, reason } => {
+                let (invite, reason) = (*invite, reason.clone());
+                self.send_cancel(core, now, invite, reason.as_ref());
+            }
+            _ => {}
+        }
+        let status = message.status().unwrap_or_default();
+        if status == 100 || !matches!(self.state, State::Proceeding { .. }) {
+            return;
+        }
+        // One early dialog per To tag; the 2xx builds it anew, so the first one of each tag will do.
+        let tag = head.to.tag();
+        let known = tag.is_empty() || self.forks.iter().any(|fork| fork.has_tag(tag));
+        if !known
+            && self.forks.len() < MAX_FORKS
+            && let Some(dialog) = self.dialog_of(message)
+        {
+            self.forks.push(Fork::early(dialog));
+        }
+        core.tell(Event::Provisional { session: self.id, status, body: message.body() });
+    }
+
+    /// A 2xx (§13.2.2.4): the first one is the call; each other dialog is acknowledged and hung up; a repeated one is
+    /// acknowledged again.
+    fn on_accepted(&mut self, core: &mut Core, now: Instant, message: &Message, head: &Head) {
+        let tag = head.to.tag();
+        if let Some(fork) = self.forks.iter_mut().find(|fork| fork.has_tag(tag) && !fork.is_early()) {
+            fork.acknowledge_again(core);
+            return;
+        }
+        self.forks.retain(|fork| !(fork.is_early() && fork.has_tag(tag)));
+        if self.forks.len() == MAX_FORKS {
+            match self.forks.iter().position(Fork::is_early) {
+                Some(early) => drop(self.forks.remove(early)),
+                None => return,
+            }
+        }
+        let Some(dialog) = self.dialog_of(message) else { return };
+        let cseq = head.cseq;
+        let timeout = core.timers().timeout();
+        self.linger.get_or_insert(now + timeout);
+        let (fork, hang_up) = match self.state {
+            State::Calling { .. } | State::Proceeding { .. } => {
+                self.state = State::Answered;
+                (Fork::kept(dialog, cseq), false)
+            }
+            State::CancelQueued { .. } | State::Cancelling { .. } => {
+                self.state = State::HangingUp;
+                (Fork::kept(dialog, cseq), true)
+            }
+            State::Resolving { .. } | State::Answered | State::HangingUp | State::Over => {
+                (Fork::dropped(dialog, cseq), true)
+            }
+        };
+        let is_call = fork.is_kept() && !hang_up;
+        self.forks.push(fork);
+        if let Some(fork) = self.forks.last_mut() {
+            fork.advance(core, now, self.id, self.authenticator.as_mut(), &self.credentials);
+            if hang_up {
+                fork.leg.hang_up(core, now, self.id, None, self.authenticator.as_mut());
+            }
+        }
+        if is_call {
+            core.tell(Event::Answered { session: self.id, body: message.body() });
+        }
+        self.rest(core);
+    }
+
+    fn on_refused(&mut self, core: &mut Core, now: Instant, message: &Message) {
+        let status = message.status().unwrap_or_default();
+        match (&self.state, self.flow) {
+            (State::Calling { .. } | State::Proceeding { .. }, Some(flow)) => {
+                let challenged = matches!(status, 401 | 407)
+                    && self.authenticator.as_mut().is_some_and(|auth| auth.challenged(flow, message));
+                if challenged {
+                    self.invite.cseq = self.invite.cseq.saturating_add(1);
+                    self.forks.clear();
+                    self.send_invite(core, now, flow);
+                } else if status == 503 && !self.addresses.is_empty() {
+                    // RFC 3263 §4.3: this address is out of service, the next one may not be.
+                    self.try_next(core, now, 503);
+                } else {
+                    self.end(core, EndCause::Refused { status, phrase: message.phrase() });
+                }
+            }
+            (State::CancelQueued { .. } | State::Cancelling { .. }, _) => self.end(core, EndCause::Local),
+            _ => {}
+        }
+    }
+
+    fn on_no_answer(&mut self, core: &mut Core, now: Instant, otherwise: u16) {
+        match self.state {
+            State::Calling { .. } => self.try_next(core, now, otherwise),
+            State::CancelQueued { .. } => self.end(core, EndCause::Local),
+            _ => {}
+        }
+    }
+
+    /// The peer hangs up a dialog of ours; its BYE has been answered.
+    pub(crate) fn on_bye(&mut self, core: &mut Core, remote_tag: &str, reason: Option<Reason>) {
+        let kept = self.forks.iter().any(|fork| fork.has_tag(remote_tag) && fork.is_kept());
+        match self.state {
+            State::Answered if kept => self.end(core, EndCause::Bye { reason }),
+            State::Calling { invite } | State::Proceeding { invite } => {
+                // Every 2xx of this peer was lost, and it has given up on our ACK. Another branch may still ring.
+                self.forks.retain(|fork| !fork.has_tag(remote_tag));
+                if self.forks.is_empty() {
+                    core.transactions.abandon_invite(invite);
+                    self.end(core, EndCause::Bye { reason });
+                }
+            }
+            // The two BYEs crossed, or a dialog that we drop is dropped by its peer too.
+            _ => {}
+        }
+    }
+
+    /// The dialog with the peer of this tag.
+    pub(crate) fn dialog(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+        if matches!(self.state, State::Over) {
+            return None;
+        }
+        self.forks.iter_mut().find(|fork| fork.has_tag(remote_tag)).map(|fork| &mut fork.leg.dialog)
+    }
+
+    /// Whether a BYE with a tag never seen can only mean that every response of that peer was lost.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
+    }
+
+    /// What the peer's INVITE inside the dialog is refused with: our own is not answered yet (§14.2), or the session
+    /// is not changed.
+    pub(crate) fn reinvite_status(&self) -> u16 {
+        if matches!(self.state, State::Answered | State::HangingUp | State::Over) { 488 } else { 491 }
+    }
+
+    /// Whether the application hears of an INFO.
+    pub(crate) fn takes_info(&self, remote_tag: &str) -> bool {
+        matches!(self.state, State::Answered)
+            && self.forks.iter().any(|fork| fork.is_kept() && fork.has_tag(remote_tag))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let own = match self.state {
+            State::Resolving { give_up, .. } | State::Cancelling { give_up, .. } => Some(give_up),
+            _ => None,
+        };
+        let forks = self.forks.iter().filter_map(|fork| fork.leg.dialog.deadline());
+        own.into_iter().chain(self.linger).chain(forks).min()
+    }
+
+    pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) {
+        for fork in &mut self.forks {
+            if fork.leg.dialog.on_deadline(core, now) {
+                fork.advance(core, now, self.id, self.authenticator.as_mut(), &self.credentials);
+            }
+        }
+        self.rest(core);
+        if self.linger.is_some_and(|linger| linger <= now) {
+            self.linger = None;
+            self.forks.retain(Fork::is_kept);
+        }
+        match self.state {
+            State::Resolving { query, give_up } if give_up <= now => {
+                core.queries.remove(&query);
+                self.end_refused(core, 503);
+            }
+            State::Cancelling { invite, give_up } if give_up <= now => {
+                core.transactions.abandon_invite(invite);
+                self.end(core, EndCause::Local);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether nothing is left to do: no 2xx can come any more that wants an ACK.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.state, State::Over) && self.linger.is_none()
+    }
+
+    /// Whether Ended was told.
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// What finds this session for a request inside its dialogs.
+    pub(crate) fn key(&self) -> (String, String) {
+        (self.invite.call_id.clone(), self.local_tag.clone())
+    }
+
+    /// The session is forgotten: so are its questions.
+    pub(crate) fn forget_queries(&self, core: &mut Core) {
+        for fork in &self.forks {
+            fork.leg.dialog.forget_query(core);
+        }
+    }
+
+    /// Sends the INVITE to the next address that we have a way to, or ends the call.
+    fn try_next(&mut self, core: &mut Core, now: Instant, otherwise: u16) {
+        self.forks.clear();
+        while let Some(address) = self.addresses.pop_front() {
+            if let Some(flow) = core.flow_to(self.transport, address) {
+                self.send_invite(core, now, flow);
+                return;
+            }
+        }
+        self.end_refused(core, otherwise);
+    }
+
+    fn send_invite(&mut self, core: &mut Core, now: Instant, flow: Flow) {
+        if let Some(authenticator) = &mut self.authenticator {
+            authenticator.sent_to(flow);
+            let cnonce = core.random.token();
+            self.credentials = authenticator.headers(flow, "INVITE", &self.invite.uri, &cnonce);
+        }
+        let mut draft = self.invite.clone();
+        draft.headers.extend(self.credentials.iter().cloned());
+        let invite = core.send_invite(now, self.id, flow, &draft);
+        if self.flow.replace(flow).is_none() {
+            core.tell(Event::Sent { session: self.id, call_id: draft.call_id });
+        }
+        self.state = State::Calling { invite };
+    }
+
+    fn send_cancel(&mut self, core: &mut Core, now: Instant, invite: TransactionId, reason: Option<&Reason>) {
+        core.send_cancel(now, self.id, invite, reason);
+        self.state = State::Cancelling { invite, give_up: now + core.timers().timeout() };
+    }
+
+    fn dialog_of(&self, response: &Message) -> Option<Dialog> {
+        Dialog::of_response(&self.invite, &self.local_tag, response, self.flow?)
+    }
+
+    /// Ends the call if our BYE has come to rest.
+    fn rest(&mut self, core: &mut Core) {
+        let rests = |fork: &Fork| !fork.is_kept() || fork.leg.is_done();
+        if matches!(self.state, State::HangingUp) && self.forks.iter().all(rests) {
+            self.end(core, EndCause::Local);
+        }
+    }
+
+    fn end_refused(&mut self, core: &mut Core, status: u16) {
+        self.end(core, EndCause::Refused { status, phrase: phrase(status).to_owned() });
+    }
+
+    fn end(&mut self, core: &mut Core, cause: EndCause) {
+        self.state = State::Over;
+        core.tell(Event::Ended { session: self.id, cause });
+    }
+}

@@ -1,0 +1,289 @@
+//! The user agent server (RFC 3261 §8.2): a request is looked at in the order of the RFC, and whoever is wrong is told
+//! what is wrong. Strangers are told nothing (reliability S3, S4, S7).
+//!
+//! ```text
+//! bytes ─► Head::of ─► live transaction? ─► ACK, CANCEL ─► method ─► dialog? ──► inside:  CSeq, Require, BYE, INFO, …
+//!            400          again                             405, 501        └──► outside: trust, URI, merged, Require,
+//!                                                                                body, room, then a session
+//! ```
+
+use std::time::Instant;
+
+use crate::Endpoint;
+use crate::core::Request;
+use crate::dialog::Dialog;
+use crate::event::{Event, Flow, SessionId};
+use crate::message::{ALLOW, Fault, Head, Message, Method, Name, Response, Uri, UriError, cut, lossy};
+use crate::options::{self, ACCEPT, ACCEPT_ENCODING};
+use crate::session::{Inbound, Session};
+use crate::transaction::{MergeKey, Pass, ServerKey};
+
+/// When a refused caller may try again, in seconds: long enough for calls to end, short enough for a person to wait.
+const RETRY_AFTER: &str = "5";
+
+/// A refusal before it is sent.
+struct Refusal<'a> {
+    status: u16,
+    phrase: Option<&'a str>,
+    header: Option<(&'a str, String)>,
+}
+
+impl Refusal<'_> {
+    fn of(status: u16) -> Self {
+        Self { status, phrase: None, header: None }
+    }
+
+    fn with(status: u16, name: &'static str, value: impl Into<String>) -> Self {
+        Self { header: Some((name, value.into())), ..Self::of(status) }
+    }
+
+    fn from_fault(fault: Fault) -> Self {
+        Self { phrase: Some(fault.phrase), ..Self::of(fault.status) }
+    }
+}
+
+impl Endpoint {
+    /// A request from the wire.
+    pub(crate) fn on_request(&mut self, now: Instant, flow: Flow, message: Message) {
+        let head = match Head::of(&message) {
+            Ok(head) => head,
+            Err(fault) => return self.on_faulty(flow, &message, fault),
+        };
+        let key = ServerKey::of(&message, &head);
+        let core = &mut self.core;
+        let live = core.transactions.on_request(now, &mut core.wire, &key, head.method);
+        let request = Request { message, head, flow };
+        match (live, request.head.method) {
+            (Some(Pass::Absorbed), _) => {}
+            (_, Method::Ack) => self.on_ack(now, &request),
+            (_, Method::Cancel) => self.on_cancel(now, &request),
+            _ if request.head.to.tag().is_empty() => self.on_outside(now, request),
+            _ => self.on_inside(now, &request),
+        }
+    }
+
+    fn is_trusted(&self, flow: Flow) -> bool {
+        self.core.config.trusted.iter().any(|network| network.contains(flow.remote.ip()))
+    }
+
+    /// A request that cannot be understood: the fault is told once, and nothing is kept of it.
+    fn on_faulty(&mut self, flow: Flow, message: &Message, fault: Fault) {
+        self.core.counters.faulty += 1;
+        let Some(via) = message.top_via() else { return };
+        if message.method() != b"ACK" && self.is_trusted(flow) {
+            self.refuse_stateless(message, flow, via.reply_flow(flow), Refusal::from_fault(fault));
+        }
+    }
+
+    /// The ACK of a 2xx: it belongs to no transaction, and nothing answers it.
+    fn on_ack(&mut self, now: Instant, request: &Request) {
+        let head = &request.head;
+        let taken = self.inside(head).is_some_and(|id| {
+            self.touch(id, |session, core| match session {
+                Session::Inbound(call) => call.on_ack(core, now, head, &request.message),
+                Session::Outbound(_) => false,
+            })
+            .unwrap_or(false)
+        });
+        if !taken {
+            self.core.counters.stray_acks += 1;
+        }
+    }
+
+    /// §9.2: the INVITE with the same branch and sent-by, cancelled by whoever sent it.
+    fn on_cancel(&mut self, now: Instant, request: &Request) {
+        let key = ServerKey::of_cancelled(&request.message, &request.head);
+        let source = request.flow.remote.ip();
+        let invite = self.core.transactions.cancelled(&key).filter(|invite| invite.source == source);
+        let Some((user, tag)) = invite.map(|invite| (invite.user, invite.to_tag.clone())) else {
+            return self.refuse_unknown(now, request);
+        };
+        let transaction = self.core.open(request, None, &tag);
+        let response = Response { status: 200, to_tag: &tag, ..Response::default() };
+        self.core.respond(now, transaction, request, &response);
+        if let Some(id) = user {
+            self.touch(id, |session, core| {
+                if let Session::Inbound(call) = session {
+                    call.on_cancel(core, now);
+                }
+            });
+        }
+    }
+
+    /// A request outside of a dialog.
+    fn on_outside(&mut self, now: Instant, request: Request) {
+        if !self.is_trusted(request.flow) {
+            self.core.counters.untrusted += 1;
+            return;
+        }
+        if self.core.transactions.len() >= self.core.config.max_transactions {
+            self.core.counters.overload += 1;
+            let refusal = Refusal::with(503, "Retry-After", RETRY_AFTER);
+            return self.refuse_stateless(&request.message, request.flow, request.reply_flow(), refusal);
+        }
+        let refusal = match refuse_method(request.head.method) {
+            None => self.refuse_outside(&request),
+            refusal => refusal,
+        };
+        match (refusal, request.head.method) {
+            (Some(refusal), _) => self.refuse(now, &request, refusal),
+            (None, Method::Invite) => self.on_invite(now, request),
+            (None, Method::Options) => {
+                self.core.answer(now, &request, &options::answer(&options::capabilities()));
+            }
+            // BYE, INFO and UPDATE mean nothing without a dialog.
+            (None, _) => self.refuse(now, &request, Refusal::of(481)),
+        }
+    }
+
+    /// §8.2.2, §8.2.3, in the order of the RFC.
+    fn refuse_outside(&mut self, request: &Request) -> Option<Refusal<'static>> {
+        match Uri::parse(request.message.request_uri()) {
+            Ok(_) => {}
+            Err(UriError::Scheme) => return Some(Refusal::of(416)),
+            Err(UriError::TooLong) => return Some(Refusal::of(414)),
+            Err(UriError::Malformed) => return Some(Refusal::from_fault(Fault::bad("Bad Request-URI"))),
+        }
+        if self.core.transactions.is_merged(&MergeKey::of(&request.head)) {
+            return Some(Refusal::of(482));
+        }
+        refuse_require(&request.message).or_else(|| match request.head.method {
+            Method::Invite => refuse_body(&request.message),
+            _ => None,
+        })
+    }
+
+    /// §13.3.1: a new call.
+    fn on_invite(&mut self, now: Instant, request: Request) {
+        if self.live_sessions() >= self.core.config.max_sessions {
+            self.core.counters.overload += 1;
+            return self.refuse(now, &request, Refusal::with(503, "Retry-After", RETRY_AFTER));
+        }
+        let tag = self.core.random.token();
+        let Some(dialog) = Dialog::of_request(&request, tag) else {
+            let fault = Fault::bad("Bad Contact or Record-Route");
+            return self.refuse(now, &request, Refusal::from_fault(fault));
+        };
+        self.next_inbound += 1;
+        let id = SessionId::Inbound(self.next_inbound);
+        let call = Inbound::start(&mut self.core, now, id, request, dialog);
+        self.insert(id, Session::Inbound(Box::new(call)));
+    }
+
+    /// A request inside a dialog (§12.2.2). These are never refused for want of room below twice the limit, so that
+    /// calls can end; beyond it they are dropped, and their retransmissions come back later.
+    fn on_inside(&mut self, now: Instant, request: &Request) {
+        let head = &request.head;
+        let tag = head.from.tag();
+        let Some(id) = self.inside(head) else { return self.refuse_unknown(now, request) };
+        if self.core.transactions.len() >= self.core.config.max_transactions.saturating_mul(2) {
+            self.core.counters.overload += 1;
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let unknown_bye = head.method == Method::Bye && session.takes_unknown_bye();
+        let in_order = match session.dialog(tag) {
+            Some(dialog) => dialog.take_cseq(head.cseq),
+            None if unknown_bye => true,
+            None => return self.refuse_unknown(now, request),
+        };
+        let refusal = match head.method {
+            _ if !in_order => Some(Refusal::of(500)),
+            Method::Invite | Method::Update => Some(refuse_change(head.method, session.reinvite_status())),
+            method => refuse_method(method).or_else(|| refuse_require(&request.message)),
+        };
+        if let Some(refusal) = refusal {
+            return self.refuse(now, request, refusal);
+        }
+        let takes_info = session.takes_info(tag);
+        match head.method {
+            Method::Options => self.core.answer(now, request, &options::answer(&options::capabilities())),
+            _ => self.core.answer(now, request, &Response { status: 200, ..Response::default() }),
+        }
+        match head.method {
+            Method::Info if takes_info => {
+                if let Some(body) = request.message.body() {
+                    self.core.tell(Event::Info { session: id, body });
+                }
+            }
+            Method::Bye => {
+                let reason = request.message.reason();
+                self.touch(id, |session, core| session.on_bye(core, now, tag, reason));
+            }
+            _ => {}
+        }
+    }
+
+    /// The session whose dialog a request says it is in, by Call-ID and our tag.
+    fn inside(&self, head: &Head) -> Option<SessionId> {
+        self.dialogs.get(&(head.call_id.clone(), head.to.tag().to_owned())).copied()
+    }
+
+    /// 481 for those we trust; nothing for strangers.
+    fn refuse_unknown(&mut self, now: Instant, request: &Request) {
+        if self.is_trusted(request.flow) {
+            self.refuse(now, request, Refusal::of(481));
+        } else {
+            self.core.counters.untrusted += 1;
+        }
+    }
+
+    fn refuse(&mut self, now: Instant, request: &Request, refusal: Refusal<'_>) {
+        let Refusal { status, phrase, header } = refusal;
+        let headers: Vec<_> = header.into_iter().collect();
+        let response = Response { status, phrase, headers: &headers, ..Response::default() };
+        self.core.answer(now, request, &response);
+    }
+
+    fn refuse_stateless(&mut self, message: &Message, flow: Flow, reply: Flow, refusal: Refusal<'_>) {
+        let Refusal { status, phrase, header } = refusal;
+        let headers: Vec<_> = header.into_iter().collect();
+        let tag = self.core.random.token();
+        let response = Response { status, phrase, to_tag: &tag, headers: &headers, ..Response::default() };
+        self.core.respond_stateless(message, flow, reply, &response);
+    }
+}
+
+/// §8.2.1: 405 for what others may support, 501 for what nobody has heard of.
+fn refuse_method(method: Method) -> Option<Refusal<'static>> {
+    match method {
+        Method::Refused => Some(Refusal::with(405, "Allow", ALLOW)),
+        Method::Unknown => Some(Refusal::with(501, "Allow", ALLOW)),
+        _ => None,
+    }
+}
+
+/// §8.2.2.3: no extension is supported yet, so every required one is unsupported.
+fn refuse_require(message: &Message) -> Option<Refusal<'static>> {
+    let Some(options) = message.list(Name::Require) else {
+        return Some(Refusal::from_fault(Fault::bad("Bad Require")));
+    };
+    let options: Vec<_> =
+        options.iter().filter(|option| !option.is_empty()).map(|option| lossy(option)).collect();
+    (!options.is_empty()).then(|| Refusal::with(420, "Unsupported", options.join(", ")))
+}
+
+/// §8.2.3: a session is described by SDP, as it is.
+fn refuse_body(message: &Message) -> Option<Refusal<'static>> {
+    let body = message.body()?;
+    let media_type = cut(body.content_type.as_bytes(), b';').0;
+    let encoding = message.value(Name::ContentEncoding);
+    if media_type.is_empty() {
+        Some(Refusal::from_fault(Fault::bad("Missing Content-Type")))
+    } else if !media_type.eq_ignore_ascii_case(ACCEPT.as_bytes()) {
+        Some(Refusal::with(415, "Accept", ACCEPT))
+    } else if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(ACCEPT_ENCODING.as_bytes())) {
+        Some(Refusal::with(415, "Accept-Encoding", ACCEPT_ENCODING))
+    } else {
+        None
+    }
+}
+
+/// A change of the session inside its dialog: the session stays as it is (§14.2).
+fn refuse_change(method: Method, status: u16) -> Refusal<'static> {
+    match status {
+        500 if method == Method::Invite => Refusal::with(500, "Retry-After", RETRY_AFTER),
+        491 if method == Method::Invite => Refusal::of(491),
+        _ => Refusal::with(488, "Warning", "399 offhook \"The session cannot be changed\""),
+    }
+}
