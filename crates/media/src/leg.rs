@@ -404,7 +404,8 @@ impl Leg {
     /// Sends what does not fill a packet, with silence behind it.
     fn flush_outgoing(&mut self, shared: &mut Shared) {
         if !self.outgoing.is_empty() {
-            self.outgoing.resize(self.packet_samples(), self.media.codec.silence());
+            let full = self.outgoing.len().next_multiple_of(self.packet_samples());
+            self.outgoing.resize(full, self.media.codec.silence());
             self.send_outgoing(shared);
         }
     }
@@ -461,9 +462,13 @@ impl Leg {
             (Some(_), false) => self.tones = None,
             _ => {}
         }
-        if config.media.codec != self.media.codec || !listened {
-            self.playout.restart(config.media.codec);
-            self.outgoing.clear();
+        let (former, codec) = (self.media.codec, config.media.codec);
+        if codec != former || !listened {
+            self.playout.restart(codec);
+        }
+        if codec != former {
+            let outgoing = std::mem::take(&mut self.outgoing);
+            codec.transcode(former, &outgoing, &mut self.outgoing);
         }
         self.media = config.media;
     }

@@ -106,3 +106,21 @@ fn early_media_becomes_the_final_answer_while_a_prompt_plays() {
     Codec::Pcma.transcode(Codec::Pcmu, &prompt.payload()[turn * 160..][..160], &mut expected);
     assert_eq!(packets[turn].rtp().payload(), expected);
 }
+
+#[test]
+fn an_update_between_two_packets_loses_nothing() {
+    for (before_ms, after_ms) in [(60, 60), (60, 20), (60, 10), (20, 60)] {
+        let with_ptime = |ptime_ms| with(config(Codec::Pcmu), |media| media.ptime_ms = ptime_ms);
+        for run_ms in [440, 460, 480] {
+            let mut world = World::pair(1, Network::default(), with_ptime(before_ms), config(Codec::Pcmu));
+            let prompt = prompt(Codec::Pcmu, 3840, 3);
+            world.play(1, 1, &[&prompt], 0);
+            world.run(run_ms);
+            world.command(Command::UpdateLeg { leg: LegId(1), config: with_ptime(after_ms) });
+            world.run(500);
+            let sent: Vec<u8> =
+                world.rtp_of(1).iter().flat_map(|packet| packet.rtp().payload().to_vec()).collect();
+            assert!(sent[..3840] == *prompt.payload(), "{before_ms} to {after_ms} ms at {run_ms} ms");
+        }
+    }
+}
