@@ -1,0 +1,147 @@
+//! The errors of the API (`call-api.md` §1): the `data` of a JSON-RPC error object.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CallDir, CallState};
+
+/// The `data` of an error: the stable `reason`, and what a program needs to react.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum ErrorData {
+    /// A parameter is missing, unknown, out of range or of a wrong type (-32602).
+    InvalidParams {
+        /// Which parameter.
+        param: String,
+        /// What it should have been.
+        expected: String,
+    },
+    /// There is no such method (-32601).
+    MethodNotFound {
+        /// What was asked for.
+        method: String,
+    },
+    /// The request cannot be had over this transport, or is too large (-32600).
+    InvalidRequest {
+        /// What it should have been.
+        expected: String,
+    },
+    /// There is no such call, or it has been released (-32001).
+    ResourceNotFound {
+        /// The name that names nothing.
+        res_id: String,
+    },
+    /// The state machine does not allow it now (-32002).
+    InvalidState {
+        /// Whose state.
+        res_id: String,
+        /// The state it is in.
+        state: CallState,
+        /// The states that would allow it.
+        allowed: Vec<CallState>,
+    },
+    /// The method is for calls of the other direction (-32003).
+    WrongDirection {
+        /// Which call.
+        res_id: String,
+        /// The direction it has.
+        call_dir: CallDir,
+    },
+    /// The file is not there (-32004).
+    FileNotFound {
+        /// As the request named it.
+        file: String,
+    },
+    /// The file is there and cannot be read or written (-32004).
+    FileUnreadable {
+        /// As the request named it.
+        file: String,
+    },
+    /// The file's format is none that is read (-32004).
+    FileUnsupported {
+        /// As the request named it.
+        file: String,
+    },
+    /// The name leads out of its directory (-32004).
+    FileForbidden {
+        /// As the request named it.
+        file: String,
+    },
+    /// The file exists and `overwrite` is false (-32004).
+    FileExists {
+        /// As the request named it.
+        file: String,
+    },
+    /// The disk is full (-32004).
+    DiskFull {
+        /// As the request named it.
+        file: String,
+    },
+    /// A limit of the node (-32005).
+    LimitReached {
+        /// Which: `calls`, `calls_per_second`, `ports`, `queue`, `subscriptions`.
+        limit: String,
+        /// Its value.
+        value: u64,
+    },
+    /// The peer cannot do it (-32006).
+    NotNegotiated,
+    /// The node is draining (-32007).
+    ShuttingDown,
+    /// The answer did not reach the connected state (-32008).
+    AnswerFailed {
+        /// 408 without an ACK, 487 when the caller gave up, 488 without a common codec.
+        sip_status: u16,
+    },
+    /// A defect, logged with the same `trace_id` (-32603).
+    Internal {
+        /// Hexadecimal.
+        trace_id: String,
+    },
+}
+
+impl ErrorData {
+    /// The JSON-RPC error code that goes with it.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::InvalidRequest { .. } => -32600,
+            Self::MethodNotFound { .. } => -32601,
+            Self::InvalidParams { .. } => -32602,
+            Self::Internal { .. } => -32603,
+            Self::ResourceNotFound { .. } => -32001,
+            Self::InvalidState { .. } => -32002,
+            Self::WrongDirection { .. } => -32003,
+            Self::FileNotFound { .. }
+            | Self::FileUnreadable { .. }
+            | Self::FileUnsupported { .. }
+            | Self::FileForbidden { .. }
+            | Self::FileExists { .. }
+            | Self::DiskFull { .. } => -32004,
+            Self::LimitReached { .. } => -32005,
+            Self::NotNegotiated => -32006,
+            Self::ShuttingDown => -32007,
+            Self::AnswerFailed { .. } => -32008,
+        }
+    }
+
+    /// Every reason and its code, in the order of the codes.
+    pub const REASONS: &[(&str, i32)] = &[
+        ("invalid_request", -32600),
+        ("method_not_found", -32601),
+        ("invalid_params", -32602),
+        ("internal", -32603),
+        ("resource_not_found", -32001),
+        ("invalid_state", -32002),
+        ("wrong_direction", -32003),
+        ("file_not_found", -32004),
+        ("file_unreadable", -32004),
+        ("file_unsupported", -32004),
+        ("file_forbidden", -32004),
+        ("file_exists", -32004),
+        ("disk_full", -32004),
+        ("limit_reached", -32005),
+        ("not_negotiated", -32006),
+        ("shutting_down", -32007),
+        ("answer_failed", -32008),
+    ];
+}

@@ -1,0 +1,335 @@
+//! Events: what a subscription is told.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CallDir, CallState, DroppedBy, IpscInfo};
+
+/// Why an action ended other than well: the `error` of its completion event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ActionError {
+    /// A stable snake_case code, such as `hangup`, `timeout`, `max_seconds`.
+    pub code: String,
+    /// In English, for people.
+    pub message: String,
+    /// The SIP status behind it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip_status: Option<u16>,
+}
+
+/// How a key was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum DigitSource {
+    /// A telephone-event.
+    Rfc4733,
+    /// A tone in the audio.
+    Inband,
+    /// SIP INFO.
+    Info,
+}
+
+/// Why events are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// They are older than what is kept.
+    Expired,
+    /// The log has begun anew and does not know the `after` that was asked for; what is missing cannot be told.
+    Restarted,
+}
+
+/// Why the server ended a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CloseReason {
+    /// The subscriber did not read for too long.
+    SlowReader,
+    /// The node ends.
+    ShuttingDown,
+}
+
+/// The events by name, in one place: the enum, the payload structs, and the table of names.
+macro_rules! events {
+    ($($(#[doc = $doc:literal])* $variant:ident / $payload:ident = $name:literal {
+        $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)*
+    })*) => {
+        /// What happened: the `type` and the `params` of an event.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(tag = "type", content = "params")]
+        pub enum EventKind {
+            $($(#[doc = $doc])* #[serde(rename = $name)] $variant($payload),)*
+            /// An event that this version of the client does not know; see [`Event::raw`](crate::Event).
+            #[serde(skip)]
+            Other,
+        }
+
+        $(
+            $(#[doc = $doc])*
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            pub struct $payload { $($(#[doc = $field_doc])* pub $field: $type,)* }
+        )*
+
+        /// The name of every event.
+        pub const EVENT_TYPES: &[&str] = &[$($name),*];
+
+        impl EventKind {
+            /// The event's name; empty for [`EventKind::Other`].
+            pub fn type_name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                    Self::Other => "",
+                }
+            }
+        }
+
+        /// The schema of each event's parameters, by the event's name.
+        #[cfg(feature = "schema")]
+        pub fn event_schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, schemars::Schema)> {
+            vec![$(($name, generator.subschema_for::<$payload>())),*]
+        }
+    };
+}
+
+events! {
+    /// A call came in. Answer it, redirect it or drop it.
+    Incoming / OnIncoming = "sys.call.on_incoming" {
+        /// The call.
+        res_id: String,
+        /// The caller's URI.
+        from_uri: String,
+        /// The callee's URI.
+        to_uri: String,
+        /// When it came, Unix time in seconds.
+        begin_time: i64,
+        /// None yet.
+        user_data: Option<String>,
+        /// Where it lives.
+        ipsc_info: IpscInfo,
+        /// The codecs it offers.
+        codecs: Vec<String>,
+    }
+    /// The far end of an outbound call rings; told once.
+    Ringing / OnRinging = "sys.call.on_ringing" {
+        /// The call.
+        res_id: String,
+        /// When, Unix time in seconds.
+        ring_time: i64,
+        /// As given to `construct`.
+        user_data: Option<String>,
+    }
+    /// `answer` has come to its end.
+    AnswerCompleted / OnAnswerCompleted = "sys.call.on_answer_completed" {
+        /// The call.
+        res_id: String,
+        /// Why it failed.
+        error: Option<ActionError>,
+        /// When `answer` was accepted, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `answer`.
+        user_data: Option<String>,
+    }
+    /// An outbound call was answered, or could not be.
+    DialCompleted / OnDialCompleted = "sys.call.on_dial_completed" {
+        /// The call.
+        res_id: String,
+        /// Why it failed.
+        error: Option<ActionError>,
+        /// When the dialling began, Unix time in seconds.
+        begin_time: i64,
+        /// When it was answered, Unix time in seconds.
+        answer_time: Option<i64>,
+        /// When the dialling ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct`.
+        user_data: Option<String>,
+    }
+    /// A play ended.
+    PlayCompleted / OnPlayCompleted = "sys.call.on_play_completed" {
+        /// The call.
+        res_id: String,
+        /// Why it failed; null for its own end, `play_stop` and a finish key.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// The key that ended it.
+        finish_key: Option<String>,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+        /// How much was played, in milliseconds.
+        played_ms: u64,
+    }
+    /// A recording ended; its file is complete.
+    RecordCompleted / OnRecordCompleted = "sys.call.on_record_completed" {
+        /// The call.
+        res_id: String,
+        /// Why it ended; null for a finish key only.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// The key that ended it.
+        finish_key: Option<String>,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+        /// The file, relative to the recordings directory.
+        record_file: String,
+        /// Its length in milliseconds.
+        duration_ms: u64,
+        /// Its size.
+        bytes: u64,
+    }
+    /// Keys have been sent.
+    SendDtmfCompleted / OnSendDtmfCompleted = "sys.call.on_send_dtmf_completed" {
+        /// The call.
+        res_id: String,
+        /// Why not all of them.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+    }
+    /// Keys have been collected.
+    ReceiveDtmfCompleted / OnReceiveDtmfCompleted = "sys.call.on_receive_dtmf_completed" {
+        /// The call.
+        res_id: String,
+        /// Why it failed; null for enough keys, a finish key and the stop.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// What was collected.
+        keys: String,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+        /// The key that ended it.
+        finish_key: Option<String>,
+    }
+    /// A connection of two calls ended; told of its first party.
+    ConnectCompleted / OnConnectCompleted = "sys.call.on_connect_completed" {
+        /// The first party.
+        res_id: String,
+        /// Why it ended; null for `connect_stop`.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+        /// Whose hang-up ended it.
+        hangup_res_id: Option<String>,
+    }
+    /// The call is over: its last event.
+    Released / OnReleased = "sys.call.on_released" {
+        /// The call.
+        res_id: String,
+        /// Who called whom.
+        call_dir: CallDir,
+        /// The caller's URI.
+        from_uri: String,
+        /// The callee's URI.
+        to_uri: String,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it was answered, Unix time in seconds.
+        answer_time: Option<i64>,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// Who ended it.
+        dropped_by: DroppedBy,
+        /// A SIP status: 200 for a normal hang-up.
+        cause: u16,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+        /// Where it lived, and its SIP Call-ID.
+        ipsc_info: IpscInfo,
+    }
+    /// A key was pressed. Sent only to subscribers that name it.
+    Dtmf / OnDtmf = "sys.call.on_dtmf" {
+        /// The call.
+        res_id: String,
+        /// Which key.
+        key: String,
+        /// How it was heard.
+        source: DigitSource,
+        /// How long it was pressed, in milliseconds.
+        duration_ms: u64,
+    }
+    /// The call's state changed. Sent only to subscribers that name it.
+    StateChanged / OnStateChanged = "sys.call.on_state_changed" {
+        /// The call.
+        res_id: String,
+        /// The state it is in now.
+        state: CallState,
+        /// The state before; null for a new call.
+        prior_state: Option<CallState>,
+    }
+    /// Events that were asked for cannot be had. Sent to every subscriber that misses some, whatever it named.
+    Gap / OnGap = "sys.event.on_gap" {
+        /// Why.
+        reason: GapReason,
+        /// The first missing event; null where it cannot be told.
+        first: Option<u64>,
+        /// The last missing event; null where it cannot be told.
+        last: Option<u64>,
+    }
+    /// The server ends the subscription: its last notification. Resume with `after` = this notification's `seq`.
+    Closed / OnClosed = "sys.event.on_closed" {
+        /// Why.
+        reason: CloseReason,
+    }
+}
+
+/// The events that are sent only to subscribers that name them.
+pub const OPT_IN_EVENTS: &[&str] = &["sys.call.on_dtmf", "sys.call.on_state_changed"];
+
+/// The name of the notification that carries an event.
+pub const EVENT_NOTIFICATION: &str = "sys.event.on_event";
+
+impl EventKind {
+    /// The call that it is of; none for `sys.event.*`.
+    pub fn res_id(&self) -> Option<&str> {
+        Some(match self {
+            Self::Incoming(e) => &e.res_id,
+            Self::Ringing(e) => &e.res_id,
+            Self::AnswerCompleted(e) => &e.res_id,
+            Self::DialCompleted(e) => &e.res_id,
+            Self::PlayCompleted(e) => &e.res_id,
+            Self::RecordCompleted(e) => &e.res_id,
+            Self::SendDtmfCompleted(e) => &e.res_id,
+            Self::ReceiveDtmfCompleted(e) => &e.res_id,
+            Self::ConnectCompleted(e) => &e.res_id,
+            Self::Released(e) => &e.res_id,
+            Self::Dtmf(e) => &e.res_id,
+            Self::StateChanged(e) => &e.res_id,
+            Self::Gap(_) | Self::Closed(_) | Self::Other => return None,
+        })
+    }
+}
+
+/// An event as it is sent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Envelope {
+    /// Its number, rising by one per event of the node.
+    pub seq: u64,
+    /// When it happened, Unix time in milliseconds.
+    pub time_ms: i64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}

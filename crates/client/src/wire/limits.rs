@@ -1,0 +1,38 @@
+//! The bounds of parameters, here once for the schema and for the server that checks them.
+
+/// The longest duration of a call, a recording or a connection: a week. Longer is a mistake of units.
+pub const SECONDS_MAX: u32 = 604_800;
+/// The longest ringing: an hour. The far end's network gives up after minutes.
+pub const RING_SECONDS_MAX: u32 = 3_600;
+/// The longest wait for a key: a day.
+pub const KEY_SECONDS_MAX: u32 = 86_400;
+/// The most repetitions of a prompt; enough for hold music, small enough that no total overflows.
+pub const REPEAT_MAX: u32 = 100_000;
+/// The most keys that are collected or sent in one action.
+pub const KEYS_MAX: u32 = 255;
+/// The most items of a play list, by the document.
+pub const ITEMS_MAX: usize = 30;
+/// The most files of one action, those joined by `|` counted one by one.
+pub const FILES_MAX: usize = 100;
+/// The longest `user_data` in bytes; it is repeated in every event of the call.
+pub const USER_DATA_MAX: usize = 4_096;
+/// The longest URI in bytes, as for URIs on the wire.
+pub const URI_MAX: usize = 1_024;
+/// The longest file name in bytes, with its folders.
+pub const FILE_NAME_MAX: usize = 1_024;
+/// The most extra headers of an INVITE, and the longest name and value in bytes: together well below a datagram.
+pub const HEADERS_MAX: usize = 20;
+/// See [`HEADERS_MAX`].
+pub const HEADER_MAX: usize = 512;
+/// The longest user name or password for a digest challenge in bytes.
+pub const CREDENTIAL_MAX: usize = 256;
+/// The most codecs in a list.
+pub const CODECS_MAX: usize = 16;
+/// The most names in a page of `sys.call.list`.
+pub const PAGE_MAX: u32 = 1_000;
+/// The least and the greatest `cause` of `drop` and `reject`.
+pub const CAUSE_MIN: u16 = 300;
+/// See [`CAUSE_MIN`].
+pub const CAUSE_MAX: u16 = 699;
+/// The most patterns in the `types` of a subscription.
+pub const PATTERNS_MAX: usize = 64;

@@ -1,0 +1,32 @@
+//! The contract of the API, once: every method's parameters and result, every event, every error.
+//!
+//! The server reads and writes these types, the [`Client`](crate::Client) too, and `proto/openrpc.json` and
+//! `proto/asyncapi.json` are generated from them (feature `schema`). Names, order and defaults of parameters are those
+//! of the document of `sys.call` (`call-api.md`): the order of a struct's fields is the order of parameters by position.
+//!
+//! Parameters refuse what they do not know, so that a misspelt one is an error and not a default; results and events
+//! are read leniently, so that a newer server may say more.
+
+mod content;
+mod error;
+mod event;
+pub mod limits;
+mod params;
+mod result;
+
+pub use content::{Content, Item, What};
+pub use error::ErrorData;
+pub use event::*;
+pub use params::*;
+pub use result::*;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A method of the API: the type is its parameters.
+pub trait Method: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The method's name, such as `sys.call.answer`.
+    const NAME: &'static str;
+    /// What it returns.
+    type Result: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+}

@@ -1,0 +1,494 @@
+//! The methods and their parameters, in the document's order.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::{
+    CAUSE_MAX, CAUSE_MIN, CODECS_MAX, HEADERS_MAX, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, PATTERNS_MAX,
+    REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX,
+};
+use super::{CallInfo, CallState, Constructed, Content, Method, Recording};
+
+macro_rules! method {
+    ($type:ident = $name:literal -> $result:ty) => {
+        impl Method for $type {
+            const NAME: &'static str = $name;
+            type Result = $result;
+        }
+    };
+}
+
+/// Methods whose only parameter is the call.
+macro_rules! methods_of_a_call {
+    ($($(#[doc = $doc:literal])* $type:ident = $name:literal -> $result:ty;)*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $type {
+            /// The call.
+            pub res_id: String,
+        }
+        method!($type = $name -> $result);
+    )*};
+}
+
+methods_of_a_call! {
+    /// Whether there is such a call; never an error.
+    Exists = "sys.call.exists" -> bool;
+    /// Restarts the idle clock of a call.
+    Nop = "sys.call.nop" -> ();
+    /// All that is known of a call.
+    Get = "sys.call.get" -> CallInfo;
+    /// Ends a play: `on_play_completed` without an error.
+    PlayStop = "sys.call.play_stop" -> ();
+    /// Ends a recording: `on_record_completed` with the error `stopped`; the file is complete.
+    RecordStop = "sys.call.record_stop" -> ();
+    /// Ends the sending of keys.
+    SendDtmfStop = "sys.call.send_dtmf_stop" -> ();
+    /// Ends the collection of keys.
+    ReceiveDtmfStop = "sys.call.receive_dtmf_stop" -> ();
+    /// The document's name of `receive_dtmf_stop`.
+    StopReceiveDtmfStart = "sys.call.stop_receive_dtmf_start" -> ();
+    /// Ends a connection; only its first party may.
+    ConnectStop = "sys.call.connect_stop" -> ();
+}
+
+/// Places a call. The result comes as soon as the INVITE is on its way; then `on_ringing`, `on_dial_completed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Construct {
+    /// The caller: `[[sip:]user@]host[:port]`.
+    pub from_uri: String,
+    /// The callee; its host is the gateway.
+    pub to_uri: String,
+    /// The longest talk in seconds, from the answer.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
+    pub max_answer_seconds: u32,
+    /// The longest ringing in seconds, from the first 180 or 183.
+    #[serde(default = "fifty")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = RING_SECONDS_MAX)))]
+    pub max_ring_seconds: u32,
+    /// A call to dial on. Only null: others are not supported by this version.
+    #[serde(default)]
+    pub parent_call_res_id: Option<String>,
+    /// What the parent hears. Only null or empty: others are not supported by this version.
+    #[serde(default)]
+    pub ring_play_file: Option<String>,
+    /// The application's own mark, at most 4096 bytes; every event of the call carries it.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX)))]
+    pub user_data: Option<String>,
+    /// A conference to dial on. Only null: others are not supported by this version.
+    #[serde(default)]
+    pub parent_conf_res_id: Option<String>,
+    /// When the parent hears what. Only 0: others are not supported by this version.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0)))]
+    pub ring_play_mode: u32,
+    /// Codecs in order of preference; null for the node's own list.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CODECS_MAX)))]
+    pub codecs: Option<Vec<String>>,
+    /// An outbound proxy, `[sip:]host[:port]`.
+    #[serde(default)]
+    pub sip_proxy: Option<String>,
+    /// The user name for a digest challenge.
+    #[serde(default)]
+    pub sip_auth_username: Option<String>,
+    /// The password for a digest challenge.
+    #[serde(default)]
+    pub sip_auth_password: Option<String>,
+    /// Extra headers of the INVITE; their names begin with `X-`.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = HEADERS_MAX)))]
+    pub headers: BTreeMap<String, String>,
+}
+method!(Construct = "sys.call.construct" -> Constructed);
+
+impl Default for Construct {
+    fn default() -> Self {
+        Self {
+            from_uri: String::new(),
+            to_uri: String::new(),
+            max_answer_seconds: 0,
+            max_ring_seconds: fifty(),
+            parent_call_res_id: None,
+            ring_play_file: None,
+            user_data: None,
+            parent_conf_res_id: None,
+            ring_play_mode: 0,
+            codecs: None,
+            sip_proxy: None,
+            sip_auth_username: None,
+            sip_auth_password: None,
+            headers: BTreeMap::new(),
+        }
+    }
+}
+
+/// Answers an inbound call. The reply comes when the ACK has arrived and the call is Idle, or as `answer_failed`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The call.
+    pub res_id: String,
+    /// The longest talk in seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
+    pub max_answer_seconds: u32,
+    /// The application's own mark, at most 4096 bytes.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX)))]
+    pub user_data: Option<String>,
+    /// Answer with this codec only.
+    #[serde(default)]
+    pub codec: Option<String>,
+}
+method!(Answer = "sys.call.answer" -> ());
+
+/// Ends a call in any state: a final response, a CANCEL or a BYE. `on_released` follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Drop {
+    /// The call.
+    pub res_id: String,
+    /// A SIP status.
+    #[serde(default = "decline")]
+    #[cfg_attr(feature = "schema", schemars(range(min = CAUSE_MIN, max = CAUSE_MAX)))]
+    pub cause: u16,
+}
+method!(Drop = "sys.call.drop" -> ());
+
+/// Refuses an inbound call before its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// The call.
+    pub res_id: String,
+    /// A SIP status.
+    #[serde(default = "decline")]
+    #[cfg_attr(feature = "schema", schemars(range(min = CAUSE_MIN, max = CAUSE_MAX)))]
+    pub cause: u16,
+}
+method!(Reject = "sys.call.reject" -> ());
+
+impl Default for Drop {
+    fn default() -> Self {
+        Self { res_id: String::new(), cause: decline() }
+    }
+}
+
+impl Default for Reject {
+    fn default() -> Self {
+        Self { res_id: String::new(), cause: decline() }
+    }
+}
+
+/// Sends an inbound call elsewhere before its answer (302), the called user part kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// The call.
+    pub res_id: String,
+    /// `[sip:]host[:port]`, IPv6 in brackets.
+    pub redirect_uri: String,
+}
+method!(Redirect = "sys.call.redirect" -> ());
+
+/// A page of calls, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    /// Only those in this state.
+    #[serde(default)]
+    pub state: Option<CallState>,
+    /// Only those after this one: the last of the page before.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// At most so many.
+    #[serde(default = "hundred")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = PAGE_MAX)))]
+    pub limit: u32,
+}
+method!(List = "sys.call.list" -> Vec<String>);
+
+impl Default for List {
+    fn default() -> Self {
+        Self { state: None, after: None, limit: hundred() }
+    }
+}
+
+/// Plays files to the far end; ends with `on_play_completed`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayStart {
+    /// The call.
+    pub res_id: String,
+    /// What to play; files are relative to the prompts directory.
+    pub content: Content,
+    /// Keys that end it.
+    #[serde(default)]
+    pub finish_keys: String,
+    /// How many times more than once.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = REPEAT_MAX)))]
+    pub repeat: u32,
+}
+method!(PlayStart = "sys.call.play_start" -> ());
+
+/// Records the far end; ends with `on_record_completed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecordStart {
+    /// The call.
+    pub res_id: String,
+    /// The longest recording in seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
+    pub max_seconds: u32,
+    /// Whether the far end first hears a beep.
+    pub beep: bool,
+    /// The file, relative to the recordings directory; missing folders are made.
+    pub record_file: String,
+    /// 1 PCM 8 bit, 2 a-law, 3 mu-law, 7 PCM 16 bit. 4, 5, 6 and 8 are not supported by this version.
+    #[serde(default = "mu_law")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 7])))]
+    pub record_format: u32,
+    /// Keys that end it.
+    #[serde(default)]
+    pub finish_keys: String,
+    /// Whether an existing file may be replaced.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+method!(RecordStart = "sys.call.record_start" -> Recording);
+
+impl Default for RecordStart {
+    fn default() -> Self {
+        Self {
+            res_id: String::new(),
+            max_seconds: 0,
+            beep: false,
+            record_file: String::new(),
+            record_format: mu_law(),
+            finish_keys: String::new(),
+            overwrite: false,
+        }
+    }
+}
+
+/// Sends keys to the far end; ends with `on_send_dtmf_completed`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SendDtmfStart {
+    /// The call.
+    pub res_id: String,
+    /// `0-9*#A-D`, and `,` for half a second of rest.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = KEYS_MAX)))]
+    pub keys: String,
+}
+method!(SendDtmfStart = "sys.call.send_dtmf_start" -> ());
+
+/// Collects keys, after a prompt if one is given; ends with `on_receive_dtmf_completed`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReceiveDtmfStart {
+    /// The call.
+    pub res_id: String,
+    /// Keys that count; others are ignored.
+    #[serde(default = "all_keys")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub valid_keys: String,
+    /// How many keys complete it.
+    #[serde(default = "eleven")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = KEYS_MAX)))]
+    pub max_keys: u32,
+    /// Keys that complete it early; they must be valid keys too.
+    #[serde(default = "hash")]
+    pub finish_keys: String,
+    /// How many seconds to wait for the first key after the prompt.
+    #[serde(default = "forty_five")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = KEY_SECONDS_MAX)))]
+    pub first_key_timeout: u32,
+    /// How many seconds to wait for each further key.
+    #[serde(default = "thirty")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = KEY_SECONDS_MAX)))]
+    pub continues_keys_timeout: u32,
+    /// The prompt.
+    #[serde(default)]
+    pub play_content: Option<Content>,
+    /// How many times the prompt is played again after a time-out.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = REPEAT_MAX)))]
+    pub play_repeat: u32,
+    /// Whether the first valid key ends the prompt.
+    #[serde(default = "yes")]
+    pub if_break_on_key: bool,
+    /// Whether the finish key is part of the keys.
+    #[serde(default)]
+    pub including_finish_key: bool,
+    /// Whether keys typed ahead are thrown away first.
+    #[serde(default)]
+    pub flush: bool,
+}
+method!(ReceiveDtmfStart = "sys.call.receive_dtmf_start" -> ());
+
+impl Default for ReceiveDtmfStart {
+    fn default() -> Self {
+        Self {
+            res_id: String::new(),
+            valid_keys: all_keys(),
+            max_keys: eleven(),
+            finish_keys: hash(),
+            first_key_timeout: forty_five(),
+            continues_keys_timeout: thirty(),
+            play_content: None,
+            play_repeat: 0,
+            if_break_on_key: yes(),
+            including_finish_key: false,
+            flush: false,
+        }
+    }
+}
+
+/// Lets two Idle calls hear each other; ends with `on_connect_completed` of the first party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConnectStart {
+    /// The first party.
+    pub res_id: String,
+    /// The longest connection in seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
+    pub max_seconds: u32,
+    /// The second party.
+    pub call_res_id: String,
+    /// 1 both hear each other, 2 only the second party hears, 3 only the first hears.
+    #[serde(default = "one")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 3)))]
+    pub connect_mode: u32,
+    /// A recording of both. Only null or empty: others are not supported by this version.
+    #[serde(default)]
+    pub record_file: Option<String>,
+    /// Its format. Only 3: others are not supported by this version.
+    #[serde(default = "mu_law")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 3, max = 3)))]
+    pub record_format: u32,
+    /// dB for what the first party hears. Only null: others are not supported by this version.
+    #[serde(default)]
+    pub local_volume: Option<i32>,
+    /// dB for what the second party hears. Only null: others are not supported by this version.
+    #[serde(default)]
+    pub remote_volume: Option<i32>,
+    /// When to play a file to both, Unix time in seconds. Only null: others are not supported by this
+    /// version.
+    #[serde(default)]
+    pub schedule_play_time: Option<i64>,
+    /// That file. Only null or empty: others are not supported by this version.
+    #[serde(default)]
+    pub schedule_play_file: Option<String>,
+    /// How many times. Only 0: others are not supported by this version.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0)))]
+    pub schedule_play_loop: u32,
+    /// First party left, second right. Only false: true is not supported by this version.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [false])))]
+    pub record_stereo: bool,
+}
+method!(ConnectStart = "sys.call.connect_start" -> ());
+
+impl Default for ConnectStart {
+    fn default() -> Self {
+        Self {
+            res_id: String::new(),
+            max_seconds: 0,
+            call_res_id: String::new(),
+            connect_mode: one(),
+            record_file: None,
+            record_format: mu_law(),
+            local_volume: None,
+            remote_volume: None,
+            schedule_play_time: None,
+            schedule_play_file: None,
+            schedule_play_loop: 0,
+            record_stereo: false,
+        }
+    }
+}
+
+/// Opens a subscription to events, over WebSocket; each comes as a notification `sys.event.on_event`. The result names
+/// the subscription, and `sys.event.unsubscribe` with that name ends it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Subscribe {
+    /// First everything after this `seq` that is still kept; null: only what happens from now on.
+    #[serde(default)]
+    pub after: Option<u64>,
+    /// Share the events with others of this name. Only null: others are not supported by this version.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Names of events, or beginnings of names with `*`; null: all but those that must be named.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = PATTERNS_MAX)))]
+    pub types: Option<Vec<String>>,
+}
+method!(Subscribe = "sys.event.subscribe" -> SubscriptionId);
+
+/// The name of a subscription, a number or a string.
+pub type SubscriptionId = serde_json::Value;
+
+/// The name of the method that ends a subscription; its only parameter, by position, is the subscription's name.
+pub const UNSUBSCRIBE: &str = "sys.event.unsubscribe";
+
+/// This document: the methods of the server as OpenRPC.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Discover {}
+method!(Discover = "rpc.discover" -> serde_json::Value);
+
+fn fifty() -> u32 {
+    50
+}
+fn decline() -> u16 {
+    603
+}
+fn hundred() -> u32 {
+    100
+}
+fn mu_law() -> u32 {
+    3
+}
+fn all_keys() -> String {
+    "0123456789*#ABCD".to_owned()
+}
+fn eleven() -> u32 {
+    11
+}
+fn hash() -> String {
+    "#".to_owned()
+}
+fn forty_five() -> u32 {
+    45
+}
+fn thirty() -> u32 {
+    30
+}
+fn yes() -> bool {
+    true
+}
+fn one() -> u32 {
+    1
+}

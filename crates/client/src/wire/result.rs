@@ -1,0 +1,135 @@
+//! What methods return, and the values that results and events share.
+
+use serde::{Deserialize, Serialize};
+
+/// The states of `call-api.md` §3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[allow(missing_docs, reason = "the names are the API's own, explained in its table")]
+pub enum CallState {
+    Initiated,
+    Answer,
+    Idle,
+    Play,
+    Record,
+    SendDtmf,
+    ReceiveDtmf,
+    Dial,
+    Connect,
+    Conf,
+    Released,
+}
+
+/// Who called whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum CallDir {
+    /// The far end called the node.
+    Inbound,
+    /// The node called the far end.
+    Outbound,
+}
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum DroppedBy {
+    /// The node: a request, a time limit, a fault.
+    #[serde(rename = "sys")]
+    System,
+    /// The far end.
+    #[serde(rename = "usr")]
+    User,
+}
+
+/// Where a call lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IpscInfo {
+    /// The process of the node, below 2^53.
+    pub process_id: u64,
+    /// The SIP Call-ID, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<String>,
+}
+
+/// The result of `sys.call.construct`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Constructed {
+    /// The new call.
+    pub res_id: String,
+    /// Where it lives.
+    pub ipsc_info: IpscInfo,
+    /// As it was given.
+    pub user_data: Option<String>,
+}
+
+/// The result of `sys.call.record_start`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Recording {
+    /// The file, relative to the recordings directory.
+    pub record_file: String,
+}
+
+/// The result of `sys.call.get`: all that is known of a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CallInfo {
+    /// The call.
+    pub res_id: String,
+    /// Its state.
+    pub state: CallState,
+    /// Who called whom.
+    pub call_dir: CallDir,
+    /// The caller's URI.
+    pub from_uri: String,
+    /// The callee's URI.
+    pub to_uri: String,
+    /// When it began, Unix time in seconds.
+    pub begin_time: i64,
+    /// When it was answered, Unix time in seconds.
+    pub answer_time: Option<i64>,
+    /// As given to `construct` or `answer`.
+    pub user_data: Option<String>,
+    /// Where it lives.
+    pub ipsc_info: IpscInfo,
+    /// The codec, once negotiated.
+    pub codec: Option<String>,
+    /// Where its media goes, once negotiated: address and port.
+    pub remote_media: Option<String>,
+    /// Its local RTP port.
+    pub local_port: Option<u16>,
+    /// The other party of a connection.
+    pub connected_to: Option<String>,
+    /// What its media has seen.
+    pub media: MediaStats,
+}
+
+/// What the media of a call has seen (RFC 3550 §6.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MediaStats {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP payload bytes sent.
+    pub bytes_sent: u64,
+    /// RTP packets received and accepted.
+    pub packets_received: u64,
+    /// RTP payload bytes received.
+    pub bytes_received: u64,
+    /// Packets that never came; negative where duplicates outweigh losses.
+    pub packets_lost: i64,
+    /// Packets that came too late to be played.
+    pub packets_late: u64,
+    /// Packets refused: malformed, or of a payload type that was not negotiated.
+    pub packets_refused: u64,
+    /// Interarrival jitter in milliseconds.
+    pub jitter_ms: f64,
+    /// Round trip in milliseconds, once both ends have reported.
+    pub round_trip_ms: Option<f64>,
+    /// What the peer says it lost of our packets.
+    pub remote_lost: Option<i64>,
+}
