@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
 use super::limits::{
     CAUSE_MAX, CAUSE_MIN, CODECS_MAX, HEADERS_MAX, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, PATTERNS_MAX,
     REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX,
