@@ -2,3 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod control_handle;
+pub mod events;
+pub mod http;
+pub mod rpc;

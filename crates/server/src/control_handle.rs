@@ -1,0 +1,52 @@
+//! The way from RPC to the control loop: a bounded queue of questions, each with the place for its answer.
+
+use offhook_call::Reply;
+use offhook_call::command::Command;
+use offhook_call::error::Error;
+use tokio::sync::{mpsc, oneshot};
+
+/// What RPC asks of the control loop.
+#[derive(Debug)]
+pub enum Ask {
+    /// A request of an application. A reply that nobody waits for any more is thrown away.
+    Request {
+        /// What is asked.
+        command: Command,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Reply, Error>>,
+    },
+    /// So many subscriptions hear of calls now: without any, nobody is there to act on an inbound call.
+    Applications(usize),
+}
+
+/// The asking end of the queue.
+#[derive(Clone, Debug)]
+pub struct ControlHandle {
+    tx: mpsc::Sender<Ask>,
+}
+
+impl ControlHandle {
+    /// A handle on the queue whose other end the control loop has.
+    pub fn new(tx: mpsc::Sender<Ask>) -> Self {
+        Self { tx }
+    }
+
+    /// Asks and waits for the answer. A full queue is an answer too (`limit_reached`): requests never pile up.
+    pub async fn request(&self, command: Command) -> Result<Reply, Error> {
+        let (reply, answer) = oneshot::channel();
+        match self.tx.try_send(Ask::Request { command, reply }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                return Err(Error::LimitReached { limit: "queue", value: self.tx.max_capacity() as u64 });
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Error::ShuttingDown),
+        }
+        answer.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    /// Tells how many subscriptions there are. Waits where the queue is full: the last number told must arrive.
+    pub async fn set_applications(&self, count: usize) {
+        // A control loop that is gone has no use for it.
+        let _ = self.tx.send(Ask::Applications(count)).await;
+    }
+}

@@ -1,0 +1,259 @@
+//! The one HTTP port: `/rpc` (WebSocket and POST), `/healthz`.
+//!
+//! ```text
+//!   accept ─▶ guard (origin, token) ─▶ /rpc      ─▶ JSON-RPC, WebSocket or POST
+//!                                   └▶ /healthz  ─▶ 200
+//! ```
+//! Every connection has its bounds in time and in bytes, so that one that is slow or hostile costs no other anything.
+
+mod guard;
+mod stall;
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jsonrpsee::core::BoxError;
+use jsonrpsee::server::middleware::rpc::RpcServiceBuilder;
+use jsonrpsee::server::{
+    BatchRequestConfig, HttpBody, PingConfig, Server, ServerConfig, StopHandle, stop_channel, ws,
+};
+use offhook_call::id::NodeId;
+use offhook_client::wire::ErrorData;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tower::Service;
+
+use crate::control_handle::ControlHandle;
+use crate::events::EventLog;
+use crate::rpc::{self, Known, NodeName, Transport};
+use stall::Stall;
+
+/// How long accepting rests after a failure.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// The largest request body, and the largest WebSocket message, in bytes.
+const BODY_MAX: u32 = 1 << 20;
+/// The most requests in a batch.
+const BATCH_MAX: u32 = 100;
+/// The most connections at a time; more are closed at once. Applications are a few, each with a connection or two.
+const CONNECTIONS_MAX: u32 = 1_024;
+/// The most messages on their way to one WebSocket, at some kilobytes each; then its senders wait.
+const MESSAGES_WAITING: u32 = 256;
+/// How long the head of a request may take, and how long a connection may be kept without one.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// How long the body of a request may take.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// How often a WebSocket is asked whether it is still there.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a WebSocket may leave that unanswered.
+const PONG_TIME: Duration = Duration::from_secs(60);
+/// How long subscriptions may take at the end to send what is left.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+/// Who serves, and whom.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Tokens, one of which `/rpc` wants as `Authorization: Bearer …`; empty: it wants none.
+    pub tokens: Vec<String>,
+    /// The numbers that begin every `res_id`.
+    pub node: NodeId,
+    /// The process, below 2^53.
+    pub process_id: u64,
+}
+
+/// Serves on `listener` until `shutdown`; then takes no more connections, lets subscriptions send what is in the log,
+/// and returns.
+pub async fn serve(
+    listener: TcpListener,
+    config: HttpConfig,
+    control: ControlHandle,
+    log: Arc<EventLog>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (subscriptions, mut subscribed) = watch::channel(0);
+    let (closing_tx, closing) = watch::channel(false);
+    let (stop, stopping) = stop_channel();
+    let node = NodeName { id: config.node, process_id: config.process_id };
+    let context = rpc::Context { node, control: control.clone(), log, subscriptions, closing };
+    let told = tokio::spawn(tell_applications(control, subscribed.clone()));
+    let accepting = accept(listener, config.tokens, context, stop);
+    tokio::select! {
+        never = accepting => match never {},
+        () = shutdown => {}
+    }
+    let _ = closing_tx.send(true);
+    let all_ended = subscribed.wait_for(|count| *count == 0);
+    if tokio::time::timeout(CLOSING_TIME, all_ended).await.is_err() {
+        tracing::warn!(subscriptions = *subscribed.borrow(), "not all subscribers have read to the end");
+    }
+    let _ = stopping.stop();
+    told.abort();
+}
+
+/// Tells the control loop the number of subscriptions whenever it changes: the last number always arrives.
+async fn tell_applications(control: ControlHandle, mut subscribed: watch::Receiver<usize>) {
+    while subscribed.changed().await.is_ok() {
+        let count = *subscribed.borrow_and_update();
+        control.set_applications(count).await;
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    tokens: Vec<String>,
+    context: rpc::Context,
+    stop: StopHandle,
+) -> Infallible {
+    let module = rpc::module(context);
+    let methods: Arc<HashSet<_>> = Arc::new(module.method_names().collect());
+    let rpc = Server::builder()
+        .set_config(rpc_config())
+        .set_rpc_middleware(
+            RpcServiceBuilder::new().layer_fn(move |inner| Known::new(inner, methods.clone())),
+        )
+        .to_service_builder();
+    let methods: jsonrpsee::Methods = module.into();
+    let tokens: Arc<[String]> = tokens.into();
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+    loop {
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: waiting is all that helps, and it must not spin.
+                tracing::warn!(%error, "cannot accept a connection");
+                pause_accepting().await;
+                continue;
+            }
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, limit = CONNECTIONS_MAX, "too many connections");
+            continue;
+        };
+        let service = rpc.clone().build(methods.clone(), stop.clone());
+        let stopped = stop.clone().shutdown();
+        tokio::spawn(connection(Stall::new(socket, place), service, tokens.clone(), stopped));
+    }
+}
+
+fn rpc_config() -> ServerConfig {
+    let ping = PingConfig::new().ping_interval(PING_EVERY).inactive_limit(PONG_TIME);
+    ServerConfig::builder()
+        .max_request_body_size(BODY_MAX)
+        .set_batch_request_config(BatchRequestConfig::Limit(BATCH_MAX))
+        .max_connections(CONNECTIONS_MAX)
+        .set_message_buffer_capacity(MESSAGES_WAITING)
+        .enable_ws_ping(ping)
+        .build()
+}
+
+/// One connection, to its end or until the server stops. A WebSocket lives on after it, with the library.
+async fn connection<S>(socket: Stall, rpc: S, tokens: Arc<[String]>, stopped: impl Future<Output = ()>)
+where
+    S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    let service = service_fn(move |request| {
+        let (rpc, tokens) = (rpc.clone(), tokens.clone());
+        async move { Ok::<_, Infallible>(route(rpc, &tokens, request).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stopped => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+async fn route<S>(rpc: S, tokens: &[String], request: Request<Incoming>) -> Response<HttpBody>
+where
+    S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
+{
+    match (request.uri().path(), request.method()) {
+        ("/healthz", &(Method::GET | Method::HEAD)) => json(StatusCode::OK, &json!({ "status": "ok" })),
+        ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
+        ("/rpc", _) => match guard::admit(request.headers(), tokens) {
+            Ok(()) => call(rpc, request).await,
+            Err(refusal) => refusal.response(),
+        },
+        _ => json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing at this path" })),
+    }
+}
+
+/// Hands a request to JSON-RPC: a WebSocket as it is, a POST once all of it is here.
+async fn call<S>(mut rpc: S, request: Request<Incoming>) -> Response<HttpBody>
+where
+    S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
+{
+    let upgrade = ws::is_upgrade_request(&request);
+    let (mut parts, body) = request.into_parts();
+    // Nothing behind this needs the token, and what is not there cannot be logged.
+    parts.headers.remove(header::AUTHORIZATION);
+    parts.extensions.insert(if upgrade { Transport::WebSocket } else { Transport::Post });
+    let body = if upgrade {
+        HttpBody::empty()
+    } else {
+        HttpBody::new(Full::new(match read(body).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
+        }))
+    };
+    match rpc.call(Request::from_parts(parts, body)).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "the JSON-RPC service failed");
+            json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": "internal" }))
+        }
+    }
+}
+
+async fn read(body: Incoming) -> Result<Bytes, Response<HttpBody>> {
+    let body = Limited::new(body, BODY_MAX as usize).collect();
+    match tokio::time::timeout(BODY_TIME, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let expected = format!("a body of at most {BODY_MAX} bytes");
+            let error = rpc::error_object(ErrorData::InvalidRequest { expected });
+            let answer = json!({ "jsonrpc": "2.0", "id": null, "error": error });
+            Err(json(StatusCode::PAYLOAD_TOO_LARGE, &answer))
+        }
+        Ok(Err(_)) => Err(json(StatusCode::BAD_REQUEST, &json!({ "error": "the body is broken" }))),
+        Err(_) => {
+            Err(json(StatusCode::REQUEST_TIMEOUT, &json!({ "error": "the body did not come in time" })))
+        }
+    }
+}
+
+fn json(status: StatusCode, body: &serde_json::Value) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::from(body.to_string()));
+    *response.status_mut() = status;
+    let json = header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a rest after a failure of the operating system, part of no call"
+)]
+async fn pause_accepting() {
+    tokio::time::sleep(ACCEPT_REST).await;
+}

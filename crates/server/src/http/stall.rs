@@ -1,0 +1,131 @@
+//! A connection that takes nothing is cut.
+//!
+//! The JSON-RPC library writes to a WebSocket without a limit in time, and reads further requests while it does. This
+//! sits below it: a write that does not get one byte out within [`STALL_MAX`] fails, which ends the connection and all
+//! that waits for it; and while a write waits, nothing is read, so that a peer that asks and does not listen is slowed
+//! by TCP instead of filling the memory with answers.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+
+/// How long a peer may take no byte. Longer than a subscription waits before it ends with a reason, so that a peer that
+/// wakes up in between hears it.
+const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// A socket with that rule, and the place among the connections that it takes up.
+#[derive(Debug)]
+pub(super) struct Stall {
+    socket: TcpStream,
+    writing: Writing,
+    /// A read that waits for that write.
+    reader: Option<Waker>,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Writing {
+    /// The last write went through.
+    Free,
+    /// A write waits, until then.
+    Waiting(Pin<Box<Sleep>>),
+    /// It waited too long: the connection is given up.
+    Failed,
+}
+
+impl Stall {
+    pub(super) fn new(socket: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        // Requests and events are small and wait for nothing.
+        let _ = socket.set_nodelay(true);
+        Self { socket, writing: Writing::Free, reader: None, _place: place }
+    }
+
+    /// Looks after the clock around the outcome of a write.
+    fn written<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Writing::Free = self.writing
+            && outcome.is_pending()
+        {
+            self.writing = Writing::Waiting(stall_deadline());
+        }
+        match (&mut self.writing, outcome) {
+            (Writing::Failed, _) => Poll::Ready(Err(stalled())),
+            (Writing::Waiting(deadline), Poll::Pending) => {
+                ready!(deadline.as_mut().poll(cx));
+                self.settle(Writing::Failed);
+                Poll::Ready(Err(stalled()))
+            }
+            (_, outcome) => {
+                self.settle(Writing::Free);
+                outcome
+            }
+        }
+    }
+
+    fn settle(&mut self, writing: Writing) {
+        self.writing = writing;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+fn stalled() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")
+}
+
+#[allow(clippy::disallowed_methods, reason = "the time of a socket, which is no state of a core")]
+fn stall_deadline() -> Pin<Box<Sleep>> {
+    Box::pin(tokio::time::sleep(STALL_MAX))
+}
+
+impl AsyncRead for Stall {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.writing {
+            Writing::Free => Pin::new(&mut self.socket).poll_read(cx, buf),
+            Writing::Waiting(_) => {
+                self.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Writing::Failed => Poll::Ready(Err(stalled())),
+        }
+    }
+}
+
+impl AsyncWrite for Stall {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.written(cx, outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.written(cx, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

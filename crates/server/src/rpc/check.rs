@@ -1,0 +1,195 @@
+//! The door: every value of a request is looked at here, once. What passes is well formed, and whatever would break a
+//! SIP message, a path or a bound does not get further.
+
+use std::time::Duration;
+
+use offhook_call::command::{Content, KeySet};
+use offhook_call::id::{CallId, NodeId};
+use offhook_client::wire::limits::{
+    CODECS_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_MAX, HEADER_MAX, HEADERS_MAX, ITEMS_MAX, KEYS_MAX,
+    USER_DATA_MAX,
+};
+use offhook_client::wire::{self, ErrorData, What};
+use offhook_media::event::{Codec, Dial, Key};
+use offhook_sip::event::{Credentials, Header};
+
+use super::params::Invalid;
+use super::{names, uri};
+
+/// What is accepted of a parameter that belongs to a later version: `value`, and nothing else.
+pub(crate) fn only(param: &str, value: &str, holds: bool) -> Result<(), ErrorData> {
+    if holds { Ok(()) } else { Err(invalid(param, format!("{value}: not supported by this version"))) }
+}
+
+/// Null or an empty string.
+pub(crate) fn nothing(param: &str, value: Option<&str>) -> Result<(), ErrorData> {
+    only(param, "null", value.is_none_or(str::is_empty))
+}
+
+pub(crate) fn invalid(param: impl Into<String>, expected: impl Into<String>) -> ErrorData {
+    Invalid::new(param, expected).into()
+}
+
+/// The call that a `res_id` names. Whatever is not the name of a call of this node is the name of no call.
+pub(crate) fn call(node: NodeId, res_id: &str) -> Result<CallId, ErrorData> {
+    node.parse_res_id(res_id).ok_or_else(|| ErrorData::ResourceNotFound { res_id: res_id.to_owned() })
+}
+
+/// A number within its bounds.
+pub(crate) fn between<T>(param: &str, value: T, least: T, most: T) -> Result<T, ErrorData>
+where
+    T: PartialOrd + std::fmt::Display,
+{
+    if value >= least && value <= most {
+        Ok(value)
+    } else {
+        Err(invalid(param, format!("an integer of {least} to {most}")))
+    }
+}
+
+/// A duration in seconds, at least one.
+pub(crate) fn seconds(param: &str, value: u32, most: u32) -> Result<Duration, ErrorData> {
+    between(param, value, 1, most).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+pub(crate) fn user_data(value: Option<String>) -> Result<Option<String>, ErrorData> {
+    if value.as_ref().is_some_and(|text| text.len() > USER_DATA_MAX) {
+        return Err(invalid("user_data", format!("at most {USER_DATA_MAX} bytes")));
+    }
+    Ok(value)
+}
+
+/// A full SIP URI.
+pub(crate) fn full_uri(param: &str, value: &str) -> Result<String, ErrorData> {
+    uri::full(value).ok_or_else(|| invalid(param, uri::URI))
+}
+
+/// `host:port`.
+pub(crate) fn host(param: &str, value: &str) -> Result<String, ErrorData> {
+    uri::host(value).ok_or_else(|| invalid(param, uri::HOST))
+}
+
+pub(crate) fn codec(param: &str, name: &str) -> Result<Codec, ErrorData> {
+    names::codec(name).ok_or_else(|| invalid(param, "PCMA or PCMU; others are not supported by this version"))
+}
+
+/// A list of codecs; none for null.
+pub(crate) fn codecs(list: Option<Vec<String>>) -> Result<Vec<Codec>, ErrorData> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    if list.is_empty() || list.len() > CODECS_MAX {
+        return Err(invalid("codecs", format!("null, or a list of 1 to {CODECS_MAX} names")));
+    }
+    list.iter().enumerate().map(|(index, name)| codec(&format!("codecs[{index}]"), name)).collect()
+}
+
+/// A set of keys, which may be empty.
+pub(crate) fn key_set(param: &str, keys: &str) -> Result<KeySet, ErrorData> {
+    KeySet::parse(keys).map_err(|_| invalid(param, "keys of 0-9*#A-D"))
+}
+
+/// Keys to send, with pauses.
+pub(crate) fn digits(param: &str, keys: &str) -> Result<Vec<Dial>, ErrorData> {
+    let expected = || invalid(param, format!("1 to {KEYS_MAX} of 0-9*#A-D and , (pause)"));
+    if keys.is_empty() || keys.len() > KEYS_MAX as usize {
+        return Err(expected());
+    }
+    let dial = |char| if char == ',' { Some(Dial::Pause) } else { Key::from_char(char).map(Dial::Key) };
+    keys.chars().map(dial).collect::<Option<_>>().ok_or_else(expected)
+}
+
+/// A file name below its directory. The disk looks again, at links too; this keeps nonsense from getting there.
+pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
+    if name.is_empty() || name.len() > FILE_NAME_MAX {
+        return Err(invalid(param, format!("a file name of 1 to {FILE_NAME_MAX} bytes")));
+    }
+    let leaves = name.starts_with('/') || name.split('/').any(|part| part == "..");
+    if leaves || name.chars().any(|char| char.is_control() || char == '\\') {
+        return Err(ErrorData::FileForbidden { file: name.to_owned() });
+    }
+    Ok(name.to_owned())
+}
+
+/// What to play, as the files it consists of.
+pub(crate) fn content(param: &str, content: &wire::Content) -> Result<Content, ErrorData> {
+    let files = match content {
+        wire::Content::Files(joined) => joined_files(param, joined)?,
+        wire::Content::Items(items) => items_files(param, items)?,
+    };
+    if files.len() > FILES_MAX {
+        return Err(invalid(param, format!("at most {FILES_MAX} files")));
+    }
+    Ok(Content { files })
+}
+
+fn items_files(param: &str, items: &[wire::Item]) -> Result<Vec<String>, ErrorData> {
+    if items.is_empty() || items.len() > ITEMS_MAX {
+        return Err(invalid(param, format!("1 to {ITEMS_MAX} items [what, type, options]")));
+    }
+    let mut files = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let what = format!("{param}[{index}][0]");
+        match (item.kind, &item.what) {
+            (..0, _) => {}
+            (0, What::Text(name)) => files.push(file(&what, name)?),
+            (7, What::Text(joined)) => files.extend(joined_files(&what, joined)?),
+            (0 | 7, _) => return Err(invalid(what, "a file name")),
+            (1..=6 | 10, _) => {
+                let types = "0 (file), 7 (files joined by |) or below 0 (skip): others are not supported by this version";
+                return Err(invalid(format!("{param}[{index}][1]"), types));
+            }
+            _ => return Err(invalid(format!("{param}[{index}][1]"), "a type of the document")),
+        }
+    }
+    Ok(files)
+}
+
+fn joined_files(param: &str, joined: &str) -> Result<Vec<String>, ErrorData> {
+    joined.split('|').map(|name| file(param, name)).collect()
+}
+
+/// Extra headers of an INVITE.
+pub(crate) fn headers(headers: std::collections::BTreeMap<String, String>) -> Result<Vec<Header>, ErrorData> {
+    if headers.len() > HEADERS_MAX {
+        return Err(invalid("headers", format!("at most {HEADERS_MAX} headers")));
+    }
+    let check = |(name, value): (String, String)| {
+        // RFC 3261 §25.1 `token`.
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+        let is_name = name.len() > 2
+            && name.len() <= HEADER_MAX
+            && name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
+            && name.bytes().all(is_token);
+        if !is_name {
+            return Err(invalid(format!("headers.{name}"), "a header name that begins with X-"));
+        }
+        if value.len() > HEADER_MAX || value.chars().any(char::is_control) {
+            let expected = format!("at most {HEADER_MAX} bytes without control characters");
+            return Err(invalid(format!("headers.{name}"), expected));
+        }
+        Ok(Header { name, value })
+    };
+    headers.into_iter().map(check).collect()
+}
+
+/// What a digest challenge is answered with, if anything.
+pub(crate) fn credentials(
+    username: Option<String>,
+    password: Option<String>,
+) -> Result<Option<Credentials>, ErrorData> {
+    let good = |param: &str, text: String| {
+        if text.is_empty() || text.len() > CREDENTIAL_MAX || text.chars().any(char::is_control) {
+            let expected = format!("1 to {CREDENTIAL_MAX} bytes without control characters");
+            return Err(invalid(param, expected));
+        }
+        Ok(text)
+    };
+    match (username, password) {
+        (None, None) => Ok(None),
+        (Some(username), Some(password)) => Ok(Some(Credentials {
+            username: good("sip_auth_username", username)?,
+            password: good("sip_auth_password", password)?,
+        })),
+        (None, Some(_)) => Err(invalid("sip_auth_username", "a user name to go with sip_auth_password")),
+        (Some(_), None) => Err(invalid("sip_auth_password", "a password to go with sip_auth_username")),
+    }
+}

@@ -1,0 +1,168 @@
+//! The error table of the API (`call-api.md` §1): from the calls' errors to JSON-RPC error objects.
+
+use jsonrpsee::types::ErrorObjectOwned;
+use offhook_call::error::{Error, FileFault};
+use offhook_call::id::NodeId;
+use offhook_client::wire::ErrorData;
+
+use super::names;
+
+/// The error object that goes out.
+pub(crate) fn object(data: ErrorData) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(data.code(), message(&data), Some(data))
+}
+
+/// A refusal of the calls, as the API tells it.
+pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
+    match error {
+        Error::NotFound { call } => ErrorData::ResourceNotFound { res_id: node.res_id(call) },
+        Error::InvalidState { call, state, allowed } => ErrorData::InvalidState {
+            res_id: node.res_id(call),
+            state: names::state(state),
+            allowed: allowed.iter().copied().map(names::state).collect(),
+        },
+        Error::WrongDirection { call, direction } => {
+            ErrorData::WrongDirection { res_id: node.res_id(call), call_dir: names::direction(direction) }
+        }
+        Error::InvalidParam { param, expected } => {
+            ErrorData::InvalidParams { param: param.to_owned(), expected }
+        }
+        Error::File { fault, file } => match fault {
+            FileFault::NotFound => ErrorData::FileNotFound { file },
+            FileFault::Unreadable => ErrorData::FileUnreadable { file },
+            FileFault::Unsupported => ErrorData::FileUnsupported { file },
+            FileFault::Forbidden => ErrorData::FileForbidden { file },
+            FileFault::Exists => ErrorData::FileExists { file },
+            FileFault::DiskFull => ErrorData::DiskFull { file },
+        },
+        Error::LimitReached { limit, value } => ErrorData::LimitReached { limit: limit.to_owned(), value },
+        Error::NotNegotiated { message } => {
+            tracing::debug!(message, "the peer cannot do what was asked");
+            ErrorData::NotNegotiated
+        }
+        Error::ShuttingDown => ErrorData::ShuttingDown,
+        Error::AnswerFailed { sip_status } => ErrorData::AnswerFailed { sip_status },
+        Error::Internal { message } => internal(&message),
+    }
+}
+
+/// A defect of ours: the log has what it is, the application the number to find it by.
+pub(crate) fn internal(message: &str) -> ErrorData {
+    let mut bytes = [0; 16];
+    // Without random bytes the trace is still an answer, only not a unique one.
+    let _ = getrandom::fill(&mut bytes);
+    let trace_id = format!("{:032x}", u128::from_ne_bytes(bytes));
+    tracing::error!(trace_id, message, "defect");
+    ErrorData::Internal { trace_id }
+}
+
+fn message(data: &ErrorData) -> String {
+    match data {
+        ErrorData::InvalidRequest { expected } => format!("invalid request: expected {expected}"),
+        ErrorData::MethodNotFound { method } => format!("there is no method {method}"),
+        ErrorData::InvalidParams { param, expected } => format!("{param}: expected {expected}"),
+        ErrorData::Internal { trace_id } => format!("a defect of the server, logged as {trace_id}"),
+        ErrorData::ResourceNotFound { res_id } => {
+            format!("there is no call {res_id}, or it has been released")
+        }
+        ErrorData::InvalidState { state, .. } => format!("not allowed while the call is in {state:?}"),
+        ErrorData::WrongDirection { call_dir, .. } => format!("not for {call_dir:?} calls").to_lowercase(),
+        ErrorData::FileNotFound { file } => format!("there is no file {file}"),
+        ErrorData::FileUnreadable { file } => format!("the file {file} cannot be read or written"),
+        ErrorData::FileUnsupported { file } => format!("the format of {file} is not supported"),
+        ErrorData::FileForbidden { file } => format!("the file {file} is outside its directory"),
+        ErrorData::FileExists { file } => format!("the file {file} exists"),
+        ErrorData::DiskFull { file } => format!("the disk of {file} is full"),
+        ErrorData::LimitReached { limit, value } => format!("the limit {limit} of {value} is reached"),
+        ErrorData::NotNegotiated => "the peer cannot do it".to_owned(),
+        ErrorData::ShuttingDown => "the node is shutting down".to_owned(),
+        ErrorData::AnswerFailed { sip_status } => {
+            format!("the answer did not reach the caller ({sip_status})")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use offhook_call::error::Direction;
+    use offhook_call::id::CallId;
+    use offhook_call::state::State;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: Error, code: i32, expected: Value) {
+        let object = object(data(NodeId([1, 2, 3]), error));
+        let data: Value = serde_json::from_str(object.data().unwrap().get()).unwrap();
+        assert_eq!((object.code(), data), (code, expected));
+        assert!(!object.message().is_empty());
+    }
+
+    /// The table of `call-api.md` §1, row by row.
+    #[test]
+    fn every_error_has_its_row() {
+        let call = CallId(7);
+        let res_id = "1.2.3-sys.call-7";
+        check(Error::NotFound { call }, -32001, json!({ "reason": "resource_not_found", "res_id": res_id }));
+        check(
+            Error::InvalidState { call, state: State::Play, allowed: &[State::Idle] },
+            -32002,
+            json!({ "reason": "invalid_state", "res_id": res_id, "state": "Play", "allowed": ["Idle"] }),
+        );
+        check(
+            Error::WrongDirection { call, direction: Direction::Outbound },
+            -32003,
+            json!({ "reason": "wrong_direction", "res_id": res_id, "call_dir": "outbound" }),
+        );
+        check(
+            Error::InvalidParam { param: "call_res_id", expected: "another call".to_owned() },
+            -32602,
+            json!({ "reason": "invalid_params", "param": "call_res_id", "expected": "another call" }),
+        );
+        for (fault, reason) in [
+            (FileFault::NotFound, "file_not_found"),
+            (FileFault::Unreadable, "file_unreadable"),
+            (FileFault::Unsupported, "file_unsupported"),
+            (FileFault::Forbidden, "file_forbidden"),
+            (FileFault::Exists, "file_exists"),
+            (FileFault::DiskFull, "disk_full"),
+        ] {
+            let error = Error::File { fault, file: "a/b.wav".to_owned() };
+            check(error, -32004, json!({ "reason": reason, "file": "a/b.wav" }));
+        }
+        check(
+            Error::LimitReached { limit: "calls", value: 10_000 },
+            -32005,
+            json!({ "reason": "limit_reached", "limit": "calls", "value": 10_000 }),
+        );
+        let message = "no common codec".to_owned();
+        check(Error::NotNegotiated { message }, -32006, json!({ "reason": "not_negotiated" }));
+        check(Error::ShuttingDown, -32007, json!({ "reason": "shutting_down" }));
+        let failed = Error::AnswerFailed { sip_status: 487 };
+        check(failed, -32008, json!({ "reason": "answer_failed", "sip_status": 487 }));
+    }
+
+    #[test]
+    fn a_defect_says_no_more_than_its_trace() {
+        let object = object(data(NodeId::default(), Error::Internal { message: "secret".to_owned() }));
+        let data: Value = serde_json::from_str(object.data().unwrap().get()).unwrap();
+        assert_eq!((object.code(), &data["reason"]), (-32603, &json!("internal")));
+        assert_eq!(data["trace_id"].as_str().unwrap().len(), 32);
+        assert!(!format!("{object:?}").contains("secret"));
+    }
+
+    #[test]
+    fn the_list_of_reasons_is_the_enum() {
+        let schema = serde_json::to_value(schemars::schema_for!(ErrorData)).unwrap();
+        let variants = schema["oneOf"].as_array().unwrap();
+        let mut in_enum: Vec<&str> = variants
+            .iter()
+            .map(|variant| variant["properties"]["reason"]["const"].as_str().unwrap())
+            .collect();
+        let mut listed: Vec<&str> = ErrorData::REASONS.iter().map(|(reason, _)| *reason).collect();
+        in_enum.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(in_enum, listed);
+    }
+}

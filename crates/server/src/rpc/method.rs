@@ -1,0 +1,321 @@
+//! The methods of `sys.call`: what each asks of the calls, and what their reply is to the application.
+
+use offhook_call::Reply;
+use offhook_call::command::{Command, Construct, ReceiveDtmf};
+use offhook_call::id::NodeId;
+use offhook_client::wire::limits::{
+    CAUSE_MAX, CAUSE_MIN, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX,
+};
+use offhook_client::wire::{self, ErrorData};
+use schemars::JsonSchema;
+
+use super::{check, names, reply};
+
+/// Which node this is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    /// The numbers that begin every `res_id`.
+    pub(crate) id: NodeId,
+    /// The process, below 2^53.
+    pub(crate) process_id: u64,
+}
+
+/// What a request comes to at the door.
+pub(crate) enum Step<R> {
+    /// The calls are asked.
+    Ask(Command),
+    /// The answer is known.
+    Answer(R),
+}
+
+/// A method that is served.
+pub(crate) trait Served: wire::Method<Result: JsonSchema> + JsonSchema {
+    /// Checks the parameters.
+    fn step(self, node: &Node) -> Result<Step<Self::Result>, ErrorData>;
+
+    /// The result that `reply` means; none if the calls gave the answer to another question.
+    fn result(node: &Node, reply: Reply) -> Option<Self::Result>;
+}
+
+/// Something that is done for every method of the calls: registering it, describing it.
+pub(crate) trait Visitor {
+    /// One method.
+    fn method<M: Served>(&mut self);
+}
+
+/// Every method of the calls, in the order of the documentation.
+pub(crate) fn visit(visitor: &mut impl Visitor) {
+    visitor.method::<wire::Construct>();
+    visitor.method::<wire::Answer>();
+    visitor.method::<wire::Drop>();
+    visitor.method::<wire::Reject>();
+    visitor.method::<wire::Redirect>();
+    visitor.method::<wire::Exists>();
+    visitor.method::<wire::Nop>();
+    visitor.method::<wire::Get>();
+    visitor.method::<wire::List>();
+    visitor.method::<wire::PlayStart>();
+    visitor.method::<wire::PlayStop>();
+    visitor.method::<wire::RecordStart>();
+    visitor.method::<wire::RecordStop>();
+    visitor.method::<wire::SendDtmfStart>();
+    visitor.method::<wire::SendDtmfStop>();
+    visitor.method::<wire::ReceiveDtmfStart>();
+    visitor.method::<wire::ReceiveDtmfStop>();
+    visitor.method::<wire::StopReceiveDtmfStart>();
+    visitor.method::<wire::ConnectStart>();
+    visitor.method::<wire::ConnectStop>();
+}
+
+impl Served for wire::Construct {
+    fn step(self, _: &Node) -> Result<Step<wire::Constructed>, ErrorData> {
+        check::nothing("parent_call_res_id", self.parent_call_res_id.as_deref())?;
+        check::nothing("ring_play_file", self.ring_play_file.as_deref())?;
+        check::nothing("parent_conf_res_id", self.parent_conf_res_id.as_deref())?;
+        check::only("ring_play_mode", "0", self.ring_play_mode == 0)?;
+        let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
+        Ok(Step::Ask(Command::Construct(Box::new(Construct {
+            from_uri: check::full_uri("from_uri", &self.from_uri)?,
+            to_uri: check::full_uri("to_uri", &self.to_uri)?,
+            max_answer: check::seconds("max_answer_seconds", self.max_answer_seconds, SECONDS_MAX)?,
+            max_ring: check::seconds("max_ring_seconds", self.max_ring_seconds, RING_SECONDS_MAX)?,
+            user_data: check::user_data(self.user_data)?,
+            codecs: check::codecs(self.codecs)?,
+            proxy: proxy.map(|proxy| check::host("sip_proxy", proxy)).transpose()?,
+            credentials: check::credentials(self.sip_auth_username, self.sip_auth_password)?,
+            headers: check::headers(self.headers)?,
+        }))))
+    }
+
+    fn result(node: &Node, reply: Reply) -> Option<wire::Constructed> {
+        let Reply::Constructed { call, user_data } = reply else { return None };
+        let ipsc_info = wire::IpscInfo { process_id: node.process_id, call_id: None };
+        Some(wire::Constructed { res_id: node.id.res_id(call), ipsc_info, user_data })
+    }
+}
+
+impl Served for wire::Answer {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        Ok(Step::Ask(Command::Answer {
+            call: check::call(node.id, &self.res_id)?,
+            max_answer: check::seconds("max_answer_seconds", self.max_answer_seconds, SECONDS_MAX)?,
+            user_data: check::user_data(self.user_data)?,
+            codec: self.codec.map(|name| check::codec("codec", &name)).transpose()?,
+        }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::Drop {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let cause = check::between("cause", self.cause, CAUSE_MIN, CAUSE_MAX)?;
+        Ok(Step::Ask(Command::Drop { call, cause }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::Reject {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let cause = check::between("cause", self.cause, CAUSE_MIN, CAUSE_MAX)?;
+        Ok(Step::Ask(Command::Reject { call, cause }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::Redirect {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let target = check::host("redirect_uri", &self.redirect_uri)?;
+        Ok(Step::Ask(Command::Redirect { call, target }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::Exists {
+    fn step(self, node: &Node) -> Result<Step<bool>, ErrorData> {
+        // Never an error: what cannot be a call does not exist.
+        let call = node.id.parse_res_id(&self.res_id);
+        Ok(call.map_or(Step::Answer(false), |call| Step::Ask(Command::Exists { call })))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<bool> {
+        if let Reply::Exists(exists) = reply { Some(exists) } else { None }
+    }
+}
+
+impl Served for wire::Get {
+    fn step(self, node: &Node) -> Result<Step<wire::CallInfo>, ErrorData> {
+        Ok(Step::Ask(Command::Get { call: check::call(node.id, &self.res_id)? }))
+    }
+
+    fn result(node: &Node, reply: Reply) -> Option<wire::CallInfo> {
+        if let Reply::Snapshot(snapshot) = reply { Some(reply::call_info(node, *snapshot)) } else { None }
+    }
+}
+
+impl Served for wire::List {
+    fn step(self, node: &Node) -> Result<Step<Vec<String>>, ErrorData> {
+        let limit = check::between("limit", self.limit, 1, PAGE_MAX)? as usize;
+        let a_call = || check::invalid("after", "null, or the res_id of a call of this node");
+        let after = match self.after {
+            Some(res_id) => Some(node.id.parse_res_id(&res_id).ok_or_else(a_call)?),
+            None => None,
+        };
+        let state = match self.state {
+            None => None,
+            Some(state) => match names::state_of(state) {
+                Some(state) => Some(state),
+                // No call of this version can be in it.
+                None => return Ok(Step::Answer(Vec::new())),
+            },
+        };
+        Ok(Step::Ask(Command::List { state, after, limit }))
+    }
+
+    fn result(node: &Node, reply: Reply) -> Option<Vec<String>> {
+        let Reply::Page(calls) = reply else { return None };
+        Some(calls.into_iter().map(|call| node.id.res_id(call)).collect())
+    }
+}
+
+impl Served for wire::PlayStart {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        Ok(Step::Ask(Command::PlayStart {
+            call: check::call(node.id, &self.res_id)?,
+            content: check::content("content", &self.content)?,
+            finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
+            repeat: check::between("repeat", self.repeat, 0, REPEAT_MAX)?,
+        }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::RecordStart {
+    fn step(self, node: &Node) -> Result<Step<wire::Recording>, ErrorData> {
+        let format = names::record_format(self.record_format).ok_or_else(|| {
+            let expected = if (1..=8).contains(&self.record_format) {
+                "1, 2, 3 or 7: others are not supported by this version"
+            } else {
+                "1, 2, 3 or 7"
+            };
+            check::invalid("record_format", expected)
+        })?;
+        Ok(Step::Ask(Command::RecordStart {
+            call: check::call(node.id, &self.res_id)?,
+            max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
+            beep: self.beep,
+            file: check::file("record_file", &self.record_file)?,
+            format,
+            finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
+            overwrite: self.overwrite,
+        }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<wire::Recording> {
+        if let Reply::Recording { file } = reply { Some(wire::Recording { record_file: file }) } else { None }
+    }
+}
+
+impl Served for wire::SendDtmfStart {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let digits = check::digits("keys", &self.keys)?;
+        Ok(Step::Ask(Command::SendDtmfStart { call, digits }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::ReceiveDtmfStart {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let seconds = |param, value| check::seconds(param, value, KEY_SECONDS_MAX);
+        if self.valid_keys.is_empty() {
+            return Err(check::invalid("valid_keys", "at least one key of 0-9*#A-D"));
+        }
+        Ok(Step::Ask(Command::ReceiveDtmfStart(Box::new(ReceiveDtmf {
+            call: check::call(node.id, &self.res_id)?,
+            valid_keys: check::key_set("valid_keys", &self.valid_keys)?,
+            max_keys: check::between("max_keys", self.max_keys, 1, KEYS_MAX)? as usize,
+            finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
+            first_key_timeout: seconds("first_key_timeout", self.first_key_timeout)?,
+            next_key_timeout: seconds("continues_keys_timeout", self.continues_keys_timeout)?,
+            prompt: self.play_content.map(|content| check::content("play_content", &content)).transpose()?,
+            repeat: check::between("play_repeat", self.play_repeat, 0, REPEAT_MAX)?,
+            break_on_key: self.if_break_on_key,
+            include_finish_key: self.including_finish_key,
+            flush: self.flush,
+        }))))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::ConnectStart {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        check::nothing("record_file", self.record_file.as_deref())?;
+        check::only("record_format", "3", self.record_format == 3)?;
+        check::only("local_volume", "null", self.local_volume.is_none())?;
+        check::only("remote_volume", "null", self.remote_volume.is_none())?;
+        check::only("schedule_play_time", "null", self.schedule_play_time.is_none())?;
+        check::nothing("schedule_play_file", self.schedule_play_file.as_deref())?;
+        check::only("schedule_play_loop", "0", self.schedule_play_loop == 0)?;
+        check::only("record_stereo", "false", !self.record_stereo)?;
+        let mode = names::connect_mode(self.connect_mode);
+        Ok(Step::Ask(Command::ConnectStart {
+            call: check::call(node.id, &self.res_id)?,
+            other: check::call(node.id, &self.call_res_id)?,
+            max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
+            mode: mode.ok_or_else(|| check::invalid("connect_mode", "1, 2 or 3"))?,
+        }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+/// The methods whose only parameter is the call and whose reply is only that it is done.
+macro_rules! simple {
+    ($($method:ident => $command:ident,)*) => {$(
+        impl Served for wire::$method {
+            fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+                Ok(Step::Ask(Command::$command { call: check::call(node.id, &self.res_id)? }))
+            }
+
+            fn result(_: &Node, reply: Reply) -> Option<()> {
+                reply::done(&reply)
+            }
+        }
+    )*};
+}
+
+simple! {
+    Nop => Nop,
+    PlayStop => PlayStop,
+    RecordStop => RecordStop,
+    SendDtmfStop => SendDtmfStop,
+    ReceiveDtmfStop => ReceiveDtmfStop,
+    StopReceiveDtmfStart => ReceiveDtmfStop,
+    ConnectStop => ConnectStop,
+}

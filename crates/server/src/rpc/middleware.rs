@@ -1,0 +1,92 @@
+//! What every request passes before its method: answers that the JSON-RPC library would give without the `data` that
+//! the API promises.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use jsonrpsee::server::MethodResponse;
+use jsonrpsee::server::middleware::rpc::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
+use jsonrpsee::types::Request;
+use offhook_client::wire::{self, ErrorData, Method};
+
+use super::error;
+
+/// How a request came; the HTTP side puts it with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// A POST: one request, one response.
+    Post,
+    /// A WebSocket, which can carry notifications.
+    WebSocket,
+}
+
+/// Lets through requests for methods that there are, over a transport that can carry them.
+#[derive(Clone)]
+pub(crate) struct Known<S> {
+    inner: S,
+    methods: Arc<HashSet<&'static str>>,
+}
+
+impl<S> Known<S> {
+    pub(crate) fn new(inner: S, methods: Arc<HashSet<&'static str>>) -> Self {
+        Self { inner, methods }
+    }
+
+    fn refusal(&self, request: &Request<'_>, in_batch: bool) -> Option<ErrorData> {
+        let method = request.method_name();
+        if !self.methods.contains(method) {
+            return Some(ErrorData::MethodNotFound { method: method.chars().take(NAME_MAX).collect() });
+        }
+        let subscribes = method == wire::Subscribe::NAME || method == wire::UNSUBSCRIBE;
+        let alone = request.extensions().get() == Some(&Transport::WebSocket) && !in_batch;
+        (subscribes && !alone).then(|| ErrorData::InvalidRequest {
+            expected: "a WebSocket, and no batch, for subscriptions".to_owned(),
+        })
+    }
+}
+
+/// How much of an unknown method's name is given back, in characters.
+const NAME_MAX: usize = 100;
+
+impl<S> RpcServiceT for Known<S>
+where
+    S: RpcServiceT<MethodResponse = MethodResponse, BatchResponse = MethodResponse>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    type MethodResponse = MethodResponse;
+    type NotificationResponse = S::NotificationResponse;
+    type BatchResponse = MethodResponse;
+
+    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let refusal = self.refusal(&request, false);
+        let inner = self.inner.clone();
+        async move {
+            match refusal {
+                Some(data) => MethodResponse::error(request.id, error::object(data)),
+                None => inner.call(request).await,
+            }
+        }
+    }
+
+    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let known = |entry: Result<BatchEntry<'a>, BatchEntryErr<'a>>| match entry {
+            Ok(BatchEntry::Call(request)) => match self.refusal(&request, true) {
+                Some(data) => Err(BatchEntryErr::new(request.id, error::object(data))),
+                None => Ok(BatchEntry::Call(request)),
+            },
+            other => other,
+        };
+        self.inner.batch(Batch::from(batch.into_iter().map(known).collect()))
+    }
+
+    fn notification<'a>(
+        &self,
+        notification: Notification<'a>,
+    ) -> impl Future<Output = Self::NotificationResponse> + Send + 'a {
+        self.inner.notification(notification)
+    }
+}

@@ -1,0 +1,84 @@
+//! JSON-RPC for applications (`call-api.md` §1): WebSocket and POST, parameters by name and by position.
+//!
+//! ```text
+//!   request ─▶ params ─▶ method (checks) ─▶ control loop ─▶ reply ─▶ result or error object
+//!   subscribe ─▶ a cursor in the event log ─▶ notifications
+//! ```
+//! The contract's types are [`offhook_client::wire`]; here they become commands of the calls, and replies of the calls
+//! become results, by hand. Nothing here decides about a call: that is `offhook_call::admit`'s.
+
+mod check;
+mod error;
+mod method;
+mod middleware;
+pub(crate) mod names;
+mod params;
+mod reply;
+pub mod schema;
+mod subscribe;
+mod uri;
+
+use std::sync::Arc;
+
+use jsonrpsee::types::{ErrorObjectOwned, Params};
+use jsonrpsee::{Extensions, RpcModule};
+use offhook_client::wire::{self, Discover, Method};
+use tokio::sync::watch;
+
+use crate::control_handle::ControlHandle;
+use crate::events::EventLog;
+use method::{Node, Served, Step, Visitor};
+
+pub(crate) use error::object as error_object;
+pub(crate) use method::Node as NodeName;
+pub(crate) use middleware::{Known, Transport};
+
+/// What the methods work with.
+pub(crate) struct Context {
+    pub(crate) node: Node,
+    pub(crate) control: ControlHandle,
+    pub(crate) log: Arc<EventLog>,
+    /// How many subscriptions there are.
+    pub(crate) subscriptions: watch::Sender<usize>,
+    /// Whether the server is closing: subscriptions send what is left and end.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+/// All methods, ready to be served.
+pub(crate) fn module(context: Context) -> RpcModule<Context> {
+    let mut registry = Registry { module: RpcModule::new(context) };
+    method::visit(&mut registry);
+    let mut module = registry.module;
+    subscribe::register(&mut module);
+    let discover = |params: Params<'_>, _: &Context, _: &Extensions| {
+        params::parse::<Discover>(params.as_str()).map_err(|invalid| error::object(invalid.into()))?;
+        Ok::<_, ErrorObjectOwned>(schema::openrpc())
+    };
+    module.register_method(Discover::NAME, discover).expect("the name is used once");
+    module
+}
+
+struct Registry {
+    module: RpcModule<Context>,
+}
+
+impl Visitor for Registry {
+    fn method<M: Served>(&mut self) {
+        let callback = |params: Params<'static>, context: Arc<Context>, _: Extensions| async move {
+            request::<M>(&context, params.as_str()).await.map_err(error::object)
+        };
+        self.module.register_async_method(M::NAME, callback).expect("every name is used once");
+    }
+}
+
+/// One request, from its parameters to its result.
+async fn request<M: Served>(context: &Context, params: Option<&str>) -> Result<M::Result, wire::ErrorData> {
+    let command = match params::parse::<M>(params)?.step(&context.node)? {
+        Step::Answer(result) => return Ok(result),
+        Step::Ask(command) => command,
+    };
+    let reply =
+        context.control.request(command).await.map_err(|error| error::data(context.node.id, error))?;
+    M::result(&context.node, reply)
+        .ok_or_else(|| error::internal(&format!("a reply that is none to {}", M::NAME)))
+}

@@ -1,0 +1,75 @@
+//! The small vocabularies that the calls and the API both have, from one to the other.
+
+use offhook_call::error::Direction;
+use offhook_call::state::State;
+use offhook_client::wire::{CallDir, CallState};
+use offhook_media::event::{Codec, ConnectMode, RecordFormat};
+
+/// A call's state as the API names it.
+pub(crate) fn state(state: State) -> CallState {
+    match state {
+        State::Initiated => CallState::Initiated,
+        State::Answer => CallState::Answer,
+        State::Idle => CallState::Idle,
+        State::Play => CallState::Play,
+        State::Record => CallState::Record,
+        State::SendDtmf => CallState::SendDtmf,
+        State::ReceiveDtmf => CallState::ReceiveDtmf,
+        State::Connect => CallState::Connect,
+        State::Released => CallState::Released,
+    }
+}
+
+/// The state that the API names, if a call of this version can be in it.
+pub(crate) fn state_of(state: CallState) -> Option<State> {
+    Some(match state {
+        CallState::Initiated => State::Initiated,
+        CallState::Answer => State::Answer,
+        CallState::Idle => State::Idle,
+        CallState::Play => State::Play,
+        CallState::Record => State::Record,
+        CallState::SendDtmf => State::SendDtmf,
+        CallState::ReceiveDtmf => State::ReceiveDtmf,
+        CallState::Connect => State::Connect,
+        CallState::Released => State::Released,
+        CallState::Dial | CallState::Conf => return None,
+    })
+}
+
+/// A call's direction as the API names it.
+pub(crate) fn direction(direction: Direction) -> CallDir {
+    match direction {
+        Direction::Inbound => CallDir::Inbound,
+        Direction::Outbound => CallDir::Outbound,
+    }
+}
+
+/// The codec of a name: its encoding name, or one of the original's names.
+pub(crate) fn codec(name: &str) -> Option<Codec> {
+    match name {
+        "G711_ALAW_20MS" => Some(Codec::Pcma),
+        "G711_ULAW_20MS" => Some(Codec::Pcmu),
+        _ => Codec::from_name(name),
+    }
+}
+
+/// The format of a number of the document.
+pub(crate) fn record_format(number: u32) -> Option<RecordFormat> {
+    Some(match number {
+        1 => RecordFormat::Pcm8,
+        2 => RecordFormat::Alaw,
+        3 => RecordFormat::Mulaw,
+        7 => RecordFormat::Pcm16,
+        _ => return None,
+    })
+}
+
+/// The mode of a number of the document.
+pub(crate) fn connect_mode(number: u32) -> Option<ConnectMode> {
+    Some(match number {
+        1 => ConnectMode::Both,
+        2 => ConnectMode::SecondHears,
+        3 => ConnectMode::FirstHears,
+        _ => return None,
+    })
+}

@@ -1,0 +1,48 @@
+//! From the calls' replies to the results of the API, by hand.
+
+use offhook_call::event::UnixMs;
+use offhook_call::{Reply, Snapshot};
+use offhook_client::wire;
+use offhook_media::event::LegStats;
+
+use super::method::Node;
+use super::names;
+
+pub(crate) fn done(reply: &Reply) -> Option<()> {
+    matches!(reply, Reply::Done).then_some(())
+}
+
+pub(crate) fn call_info(node: &Node, call: Snapshot) -> wire::CallInfo {
+    let seconds = |time: UnixMs| time.0.div_euclid(1000);
+    wire::CallInfo {
+        res_id: node.id.res_id(call.call),
+        state: names::state(call.state),
+        call_dir: names::direction(call.direction),
+        from_uri: call.from_uri,
+        to_uri: call.to_uri,
+        begin_time: seconds(call.begin),
+        answer_time: call.answer_time.map(seconds),
+        user_data: call.user_data,
+        ipsc_info: wire::IpscInfo { process_id: node.process_id, call_id: call.sip_call_id },
+        codec: call.codec.map(|codec| codec.name().to_owned()),
+        remote_media: call.remote_media.map(|address| address.to_string()),
+        local_port: call.local_port.map(|port| port.0),
+        connected_to: call.connected_to.map(|call| node.id.res_id(call)),
+        media: media_stats(&call.stats),
+    }
+}
+
+fn media_stats(stats: &LegStats) -> wire::MediaStats {
+    wire::MediaStats {
+        packets_sent: stats.packets_sent,
+        bytes_sent: stats.bytes_sent,
+        packets_received: stats.packets_received,
+        bytes_received: stats.bytes_received,
+        packets_lost: stats.packets_lost,
+        packets_late: stats.packets_late,
+        packets_refused: stats.packets_refused,
+        jitter_ms: stats.jitter_ms,
+        round_trip_ms: stats.round_trip_ms,
+        remote_lost: stats.remote_lost,
+    }
+}

@@ -1,0 +1,174 @@
+//! The contract as documents, from the types that the server reads and writes: `proto/openrpc.json` for the methods,
+//! `proto/asyncapi.json` for the events. A test compares the files with what is made here.
+
+use offhook_client::wire::{self, EVENT_NOTIFICATION, ErrorData, Method, OPT_IN_EVENTS, UNSUBSCRIBE};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::method::{self, Served, Visitor};
+use super::params;
+
+const LICENSE: &str = env!("CARGO_PKG_LICENSE");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The methods, as an OpenRPC 1.3 document.
+pub fn openrpc() -> Value {
+    let mut describe = Describe { generator: generator(), methods: Vec::new() };
+    method::visit(&mut describe);
+    describe.any::<wire::Subscribe>();
+    describe.methods.push(unsubscribe());
+    describe.any::<wire::Discover>();
+    describe.generator.subschema_for::<ErrorData>();
+    let errors: Map<String, Value> =
+        ErrorData::REASONS.iter().map(|&(reason, code)| error(reason, code)).collect();
+    sorted(json!({
+        "openrpc": "1.3.2",
+        "info": {
+            "title": "offhook",
+            "version": VERSION,
+            "license": { "name": LICENSE },
+            "description": "JSON-RPC 2.0 on the path /rpc, over WebSocket and POST. Starting an action is asynchronous: \
+                            the reply says that it has begun, an event tells its end (asyncapi.json).",
+        },
+        "servers": [
+            { "name": "websocket", "url": "ws://127.0.0.1:8080/rpc" },
+            { "name": "post", "url": "http://127.0.0.1:8080/rpc" },
+        ],
+        "methods": describe.methods,
+        "components": { "schemas": describe.generator.take_definitions(true), "errors": errors },
+    }))
+}
+
+/// The events, as an AsyncAPI 3.0 document.
+pub fn asyncapi() -> Value {
+    let mut generator = generator();
+    let (mut messages, mut named) = (Map::new(), Map::new());
+    for (name, params) in wire::event_schemas(&mut generator) {
+        messages.insert(name.to_owned(), message(name, &params));
+        named.insert(name.to_owned(), json!({ "$ref": format!("#/components/messages/{name}") }));
+    }
+    sorted(json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "offhook events",
+            "version": VERSION,
+            "license": { "name": LICENSE },
+            "description": format!(
+                "What a subscription made by {} is told: JSON-RPC notifications {EVENT_NOTIFICATION}, whose \
+                 params.result is one of these messages. Per call the order is fixed, and on_released is the last event.",
+                wire::Subscribe::NAME
+            ),
+        },
+        "servers": { "local": { "host": "127.0.0.1:8080", "protocol": "ws" } },
+        "channels": { "events": { "address": "/rpc", "messages": named } },
+        "operations": {
+            "tell": { "action": "send", "channel": { "$ref": "#/channels/events" } },
+        },
+        "components": { "messages": messages, "schemas": generator.take_definitions(true) },
+    }))
+}
+
+/// One event with its envelope.
+fn message(name: &str, params: &Schema) -> Value {
+    json!({
+        "name": name,
+        "contentType": "application/json",
+        "x-opt-in": OPT_IN_EVENTS.contains(&name),
+        "payload": {
+            "type": "object",
+            "required": ["seq", "time_ms", "type", "params"],
+            "properties": {
+                "seq": { "type": "integer", "minimum": 0, "description": "rises by one per event of the node" },
+                "time_ms": { "type": "integer", "description": "Unix time in milliseconds" },
+                "type": { "const": name },
+                "params": params,
+            },
+        },
+    })
+}
+
+struct Describe {
+    generator: SchemaGenerator,
+    methods: Vec<Value>,
+}
+
+impl Visitor for Describe {
+    fn method<M: Served>(&mut self) {
+        self.any::<M>();
+    }
+}
+
+impl Describe {
+    fn any<M: Method<Result: JsonSchema> + JsonSchema>(&mut self) {
+        let schema = M::json_schema(&mut self.generator).to_value();
+        let required = |name: &str| {
+            schema["required"].as_array().is_some_and(|required| required.iter().any(|entry| entry == name))
+        };
+        let param = |&name: &&str| {
+            let mut schema = schema["properties"][name].clone();
+            let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+            json!({ "name": name, "required": required(name), "description": description, "schema": schema })
+        };
+        let errors = ErrorData::REASONS
+            .iter()
+            .map(|(reason, _)| json!({ "$ref": format!("#/components/errors/{reason}") }));
+        self.methods.push(json!({
+            "name": M::NAME,
+            "description": schema["description"],
+            "paramStructure": "either",
+            "params": params::names::<M>().iter().map(param).collect::<Vec<_>>(),
+            "result": { "name": "result", "schema": self.generator.subschema_for::<M::Result>() },
+            "errors": errors.collect::<Vec<_>>(),
+        }));
+    }
+}
+
+fn unsubscribe() -> Value {
+    json!({
+        "name": UNSUBSCRIBE,
+        "description": "Ends a subscription. The result says whether there was one.",
+        "paramStructure": "by-position",
+        "params": [{
+            "name": "subscription",
+            "required": true,
+            "description": "The result of sys.event.subscribe.",
+            "schema": { "type": ["integer", "string"] },
+        }],
+        "result": { "name": "result", "schema": { "type": "boolean" } },
+    })
+}
+
+fn error(reason: &str, code: i32) -> (String, Value) {
+    let object = json!({
+        "code": code,
+        "message": reason.replace('_', " "),
+        "data": { "$ref": "#/components/schemas/ErrorData" },
+    });
+    (reason.to_owned(), object)
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft07()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .into_generator()
+}
+
+/// The same value with the keys of every object in order, whatever kind of map the build has.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<(String, Value)> =
+                map.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(entries.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod examples;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! `proto/examples/`: a request by name, the same by position and its response for every method, and an event of every
+//! type. What is written here by hand passes through the contract's types on its way into the files.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use offhook_call::cause::{Cause, DroppedBy, Failure};
+use offhook_call::error::Direction;
+use offhook_call::event::{Event, EventKind, Released, Span, UnixMs};
+use offhook_call::id::{CallId, NodeId};
+use offhook_call::state::State;
+use offhook_client::wire::{self, Method};
+use offhook_media::event::{DigitSource, Key, LegStats};
+use serde_json::{Value, json};
+
+use super::super::method::{self, Served, Visitor};
+use super::super::params;
+use super::sorted;
+use crate::events::{Read, Retention, append_call_event, log};
+
+/// File names and contents.
+pub(crate) fn examples() -> Vec<(String, Value)> {
+    let mut files = Files(Vec::new());
+    method::visit(&mut files);
+    files.any::<wire::Subscribe>();
+    files.0.push(("events.json".to_owned(), events()));
+    files.0
+}
+
+struct Files(Vec<(String, Value)>);
+
+impl Visitor for Files {
+    fn method<M: Served>(&mut self) {
+        self.any::<M>();
+    }
+}
+
+impl Files {
+    fn any<M: Method>(&mut self) {
+        let (given, result) = written(M::NAME);
+        let typed: M = serde_json::from_value(given.clone()).unwrap();
+        let result: M::Result = serde_json::from_value(result).unwrap();
+        let all = serde_json::to_value(&typed).unwrap();
+        // By position nothing can be left out before the last that is given.
+        let names = params::names::<M>();
+        let last = names.iter().rposition(|&name| given.get(name).is_some()).map_or(0, |index| index + 1);
+        let by_position: Vec<&Value> = names[..last].iter().map(|&name| &all[name]).collect();
+        let request =
+            |params: Value| json!({ "jsonrpc": "2.0", "id": 1, "method": M::NAME, "params": params });
+        let file = json!({
+            "by_name": request(given),
+            "by_position": request(json!(by_position)),
+            "response": { "jsonrpc": "2.0", "id": 1, "result": result },
+        });
+        self.0.push((format!("{}.json", M::NAME), sorted(file)));
+    }
+}
+
+const CALL: &str = "0.0.0-sys.call-1";
+const OTHER: &str = "0.0.0-sys.call-2";
+
+fn written(method: &str) -> (Value, Value) {
+    match method {
+        "sys.call.construct" => (
+            json!({
+                "from_uri": "1000@192.0.2.10", "to_uri": "sip:2000@192.0.2.20:5070", "max_answer_seconds": 3600,
+                "max_ring_seconds": 30, "user_data": "order 17", "codecs": ["PCMA", "G711_ULAW_20MS"],
+                "headers": { "X-Account": "4711" }
+            }),
+            json!({ "res_id": CALL, "ipsc_info": { "process_id": 7 }, "user_data": "order 17" }),
+        ),
+        "sys.call.answer" => {
+            (json!({ "res_id": CALL, "max_answer_seconds": 3600, "user_data": "ivr" }), Value::Null)
+        }
+        "sys.call.drop" => (json!({ "res_id": CALL }), Value::Null),
+        "sys.call.reject" => (json!({ "res_id": CALL, "cause": 486 }), Value::Null),
+        "sys.call.redirect" => {
+            (json!({ "res_id": CALL, "redirect_uri": "sip:[2001:db8::1]:5070" }), Value::Null)
+        }
+        "sys.call.exists" => (json!({ "res_id": CALL }), json!(true)),
+        "sys.call.get" => (json!({ "res_id": CALL }), snapshot()),
+        "sys.call.list" => (json!({ "state": "Idle", "after": CALL, "limit": 10 }), json!([OTHER])),
+        "sys.call.play_start" => (
+            json!({ "res_id": CALL, "content": [["welcome.wav"], ["menu.wav|choose.wav", 7, "lang=en"]], "finish_keys": "#" }),
+            Value::Null,
+        ),
+        "sys.call.record_start" => (
+            json!({ "res_id": CALL, "max_seconds": 60, "beep": true, "record_file": "2026/message.wav", "finish_keys": "#" }),
+            json!({ "record_file": "2026/message.wav" }),
+        ),
+        "sys.call.send_dtmf_start" => (json!({ "res_id": CALL, "keys": "12,34#" }), Value::Null),
+        "sys.call.receive_dtmf_start" => (
+            json!({ "res_id": CALL, "max_keys": 4, "first_key_timeout": 10, "play_content": "enter.wav", "play_repeat": 1 }),
+            Value::Null,
+        ),
+        "sys.call.connect_start" => (
+            json!({ "res_id": CALL, "max_seconds": 1800, "call_res_id": OTHER, "connect_mode": 1 }),
+            Value::Null,
+        ),
+        "sys.event.subscribe" => (json!({ "after": 41, "types": ["sys.call.*"] }), json!(6_123_456_789_u64)),
+        _ => (json!({ "res_id": CALL }), Value::Null),
+    }
+}
+
+fn snapshot() -> Value {
+    json!({
+        "res_id": CALL, "state": "Idle", "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
+        "to_uri": "sip:2000@192.0.2.20:5060", "begin_time": 1_800_000_000, "answer_time": 1_800_000_003,
+        "user_data": "ivr", "ipsc_info": { "process_id": 7, "call_id": "a84b4c76e66710@192.0.2.10" }, "codec": "PCMA",
+        "remote_media": "192.0.2.10:30000", "local_port": 20_000, "connected_to": null,
+        "media": {
+            "packets_sent": 500, "bytes_sent": 80_000, "packets_received": 499, "bytes_received": 79_840,
+            "packets_lost": 1, "packets_late": 0, "packets_refused": 0, "jitter_ms": 0.5, "round_trip_ms": 12.5,
+            "remote_lost": 0
+        }
+    })
+}
+
+/// One event of every type, in the order in which a call might have them.
+fn events() -> Value {
+    let (mut writer, log) = log(Retention { bytes: 1 << 20, age: Duration::from_secs(3600) });
+    for (after_ms, kind) in call_events() {
+        let time = UnixMs(1_800_000_000_250 + after_ms);
+        let user_data = (!matches!(kind, EventKind::Incoming { .. })).then(|| "ivr".to_owned());
+        let event = Event { call: CallId(1), time, user_data, kind };
+        append_call_event(&mut writer, NodeId::default(), 7, event);
+    }
+    let reason = wire::GapReason::Expired;
+    writer.append(
+        1_800_000_099_000,
+        wire::EventKind::Gap(wire::OnGap { reason, first: Some(3), last: Some(9) }),
+    );
+    let reason = wire::CloseReason::SlowReader;
+    writer.append(1_800_000_099_000, wire::EventKind::Closed(wire::OnClosed { reason }));
+    let Read::Batch(entries) = log.read(0) else { panic!("nothing has been forgotten") };
+    let envelopes = entries.iter().map(|entry| serde_json::from_str(entry.json.get()).unwrap()).collect();
+    sorted(Value::Array(envelopes))
+}
+
+fn call_events() -> Vec<(i64, EventKind)> {
+    let at = |ms: i64| UnixMs(1_800_000_000_250 + ms);
+    let span = |begin, end| Span { begin: at(begin), end: at(end) };
+    let key = |char| Key::from_char(char).unwrap();
+    let (hash, one) = (Some(key('#')), key('1'));
+    let (from_uri, to_uri) = ("sip:1000@192.0.2.10:5060".to_owned(), "sip:2000@192.0.2.20:5060".to_owned());
+    let codecs = vec!["PCMA".to_owned(), "PCMU".to_owned()];
+    let (played, duration) = (Duration::from_millis(2_040), Duration::from_millis(1_960));
+    let remote: SocketAddr = "192.0.2.10:30000".parse().unwrap();
+    let released = Released {
+        direction: Direction::Inbound,
+        from_uri: from_uri.clone(),
+        to_uri: to_uri.clone(),
+        begin: at(0),
+        answer_time: Some(at(900)),
+        end: at(40_000),
+        cause: Cause { by: DroppedBy::User, status: 200 },
+        sip_call_id: format!("a84b4c76e66710@{}", remote.ip()),
+        stats: LegStats::default(),
+    };
+    let rejected = Some(Failure::Rejected { sip_status: 486 });
+    let (timeout, hangup) = (Some(Failure::Timeout), Some(Failure::Hangup));
+    let file = "2026/message.wav".to_owned();
+    vec![
+        (0, EventKind::Incoming { from_uri, to_uri, begin: at(0), codecs }),
+        (0, EventKind::StateChanged { state: State::Initiated, prior: None }),
+        (500, EventKind::Ringing { time: at(500) }),
+        (900, EventKind::AnswerCompleted { error: None, span: span(800, 900) }),
+        (900, EventKind::StateChanged { state: State::Idle, prior: Some(State::Answer) }),
+        (1_000, EventKind::DialCompleted { error: rejected, span: span(0, 1_000), answer_time: None }),
+        (
+            4_000,
+            EventKind::Dtmf { key: one, source: DigitSource::Rfc4733, duration: Duration::from_millis(100) },
+        ),
+        (4_000, EventKind::PlayCompleted { error: None, span: span(1_000, 4_000), finish_key: hash, played }),
+        (
+            8_000,
+            EventKind::RecordCompleted {
+                error: None,
+                span: span(5_000, 8_000),
+                finish_key: hash,
+                file,
+                duration,
+                bytes: 15_738,
+            },
+        ),
+        (9_000, EventKind::SendDtmfCompleted { error: None, span: span(8_000, 9_000) }),
+        (
+            20_000,
+            EventKind::ReceiveDtmfCompleted {
+                error: timeout,
+                span: span(9_000, 20_000),
+                keys: "12".to_owned(),
+                finish_key: None,
+            },
+        ),
+        (
+            40_000,
+            EventKind::ConnectCompleted {
+                error: hangup,
+                span: span(21_000, 40_000),
+                hangup: Some(CallId(1)),
+            },
+        ),
+        (40_000, EventKind::Released(Box::new(released))),
+    ]
+}
