@@ -1,0 +1,169 @@
+//! Subscriptions: replay, gaps, filters, slow readers, the end.
+
+use std::time::Duration;
+
+use offhook::events::Retention;
+use offhook_call::Reply;
+use offhook_client::wire::{CloseReason, EventKind, GapReason, OnClosed, OnGap};
+use offhook_client::{Error, Event, Events};
+use serde_json::json;
+
+use crate::server::{RawWebSocket, Server, patient};
+
+async fn next(events: &mut Events) -> Event {
+    patient(events.next()).await.unwrap().unwrap()
+}
+
+async fn seqs(events: &mut Events, count: usize) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    for _ in 0..count {
+        seqs.push(next(events).await.seq);
+    }
+    seqs
+}
+
+#[tokio::test]
+async fn replay_goes_over_into_what_happens() {
+    let mut server = Server::start_unasked().await;
+    for n in 1..=150 {
+        server.ring(n);
+    }
+    let client = server.client().await;
+    let mut from_now = client.subscribe(None, None).await.unwrap();
+    let mut all = client.subscribe(Some(0), None).await.unwrap();
+    let mut some = client.subscribe(Some(140), None).await.unwrap();
+    for n in 151..=300 {
+        server.ring(n);
+        if n % 10 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(seqs(&mut all, 300).await, (1..=300).collect::<Vec<u64>>());
+    assert_eq!(seqs(&mut some, 160).await, (141..=300).collect::<Vec<u64>>());
+    assert_eq!(seqs(&mut from_now, 150).await, (151..=300).collect::<Vec<u64>>());
+    let event = Event { ..next_ring(&mut server, &mut all).await };
+    assert!(matches!(event.kind, EventKind::Ringing(ref ringing) if ringing.ring_time == 301));
+    assert_eq!(event.time_ms, 301);
+}
+
+async fn next_ring(server: &mut Server, events: &mut Events) -> Event {
+    server.ring(301);
+    next(events).await
+}
+
+#[tokio::test]
+async fn what_is_not_kept_is_told() {
+    let retention = Retention { bytes: 3_000, age: Duration::from_secs(3600) };
+    let mut server = Server::start_with(&[], retention, |_| Ok(Reply::Done)).await;
+    for n in 1..=100 {
+        server.ring(n);
+    }
+    let client = server.client().await;
+    // Whatever types are asked for.
+    let mut events = client.subscribe(Some(5), Some(&["sys.call.on_ringing"])).await.unwrap();
+    let gap = next(&mut events).await;
+    let EventKind::Gap(OnGap { reason: GapReason::Expired, first: Some(6), last: Some(last) }) = gap.kind
+    else {
+        panic!("{gap:?}")
+    };
+    assert_eq!(gap.seq, last, "resuming after the notification is right");
+    assert_eq!(next(&mut events).await.seq, last + 1);
+
+    let mut ahead = client.subscribe(Some(1_000), None).await.unwrap();
+    let gap = next(&mut ahead).await;
+    assert_eq!(gap.kind, EventKind::Gap(OnGap { reason: GapReason::Restarted, first: None, last: None }));
+    assert_eq!(next(&mut ahead).await.seq, gap.seq + 1);
+}
+
+#[tokio::test]
+async fn types() {
+    let mut server = Server::start_unasked().await;
+    let client = server.client().await;
+    let mut usual = client.subscribe(None, None).await.unwrap();
+    let mut keys = client.subscribe(None, Some(&["sys.call.on_dtmf"])).await.unwrap();
+    let mut all = client.subscribe(None, Some(&["sys.call.*"])).await.unwrap();
+    server.ring(1);
+    server.press(2);
+    server.ring(3);
+    server.press(4);
+    assert_eq!(seqs(&mut usual, 2).await, [1, 3]);
+    assert_eq!(seqs(&mut keys, 2).await, [2, 4]);
+    assert_eq!(seqs(&mut all, 4).await, [1, 2, 3, 4]);
+
+    let names = ["sys.call.on_ringing", "sys.call.on_rining"];
+    let error = client.subscribe(None, Some(&names)).await.unwrap_err();
+    let Error::Rpc { code, data, .. } = error else { panic!("{error}") };
+    assert_eq!((code, &data["param"]), (-32602, &json!("types[1]")));
+    let error = client.request("sys.event.subscribe", json!({ "group": "a" })).await.unwrap_err();
+    let Error::Rpc { code, data, .. } = error else { panic!("{error}") };
+    assert_eq!(
+        (code, &data["param"], &data["expected"]),
+        (-32602, &json!("group"), &json!("null: not supported by this version"))
+    );
+}
+
+#[tokio::test]
+async fn the_control_loop_knows_how_many_listen() {
+    let mut server = Server::start(|_| Ok(Reply::Done)).await;
+    let client = server.client().await;
+    let first = client.subscribe(None, None).await.unwrap();
+    server.applications(1).await;
+    let _second = client.subscribe(None, None).await.unwrap();
+    server.applications(2).await;
+    first.unsubscribe().await.unwrap();
+    server.applications(1).await;
+    drop(client);
+    server.applications(0).await;
+}
+
+#[tokio::test]
+async fn at_the_end_subscribers_hear_the_rest_and_why() {
+    let mut server = Server::start_unasked().await;
+    let client = server.client().await;
+    let mut events = client.subscribe(None, None).await.unwrap();
+    for n in 1..=200 {
+        server.ring(n);
+    }
+    server.stop();
+    assert_eq!(seqs(&mut events, 200).await, (1..=200).collect::<Vec<u64>>());
+    let closed = next(&mut events).await;
+    assert_eq!(
+        (closed.seq, closed.kind),
+        (200, EventKind::Closed(OnClosed { reason: CloseReason::ShuttingDown }))
+    );
+    assert!(matches!(patient(events.next()).await, Some(Err(Error::Connection(_)))));
+    assert!(events.next().await.is_none());
+    server.stopped().await;
+}
+
+/// A subscriber that reads nothing is cut off within a bound, and nobody else notices.
+#[tokio::test]
+async fn a_stalled_subscriber_harms_nobody() {
+    let retention = Retention { bytes: 64 << 20, age: Duration::from_secs(3600) };
+    let mut server = Server::start_with(&[], retention, |_| Ok(Reply::Done)).await;
+    let mut stalled = RawWebSocket::connect(&server).await;
+    stalled.send(r#"{"jsonrpc":"2.0","id":1,"method":"sys.event.subscribe"}"#).await;
+    let client = server.client().await;
+    let mut events = client.subscribe(None, None).await.unwrap();
+    server.applications(2).await;
+    // More than the sockets and the queue on the way to one connection can hold.
+    for n in 1..=60_000 {
+        server.ring(n);
+        if n % 64 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    for expected in 1..=60_000 {
+        assert_eq!(next(&mut events).await.seq, expected);
+    }
+    // The bound is 10 s without one event taken; then it reads what is on its way, and at its end the reason.
+    let before_the_cut = Duration::from_secs(11);
+    let _ = tokio::time::timeout(before_the_cut, events.next()).await;
+    let text = patient(stalled.read_until("slow_reader")).await;
+    let closed = text.rsplit("\"seq\":").next().unwrap();
+    assert!(closed.contains("sys.event.on_closed"), "{closed}");
+    server.applications(1).await;
+    // The other one still hears.
+    server.ring(60_001);
+    assert_eq!(next(&mut events).await.seq, 60_001);
+}

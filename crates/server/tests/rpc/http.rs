@@ -1,0 +1,133 @@
+//! The port itself: paths, POST, batches, tokens, origins, and what is too large or broken.
+
+use std::time::Duration;
+
+use offhook::events::Retention;
+use offhook_call::Reply;
+use offhook_client::{Client, Error};
+use serde_json::{Value, json};
+
+use crate::server::{RawWebSocket, Server, patient};
+
+const NOP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"sys.call.nop","params":["0.0.0-sys.call-1"]}"#;
+
+#[tokio::test]
+async fn paths() {
+    let server = Server::start_unasked().await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let (status, body) = server.raw(&get("/healthz")).await;
+    assert_eq!((status, body.as_str()), (200, r#"{"status":"ok"}"#));
+    assert_eq!(server.raw(&get("/")).await.0, 404);
+    assert_eq!(server.raw(&get("/rpc/")).await.0, 404);
+    assert_eq!(server.raw(&get("/rpc")).await.0, 405, "no side effects by GET");
+    assert_eq!(server.raw("POST /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.0, 405);
+    assert_eq!(server.raw("rubbish\r\n\r\n").await.0, 400);
+}
+
+#[tokio::test]
+async fn post_and_batch() {
+    let server = Server::start(|_| Ok(Reply::Done)).await;
+    assert_eq!(server.post(NOP).await, (200, json!({ "jsonrpc": "2.0", "id": 1, "result": null })));
+
+    let unknown = r#"{"jsonrpc":"2.0","id":"two","method":"nope"}"#;
+    let (status, batch) = server.post(&format!("[{NOP},{unknown},5]")).await;
+    assert_eq!((status, batch.as_array().unwrap().len()), (200, 3));
+    assert_eq!(batch[0]["result"], Value::Null);
+    assert_eq!((&batch[1]["id"], &batch[1]["error"]["code"]), (&json!("two"), &json!(-32601)));
+    assert_eq!(batch[1]["error"]["data"]["reason"], "method_not_found");
+    assert_eq!(batch[2]["error"]["code"], -32600);
+
+    let hundred = vec![NOP; 100].join(",");
+    assert_eq!(server.post(&format!("[{hundred}]")).await.1.as_array().unwrap().len(), 100);
+    let (_, refused) = server.post(&format!("[{hundred},{NOP}]")).await;
+    assert_eq!(refused["error"]["code"], -32010);
+}
+
+#[tokio::test]
+async fn what_is_not_json_rpc() {
+    let server = Server::start_unasked().await;
+    for (body, code) in [("{", -32700), ("", -32700), ("[]", -32600), (r#"{"id":1}"#, -32600)] {
+        let (_, response) = server.post(body).await;
+        assert_eq!(response["error"]["code"], code, "{body}");
+    }
+    let deep = "[".repeat(500_000);
+    let (_, response) =
+        server.post(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"sys.call.nop","params":{deep}"#)).await;
+    assert_eq!(response["error"]["code"], -32700);
+    let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"sys.call.play_start","params":{deep}}}"#);
+    assert_eq!(server.post(&body).await.1["error"]["data"]["param"], "params");
+}
+
+#[tokio::test]
+async fn subscriptions_need_a_websocket_and_no_batch() {
+    let server = Server::start_unasked().await;
+    let subscribe = r#"{"jsonrpc":"2.0","id":1,"method":"sys.event.subscribe"}"#;
+    let (_, response) = server.post(subscribe).await;
+    assert_eq!(
+        (&response["error"]["code"], &response["error"]["data"]["reason"]),
+        (&json!(-32600), &json!("invalid_request"))
+    );
+    let (_, response) = server.post(&format!("[{subscribe}]")).await;
+    assert_eq!(response[0]["error"]["code"], -32600);
+}
+
+#[tokio::test]
+async fn too_large() {
+    let server = Server::start(|_| Ok(Reply::Done)).await;
+    let body =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"sys.call.nop","params":["{}"]}}"#, "x".repeat(1 << 20));
+    let (status, response) = server.post(&body).await;
+    assert_eq!((status, &response["error"]["data"]["reason"]), (413, &json!("invalid_request")));
+
+    // Over WebSocket too; and the connection survives.
+    let mut socket = RawWebSocket::connect(&server).await;
+    socket.send(&body).await;
+    let answer = patient(socket.read_until("}}")).await;
+    assert!(answer.contains(r#""id":null,"error":{"code":-32007"#), "{answer}");
+    socket.send(NOP).await;
+    patient(socket.read_until(r#""id":1,"result":null}"#)).await;
+}
+
+#[tokio::test]
+async fn tokens() {
+    let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(60) };
+    let server = Server::start_with(&["s3cret"], retention, |_| Ok(Reply::Done)).await;
+    assert_eq!(server.post(NOP).await.0, 401);
+    assert!(matches!(Client::connect(&server.url(), None).await, Err(Error::Connection(_))));
+    assert!(matches!(Client::connect(&server.url(), Some("wrong")).await, Err(Error::Connection(_))));
+    Client::connect(&server.url(), Some("s3cret")).await.unwrap().nop("0.0.0-sys.call-1").await.unwrap();
+    let (status, _) = server.raw("GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    assert_eq!(status, 200, "health is for whoever watches");
+}
+
+#[tokio::test]
+async fn pages_of_other_origins() {
+    let server = Server::start(|_| Ok(Reply::Done)).await;
+    let post = |origin: &str| {
+        format!(
+            "POST /rpc HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{NOP}",
+            server.address,
+            NOP.len()
+        )
+    };
+    assert_eq!(server.raw(&post("http://evil.example")).await.0, 403);
+    assert_eq!(server.raw(&post(&format!("http://{}", server.address))).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_an_answer() {
+    // A control loop that hears nothing: its queue of one fills up.
+    let (tx, _rx) = tokio::sync::mpsc::channel(1);
+    let control = offhook::control_handle::ControlHandle::new(tx);
+    let command = || offhook_call::command::Command::Nop { call: offhook_call::id::CallId(1) };
+    let first = tokio::spawn({
+        let control = control.clone();
+        async move { control.request(command()).await }
+    });
+    tokio::task::yield_now().await;
+    let second = control.request(command()).await;
+    assert_eq!(second, Err(offhook_call::error::Error::LimitReached { limit: "queue", value: 1 }));
+    first.abort();
+}

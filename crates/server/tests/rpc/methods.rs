@@ -1,0 +1,392 @@
+//! Every method by name and by position, against the golden examples of `proto/`; and all that a request can get wrong.
+
+use std::path::Path;
+use std::time::Duration;
+
+use offhook_call::command::Command;
+use offhook_call::error::{Direction, Error, FileFault};
+use offhook_call::event::UnixMs;
+use offhook_call::id::CallId;
+use offhook_call::state::State;
+use offhook_call::{Port, Reply, Snapshot};
+use offhook_client::wire;
+use offhook_media::event::{Codec, LegStats};
+use serde_json::{Value, json};
+
+use crate::server::{Asked, Server};
+
+/// What the calls of the golden examples answer.
+fn golden(command: &Command) -> Result<Reply, Error> {
+    Ok(match command {
+        Command::Construct(construct) => {
+            Reply::Constructed { call: CallId(1), user_data: construct.user_data.clone() }
+        }
+        Command::Exists { call } => Reply::Exists(*call == CallId(1)),
+        Command::List { .. } => Reply::Page(vec![CallId(2)]),
+        Command::RecordStart { file, .. } => Reply::Recording { file: file.clone() },
+        Command::Get { call } => Reply::Snapshot(Box::new(Snapshot {
+            call: *call,
+            state: State::Idle,
+            direction: Direction::Inbound,
+            from_uri: "sip:1000@192.0.2.10:5060".to_owned(),
+            to_uri: "sip:2000@192.0.2.20:5060".to_owned(),
+            begin: UnixMs(1_800_000_000_999),
+            answer_time: Some(UnixMs(1_800_000_003_000)),
+            user_data: Some("ivr".to_owned()),
+            sip_call_id: Some("a84b4c76e66710@192.0.2.10".to_owned()),
+            codec: Some(Codec::Pcma),
+            remote_media: Some("192.0.2.10:30000".parse().unwrap()),
+            local_port: Some(Port(20_000)),
+            connected_to: None,
+            stats: LegStats {
+                packets_sent: 500,
+                bytes_sent: 80_000,
+                packets_received: 499,
+                bytes_received: 79_840,
+                packets_lost: 1,
+                jitter_ms: 0.5,
+                round_trip_ms: Some(12.5),
+                remote_lost: Some(0),
+                ..LegStats::default()
+            },
+        })),
+        _ => Reply::Done,
+    })
+}
+
+#[tokio::test]
+async fn every_method_by_name_and_by_position() {
+    let mut server = Server::start(golden).await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/examples");
+    let mut methods = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if !name.starts_with("sys.call.") {
+            continue;
+        }
+        methods += 1;
+        let example: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mut commands = Vec::new();
+        for form in ["by_name", "by_position"] {
+            let (status, response) = server.post(&example[form].to_string()).await;
+            assert_eq!((status, &response), (200, &example["response"]), "{name} {form}");
+            let Asked::Command(command) = server.asked().await else { panic!("a command") };
+            commands.push(format!("{command:?}"));
+        }
+        assert_eq!(commands[0], commands[1], "{name}");
+    }
+    assert_eq!(methods, 20, "the methods of this version");
+}
+
+/// The commands that some of the examples come to, written by hand.
+#[tokio::test]
+async fn values_arrive_as_they_were_meant() {
+    let mut server = Server::start(golden).await;
+    let client = server.client().await;
+    let construct = wire::Construct {
+        from_uri: "1000@192.0.2.10".to_owned(),
+        to_uri: "sip:2000@192.0.2.20:5070".to_owned(),
+        max_answer_seconds: 3600,
+        codecs: Some(vec!["G711_ULAW_20MS".to_owned(), "pcma".to_owned()]),
+        sip_proxy: Some("proxy.example".to_owned()),
+        headers: [("X-Account".to_owned(), "4711".to_owned())].into(),
+        ..Default::default()
+    };
+    let constructed = client.construct(&construct).await.unwrap();
+    assert_eq!((constructed.res_id.as_str(), constructed.ipsc_info.process_id), ("0.0.0-sys.call-1", 7));
+    let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
+    assert_eq!(asked.from_uri, "sip:1000@192.0.2.10:5060");
+    assert_eq!(asked.to_uri, "sip:2000@192.0.2.20:5070");
+    assert_eq!((asked.max_answer, asked.max_ring), (Duration::from_secs(3600), Duration::from_secs(50)));
+    assert_eq!(asked.codecs, [Codec::Pcmu, Codec::Pcma]);
+    assert_eq!(asked.proxy.as_deref(), Some("proxy.example:5060"));
+    assert_eq!((asked.headers[0].name.as_str(), asked.headers[0].value.as_str()), ("X-Account", "4711"));
+
+    client.play_start(&constructed.res_id, "a.wav|b/c.wav", "#*").await.unwrap();
+    let Asked::Command(Command::PlayStart { content, .. }) = server.asked().await else {
+        panic!("play_start")
+    };
+    assert_eq!(content.files, ["a.wav", "b/c.wav"]);
+
+    let item = |what: &str, kind| wire::Item {
+        what: wire::What::Text(what.to_owned()),
+        kind,
+        options: String::new(),
+    };
+    client
+        .play_start(&constructed.res_id, vec![item("a.wav", 0), item("x", -1), item("b.wav|c.wav", 7)], "")
+        .await
+        .unwrap();
+    let Asked::Command(Command::PlayStart { content, .. }) = server.asked().await else {
+        panic!("play_start")
+    };
+    assert_eq!(content.files, ["a.wav", "b.wav", "c.wav"]);
+
+    assert!(client.exists(&constructed.res_id).await.unwrap());
+    assert!(!client.exists("0.0.0-sys.call-2").await.unwrap());
+    for no_name in ["", "1.0.0-sys.call-1", "0.0.0-sys.conf-1", "0.0.0-sys.call-01", "0.0.0-sys.call-x", "\0"]
+    {
+        assert!(!client.exists(no_name).await.unwrap(), "{no_name:?}");
+    }
+}
+
+/// What is asked, and which parameter is refused because of what.
+#[tokio::test]
+async fn wrong_parameters_are_named() {
+    let server = Server::start_unasked().await;
+    let client = server.client().await;
+    let call = "0.0.0-sys.call-1";
+    let construct = |extra: Value| {
+        let mut params = json!({ "from_uri": "a@h", "to_uri": "b@h", "max_answer_seconds": 60 });
+        params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        params
+    };
+    let later = "null: not supported by this version";
+    let many = "x".repeat(5_000);
+    for (method, params, param, expected) in [
+        ("construct", json!({}), "from_uri", "a value: the parameter is required"),
+        ("construct", construct(json!({ "form_uri": "a@h" })), "form_uri", "one of from_uri"),
+        (
+            "construct",
+            construct(json!({ "from_uri": "a@h\r\nX-Evil: 1" })),
+            "from_uri",
+            "[[sip:]user@]host[:port]",
+        ),
+        ("construct", construct(json!({ "to_uri": 5 })), "to_uri", "a string"),
+        (
+            "construct",
+            construct(json!({ "max_answer_seconds": 0 })),
+            "max_answer_seconds",
+            "an integer of 1 to 604800",
+        ),
+        (
+            "construct",
+            construct(json!({ "max_ring_seconds": 3601 })),
+            "max_ring_seconds",
+            "an integer of 1 to 3600",
+        ),
+        ("construct", construct(json!({ "parent_call_res_id": call })), "parent_call_res_id", later),
+        ("construct", construct(json!({ "parent_conf_res_id": "c" })), "parent_conf_res_id", later),
+        ("construct", construct(json!({ "ring_play_file": "r.wav" })), "ring_play_file", later),
+        (
+            "construct",
+            construct(json!({ "ring_play_mode": 1 })),
+            "ring_play_mode",
+            "0: not supported by this version",
+        ),
+        ("construct", construct(json!({ "codecs": [] })), "codecs", "null, or a list"),
+        ("construct", construct(json!({ "codecs": ["PCMA", "opus"] })), "codecs[1]", "PCMA or PCMU"),
+        ("construct", construct(json!({ "sip_proxy": "u@h" })), "sip_proxy", "[sip:]host[:port]"),
+        ("construct", construct(json!({ "sip_auth_password": "p" })), "sip_auth_username", "a user name"),
+        ("construct", construct(json!({ "headers": { "Via": "x" } })), "headers.Via", "begins with X-"),
+        (
+            "construct",
+            construct(json!({ "headers": { "X-A": "x\ny" } })),
+            "headers.X-A",
+            "without control characters",
+        ),
+        ("construct", construct(json!({ "headers": { "X-A:": "x" } })), "headers.X-A:", "begins with X-"),
+        ("construct", construct(json!({ "user_data": many })), "user_data", "at most 4096 bytes"),
+        ("answer", json!([call]), "max_answer_seconds", "a value: the parameter is required"),
+        ("answer", json!([call, 60, null, "G722"]), "codec", "not supported by this version"),
+        ("drop", json!([call, 299]), "cause", "an integer of 300 to 699"),
+        ("drop", json!([call, 700]), "cause", "an integer of 300 to 699"),
+        ("drop", json!([call, 486, 1]), "[2]", "at most 2 parameters: res_id, cause"),
+        ("drop", json!([call, null]), "cause", "an integer"),
+        ("reject", json!([call, 200]), "cause", "an integer of 300 to 699"),
+        ("redirect", json!([call, "u@h"]), "redirect_uri", "[sip:]host[:port]"),
+        ("list", json!({ "limit": 0 }), "limit", "an integer of 1 to 1000"),
+        ("list", json!({ "state": "Busy" }), "state", "Initiated"),
+        ("list", json!({ "after": "x" }), "after", "res_id of a call"),
+        ("play_start", json!([call, ""]), "content", "a file name"),
+        ("play_start", json!([call, "a.wav||b.wav"]), "content", "a file name"),
+        ("play_start", json!([call, []]), "content", "1 to 30 items"),
+        ("play_start", json!([call, vec![json!(["a.wav"]); 31]]), "content", "1 to 30 items"),
+        ("play_start", json!([call, vec!["a"; 101].join("|")]), "content", "at most 100 files"),
+        (
+            "play_start",
+            json!([call, [["a.wav"], ["12", 2]]]),
+            "content[1][1]",
+            "not supported by this version",
+        ),
+        ("play_start", json!([call, [["hello", 10]]]), "content[0][1]", "not supported by this version"),
+        ("play_start", json!([call, [["hello", 8]]]), "content[0][1]", "a type of the document"),
+        ("play_start", json!([call, [[5, 0]]]), "content[0][0]", "a file name"),
+        ("play_start", json!([call, "a.wav", "12x"]), "finish_keys", "keys of 0-9*#A-D"),
+        ("play_start", json!([call, "a.wav", "", -1]), "repeat", "an integer"),
+        ("record_start", json!([call, 60, "yes", "a.wav"]), "beep", "true or false"),
+        (
+            "record_start",
+            json!([call, 60, true, "a.wav", 6]),
+            "record_format",
+            "not supported by this version",
+        ),
+        ("record_start", json!([call, 60, true, "a.wav", 9]), "record_format", "1, 2, 3 or 7"),
+        ("record_start", json!([call, 604_801, true, "a.wav"]), "max_seconds", "an integer of 1 to 604800"),
+        ("send_dtmf_start", json!([call, ""]), "keys", "1 to 255 of"),
+        ("send_dtmf_start", json!([call, "12w"]), "keys", "1 to 255 of"),
+        ("receive_dtmf_start", json!([call, ""]), "valid_keys", "at least one key"),
+        (
+            "receive_dtmf_start",
+            json!({ "res_id": call, "max_keys": 0 }),
+            "max_keys",
+            "an integer of 1 to 255",
+        ),
+        (
+            "receive_dtmf_start",
+            json!({ "res_id": call, "first_key_timeout": 0 }),
+            "first_key_timeout",
+            "1 to 86400",
+        ),
+        (
+            "receive_dtmf_start",
+            json!({ "res_id": call, "play_content": [] }),
+            "play_content",
+            "1 to 30 items",
+        ),
+        ("connect_start", json!([call, 60, call, 4]), "connect_mode", "1, 2 or 3"),
+        ("connect_start", json!([call, 60, call, 1, "r.wav"]), "record_file", later),
+        (
+            "connect_start",
+            json!({ "res_id": call, "max_seconds": 60, "call_res_id": call, "local_volume": 0 }),
+            "local_volume",
+            later,
+        ),
+        ("nop", json!("x"), "params", "an object or an array"),
+        ("nop", json!({ "res_id": [[call]] }), "res_id", "a string"),
+    ] {
+        let error = client.request(&format!("sys.call.{method}"), params.clone()).await.unwrap_err();
+        let offhook_client::Error::Rpc { code, data, .. } = &error else {
+            panic!("{method} {params}: {error}")
+        };
+        assert_eq!(
+            (*code, &data["reason"], &data["param"]),
+            (-32602, &json!("invalid_params"), &json!(param)),
+            "{method} {params}"
+        );
+        assert!(data["expected"].as_str().unwrap().contains(expected), "{method} {params}: {data}");
+    }
+}
+
+/// The bounds that the schema tells are those that the server keeps.
+#[tokio::test]
+async fn the_schemas_bounds_hold() {
+    let server = Server::start(golden).await;
+    let client = server.client().await;
+    let document = client.request("rpc.discover", Value::Null).await.unwrap();
+    let mut bounds = 0;
+    for method in document["methods"].as_array().unwrap() {
+        let name = method["name"].as_str().unwrap();
+        let Some(example) = name.strip_prefix("sys.call.").and_then(|_| golden_request(name)) else {
+            continue;
+        };
+        for param in method["params"].as_array().unwrap() {
+            let (schema, param) = (&param["schema"], param["name"].as_str().unwrap());
+            if schema["enum"].is_array() {
+                continue; // its bounds are those of the type; the values are tested one by one
+            }
+            let mut values = Vec::new();
+            if let Some(least) = schema["minimum"].as_i64() {
+                values.extend([(least, true), (least - 1, false)]);
+            }
+            if let Some(most) = schema["maximum"].as_i64() {
+                values.extend([(most, true), (most + 1, false)]);
+            }
+            for (value, good) in values {
+                bounds += 1;
+                let mut params = example.clone();
+                params[param] = json!(value);
+                let result = client.request(name, params).await;
+                let refused = result.err().and_then(|error| error.reason().map(str::to_owned));
+                assert_eq!(refused.is_none(), good, "{name} {param}={value}: {refused:?}");
+            }
+        }
+    }
+    assert!(bounds > 40, "{bounds}");
+}
+
+fn golden_request(method: &str) -> Option<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../proto/examples/{method}.json"));
+    let example: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    Some(example["by_name"]["params"].clone())
+}
+
+#[tokio::test]
+async fn names_that_lead_out_of_their_directory_are_forbidden() {
+    let server = Server::start_unasked().await;
+    let client = server.client().await;
+    let call = "0.0.0-sys.call-1";
+    for name in
+        ["/etc/passwd", "..", "../a.wav", "a/../../b.wav", "a\0b.wav", "a\nb.wav", "..\\a.wav", "a/.."]
+    {
+        let record = json!([call, 60, false, name]);
+        let play = json!([call, format!("good.wav|{name}")]);
+        let items = json!([call, [[name, 0]]]);
+        let prompt = json!({ "res_id": call, "play_content": name });
+        for (method, params) in [
+            ("record_start", record),
+            ("play_start", play),
+            ("play_start", items),
+            ("receive_dtmf_start", prompt),
+        ] {
+            let error = client.request(&format!("sys.call.{method}"), params).await.unwrap_err();
+            let forbidden = wire::ErrorData::FileForbidden { file: name.to_owned() };
+            assert_eq!(error.data(), Some(forbidden), "{method} {name:?}");
+            assert!(matches!(error, offhook_client::Error::Rpc { code: -32004, .. }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_names_no_call_is_not_found() {
+    let server = Server::start(|command| match command {
+        Command::Nop { call } => Err(Error::NotFound { call: *call }),
+        other => panic!("{other:?}"),
+    })
+    .await;
+    let client = server.client().await;
+    for res_id in ["0.0.0-sys.call-9", "1.2.3-sys.call-9", "", "x", "0.0.0-sys.call-99999999999999999999999"]
+    {
+        let error = client.nop(res_id).await.unwrap_err();
+        assert_eq!(error.data(), Some(wire::ErrorData::ResourceNotFound { res_id: res_id.to_owned() }));
+        assert!(matches!(error, offhook_client::Error::Rpc { code: -32001, .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_calls_reaches_the_application() {
+    let server = Server::start(|command| match command {
+        Command::PlayStart { call, .. } => {
+            Err(Error::InvalidState { call: *call, state: State::Record, allowed: &[State::Idle] })
+        }
+        Command::RecordStart { file, .. } => {
+            Err(Error::File { fault: FileFault::Exists, file: file.clone() })
+        }
+        Command::Nop { .. } => Ok(Reply::Exists(true)), // a defect of ours: not the answer to this question
+        other => panic!("{other:?}"),
+    })
+    .await;
+    let client = server.client().await;
+    let call = "0.0.0-sys.call-1";
+    let error = client.play_start(call, "a.wav", "").await.unwrap_err();
+    assert_eq!(error.reason(), Some("invalid_state"));
+    let (state, allowed) = (wire::CallState::Record, vec![wire::CallState::Idle]);
+    assert_eq!(error.data(), Some(wire::ErrorData::InvalidState { res_id: call.to_owned(), state, allowed }));
+    let record = wire::RecordStart {
+        max_seconds: 5,
+        record_file: "a.wav".to_owned(),
+        res_id: call.to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(client.record_start(&record).await.unwrap_err().reason(), Some("file_exists"));
+    assert_eq!(client.nop(call).await.unwrap_err().reason(), Some("internal"));
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_named() {
+    let server = Server::start_unasked().await;
+    let error = server.client().await.request("sys.call.explode", json!({})).await.unwrap_err();
+    let offhook_client::Error::Rpc { code, data, .. } = error else { panic!("{error}") };
+    assert_eq!((code, data), (-32601, json!({ "reason": "method_not_found", "method": "sys.call.explode" })));
+}

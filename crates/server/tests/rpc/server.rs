@@ -1,0 +1,198 @@
+//! The server's HTTP port with a control loop of the test, and raw HTTP requests to it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use offhook::control_handle::{Ask, ControlHandle};
+use offhook::events::{EventWriter, Retention, log};
+use offhook::http::{HttpConfig, serve};
+use offhook_call::Reply;
+use offhook_call::command::Command;
+use offhook_call::error::Error;
+use offhook_call::id::NodeId;
+use offhook_client::Client;
+use offhook_client::wire::{EventKind, OnDtmf, OnRinging};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a test waits for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) writer: EventWriter,
+    /// What the control loop was asked.
+    pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
+    stop: Option<oneshot::Sender<()>>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Command(Command),
+    Applications(usize),
+}
+
+impl Server {
+    /// A server whose calls answer as `script` says.
+    pub(crate) async fn start(script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static) -> Self {
+        Self::start_with(&[], Retention { bytes: 1 << 20, age: Duration::from_secs(3600) }, script).await
+    }
+
+    pub(crate) async fn start_with(
+        tokens: &[&str],
+        retention: Retention,
+        script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (writer, log) = log(retention);
+        let (tx, mut rx) = mpsc::channel(64);
+        let (asked_tx, asked) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(ask) = rx.recv().await {
+                match ask {
+                    Ask::Request { command, reply } => {
+                        let _ = reply.send(script(&command));
+                        let _ = asked_tx.send(Asked::Command(command));
+                    }
+                    Ask::Applications(count) => {
+                        let _ = asked_tx.send(Asked::Applications(count));
+                    }
+                }
+            }
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let tokens = tokens.iter().map(ToString::to_string).collect();
+        let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7 };
+        let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), log, async move {
+            let _ = stopped.await;
+        }));
+        Self { address, writer, asked, stop: Some(stop), served }
+    }
+
+    /// A server whose calls are not to be reached.
+    pub(crate) async fn start_unasked() -> Self {
+        Self::start(|command| panic!("{command:?} should not have come this far")).await
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/rpc", self.address)
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(&self.url(), None).await.unwrap()
+    }
+
+    /// The next thing that the control loop was asked.
+    pub(crate) async fn asked(&mut self) -> Asked {
+        patient(self.asked.recv()).await.unwrap()
+    }
+
+    /// Waits until the control loop has been told of `count` subscriptions.
+    pub(crate) async fn applications(&mut self, count: usize) {
+        while !matches!(self.asked().await, Asked::Applications(told) if told == count) {}
+    }
+
+    pub(crate) fn ring(&mut self, n: i64) {
+        let res_id = "0.0.0-sys.call-1".to_owned();
+        self.writer.append(n, EventKind::Ringing(OnRinging { res_id, ring_time: n, user_data: None }));
+    }
+
+    pub(crate) fn press(&mut self, n: i64) {
+        let (res_id, key) = ("0.0.0-sys.call-1".to_owned(), "1".to_owned());
+        let source = offhook_client::wire::DigitSource::Rfc4733;
+        self.writer.append(n, EventKind::Dtmf(OnDtmf { res_id, key, source, duration_ms: 100 }));
+    }
+
+    /// Tells the server to end.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn stopped(self) {
+        patient(self.served).await.unwrap();
+    }
+
+    /// One JSON-RPC body by POST: status and JSON of the response, null where there is none.
+    pub(crate) async fn post(&self, body: &str) -> (u16, Value) {
+        let head = format!(
+            "POST /rpc HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        let (status, text) = self.raw(&format!("{head}{body}")).await;
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// Whatever bytes as an HTTP request, after which the server is expected to close: status and body.
+    pub(crate) async fn raw(&self, request: &str) -> (u16, String) {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        // The server may close before it has read all; what it says counts.
+        let _ = socket.write_all(request.as_bytes()).await;
+        let mut response = Vec::new();
+        let _ = patient(socket.read_to_end(&mut response)).await;
+        let response = String::from_utf8(response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap_or((response.as_str(), ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        (status, body.to_owned())
+    }
+}
+
+/// Waits for what must happen, but not for ever.
+pub(crate) async fn patient<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
+}
+
+/// A WebSocket by hand, with a small receive buffer that is read only when it is asked to be.
+pub(crate) struct RawWebSocket(TcpStream);
+
+impl RawWebSocket {
+    pub(crate) async fn connect(server: &Server) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut stream = socket.connect(server.address).await.unwrap();
+        let handshake = format!(
+            "GET /rpc HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            server.address
+        );
+        stream.write_all(handshake.as_bytes()).await.unwrap();
+        let mut head = [0; 1024];
+        let read = stream.read(&mut head).await.unwrap();
+        assert!(head[..read].starts_with(b"HTTP/1.1 101"));
+        Self(stream)
+    }
+
+    /// Sends one text message (RFC 6455 §5.2: a final frame, masked with zeros).
+    pub(crate) async fn send(&mut self, text: &str) {
+        let mut frame = vec![0x81];
+        match u8::try_from(text.len()) {
+            Ok(length @ 0..126) => frame.push(0x80 | length),
+            _ => {
+                frame.push(0x80 | 127);
+                frame.extend((text.len() as u64).to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend(text.bytes());
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    /// Reads until `end` has come, frame headers and all.
+    pub(crate) async fn read_until(&mut self, end: &str) -> String {
+        let (mut all, mut buffer) = (Vec::new(), vec![0; 65_536]);
+        loop {
+            let read = self.0.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "closed without a word");
+            all.extend_from_slice(&buffer[..read]);
+            let tail = &all[all.len().saturating_sub(read + end.len())..];
+            if tail.windows(end.len()).any(|window| window == end.as_bytes()) {
+                return String::from_utf8_lossy(&all).into_owned();
+            }
+        }
+    }
+}
