@@ -15,7 +15,9 @@
 )]
 
 pub mod agent;
+pub mod app;
 pub mod baresip;
+pub mod caller;
 pub mod dir;
 pub mod ports;
 pub mod process;

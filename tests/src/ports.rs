@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Below the ephemeral ports of Linux (32768…), so that no socket of the test itself gets one by chance.
 const FIRST: u16 = 10_000;
+/// The most ports that a block can have, half of all.
+pub const MOST: u16 = 10_000;
 /// One above the last port that is dealt out.
 const END: u16 = 32_000;
 
@@ -36,7 +38,8 @@ fn process_offset() -> u16 {
     id.wrapping_mul(257) & !1
 }
 
-fn is_free(port: u16) -> bool {
+/// Whether nothing is bound to `port` of 127.0.0.1.
+pub fn is_free(port: u16) -> bool {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
         && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::dir::TestDir;
 use crate::ports;
 use crate::process::Process;
+use crate::wait;
 
 /// SIPp gives up after this much time without the message that it waits for.
 const RECEIVE_PATIENCE: Duration = Duration::from_secs(20);
@@ -73,9 +74,12 @@ impl Sipp {
         self.start(dir)
     }
 
-    /// Waits to be called.
-    pub fn listen(self, dir: &TestDir) -> RunningSipp {
-        self.start(dir)
+    /// Waits to be called; returns when its port is open.
+    pub async fn listen(self, dir: &TestDir) -> RunningSipp {
+        let running = self.start(dir);
+        let open = async || (!ports::is_free(running.port)).then_some(());
+        wait::until("SIPp's port", wait::PATIENCE, open).await;
+        running
     }
 
     fn start(self, dir: &TestDir) -> RunningSipp {

@@ -1,0 +1,77 @@
+//! The application of the bench: it answers every call, and plays to it or not; it counts how calls ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use offhook_client::wire::{EventKind, PlayStart};
+use offhook_client::{Client, Events};
+use offhook_tests::app::MAX_ANSWER_SECONDS;
+use offhook_tests::server::Server;
+
+/// What it does with an answered call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Plays this prompt, over and over.
+    Play(&'static str),
+    /// Nothing.
+    LeaveAlone,
+}
+
+/// What it has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Calls that were answered and served.
+    pub(crate) served: AtomicU64,
+    /// Calls that are over with cause 200.
+    pub(crate) released: AtomicU64,
+    /// Requests that were refused, and calls that ended otherwise.
+    pub(crate) failed: AtomicU64,
+}
+
+/// Starts it, on a connection of its own.
+pub(crate) async fn start(server: &Server, service: Service) -> Arc<Counts> {
+    let client =
+        Arc::new(Client::connect(&server.rpc_url(), None).await.expect("a connection to the server"));
+    let events = client.subscribe(None, None).await.expect("a subscription");
+    let counts = Arc::new(Counts::default());
+    tokio::spawn(attend(client, events, service, Arc::clone(&counts)));
+    counts
+}
+
+async fn attend(client: Arc<Client>, mut events: Events, service: Service, counts: Arc<Counts>) {
+    while let Some(Ok(event)) = events.next().await {
+        match event.kind {
+            EventKind::Incoming(incoming) => {
+                tokio::spawn(serve(Arc::clone(&client), incoming.res_id, service, Arc::clone(&counts)));
+            }
+            EventKind::Released(released) if released.cause == 200 => {
+                counts.released.fetch_add(1, Ordering::Relaxed);
+            }
+            EventKind::Released(released) => {
+                eprintln!("released: {released:?}");
+                counts.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            EventKind::Gap(gap) => {
+                eprintln!("events missed: {gap:?}");
+                counts.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn serve(client: Arc<Client>, res_id: String, service: Service, counts: Arc<Counts>) {
+    let mut outcome = client.answer(&res_id, MAX_ANSWER_SECONDS).await;
+    if let (Ok(()), Service::Play(prompt)) = (&outcome, service) {
+        let play = PlayStart { res_id, content: prompt.into(), repeat: 1000, ..Default::default() };
+        outcome = client.call(&play).await;
+    }
+    let count = match outcome {
+        Ok(()) => &counts.served,
+        Err(error) => {
+            eprintln!("not served: {error}");
+            &counts.failed
+        }
+    };
+    count.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,67 @@
+//! A caller by hand whose call is answered: its SIP by an [`Agent`], its voice and ears by an [`RtpPeer`].
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::agent::{Agent, Dialog, Message};
+use crate::app::{App, MAX_ANSWER_SECONDS};
+use crate::ports;
+use crate::rtp::RtpPeer;
+use crate::server::Server;
+
+/// One end of an answered call.
+#[derive(Debug)]
+pub struct Caller {
+    /// What it hears and says.
+    pub rtp: RtpPeer,
+    /// The call, as the application knows it.
+    pub res_id: String,
+    /// Where the server takes its RTP.
+    pub media: SocketAddr,
+    agent: Agent,
+    dialog: Dialog,
+    ok: Message,
+}
+
+impl Caller {
+    /// Calls `server` and is answered by `app`.
+    pub async fn answered(server: &Server, app: &mut App) -> Self {
+        let agent = Agent::new(server.sip()).await;
+        let rtp = RtpPeer::listen(ports::one()).await;
+        let dialog = Dialog::new(&agent, "service", rtp.port());
+        agent.send(dialog.invite()).await;
+        let res_id = app.incoming().await.res_id;
+        let answering = tokio::spawn({
+            let (client, res_id) = (app.client.clone(), res_id.clone());
+            async move { client.answer(&res_id, MAX_ANSWER_SECONDS).await }
+        });
+        let ok = agent.response(200, "INVITE").await;
+        agent.send(dialog.ack(&ok)).await;
+        answering.await.expect("a finished request").expect("an answered call");
+        Self { rtp, res_id, media: ok.media(), agent, dialog, ok }
+    }
+
+    /// Hangs up, and waits for the answer to that.
+    pub async fn hang_up(&self) {
+        self.agent.send(self.dialog.bye(&self.ok)).await;
+        self.agent.response(200, "BYE").await;
+    }
+
+    /// Waits for the server's BYE, and answers it.
+    pub async fn is_hung_up_on(&self, patience: Duration) -> Message {
+        let bye = self.agent.request("BYE", patience).await;
+        self.agent.answer(&bye, "200 OK").await;
+        bye
+    }
+
+    /// Panics unless all that was heard came in one unbroken stream: each packet the next one, 20 ms of samples later.
+    pub fn assert_unbroken(&self) {
+        for pair in self.rtp.packets().windows(2) {
+            let step = (
+                pair[1].sequence.wrapping_sub(pair[0].sequence),
+                pair[1].timestamp.wrapping_sub(pair[0].timestamp),
+            );
+            assert_eq!(step, (1, 160), "after packet {}", pair[0].sequence);
+        }
+    }
+}

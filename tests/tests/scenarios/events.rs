@@ -1,0 +1,52 @@
+//! The event stream over a broken connection (`call-api.md` §2): what was missed is replayed, with no gap and no duplicate.
+
+use offhook_tests::app::{self, App};
+use offhook_tests::caller::Caller;
+use offhook_tests::server::Server;
+use offhook_tests::wait::PATIENCE;
+
+#[tokio::test]
+async fn an_application_that_comes_back_gets_what_it_missed() {
+    let server = Server::start("reconnect").await;
+    // This one sees everything, uninterrupted; what the other one pieces together is measured by it.
+    let mut witness = App::connect(&server).await;
+    let mut app = App::connect(&server).await;
+    let caller = Caller::answered(&server, &mut app).await;
+    let call = caller.res_id.clone();
+    app.client.play_start(&call, "thank-you.wav", "").await.expect("a play");
+    app.played(&call).await;
+    let mut pieced: Vec<_> = app.history().to_vec();
+    let last = pieced.last().expect("events").seq;
+    app::vanish(app).await;
+
+    // The call goes on without its application, and ends.
+    assert_eq!(witness.played(&call).await.error, None);
+    witness.client.play_start(&call, "goodbye.wav", "").await.expect("a play");
+    witness.played(&call).await;
+    caller.hang_up().await;
+    witness.released(&call).await;
+
+    let mut back = App::connect_after(&server, Some(last)).await;
+    back.released(&call).await;
+    // Live events follow the replayed ones.
+    let next = Caller::answered(&server, &mut back).await;
+    next.hang_up().await;
+    back.released(&next.res_id).await;
+    witness.released(&next.res_id).await;
+    pieced.extend_from_slice(back.history());
+    assert_eq!(pieced, witness.history());
+    back.check_order();
+    witness.check_order();
+}
+
+#[tokio::test]
+async fn all_events_so_far_can_be_had_from_the_beginning() {
+    let server = Server::start("from-zero").await;
+    let mut first = App::connect(&server).await;
+    let caller = Caller::answered(&server, &mut first).await;
+    caller.hang_up().await;
+    first.released(&caller.res_id).await;
+    let mut late = App::connect_after(&server, Some(0)).await;
+    late.released_within(&caller.res_id, PATIENCE).await;
+    assert_eq!(late.history(), first.history());
+}

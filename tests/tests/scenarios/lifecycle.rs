@@ -1,0 +1,64 @@
+//! The end of the server (`operations.md`): SIGTERM refuses new calls, drains, and ends what is left with a BYE.
+
+use std::time::Duration;
+
+use offhook_client::wire::DroppedBy;
+use offhook_tests::app::App;
+use offhook_tests::caller::Caller;
+use offhook_tests::server::{Server, Setup};
+use offhook_tests::sipp::Sipp;
+use offhook_tests::wait::PATIENCE;
+
+#[tokio::test]
+async fn sigterm_ends_calls_with_bye() {
+    let setup = Setup { sections: "[limits]\ndrain_seconds = 1".into(), ..Setup::default() };
+    let mut server = Server::start_with("sigterm", &setup).await;
+    let mut app = App::connect(&server).await;
+    let scenario = Sipp::new("uac-server-bye").set("rtp_port", 9).set("header", "CSeq").set("value", "BYE");
+    let mut sipp = scenario.call(server.sip(), server.dir());
+    let call = app.answer().await;
+    server.terminate();
+    // New calls are refused while it drains.
+    let refused = Sipp::new("uac-refused").set("rtp_port", 9).set("status", 503).set("header", "Retry-After");
+    refused.set("value", "[0-9]+").call(server.sip(), server.dir()).succeed(1, PATIENCE).await;
+    let error = app.client.construct(&offhook_tests::app::to(server.sip())).await.expect_err("draining");
+    assert_eq!(error.reason(), Some("shutting_down"));
+
+    let released = app.released(&call).await;
+    assert_eq!(released.dropped_by, DroppedBy::System);
+    sipp.succeed(1, PATIENCE).await;
+    let status = server.end(PATIENCE).await;
+    assert!(status.success(), "{status}\n{}", server.log());
+    app.check_order();
+}
+
+#[tokio::test]
+async fn an_idle_server_ends_at_once() {
+    let mut server = Server::start("sigterm-idle").await;
+    server.terminate();
+    let status = server.end(Duration::from_secs(3)).await;
+    assert!(status.success(), "{status}\n{}", server.log());
+}
+
+#[tokio::test]
+async fn a_recording_is_whole_after_sigterm() {
+    let setup = Setup { sections: "[limits]\ndrain_seconds = 1".into(), ..Setup::default() };
+    let mut server = Server::start_with("sigterm-record", &setup).await;
+    let mut app = App::connect(&server).await;
+    let mut caller = Caller::answered(&server, &mut app).await;
+    let start = offhook_client::wire::RecordStart {
+        res_id: caller.res_id.clone(),
+        max_seconds: 60,
+        record_file: "cut.wav".into(),
+        ..Default::default()
+    };
+    app.client.record_start(&start).await.expect("a recording");
+    let tone = offhook_tests::wav::Signal::sine(600.0, 0.3, 600);
+    let media = caller.media;
+    caller.rtp.speak(&tone, media).await;
+    server.terminate();
+    caller.is_hung_up_on(PATIENCE).await;
+    assert!(server.end(PATIENCE).await.success(), "{}", server.log());
+    let heard = offhook_tests::wav::Signal::read(&server.recording("cut.wav"));
+    assert!(heard.find(&tone).correlation > 0.99);
+}

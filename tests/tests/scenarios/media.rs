@@ -1,0 +1,210 @@
+//! Prompts and recordings in all their formats, and two calls that hear each other; judged by level and correlation,
+//! with sox as the maker of the files that are played and the reader of those that were recorded.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use offhook_client::wire::{EventKind, RecordStart};
+use offhook_tests::app::App;
+use offhook_tests::caller::Caller;
+use offhook_tests::server::Server;
+use offhook_tests::wait::PATIENCE;
+use offhook_tests::wav::Signal;
+
+fn sox(from: &Path, arguments: &str, to: &Path) {
+    let mut command = Command::new("sox");
+    command.arg("-D").arg(from).args(arguments.split_whitespace()).arg(to);
+    let output = command.output().expect("sox");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// `call-api.md` §4, play_start: WAV of any sample rate, 8 or 16 bit, mono or stereo, PCM, a-law or mu-law.
+#[tokio::test]
+async fn prompts_of_all_kinds_are_heard_as_they_are() {
+    let server = Server::start("prompt-kinds").await;
+    let mut app = App::connect(&server).await;
+    let original = server.prompt("thank-you.wav");
+    let reference = Signal::read(&original);
+    for (name, arguments, least) in [
+        ("pcm16-8000.wav", "-r 8000 -b 16 -e signed-integer", 0.999),
+        ("alaw-8000.wav", "-r 8000 -b 8 -e a-law", 0.99),
+        ("pcm8-8000.wav", "-r 8000 -b 8 -e unsigned-integer", 0.97),
+        ("pcm8-11025.wav", "-r 11025 -b 8 -e unsigned-integer", 0.96),
+        ("pcm16-16000.wav", "-r 16000 -b 16 -e signed-integer", 0.98),
+        ("stereo-44100.wav", "-r 44100 -c 2 -b 16 -e signed-integer", 0.98),
+        ("pcm16-48000.wav", "-r 48000 -b 16 -e signed-integer", 0.98),
+    ] {
+        sox(&original, arguments, &server.prompt(name));
+        let caller = Caller::answered(&server, &mut app).await;
+        app.client
+            .play_start(&caller.res_id, name, "")
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let played = app.played(&caller.res_id).await;
+        assert_eq!(played.error, None, "{name}");
+        assert!(played.played_ms.abs_diff(reference.milliseconds()) <= 40, "{name}: {} ms", played.played_ms);
+        caller.hang_up().await;
+        app.released(&caller.res_id).await;
+        let mut heard = caller.rtp.signal();
+        // Filters move and stretch by some samples; the reference must fit into what was heard.
+        heard.0.splice(0..0, vec![0.0; 400]);
+        heard.0.extend(vec![0.0; 400]);
+        let found = heard.find(&reference);
+        assert!(found.correlation > least, "{name}: {found:?}");
+        assert!(found.gain_db.abs() < 0.5, "{name}: {found:?}");
+    }
+    app.check_order();
+}
+
+/// `call-api.md` §4, record_start: formats 1 PCM 8 bit, 2 a-law, 3 mu-law, 7 PCM 16 bit.
+#[tokio::test]
+async fn recordings_of_all_formats_hold_what_was_said() {
+    let server = Server::start("record-formats").await;
+    let mut app = App::connect(&server).await;
+    let said = Signal::read(&server.prompt("you-entered.wav"));
+    for (format, encoding, least) in [
+        (1, "Unsigned Integer PCM", 0.97),
+        (2, "A-law", 0.99),
+        (3, "u-law", 0.999),
+        (7, "Signed Integer PCM", 0.999),
+    ] {
+        let mut caller = Caller::answered(&server, &mut app).await;
+        let file = format!("deep/in/format-{format}.wav");
+        let start = RecordStart {
+            res_id: caller.res_id.clone(),
+            max_seconds: 20,
+            record_file: file.clone(),
+            record_format: format,
+            finish_keys: "#".into(),
+            ..Default::default()
+        };
+        let begun = app.client.record_start(&start).await.expect("a recording");
+        assert_eq!(begun.record_file, file);
+        let media = caller.media;
+        caller.rtp.speak(&said, media).await;
+        caller.rtp.press("#", media).await;
+        let recorded = app.recorded(&caller.res_id).await;
+        assert_eq!((recorded.finish_key.as_deref(), recorded.error.as_ref()), (Some("#"), None));
+        assert_eq!(recorded.record_file, file);
+        caller.hang_up().await;
+        app.released(&caller.res_id).await;
+
+        let path = server.recording(&file);
+        assert_eq!(std::fs::metadata(&path).expect("the recording").len(), recorded.bytes);
+        let info = Command::new("soxi").arg(&path).output().expect("soxi");
+        let info = String::from_utf8_lossy(&info.stdout).into_owned();
+        assert!(info.contains(encoding) && info.contains(": 8000"), "{info}");
+        let heard = Signal::read(&path);
+        assert!(
+            heard.milliseconds().abs_diff(recorded.duration_ms) <= 20,
+            "{} and {recorded:?}",
+            heard.milliseconds()
+        );
+        let found = heard.find(&said);
+        assert!(found.correlation > least && found.gain_db.abs() < 0.5, "format {format}: {found:?}");
+    }
+    app.check_order();
+}
+
+/// A recording lasts as long as the clock says, whether or not anything comes in; and it ends complete at a hang-up.
+#[tokio::test]
+async fn silence_is_recorded_as_silence_and_a_hang_up_keeps_it() {
+    let server = Server::start("record-silence").await;
+    let mut app = App::connect(&server).await;
+    let mut caller = Caller::answered(&server, &mut app).await;
+    let start = RecordStart {
+        res_id: caller.res_id.clone(),
+        max_seconds: 20,
+        record_file: "quiet.wav".into(),
+        record_format: 7,
+        ..Default::default()
+    };
+    app.client.record_start(&start).await.expect("a recording");
+    let begun = std::time::Instant::now();
+    let tone = Signal::sine(800.0, 0.3, 300);
+    let media = caller.media;
+    caller.rtp.speak(&tone, media).await;
+    // A second in which nothing is sent: the deadline is what is tested.
+    tokio::time::sleep_until((begun + Duration::from_millis(1500)).into()).await;
+    caller.hang_up().await;
+    let recorded = app.recorded(&caller.res_id).await;
+    assert_eq!(recorded.error.expect("a hang-up").code, "hangup");
+    app.released(&caller.res_id).await;
+    let heard = Signal::read(&server.recording("quiet.wav"));
+    let clock = begun.elapsed().as_millis();
+    assert!(
+        (1400..=clock + 40).contains(&u128::from(heard.milliseconds())),
+        "{} ms of {clock}",
+        heard.milliseconds()
+    );
+    let found = heard.find(&tone);
+    assert!(found.correlation > 0.99, "{found:?}");
+    let rest = Signal(heard.0[found.lag + tone.0.len() + 800..].to_vec());
+    assert!(rest.level_db() < -60.0, "{} dB in the silence", rest.level_db());
+    app.check_order();
+}
+
+#[tokio::test]
+async fn a_beep_is_heard_before_a_recording() {
+    let server = Server::start("beep").await;
+    let mut app = App::connect(&server).await;
+    let caller = Caller::answered(&server, &mut app).await;
+    let start = RecordStart {
+        res_id: caller.res_id.clone(),
+        max_seconds: 1,
+        beep: true,
+        record_file: "beep.wav".into(),
+        ..Default::default()
+    };
+    app.client.record_start(&start).await.expect("a recording");
+    assert_eq!(app.recorded(&caller.res_id).await.error.expect("a limit").code, "max_seconds");
+    let beep = caller.rtp.signal();
+    assert!(
+        beep.milliseconds() >= 100 && beep.level_db() > -30.0,
+        "{} ms, {} dB",
+        beep.milliseconds(),
+        beep.level_db()
+    );
+    caller.hang_up().await;
+    app.released(&caller.res_id).await;
+}
+
+/// `call-api.md` §4, connect_start: mode 1, both hear each other; a hang-up of one side leaves the other Idle.
+#[tokio::test]
+async fn two_callers_hear_each_other() {
+    let server = Server::start("connect").await;
+    let mut app = App::connect(&server).await;
+    let mut first = Caller::answered(&server, &mut app).await;
+    let mut second = Caller::answered(&server, &mut app).await;
+    app.client.connect_start(&first.res_id, &second.res_id, 60).await.expect("a connection");
+    let from_first = Signal::read(&server.prompt("welcome.wav"));
+    let from_second = Signal::read(&server.prompt("ask-digits.wav"));
+    let (first_media, second_media) = (first.media, second.media);
+    tokio::join!(first.rtp.speak(&from_first, first_media), second.rtp.speak(&from_second, second_media));
+    second.rtp.hear_more(3, PATIENCE).await;
+    for (listener, said) in [(&second, &from_first), (&first, &from_second)] {
+        let mut heard = listener.rtp.signal();
+        heard.0.extend(vec![0.0; said.0.len()]);
+        let found = heard.find(said);
+        assert!(found.correlation > 0.98 && found.gain_db.abs() < 0.3, "{found:?}");
+    }
+    second.hang_up().await;
+    let pick = |kind: &EventKind| match kind {
+        EventKind::ConnectCompleted(event) => Some(event.clone()),
+        _ => None,
+    };
+    let connected = app.event("on_connect_completed", PATIENCE, pick).await;
+    assert_eq!(
+        (&connected.res_id, connected.error.expect("a hang-up").code.as_str()),
+        (&first.res_id, "hangup")
+    );
+    assert_eq!(connected.hangup_res_id.as_deref(), Some(second.res_id.as_str()));
+    app.released(&second.res_id).await;
+    // The one that is left is Idle: it can be played to.
+    app.client.play_start(&first.res_id, "goodbye.wav", "").await.expect("a play");
+    assert_eq!(app.played(&first.res_id).await.error, None);
+    first.hang_up().await;
+    app.released(&first.res_id).await;
+    app.check_order();
+}
