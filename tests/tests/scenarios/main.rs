@@ -1,2 +1,17 @@
 //! Scenarios through the real server with real peers over real sockets. Each test starts a server of its own, so they
 //! run side by side; `cargo xtask test` builds the server first.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "scenarios are an outside world: they own sockets, processes and the clock"
+)]
+
+mod events;
+mod hostile;
+mod inbound;
+mod lifecycle;
+mod load;
+mod media;
+mod outbound;
+mod rpc;
+mod telephone;
