@@ -9,3 +9,4 @@ mod inbound;
 mod outbound;
 mod recordings;
 mod rig;
+mod world;

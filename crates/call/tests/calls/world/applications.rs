@@ -1,0 +1,129 @@
+//! Applications: mostly they ask for what makes sense, sometimes for anything at all, of any call that ever was.
+
+use std::time::Duration;
+
+use offhook_call::command::{Command, Construct, Content, ReceiveDtmf};
+use offhook_call::id::CallId;
+use offhook_call::state::State;
+use offhook_media::event::{Codec, ConnectMode, Dial, RecordFormat};
+
+use super::{Happening, World};
+use crate::rig::{construct, key, keys, receive};
+
+impl World {
+    pub(super) fn new_call(&mut self) {
+        let Some(left) = self.to_come.checked_sub(1) else { return };
+        self.to_come = left;
+        self.soon(4_000, Happening::NewCall);
+        if self.rng.bool() {
+            return self.caller();
+        }
+        let max_answer = self.seconds(60);
+        let max_ring = self.seconds(5);
+        self.request(Command::Construct(Box::new(Construct { max_answer, max_ring, ..construct() })));
+    }
+
+    pub(super) fn application(&mut self) {
+        if self.to_come == 0 && self.calls.live() == 0 {
+            return;
+        }
+        self.soon(200, Happening::Application);
+        let Some((call, state)) = self.checks.any_call(&mut self.rng) else { return };
+        let command = if self.chance(85) { self.sensible(call, state) } else { Some(self.anything(call)) };
+        if let Some(command) = command {
+            self.request(command);
+        }
+    }
+
+    fn seconds(&mut self, most: u64) -> Duration {
+        Duration::from_millis(1 + self.rng.u64(..most * 1000))
+    }
+
+    fn sensible(&mut self, call: CallId, state: State) -> Option<Command> {
+        let often = self.rng.u8(..100);
+        match state {
+            State::Initiated if often < 50 => Some(self.answer(call)),
+            State::Initiated if often < 55 => Some(Command::Reject { call, cause: 486 }),
+            State::Initiated if often < 57 => {
+                Some(Command::Redirect { call, target: "192.0.2.9".to_owned() })
+            }
+            State::Idle => Some(self.start(call)),
+            State::Play if often < 20 => Some(Command::PlayStop { call }),
+            State::Record if often < 20 => Some(Command::RecordStop { call }),
+            State::SendDtmf if often < 20 => Some(Command::SendDtmfStop { call }),
+            State::ReceiveDtmf if often < 10 => Some(Command::ReceiveDtmfStop { call }),
+            State::Connect if often < 10 => Some(Command::ConnectStop { call }),
+            State::Released => None,
+            _ if often > 97 => Some(Command::Drop { call, cause: 603 }),
+            _ => Some(Command::Get { call }),
+        }
+    }
+
+    fn anything(&mut self, call: CallId) -> Command {
+        let call = if self.chance(10) { CallId(self.rng.u64(..2000)) } else { call };
+        match self.rng.u8(..13) {
+            0 => self.answer(call),
+            1 => Command::Drop { call, cause: self.rng.u16(300..700) },
+            2 => Command::Reject { call, cause: 486 },
+            3 => Command::Redirect { call, target: "192.0.2.9".to_owned() },
+            4 => Command::Exists { call },
+            5 => Command::Nop { call },
+            6 => Command::PlayStop { call },
+            7 => Command::RecordStop { call },
+            8 => Command::SendDtmfStop { call },
+            9 => Command::ReceiveDtmfStop { call },
+            10 => Command::ConnectStop { call },
+            11 => Command::List { state: None, after: Some(call), limit: 10 },
+            _ => self.start(call),
+        }
+    }
+
+    fn answer(&mut self, call: CallId) -> Command {
+        let codec = self.chance(20).then_some(Codec::Pcmu);
+        let max_answer = self.seconds(60);
+        Command::Answer { call, max_answer, user_data: Some("mark".to_owned()), codec }
+    }
+
+    fn start(&mut self, call: CallId) -> Command {
+        let content = Content { files: vec!["p.wav".to_owned(); self.rng.usize(..3)] };
+        let finish_keys = keys(if self.rng.bool() { "#" } else { "" });
+        match self.rng.u8(..5) {
+            0 => Command::PlayStart { call, content, finish_keys, repeat: self.rng.u32(..3) },
+            1 => Command::RecordStart {
+                call,
+                max: Duration::from_secs(8),
+                beep: self.rng.bool(),
+                file: "r.wav".to_owned(),
+                format: RecordFormat::Pcm16,
+                finish_keys,
+                overwrite: false,
+            },
+            2 => {
+                let digits = vec![Dial::Key(key('5')); self.rng.usize(1..10)];
+                Command::SendDtmfStart { call, digits }
+            }
+            3 => {
+                let ask = ReceiveDtmf {
+                    max_keys: self.rng.usize(1..6),
+                    first_key_timeout: self.seconds(4),
+                    next_key_timeout: self.seconds(4),
+                    repeat: self.rng.u32(..3),
+                    break_on_key: self.rng.bool(),
+                    include_finish_key: self.rng.bool(),
+                    flush: self.rng.bool(),
+                    ..receive(call, None)
+                };
+                let prompt = self.rng.bool().then_some(content);
+                Command::ReceiveDtmfStart(Box::new(ReceiveDtmf { prompt, ..ask }))
+            }
+            _ => {
+                let other = self.checks.any_idle(&mut self.rng).unwrap_or(call);
+                let mode = *self
+                    .rng
+                    .choice(&[ConnectMode::Both, ConnectMode::SecondHears, ConnectMode::FirstHears])
+                    .expect("three");
+                Command::ConnectStart { call, other, max: self.seconds(20), mode }
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What is promised to applications, kept as a ledger and checked after each step:
+//! every request has exactly one reply; every action that began has exactly one completion, after its reply;
+//! `on_released` comes exactly once and last; states follow the table; ports come back; nothing is remembered of calls
+//! that are gone.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use offhook_call::command::Command;
+use offhook_call::error::Error;
+use offhook_call::event::{Event, EventKind};
+use offhook_call::id::{CallId, RequestId};
+use offhook_call::state::State;
+use offhook_call::{Calls, Port, Reply};
+use offhook_media::event::LegId;
+
+/// Actions by the name of their completion.
+type Counts = BTreeMap<&'static str, u32>;
+
+#[derive(Debug, Default)]
+struct Ledger {
+    state: Option<State>,
+    begun: Counts,
+    completed: Counts,
+    released: bool,
+    port: Option<Port>,
+    port_freed: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    open: HashMap<RequestId, (&'static str, Option<CallId>)>,
+    answered: HashSet<RequestId>,
+    calls: BTreeMap<CallId, Ledger>,
+    freed: usize,
+    told: BTreeMap<String, u32>,
+}
+
+/// The completion that a request begins, if it is accepted.
+fn completion_of(command: &Command) -> &'static str {
+    match command {
+        Command::Construct(_) => "dial",
+        Command::Answer { .. } => "answer",
+        Command::PlayStart { .. } => "play",
+        Command::RecordStart { .. } => "record",
+        Command::SendDtmfStart { .. } => "send",
+        Command::ReceiveDtmfStart(_) => "receive",
+        Command::ConnectStart { .. } => "connect",
+        Command::Get { .. } => "get",
+        _ => "",
+    }
+}
+
+impl Checks {
+    pub(super) fn asked(&mut self, request: RequestId, command: &Command) {
+        self.open.insert(request, (completion_of(command), command.call()));
+    }
+
+    pub(super) fn replied(&mut self, request: RequestId, result: Result<Reply, Error>) {
+        assert!(self.answered.insert(request), "{request:?} answered twice");
+        let (begins, call) = self.open.remove(&request).expect("a reply to a request");
+        let name = match &result {
+            Err(error) => format!("error {:?}", std::mem::discriminant(error)),
+            Ok(reply) => format!("reply {:?}", std::mem::discriminant(reply)),
+        };
+        *self.told.entry(name).or_default() += 1;
+        let call = match (&result, call) {
+            (Ok(Reply::Constructed { call, .. }), None) => *call,
+            (Ok(Reply::Snapshot(snapshot)), Some(call)) => {
+                assert_eq!(Some(snapshot.state), self.calls[&call].state, "get of {call:?}");
+                assert_ne!(snapshot.state, State::Released);
+                return;
+            }
+            (Ok(_) | Err(Error::AnswerFailed { .. }), Some(call)) => call,
+            (Err(Error::Internal { message }), _) => {
+                // Only the disk may have been at fault.
+                assert!(message.starts_with("the disk did not answer"), "{message}");
+                return;
+            }
+            _ => return,
+        };
+        if !begins.is_empty() {
+            *self.calls.entry(call).or_default().begun.entry(begins).or_default() += 1;
+        }
+    }
+
+    pub(super) fn told(&mut self, event: &Event) {
+        let ledger = self.calls.entry(event.call).or_default();
+        assert!(!ledger.released, "after on_released: {event:?}");
+        let (name, error) = match &event.kind {
+            EventKind::AnswerCompleted { error, .. } => ("answer", error),
+            EventKind::DialCompleted { error, .. } => ("dial", error),
+            EventKind::PlayCompleted { error, .. } => ("play", error),
+            EventKind::RecordCompleted { error, .. } => ("record", error),
+            EventKind::SendDtmfCompleted { error, .. } => ("send", error),
+            EventKind::ReceiveDtmfCompleted { error, .. } => ("receive", error),
+            EventKind::ConnectCompleted { error, .. } => ("connect", error),
+            EventKind::Released(_) => {
+                ledger.released = true;
+                assert_eq!(ledger.state, Some(State::Released));
+                assert_eq!(ledger.begun, ledger.completed, "{:?} is released", event.call);
+                *self.told.entry("released".to_owned()).or_default() += 1;
+                return;
+            }
+            EventKind::StateChanged { state, prior } => {
+                assert_eq!(ledger.state, *prior, "{:?}", event.call);
+                assert!(prior.is_none_or(|prior| prior.may_become(*state)), "{prior:?} {state:?}");
+                ledger.state = Some(*state);
+                return;
+            }
+            EventKind::Incoming { .. } | EventKind::Ringing { .. } | EventKind::Dtmf { .. } => return,
+        };
+        *ledger.completed.entry(name).or_default() += 1;
+        assert!(
+            ledger.completed[name] <= ledger.begun.get(name).copied().unwrap_or(0),
+            "too many: {event:?}"
+        );
+        let code = error.map_or("ok", |error| error.code());
+        *self.told.entry(format!("{name} {code}")).or_default() += 1;
+    }
+
+    pub(super) fn opened(&mut self, port: Port, leg: LegId) {
+        let taken = self.calls.values().any(|ledger| ledger.port == Some(port) && !ledger.port_freed);
+        assert!(!taken, "{port:?} is in use");
+        self.calls.entry(CallId(leg.0)).or_default().port = Some(port);
+    }
+
+    pub(super) fn freed(&mut self, port: Port) {
+        self.freed += 1;
+        let user = self.calls.values_mut().find(|ledger| ledger.port == Some(port) && !ledger.port_freed);
+        if let Some(ledger) = user {
+            assert!(ledger.released, "{port:?} is free before on_released");
+            ledger.port_freed = true;
+        }
+    }
+
+    pub(super) fn step(&self, calls: &Calls) {
+        if calls.live() == 0 {
+            assert_eq!(calls.remembered(), 0, "something is remembered of calls that are gone");
+            assert!(self.open.is_empty(), "never answered: {:?}", self.open);
+        }
+    }
+
+    pub(super) fn end(&self, calls: &Calls, ports: usize) {
+        assert_eq!(calls.live(), 0);
+        assert!(self.alive().is_empty(), "never released: {:?}", self.alive());
+        assert_eq!(calls.spare_ports(), ports, "ports are lost");
+        assert!(self.open.is_empty(), "never answered: {:?}", self.open);
+    }
+
+    /// Calls that have been heard of and are not released.
+    pub(super) fn alive(&self) -> Vec<CallId> {
+        self.calls.iter().filter(|(_, ledger)| !ledger.released).map(|(&call, _)| call).collect()
+    }
+
+    /// A call and its state: mostly one that lives.
+    pub(super) fn any_call(&self, rng: &mut fastrand::Rng) -> Option<(CallId, State)> {
+        let gone = rng.u8(..20) == 0;
+        let calls = self.calls.iter().filter(|(_, ledger)| gone || !ledger.released);
+        rng.choice(calls.collect::<Vec<_>>()).and_then(|(&call, ledger)| Some((call, ledger.state?)))
+    }
+
+    pub(super) fn any_idle(&self, rng: &mut fastrand::Rng) -> Option<CallId> {
+        let idle = self.calls.iter().filter(|(_, ledger)| ledger.state == Some(State::Idle));
+        rng.choice(idle.map(|(&call, _)| call).collect::<Vec<_>>())
+    }
+
+    pub(super) fn count(&self, told: &mut BTreeMap<String, u32>) {
+        for (name, count) in &self.told {
+            *told.entry(name.clone()).or_default() += count;
+        }
+    }
+}
+
+/// The worlds together must have seen every kind of end, or they prove nothing of it.
+pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
+    let ends = [
+        "answer ok",
+        "answer cancelled",
+        "answer no_ack",
+        "answer not_negotiated",
+        "answer dropped",
+        "dial ok",
+        "dial rejected",
+        "dial ring_timeout",
+        "dial not_negotiated",
+        "dial dropped",
+        "play ok",
+        "play hangup",
+        "play max_answer_seconds",
+        "record ok",
+        "record stopped",
+        "record max_seconds",
+        "record hangup",
+        "record max_answer_seconds",
+        "record disk_full",
+        "record io",
+        "send ok",
+        "send hangup",
+        "receive ok",
+        "receive timeout",
+        "receive hangup",
+        "connect ok",
+        "connect max_seconds",
+        "connect hangup",
+    ];
+    let unseen: Vec<_> = ends.iter().filter(|&&end| told.get(end).copied().unwrap_or(0) < 5).collect();
+    assert!(unseen.is_empty(), "hardly ever seen: {unseen:?} of {told:#?}");
+    assert!(told["released"] > 5_000, "{told:#?}");
+}

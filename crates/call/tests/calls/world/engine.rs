@@ -1,0 +1,166 @@
+//! The media engine as its vocabulary promises it: each action ends with one event, and a leg's removal comes last. Some
+//! engines are stuck and say nothing at all. Held against the calls: one action at a time, on a leg that is there.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use offhook_media::event::{
+    ActionId, Codec, Command, DigitSource, Event, LegId, LegStats, RecordEnd, RecordingId,
+};
+
+use super::{Happening, World};
+use crate::rig::key;
+
+#[derive(Debug)]
+struct Leg {
+    codec: Codec,
+    /// It will never say anything again.
+    stuck: bool,
+    action: Option<(ActionId, Doing)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Play,
+    Record { recording: RecordingId, end: RecordEnd },
+    Digits,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Engine {
+    legs: HashMap<LegId, Leg>,
+    /// Every name ever used.
+    used: HashSet<LegId>,
+    connected: HashMap<LegId, LegId>,
+}
+
+impl World {
+    pub(super) fn open_leg(&mut self, leg: LegId, codec: Codec) {
+        assert!(self.engine.used.insert(leg), "{leg:?} used twice");
+        let stuck = self.chance(4);
+        self.engine.legs.insert(leg, Leg { codec, stuck, action: None });
+        self.soon(3_000, Happening::Digit(leg));
+    }
+
+    pub(super) fn tell_engine(&mut self, command: Command) {
+        match command {
+            Command::Play { leg, action, prompts, repeat } => {
+                let codec = self.engine.legs.get(&leg).map(|leg| leg.codec);
+                assert!(prompts.iter().all(|prompt| Some(prompt.codec()) == codec), "in the leg's codec");
+                self.begin(leg, action, Doing::Play, 3_000 * (1 + u64::from(repeat)));
+            }
+            Command::Record { leg, action, recording, .. } => {
+                let doing = Doing::Record { recording, end: RecordEnd::MaxDuration };
+                self.begin(leg, action, doing, 8_000);
+            }
+            Command::SendDigits { leg, action, digits } => {
+                self.begin(leg, action, Doing::Digits, 200 * digits.len() as u64);
+            }
+            Command::StopPlay { leg, action } | Command::StopDigits { leg, action } => {
+                self.stop(leg, action);
+            }
+            Command::StopRecord { leg, action, .. } => {
+                if let Some(Leg { action: Some((current, Doing::Record { end, .. })), .. }) =
+                    self.engine.legs.get_mut(&leg)
+                    && *current == action
+                {
+                    *end = RecordEnd::Stopped;
+                }
+                self.stop(leg, action);
+            }
+            Command::RemoveLeg { leg } => {
+                assert!(self.engine.legs.contains_key(&leg), "{leg:?} removed twice");
+                self.part(leg);
+                self.soon(30, Happening::LegGone(leg));
+            }
+            Command::Connect { first, second, .. } => {
+                for (one, other) in [(first, second), (second, first)] {
+                    assert!(self.engine.legs.contains_key(&one), "connected and not there: {one:?}");
+                    assert!(self.engine.connected.insert(one, other).is_none(), "{one:?} connected twice");
+                }
+            }
+            Command::Disconnect { first, second } => {
+                assert_eq!(self.engine.connected.get(&first), Some(&second));
+                self.part(first);
+            }
+            Command::InfoDigit { leg, key, duration } => {
+                let event = Event::Digit { leg, key, source: DigitSource::Info, duration };
+                self.report(leg, event);
+            }
+            other => panic!("not sent by calls: {other:?}"),
+        }
+    }
+
+    fn part(&mut self, leg: LegId) {
+        if let Some(other) = self.engine.connected.remove(&leg) {
+            self.engine.connected.remove(&other);
+        }
+    }
+
+    fn begin(&mut self, leg: LegId, action: ActionId, doing: Doing, within: u64) {
+        let found = self.engine.legs.get_mut(&leg).expect("a leg that is there");
+        assert!(found.action.is_none() || found.stuck, "{leg:?} is busy with {:?}", found.action);
+        found.action = Some((action, doing));
+        self.soon(within, Happening::ActionEnds(leg, action));
+    }
+
+    fn stop(&mut self, leg: LegId, action: ActionId) {
+        let within = if self.chance(20) { 1_500 } else { 40 };
+        self.soon(within, Happening::ActionEnds(leg, action));
+    }
+
+    pub(super) fn engine(&mut self, happening: Happening) {
+        match happening {
+            Happening::Digit(leg) if self.engine.legs.contains_key(&leg) => {
+                let char = char::from(*self.rng.choice(b"0123456789*#").expect("twelve"));
+                let duration = Duration::from_millis(100);
+                self.soon(4_000, Happening::Digit(leg));
+                self.report(
+                    leg,
+                    Event::Digit { leg, key: key(char), source: DigitSource::Rfc4733, duration },
+                );
+            }
+            Happening::ActionEnds(leg, action) => {
+                let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
+                if found.is_some_and(|(current, _)| current == action) {
+                    self.end_action(leg);
+                }
+            }
+            Happening::LegGone(leg) => {
+                if let Some(Leg { action: Some((_, Doing::Record { end, .. })), .. }) =
+                    self.engine.legs.get_mut(&leg)
+                {
+                    *end = RecordEnd::LegRemoved;
+                }
+                self.end_action(leg);
+                self.report(leg, Event::LegRemoved { leg, stats: LegStats::default() });
+                self.engine.legs.remove(&leg);
+            }
+            _ => {}
+        }
+    }
+
+    /// The action of a leg ends with its event; a recording's end mark goes to the disk.
+    fn end_action(&mut self, leg: LegId) {
+        let Some(found) = self.engine.legs.get_mut(&leg) else { return };
+        if found.stuck {
+            return;
+        }
+        let Some((action, doing)) = found.action.take() else { return };
+        let event = match doing {
+            Doing::Play => Event::PlayEnded { leg, action, played: Duration::from_millis(500) },
+            Doing::Digits => Event::DigitsSent { leg, action },
+            Doing::Record { recording, end } => {
+                self.end_mark(recording);
+                Event::RecordEnded { leg, action, duration: Duration::from_secs(1), end }
+            }
+        };
+        self.report(leg, event);
+    }
+
+    fn report(&mut self, leg: LegId, event: Event) {
+        if self.engine.legs.get(&leg).is_some_and(|leg| !leg.stuck) {
+            self.calls.media(self.now(), event);
+        }
+    }
+}

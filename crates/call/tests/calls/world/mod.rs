@@ -1,0 +1,264 @@
+//! A seeded world: calls, far ends, applications, a media engine and a disk that do at any moment whatever they may,
+//! late, never, and in the same millisecond; and after each step the promises that no one may break ([`checks`]).
+//!
+//! A failure prints its seed; `OFFHOOK_SEED=<n>` replays that world alone.
+
+mod applications;
+mod checks;
+mod disk;
+mod engine;
+mod far_ends;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use offhook_call::command::{Command, Request};
+use offhook_call::event::UnixMs;
+use offhook_call::id::RequestId;
+use offhook_call::{Calls, Config, DiskEvent, JobId, Now, Output, Port};
+use offhook_media::event::{ActionId, LegId, RecordingId};
+use offhook_sip::event::SessionId;
+
+use crate::rig::{EPOCH, config, epoch};
+use checks::Checks;
+use disk::Disk;
+use engine::Engine;
+use far_ends::FarEnds;
+
+/// Worlds of a test run, and calls in each: some fifteen thousand calls in less than a second.
+const WORLDS: u64 = 400;
+const CALLS: usize = 50;
+/// So few that they run out now and then.
+const PORTS: u16 = 12;
+/// By then every call must have ended by itself: the longest talk, ringing and patience are all shorter.
+const ALL_OVER: u64 = 1_200_000;
+
+/// What is going to happen.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A caller calls, or an application places a call.
+    NewCall,
+    /// An application does something.
+    Application,
+    /// A port is opened and leased.
+    Lease(Port),
+    /// The INVITE is on its way, with the Call-ID it has.
+    Sent(SessionId),
+    /// A far end rings, or says something else before it answers.
+    Provisional(SessionId),
+    /// A far end answers.
+    Answered(SessionId),
+    /// A far end acknowledges our answer.
+    Ack(SessionId),
+    /// A far end never acknowledged our answer.
+    NoAck(SessionId),
+    /// A far end sends a digit by INFO.
+    Info(SessionId),
+    /// A far end refuses, gives up, hangs up, or is lost, as befits the moment.
+    HangUp(SessionId),
+    /// What we ended has come to rest.
+    Rest(SessionId),
+    /// A key is pressed.
+    Digit(LegId),
+    /// An action ends.
+    ActionEnds(LegId, ActionId),
+    /// A leg is gone.
+    LegGone(LegId),
+    /// The disk answers.
+    Disk(DiskEvent),
+    /// A recording file is open.
+    FileOpen(JobId, RecordingId),
+    /// The disk cannot write any more.
+    FileFails(RecordingId),
+    /// A file is complete.
+    FileCloses(RecordingId),
+}
+
+struct World {
+    rng: fastrand::Rng,
+    calls: Calls,
+    start: Instant,
+    /// Milliseconds since the start.
+    at: u64,
+    agenda: BTreeMap<(u64, u64), Happening>,
+    happenings: u64,
+    requests: u64,
+    to_come: usize,
+    far_ends: FarEnds,
+    engine: Engine,
+    disk: Disk,
+    checks: Checks,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let idle_timeout = if rng.bool() { Duration::from_secs(20) } else { Duration::ZERO };
+        let config = Config { incoming_timeout: Duration::from_secs(10), idle_timeout, ..config() };
+        let mut calls = Calls::new(config, 1 + rng.u64(..1000));
+        calls.set_applications(1);
+        let mut world = Self {
+            rng,
+            calls,
+            start: epoch(),
+            at: 0,
+            agenda: BTreeMap::new(),
+            happenings: 0,
+            requests: 0,
+            to_come: CALLS,
+            far_ends: FarEnds::default(),
+            engine: Engine::default(),
+            disk: Disk::default(),
+            checks: Checks::default(),
+        };
+        for number in 0..PORTS {
+            world.soon(0, Happening::Lease(Port(20000 + 2 * number)));
+        }
+        world.soon(0, Happening::NewCall);
+        world.soon(0, Happening::Application);
+        world
+    }
+
+    fn now(&self) -> Now {
+        let wall = EPOCH + i64::try_from(self.at).expect("an hour");
+        Now { mono: self.start + Duration::from_millis(self.at), wall: UnixMs(wall) }
+    }
+
+    /// Something happens within `within` milliseconds; often in this very one.
+    fn soon(&mut self, within: u64, happening: Happening) {
+        let delay = if self.rng.u8(..4) == 0 { 0 } else { self.rng.u64(..=within) };
+        self.later(delay, happening);
+    }
+
+    fn later(&mut self, delay: u64, happening: Happening) {
+        self.happenings += 1;
+        self.agenda.insert((self.at + delay, self.happenings), happening);
+    }
+
+    /// So many times in a hundred.
+    fn chance(&mut self, percent: u8) -> bool {
+        self.rng.u8(..100) < percent
+    }
+
+    fn request(&mut self, command: Command) {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        self.checks.asked(id, &command);
+        self.calls.request(self.now(), Request { id, command });
+    }
+
+    /// One thing happens: the next on the agenda, or a deadline of the calls if that comes first.
+    fn step(&mut self) -> bool {
+        let due = self.calls.poll_timeout().map(|at| {
+            let since = at.saturating_duration_since(self.start);
+            u64::try_from(since.as_nanos().div_ceil(1_000_000)).expect("an hour")
+        });
+        let next = self.agenda.first_key_value().map(|(&(at, _), _)| at);
+        match (due, next) {
+            (None, None) => return false,
+            (Some(due), next) if next.is_none_or(|next| due <= next) => {
+                self.at = self.at.max(due);
+                let now = self.now();
+                self.calls.handle_timeout(now);
+            }
+            _ => {
+                let ((at, _), happening) = self.agenda.pop_first().expect("just seen");
+                self.at = at;
+                self.happen(happening);
+            }
+        }
+        self.settle();
+        true
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::NewCall => self.new_call(),
+            Happening::Application => self.application(),
+            Happening::Lease(port) => self.calls.lease(port),
+            Happening::Sent(_)
+            | Happening::Provisional(_)
+            | Happening::Answered(_)
+            | Happening::Ack(_)
+            | Happening::NoAck(_)
+            | Happening::Info(_)
+            | Happening::HangUp(_)
+            | Happening::Rest(_) => self.far_end(happening),
+            Happening::Digit(_) | Happening::ActionEnds(..) | Happening::LegGone(_) => self.engine(happening),
+            Happening::Disk(_)
+            | Happening::FileOpen(..)
+            | Happening::FileFails(_)
+            | Happening::FileCloses(_) => self.disk(happening),
+        }
+    }
+
+    /// Drains what the calls want done, and has it done.
+    fn settle(&mut self) {
+        while let Some(output) = self.calls.poll_output() {
+            match output {
+                Output::Sip(command) => self.tell_far_end(command),
+                Output::OpenLeg { port, leg, config } => {
+                    self.checks.opened(port, leg);
+                    self.open_leg(leg, config.media.codec);
+                }
+                Output::Media(command) => self.tell_engine(command),
+                Output::Disk { job, request } => self.ask_disk(job, request),
+                Output::Reply { request, result } => self.checks.replied(request, result),
+                Output::Event(event) => self.checks.told(&event),
+                Output::PortReleased(port) => {
+                    self.checks.freed(port);
+                    self.soon(100, Happening::Lease(port));
+                }
+            }
+        }
+        self.checks.step(&self.calls);
+    }
+
+    fn run(&mut self, hang_up_at: Option<u64>) {
+        let mut hang_up_at = hang_up_at;
+        while self.step() {
+            assert!(self.at < ALL_OVER, "a call has wedged: {:?}", self.checks.alive());
+            if hang_up_at.is_some_and(|at| at <= self.at) {
+                hang_up_at = None;
+                self.to_come = 0;
+                self.calls.drain();
+                let now = self.now();
+                self.calls.hang_up_all(now);
+                self.settle();
+            }
+        }
+        self.checks.end(&self.calls, usize::from(PORTS));
+        self.disk.end();
+    }
+}
+
+/// Says which world it was that failed.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to replay: OFFHOOK_SEED={}", self.0);
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_every_promise_is_kept() {
+    let seeds = match std::env::var("OFFHOOK_SEED") {
+        Ok(seed) => seed.parse().map(|seed| seed..seed + 1).expect("a number"),
+        Err(_) => 0..WORLDS,
+    };
+    let mut told = BTreeMap::new();
+    for seed in seeds.clone() {
+        let replay = Seed(seed);
+        let mut world = World::new(seed);
+        let hang_up_at = (seed % 4 == 0).then(|| 5_000 + seed * 50);
+        world.run(hang_up_at);
+        world.checks.count(&mut told);
+        drop(replay);
+    }
+    if seeds.end - seeds.start == WORLDS {
+        checks::saw_everything(&told);
+    }
+}
