@@ -5,6 +5,7 @@
 
 mod pcma;
 mod pcmu;
+pub mod resample;
 #[cfg(test)]
 mod tests;
 
