@@ -1,10 +1,12 @@
 //! Prompt files in, recording files out.
 
+pub mod reader;
 mod writer;
 
 use std::time::Duration;
 
 use crate::codec::Codec;
+pub use reader::{PromptError, decode};
 pub use writer::{RecordFormat, WavHeader};
 
 /// A prompt, decoded and encoded once and shared by every leg that plays it.
