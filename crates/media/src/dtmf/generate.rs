@@ -117,3 +117,106 @@ impl Oscillator {
 fn round(value: f64) -> i16 {
     value.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(char: char) -> Key {
+        Key::from_char(char).unwrap()
+    }
+
+    /// All samples of a tone, made in blocks of that size.
+    fn samples(mut generator: ToneGenerator, block: usize) -> Vec<i16> {
+        let (mut all, mut buffer) = (Vec::new(), vec![99; block]);
+        loop {
+            let count = generator.fill(&mut buffer);
+            all.extend_from_slice(&buffer[..count]);
+            assert!(buffer[count..].iter().all(|&sample| sample == 0));
+            if count == 0 {
+                return all;
+            }
+        }
+    }
+
+    /// Amplitude of a frequency, by correlation with it over a second, without the ramps.
+    fn amplitude(samples: &[i16], frequency: f64) -> f64 {
+        let (mut re, mut im) = (0.0, 0.0);
+        for (n, &sample) in samples[100..8100].iter().enumerate() {
+            let angle = 2.0 * PI * frequency * n as f64 / 8000.0;
+            re += f64::from(sample) * angle.cos();
+            im += f64::from(sample) * angle.sin();
+        }
+        2.0 * re.hypot(im) / 8000.0
+    }
+
+    /// Level of a frequency in dBm0. What 0 dBm0 is, is told by Table 5/G.711: these eight codes over and over are a sine
+    /// of 1 kHz at that level.
+    fn level(samples: &[i16], frequency: f64) -> f64 {
+        let codes = [0x34, 0x21, 0x21, 0x34, 0xb4, 0xa1, 0xa1, 0xb4].repeat(1100);
+        let mut reference = Vec::new();
+        crate::codec::Codec::Pcma.decode(&codes, &mut reference);
+        20.0 * (amplitude(samples, frequency) / amplitude(&reference, 1000.0)).log10()
+    }
+
+    #[test]
+    fn every_key_is_its_two_frequencies_at_their_levels() {
+        // ITU-T Q.23, Figure 1.
+        let rows = [(697.0, "123A"), (770.0, "456B"), (852.0, "789C"), (941.0, "*0#D")];
+        let columns = [1209.0, 1336.0, 1477.0, 1633.0];
+        for (row, chars) in rows {
+            for (column, char) in columns.into_iter().zip(chars.chars()) {
+                let samples = samples(ToneGenerator::new(key(char), Duration::from_secs(2)), 160);
+                assert!((level(&samples, row) + 10.0).abs() < 0.05, "{char}: {}", level(&samples, row));
+                assert!((level(&samples, column) + 8.0).abs() < 0.05, "{char}: {}", level(&samples, column));
+                let others =
+                    rows.map(|row| row.0).into_iter().chain(columns).filter(|&f| f != row && f != column);
+                for other in others {
+                    assert!(level(&samples, other) < -80.0, "{char} at {other} Hz");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_lasts_as_long_as_asked_however_it_is_cut() {
+        let whole = samples(ToneGenerator::new(key('5'), Duration::from_millis(100)), 800);
+        assert_eq!(whole.len(), 800);
+        for block in [1, 80, 160, 333, 5000] {
+            assert_eq!(samples(ToneGenerator::new(key('5'), Duration::from_millis(100)), block), whole);
+        }
+        assert_eq!(samples(ToneGenerator::new(key('5'), Duration::ZERO), 160), []);
+        let mut generator = ToneGenerator::new(key('5'), Duration::from_millis(100));
+        generator.fill(&mut [0; 300]);
+        assert_eq!(generator.remaining(), 500);
+    }
+
+    /// A tone that is switched abruptly begins or ends anywhere up to its peak of 16,300.
+    #[test]
+    fn it_begins_and_ends_without_a_click() {
+        for millis in [40, 61, 100] {
+            let samples = samples(ToneGenerator::new(key('D'), Duration::from_millis(millis)), 160);
+            let peak = |part: &[i16]| part.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+            assert!(peak(&samples[..4]) < 500 && peak(&samples[samples.len() - 4..]) < 500);
+            assert!(peak(&samples[40..samples.len() - 40]) > 14_000);
+            assert!(peak(&samples) < 32_768 / 2);
+        }
+    }
+
+    #[test]
+    fn the_shortest_tones_are_sound() {
+        for samples_long in 0..=100 {
+            let duration = Duration::from_micros(samples_long * 125);
+            assert_eq!(samples(ToneGenerator::new(key('1'), duration), 7).len() as u64, samples_long);
+        }
+    }
+
+    #[test]
+    fn the_beep_is_one_tone_of_300_ms() {
+        let beep = samples(ToneGenerator::beep(), 160);
+        assert_eq!(beep.len(), 2400);
+        let crossings = beep.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+        // 1400 Hz.
+        assert!((419..=421).contains(&crossings), "{crossings}");
+    }
+}
