@@ -1,0 +1,199 @@
+//! Files by name inside one directory, and never outside it: the kernel resolves the name beneath the directory and
+//! follows no symbolic link (`openat2`), so no trick with `..`, links or races leaves it (`reliability.md` A8).
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use offhook_call::error::FileFault;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+/// A directory that names are resolved in.
+#[derive(Debug)]
+pub struct Directory {
+    root: OwnedFd,
+}
+
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+impl Directory {
+    /// Opens a directory, making it where it is missing.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())? })
+    }
+
+    /// Opens a regular file to read.
+    pub fn read(&self, name: &str) -> Result<File, FileFault> {
+        check(name)?;
+        // A FIFO would block the open for ever without NONBLOCK; on a regular file it means nothing.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        regular(rustix::fs::openat2(&self.root, name, flags, Mode::empty(), BENEATH).map_err(fault)?)
+    }
+
+    /// Makes a new file to write, and the folders above it. An existing one is [`FileFault::Exists`], unless it may be
+    /// replaced: then a new file takes its place, so that whoever still reads or writes the old one is not disturbed.
+    pub fn create(&self, name: &str, overwrite: bool) -> Result<File, FileFault> {
+        check(name)?;
+        self.make_folders(name)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o640);
+        match rustix::fs::openat2(&self.root, name, flags, mode, BENEATH) {
+            Err(Errno::EXIST) if overwrite => {
+                drop(self.read(name)?);
+                self.remove(name)?;
+                regular(rustix::fs::openat2(&self.root, name, flags, mode, BENEATH).map_err(fault)?)
+            }
+            other => regular(other.map_err(fault)?),
+        }
+    }
+
+    fn make_folders(&self, name: &str) -> Result<(), FileFault> {
+        for (end, _) in name.match_indices('/') {
+            let Some(folder) = name.get(..end) else { continue };
+            let (parent, last) = self.parent_of(folder)?;
+            match rustix::fs::mkdirat(&parent, last, Mode::from_raw_mode(0o750)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(fault(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), FileFault> {
+        let (parent, last) = self.parent_of(name)?;
+        rustix::fs::unlinkat(&parent, last, rustix::fs::AtFlags::empty()).map_err(fault)
+    }
+
+    /// The folder that holds `name`, opened beneath the root, and the last part of the name.
+    fn parent_of<'n>(&self, name: &'n str) -> Result<(OwnedFd, &'n str), FileFault> {
+        let (parent, last) = name.rsplit_once('/').unwrap_or((".", name));
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        Ok((rustix::fs::openat2(&self.root, parent, flags, Mode::empty(), BENEATH).map_err(fault)?, last))
+    }
+}
+
+/// Names are relative, and every part of them is a name: no `..`, no `.`, nothing empty, no control character.
+fn check(name: &str) -> Result<(), FileFault> {
+    let bad_part = |part: &str| part.is_empty() || part == "." || part == "..";
+    if name.split('/').any(bad_part) || name.chars().any(char::is_control) || name.contains('\\') {
+        return Err(FileFault::Forbidden);
+    }
+    Ok(())
+}
+
+/// Devices, sockets and FIFOs are no files to play or to record to.
+fn regular(fd: OwnedFd) -> Result<File, FileFault> {
+    let file = File::from(fd);
+    match file.metadata() {
+        Ok(data) if data.is_file() => Ok(file),
+        Ok(_) => Err(FileFault::Forbidden),
+        Err(_) => Err(FileFault::Unreadable),
+    }
+}
+
+fn fault(errno: Errno) -> FileFault {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR => FileFault::NotFound,
+        // XDEV: the name leaves the directory; LOOP: a symbolic link; NXIO, ISDIR: no regular file.
+        Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::ISDIR => FileFault::Forbidden,
+        Errno::EXIST => FileFault::Exists,
+        Errno::NOSPC | Errno::DQUOT => FileFault::DiskFull,
+        _ => FileFault::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A directory of its own for each test, removed at its end.
+    struct Temp(std::path::PathBuf);
+
+    impl Temp {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("offhook-files-{}-{name}", std::process::id()));
+            fs::create_dir_all(path.join("root/sub")).unwrap();
+            fs::write(path.join("outside"), b"secret").unwrap();
+            fs::write(path.join("root/sub/in"), b"inside").unwrap();
+            Self(path)
+        }
+
+        fn root(&self) -> Directory {
+            Directory::open(&self.0.join("root")).unwrap()
+        }
+    }
+
+    impl Drop for Temp {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn fault_of(result: Result<File, FileFault>) -> FileFault {
+        result.expect_err("must be refused")
+    }
+
+    #[test]
+    fn names_that_leave_the_directory_are_forbidden() {
+        let temp = Temp::new("leave");
+        let root = temp.root();
+        symlink("../outside", temp.0.join("root/link")).unwrap();
+        symlink("..", temp.0.join("root/up")).unwrap();
+        for name in [
+            "../outside",
+            "sub/../../outside",
+            "/etc/passwd",
+            "link",
+            "up/outside",
+            "",
+            "sub//in",
+            "./sub/in",
+            "sub/in\0",
+            "sub\\in",
+        ] {
+            assert_eq!(fault_of(root.read(name)), FileFault::Forbidden, "read {name:?}");
+            assert_eq!(fault_of(root.create(name, true)), FileFault::Forbidden, "create {name:?}");
+        }
+        assert_eq!(fs::read(temp.0.join("outside")).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_forbidden_and_never_blocks() {
+        let temp = Temp::new("kind");
+        let fifo = temp.0.join("root/fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &fifo,
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        assert_eq!(fault_of(temp.root().read("fifo")), FileFault::Forbidden);
+        assert_eq!(fault_of(temp.root().read("sub")), FileFault::Forbidden);
+        assert_eq!(fault_of(temp.root().read("missing")), FileFault::NotFound);
+        assert_eq!(fault_of(temp.root().read("sub/in/deeper")), FileFault::NotFound);
+    }
+
+    #[test]
+    fn a_new_file_gets_its_folders_and_an_old_one_is_kept_unless_told_otherwise() {
+        let temp = Temp::new("create");
+        let root = temp.root();
+        root.create("a/b/new", false).unwrap().write_all(b"1").unwrap();
+        assert_eq!(fault_of(root.create("a/b/new", false)), FileFault::Exists);
+        let mut old = root.read("a/b/new").unwrap();
+        root.create("a/b/new", true).unwrap().write_all(b"two").unwrap();
+        let mut text = String::new();
+        old.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "1", "whoever reads the old file still has it");
+        assert_eq!(fs::read(temp.0.join("root/a/b/new")).unwrap(), b"two");
+    }
+}

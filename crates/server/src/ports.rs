@@ -1,0 +1,158 @@
+//! The pool of RTP port pairs. A pair is leased with both of its sockets already open, so that an SDP never names a
+//! port that turns out to be taken (`reliability.md` E2).
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use offhook_call::Port;
+use offhook_media::event::Channel;
+
+/// A released pair rests so long before it is used again, so that late packets of its last call reach nobody
+/// (`reliability.md` R11).
+const QUARANTINE: Duration = Duration::from_secs(5);
+
+/// How many pairs that other programs hold are skipped for one lease; more means that the range is taken.
+const TRIES: usize = 32;
+
+/// The two sockets of a leg, non-blocking, and connected to the peer once it is known: the kernel then drops what
+/// comes from elsewhere, and sending costs less.
+#[derive(Debug)]
+#[allow(clippy::disallowed_types, reason = "the sockets of the RTP path live here and in the media threads")]
+pub struct Sockets {
+    rtp: std::net::UdpSocket,
+    rtcp: std::net::UdpSocket,
+}
+
+impl Sockets {
+    fn bind(address: IpAddr, port: u16) -> io::Result<Self> {
+        let open = |port: u16| {
+            #[allow(clippy::disallowed_types, reason = "as above")]
+            let socket = std::net::UdpSocket::bind(SocketAddr::new(address, port))?;
+            socket.set_nonblocking(true)?;
+            Ok::<_, io::Error>(socket)
+        };
+        Ok(Self { rtp: open(port)?, rtcp: open(port + 1)? })
+    }
+
+    /// From now on, talk to this peer only.
+    pub fn connect(&self, rtp: SocketAddr, rtcp: SocketAddr) -> io::Result<()> {
+        self.rtp.connect(rtp)?;
+        self.rtcp.connect(rtcp)
+    }
+
+    /// Sends one packet to the connected peer.
+    pub fn send(&self, channel: Channel, packet: &[u8]) -> io::Result<usize> {
+        self.of(channel).send(packet)
+    }
+
+    /// Receives one packet of the connected peer, or `WouldBlock`.
+    pub fn receive(&self, channel: Channel, buffer: &mut [u8]) -> io::Result<usize> {
+        self.of(channel).recv(buffer)
+    }
+
+    #[allow(clippy::disallowed_types, reason = "as above")]
+    fn of(&self, channel: Channel) -> &std::net::UdpSocket {
+        match channel {
+            Channel::Rtp => &self.rtp,
+            Channel::Rtcp => &self.rtcp,
+        }
+    }
+}
+
+/// All pairs of the configured range: free, leased or at rest.
+#[derive(Debug)]
+pub struct Ports {
+    address: IpAddr,
+    free: VecDeque<u16>,
+    resting: VecDeque<(Instant, u16)>,
+    leased: HashMap<Port, Option<Sockets>>,
+}
+
+impl Ports {
+    /// The given even ports, each with the odd one above it; used in order from a random start, so that a restarted
+    /// server does not meet the packets of the calls that it lost.
+    pub fn new(address: IpAddr, ports: impl Iterator<Item = u16>, random: u64) -> Self {
+        let mut free: VecDeque<u16> = ports.collect();
+        if !free.is_empty() {
+            let start = usize::try_from(random % free.len() as u64).unwrap_or(0);
+            free.rotate_left(start);
+        }
+        Self { address, free, resting: VecDeque::new(), leased: HashMap::new() }
+    }
+
+    /// Opens the next free pair; `None` where all are in use.
+    pub fn lease(&mut self, now: Instant) -> Option<Port> {
+        while self.resting.front().is_some_and(|(since, _)| now.duration_since(*since) >= QUARANTINE) {
+            let (_, port) = self.resting.pop_front()?;
+            self.free.push_back(port);
+        }
+        for _ in 0..TRIES {
+            let port = self.free.pop_front()?;
+            match Sockets::bind(self.address, port) {
+                Ok(sockets) => {
+                    self.leased.insert(Port(port), Some(sockets));
+                    return Some(Port(port));
+                }
+                Err(error) if out_of_descriptors(&error) => {
+                    self.free.push_front(port);
+                    return None;
+                }
+                Err(_) => self.resting.push_back((now, port)),
+            }
+        }
+        None
+    }
+
+    /// The sockets of a leased pair, once.
+    pub fn take(&mut self, port: Port) -> Option<Sockets> {
+        self.leased.get_mut(&port)?.take()
+    }
+
+    /// The pair is no longer in use; sockets that nobody took are closed.
+    pub fn release(&mut self, now: Instant, port: Port) {
+        if self.leased.remove(&port).is_some() {
+            self.resting.push_back((now, port.0));
+        }
+    }
+}
+
+/// Out of descriptors is no fault of the port: the pair stays first in line.
+fn out_of_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    code == Some(rustix::io::Errno::MFILE.raw_os_error())
+        || code == Some(rustix::io::Errno::NFILE.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    fn pool(ports: &[u16]) -> Ports {
+        Ports::new(IpAddr::from([127, 0, 0, 1]), ports.iter().copied(), 0)
+    }
+
+    #[test]
+    fn a_released_pair_rests_before_it_is_leased_again() {
+        let now = clock::now().mono;
+        let mut ports = pool(&[18_400]);
+        let port = ports.lease(now).expect("one pair is free");
+        assert_eq!(port, Port(18_400));
+        assert_eq!(ports.lease(now), None, "there is only one pair");
+        drop(ports.take(port));
+        ports.release(now, port);
+        assert_eq!(ports.lease(now + Duration::from_millis(4_999)), None);
+        assert_eq!(ports.lease(now + Duration::from_secs(5)), Some(port));
+    }
+
+    #[test]
+    fn a_pair_that_another_program_holds_is_skipped() {
+        let now = clock::now().mono;
+        let foreign = Sockets::bind(IpAddr::from([127, 0, 0, 1]), 18_410).expect("free port");
+        let mut ports = pool(&[18_410, 18_412]);
+        assert_eq!(ports.lease(now), Some(Port(18_412)));
+        drop(foreign);
+    }
+}
