@@ -1,0 +1,368 @@
+//! The media threads: sockets and an absolute tick around [`Engine`].
+//!
+//! ```text
+//!   control ──OpenLeg, Command──▶ Router ──▶ thread 0..N: inbox · sockets · Engine ──events──▶ control
+//!                                                                            └──audio──▶ recordings
+//! ```
+//! A thread waits for its inbox until the next tick is due, so commands act at once and ticks come on absolute
+//! deadlines, every 2 ms for one tenth of the legs. Sockets are swept at their leg's tick, with no readiness
+//! registration, the cheapest way that was measured (`design/performance.md`). A leg is a plain value: to connect two
+//! legs, the second moves to the first one's thread as a message.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Instant;
+
+use offhook_media::event::{Audio, Channel, Command, Event, LegConfig, LegId};
+use offhook_media::{Clock, Engine, FRAME, Leg, PHASES};
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::control::Input;
+use crate::outbox::Outbox;
+use crate::ports::Sockets;
+use crate::recordings::ToDisk;
+
+/// Messages that a media thread may have waiting; more wait in the router's outbox.
+const INBOX: usize = 16_384;
+
+/// Packets taken from one socket in one tick: one is due every 20 ms, so this drains a burst of 160 ms and gives a
+/// flood no more than its share of the tick.
+const PACKETS_PER_SWEEP: usize = 8;
+
+/// RTCP comes every few seconds, so its sockets are swept in every 25th frame of their leg (500 ms).
+const RTCP_EVERY: u32 = 25;
+
+/// Ticks of 2 ms that a thread that was held up makes up for; beyond it (a machine that stood still) ticks are skipped.
+const CATCH_UP_TICKS: u32 = 50;
+
+/// Statistics are left out while so many events wait for the control loop; nothing else ever is.
+const STATS_BACKLOG: usize = 256;
+
+#[derive(Debug)]
+enum ToMedia {
+    Open {
+        leg: LegId,
+        sockets: Sockets,
+        config: LegConfig,
+    },
+    Command(Command),
+    /// Give the leg to another thread.
+    Move {
+        leg: LegId,
+        to: SyncSender<ToMedia>,
+    },
+    /// A leg is on its way here: keep its commands until it has arrived.
+    Expect {
+        leg: LegId,
+    },
+    /// A leg arrives; `None` where it was gone before it could be moved.
+    Arrive {
+        leg: LegId,
+        moved: Option<Box<(Leg, Sockets)>>,
+    },
+}
+
+/// Knows which thread has which leg. Owned by the control loop.
+#[derive(Debug)]
+pub struct Router {
+    threads: Vec<Outbox<ToMedia, SyncSender<ToMedia>>>,
+    homes: HashMap<LegId, usize>,
+    loads: Vec<usize>,
+}
+
+impl Router {
+    /// Starts `threads` media threads.
+    pub fn start(
+        threads: usize,
+        control: &mpsc::Sender<Input>,
+        disk: &SyncSender<ToDisk>,
+        mut seed: impl FnMut() -> [u8; 32],
+    ) -> std::io::Result<Self> {
+        let mut router = Self { threads: Vec::new(), homes: HashMap::new(), loads: vec![0; threads] };
+        for index in 0..threads {
+            let (sender, inbox) = sync_channel(INBOX);
+            let thread = Thread::new(seed(), inbox, control.clone(), disk.clone());
+            std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
+            router.threads.push(Outbox::new(sender));
+        }
+        Ok(router)
+    }
+
+    /// Begins a leg on the thread that has the fewest.
+    pub fn open(&mut self, leg: LegId, sockets: Sockets, config: LegConfig) {
+        let home = self.loads.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(index, _)| index);
+        self.homes.insert(leg, home);
+        self.loads[home] += 1;
+        self.send(home, ToMedia::Open { leg, sockets, config });
+    }
+
+    /// Hands a command to the thread that has its leg; a command for a leg that is gone has raced with its end.
+    pub fn command(&mut self, command: Command) {
+        let leg = match &command {
+            Command::AddLeg { leg, .. }
+            | Command::UpdateLeg { leg, .. }
+            | Command::RemoveLeg { leg }
+            | Command::Play { leg, .. }
+            | Command::StopPlay { leg, .. }
+            | Command::Record { leg, .. }
+            | Command::StopRecord { leg, .. }
+            | Command::SendDigits { leg, .. }
+            | Command::StopDigits { leg, .. }
+            | Command::InfoDigit { leg, .. } => *leg,
+            Command::Connect { first, second, .. } => {
+                self.bring_together(*first, *second);
+                *first
+            }
+            Command::Disconnect { first, .. } => *first,
+        };
+        if let Some(&home) = self.homes.get(&leg) {
+            self.send(home, ToMedia::Command(command));
+        }
+    }
+
+    /// The leg is gone.
+    pub fn forget(&mut self, leg: LegId) {
+        if let Some(home) = self.homes.remove(&leg) {
+            self.loads[home] -= 1;
+        }
+    }
+
+    /// Sends what a full inbox did not take before.
+    pub fn flush(&mut self) {
+        self.threads.iter_mut().for_each(Outbox::flush);
+    }
+
+    /// Both parties of a connection live on one thread: the second moves to the first.
+    fn bring_together(&mut self, first: LegId, second: LegId) {
+        let (Some(&to), Some(&from)) = (self.homes.get(&first), self.homes.get(&second)) else { return };
+        if to == from {
+            return;
+        }
+        self.send(to, ToMedia::Expect { leg: second });
+        let sender = self.threads[to].sender().clone();
+        self.send(from, ToMedia::Move { leg: second, to: sender });
+        self.homes.insert(second, to);
+        self.loads[from] -= 1;
+        self.loads[to] += 1;
+    }
+
+    fn send(&mut self, thread: usize, message: ToMedia) {
+        self.threads[thread].send(message);
+    }
+}
+
+/// One media thread.
+struct Thread {
+    engine: Engine,
+    sockets: HashMap<LegId, Sockets>,
+    /// The legs whose sockets are swept in each phase.
+    phases: [Vec<LegId>; PHASES as usize],
+    /// Commands for legs that are on their way here.
+    expected: HashMap<LegId, Vec<Command>>,
+    inbox: Receiver<ToMedia>,
+    events: Outbox<Input, mpsc::Sender<Input>>,
+    audio: Outbox<ToDisk, SyncSender<ToDisk>>,
+    buffer: Vec<u8>,
+    frames: u32,
+}
+
+impl Thread {
+    fn new(
+        seed: [u8; 32],
+        inbox: Receiver<ToMedia>,
+        control: mpsc::Sender<Input>,
+        disk: SyncSender<ToDisk>,
+    ) -> Self {
+        let now = clock::now();
+        Self {
+            engine: Engine::new(Clock { mono: now.mono, unix_ms: now.wall.0 }, seed),
+            sockets: HashMap::new(),
+            phases: Default::default(),
+            expected: HashMap::new(),
+            inbox,
+            events: Outbox::new(control),
+            audio: Outbox::new(disk),
+            // The longest packet that a peer may send: longer datagrams are cut and refused by their header.
+            buffer: vec![0; 2048],
+            frames: 0,
+        }
+    }
+
+    /// Runs until the control loop is gone.
+    fn run(mut self) {
+        let period = FRAME / u32::from(PHASES);
+        let mut due = clock::now().mono;
+        let mut phase = 0;
+        loop {
+            if self.engine.legs() == 0 && self.events.backlog() == 0 && self.audio.backlog() == 0 {
+                // Nothing to tick for: sleep until something comes.
+                let Ok(message) = self.inbox.recv() else { return };
+                due = clock::now().mono;
+                self.accept(due, message);
+                self.flush();
+            }
+            if !self.serve_inbox(due) {
+                return;
+            }
+            let mut now = clock::now().mono;
+            if now.duration_since(due) > period * CATCH_UP_TICKS {
+                due = now;
+            }
+            while due <= now {
+                self.tick(now, phase);
+                phase = (phase + 1) % PHASES;
+                due += period;
+                now = clock::now().mono;
+            }
+        }
+    }
+
+    /// Takes messages until the next tick is due; `false` when nobody can send any more.
+    fn serve_inbox(&mut self, due: Instant) -> bool {
+        loop {
+            let now = clock::now().mono;
+            match self.inbox.recv_timeout(due.saturating_duration_since(now)) {
+                Ok(message) => {
+                    self.accept(clock::now().mono, message);
+                    self.flush();
+                }
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn accept(&mut self, now: Instant, message: ToMedia) {
+        match message {
+            ToMedia::Open { leg, sockets, config } => {
+                connect(&sockets, &config);
+                self.engine.command(now, Command::AddLeg { leg, config });
+                self.install(leg, sockets);
+            }
+            ToMedia::Command(command) => self.command(now, command),
+            ToMedia::Move { leg, to } => {
+                let moved = self.engine.detach(leg).zip(self.remove(leg)).map(Box::new);
+                // The other thread waits for it, so this is the one place that may have to wait for room.
+                let _ = to.send(ToMedia::Arrive { leg, moved });
+            }
+            ToMedia::Expect { leg } => {
+                if !self.sockets.contains_key(&leg) {
+                    self.expected.insert(leg, Vec::new());
+                }
+            }
+            ToMedia::Arrive { leg, moved } => {
+                if let Some(moved) = moved {
+                    let (value, sockets) = *moved;
+                    self.engine.attach(now, leg, value);
+                    self.install(leg, sockets);
+                }
+                for command in self.expected.remove(&leg).unwrap_or_default() {
+                    self.command(now, command);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        let awaited = match &command {
+            Command::Connect { second, .. } => Some(second),
+            Command::Disconnect { first, second } if !self.expected.contains_key(first) => Some(second),
+            Command::Disconnect { first: leg, .. }
+            | Command::AddLeg { leg, .. }
+            | Command::UpdateLeg { leg, .. }
+            | Command::RemoveLeg { leg }
+            | Command::Play { leg, .. }
+            | Command::StopPlay { leg, .. }
+            | Command::Record { leg, .. }
+            | Command::StopRecord { leg, .. }
+            | Command::SendDigits { leg, .. }
+            | Command::StopDigits { leg, .. }
+            | Command::InfoDigit { leg, .. } => Some(leg),
+        };
+        if let Some(waiting) = awaited.and_then(|leg| self.expected.get_mut(leg)) {
+            waiting.push(command);
+            return;
+        }
+        if let Command::UpdateLeg { leg, config } = &command
+            && let Some(sockets) = self.sockets.get(leg)
+        {
+            connect(sockets, config);
+        }
+        self.engine.command(now, command);
+    }
+
+    fn install(&mut self, leg: LegId, sockets: Sockets) {
+        if let Some(phase) = self.engine.phase_of(leg) {
+            self.phases[usize::from(phase)].push(leg);
+            self.sockets.insert(leg, sockets);
+        }
+    }
+
+    fn remove(&mut self, leg: LegId) -> Option<Sockets> {
+        self.phases.iter_mut().for_each(|legs| legs.retain(|other| *other != leg));
+        self.sockets.remove(&leg)
+    }
+
+    fn tick(&mut self, now: Instant, phase: u8) {
+        if phase == 0 {
+            self.frames = self.frames.wrapping_add(1);
+        }
+        for index in 0..self.phases[usize::from(phase)].len() {
+            let leg = self.phases[usize::from(phase)][index];
+            self.sweep(now, leg, Channel::Rtp);
+            if self.frames.is_multiple_of(RTCP_EVERY) {
+                self.sweep(now, leg, Channel::Rtcp);
+            }
+        }
+        self.engine.tick(now, phase);
+        self.flush();
+    }
+
+    fn sweep(&mut self, now: Instant, leg: LegId, channel: Channel) {
+        let Some(sockets) = self.sockets.get(&leg) else { return };
+        for _ in 0..PACKETS_PER_SWEEP {
+            match sockets.receive(channel, &mut self.buffer) {
+                Ok(length) => self.engine.receive(now, leg, channel, &self.buffer[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
+                // A port at the peer that is closed (ICMP); the next read may have a packet all the same.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Sends what the engine has to say.
+    fn flush(&mut self) {
+        while let Some(packet) = self.engine.poll_transmit() {
+            if let Some(sockets) = self.sockets.get(&packet.leg) {
+                // A packet that cannot be sent now is lost, as on any network.
+                let _ = sockets.send(packet.channel, packet.bytes);
+            }
+        }
+        while let Some(Audio { recording, chunk }) = self.engine.poll_audio() {
+            self.audio.send(ToDisk::Audio(Audio { recording, chunk }));
+        }
+        while let Some(event) = self.engine.poll_event() {
+            match event {
+                Event::LegRemoved { leg, .. } => drop(self.remove(leg)),
+                Event::Stats { .. } if self.events.backlog() > STATS_BACKLOG => continue,
+                _ => {}
+            }
+            self.events.send(Input::Media(event));
+        }
+        self.events.flush();
+        self.audio.flush();
+    }
+}
+
+/// Ties the sockets to the peer. An address that cannot be reached shows as packets that are not sent.
+fn connect(sockets: &Sockets, config: &LegConfig) {
+    if let Err(error) = sockets.connect(config.media.remote_rtp, config.media.remote_rtcp) {
+        tracing::debug!(remote = %config.media.remote_rtp, %error, "media address refused");
+    }
+}
+
+/// How many media threads `0` (one per core) stands for.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
