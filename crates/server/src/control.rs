@@ -1,0 +1,399 @@
+//! The control loop: one thread that owns the SIP endpoint and the calls, and lets each hear what the other says.
+//!
+//! ```text
+//!   sockets, names ──┐                 ┌─▶ Endpoint ⇄ Calls ─┬─▶ sockets
+//!   media threads ───┼─▶ Input ─▶ take ┘        pump         ├─▶ media threads (Router)
+//!   disk ────────────┤                                       ├─▶ disk
+//!   applications ────┘  Ask                                  └─▶ replies, event log
+//! ```
+//! One input changes the cores once; then [`Control::pump`] drains them until they are quiet. No locks: whoever wants
+//! something of a call sends it here.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook_call::command::Request;
+use offhook_call::error::Error;
+use offhook_call::id::{NodeId, RequestId};
+use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, Reply};
+use offhook_media::event::{self as media, Audio, Chunk};
+use offhook_sip::Endpoint;
+use offhook_sip::event::{self as sip, CommandError, Flow, Transport};
+use std::sync::mpsc::SyncSender;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::control_handle::Ask;
+use crate::events::{EventWriter, append_call_event};
+use crate::media::Router;
+use crate::net::{dns, tcp, udp};
+use crate::outbox::Outbox;
+use crate::ports::Ports;
+use crate::prompts::Prompts;
+use crate::recordings::ToDisk;
+
+/// Inputs that may wait. While it is full the senders wait: datagrams in the kernel, the others in their outboxes.
+pub const INPUTS: usize = 8_192;
+
+/// Requests of applications that may wait; one more is refused (`limit_reached`).
+pub const ASKS: usize = 4_096;
+
+/// Inputs taken before the timers are looked at again.
+const BATCH: usize = 256;
+
+/// Pairs of ports that are kept open for the next calls.
+const SPARE_PORTS: usize = 32;
+
+/// Rounds of one pump. The cores answer each other a few times at most; more is a defect, and is cut off here.
+const MAX_ROUNDS: usize = 1_000;
+
+/// How long the last BYEs may take to be answered when the server ends.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How long the control loop sleeps at most without a deadline.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+/// Everything that can happen to the server, besides what applications ask.
+#[derive(Debug)]
+pub enum Input {
+    /// A whole SIP message came in.
+    Message {
+        /// How.
+        flow: Flow,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A stream connection ended, or could not be made.
+    FlowClosed(Flow),
+    /// The name service's answer.
+    Resolved {
+        /// To this question.
+        query: sip::QueryId,
+        /// In the order to try.
+        addresses: Vec<SocketAddr>,
+    },
+    /// A media thread tells.
+    Media(media::Event),
+    /// The disk tells.
+    Disk(DiskEvent),
+    /// End: the first time after the calls have, the second time at once.
+    Shutdown,
+}
+
+/// How far the end of the server has come.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Not at all.
+    Serving,
+    /// No new calls; those there are may go on until then.
+    Draining { until: Instant },
+    /// All calls have been hung up; the last messages may take until then.
+    Ending { until: Instant },
+}
+
+/// What the loop is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The SIP user agent.
+    pub endpoint: Endpoint,
+    /// The calls.
+    pub calls: Calls,
+    /// The media threads.
+    pub router: Router,
+    /// The RTP ports.
+    pub ports: Ports,
+    /// The prompt cache.
+    pub prompts: Arc<Prompts>,
+    /// The recording thread.
+    pub recordings: SyncSender<ToDisk>,
+    /// The event log.
+    pub log: EventWriter,
+    /// Our name.
+    pub node: NodeId,
+    /// Our process, as the API names it.
+    pub process_id: u64,
+    /// How long calls may go on after the first [`Input::Shutdown`].
+    pub drain: Duration,
+}
+
+/// The sockets that the loop listens on, opened and not started yet.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// SIP over UDP.
+    #[allow(clippy::disallowed_types, reason = "handed from the start of the server to the control thread")]
+    pub udp: Vec<std::net::UdpSocket>,
+    /// SIP over TCP.
+    pub tcp: Vec<std::net::TcpListener>,
+}
+
+/// The control loop.
+pub struct Control {
+    parts: Parts,
+    recordings: Outbox<ToDisk, SyncSender<ToDisk>>,
+    udp: Vec<udp::Listener>,
+    tcp: tcp::Connections,
+    inputs: mpsc::Receiver<Input>,
+    sender: mpsc::Sender<Input>,
+    asks: mpsc::Receiver<Ask>,
+    replies: HashMap<RequestId, oneshot::Sender<Result<Reply, Error>>>,
+    requests: u64,
+    stage: Stage,
+}
+
+impl Control {
+    /// Starts to listen. Must be called on the control thread, inside its `LocalSet`.
+    pub fn start(
+        parts: Parts,
+        sockets: Sockets,
+        (sender, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+        asks: mpsc::Receiver<Ask>,
+    ) -> std::io::Result<Self> {
+        let start = |socket| udp::Listener::start(socket, sender.clone());
+        let udp = sockets.udp.into_iter().map(start).collect::<Result<_, _>>()?;
+        let tcp = tcp::Connections::new(sender.clone());
+        sockets.tcp.into_iter().try_for_each(|listener| tcp.listen(listener))?;
+        let recordings = Outbox::new(parts.recordings.clone());
+        let replies = HashMap::new();
+        Ok(Self {
+            parts,
+            recordings,
+            udp,
+            tcp,
+            inputs,
+            sender,
+            asks,
+            replies,
+            requests: 0,
+            stage: Stage::Serving,
+        })
+    }
+
+    /// Runs until the server has ended.
+    pub async fn run(mut self) {
+        self.pump(clock::now());
+        while !self.is_over() {
+            let deadline = tokio::time::Instant::from_std(self.deadline());
+            tokio::select! {
+                Some(input) = self.inputs.recv() => self.take(input),
+                Some(ask) = self.asks.recv() => self.ask(ask),
+                () = tokio::time::sleep_until(deadline) => {}
+            }
+            for _ in 0..BATCH {
+                let Ok(input) = self.inputs.try_recv() else { break };
+                self.take(input);
+            }
+            for _ in 0..BATCH {
+                let Ok(ask) = self.asks.try_recv() else { break };
+                self.ask(ask);
+            }
+            self.handle_timeouts();
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = clock::now();
+        let Parts { endpoint, calls, router, .. } = &mut self.parts;
+        match input {
+            Input::Message { flow, bytes } => endpoint.receive(now.mono, flow, &bytes),
+            Input::FlowClosed(flow) => endpoint.transport_failed(now.mono, flow),
+            Input::Resolved { query, addresses } => {
+                self.command(now, sip::Command::Resolved { query, addresses })
+            }
+            Input::Media(event) => {
+                if let media::Event::LegRemoved { leg, .. } = event {
+                    router.forget(leg);
+                }
+                calls.media(now, event);
+            }
+            Input::Disk(event) => calls.disk(now, event),
+            Input::Shutdown => self.shut_down(now),
+        }
+        self.pump(now);
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let now = clock::now();
+        match ask {
+            Ask::Request { command, reply } => {
+                self.requests += 1;
+                let id = RequestId(self.requests);
+                self.replies.insert(id, reply);
+                self.parts.calls.request(now, Request { id, command });
+            }
+            Ask::Applications(subscribers) => self.parts.calls.set_applications(subscribers),
+        }
+        self.pump(now);
+    }
+
+    fn handle_timeouts(&mut self) {
+        let now = clock::now();
+        let Parts { endpoint, calls, router, .. } = &mut self.parts;
+        if endpoint.poll_timeout().is_some_and(|due| due <= now.mono) {
+            endpoint.handle_timeout(now.mono);
+        }
+        if calls.poll_timeout().is_some_and(|due| due <= now.mono) {
+            calls.handle_timeout(now);
+        }
+        router.flush();
+        self.recordings.flush();
+        if let Stage::Draining { until } = self.stage
+            && (now.mono >= until || self.parts.calls.live() == 0)
+        {
+            self.hang_up(now);
+        }
+        self.pump(now);
+    }
+
+    /// Lets the cores talk until they have nothing more to say.
+    fn pump(&mut self, now: Now) {
+        for _ in 0..MAX_ROUNDS {
+            self.top_up_ports(now);
+            let mut quiet = true;
+            while let Some(event) = self.parts.endpoint.poll_event() {
+                quiet = false;
+                self.hear(now, event);
+            }
+            while let Some(output) = self.parts.calls.poll_output() {
+                quiet = false;
+                self.act(now, output);
+            }
+            while let Some(message) = self.parts.endpoint.poll_transmit() {
+                quiet = false;
+                self.transmit(now, message);
+            }
+            if quiet {
+                return;
+            }
+        }
+        tracing::error!("the control loop does not come to rest; going on with the next input");
+    }
+
+    fn top_up_ports(&mut self, now: Now) {
+        while self.parts.calls.spare_ports() < SPARE_PORTS {
+            let Some(port) = self.parts.ports.lease(now.mono) else { return };
+            self.parts.calls.lease(port);
+        }
+    }
+
+    fn hear(&mut self, now: Now, event: sip::Event) {
+        match event {
+            sip::Event::Resolve { query, host, port } => dns::resolve(query, host, port, self.sender.clone()),
+            event => self.parts.calls.sip(now, event),
+        }
+    }
+
+    fn act(&mut self, now: Now, output: Output) {
+        match output {
+            Output::Sip(command) => self.command(now, command),
+            Output::OpenLeg { port, leg, config } => self.open_leg(now, port, leg, config),
+            Output::Media(command) => self.parts.router.command(command),
+            Output::Disk { job, request } => self.ask_disk(job, request),
+            Output::Reply { request, result } => {
+                if let Some(reply) = self.replies.remove(&request) {
+                    // Whoever asked may have gone meanwhile.
+                    let _ = reply.send(result);
+                }
+            }
+            Output::Event(event) => {
+                let Parts { log, node, process_id, .. } = &mut self.parts;
+                append_call_event(log, *node, *process_id, event);
+            }
+            Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
+        }
+    }
+
+    /// A command that comes too late for its session is a race and no fault. An INVITE that cannot be sent ends its call.
+    fn command(&mut self, now: Now, command: sip::Command) {
+        let invite = if let sip::Command::Invite(invite) = &command { Some(invite.session) } else { None };
+        let Err(error) = self.parts.endpoint.command(now.mono, command) else { return };
+        if let Some(session) = invite {
+            let status = if error == CommandError::Full { 503 } else { 400 };
+            let cause = sip::EndCause::Refused { status, phrase: error.to_string() };
+            self.parts.calls.sip(now, sip::Event::Ended { session, cause });
+        } else if error != CommandError::Unknown {
+            tracing::warn!(%error, "SIP command refused");
+        }
+    }
+
+    fn open_leg(&mut self, now: Now, port: Port, leg: media::LegId, config: media::LegConfig) {
+        match self.parts.ports.take(port) {
+            Some(sockets) => self.parts.router.open(leg, sockets, config),
+            None => {
+                tracing::error!(port = port.0, "a leg was opened on a port that has no sockets");
+                let stats = media::LegStats::default();
+                self.parts.calls.media(now, media::Event::LegRemoved { leg, stats });
+            }
+        }
+    }
+
+    fn ask_disk(&mut self, job: JobId, request: DiskJob) {
+        match request {
+            DiskJob::LoadPrompts { files, codec } => {
+                let (prompts, inputs) = (Arc::clone(&self.parts.prompts), self.sender.clone());
+                tokio::task::spawn_blocking(move || {
+                    let result = prompts.load(&files, codec);
+                    let _ = inputs.blocking_send(Input::Disk(DiskEvent::Prompts { job, result }));
+                });
+            }
+            DiskJob::OpenRecording { file, format, overwrite, recording } => {
+                self.recordings.send(ToDisk::Open { job, file, format, overwrite, recording });
+            }
+            DiskJob::AbandonRecording { recording } => {
+                self.recordings.send(ToDisk::Audio(Audio { recording, chunk: Chunk::End }));
+            }
+        }
+    }
+
+    fn transmit(&mut self, now: Now, message: sip::Transmit) {
+        let flow = message.flow;
+        if flow.transport == Transport::Tcp {
+            self.tcp.send(flow, message.bytes);
+            return;
+        }
+        let listener = self.udp.iter().find(|listener| listener.local() == flow.local);
+        let sent = listener.map(|listener| listener.send(&message.bytes, flow.remote));
+        if !matches!(sent, Some(Ok(()))) {
+            tracing::debug!(remote = %flow.remote, ?sent, "SIP message not sent");
+            self.parts.endpoint.transport_failed(now.mono, flow);
+        }
+    }
+
+    fn shut_down(&mut self, now: Now) {
+        match self.stage {
+            Stage::Serving => {
+                tracing::info!(calls = self.parts.calls.live(), "draining");
+                self.parts.calls.drain();
+                self.stage = Stage::Draining { until: now.mono + self.parts.drain };
+            }
+            Stage::Draining { .. } => self.hang_up(now),
+            Stage::Ending { .. } => self.stage = Stage::Ending { until: now.mono },
+        }
+    }
+
+    fn hang_up(&mut self, now: Now) {
+        tracing::info!(calls = self.parts.calls.live(), "ending");
+        self.parts.calls.hang_up_all(now);
+        self.stage = Stage::Ending { until: now.mono + GOODBYE };
+    }
+
+    fn is_over(&self) -> bool {
+        match self.stage {
+            Stage::Ending { until } => {
+                let quiet = self.parts.calls.live() == 0 && self.parts.endpoint.is_quiet();
+                quiet || clock::now().mono >= until
+            }
+            Stage::Serving | Stage::Draining { .. } => false,
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let stage = match self.stage {
+            Stage::Serving => None,
+            Stage::Draining { until } | Stage::Ending { until } => Some(until),
+        };
+        let due = [self.parts.endpoint.poll_timeout(), self.parts.calls.poll_timeout(), stage];
+        due.into_iter().flatten().min().unwrap_or_else(|| clock::now().mono + FOREVER)
+    }
+}

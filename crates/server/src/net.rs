@@ -1,0 +1,6 @@
+//! SIP's sockets and the name service. Each is a small task on the control thread's runtime that turns what it hears
+//! into an [`Input`](crate::control::Input).
+
+pub mod dns;
+pub mod tcp;
+pub mod udp;

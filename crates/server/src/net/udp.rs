@@ -1,0 +1,82 @@
+//! SIP over UDP: one datagram, one message.
+#![allow(clippy::disallowed_types, reason = "the SIP sockets live here")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use offhook_sip::event::{Flow, Transport};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+use crate::control::Input;
+
+/// Room for a burst of some thousand INVITEs while the control loop is busy; the kernel may grant less.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// The largest datagram there is.
+const DATAGRAM: usize = 65_535;
+
+/// A listening address.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    socket: Rc<UdpSocket>,
+    local: SocketAddr,
+}
+
+impl Listener {
+    /// Opens the socket.
+    pub fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        // A smaller buffer only loses more of a burst, and SIP retransmits.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    }
+
+    /// Begins to listen, on the control thread's runtime.
+    pub fn start(socket: std::net::UdpSocket, inputs: mpsc::Sender<Input>) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let listener = Self { socket: Rc::new(UdpSocket::from_std(socket)?), local };
+        tokio::task::spawn_local(listener.clone().listen(inputs));
+        Ok(listener)
+    }
+
+    /// The address it listens on.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sends one datagram. A full buffer loses it, as any network might: SIP retransmits.
+    pub fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
+        match self.socket.try_send_to(bytes, remote) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn listen(self, inputs: mpsc::Sender<Input>) {
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            let (length, remote) = match self.socket.recv_from(&mut buffer).await {
+                Ok(received) => received,
+                Err(error) => {
+                    // An ICMP error of an earlier datagram; the transaction's timer deals with its loss.
+                    tracing::debug!(%error, "UDP receive");
+                    continue;
+                }
+            };
+            let flow = Flow { transport: Transport::Udp, local: self.local, remote };
+            let bytes = buffer.get(..length).unwrap_or_default().to_vec();
+            // While the control loop is behind, datagrams wait in the kernel and are dropped there.
+            if inputs.send(Input::Message { flow, bytes }).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! A whole server, from its configuration to its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use offhook_call::Calls;
+use offhook_sip::Endpoint;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cli::exit::Failure;
+use crate::config::Config;
+use crate::config::value::Listener;
+use crate::control::{self, Control, Input};
+use crate::control_handle::ControlHandle;
+use crate::events::{self, EventWriter, Retention};
+use crate::files::Directory;
+use crate::http::{self, HttpConfig};
+use crate::media::{self, Router};
+use crate::net::udp;
+use crate::ports::Ports;
+use crate::prompts::Prompts;
+use crate::{clock, recordings, serial};
+
+/// Threads that wait for prompt files and the name service.
+const BLOCKING_THREADS: usize = 16;
+
+/// Runs a server in the foreground until SIGTERM or SIGINT have ended it.
+pub fn run(config: Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("rpc")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(|error| Failure::Failed(format!("no signals: {error}")))?;
+        let server = Server::start(config).await?;
+        tracing::info!(rpc = %server.rpc, sip = ?server.sip, "ready");
+        let inputs = server.inputs.clone();
+        let ended = server.ended();
+        tokio::pin!(ended);
+        loop {
+            tokio::select! {
+                () = signals.next() => { let _ = inputs.send(Input::Shutdown).await; }
+                result = &mut ended => return result,
+            }
+        }
+    })
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where applications reach it.
+    pub rpc: SocketAddr,
+    /// Where gateways reach it by UDP.
+    pub sip: Vec<SocketAddr>,
+    inputs: mpsc::Sender<Input>,
+    control: JoinHandle<io::Result<()>>,
+    over: oneshot::Receiver<()>,
+    stop_rpc: oneshot::Sender<()>,
+    rpc_task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens every socket and directory of the configuration and begins to serve.
+    pub async fn start(config: Config) -> Result<Self, Failure> {
+        raise_descriptor_limit();
+        let listener = tokio::net::TcpListener::bind(config.rpc.listen)
+            .await
+            .map_err(|error| taken("rpc.listen", config.rpc.listen, &error))?;
+        let rpc = listener.local_addr().map_err(|error| taken("rpc.listen", config.rpc.listen, &error))?;
+        let sockets = bind(&config)?;
+        let sip = local_addresses(&sockets)?;
+
+        let keep = Retention {
+            bytes: config.events.keep_bytes,
+            age: Duration::from_secs(config.events.keep_seconds),
+        };
+        let (writer, log) = events::log(keep);
+        let http = http_config(&config);
+        let (sender, inputs) = mpsc::channel(control::INPUTS);
+        let (asks_sender, asks) = mpsc::channel(control::ASKS);
+        let parts = assemble(&config, &sip, &sockets, &sender, writer)?;
+        let (over_sender, over) = oneshot::channel();
+        let channel = (sender.clone(), inputs);
+        let control = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || {
+                let result = run_control(parts, sockets, channel, asks);
+                let _ = over_sender.send(());
+                result
+            })
+            .map_err(|error| Failure::Failed(format!("no thread: {error}")))?;
+
+        let (stop_rpc, stopped) = oneshot::channel();
+        let rpc_task = tokio::spawn(async move {
+            http::serve(listener, http, ControlHandle::new(asks_sender), log, async { drop(stopped.await) })
+                .await;
+        });
+        Ok(Self { rpc, sip, inputs: sender, control, over, stop_rpc, rpc_task })
+    }
+
+    /// Drains the server and waits for its end.
+    pub async fn shut_down(self) -> Result<(), Failure> {
+        let _ = self.inputs.send(Input::Shutdown).await;
+        self.ended().await
+    }
+
+    /// Waits for the end of the control loop, then stops serving applications: they hear the last events.
+    async fn ended(self) -> Result<(), Failure> {
+        let _ = self.over.await;
+        let _ = self.stop_rpc.send(());
+        let _ = self.rpc_task.await;
+        match self.control.join() {
+            Ok(result) => result.map_err(|error| Failure::Failed(format!("control loop: {error}"))),
+            Err(_) => Err(Failure::Failed("the control loop panicked".to_owned())),
+        }
+    }
+}
+
+fn run_control(
+    parts: control::Parts,
+    sockets: control::Sockets,
+    channel: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+    asks: mpsc::Receiver<crate::control_handle::Ask>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?;
+    let result = tokio::task::LocalSet::new().block_on(&runtime, async {
+        Control::start(parts, sockets, channel, asks)?.run().await;
+        Ok(())
+    });
+    // A prompt on a disk that hangs must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+fn bind(config: &Config) -> Result<control::Sockets, Failure> {
+    let mut sockets = control::Sockets::default();
+    for listener in &config.sip.listen {
+        match *listener {
+            Listener::Udp(address) => {
+                let socket =
+                    udp::Listener::bind(address).map_err(|error| taken("sip.listen", address, &error))?;
+                sockets.udp.push(socket);
+            }
+            Listener::Tcp(address) => {
+                let socket = std::net::TcpListener::bind(address)
+                    .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
+                    .map_err(|error| taken("sip.listen", address, &error))?;
+                sockets.tcp.push(socket);
+            }
+        }
+    }
+    Ok(sockets)
+}
+
+fn local_addresses(sockets: &control::Sockets) -> Result<Vec<SocketAddr>, Failure> {
+    let local = sockets.udp.iter().map(|socket| socket.local_addr()).collect::<Result<Vec<_>, _>>();
+    local.map_err(|error| Failure::Failed(format!("sip.listen: {error}")))
+}
+
+fn assemble(
+    config: &Config,
+    sip: &[SocketAddr],
+    sockets: &control::Sockets,
+    inputs: &mpsc::Sender<Input>,
+    log: EventWriter,
+) -> Result<control::Parts, Failure> {
+    let now = clock::now();
+    let first_serial = serial::reserve(&config.node.data_dir, now.wall)
+        .map_err(|error| Failure::Failed(format!("node.data_dir: {error}")))?;
+    let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
+    let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
+    let recordings = recordings::start(recordings, inputs.clone()).map_err(no_thread)?;
+    let threads = if config.media.threads == 0 { media::default_threads() } else { config.media.threads };
+    let router = Router::start(threads, inputs, &recordings, seed).map_err(no_thread)?;
+    let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());
+    let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random);
+    let tcp = sockets.tcp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    Ok(control::Parts {
+        endpoint: Endpoint::new(sip_config(config, sip.to_vec(), tcp), seed()),
+        calls: Calls::new(call_config(config), first_serial),
+        router,
+        ports,
+        prompts: Arc::new(Prompts::new(prompts)),
+        recordings,
+        log,
+        node: config.node.id,
+        process_id: std::process::id().into(),
+        drain: Duration::from_secs(config.limits.drain_seconds),
+    })
+}
+
+fn http_config(config: &Config) -> HttpConfig {
+    let tokens = config.rpc.tokens.iter().map(|token| token.expose().to_owned()).collect();
+    HttpConfig { tokens, node: config.node.id, process_id: std::process::id().into() }
+}
+
+fn sip_config(config: &Config, udp: Vec<SocketAddr>, tcp: Vec<SocketAddr>) -> offhook_sip::Config {
+    let mut sip = offhook_sip::Config::new(udp);
+    sip.tcp = tcp;
+    sip.user_agent.clone_from(&config.sip.user_agent);
+    sip.advertise = Some(config.sip.advertise.to_string()).filter(|text| !text.is_empty());
+    sip.trusted =
+        config.sip.gateway.iter().flat_map(|gateway| &gateway.networks).map(|network| network.0).collect();
+    sip.max_sessions = config.limits.calls;
+    sip.timers.t1 = Duration::from_millis(config.sip.t1_ms);
+    sip.timers.t2 = Duration::from_millis(config.sip.t2_ms);
+    sip
+}
+
+fn call_config(config: &Config) -> offhook_call::Config {
+    offhook_call::Config {
+        media_address: config.sip.advertise.address.unwrap_or(config.rtp.address),
+        codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
+        ptime_ms: config.rtp.ptime_ms,
+        max_calls: config.limits.calls,
+        max_calls_per_second: config.limits.calls_per_second,
+        incoming_timeout: Duration::from_secs(config.limits.incoming_timeout_seconds),
+        idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
+        tones: config.rtp.dtmf.into(),
+    }
+}
+
+fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {
+    Directory::open(path).map_err(|error| Failure::Failed(format!("{key} = {:?}: {error}", path.display())))
+}
+
+fn taken(key: &str, address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::Unavailable(format!("{key}: cannot listen on {address}: {error}"))
+}
+
+fn no_thread(error: io::Error) -> Failure {
+    Failure::Failed(format!("no thread: {error}"))
+}
+
+/// Secrets of the cores come from the operating system.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the operating system has random numbers");
+    seed
+}
+
+/// A call needs two descriptors, so the soft limit of 1,024 that shells set would end at 500 calls.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
