@@ -1,8 +1,20 @@
 //! The offhook server: the only home of threads, sockets, clocks, tokio and serde.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod control;
 pub mod control_handle;
+pub mod demo;
 pub mod events;
+pub mod files;
 pub mod http;
+pub mod media;
+pub mod net;
+pub mod outbox;
+pub mod ports;
+pub mod prompts;
+pub mod recordings;
 pub mod rpc;
+pub mod serial;
+pub mod serve;

@@ -1,6 +1,7 @@
 //! The command line: what is asked for, with which configuration, and what the shell is told at the end.
 
 pub mod exit;
+mod log;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -8,7 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::Config;
+use crate::config::value::Level;
+use crate::config::{Config, Log};
+use crate::{demo, rpc, serve};
 use exit::Failure;
 
 /// A CTI server: JSON-RPC for applications, SIP and RTP for the gateway.
@@ -19,7 +22,7 @@ struct Cli {
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable (port in use, server not reachable), \
@@ -27,6 +30,10 @@ const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable (p
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
+    /// Run the server until SIGTERM or SIGINT; the default
+    Serve,
+    /// A first call with no phone, no gateway and no configuration
+    Demo,
     /// Say whether the configuration is good
     Check,
     /// Show the effective configuration, secrets redacted
@@ -54,6 +61,10 @@ enum Notation {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Contract {
+    /// The methods, as an OpenRPC document
+    Openrpc,
+    /// The events, as an AsyncAPI document
+    Asyncapi,
     /// The configuration file, as a JSON Schema
     Config,
 }
@@ -71,12 +82,19 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     let load = || Config::load(cli.config.as_deref());
-    match cli.command {
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => {
+            let config = load()?;
+            log::start(&config.log);
+            serve::run(config)
+        }
+        Command::Demo => {
+            log::start(&Log { level: Level::Warn, ..Log::default() });
+            demo::run()
+        }
         Command::Check => {
             load()?;
-            let what =
-                cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
-            print(&format!("{what}: good\n"))
+            print("the configuration is good\n")
         }
         Command::PrintConfig { format } => print(&written(&load()?, format)?),
         Command::Schema { contract } => print(&schema(contract)?),
@@ -92,6 +110,8 @@ fn written(config: &Config, format: Notation) -> Result<String, Failure> {
 
 fn schema(contract: Contract) -> Result<String, Failure> {
     match contract {
+        Contract::Openrpc => pretty(&rpc::schema::openrpc()),
+        Contract::Asyncapi => pretty(&rpc::schema::asyncapi()),
         Contract::Config => pretty(&schemars::schema_for!(Config)),
     }
 }

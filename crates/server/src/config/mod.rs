@@ -8,7 +8,6 @@
 //! as they are read ([`value`]), what several keys must agree on afterwards ([`check`]).
 
 mod check;
-mod cores;
 mod load;
 pub mod value;
 
@@ -30,7 +29,7 @@ use value::{
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
-/// The configuration of offhook: a file of these sections, the environment over it.
+/// The whole configuration. `Config::default()` is [`DEFAULT_FILE`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -203,7 +202,7 @@ impl Default for Sip {
             gateway: vec![Gateway {
                 name: "local".into(),
                 address: HostPort { host: "127.0.0.1".into(), port: None },
-                networks: vec![Network::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8)],
+                networks: vec![Network(offhook_sip::Network::LOOPBACK_V4)],
             }],
         }
     }

@@ -180,79 +180,27 @@ fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label) && !text.rsplit('.').next().is_some_and(numeric)
 }
 
-/// A network in CIDR notation (RFC 4632 §3.1); an address alone is a network of one.
+/// A network in CIDR notation; an address alone is a network of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Network {
-    /// The network that has `address` and whose first `prefix` bits count; bits beyond them are cleared.
-    pub fn new(address: IpAddr, prefix: u8) -> Self {
-        let address = match address {
-            IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & mask_v4(prefix)).into()),
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & mask_v6(prefix)).into()),
-        };
-        Self { address, prefix }
-    }
-
-    /// Whether `address` lies in it. An IPv4 address counts the same when it comes mapped into IPv6.
-    pub fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                (own.to_bits() ^ other.to_bits()) & mask_v4(self.prefix) == 0
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                (own.to_bits() ^ other.to_bits()) & mask_v6(self.prefix) == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-fn mask_v4(prefix: u8) -> u32 {
-    u32::MAX.checked_shl(32u32.saturating_sub(prefix.into())).unwrap_or(0)
-}
-
-fn mask_v6(prefix: u8) -> u128 {
-    u128::MAX.checked_shl(128u32.saturating_sub(prefix.into())).unwrap_or(0)
-}
+pub struct Network(pub offhook_sip::Network);
 
 impl FromStr for Network {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("{text:?} is not a network such as 192.0.2.0/24 or 2001:db8::/32");
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
+        let expected = |_| {
+            format!(
+                "{text:?} is not a network such as 192.0.2.0/24 or 2001:db8::/32, all bits beyond its prefix zero"
+            )
         };
-        let address: IpAddr = address.parse().map_err(|_| expected())?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            None => bits,
-            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits.parse().map_err(|_| expected())?
-            }
-            Some(_) => return Err(expected()),
-        };
-        if prefix > bits {
-            return Err(expected());
-        }
-        let network = Self::new(address, prefix);
-        if network.address == address {
-            Ok(network)
-        } else {
-            Err(format!("{text:?} has bits beyond its prefix; is {network} meant?"))
-        }
+        text.parse().map(Self).map_err(expected)
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        self.0.fmt(f)
     }
 }
 
@@ -436,30 +384,15 @@ where
     D: Deserializer<'de>,
     T: TryFrom<u64>,
 {
-    let number = deserializer.deserialize_i64(WholeNumber)?;
+    let number = i64::deserialize(deserializer)?;
     let inside = u64::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
     let value = inside.and_then(|number| T::try_from(number).ok());
     value.ok_or_else(|| serde::de::Error::custom(format!("{number} is not between {MIN} and {MAX}")))
 }
 
-/// A number, with an error for people where it is none.
-struct WholeNumber;
-
-impl serde::de::Visitor<'_> for WholeNumber {
-    type Value = i64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number")
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<i64, E> {
-        Ok(number)
-    }
-}
-
 /// A packet time in milliseconds.
 pub(super) fn ptime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
-    let number = deserializer.deserialize_i64(WholeNumber)?;
+    let number = i64::deserialize(deserializer)?;
     let value = u8::try_from(number).ok().filter(|ptime| (10..=60).contains(ptime) && ptime % 10 == 0);
     value.ok_or_else(|| serde::de::Error::custom(format!("{number} is not one of 10, 20, 30, 40, 50, 60")))
 }
