@@ -94,7 +94,6 @@ enum Stage {
 }
 
 /// What the loop is made of.
-#[derive(Debug)]
 pub struct Parts {
     /// The SIP user agent.
     pub endpoint: Endpoint,

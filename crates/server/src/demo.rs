@@ -126,7 +126,7 @@ fn spoken(path: &Path) -> Result<String, Failure> {
     let samples = file::decode(file, "recording.wav")
         .map_err(|error| Failure::Failed(format!("{} cannot be played: {error:?}", path.display())))?;
     let energy: f64 = samples.iter().map(|&sample| (f64::from(sample) / 32_768.0).powi(2)).sum();
-    let level = 10.0 * (energy / (samples.len().max(1)) as f64).log10();
+    let level: f64 = 10.0 * (energy / (samples.len().max(1)) as f64).log10();
     if level.is_nan() || level < VOICE_DBFS {
         return Err(Failure::Failed(format!("{} is silent ({level:.0} dB)", path.display())));
     }

@@ -88,7 +88,7 @@ impl Prompts {
 
 fn read(file: File, name: &str, codec: Codec) -> Result<Prompt, FileFault> {
     let pcm = file::decode(file, name).map_err(|error| match error {
-        PromptError::Io(_) => FileFault::Unreadable,
+        PromptError::Unreadable(_) => FileFault::Unreadable,
         _ => FileFault::Unsupported,
     })?;
     Ok(Prompt::encode(&pcm, codec))

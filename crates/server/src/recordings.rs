@@ -119,7 +119,7 @@ struct Recording {
 impl Recording {
     fn begin(mut file: File, format: RecordFormat) -> io::Result<Self> {
         let header = WavHeader::new(format);
-        file.write_all(&header.bytes(0))?;
+        file.write_all(&header.header_bytes(0))?;
         Ok(Self { file, header, length: 0 })
     }
 
@@ -127,14 +127,12 @@ impl Recording {
     fn append(&mut self, data: &[u8]) -> io::Result<()> {
         self.file.write_all(data)?;
         self.length += data.len() as u64;
-        self.file.write_all_at(&self.header.bytes(self.length), 0)
+        self.file.write_all_at(&self.header.header_bytes(self.length), 0)
     }
 
-    /// Pads the last chunk to an even length (RIFF) and tells the size of the file.
+    /// Adds what the container wants at its end, and tells the size of the file.
     fn complete(mut self) -> io::Result<u64> {
-        if self.length % 2 == 1 {
-            self.file.write_all(&[0])?;
-        }
+        self.file.write_all(self.header.padding(self.length))?;
         Ok(self.file.metadata()?.len())
     }
 }

@@ -24,6 +24,9 @@ impl fmt::Display for BadNetwork {
 impl std::error::Error for BadNetwork {}
 
 impl Network {
+    /// 127.0.0.0/8.
+    pub const LOOPBACK_V4: Self = Self { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+
     /// The loopback networks of both families.
     pub fn loopback() -> [Self; 2] {
         [

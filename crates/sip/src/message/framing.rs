@@ -55,6 +55,11 @@ impl StreamFramer {
         }
     }
 
+    /// Whether a message has begun and is not complete.
+    pub fn is_partial(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// The next whole message; `None` until more bytes come. An error repeats for ever.
     pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, FramingError> {
         if let Some(error) = self.failed {
