@@ -139,8 +139,10 @@ pub(crate) enum Ending {
     NotNegotiated,
     /// The node ends.
     Shutdown,
-    /// A defect of ours.
-    Fault,
+    /// Its media is gone, and nobody has asked for that.
+    MediaGone,
+    /// Its session is gone, and nobody has asked for that.
+    SessionGone,
 }
 
 impl Ending {
@@ -153,7 +155,7 @@ impl Ending {
             EndCause::NoAck => Self::NoAck,
             EndCause::Lost => Self::Lost,
             // We are told so only of what we ended, and then no call is routed to it any more.
-            EndCause::Local => Self::Fault,
+            EndCause::Local => Self::SessionGone,
         }
     }
 
@@ -175,7 +177,7 @@ impl Ending {
             Self::Unattended | Self::IdleTimeout => (DroppedBy::System, 480),
             Self::NotNegotiated => (DroppedBy::System, 488),
             Self::Shutdown => (DroppedBy::System, 503),
-            Self::Fault => (DroppedBy::System, 500),
+            Self::MediaGone | Self::SessionGone => (DroppedBy::System, 500),
         };
         Cause { by, status }
     }
@@ -184,7 +186,7 @@ impl Ending {
     pub(crate) fn cut_short(&self) -> Failure {
         match self {
             Self::MaxAnswer => Failure::MaxAnswerSeconds,
-            Self::Fault => Failure::Internal,
+            Self::MediaGone | Self::SessionGone => Failure::Internal,
             _ => Failure::Hangup,
         }
     }
@@ -197,7 +199,7 @@ impl Ending {
             Self::Drop { .. } | Self::Shutdown => Failure::Dropped,
             Self::RingTimeout => Failure::RingTimeout,
             Self::NotNegotiated => Failure::NotNegotiated,
-            Self::Fault => Failure::Internal,
+            Self::MediaGone | Self::SessionGone => Failure::Internal,
             _ => Failure::Rejected { sip_status: self.cause(None).status },
         }
     }
@@ -205,9 +207,8 @@ impl Ending {
     /// Why the far end is told to hang up (RFC 3326); none where it ended the call, or SIP did, and needs no telling.
     pub(crate) fn farewell(&self) -> Option<Reason> {
         let text = match self {
-            Self::Cancelled | Self::Bye | Self::NoAck | Self::Lost | Self::Refused { .. } | Self::Fault => {
-                return None;
-            }
+            Self::Cancelled | Self::Bye | Self::NoAck | Self::Lost => return None,
+            Self::Refused { .. } | Self::SessionGone => return None,
             Self::Drop { .. } => "Dropped",
             Self::Redirected { .. } => "Redirected",
             Self::Unattended => "Unattended",
@@ -217,6 +218,7 @@ impl Ending {
             Self::IdleTimeout => "Idle too long",
             Self::NotNegotiated => "No common codec",
             Self::Shutdown => "Shutting down",
+            Self::MediaGone => "Media failed",
         };
         Some(Reason { cause: self.cause(None).status, text: text.to_owned() })
     }

@@ -72,7 +72,7 @@ impl Ended {
             stats: talk.stats,
             port: Some(talk.port),
             cut,
-            leg: Some(core.leg()),
+            leg: (*ending != Ending::MediaGone).then(|| core.leg()),
             guard: cx.deadline(SETTLED_WITHIN),
         }
     }

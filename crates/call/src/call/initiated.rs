@@ -53,19 +53,14 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
     let mut codecs = Vec::new();
     let mut offer = None;
     if let Some(body) = incoming.body {
-        let Some(bytes) = sdp_of(Some(body)) else {
-            let accept = Header { name: "Accept".to_owned(), value: "application/sdp".to_owned() };
-            cx.sip(sip::Command::Reject { session, status: 415, headers: vec![accept] });
-            return None;
-        };
-        match judge(&core, cx, &bytes) {
+        match judge(&core, cx, &body.bytes) {
             Ok(names) => codecs = names,
             Err(error) => {
                 cx.sip(sip::Command::Reject { session, status: status_of(&error), headers: Vec::new() });
                 return None;
             }
         }
-        offer = Some(bytes);
+        offer = Some(body.bytes);
     }
     cx.sip(sip::Command::Progress { session, status: 180, body: None });
     let (from_uri, to_uri) = (core.from_uri.clone(), core.to_uri.clone());

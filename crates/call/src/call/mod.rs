@@ -370,15 +370,15 @@ impl Phase {
         if let Self::Ended(ended) = self {
             return ended.handle(cx, input);
         }
+        if let Some(talk) = self.talk_mut() {
+            hear(talk, core, cx, &input);
+        }
         if let Some(ending) = self.ending(cx, &input) {
             let step = self.end(core, cx, ending);
             if let Input::Request { id, .. } = input {
                 cx.reply(id, Ok(Reply::Done));
             }
             return step;
-        }
-        if let Some(talk) = self.talk_mut() {
-            hear(talk, core, cx, &input);
         }
         match self {
             Self::Inbound(inbound) => inbound.handle(core, cx, input),
@@ -402,6 +402,7 @@ impl Phase {
             }
             Input::Sip(sip::Event::Ended { cause, .. }) => Some(Ending::of_session(cause)),
             Input::Shutdown => Some(Ending::Shutdown),
+            Input::Media(media::Event::LegRemoved { .. }) if self.talk().is_some() => Some(Ending::MediaGone),
             Input::Due if is_due(self.talk().and_then(|talk| talk.until), cx) => Some(Ending::MaxAnswer),
             _ => None,
         }
@@ -429,7 +430,9 @@ impl Phase {
 /// What an answered call hears of its media in every state.
 fn hear(talk: &mut Talk, core: &Core, cx: &mut Context<'_>, input: &Input) {
     match input {
-        Input::Media(media::Event::Stats { stats, .. }) => talk.stats = *stats,
+        Input::Media(media::Event::Stats { stats, .. } | media::Event::LegRemoved { stats, .. }) => {
+            talk.stats = *stats;
+        }
         Input::Media(media::Event::Digit { key, source, duration, .. }) => {
             core.tell(cx, EventKind::Dtmf { key: *key, source: *source, duration: *duration });
         }
@@ -447,7 +450,9 @@ pub(crate) fn hang_up(core: &Core, cx: &mut Context<'_>, talk: Talk, ending: &En
     if let Some(reason) = ending.farewell() {
         cx.sip(sip::Command::Bye { session: core.session, reason: Some(reason) });
     }
-    cx.media(media::Command::RemoveLeg { leg: core.leg() });
+    if *ending != Ending::MediaGone {
+        cx.media(media::Command::RemoveLeg { leg: core.leg() });
+    }
     Step::to(Phase::Ended(Ended::answered(core, cx, talk, ending, cut)))
 }
 
@@ -455,7 +460,8 @@ pub(crate) fn hang_up(core: &Core, cx: &mut Context<'_>, talk: Talk, ending: &En
 /// its state; should one come here all the same, that is a defect, and it still gets its reply.
 pub(crate) fn pass_over(cx: &mut Context<'_>, input: Input) {
     if let Input::Request { id, command } = input {
-        let message = format!("admitted and not handled: {command:?}");
+        debug_assert!(false, "admitted and not handled: {command:?}");
+        let message = "an admitted request is not handled".to_owned();
         cx.reply(id, Err(Error::Internal { message }));
     }
 }

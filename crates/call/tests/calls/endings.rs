@@ -45,6 +45,26 @@ fn an_end_that_nobody_asked_for_is_a_defect() {
 }
 
 #[test]
+fn media_that_goes_by_itself_takes_the_call_with_it() {
+    let mut rig = Rig::new();
+    rig.answered();
+    rig.request(play(CALL, &["a.wav"], ""));
+    rig.disk(loaded(1));
+    assert_eq!(
+        rig.media(leg_removed(CALL)),
+        [
+            "sip bye Some(500)",
+            "1: Play→Idle",
+            "1: Idle→Released",
+            "1: play internal 0ns",
+            "1: released answered, 500 System",
+            "free 20000"
+        ]
+    );
+    assert!(rig.is_clean());
+}
+
+#[test]
 fn the_longest_talk_ends_what_it_is_doing_first() {
     let mut rig = Rig::new();
     rig.answered();

@@ -49,16 +49,6 @@ fn an_offer_that_cannot_be_used_is_refused_without_a_resource() {
 }
 
 #[test]
-fn a_body_that_is_no_sdp_is_refused() {
-    let mut rig = Rig::new();
-    let mut incoming = incoming(1, None);
-    incoming.body = Some(sip::Body { content_type: "text/plain".to_owned(), bytes: b"hello".to_vec() });
-    let lines = rig.sip(sip::Event::Incoming(Box::new(incoming)));
-    assert_eq!(lines, ["sip 415 Accept: application/sdp"]);
-    assert!(rig.is_clean());
-}
-
-#[test]
 fn nobody_acts_on_it_and_the_caller_gets_480() {
     let mut rig = Rig::new();
     rig.invite(Some(OFFER));
