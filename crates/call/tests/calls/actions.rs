@@ -167,6 +167,19 @@ fn a_hangup_while_playing_tells_how_much_was_heard() {
 }
 
 #[test]
+fn the_late_end_of_an_earlier_play_says_nothing_of_the_one_that_was_cut_off() {
+    let mut rig = playing();
+    rig.request(Command::PlayStop { call: CALL });
+    rig.secs(2);
+    rig.request(play(CALL, &["a.wav"], ""));
+    rig.disk(loaded(2));
+    rig.sip(bye(inbound(CALL)));
+    rig.media(play_ended(CALL, 2, 600));
+    rig.media(play_ended(CALL, 1, 5000));
+    assert_eq!(rig.media(leg_removed(CALL))[0], "1: play hangup 600ms");
+}
+
+#[test]
 fn a_finish_key_that_comes_before_the_hangup_stands() {
     let mut rig = playing();
     rig.media(digit(CALL, '*'));

@@ -6,6 +6,7 @@ use offhook_call::command::{Command, ReceiveDtmf};
 use offhook_call::error::FileFault;
 use offhook_call::id::CallId;
 use offhook_call::{DiskEvent, JobId};
+use offhook_media::event::{self as media, ActionId, ConnectMode, Dial, LegId};
 
 use crate::rig::*;
 
@@ -303,4 +304,25 @@ fn a_stop_while_the_prompt_is_loaded() {
     assert_eq!(stop(&mut rig), ["reply Done"]);
     let lines = rig.disk(loaded(1));
     assert_eq!(lines, ["reply Done", "1: ReceiveDtmf→Idle", "1: receive ok \"\""]);
+}
+
+#[test]
+fn keys_during_a_sending_and_a_connection_are_typed_ahead() {
+    let mut rig = Rig::new();
+    rig.answered();
+    rig.answered();
+    let other = CallId(2);
+    rig.request(Command::SendDtmfStart { call: CALL, digits: vec![Dial::Key(key('9'))] });
+    press(&mut rig, "1");
+    rig.media(media::Event::DigitsSent { leg: LegId(1), action: ActionId(1) });
+    let max = Duration::from_secs(60);
+    rig.request(Command::ConnectStart { call: CALL, other, max, mode: ConnectMode::Both });
+    press(&mut rig, "2");
+    rig.media(digit(other, '7'));
+    rig.request(Command::ConnectStop { call: CALL });
+    start(&mut rig, receive(CALL, None));
+    assert_eq!(stop(&mut rig)[2], "1: receive ok \"12\"");
+    start(&mut rig, receive(other, None));
+    let lines = rig.request(Command::ReceiveDtmfStop { call: other });
+    assert_eq!(lines[2], "2: receive ok \"7\"");
 }
