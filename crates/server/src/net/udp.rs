@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use offhook_sip::event::{Flow, Transport};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -53,8 +53,11 @@ impl Listener {
     }
 
     /// Sends one datagram. A full buffer loses it, as any network might: SIP retransmits.
+    ///
+    /// It goes straight to the socket: the runtime refuses to send on a new socket until it has once heard from the
+    /// kernel that the socket is writable, which loses the first message of a server that has just started.
     pub fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
-        match self.socket.try_send_to(bytes, remote) {
+        match SockRef::from(&*self.socket).send_to(bytes, &remote.into()) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),
         }
@@ -78,5 +81,28 @@ impl Listener {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_first_message_of_a_new_socket_is_sent() {
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let remote = peer.local_addr().unwrap();
+        let (inputs, _kept) = mpsc::channel(1);
+        let set = tokio::task::LocalSet::new();
+        set.run_until(async {
+            let socket = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = Listener::start(socket, inputs).unwrap();
+            listener.send(b"INVITE", remote).unwrap();
+        })
+        .await;
+        let mut buffer = [0; 16];
+        let (length, _) = peer.recv_from(&mut buffer).expect("loopback delivers before send returns");
+        assert_eq!(&buffer[..length], b"INVITE");
     }
 }
