@@ -19,130 +19,163 @@ pub fn append_call_event(log: &mut EventWriter, node: NodeId, process_id: u64, e
 
 fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
     use wire::EventKind as Wire;
-    let (res_id, user_data) = (node.res_id(event.call), event.user_data);
+    let call = Of { res_id: node.res_id(event.call), user_data: event.user_data };
     match event.kind {
-        EventKind::Incoming { from_uri, to_uri, begin, codecs } => {
-            let (begin_time, ipsc_info) = (seconds(begin), wire::IpscInfo { process_id, call_id: None });
-            Wire::Incoming(wire::OnIncoming {
-                res_id,
-                from_uri,
-                to_uri,
-                begin_time,
-                user_data,
-                ipsc_info,
-                codecs,
-            })
-        }
-        EventKind::Ringing { time } => {
-            Wire::Ringing(wire::OnRinging { res_id, ring_time: seconds(time), user_data })
-        }
-        EventKind::AnswerCompleted { error, span } => {
-            let (error, begin_time, end_time) = outcome(error, span);
-            Wire::AnswerCompleted(wire::OnAnswerCompleted { res_id, error, begin_time, end_time, user_data })
-        }
+        EventKind::Incoming { from_uri, to_uri, begin, codecs } => Wire::Incoming(wire::OnIncoming {
+            res_id: call.res_id,
+            from_uri,
+            to_uri,
+            begin_time: seconds(begin),
+            user_data: call.user_data,
+            ipsc_info: wire::IpscInfo { process_id, call_id: None },
+            codecs,
+        }),
+        EventKind::Ringing { time } => Wire::Ringing(call.ringing(time)),
+        EventKind::AnswerCompleted { error, span } => Wire::AnswerCompleted(call.answered(error, span)),
         EventKind::DialCompleted { error, span, answer_time } => {
-            let ((error, begin_time, end_time), answer_time) =
-                (outcome(error, span), answer_time.map(seconds));
-            let params =
-                wire::OnDialCompleted { res_id, error, begin_time, answer_time, end_time, user_data };
-            Wire::DialCompleted(params)
+            Wire::DialCompleted(call.dialled(error, span, answer_time))
         }
         EventKind::PlayCompleted { error, span, finish_key, played } => {
-            let (error, begin_time, end_time) = outcome(error, span);
-            let (finish_key, played_ms) = (finish_key.map(key_name), millis(played));
-            let params = wire::OnPlayCompleted {
-                res_id,
-                error,
-                begin_time,
-                end_time,
-                finish_key,
-                user_data,
-                played_ms,
-            };
-            Wire::PlayCompleted(params)
+            Wire::PlayCompleted(call.played(error, span, finish_key, played))
         }
         EventKind::RecordCompleted { error, span, finish_key, file, duration, bytes } => {
-            let ((error, begin_time, end_time), finish_key) =
-                (outcome(error, span), finish_key.map(key_name));
-            let (record_file, duration_ms) = (file, millis(duration));
-            Wire::RecordCompleted(wire::OnRecordCompleted {
-                res_id,
-                error,
-                begin_time,
-                end_time,
-                finish_key,
-                user_data,
-                record_file,
-                duration_ms,
-                bytes,
-            })
+            let file = (file, duration, bytes);
+            Wire::RecordCompleted(call.recorded(error, span, finish_key, file))
         }
-        EventKind::SendDtmfCompleted { error, span } => {
-            let (error, begin_time, end_time) = outcome(error, span);
-            Wire::SendDtmfCompleted(wire::OnSendDtmfCompleted {
-                res_id,
-                error,
-                begin_time,
-                end_time,
-                user_data,
-            })
-        }
+        EventKind::SendDtmfCompleted { error, span } => Wire::SendDtmfCompleted(call.sent(error, span)),
         EventKind::ReceiveDtmfCompleted { error, span, keys, finish_key } => {
-            let ((error, begin_time, end_time), finish_key) =
-                (outcome(error, span), finish_key.map(key_name));
-            let params = wire::OnReceiveDtmfCompleted {
-                res_id,
-                error,
-                begin_time,
-                end_time,
-                keys,
-                user_data,
-                finish_key,
-            };
-            Wire::ReceiveDtmfCompleted(params)
+            Wire::ReceiveDtmfCompleted(call.received(error, span, keys, finish_key))
         }
         EventKind::ConnectCompleted { error, span, hangup } => {
-            let (error, begin_time, end_time) = outcome(error, span);
-            let hangup_res_id = hangup.map(|call| node.res_id(call));
-            let params =
-                wire::OnConnectCompleted { res_id, error, begin_time, end_time, user_data, hangup_res_id };
-            Wire::ConnectCompleted(params)
+            Wire::ConnectCompleted(call.connected(error, span, hangup.map(|call| node.res_id(call))))
         }
-        EventKind::Released(call) => Wire::Released(on_released(res_id, process_id, user_data, *call)),
-        EventKind::Dtmf { key, source, duration } => {
-            let (key, source, duration_ms) = (key_name(key), digit_source(source), millis(duration));
-            Wire::Dtmf(wire::OnDtmf { res_id, key, source, duration_ms })
-        }
-        EventKind::StateChanged { state, prior } => {
-            let (state, prior_state) = (names::state(state), prior.map(names::state));
-            Wire::StateChanged(wire::OnStateChanged { res_id, state, prior_state })
-        }
+        EventKind::Released(released) => Wire::Released(call.released(process_id, *released)),
+        EventKind::Dtmf { key, source, duration } => Wire::Dtmf(call.pressed(key, source, duration)),
+        EventKind::StateChanged { state, prior } => Wire::StateChanged(wire::OnStateChanged {
+            res_id: call.res_id,
+            state: names::state(state),
+            prior_state: prior.map(names::state),
+        }),
     }
 }
 
-fn on_released(
+/// The call that an event is of.
+struct Of {
     res_id: String,
-    process_id: u64,
     user_data: Option<String>,
-    call: Released,
-) -> wire::OnReleased {
-    // The document promises a call_id; a call whose INVITE could not be sent has none.
-    let call_id = Some(call.sip_call_id).filter(|id| !id.is_empty());
-    wire::OnReleased {
-        res_id,
-        call_dir: names::direction(call.direction),
-        from_uri: call.from_uri,
-        to_uri: call.to_uri,
-        begin_time: seconds(call.begin),
-        answer_time: call.answer_time.map(seconds),
-        end_time: seconds(call.end),
-        dropped_by: match call.cause.by {
-            DroppedBy::System => wire::DroppedBy::System,
-            DroppedBy::User => wire::DroppedBy::User,
-        },
-        cause: call.cause.status,
-        user_data,
-        ipsc_info: wire::IpscInfo { process_id, call_id },
+}
+
+impl Of {
+    fn ringing(self, time: UnixMs) -> wire::OnRinging {
+        let Self { res_id, user_data } = self;
+        wire::OnRinging { res_id, ring_time: seconds(time), user_data }
+    }
+
+    fn answered(self, error: Option<Failure>, span: Span) -> wire::OnAnswerCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        wire::OnAnswerCompleted { res_id, error, begin_time, end_time, user_data }
+    }
+
+    fn dialled(self, error: Option<Failure>, span: Span, answered: Option<UnixMs>) -> wire::OnDialCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        let answer_time = answered.map(seconds);
+        wire::OnDialCompleted { res_id, error, begin_time, answer_time, end_time, user_data }
+    }
+
+    fn played(
+        self,
+        error: Option<Failure>,
+        span: Span,
+        key: Option<Key>,
+        played: Duration,
+    ) -> wire::OnPlayCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        let (finish_key, played_ms) = (key.map(key_name), millis(played));
+        wire::OnPlayCompleted { res_id, error, begin_time, end_time, finish_key, user_data, played_ms }
+    }
+
+    fn recorded(
+        self,
+        error: Option<Failure>,
+        span: Span,
+        key: Option<Key>,
+        (record_file, duration, bytes): (String, Duration, u64),
+    ) -> wire::OnRecordCompleted {
+        let (error, begin_time, end_time) = outcome(error, span);
+        wire::OnRecordCompleted {
+            res_id: self.res_id,
+            error,
+            begin_time,
+            end_time,
+            finish_key: key.map(key_name),
+            user_data: self.user_data,
+            record_file,
+            duration_ms: millis(duration),
+            bytes,
+        }
+    }
+
+    fn sent(self, error: Option<Failure>, span: Span) -> wire::OnSendDtmfCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        wire::OnSendDtmfCompleted { res_id, error, begin_time, end_time, user_data }
+    }
+
+    fn received(
+        self,
+        error: Option<Failure>,
+        span: Span,
+        keys: String,
+        key: Option<Key>,
+    ) -> wire::OnReceiveDtmfCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        let finish_key = key.map(key_name);
+        wire::OnReceiveDtmfCompleted { res_id, error, begin_time, end_time, keys, user_data, finish_key }
+    }
+
+    fn connected(
+        self,
+        error: Option<Failure>,
+        span: Span,
+        hangup_res_id: Option<String>,
+    ) -> wire::OnConnectCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        wire::OnConnectCompleted { res_id, error, begin_time, end_time, user_data, hangup_res_id }
+    }
+
+    fn pressed(self, key: Key, source: DigitSource, duration: Duration) -> wire::OnDtmf {
+        let source = match source {
+            DigitSource::Rfc4733 => wire::DigitSource::Rfc4733,
+            DigitSource::Inband => wire::DigitSource::Inband,
+            DigitSource::Info => wire::DigitSource::Info,
+        };
+        wire::OnDtmf { res_id: self.res_id, key: key_name(key), source, duration_ms: millis(duration) }
+    }
+
+    fn released(self, process_id: u64, call: Released) -> wire::OnReleased {
+        // The document promises a call_id; a call whose INVITE could not be sent has none.
+        let call_id = Some(call.sip_call_id).filter(|id| !id.is_empty());
+        wire::OnReleased {
+            res_id: self.res_id,
+            call_dir: names::direction(call.direction),
+            from_uri: call.from_uri,
+            to_uri: call.to_uri,
+            begin_time: seconds(call.begin),
+            answer_time: call.answer_time.map(seconds),
+            end_time: seconds(call.end),
+            dropped_by: match call.cause.by {
+                DroppedBy::System => wire::DroppedBy::System,
+                DroppedBy::User => wire::DroppedBy::User,
+            },
+            cause: call.cause.status,
+            user_data: self.user_data,
+            ipsc_info: wire::IpscInfo { process_id, call_id },
+        }
     }
 }
 
@@ -186,12 +219,4 @@ fn millis(duration: Duration) -> u64 {
 
 fn key_name(key: Key) -> String {
     key.as_char().to_string()
-}
-
-fn digit_source(source: DigitSource) -> wire::DigitSource {
-    match source {
-        DigitSource::Rfc4733 => wire::DigitSource::Rfc4733,
-        DigitSource::Inband => wire::DigitSource::Inband,
-        DigitSource::Info => wire::DigitSource::Info,
-    }
 }

@@ -11,6 +11,7 @@ mod stall;
 
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,7 @@ const PONG_TIME: Duration = Duration::from_secs(60);
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
 /// Who serves, and whom.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpConfig {
     /// Tokens, one of which `/rpc` wants as `Authorization: Bearer …`; empty: it wants none.
     pub tokens: Vec<String>,
@@ -68,6 +69,13 @@ pub struct HttpConfig {
     pub node: NodeId,
     /// The process, below 2^53.
     pub process_id: u64,
+}
+
+impl fmt::Debug for HttpConfig {
+    // Tokens stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpConfig").field("node", &self.node).finish_non_exhaustive()
+    }
 }
 
 /// Serves on `listener` until `shutdown`; then takes no more connections, lets subscriptions send what is in the log,

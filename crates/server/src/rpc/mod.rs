@@ -18,11 +18,12 @@ pub mod schema;
 mod subscribe;
 mod uri;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, RpcModule};
 use offhook_client::wire::{self, Discover, Method};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control_handle::ControlHandle;
@@ -32,6 +33,9 @@ use method::{Node, Served, Step, Visitor};
 pub(crate) use error::object as error_object;
 pub(crate) use method::Node as NodeName;
 pub(crate) use middleware::{Known, Transport};
+
+/// Made once: whoever asks for it again and again costs no more than a copy.
+static DOCUMENT: LazyLock<Value> = LazyLock::new(schema::openrpc);
 
 /// What the methods work with.
 pub(crate) struct Context {
@@ -52,7 +56,7 @@ pub(crate) fn module(context: Context) -> RpcModule<Context> {
     subscribe::register(&mut module);
     let discover = |params: Params<'_>, _: &Context, _: &Extensions| {
         params::parse::<Discover>(params.as_str()).map_err(|invalid| error::object(invalid.into()))?;
-        Ok::<_, ErrorObjectOwned>(schema::openrpc())
+        Ok::<_, ErrorObjectOwned>(DOCUMENT.clone())
     };
     module.register_method(Discover::NAME, discover).expect("the name is used once");
     module
