@@ -89,6 +89,23 @@ async fn too_large() {
     patient(socket.read_until(r#""id":1,"result":null}"#)).await;
 }
 
+/// One that asks and never listens is not read any more, so that answers do not pile up.
+#[tokio::test]
+async fn who_does_not_listen_is_not_heard() {
+    let server = Server::start_unasked().await;
+    let mut socket = RawWebSocket::connect(&server).await;
+    // Large questions, larger answers: far more of both than the sockets can hold.
+    let padding = " ".repeat(50_000);
+    let question = format!(r#"{{"jsonrpc":"2.0","id":1,{padding}"method":"rpc.discover"}}"#);
+    let mut taken = 0;
+    while tokio::time::timeout(Duration::from_millis(500), socket.send(&question)).await.is_ok() {
+        taken += 1;
+        assert!(taken < 4_000, "200 MB of questions were taken in");
+    }
+    // Others are served all the while.
+    assert_eq!(server.post(r#"{"jsonrpc":"2.0","id":1,"method":"rpc.discover"}"#).await.0, 200);
+}
+
 #[tokio::test]
 async fn tokens() {
     let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(60) };

@@ -131,20 +131,35 @@ async fn values_arrive_as_they_were_meant() {
     }
 }
 
-/// What is asked, and which parameter is refused because of what.
-#[tokio::test]
-async fn wrong_parameters_are_named() {
+/// A method, parameters, which of them is refused, and a part of what is expected instead.
+type Fault = (&'static str, Value, &'static str, &'static str);
+
+const CALL: &str = "0.0.0-sys.call-1";
+const LATER: &str = "null: not supported by this version";
+
+async fn refused(faults: Vec<Fault>) {
     let server = Server::start_unasked().await;
     let client = server.client().await;
-    let call = "0.0.0-sys.call-1";
+    for (method, params, param, expected) in faults {
+        let error = client.request(&format!("sys.call.{method}"), params.clone()).await.unwrap_err();
+        let offhook_client::Error::Rpc { code, data, .. } = &error else {
+            panic!("{method} {params}: {error}")
+        };
+        let found = (*code, &data["reason"], &data["param"]);
+        assert_eq!(found, (-32602, &json!("invalid_params"), &json!(param)), "{method} {params}");
+        assert!(data["expected"].as_str().unwrap().contains(expected), "{method} {params}: {data}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_parameters_of_construct_are_named() {
     let construct = |extra: Value| {
         let mut params = json!({ "from_uri": "a@h", "to_uri": "b@h", "max_answer_seconds": 60 });
         params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         params
     };
-    let later = "null: not supported by this version";
     let many = "x".repeat(5_000);
-    for (method, params, param, expected) in [
+    refused(vec![
         ("construct", json!({}), "from_uri", "a value: the parameter is required"),
         ("construct", construct(json!({ "form_uri": "a@h" })), "form_uri", "one of from_uri"),
         (
@@ -166,9 +181,9 @@ async fn wrong_parameters_are_named() {
             "max_ring_seconds",
             "an integer of 1 to 3600",
         ),
-        ("construct", construct(json!({ "parent_call_res_id": call })), "parent_call_res_id", later),
-        ("construct", construct(json!({ "parent_conf_res_id": "c" })), "parent_conf_res_id", later),
-        ("construct", construct(json!({ "ring_play_file": "r.wav" })), "ring_play_file", later),
+        ("construct", construct(json!({ "parent_call_res_id": CALL })), "parent_call_res_id", LATER),
+        ("construct", construct(json!({ "parent_conf_res_id": "c" })), "parent_conf_res_id", LATER),
+        ("construct", construct(json!({ "ring_play_file": "r.wav" })), "ring_play_file", LATER),
         (
             "construct",
             construct(json!({ "ring_play_mode": 1 })),
@@ -188,85 +203,89 @@ async fn wrong_parameters_are_named() {
         ),
         ("construct", construct(json!({ "headers": { "X-A:": "x" } })), "headers.X-A:", "begins with X-"),
         ("construct", construct(json!({ "user_data": many })), "user_data", "at most 4096 bytes"),
-        ("answer", json!([call]), "max_answer_seconds", "a value: the parameter is required"),
-        ("answer", json!([call, 60, null, "G722"]), "codec", "not supported by this version"),
-        ("drop", json!([call, 299]), "cause", "an integer of 300 to 699"),
-        ("drop", json!([call, 700]), "cause", "an integer of 300 to 699"),
-        ("drop", json!([call, 486, 1]), "[2]", "at most 2 parameters: res_id, cause"),
-        ("drop", json!([call, null]), "cause", "an integer"),
-        ("reject", json!([call, 200]), "cause", "an integer of 300 to 699"),
-        ("redirect", json!([call, "u@h"]), "redirect_uri", "[sip:]host[:port]"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_parameters_of_calls_are_named() {
+    refused(vec![
+        ("answer", json!([CALL]), "max_answer_seconds", "a value: the parameter is required"),
+        ("answer", json!([CALL, 60, null, "G722"]), "codec", "not supported by this version"),
+        ("drop", json!([CALL, 299]), "cause", "an integer of 300 to 699"),
+        ("drop", json!([CALL, 700]), "cause", "an integer of 300 to 699"),
+        ("drop", json!([CALL, 486, 1]), "[2]", "at most 2 parameters: res_id, cause"),
+        ("drop", json!([CALL, null]), "cause", "an integer"),
+        ("reject", json!([CALL, 200]), "cause", "an integer of 300 to 699"),
+        ("redirect", json!([CALL, "u@h"]), "redirect_uri", "[sip:]host[:port]"),
         ("list", json!({ "limit": 0 }), "limit", "an integer of 1 to 1000"),
         ("list", json!({ "state": "Busy" }), "state", "Initiated"),
         ("list", json!({ "after": "x" }), "after", "res_id of a call"),
-        ("play_start", json!([call, ""]), "content", "a file name"),
-        ("play_start", json!([call, "a.wav||b.wav"]), "content", "a file name"),
-        ("play_start", json!([call, []]), "content", "1 to 30 items"),
-        ("play_start", json!([call, vec![json!(["a.wav"]); 31]]), "content", "1 to 30 items"),
-        ("play_start", json!([call, vec!["a"; 101].join("|")]), "content", "at most 100 files"),
+        ("connect_start", json!([CALL, 60, CALL, 4]), "connect_mode", "1, 2 or 3"),
+        ("connect_start", json!([CALL, 60, CALL, 1, "r.wav"]), "record_file", LATER),
+        (
+            "connect_start",
+            json!({ "res_id": CALL, "max_seconds": 60, "call_res_id": CALL, "local_volume": 0 }),
+            "local_volume",
+            LATER,
+        ),
+        ("nop", json!("x"), "params", "an object or an array"),
+        ("nop", json!({ "res_id": [[CALL]] }), "res_id", "a string"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_parameters_of_actions_are_named() {
+    refused(vec![
+        ("play_start", json!([CALL, ""]), "content", "a file name"),
+        ("play_start", json!([CALL, "a.wav||b.wav"]), "content", "a file name"),
+        ("play_start", json!([CALL, []]), "content", "1 to 30 items"),
+        ("play_start", json!([CALL, vec![json!(["a.wav"]); 31]]), "content", "1 to 30 items"),
+        ("play_start", json!([CALL, vec!["a"; 101].join("|")]), "content", "at most 100 files"),
         (
             "play_start",
-            json!([call, [["a.wav"], ["12", 2]]]),
+            json!([CALL, [["a.wav"], ["12", 2]]]),
             "content[1][1]",
             "not supported by this version",
         ),
-        ("play_start", json!([call, [["hello", 10]]]), "content[0][1]", "not supported by this version"),
-        ("play_start", json!([call, [["hello", 8]]]), "content[0][1]", "a type of the document"),
-        ("play_start", json!([call, [[5, 0]]]), "content[0][0]", "a file name"),
-        ("play_start", json!([call, "a.wav", "12x"]), "finish_keys", "keys of 0-9*#A-D"),
-        ("play_start", json!([call, "a.wav", "", -1]), "repeat", "an integer"),
-        ("record_start", json!([call, 60, "yes", "a.wav"]), "beep", "true or false"),
+        ("play_start", json!([CALL, [["hello", 10]]]), "content[0][1]", "not supported by this version"),
+        ("play_start", json!([CALL, [["hello", 8]]]), "content[0][1]", "a type of the document"),
+        ("play_start", json!([CALL, [[5, 0]]]), "content[0][0]", "a file name"),
+        ("play_start", json!([CALL, "a.wav", "12x"]), "finish_keys", "keys of 0-9*#A-D"),
+        ("play_start", json!([CALL, "a.wav", "", -1]), "repeat", "an integer"),
+        ("record_start", json!([CALL, 60, "yes", "a.wav"]), "beep", "true or false"),
         (
             "record_start",
-            json!([call, 60, true, "a.wav", 6]),
+            json!([CALL, 60, true, "a.wav", 6]),
             "record_format",
             "not supported by this version",
         ),
-        ("record_start", json!([call, 60, true, "a.wav", 9]), "record_format", "1, 2, 3 or 7"),
-        ("record_start", json!([call, 604_801, true, "a.wav"]), "max_seconds", "an integer of 1 to 604800"),
-        ("send_dtmf_start", json!([call, ""]), "keys", "1 to 255 of"),
-        ("send_dtmf_start", json!([call, "12w"]), "keys", "1 to 255 of"),
-        ("receive_dtmf_start", json!([call, ""]), "valid_keys", "at least one key"),
+        ("record_start", json!([CALL, 60, true, "a.wav", 9]), "record_format", "1, 2, 3 or 7"),
+        ("record_start", json!([CALL, 604_801, true, "a.wav"]), "max_seconds", "an integer of 1 to 604800"),
+        ("send_dtmf_start", json!([CALL, ""]), "keys", "1 to 255 of"),
+        ("send_dtmf_start", json!([CALL, "12w"]), "keys", "1 to 255 of"),
+        ("receive_dtmf_start", json!([CALL, ""]), "valid_keys", "at least one key"),
         (
             "receive_dtmf_start",
-            json!({ "res_id": call, "max_keys": 0 }),
+            json!({ "res_id": CALL, "max_keys": 0 }),
             "max_keys",
             "an integer of 1 to 255",
         ),
         (
             "receive_dtmf_start",
-            json!({ "res_id": call, "first_key_timeout": 0 }),
+            json!({ "res_id": CALL, "first_key_timeout": 0 }),
             "first_key_timeout",
             "1 to 86400",
         ),
         (
             "receive_dtmf_start",
-            json!({ "res_id": call, "play_content": [] }),
+            json!({ "res_id": CALL, "play_content": [] }),
             "play_content",
             "1 to 30 items",
         ),
-        ("connect_start", json!([call, 60, call, 4]), "connect_mode", "1, 2 or 3"),
-        ("connect_start", json!([call, 60, call, 1, "r.wav"]), "record_file", later),
-        (
-            "connect_start",
-            json!({ "res_id": call, "max_seconds": 60, "call_res_id": call, "local_volume": 0 }),
-            "local_volume",
-            later,
-        ),
-        ("nop", json!("x"), "params", "an object or an array"),
-        ("nop", json!({ "res_id": [[call]] }), "res_id", "a string"),
-    ] {
-        let error = client.request(&format!("sys.call.{method}"), params.clone()).await.unwrap_err();
-        let offhook_client::Error::Rpc { code, data, .. } = &error else {
-            panic!("{method} {params}: {error}")
-        };
-        assert_eq!(
-            (*code, &data["reason"], &data["param"]),
-            (-32602, &json!("invalid_params"), &json!(param)),
-            "{method} {params}"
-        );
-        assert!(data["expected"].as_str().unwrap().contains(expected), "{method} {params}: {data}");
-    }
+    ])
+    .await;
 }
 
 /// The bounds that the schema tells are those that the server keeps.
