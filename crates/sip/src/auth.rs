@@ -260,3 +260,108 @@ impl Authenticator {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Transport;
+
+    fn challenge(params: &str) -> Challenge {
+        Challenge::parse(Asker::Server, format!("Digest {params}").as_bytes()).unwrap()
+    }
+
+    /// The digest of a request in a published example.
+    #[track_caller]
+    fn check(params: &str, password: &str, cnonce: &str, response: &str) {
+        let credentials = Credentials { username: "Mufasa".to_owned(), password: password.to_owned() };
+        let answer = challenge(params).answer(&credentials, 1, cnonce, "GET", "/dir/index.html");
+        assert!(answer.contains(&format!("response=\"{response}\"")), "{answer}");
+    }
+
+    #[test]
+    fn published_vectors() {
+        // RFC 2617 §3.5.
+        check(
+            r#"realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc""#,
+            "Circle Of Life",
+            "0a4f113b",
+            "6629fae49393a05397450978507c4ef1",
+        );
+        // RFC 2069 §2.4, as its erratum 749 corrects it.
+        check(
+            r#"realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093""#,
+            "CircleOfLife",
+            "",
+            "1949323746fe6a43ef61f9606e7febea",
+        );
+        // RFC 7616 §3.9.1.
+        let params = |algorithm: &str| {
+            let nonce = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v";
+            format!(
+                r#"realm="http-auth@example.org", qop="auth, auth-int", algorithm={algorithm}, nonce="{nonce}""#
+            )
+        };
+        let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+        check(&params("MD5"), "Circle of Life", cnonce, "8ca523f5e9506fed4657c9700eebdbec");
+        let sha256 = "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1";
+        check(&params("SHA-256"), "Circle of Life", cnonce, sha256);
+    }
+
+    #[test]
+    fn what_cannot_be_answered() {
+        for value in [
+            "Basic realm=\"r\"",
+            "Digest realm=\"r\"",
+            "Digest nonce=\"n\"",
+            "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256",
+            "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"",
+            "Digest realm=\"r, nonce=\"n\"",
+            "Digest",
+        ] {
+            assert_eq!(Challenge::parse(Asker::Server, value.as_bytes()), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_parts_are_quoted() {
+        let credentials = Credentials { username: "a\"b\\c".to_owned(), password: String::new() };
+        let answer = challenge(r#"realm="r\"s", nonce="n""#).answer(&credentials, 1, "", "INVITE", "sip:a@b");
+        assert!(answer.starts_with(r#"Digest username="a\"b\\c", realm="r\"s", nonce="n", uri="sip:a@b", "#));
+    }
+
+    fn challenges(fields: &str) -> Message {
+        let text = format!("SIP/2.0 401 Unauthorized\r\n{fields}Content-Length: 0\r\n\r\n");
+        Message::parse(text.as_bytes()).unwrap()
+    }
+
+    fn flow(remote: &str) -> Flow {
+        let local = "198.51.100.1:5060".parse().unwrap();
+        Flow { transport: Transport::Udp, local, remote: remote.parse().unwrap() }
+    }
+
+    #[test]
+    fn each_realm_is_answered_once() {
+        let place = flow("192.0.2.1:5060");
+        let credentials = Credentials { username: "u".to_owned(), password: "p".to_owned() };
+        let mut authenticator = Authenticator::new(credentials);
+        authenticator.sent_to(place);
+        let both = "WWW-Authenticate: Digest realm=\"a\", nonce=\"1\"\r\n\
+                    Proxy-Authenticate: Digest realm=\"b\",\r\n nonce=\"1\"\r\n";
+        assert!(authenticator.challenged(place, &challenges(both)));
+        let names: Vec<_> = authenticator
+            .headers(place, "BYE", "sip:a@b", "c")
+            .into_iter()
+            .map(|header| header.name)
+            .collect();
+        assert_eq!(names, ["Authorization", "Proxy-Authorization"]);
+        assert_eq!(authenticator.headers(flow("192.0.2.2:5060"), "BYE", "sip:a@b", "c"), []);
+
+        let again = "WWW-Authenticate: Digest realm=\"a\", nonce=\"2\"\r\n";
+        assert!(!authenticator.clone().challenged(place, &challenges(again)), "the password is wrong");
+        let stale = "WWW-Authenticate: Digest realm=\"a\", nonce=\"2\", stale=true\r\n";
+        assert!(!authenticator.clone().challenged(flow("192.0.2.2:5060"), &challenges(stale)));
+        assert!(authenticator.challenged(place, &challenges(stale)));
+        authenticator.begin();
+        assert!(authenticator.challenged(place, &challenges(again)), "a new request");
+    }
+}

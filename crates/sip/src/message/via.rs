@@ -34,7 +34,8 @@ impl Via {
         };
         let (protocol, rest) = scan::cut(head, b'/');
         let (version, rest) = scan::cut(rest?, b'/');
-        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+        // A later version is answered 505 by way of this Via, so its number is nothing to stumble over.
+        if !protocol.eq_ignore_ascii_case(b"SIP") || !super::name::is_token(version) {
             return None;
         }
         let rest = rest?;
@@ -120,7 +121,8 @@ mod tests {
             "",
             "SIP/2.0/UDP",
             "SIP/2.0/UDP ",
-            "SIP/1.0/UDP h",
+            "SIP//UDP h",
+            "HTTP/2.0/UDP h",
             "SIP/2.0/UDP 192.0.2.15;;,;,,",
             "SIP/2.0/UDP h:x",
             "SIP/2.0/UDP a b",
