@@ -1,0 +1,100 @@
+//! Hundreds of calls over a bad wire: all of them end at both ends, and nothing is left (reliability G7, G23).
+
+use std::time::Duration;
+
+use offhook_sip::event::{EndCause, SessionId, Transport};
+
+use crate::world::{People, Wire, World};
+
+fn udp(loss: u8) -> Wire {
+    Wire { transport: Transport::Udp, loss, doubled: 5, delay: 300 }
+}
+
+fn run(seed: u64, wire: Wire, people: People, calls: u64) -> World {
+    let mut world = World::new(seed, wire, people);
+    world.plan(calls);
+    world.run();
+    world.assert_at_rest();
+    world
+}
+
+#[test]
+fn every_call_connects_at_ten_percent_loss() {
+    let world = run(1, udp(10), People::Talk, 200);
+    assert_eq!((world.connected(0), world.connected(1)), (200, 200));
+    let causes = |node: usize| world.nodes[node].stories.values().map(|story| story.ended.clone().unwrap());
+    assert!(causes(0).all(|cause| cause == EndCause::Local));
+    assert!(causes(1).all(|cause| cause == EndCause::Bye { reason: None }));
+}
+
+#[test]
+fn nearly_every_call_connects_at_thirty_percent_loss() {
+    // The floor of the protocol: an INVITE that never arrives (0.3 to the 7th), an ACK that never does.
+    let world = run(2, udp(30), People::Talk, 1000);
+    assert!(
+        world.connected(0) >= 995 && world.connected(1) >= 995,
+        "{} {}",
+        world.connected(0),
+        world.connected(1)
+    );
+}
+
+#[test]
+fn anything_may_happen_and_everything_ends() {
+    for seed in 0..40 {
+        let loss = [0, 5, 20, 50][usize::try_from(seed % 4).unwrap()];
+        let world = run(seed, udp(loss), People::Anything, 30);
+        // At the far end a BYE may arrive first 64·T1 after it was sent, and is remembered for 64·T1 more.
+        let aftermath = world.aftermath();
+        assert!(aftermath <= Duration::from_secs(64 + 5), "seed {seed}: {aftermath:?}");
+    }
+}
+
+#[test]
+fn without_loss_both_ends_agree() {
+    for seed in 100..140 {
+        let wire = Wire { doubled: 0, delay: 30, ..udp(0) };
+        let world = run(seed, wire, People::Anything, 50);
+        let mut connected = 0;
+        for (ours, caller) in &world.nodes[0].stories {
+            let callee = world.nodes[1].stories.values().find(|callee| callee.call_id == caller.call_id);
+            let (SessionId::Outbound(_), Some(callee)) = (ours, callee) else { continue };
+            connected += usize::from(caller.connected);
+            let (out, inb) = (caller.ended.clone().unwrap(), callee.ended.clone().unwrap());
+            let agree = match (&out, &inb) {
+                // One hangs up or both do at once; a cancelled call that was answered is hung up.
+                (EndCause::Local, EndCause::Bye { .. } | EndCause::Local) => true,
+                (EndCause::Bye { .. }, EndCause::Local) => caller.connected,
+                (EndCause::Local, EndCause::Cancelled) => !caller.connected && !callee.connected,
+                (EndCause::Refused { status: 486, .. }, EndCause::Local) => {
+                    !caller.connected && !callee.connected
+                }
+                _ => false,
+            };
+            assert!(agree, "seed {seed}: {caller:?}, {callee:?} {ours:?}");
+        }
+        assert!(connected > 0);
+    }
+}
+
+#[test]
+fn a_dead_wire_ends_every_call() {
+    let world = run(3, udp(100), People::Anything, 20);
+    for story in world.nodes.iter().flat_map(|node| node.stories.values()) {
+        let cause = story.ended.clone().unwrap();
+        let timed_out = EndCause::Refused { status: 408, phrase: "Request Timeout".to_owned() };
+        assert!(cause == timed_out || cause == EndCause::Local, "{cause:?}");
+    }
+}
+
+#[test]
+fn calls_over_tcp() {
+    for seed in 0..10 {
+        let wire = Wire { transport: Transport::Tcp, loss: 0, doubled: 0, delay: 1 };
+        let world = run(seed, wire, People::Anything, 30);
+        assert!(world.connected(0) + world.connected(1) > 0);
+    }
+    let wire = Wire { transport: Transport::Tcp, loss: 0, doubled: 0, delay: 1 };
+    let world = run(7, wire, People::Talk, 50);
+    assert_eq!((world.connected(0), world.connected(1)), (50, 50));
+}

@@ -1,0 +1,15 @@
+//! Endpoints on a simulated wire in virtual time: nothing sleeps, and a seed reproduces every failure.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
+
+mod forks;
+mod hostile;
+mod inbound;
+mod judge;
+mod lossy;
+mod outbound;
+mod requests;
+mod retransmission;
+mod stage;
+mod torture;
+mod world;

@@ -1,0 +1,222 @@
+//! What a request gets that is no call: refusals, capabilities, silence.
+
+use offhook_sip::Config;
+use offhook_sip::event::{Event, SessionId, Transport};
+
+use crate::stage::{OURS, PEER, Stage, config, kinds, request};
+
+/// What the one response to a request is.
+#[track_caller]
+fn check(message: &str, status: u16, headers: &[(&str, &str)]) {
+    let mut stage = Stage::new();
+    stage.receive(message);
+    let response = stage.sent().pop().unwrap_or_else(|| panic!("no answer to\n{message}"));
+    assert_eq!(response.status(), status, "{}", response.text);
+    for (name, value) in headers {
+        assert_eq!(response.header(name), *value);
+    }
+    assert_ne!(response.to_tag(), "");
+    assert_eq!(stage.events(), []);
+}
+
+fn with_body(cseq: &str, headers: &str) -> String {
+    request(cseq, "body", "", "").replace("Content-Length: 0\r\n\r\n", &format!("{headers}\r\nv=0\r\n"))
+}
+
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO";
+
+#[test]
+fn each_refusal_says_what_is_wrong() {
+    let r = |cseq: &str| request(cseq, "b", "", "");
+    check(&r("1 OPTIONS"), 200, &[("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "")]);
+    check(&r("1 REGISTER"), 405, &[("Allow", ALLOW)]);
+    check(&r("1 BYE"), 481, &[]);
+    check(&r("1 INFO"), 481, &[]);
+    check(&r("1 CANCEL"), 481, &[]);
+    check(&request("1 INVITE", "b", "no-such-tag", ""), 481, &[]);
+    check(&r("1 INVITE").replace("INVITE sip:100@", "INVITE tel:100;x="), 416, &[]);
+    check(&r("1 INVITE").replace("INVITE sip:100@198.51.100.1", "INVITE sip:100@"), 400, &[]);
+    check(
+        &r("1 INVITE").replace("sip:100@198.51.100.1 SIP", &format!("sip:{}@a SIP", "1".repeat(1024))),
+        414,
+        &[],
+    );
+    check(&r("1 INVITE").replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia"), 505, &[]);
+    let require = request("1 INVITE", "b", "", "Require: 100rel\r\nRequire: timer, x\r\n");
+    check(&require, 420, &[("Unsupported", "100rel, timer, x")]);
+    check(&with_body("1 INVITE", "Content-Type: text/plain\r\n"), 415, &[("Accept", "application/sdp")]);
+    let gzip = "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n";
+    check(&with_body("1 INVITE", gzip), 415, &[("Accept-Encoding", "identity")]);
+    check(&with_body("1 INVITE", ""), 400, &[]);
+}
+
+#[test]
+fn a_method_that_nobody_has_heard_of() {
+    let mut stage = Stage::new();
+    stage.receive(&request("1 FLY", "b", "", ""));
+    // rsip has not heard of it either, so it is not asked.
+    let response = String::from_utf8(stage.endpoint.poll_transmit().unwrap().bytes).unwrap();
+    assert!(response.starts_with("SIP/2.0 501 Not Implemented\r\n"), "{response}");
+    assert!(response.contains(&format!("\r\nAllow: {ALLOW}\r\n")));
+}
+
+#[test]
+fn each_bad_header_is_a_400() {
+    let invite = request("1 INVITE", "b", "", "");
+    for (from, to) in [
+        ("CSeq: 1 INVITE", "CSeq: 2147483648 INVITE"),
+        ("CSeq: 1 INVITE", "CSeq: 1 BYE"),
+        ("CSeq: 1 INVITE", "CSeq: -1 INVITE"),
+        ("CSeq: 1 INVITE", "CSeq: 1"),
+        ("CSeq: 1 INVITE\r\n", ""),
+        ("CSeq: 1 INVITE", "CSeq: 1 INVITE\r\nCSeq: 2 INVITE"),
+        ("Call-ID: call-1@192.0.2.7\r\n", ""),
+        ("Call-ID: call-1@192.0.2.7", "Call-ID: a b"),
+        ("Max-Forwards: 70", "Max-Forwards: 256"),
+        ("Max-Forwards: 70", "Max-Forwards: x"),
+        ("Content-Length: 0", "Content-Length: 1"),
+        ("Content-Length: 0", "Content-Length: 99999999999999999999"),
+        ("Content-Length: 0", "Content-Length: 0\r\nl: 0"),
+        ("Contact: <sip:alice@192.0.2.7>", "Contact: <sip:alice@192.0.2.7"),
+        ("Contact: <sip:alice@192.0.2.7>", "Record-Route: <tel:1>"),
+        ("Max-Forwards: 70", "Max-Forwards 70"),
+        ("To: <sip:100@198.51.100.1>", "To: \"open <sip:100@198.51.100.1>"),
+    ] {
+        assert!(invite.contains(from));
+        let message = invite.replace(from, to);
+        let mut stage = Stage::new();
+        let flow = offhook_sip::event::Flow {
+            transport: Transport::Udp,
+            local: OURS.parse().unwrap(),
+            remote: PEER.parse().unwrap(),
+        };
+        stage.endpoint.receive(stage.now, flow, message.as_bytes());
+        // rsip is not asked: what is missing in the request is missing in the response.
+        let response = stage.endpoint.poll_transmit().unwrap_or_else(|| panic!("no answer to\n{message}"));
+        assert!(response.bytes.starts_with(b"SIP/2.0 400 "), "{message}");
+        assert_eq!(stage.events(), []);
+    }
+}
+
+#[test]
+fn max_forwards_of_zero_is_for_proxies() {
+    // RFC 4475 §3.3.11: an endpoint processes the request.
+    check(&request("1 OPTIONS", "b", "", "").replace("Max-Forwards: 70", "Max-Forwards: 0"), 200, &[]);
+}
+
+#[test]
+fn strangers_get_no_answer() {
+    let mut stage = Stage::new();
+    for cseq in ["1 INVITE", "1 OPTIONS", "1 REGISTER", "1 FLY", "1 CANCEL", "1 BYE"] {
+        stage.receive_from("203.0.113.9:5060", &request(cseq, "b", "", ""));
+    }
+    stage.receive_from("203.0.113.9:5060", &request("1 BYE", "c", "guess", ""));
+    stage
+        .receive_from("203.0.113.9:5060", &request("1 INVITE", "d", "", "").replace("Max-Forwards: 70", "x"));
+    assert_eq!((stage.sent().len(), stage.events().len()), (0, 0));
+    assert_eq!((stage.endpoint.counters().untrusted, stage.endpoint.counters().faulty), (7, 1));
+
+    stage.endpoint.set_trusted(vec!["203.0.113.0/24".parse().unwrap()]);
+    stage.receive_from("203.0.113.9:5060", &request("1 OPTIONS", "e", "", ""));
+    assert_eq!(stage.one().status(), 200);
+}
+
+#[test]
+fn a_merged_request_is_a_loop() {
+    let mut stage = Stage::new();
+    stage.receive(&request("1 INVITE", "path1", "", ""));
+    assert_eq!(stage.one().status(), 100);
+    for path in ["path2", "path3"] {
+        stage.receive(&request("1 INVITE", path, "", ""));
+        assert_eq!(stage.one().status(), 482);
+    }
+    assert_eq!(stage.events().len(), 1);
+    // Once refused, a hunt group may try us again with the same Call-ID and CSeq.
+    let reject = offhook_sip::event::Command::Reject {
+        session: SessionId::Inbound(1),
+        status: 486,
+        headers: Vec::new(),
+    };
+    stage.command(reject);
+    let tag = stage.one().to_tag().to_owned();
+    stage.receive(&request("1 ACK", "path1", &tag, ""));
+    stage.events();
+    stage.receive(&request("1 INVITE", "path4", "", ""));
+    assert_eq!(stage.one().status(), 100);
+    assert!(matches!(stage.event(), Event::Incoming(_)));
+}
+
+#[test]
+fn a_full_house_refuses_new_calls_only() {
+    let mut stage = Stage::with(Config { max_sessions: 1, ..config(OURS) });
+    stage.receive(&request("1 INVITE", "one", "", ""));
+    stage.events();
+    stage.sent();
+    let other = request("1 INVITE", "two", "", "").replace("call-1@", "call-2@");
+    stage.receive(&other);
+    let full = stage.one();
+    assert_eq!((full.status(), full.header("Retry-After")), (503, "5"));
+    assert_eq!((stage.endpoint.counters().overload, stage.events().len()), (1, 0));
+
+    let mut stage = Stage::with(Config { max_transactions: 1, ..config(OURS) });
+    stage.receive(&request("1 INVITE", "one", "", ""));
+    stage.events();
+    let session = SessionId::Inbound(1);
+    stage.command(offhook_sip::event::Command::Progress { session, status: 180, body: None });
+    let tag = stage.sent().pop().unwrap().to_tag().to_owned();
+    stage.receive(&other);
+    assert_eq!(stage.one().status(), 503);
+    assert_eq!(stage.endpoint.counters().transactions, 1, "nothing is kept of it");
+    stage.receive(&request("2 BYE", "bye", &tag, ""));
+    assert_eq!(kinds(&stage.sent()), ["200", "487"], "inside the dialog there is room");
+}
+
+#[test]
+fn responses_go_back_as_via_says() {
+    for (via, to, stamped) in [
+        ("192.0.2.7", "192.0.2.7:5060", "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKb"),
+        ("192.0.2.7:5070", "192.0.2.7:5070", "SIP/2.0/UDP 192.0.2.7:5070;branch=z9hG4bKb"),
+        ("10.0.0.5", "192.0.2.7:5060", "SIP/2.0/UDP 10.0.0.5;branch=z9hG4bKb;received=192.0.2.7"),
+        (
+            "10.0.0.5;rport",
+            "192.0.2.7:40000",
+            "SIP/2.0/UDP 10.0.0.5;rport=40000;branch=z9hG4bKb;received=192.0.2.7",
+        ),
+    ] {
+        let mut stage = Stage::new();
+        let options = request("1 OPTIONS", "b", "", "");
+        let options = options.replace("UDP 192.0.2.7;", &format!("UDP {via};"));
+        let second = "\r\nVia: SIP/2.0/TCP  h.example.com ; branch = z9hG4bKq\r\nMax";
+        stage.receive_from("192.0.2.7:40000", &options.replace("\r\nMax", second));
+        let response = stage.one();
+        assert_eq!(response.to.to_string(), to);
+        assert_eq!(response.all("Via"), [stamped, "SIP/2.0/TCP  h.example.com ; branch = z9hG4bKq"]);
+    }
+}
+
+#[test]
+fn what_is_echoed_is_echoed_byte_for_byte() {
+    let mut stage = Stage::new();
+    let odd = request("1 OPTIONS", "b", "", "")
+        .replace(
+            "From: \"Alice\" <sip:alice@example.com>;tag=alice",
+            "f:  \"A \\\" ;l\"  <SIP:a%20b@Example.COM>  ;  TAG = x;y",
+        )
+        .replace("CSeq: 1 OPTIONS", "CSeq: 0001   OPTIONS");
+    stage.receive(&odd);
+    // rsip cannot read this From, so it is not asked.
+    let response = String::from_utf8(stage.endpoint.poll_transmit().unwrap().bytes).unwrap();
+    assert!(response.contains("\r\nFrom: \"A \\\" ;l\"  <SIP:a%20b@Example.COM>  ;  TAG = x;y\r\n"));
+    assert!(response.contains("\r\nCSeq: 0001   OPTIONS\r\n"));
+}
+
+#[test]
+fn stray_responses_change_nothing() {
+    let mut stage = Stage::new();
+    stage.receive(
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+         Call-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+    );
+    assert_eq!((stage.sent().len(), stage.events().len()), (0, 0));
+    assert_eq!(stage.endpoint.counters().stray_responses, 1);
+}
