@@ -100,7 +100,9 @@ impl Core {
             None => bound.to_string(),
             Some(host) => match split_host_port(host) {
                 Some((_, Some(_))) => host.clone(),
-                _ => format!("{host}:{}", bound.port()),
+                Some((_, None)) => format!("{host}:{}", bound.port()),
+                // An IPv6 address may come without its brackets.
+                None => format!("[{host}]:{}", bound.port()),
             },
         }
     }

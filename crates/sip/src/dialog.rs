@@ -16,6 +16,10 @@ use crate::event::{Body, Flow, Header, QueryId, SessionId, Transport};
 use crate::message::{Address, Draft, Message, Name, Uri};
 use crate::resolve::{Destination, QUERY_LIMIT};
 
+/// The longest route set. A call crosses a few proxies; each route is kept for as long as the call and sent with every
+/// request.
+const MAX_ROUTES: usize = 32;
+
 /// Where requests inside the dialog go.
 #[derive(Clone, Debug)]
 enum Hop {
@@ -48,7 +52,7 @@ pub(crate) struct Dialog {
     origin: Flow,
 }
 
-/// The URIs of the first Contact, and the Record-Route list; `None` where one is bad.
+/// The URI of the first Contact, and the Record-Route list; `None` where one is bad or the list too long.
 fn target_and_routes(message: &Message) -> Option<(Option<String>, Vec<String>)> {
     let contact = match message.list(Name::Contact)?.first() {
         Some(contact) => Some(Address::parse(contact)?.uri),
@@ -63,7 +67,7 @@ fn target_and_routes(message: &Message) -> Option<(Option<String>, Vec<String>)>
             String::from_utf8(route).ok()
         })
         .collect::<Option<Vec<_>>>()?;
-    Some((contact, routes))
+    (routes.len() <= MAX_ROUTES).then_some((contact, routes))
 }
 
 impl Dialog {
@@ -178,7 +182,7 @@ impl Dialog {
             let next = self.first_route().or_else(|| Uri::parse(self.target.as_bytes()).ok());
             self.hop = match next.as_ref().map_or(Destination::Unreachable, Destination::of) {
                 Destination::Address(transport, remote) => {
-                    Hop::Known(core.flow_to(transport, remote).unwrap_or(self.origin))
+                    Hop::Known(self.flow_to(core, transport, remote).unwrap_or(self.origin))
                 }
                 Destination::Name { transport, host, port } => {
                     let query = core.ask(session, &host, port);
@@ -193,11 +197,23 @@ impl Dialog {
         }
     }
 
+    /// The flow to an address: that of the dialog's first message where it leads there, or starts at the same UDP
+    /// address of ours, so that a call stays on the interface it came by.
+    fn flow_to(&self, core: &Core, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+        let Flow { local, .. } = self.origin;
+        let flow = Flow { transport, local, remote };
+        let same_way = flow == self.origin
+            || (transport == Transport::Udp
+                && self.origin.transport == Transport::Udp
+                && local.is_ipv4() == remote.is_ipv4());
+        if same_way { Some(flow) } else { core.flow_to(transport, remote) }
+    }
+
     /// The answer of the name service. Says whether it was this dialog's question.
     pub(crate) fn on_resolved(&mut self, core: &Core, query: QueryId, addresses: &[SocketAddr]) -> bool {
         match self.hop {
             Hop::Asked { query: asked, transport, .. } if asked == query => {
-                let flow = addresses.iter().find_map(|&address| core.flow_to(transport, address));
+                let flow = addresses.iter().find_map(|&address| self.flow_to(core, transport, address));
                 self.hop = Hop::Known(flow.unwrap_or(self.origin));
                 true
             }

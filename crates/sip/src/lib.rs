@@ -16,12 +16,16 @@
 //! Inside, from the wire up: `message` (bytes and typed views), `transaction` (RFC 3261 §17, one file per
 //! figure), `dialog` (§12), `session` (§13–§15, one value per call), `uas` (§8.2, what happens to a request).
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
+
 mod auth;
 mod config;
 mod core;
 mod counters;
 mod dialog;
 pub mod event;
+#[cfg(test)]
+mod leftovers;
 mod message;
 mod network;
 mod options;

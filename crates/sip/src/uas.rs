@@ -96,7 +96,7 @@ impl Endpoint {
         let source = request.flow.remote.ip();
         let invite = self.core.transactions.cancelled(&key).filter(|invite| invite.source == source);
         let Some((user, tag)) = invite.map(|invite| (invite.user, invite.to_tag.clone())) else {
-            return self.refuse_unknown(now, request);
+            return self.refuse_unknown(request);
         };
         let transaction = self.core.open(request, None, &tag);
         let response = Response { status: 200, to_tag: &tag, ..Response::default() };
@@ -175,7 +175,7 @@ impl Endpoint {
     fn on_inside(&mut self, now: Instant, request: &Request) {
         let head = &request.head;
         let tag = head.from.tag();
-        let Some(id) = self.inside(head) else { return self.refuse_unknown(now, request) };
+        let Some(id) = self.inside(head) else { return self.refuse_unknown(request) };
         if self.core.transactions.len() >= self.core.config.max_transactions.saturating_mul(2) {
             self.core.counters.overload += 1;
             return;
@@ -185,7 +185,7 @@ impl Endpoint {
         let in_order = match session.dialog(tag) {
             Some(dialog) => dialog.take_cseq(head.cseq),
             None if unknown_bye => true,
-            None => return self.refuse_unknown(now, request),
+            None => return self.refuse_unknown(request),
         };
         let refusal = match head.method {
             _ if !in_order => Some(Refusal::of(500)),
@@ -219,10 +219,11 @@ impl Endpoint {
         self.dialogs.get(&(head.call_id.clone(), head.to.tag().to_owned())).copied()
     }
 
-    /// 481 for those we trust; nothing for strangers.
-    fn refuse_unknown(&mut self, now: Instant, request: &Request) {
+    /// 481 for those we trust, and nothing is kept of it: forged requests must not fill the tables (reliability G17).
+    /// Nothing for strangers.
+    fn refuse_unknown(&mut self, request: &Request) {
         if self.is_trusted(request.flow) {
-            self.refuse(now, request, Refusal::of(481));
+            self.refuse_stateless(&request.message, request.flow, request.reply_flow(), Refusal::of(481));
         } else {
             self.core.counters.untrusted += 1;
         }

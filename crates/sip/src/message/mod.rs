@@ -138,7 +138,7 @@ impl Message {
     pub(crate) fn phrase(&self) -> String {
         match &self.start {
             Start::Request { .. } => String::new(),
-            Start::Response { phrase, .. } => lossy(self.slice(phrase)),
+            Start::Response { phrase, .. } => lossy(trim(self.slice(phrase))),
         }
     }
 
@@ -352,13 +352,78 @@ fn parse_status_line(text: &[u8], offset: usize) -> Result<Start, Malformed> {
         .filter(|head| head.eq_ignore_ascii_case(b"SIP/2.0 "))
         .and_then(|_| text.get(8..))
         .ok_or(Malformed::StartLine)?;
-    let (status, phrase) = cut(rest, b' ');
-    let status = Some(status)
-        .filter(|status| status.len() == 3)
-        .and_then(|status| number(status, 699))
+    let (status, phrase) = rest.split_at_checked(3).ok_or(Malformed::StartLine)?;
+    let status = number(status, 699)
         .and_then(|status| u16::try_from(status).ok())
-        .filter(|&status| status >= 100)
+        .filter(|&status| status >= 100 && matches!(phrase.first(), None | Some(b' ')))
         .ok_or(Malformed::StartLine)?;
     let end = offset + text.len();
-    Ok(Start::Response { status, phrase: end - phrase.map_or(0, <[u8]>::len)..end })
+    Ok(Start::Response { status, phrase: end - phrase.len()..end })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_lines() {
+        for (line, expected) in [
+            ("SIP/2.0 200 OK", Some((200, "OK"))),
+            ("sip/2.0 486 Busy  Here ", Some((486, "Busy  Here"))),
+            ("SIP/2.0 100 ", Some((100, ""))),
+            ("SIP/2.0 100", Some((100, ""))),
+            ("SIP/2.0 699 x", Some((699, "x"))),
+            ("SIP/2.0 700 x", None),
+            ("SIP/2.0 099 x", None),
+            ("SIP/2.0 2000 x", None),
+            ("SIP/2.0 20 OK", None),
+            ("SIP/2.0 -20 OK", None),
+            ("SIP/2.0  200 OK", None),
+            ("SIP/3.0 200 OK", None),
+        ] {
+            let message = Message::parse(format!("{line}\r\n\r\n").as_bytes()).ok();
+            let found = message.map(|message| (message.status().unwrap(), message.phrase()));
+            let expected = expected.map(|(status, phrase)| (status, phrase.to_owned()));
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn fields_of_every_shape() {
+        let text = "INVITE sip:a@b SIP/2.0\r\n\
+                    TO :\r\n sip:a@b ;   tag    = 1918181833n\r\n\
+                    v: SIP/2.0/UDP one;branch=z9hG4bK1 , SIP/2.0/TCP two;branch=z9hG4bK2\r\n\
+                    X-Empty:\r\n\
+                    x-Folded: a\r\n\t b  \r\n\
+                    VIA: SIP/2.0/UDP three;branch=z9hG4bK3\r\n\
+                    l: 3\r\n\r\nabcdef";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        assert_eq!((message.method(), message.request_uri()), (b"INVITE".as_slice(), b"sip:a@b".as_slice()));
+        let to = Address::parse(&message.value(Name::To).unwrap()).unwrap();
+        assert_eq!((&*to.uri, to.tag()), ("sip:a@b", "1918181833n"));
+        let vias = message.list(Name::Via).unwrap();
+        let hosts: Vec<_> = vias.iter().map(|via| Via::parse(via).unwrap().sent_by).collect();
+        assert_eq!(hosts, ["one", "two", "three"]);
+        let header = |name: &str, value: &str| Header { name: name.to_owned(), value: value.to_owned() };
+        assert_eq!(message.extension_headers(), [header("X-Empty", ""), header("x-Folded", "a b")]);
+        assert_eq!(message.body().unwrap().bytes, b"abc", "as long as Content-Length says");
+        assert_eq!(message.fault(), None);
+    }
+
+    #[test]
+    fn what_is_no_message() {
+        for (text, error) in [
+            ("", Malformed::Truncated),
+            ("\r\n\r\n", Malformed::Truncated),
+            ("\r\nGARBAGE\r\n\r\n", Malformed::StartLine),
+            ("GET / HTTP/1.1\r\n\r\n", Malformed::StartLine),
+            ("INV\"ITE sip:a@b SIP/2.0\r\n\r\n", Malformed::StartLine),
+            ("INVITE sip:a@b SIP/2.0\r\nTo: x\r\n", Malformed::Truncated),
+            ("INVITE sip:a@b SIP/2.0\nTo: x\n\n", Malformed::Line),
+            ("INVITE sip:a@b SIP/2.0\r\nTo: x\ry\r\n\r\n", Malformed::Line),
+            ("INVITE sip:a@b SIP/2.0\r\nTo: x\0\r\n\r\n", Malformed::Line),
+        ] {
+            assert_eq!(Message::parse(text.as_bytes()).err(), Some(error), "{text:?}");
+        }
+    }
 }

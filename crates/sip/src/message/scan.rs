@@ -116,17 +116,21 @@ pub(crate) fn number(text: &[u8], max: u32) -> Option<u32> {
         .filter(|&value| value <= max)
 }
 
+/// The most parameters of one value. Real ones have a handful; each costs an allocation.
+const MAX_PARAMS: usize = 64;
+
 /// The parameters of a header value: `;name=value;flag`. Names compare without case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Params(Vec<(String, Option<String>)>);
 
 impl Params {
-    /// Reads the parameters after the first `;`. `None` where one has no name or a quote is left open.
+    /// Reads the parameters after the first `;`. `None` where one has no name, a quote is left open, or there are more
+    /// than [`MAX_PARAMS`].
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut params = Vec::new();
         for part in split(text, b';')? {
             let (name, value) = cut(part, b'=');
-            if name.is_empty() {
+            if name.is_empty() || params.len() == MAX_PARAMS {
                 return None;
             }
             params.push((lossy(name).to_ascii_lowercase(), value.map(|value| lossy(&unquote(value)))));
@@ -194,5 +198,7 @@ mod tests {
         assert_eq!(params.get("x"), Some("a;b"));
         assert_eq!(params.get("y"), None);
         assert_eq!(Params::parse(b"a=1;;"), None);
+        assert!(Params::parse(["a"; MAX_PARAMS].join(";").as_bytes()).is_some());
+        assert_eq!(Params::parse(["a"; MAX_PARAMS + 1].join(";").as_bytes()), None);
     }
 }

@@ -497,6 +497,14 @@ impl Transactions {
         self.servers.settle(id, &mut self.deadlines);
     }
 
+    /// Asserts that nothing is left in any table.
+    #[cfg(test)]
+    pub(crate) fn assert_empty(&self) {
+        assert_eq!((self.len(), self.merged.len(), self.deadlines.next()), (0, 0, None));
+        assert!(self.invite_clients.ids.is_empty() && self.clients.ids.is_empty());
+        assert!(self.invite_servers.ids.is_empty() && self.servers.ids.is_empty());
+    }
+
     fn number(&mut self) -> TransactionId {
         self.next += 1;
         TransactionId(self.next)

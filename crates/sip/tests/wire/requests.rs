@@ -48,6 +48,8 @@ fn each_refusal_says_what_is_wrong() {
     let gzip = "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n";
     check(&with_body("1 INVITE", gzip), 415, &[("Accept-Encoding", "identity")]);
     check(&with_body("1 INVITE", ""), 400, &[]);
+    let routes = vec!["<sip:192.0.2.9;lr>"; 33].join(",");
+    check(&request("1 INVITE", "b", "", &format!("Record-Route: {routes}\r\n")), 400, &[]);
 }
 
 #[test]
@@ -219,4 +221,36 @@ fn stray_responses_change_nothing() {
     );
     assert_eq!((stage.sent().len(), stage.events().len()), (0, 0));
     assert_eq!(stage.endpoint.counters().stray_responses, 1);
+}
+
+#[test]
+fn forged_requests_leave_nothing_behind() {
+    let mut stage = Stage::new();
+    for number in 0..200 {
+        let branch = format!("forged{number}");
+        stage.receive(&request("2 BYE", &branch, "guess", ""));
+        stage.receive(&request("1 CANCEL", &branch, "", ""));
+        assert_eq!(kinds(&stage.sent()), ["481", "481"]);
+    }
+    assert_eq!(stage.endpoint.counters().transactions, 0);
+}
+
+#[test]
+fn requests_leave_from_where_the_call_came_in() {
+    use crate::stage::{address, sdp};
+    use offhook_sip::event::{Command, Flow};
+    // Two addresses; the call comes in by the second.
+    let second = address("198.51.100.2:5060");
+    let mut stage = Stage::with(Config { udp: vec![address(OURS), second], ..config(OURS) });
+    let flow = Flow { transport: Transport::Udp, local: second, remote: address(PEER) };
+    let now = stage.now;
+    stage.endpoint.receive(now, flow, request("1 INVITE", "invite", "", "").as_bytes());
+    let session = SessionId::Inbound(1);
+    stage.command(Command::Answer { session, body: sdp("") });
+    let ok = stage.sent().pop().unwrap();
+    assert_eq!(ok.header("Contact"), "<sip:198.51.100.2:5060>");
+    stage.endpoint.receive(now, flow, request("1 ACK", "ack", ok.to_tag(), "").as_bytes());
+    stage.command(Command::Bye { session, reason: None });
+    let bye = stage.endpoint.poll_transmit().unwrap();
+    assert_eq!(bye.flow, flow);
 }
