@@ -461,13 +461,17 @@ fn the_whole_call_is_authenticated() {
 fn no_password_goes_to_a_stranger() {
     let mut stage = Stage::new();
     let invite = placed(&mut stage, Invite { credentials: credentials(), ..invite(TO) });
+    let challenge = "WWW-Authenticate: Digest realm=\"gw\", nonce=\"n\", qop=\"auth\"\r\n";
+    stage.receive(&invite.response("401 Unauthorized", "srv", challenge));
+    let invite = stage.sent().pop().unwrap();
+    assert_eq!(invite.all("Authorization").len(), 1);
     stage.receive(&invite.response("200 OK", "bob", "Contact: <sip:mallory@203.0.113.66>\r\n"));
-    stage.sent();
+    let ack = stage.one();
+    assert_eq!((ack.to, ack.all("Authorization").len()), (address("203.0.113.66:5060"), 0));
     stage.events();
     stage.command(Command::Bye { session: OUTBOUND, reason: None });
     let bye = stage.one();
-    assert_eq!(bye.to, address("203.0.113.66:5060"));
-    let challenge = "WWW-Authenticate: Digest realm=\"gw\", nonce=\"n\", qop=\"auth\"\r\n";
+    assert_eq!((bye.to, bye.all("Authorization").len()), (address("203.0.113.66:5060"), 0));
     stage.receive_from("203.0.113.66:5060", &bye.response("401 Unauthorized", "", challenge));
     assert_eq!(stage.sent().len(), 0);
     assert_eq!(stage.event(), ended(EndCause::Local));
