@@ -10,7 +10,6 @@
 //! something of a call sends it here.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,22 +19,20 @@ use offhook_call::id::{NodeId, RequestId};
 use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, Reply};
 use offhook_media::event::{self as media, Audio, Chunk};
 use offhook_sip::Endpoint;
-use offhook_sip::event::{self as sip, CommandError, Flow, Transport};
+use offhook_sip::event::{self as sip, CommandError, Transport};
 use std::sync::mpsc::SyncSender;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::control_handle::Ask;
 use crate::events::{EventWriter, append_call_event};
+use crate::input::Input;
 use crate::media::Router;
 use crate::net::{dns, tcp, udp};
 use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::prompts::Prompts;
 use crate::recordings::ToDisk;
-
-/// Inputs that may wait. While it is full the senders wait: datagrams in the kernel, the others in their outboxes.
-pub const INPUTS: usize = 8_192;
 
 /// Requests of applications that may wait; one more is refused (`limit_reached`).
 pub const ASKS: usize = 4_096;
@@ -54,33 +51,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How long the control loop sleeps at most without a deadline.
 const FOREVER: Duration = Duration::from_secs(3600);
-
-/// Everything that can happen to the server, besides what applications ask.
-#[derive(Debug)]
-pub enum Input {
-    /// A whole SIP message came in.
-    Message {
-        /// How.
-        flow: Flow,
-        /// The message.
-        bytes: Vec<u8>,
-    },
-    /// A stream connection ended, or could not be made.
-    FlowClosed(Flow),
-    /// The name service's answer.
-    Resolved {
-        /// To this question.
-        query: sip::QueryId,
-        /// In the order to try.
-        addresses: Vec<SocketAddr>,
-    },
-    /// A media thread tells.
-    Media(media::Event),
-    /// The disk tells.
-    Disk(DiskEvent),
-    /// End: the first time after the calls have, the second time at once.
-    Shutdown,
-}
 
 /// How far the end of the server has come.
 #[derive(Clone, Copy, Debug)]

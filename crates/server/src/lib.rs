@@ -9,6 +9,7 @@ pub mod demo;
 pub mod events;
 pub mod files;
 pub mod http;
+pub mod input;
 pub mod media;
 pub mod net;
 pub mod outbox;

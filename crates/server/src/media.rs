@@ -18,7 +18,7 @@ use offhook_media::{Clock, Engine, FRAME, Leg, PHASES};
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::control::Input;
+use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::ports::Sockets;
 use crate::recordings::ToDisk;

@@ -1,5 +1,5 @@
 //! SIP's sockets and the name service. Each is a small task on the control thread's runtime that turns what it hears
-//! into an [`Input`](crate::control::Input).
+//! into an [`Input`](crate::input::Input).
 
 pub mod dns;
 pub mod tcp;

@@ -15,8 +15,8 @@ use offhook_media::event::{Audio, Chunk, RecordFormat, RecordingId};
 use offhook_media::file::WavHeader;
 use tokio::sync::mpsc;
 
-use crate::control::Input;
 use crate::files::Directory;
+use crate::input::Input;
 
 /// Messages that may wait for the disk: with 500 recordings of five chunks a second, a stall of 3 s. What comes beyond
 /// waits in the media threads' outboxes.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_sip::event::QueryId;
 use tokio::sync::mpsc;
 
-use crate::control::Input;
+use crate::input::Input;
 
 /// A call waits no longer for its gateway's address (`reliability.md` S18).
 const DEADLINE: Duration = Duration::from_secs(5);

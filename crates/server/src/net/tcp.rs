@@ -15,7 +15,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::control::Input;
+use crate::input::Input;
 
 /// Connections at a time; one more is closed at once. Gateways use a handful.
 const MAX_CONNECTIONS: usize = 1_024;

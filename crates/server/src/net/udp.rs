@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-use crate::control::Input;
+use crate::input::Input;
 
 /// Room for a burst of some thousand INVITEs while the control loop is busy; the kernel may grant less.
 const RECEIVE_BUFFER: usize = 4 << 20;

@@ -1,0 +1,37 @@
+//! What the control loop hears from the server's other threads and tasks.
+
+use std::net::SocketAddr;
+
+use offhook_call::DiskEvent;
+use offhook_media::event as media;
+use offhook_sip::event::{Flow, QueryId};
+
+/// Inputs that may wait. While it is full the senders wait: datagrams in the kernel, the others in their outboxes.
+pub const INPUTS: usize = 8_192;
+
+/// Everything that can happen to the server, besides what applications ask.
+#[derive(Debug)]
+pub enum Input {
+    /// A whole SIP message came in.
+    Message {
+        /// How.
+        flow: Flow,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A stream connection ended, or could not be made.
+    FlowClosed(Flow),
+    /// The name service's answer.
+    Resolved {
+        /// To this question.
+        query: QueryId,
+        /// In the order to try.
+        addresses: Vec<SocketAddr>,
+    },
+    /// A media thread tells.
+    Media(media::Event),
+    /// The disk tells.
+    Disk(DiskEvent),
+    /// End: the first time after the calls have, the second time at once.
+    Shutdown,
+}
