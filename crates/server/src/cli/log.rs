@@ -2,30 +2,53 @@
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::Log;
 use crate::config::value::{Level, LogFormat};
 
 /// Begins to log, once for the process.
 pub(super) fn start(log: &Log) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(log.level)).with_writer(stderr);
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    if human { builder.with_ansi(stderr().is_terminal()).init() } else { builder.json().init() }
+    let layer = fmt::layer().with_writer(stderr);
+    let layer = if human { layer.with_ansi(stderr().is_terminal()).boxed() } else { layer.json().boxed() };
+    registry().with(layer.with_filter(filter(log.level))).init();
 }
 
 /// Libraries say no more than warnings, except at `trace`.
-fn filter(level: Level) -> EnvFilter {
-    let directives = match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "warn,offhook=info",
-        Level::Debug => "warn,offhook=debug",
-        Level::Trace => "trace",
+fn filter(level: Level) -> Targets {
+    let own = match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
     };
-    EnvFilter::new(directives)
+    let others = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };
+    Targets::new().with_target("offhook", own).with_default(others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_say_no_more_than_warnings() {
+        let enables = |level, target, what| filter(level).would_enable(target, &what);
+        assert!(enables(Level::Debug, "offhook::control", tracing::Level::DEBUG));
+        assert!(enables(Level::Debug, "offhook_client", tracing::Level::DEBUG));
+        assert!(!enables(Level::Info, "offhook::control", tracing::Level::DEBUG));
+        assert!(!enables(Level::Debug, "hyper::proto", tracing::Level::INFO));
+        assert!(enables(Level::Debug, "hyper::proto", tracing::Level::WARN));
+        assert!(!enables(Level::Error, "hyper::proto", tracing::Level::WARN));
+        assert!(enables(Level::Trace, "hyper::proto", tracing::Level::TRACE));
+    }
 }

@@ -94,7 +94,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Check => {
             load()?;
-            print("the configuration is good\n")
+            let what =
+                cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
+            print(&format!("{what}: good\n"))
         }
         Command::PrintConfig { format } => print(&written(&load()?, format)?),
         Command::Schema { contract } => print(&schema(contract)?),
@@ -141,6 +143,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_may_be_named_with_or_without_a_subcommand() {
+        let cli = Cli::try_parse_from(["offhook", "--config", "x.toml"]).unwrap();
+        assert!(cli.command.is_none() && cli.config == Some("x.toml".into()));
+        let cli = Cli::try_parse_from(["offhook", "check", "--config", "x.toml"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Check)) && cli.config == Some("x.toml".into()));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use value::{
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
 
-/// The whole configuration. `Config::default()` is [`DEFAULT_FILE`].
+/// The configuration of offhook: a file of these sections, the environment over it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -169,9 +169,6 @@ pub struct Limits {
     /// How long calls may go on after SIGTERM, in seconds.
     #[serde(deserialize_with = "value::between::<_, _, 0, 86_400>")]
     pub drain_seconds: u64,
-    /// The most connections at a time: RPC and SIP over TCP, each.
-    #[serde(deserialize_with = "value::between::<_, _, 1, 100_000>")]
-    pub connections: u32,
 }
 
 /// `[log]`.
@@ -246,7 +243,6 @@ impl Default for Limits {
             incoming_timeout_seconds: 60,
             idle_timeout_seconds: 3600,
             drain_seconds: 10,
-            connections: 1000,
         }
     }
 }

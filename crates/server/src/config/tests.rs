@@ -119,7 +119,10 @@ fn a_wrong_value_says_what_is_expected() {
         "[log]\nlevel = 'loud'",
         "f.toml:2: log.level: unknown variant `loud`, expected one of `error`, `warn`, `info`, `debug`, `trace`",
     );
-    refused("[limits]\ncalls = '10'", "f.toml:2: limits.calls: invalid type: string \"10\", expected i64");
+    refused(
+        "[limits]\ncalls = '10'",
+        "f.toml:2: limits.calls: invalid type: string \"10\", expected a whole number",
+    );
     refused(
         "[sip]\nuser_agent = \"a\\r\\nX: y\"",
         "f.toml:2: sip.user_agent: 1 to 128 printable ASCII characters",

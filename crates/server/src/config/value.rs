@@ -384,15 +384,30 @@ where
     D: Deserializer<'de>,
     T: TryFrom<u64>,
 {
-    let number = i64::deserialize(deserializer)?;
+    let number = deserializer.deserialize_i64(WholeNumber)?;
     let inside = u64::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
     let value = inside.and_then(|number| T::try_from(number).ok());
     value.ok_or_else(|| serde::de::Error::custom(format!("{number} is not between {MIN} and {MAX}")))
 }
 
+/// A number, with an error for people where it is none.
+struct WholeNumber;
+
+impl serde::de::Visitor<'_> for WholeNumber {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<i64, E> {
+        Ok(number)
+    }
+}
+
 /// A packet time in milliseconds.
 pub(super) fn ptime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
-    let number = i64::deserialize(deserializer)?;
+    let number = deserializer.deserialize_i64(WholeNumber)?;
     let value = u8::try_from(number).ok().filter(|ptime| (10..=60).contains(ptime) && ptime % 10 == 0);
     value.ok_or_else(|| serde::de::Error::custom(format!("{number} is not one of 10, 20, 30, 40, 50, 60")))
 }
