@@ -114,7 +114,7 @@ fn schema(contract: Contract) -> Result<String, Failure> {
     match contract {
         Contract::Openrpc => pretty(&rpc::schema::openrpc()),
         Contract::Asyncapi => pretty(&rpc::schema::asyncapi()),
-        Contract::Config => pretty(&schemars::schema_for!(Config)),
+        Contract::Config => pretty(&schemars::schema_for!(Config).to_value()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The files in `proto/` are what the types say. `OFFHOOK_WRITE_PROTO=1 cargo test -p offhook proto` writes them.
+//! The files in `proto/` are what the types say. `cargo xtask proto` writes them, by `OFFHOOK_WRITE_PROTO=1` here.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,10 @@ fn proto() -> PathBuf {
 
 fn files() -> Vec<(PathBuf, Value)> {
     let examples = examples().into_iter().map(|(name, value)| (Path::new("examples").join(name), value));
-    let documents = [("openrpc.json".into(), openrpc()), ("asyncapi.json".into(), asyncapi())];
+    let config = schemars::schema_for!(crate::config::Config).to_value();
+    let documents =
+        [("openrpc.json", openrpc()), ("asyncapi.json", asyncapi()), ("config.schema.json", config)];
+    let documents = documents.map(|(name, value)| (name.into(), value));
     documents.into_iter().chain(examples).collect()
 }
 
@@ -29,7 +32,7 @@ fn proto_is_what_the_types_say() {
             std::fs::write(&path, text).unwrap();
         } else {
             let found = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(found == text, "proto/{} has drifted; OFFHOOK_WRITE_PROTO=1 writes it", name.display());
+            assert!(found == text, "proto/{} has drifted; `cargo xtask proto` writes it", name.display());
         }
     }
 }
