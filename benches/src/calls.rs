@@ -15,15 +15,14 @@ use crate::process::CpuTime;
 
 /// What a run may take beyond its own length.
 const GRACE: Duration = Duration::from_secs(60);
-/// The discard port: nobody listens to these calls' media.
-const NO_MEDIA: u16 = 9;
 
 /// SIPp calls the server; the application answers.
 pub(crate) async fn inbound(rate: u32, count: u32, talk_ms: u32) -> bool {
     let server = start(rate, count, talk_ms).await;
     let counts = ivr::start(&server, Service::LeaveAlone).await;
     let cpu = CpuTime::of(server.id());
-    let scenario = Sipp::new("uac-bye").set("rtp_port", NO_MEDIA).set("talk_ms", talk_ms).load(count, rate);
+    let scenario =
+        Sipp::new("uac-bye").set("rtp_port", ports::one()).set("talk_ms", talk_ms).load(count, rate);
     let sipp = scenario.call(server.sip(), server.dir());
     finish("in", &server, sipp, &counts, cpu, (rate, count, talk_ms)).await
 }
@@ -32,7 +31,7 @@ pub(crate) async fn inbound(rate: u32, count: u32, talk_ms: u32) -> bool {
 pub(crate) async fn outbound(rate: u32, count: u32, talk_ms: u32) -> bool {
     let server = start(rate, count, talk_ms).await;
     let counts = ivr::start(&server, Service::LeaveAlone).await;
-    let callee = Sipp::new("uas-bye").set("rtp_port", NO_MEDIA).set("talk_ms", talk_ms).load(count, rate);
+    let callee = Sipp::new("uas-bye").set("rtp_port", ports::one()).set("talk_ms", talk_ms).load(count, rate);
     let sipp = callee.listen(server.dir()).await;
     let client =
         Arc::new(Client::connect(&server.rpc_url(), None).await.expect("a connection to the server"));

@@ -29,7 +29,8 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to `server`, and subscribes to what happens from now on.
+    /// Connects to `server`, and subscribes to what happens from now on, the events that one must name included: only who
+    /// gets everything can see a hole in `seq`.
     pub async fn connect(server: &Server) -> Self {
         Self::connect_after(server, None).await
     }
@@ -37,7 +38,7 @@ impl App {
     /// Connects to `server`, and subscribes to what happened after event `after`.
     pub async fn connect_after(server: &Server, after: Option<u64>) -> Self {
         let client = Client::connect(&server.rpc_url(), None).await.expect("a connection to the server");
-        let events = client.subscribe(after, None).await.expect("a subscription");
+        let events = client.subscribe(after, Some(&["*"])).await.expect("a subscription");
         Self { client: Arc::new(client), events, waiting: VecDeque::new(), history: Vec::new() }
     }
 

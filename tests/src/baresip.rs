@@ -58,9 +58,10 @@ impl Baresip {
         self.said("Call established").await;
     }
 
-    /// Presses one key; RFC 4733 where the far end takes it.
+    /// Presses one key and lets it go; RFC 4733 where the far end takes it.
     pub async fn press(&mut self, key: char) {
-        self.type_in(&key.to_string()).await;
+        // EOT is how the console says that a key is up again; until then baresip goes on sending it.
+        self.type_in(&format!("{key}\u{4}")).await;
     }
 
     /// Hangs up.

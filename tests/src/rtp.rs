@@ -85,9 +85,13 @@ impl RtpPeer {
 
     /// Waits until `more` packets have come after this moment.
     pub async fn hear_more(&self, more: usize, patience: Duration) {
-        let goal = self.count() + more;
-        wait::until(&format!("{more} RTP packets"), patience, async || (self.count() >= goal).then_some(()))
-            .await;
+        self.hear(self.count() + more, patience).await;
+    }
+
+    /// Waits until `all` packets have come.
+    pub async fn hear(&self, all: usize, patience: Duration) {
+        let heard = async || (self.count() >= all).then_some(());
+        wait::until(&format!("{all} RTP packets"), patience, heard).await;
     }
 
     /// Where the last packet came from.

@@ -14,6 +14,9 @@ use crate::wait;
 /// SIPp gives up after this much time without the message that it waits for.
 const RECEIVE_PATIENCE: Duration = Duration::from_secs(20);
 
+/// At one call per second SIPp waits a second for the first.
+const START_AT_ONCE: u32 = 20;
+
 /// A SIPp run to be started.
 #[derive(Debug)]
 pub struct Sipp {
@@ -36,7 +39,7 @@ impl Sipp {
             scenario,
             name: name.to_owned(),
             calls: 1,
-            rate: 1,
+            rate: START_AT_ONCE,
             port: ports::one(),
             user: "service".into(),
             remote: None,
@@ -77,7 +80,7 @@ impl Sipp {
     /// Waits to be called; returns when its port is open.
     pub async fn listen(self, dir: &TestDir) -> RunningSipp {
         let running = self.start(dir);
-        let open = async || (!ports::is_free(running.port)).then_some(());
+        let open = async || ports::is_bound(running.port).then_some(());
         wait::until("SIPp's port", wait::PATIENCE, open).await;
         running
     }

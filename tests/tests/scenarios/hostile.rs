@@ -4,6 +4,7 @@ use offhook_client::wire::PlayStart;
 use offhook_tests::agent::{Agent, Dialog};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
+use offhook_tests::ports;
 use offhook_tests::server::Server;
 use offhook_tests::wait::PATIENCE;
 
@@ -37,7 +38,7 @@ async fn malformed_datagrams_are_nobodys_business() {
     let mut app = App::connect(&server).await;
     let control = control(&server, &mut app).await;
     let agent = Agent::new(server.sip()).await;
-    let whole = Dialog::new(&agent, "service", 9).invite();
+    let whole = Dialog::new(&agent, "service", ports::one()).invite();
 
     // Nothing at all, noise, keep-alives, and a message cut off at every seventh byte.
     agent.send(b"").await;
@@ -71,7 +72,7 @@ async fn malformed_datagrams_are_nobodys_business() {
     agent.send(whole.replacen("Contact:", &format!("X-Long: {}\r\nContact:", "x".repeat(60_000)), 1)).await;
 
     // After all that it still answers.
-    agent.send(Dialog::new(&agent, "service", 9).request("OPTIONS", 1, "alive", None)).await;
+    agent.send(Dialog::new(&agent, "service", ports::one()).request("OPTIONS", 1, "alive", None)).await;
     assert_eq!(agent.response(200, "OPTIONS").await.status(), Some(200));
     goes_on(control, &server, &mut app).await;
 }
@@ -82,17 +83,17 @@ async fn a_broken_session_description_is_refused() {
     let mut app = App::connect(&server).await;
     let control = control(&server, &mut app).await;
     let agent = Agent::new(server.sip()).await;
-    let good = Dialog::new(&agent, "service", 9).offer("0 101");
+    let good = Dialog::new(&agent, "service", ports::one()).offer("0 101");
     for sdp in [
         "nonsense".to_owned(),
         "v=0\r\n".to_owned(),
         good.replace("m=audio", "m=video"),
-        good.replace("m=audio 9", "m=audio 99999"),
+        good.replace("m=audio ", "m=audio 9"),
         good.replace("RTP/AVP 0 101", &format!("RTP/AVP{}", " 300".repeat(200))),
         good.replace("IN IP4 127.0.0.1\r\nt=", "IN IP4 not-an-address\r\nt="),
         good.replace("\r\nm=", &format!("{}\r\nm=", "\r\nm=audio 9 RTP/AVP 0".repeat(500))),
     ] {
-        let dialog = Dialog::new(&agent, "service", 9);
+        let dialog = Dialog::new(&agent, "service", ports::one());
         agent.send(dialog.invite_with(&sdp)).await;
         let refusal = tokio::select! {
             refusal = agent.final_response("INVITE") => refusal,
@@ -148,7 +149,7 @@ async fn a_forged_hang_up_does_not_hang_up() {
     let info = app.client.get(&control.res_id).await.expect("what is known of the call");
     let call_id = info.ipsc_info.call_id;
     let agent = Agent::new(server.sip()).await;
-    let mut forged = Dialog::new(&agent, "service", 9);
+    let mut forged = Dialog::new(&agent, "service", ports::one());
     if let Some(call_id) = call_id {
         forged.call_id = call_id;
     }

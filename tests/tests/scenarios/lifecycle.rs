@@ -5,21 +5,26 @@ use std::time::Duration;
 use offhook_client::wire::DroppedBy;
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
+use offhook_tests::ports;
 use offhook_tests::server::{Server, Setup};
 use offhook_tests::sipp::Sipp;
 use offhook_tests::wait::PATIENCE;
 
 #[tokio::test]
 async fn sigterm_ends_calls_with_bye() {
-    let setup = Setup { sections: "[limits]\ndrain_seconds = 1".into(), ..Setup::default() };
+    let setup = Setup { sections: "[limits]\ndrain_seconds = 3".into(), ..Setup::default() };
     let mut server = Server::start_with("sigterm", &setup).await;
     let mut app = App::connect(&server).await;
-    let scenario = Sipp::new("uac-server-bye").set("rtp_port", 9).set("header", "CSeq").set("value", "BYE");
+    let scenario =
+        Sipp::new("uac-server-bye").set("rtp_port", ports::one()).set("header", "CSeq").set("value", "BYE");
     let mut sipp = scenario.call(server.sip(), server.dir());
     let call = app.answer().await;
     server.terminate();
     // New calls are refused while it drains.
-    let refused = Sipp::new("uac-refused").set("rtp_port", 9).set("status", 503).set("header", "Retry-After");
+    let refused = Sipp::new("uac-refused")
+        .set("rtp_port", ports::one())
+        .set("status", 503)
+        .set("header", "Retry-After");
     refused.set("value", "[0-9]+").call(server.sip(), server.dir()).succeed(1, PATIENCE).await;
     let error = app.client.construct(&offhook_tests::app::to(server.sip())).await.expect_err("draining");
     assert_eq!(error.reason(), Some("shutting_down"));

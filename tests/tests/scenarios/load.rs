@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use offhook_client::wire::EventKind;
 use offhook_tests::app::App;
+use offhook_tests::ports;
 use offhook_tests::server::{Server, Setup};
 use offhook_tests::sipp::Sipp;
 
@@ -21,7 +22,7 @@ fn setup() -> Setup {
 async fn forty_callers_are_answered() {
     let server = Server::start_with("load-in", &setup()).await;
     let mut app = App::connect(&server).await;
-    let scenario = Sipp::new("uac-bye").set("rtp_port", 9).set("talk_ms", 1000).load(CALLS, RATE);
+    let scenario = Sipp::new("uac-bye").set("rtp_port", ports::one()).set("talk_ms", 1000).load(CALLS, RATE);
     let mut sipp = scenario.call(server.sip(), server.dir());
     let mut answering = Vec::new();
     let mut over = HashSet::new();
@@ -49,7 +50,7 @@ async fn forty_callers_are_answered() {
 async fn forty_callees_are_called() {
     let server = Server::start_with("load-out", &setup()).await;
     let mut app = App::connect(&server).await;
-    let callee = Sipp::new("uas-bye").set("rtp_port", 9).set("talk_ms", 1000).load(CALLS, RATE);
+    let callee = Sipp::new("uas-bye").set("rtp_port", ports::one()).set("talk_ms", 1000).load(CALLS, RATE);
     let mut sipp = callee.listen(server.dir()).await;
     let mut pace = tokio::time::interval(Duration::from_secs(1) / RATE);
     for _call in 0..CALLS {

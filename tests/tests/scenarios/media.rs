@@ -63,6 +63,9 @@ async fn recordings_of_all_formats_hold_what_was_said() {
     let server = Server::start("record-formats").await;
     let mut app = App::connect(&server).await;
     let said = Signal::read(&server.prompt("you-entered.wav"));
+    let mut spoken = said.clone();
+    // A pause before the key that ends it, as a person makes.
+    spoken.0.extend(vec![0.0; 2000]);
     for (format, encoding, least) in [
         (1, "Unsigned Integer PCM", 0.97),
         (2, "A-law", 0.99),
@@ -82,7 +85,7 @@ async fn recordings_of_all_formats_hold_what_was_said() {
         let begun = app.client.record_start(&start).await.expect("a recording");
         assert_eq!(begun.record_file, file);
         let media = caller.media;
-        caller.rtp.speak(&said, media).await;
+        caller.rtp.speak(&spoken, media).await;
         caller.rtp.press("#", media).await;
         let recorded = app.recorded(&caller.res_id).await;
         assert_eq!((recorded.finish_key.as_deref(), recorded.error.as_ref()), (Some("#"), None));
@@ -182,7 +185,9 @@ async fn two_callers_hear_each_other() {
     let from_second = Signal::read(&server.prompt("ask-digits.wav"));
     let (first_media, second_media) = (first.media, second.media);
     tokio::join!(first.rtp.speak(&from_first, first_media), second.rtp.speak(&from_second, second_media));
-    second.rtp.hear_more(3, PATIENCE).await;
+    for (listener, said) in [(&second, &from_first), (&first, &from_second)] {
+        listener.rtp.hear(said.0.len() / 160, PATIENCE).await;
+    }
     for (listener, said) in [(&second, &from_first), (&first, &from_second)] {
         let mut heard = listener.rtp.signal();
         heard.0.extend(vec![0.0; said.0.len()]);

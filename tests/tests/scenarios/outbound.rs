@@ -129,8 +129,10 @@ async fn a_drop_before_the_answer_cancels() {
 async fn a_challenge_is_met_with_the_credentials_of_the_call() {
     let server = Server::start("out-401").await;
     let mut app = App::connect(&server).await;
-    let callee =
-        Sipp::new("uas-challenge").set("rtp_port", 9).set("user", "joe").set("password", "open sesame");
+    let callee = Sipp::new("uas-challenge")
+        .set("rtp_port", ports::one())
+        .set("user", "joe")
+        .set("password", "open sesame");
     let mut sipp = callee.listen(server.dir()).await;
     let call = app.dial_with(with_credentials(sipp.address(), "open sesame")).await;
     assert_eq!(app.dialled(&call, PATIENCE).await.error, None);
@@ -145,8 +147,11 @@ async fn a_challenge_is_met_with_the_credentials_of_the_call() {
 async fn a_proxy_is_met_with_proxy_credentials() {
     let server = Server::start("out-407").await;
     let mut app = App::connect(&server).await;
-    let mut sipp =
-        Sipp::new("uas-challenge-proxy").set("rtp_port", 9).set("user", "joe").listen(server.dir()).await;
+    let mut sipp = Sipp::new("uas-challenge-proxy")
+        .set("rtp_port", ports::one())
+        .set("user", "joe")
+        .listen(server.dir())
+        .await;
     let call = app.dial_with(with_credentials(sipp.address(), "open sesame")).await;
     assert_eq!(app.dialled(&call, PATIENCE).await.error, None);
     app.hang_up(&call).await;
@@ -158,8 +163,10 @@ async fn a_proxy_is_met_with_proxy_credentials() {
 async fn a_wrong_password_ends_the_dial_and_is_not_tried_for_ever() {
     let server = Server::start("out-wrong").await;
     let mut app = App::connect(&server).await;
-    let callee =
-        Sipp::new("uas-challenge").set("rtp_port", 9).set("user", "joe").set("password", "open sesame");
+    let callee = Sipp::new("uas-challenge")
+        .set("rtp_port", ports::one())
+        .set("user", "joe")
+        .set("password", "open sesame");
     let mut sipp = callee.listen(server.dir()).await;
     let call = app.dial_with(with_credentials(sipp.address(), "open barley")).await;
     let error = app.dialled(&call, PATIENCE).await.error.expect("a refusal");
