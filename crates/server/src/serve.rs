@@ -255,7 +255,7 @@ fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {
 }
 
 fn taken(key: &str, address: SocketAddr, error: &io::Error) -> Failure {
-    Failure::Unavailable(format!("{key}: cannot listen on {address}: {error}"))
+    Failure::io(&format!("{key}: cannot listen on {address}"), error)
 }
 
 fn no_thread(error: io::Error) -> Failure {

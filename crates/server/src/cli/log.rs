@@ -19,7 +19,11 @@ pub(super) fn start(log: &Log) {
         LogFormat::Auto => stderr().is_terminal(),
     };
     let layer = fmt::layer().with_writer(stderr);
-    let layer = if human { layer.with_ansi(stderr().is_terminal()).boxed() } else { layer.json().boxed() };
+    let layer = if human {
+        layer.with_ansi(stderr().is_terminal()).boxed()
+    } else {
+        layer.json().flatten_event(true).boxed()
+    };
     registry().with(layer.with_filter(filter(log.level))).init();
 }
 

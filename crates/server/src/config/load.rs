@@ -64,17 +64,15 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut config = from_text(text, place)?;
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| syntax(&error, text, place))?;
+        let mut place = place.to_owned();
         for (name, value) in variables {
             if let Some(variable) = name.to_str().filter(|name| name.starts_with(PREFIX)) {
                 config = override_by(&mut table, variable, value)?;
+                place.push_str(", ");
+                place.push_str(variable);
             }
         }
-        check(&config).map_err(|(key, problem)| ConfigError {
-            place: place.into(),
-            line: None,
-            key,
-            problem,
-        })?;
+        check(&config).map_err(|(key, problem)| ConfigError { place, line: None, key, problem })?;
         Ok(config)
     }
 }

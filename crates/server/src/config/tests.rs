@@ -222,6 +222,11 @@ fn a_wrong_variable_is_named() {
     );
     check("OFFHOOK_SIP__GATEWAY", "x", "OFFHOOK_SIP__GATEWAY: this is set in the configuration file only");
     check(
+        "OFFHOOK_RPC__LISTEN",
+        "0.0.0.0:1",
+        "f.toml, OFFHOOK_RPC__LISTEN: rpc.listen: 0.0.0.0:1 is reached from beyond this machine: set rpc.tokens",
+    );
+    check(
         "OFFHOOK_RTP__PORTS",
         "1-2",
         "OFFHOOK_RTP__PORTS: rtp.ports: \"1-2\": the first port must be even and 1024 or above",
