@@ -6,7 +6,7 @@
 //!   disk ────────────┤                                       ├─▶ disk
 //!   applications ────┘  Ask                                  └─▶ replies, event log
 //! ```
-//! One input changes the cores once; then [`Control::pump`] drains them until they are quiet. No locks: whoever wants
+//! One input changes the cores once; then `Control::pump` drains them until they are quiet. No locks: whoever wants
 //! something of a call sends it here.
 
 use std::collections::HashMap;

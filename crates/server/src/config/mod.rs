@@ -5,7 +5,7 @@
 //! ```
 //! The names of sections and keys are part of the contract. A key that does not exist is an error that names it and the
 //! nearest right one: a misspelt limit that silently does nothing is found out on the worst day. Values are checked
-//! as they are read ([`value`]), what several keys must agree on afterwards ([`check`]).
+//! as they are read ([`value`]), what several keys must agree on afterwards (`check`).
 
 mod check;
 mod load;
