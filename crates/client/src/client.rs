@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jsonrpsee::core::client::{ClientT, SubscriptionClientT};
-use jsonrpsee::core::traits::ToRpcParams;
-use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
+use jsonrpsee_core::client::{ClientT, SubscriptionClientT};
+use jsonrpsee_core::traits::ToRpcParams;
+use jsonrpsee_ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use jsonrpsee::core::client::Error as Transport;
-use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee_core::client::Error as Transport;
+use jsonrpsee_types::ErrorObjectOwned;
 use serde_json::Value;
 
 use crate::wire::ErrorData;

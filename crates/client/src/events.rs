@@ -1,6 +1,6 @@
 //! A subscription, as a stream of typed events.
 
-use jsonrpsee::core::client::{Subscription, SubscriptionCloseReason};
+use jsonrpsee_core::client::{Subscription, SubscriptionCloseReason};
 use serde::Deserialize;
 use serde_json::Value;
 
