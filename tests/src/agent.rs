@@ -9,6 +9,9 @@ use tokio::net::UdpSocket;
 
 use crate::wait;
 
+/// The CSeq of our BYE: above all that a test asks before it.
+const BYE_CSEQ: u32 = 100;
+
 /// A UDP socket that speaks SIP with one server.
 #[derive(Debug)]
 pub struct Agent {
@@ -203,7 +206,7 @@ impl Dialog {
 
     /// The BYE of an answered call.
     pub fn bye(&self, ok: &Message) -> String {
-        self.request("BYE", 2, "bye", ok.header("To").as_deref())
+        self.request("BYE", BYE_CSEQ, "bye", ok.header("To").as_deref())
     }
 
     /// Any request, with more header lines and a body.

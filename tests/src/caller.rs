@@ -24,12 +24,17 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Calls `server` and is answered by `app`.
+    /// Calls `server` with PCMU, PCMA and telephone-events, and is answered by `app`.
     pub async fn answered(server: &Server, app: &mut App) -> Self {
+        Self::answered_offering("0 8 101", server, app).await
+    }
+
+    /// Calls `server` with these payload types, and is answered by `app`.
+    pub async fn answered_offering(formats: &str, server: &Server, app: &mut App) -> Self {
         let agent = Agent::new(server.sip()).await;
         let rtp = RtpPeer::listen(ports::one()).await;
         let dialog = Dialog::new(&agent, "service", rtp.port());
-        agent.send(dialog.invite()).await;
+        agent.send(dialog.invite_with(&dialog.offer(formats))).await;
         let res_id = app.incoming().await.res_id;
         let answering = tokio::spawn({
             let (client, res_id) = (app.client.clone(), res_id.clone());
@@ -39,6 +44,26 @@ impl Caller {
         agent.send(dialog.ack(&ok)).await;
         answering.await.expect("a finished request").expect("an answered call");
         Self { rtp, res_id, media: ok.media(), agent, dialog, ok }
+    }
+
+    /// Sends a request in the dialog, with more header lines and a body, and gives its final response.
+    pub async fn ask(&self, method: &str, cseq: u32, headers: &str, body: &str) -> Message {
+        let to = self.ok.header("To");
+        let branch = format!("ask{cseq}");
+        let request = self.dialog.request_with(method, cseq, &branch, to.as_deref(), headers, body);
+        self.agent.send(request).await;
+        let response = self.agent.final_response(method).await;
+        if method == "INVITE" {
+            // A refusal is acknowledged by its own transaction, a 200 by a new one (RFC 3261 §17.1.1.3, §13.2.2.4).
+            let branch = if response.status() == Some(200) { format!("ack{cseq}") } else { branch };
+            self.agent.send(self.dialog.request("ACK", cseq, &branch, to.as_deref())).await;
+        }
+        response
+    }
+
+    /// An SDP of this caller with these payload types.
+    pub fn sdp(&self, formats: &str) -> String {
+        self.dialog.offer(formats)
     }
 
     /// Hangs up, and waits for the answer to that.

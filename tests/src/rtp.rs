@@ -100,6 +100,21 @@ impl RtpPeer {
         wait::until("a first RTP packet", wait::PATIENCE, last).await
     }
 
+    /// The keys it was sent as telephone-events: one per timestamp (RFC 4733 §2.5.1.2), its end three times (§2.5.1.4),
+    /// durations growing. A key that has not ended yet is not counted.
+    pub fn keys(&self) -> String {
+        let packets = self.packets();
+        let events: Vec<_> = packets.iter().filter(|packet| packet.payload_type == TELEPHONE_EVENT).collect();
+        let keys = events.chunk_by(|a, b| a.timestamp == b.timestamp).filter_map(|packets| {
+            let ends = packets.iter().filter(|packet| packet.payload[1] & 0x80 != 0).count();
+            let durations =
+                packets.iter().map(|packet| u16::from_be_bytes([packet.payload[2], packet.payload[3]]));
+            assert!(ends <= 3 && durations.is_sorted(), "{packets:?}");
+            (ends == 3).then(|| char::from(b"0123456789*#ABCD"[usize::from(packets[0].payload[0])]))
+        });
+        keys.collect()
+    }
+
     /// The PCMU packets as a signal, each at the place that its timestamp says; gaps are silence.
     pub fn signal(&self) -> Signal {
         let packets: Vec<Packet> =

@@ -49,6 +49,21 @@ impl Signal {
         Self((0..milliseconds * RATE / 1000).map(sample).collect())
     }
 
+    /// The tones of keys (ITU-T Q.23), 100 ms each at −12 dB a tone, with 100 ms of quiet after each.
+    pub fn keys(keys: &str) -> Self {
+        const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
+        const COLUMNS: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+        let mut samples = Vec::new();
+        for key in keys.chars() {
+            let place = "123A456B789C*0#D".find(key).expect("a DTMF key");
+            let (row, column) =
+                (Self::sine(ROWS[place / 4], 0.25, 100), Self::sine(COLUMNS[place % 4], 0.25, 100));
+            samples.extend(row.0.iter().zip(&column.0).map(|(row, column)| row + column));
+            samples.extend([0.0; 800]);
+        }
+        Self(samples)
+    }
+
     /// Writes it as linear PCM, 16 bit.
     pub fn write(&self, path: &Path) {
         let spec = hound::WavSpec {

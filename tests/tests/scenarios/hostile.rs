@@ -157,3 +157,36 @@ async fn a_forged_hang_up_does_not_hang_up() {
     assert_eq!(agent.final_response("BYE").await.status(), Some(481));
     goes_on(control, &server, &mut app).await;
 }
+
+/// RFC 3261 §14.2: a re-INVITE that cannot be had is refused and leaves the call as it was; so does one whose offer is
+/// nonsense (reliability P5).
+#[tokio::test]
+async fn a_re_invite_does_not_end_the_call() {
+    let server = Server::start("re-invite").await;
+    let mut app = App::connect(&server).await;
+    let control = control(&server, &mut app).await;
+    let sdp = "Content-Type: application/sdp\r\n";
+    let same = control.ask("INVITE", 2, sdp, &control.sdp("0 8 101")).await;
+    assert!(matches!(same.status(), Some(200 | 488)), "{}", same.text);
+    let none_of_ours = control.ask("INVITE", 3, sdp, &control.sdp("4 18")).await;
+    assert_eq!(none_of_ours.status(), Some(488), "{}", none_of_ours.text);
+    let nonsense = control.ask("INVITE", 4, sdp, "v=0\r\nnonsense\r\n").await;
+    assert!(matches!(nonsense.status(), Some(400 | 488)), "{}", nonsense.text);
+    // A lower CSeq than the last is out of order (§12.2.2).
+    assert_eq!(control.ask("OPTIONS", 3, "", "").await.status(), Some(500));
+    assert_eq!(control.ask("OPTIONS", 5, "", "").await.status(), Some(200));
+    goes_on(control, &server, &mut app).await;
+}
+
+/// An address and a port that nobody of ours has is no reason to refuse, whatever the number.
+#[tokio::test]
+#[ignore = "crates/call judges an offer against a local port 9 that is none, and takes an offer of 9 or 10 for our own"]
+async fn an_offer_of_port_9_rings() {
+    let server = Server::start("port-9").await;
+    let _app = App::connect(&server).await;
+    let agent = Agent::new(server.sip()).await;
+    let dialog = Dialog::new(&agent, "service", 9);
+    agent.send(dialog.invite()).await;
+    let answer = agent.expect("a response", PATIENCE, |message| message.status() != Some(100)).await;
+    assert_eq!(answer.status(), Some(180), "{}", answer.text);
+}

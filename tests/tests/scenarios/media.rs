@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use offhook_client::wire::{EventKind, RecordStart};
+use offhook_client::wire::{ConnectStart, EventKind, RecordStart};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
 use offhook_tests::server::Server;
@@ -211,5 +211,45 @@ async fn two_callers_hear_each_other() {
     assert_eq!(app.played(&first.res_id).await.error, None);
     first.hang_up().await;
     app.released(&first.res_id).await;
+    app.check_order();
+}
+
+/// Modes 2 and 3 of `connect_start`: only the second party hears, only the first hears.
+#[tokio::test]
+async fn one_way_connections_are_one_way() {
+    let server = Server::start("one-way").await;
+    let mut app = App::connect(&server).await;
+    for (mode, second_hears) in [(2, true), (3, false)] {
+        let mut first = Caller::answered(&server, &mut app).await;
+        let mut second = Caller::answered(&server, &mut app).await;
+        let start = ConnectStart {
+            res_id: first.res_id.clone(),
+            call_res_id: second.res_id.clone(),
+            max_seconds: 1,
+            connect_mode: mode,
+            ..Default::default()
+        };
+        app.client.call(&start).await.expect("a connection");
+        let (low, high) = (Signal::sine(500.0, 0.3, 700), Signal::sine(900.0, 0.3, 700));
+        let (first_media, second_media) = (first.media, second.media);
+        tokio::join!(first.rtp.speak(&low, first_media), second.rtp.speak(&high, second_media));
+        let pick = |kind: &EventKind| match kind {
+            EventKind::ConnectCompleted(event) => Some(event.clone()),
+            _ => None,
+        };
+        let connected = app.event("on_connect_completed", PATIENCE, pick).await;
+        assert_eq!(connected.error.expect("a limit").code, "max_seconds");
+        let (hears, deaf, said) =
+            if second_hears { (&second, &first, &low) } else { (&first, &second, &high) };
+        let mut heard = hears.rtp.signal();
+        heard.0.extend(vec![0.0; said.0.len()]);
+        assert!(heard.find(said).correlation > 0.95, "mode {mode}");
+        let leaked = deaf.rtp.signal();
+        assert!(leaked.0.is_empty() || leaked.level_db() < -60.0, "mode {mode}: {} dB", leaked.level_db());
+        for caller in [&first, &second] {
+            caller.hang_up().await;
+            app.released(&caller.res_id).await;
+        }
+    }
     app.check_order();
 }
