@@ -86,9 +86,10 @@ pub(crate) async fn run(load: Load, calls: u16, seconds: u32) -> bool {
     let resident_after = resident_kib(server.id());
     ears.reset();
     let floor = floor::measure(ears.addresses().to_vec()).await;
+    let bare = ears.take().percentiles();
 
     let failed = counts.failed.load(Ordering::Relaxed);
-    print(load, calls, seconds, &mut window, floor);
+    print(load, calls, seconds, &mut window, floor, bare);
     println!("  after the calls   {resident_after} KiB resident, {failed} failures");
     failed == 0 && window.heard.lost == 0
 }
@@ -116,7 +117,7 @@ async fn measure(server: &Server, ears: &Ears, calls: u16, seconds: u32, residen
     Window { cpu, heard: ears.take(), resident_before, resident_with, call_seconds }
 }
 
-fn print(load: Load, calls: u16, seconds: u32, window: &mut Window, floor: f64) {
+fn print(load: Load, calls: u16, seconds: u32, window: &mut Window, floor: f64, bare: [f64; 4]) {
     let per_call_second = |time: Duration| time.as_secs_f64() * 1000.0 / window.call_seconds;
     let (total, user, system) = (
         per_call_second(window.cpu.total()),
@@ -129,21 +130,23 @@ fn print(load: Load, calls: u16, seconds: u32, window: &mut Window, floor: f64) 
     println!("  send floor        {floor:.4} ms per call-second");
     if load == Load::Prompts {
         let expected = window.call_seconds * 50.0;
-        let [p50, p99, p999, most] = window.heard.percentiles();
         println!("  ratio             {:.2} x the send floor", total / floor);
         println!(
             "  packets           {} heard of {expected:.0}, {} lost",
             window.heard.received, window.heard.lost
         );
-        println!(
-            "  off 20 ms by      p50 {p50:.3}, p99 {p99:.3}, p99.9 {p999:.3}, most {most:.3} ms (our wake-up included)"
-        );
+        println!("  off 20 ms by      {}", deviations(window.heard.percentiles()));
+        println!("    from bare       {} (the floor, heard the same way)", deviations(bare));
     }
     let (before, with) = (window.resident_before, window.resident_with);
     let each = with.saturating_sub(before) as f64 / f64::from(calls);
     println!(
         "  memory            {before} KiB resident before, {with} with the calls: {each:.1} KiB per call"
     );
+}
+
+fn deviations([p50, p99, p999, most]: [f64; 4]) -> String {
+    format!("p50 {p50:.3}, p99 {p99:.3}, p99.9 {p999:.3}, most {most:.3} ms")
 }
 
 /// Each caller has a socket, and so has the floor's sender to it.
