@@ -211,14 +211,14 @@ fn names_as_offered() {
 
 #[test]
 fn what_real_agents_send() {
-    let linphone = include_bytes!("../../fixtures/sdp/linphone.sdp");
+    let linphone = include_bytes!("../../../../fixtures/sdp/linphone.sdp");
     let negotiated = answer(linphone, &local()).unwrap().1;
     assert_eq!((negotiated.codec, negotiated.receive_payload_type), (Codec::Pcmu, 0));
     assert_eq!(negotiated.telephone_event.unwrap().send_payload_type, 100);
-    let sipp = include_bytes!("../../fixtures/sdp/sipp.sdp");
+    let sipp = include_bytes!("../../../../fixtures/sdp/sipp.sdp");
     let negotiated = answer(sipp, &local()).unwrap().1;
     assert_eq!((negotiated.codec, negotiated.telephone_event), (Codec::Pcmu, None));
-    let gateway = include_bytes!("../../fixtures/sdp/gateway.sdp");
+    let gateway = include_bytes!("../../../../fixtures/sdp/gateway.sdp");
     let negotiated = answer(gateway, &local()).unwrap().1;
     assert_eq!((negotiated.codec, negotiated.ptime_ms), (Codec::Pcma, 20));
     assert_eq!(negotiated.telephone_event.unwrap().send_payload_type, 100);
@@ -232,7 +232,7 @@ proptest! {
 
     #[test]
     fn mutations_of_an_offer_never_panic(changes in proptest::collection::vec((0usize..400, any::<u8>()), 1..8)) {
-        let mut bytes = include_bytes!("../../fixtures/sdp/linphone.sdp").to_vec();
+        let mut bytes = include_bytes!("../../../../fixtures/sdp/linphone.sdp").to_vec();
         for (at, byte) in changes {
             let length = bytes.len();
             bytes[at % length] = byte;
