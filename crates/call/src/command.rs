@@ -49,7 +49,10 @@ pub enum Command {
         max_answer: Duration,
         /// The application's own mark.
         user_data: Option<String>,
-        /// Answer with this codec only.
+        /// Answer with this codec only. One that the caller does not offer is refused ([`Error::NotNegotiated`]) and
+        /// the call stays as it is; a caller that makes no offer is asked for it, and may end the call by not having it.
+        ///
+        /// [`Error::NotNegotiated`]: crate::error::Error::NotNegotiated
         codec: Option<Codec>,
     },
     /// End a call in any state before Released.

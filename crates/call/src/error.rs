@@ -57,7 +57,7 @@ pub enum Error {
     ShuttingDown,
     /// The answer did not reach the connected state.
     AnswerFailed {
-        /// 408 without an ACK, 487 when the caller gave up, 488 without a common codec.
+        /// 408 without an ACK, 487 when the caller gave up, 488 where its ACK has no codec of ours.
         sip_status: u16,
     },
     /// A defect of ours.

@@ -79,20 +79,9 @@ impl Answering {
         if let Some(reason) = ending.farewell() {
             cx.sip(sip::Command::Bye { session: core.session, reason: Some(reason) });
         }
-        fail(cx, self.request, self.begin, self.port, &ending)
+        cx.reply(self.request, Err(Error::AnswerFailed { sip_status: ending.cause(None).status }));
+        let span = Span { begin: self.begin, end: cx.now.wall };
+        let completion = EventKind::AnswerCompleted { error: Some(ending.not_answered()), span };
+        Step::to(Phase::Ended(Ended::unanswered(cx, &ending, Some(self.port), Some(completion))))
     }
-}
-
-/// The end of a call whose answer came to nothing.
-pub(crate) fn fail(
-    cx: &mut Context<'_>,
-    request: RequestId,
-    begin: UnixMs,
-    port: Port,
-    ending: &Ending,
-) -> Step {
-    cx.reply(request, Err(Error::AnswerFailed { sip_status: ending.cause(None).status }));
-    let span = Span { begin, end: cx.now.wall };
-    let completion = EventKind::AnswerCompleted { error: Some(ending.not_answered()), span };
-    Step::to(Phase::Ended(Ended::unanswered(cx, ending, Some(port), Some(completion))))
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use offhook_media::event::Codec;
 use offhook_media::sdp::{self, LocalMedia, SdpError};
 use offhook_sip::event::{self as sip, Header, Incoming, SessionId};
 
 use crate::Port;
-use crate::call::answering::{self, Agreement, Answering};
+use crate::call::answering::{Agreement, Answering};
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{Call, Core, Input, Phase, Step, Talk, is_due, pass_over, sdp_body, sdp_of};
@@ -18,7 +19,6 @@ use crate::gate::{RETRY_AFTER, Refusal};
 use crate::id::{CallId, RequestId};
 use crate::node::Context;
 use crate::output::Reply;
-use crate::state::State;
 
 /// How long the far end may take an INVITE without ringing or deciding. Where nothing at all is heard SIP gives up after
 /// 32 s; a 100 stops that clock and starts none (RFC 3261 §17.1.1.2), so this one ends the call, after the time a proxy
@@ -109,11 +109,12 @@ impl Inbound {
             }
         };
         let ending = match command {
-            Command::Answer { max_answer, user_data, codec, .. } => match cx.lease_port() {
-                Ok(port) => {
+            Command::Answer { max_answer, user_data, codec, .. } => match self.agree(core, cx, codec) {
+                Ok((port, sdp, agreement)) => {
                     core.user_data = user_data;
-                    let local = core.local_media(&cx.node.config, port, codec.as_slice());
-                    return self.answer(core, cx, id, max_answer, port, local);
+                    cx.sip(sip::Command::Answer { session: core.session, body: sdp_body(sdp) });
+                    let answering = Answering::new(port, id, cx.now.wall, max_answer, agreement);
+                    return Step::to(Phase::Answering(answering));
                 }
                 Err(error) => {
                     cx.reply(id, Err(error));
@@ -132,30 +133,29 @@ impl Inbound {
         step
     }
 
-    fn answer(
-        self,
+    /// The ports, the description and the meaning of an answer. The offer was good when it came, so only the codec
+    /// that is asked for can be wrong, or the ports that are taken; the call can be answered again otherwise.
+    fn agree(
+        &self,
         core: &Core,
         cx: &mut Context<'_>,
-        request: RequestId,
-        max_answer: Duration,
-        port: Port,
-        local: LocalMedia,
-    ) -> Step {
-        let session = core.session;
-        let begin = cx.now.wall;
-        let (sdp, agreement) = match self.offer {
-            None => (sdp::offer(&local), Agreement::Offered(local)),
-            Some(offer) => match sdp::answer(&offer, &local) {
-                Ok((sdp, media)) => (sdp, Agreement::Settled(media)),
-                Err(_) => {
-                    cx.sip(sip::Command::Reject { session, status: 488, headers: Vec::new() });
-                    return answering::fail(cx, request, begin, port, &Ending::NotNegotiated)
-                        .passing(State::Answer);
-                }
-            },
+        codec: Option<Codec>,
+    ) -> Result<(Port, String, Agreement), Error> {
+        let port = cx.lease_port()?;
+        let local = core.local_media(&cx.node.config, port, codec.as_slice());
+        let Some(offer) = &self.offer else {
+            return Ok((port, sdp::offer(&local), Agreement::Offered(local)));
         };
-        cx.sip(sip::Command::Answer { session, body: sdp_body(sdp) });
-        Step::to(Phase::Answering(Answering::new(port, request, begin, max_answer, agreement)))
+        let error = match sdp::answer(offer, &local) {
+            Ok((sdp, media)) => return Ok((port, sdp, Agreement::Settled(media))),
+            Err(error) => error,
+        };
+        cx.release_port(port);
+        let message = match (error, sdp::offered(offer)) {
+            (SdpError::NoCommonCodec, Ok(names)) => format!("the caller offers {}", names.join(", ")),
+            _ => "the caller wants its media sent to the ports of this very answer".to_owned(),
+        };
+        Err(Error::NotNegotiated { message })
     }
 
     /// The Contact that sends the caller elsewhere, to the same user.

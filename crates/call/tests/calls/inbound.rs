@@ -124,28 +124,34 @@ fn the_application_drops_it_while_the_ack_is_awaited() {
 }
 
 #[test]
-fn an_answer_with_a_codec_the_caller_has_not_is_488() {
+fn an_answer_with_a_codec_the_caller_has_not_changes_nothing() {
     let mut rig = Rig::new();
     rig.invite(Some(ALAW));
-    let command = Command::Answer {
+    let wrong = Command::Answer {
         call: CALL,
         max_answer: Duration::from_secs(600),
-        user_data: None,
+        user_data: Some("wrong".to_owned()),
         codec: Some(Codec::Pcmu),
     };
     assert_eq!(
-        rig.request(command),
-        [
-            "sip 488",
-            "refuse AnswerFailed { sip_status: 488 }",
-            "1: Initiated→Answer",
-            "1: Answer→Released",
-            "1: answer not_negotiated",
-            "1: released 488 System",
-            "free 20000"
-        ]
+        rig.request(wrong),
+        ["free 20000", "refuse NotNegotiated { message: \"the caller offers PCMA\" }"]
     );
-    assert!(rig.is_clean());
+    let snapshot = rig.get(CALL);
+    assert_eq!((snapshot.state, snapshot.user_data), (State::Initiated, None));
+    assert_eq!(rig.request(answer(CALL)), ["sip 200", "1: Initiated→Answer"]);
+    assert_eq!(rig.sip(acked(CALL))[0], "open 1 on 20002 PCMA tones");
+}
+
+#[test]
+fn an_offer_of_the_very_port_that_the_answer_takes_is_answered_by_the_next() {
+    let mut rig = Rig::new();
+    let ours = OFFER.replace("192.0.2.7", "192.0.2.1").replace("4000", "20000");
+    rig.invite(Some(&ours));
+    let lines = rig.request(answer(CALL));
+    assert_eq!(lines[0], "free 20000");
+    assert!(lines[1].starts_with("refuse NotNegotiated"), "{lines:?}");
+    assert_eq!(rig.request(answer(CALL)), ["sip 200", "1: Initiated→Answer"]);
 }
 
 #[test]
