@@ -28,9 +28,11 @@ pub enum Role {
 /// Why a request is not allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
+    /// The call is over: for whoever asks it is not there any more, though its `on_released` may still be to come.
+    Over,
     /// Not in this state.
     State {
-        /// The states that would allow it; none for a call that is over, which no state can help.
+        /// The states that would allow it; none for the second party of a connection, which cannot stop it.
         allowed: &'static [State],
     },
     /// Not with this direction, in any state.
@@ -41,6 +43,7 @@ impl Denied {
     /// As the API's error.
     pub fn into_error(self, call: CallId, standing: Standing) -> Error {
         match self {
+            Self::Over => Error::NotFound { call },
             Self::State { allowed } => Error::InvalidState { call, state: standing.state, allowed },
             Self::Direction => Error::WrongDirection { call, direction: standing.direction },
         }
@@ -51,7 +54,7 @@ impl Denied {
 pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
     let allowed: &'static [State] = match command {
         Command::Construct(_) | Command::Exists { .. } | Command::List { .. } => return Ok(()),
-        _ if standing.state == State::Released => return Err(Denied::State { allowed: &[] }),
+        _ if standing.state == State::Released => return Err(Denied::Over),
         Command::Drop { .. } | Command::Nop { .. } | Command::Get { .. } => return Ok(()),
         Command::Answer { .. } | Command::Reject { .. } | Command::Redirect { .. } => {
             if standing.direction == Direction::Outbound {

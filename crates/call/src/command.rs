@@ -76,7 +76,8 @@ pub enum Command {
         /// `host[:port]`, IPv6 in brackets.
         target: String,
     },
-    /// Whether there is such a call.
+    /// Whether there is such a call: true until its `on_released`. To every other command a call that is over is none
+    /// any more.
     Exists {
         /// Which call.
         call: CallId,
@@ -91,7 +92,7 @@ pub enum Command {
         /// Which call.
         call: CallId,
     },
-    /// A page of calls in the order of their birth.
+    /// A page of calls in the order of their birth, without those that are over.
     List {
         /// Only those in this state.
         state: Option<State>,

@@ -6,7 +6,7 @@ use crate::state::State;
 /// Why a request is refused; nothing has changed then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// There is no such call, or it has been released.
+    /// There is no such call, or it is over: also while its `on_released` is still to come.
     NotFound {
         /// Which.
         call: CallId,

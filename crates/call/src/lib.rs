@@ -280,10 +280,14 @@ impl Calls {
         Ok(Reply::Snapshot(Box::new(self.find(call)?.snapshot())))
     }
 
+    /// A call that is over is not named: nothing can be asked of it any more.
     fn list(&self, state: Option<State>, after: Option<CallId>, limit: usize) -> Reply {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let calls = self.calls.range((from, Bound::Unbounded));
-        let wanted = calls.filter(|(_, entry)| state.is_none_or(|state| entry.call.state() == state));
+        let wanted = calls.filter(|(_, entry)| match entry.call.state() {
+            State::Released => false,
+            found => state.is_none_or(|state| found == state),
+        });
         Reply::Page(wanted.map(|(&call, _)| call).take(limit).collect())
     }
 

@@ -24,7 +24,6 @@ use crate::error::{Error, FileFault};
 use crate::id::RequestId;
 use crate::node::Context;
 use crate::output::Reply;
-use crate::state::State;
 
 /// How long the media may take to confirm a stop, and the disk to complete a file. Both need some 20 ms, and a digit
 /// that is on its way 200 ms; a media thread that is stuck must not keep the call in a state.
@@ -97,8 +96,7 @@ impl Pending {
     /// The call is over before the disk has answered.
     pub(crate) fn overtake(self, core: &Core, cx: &mut Context<'_>) {
         cx.forget_job(self.job);
-        let error = Error::InvalidState { call: core.id, state: State::Released, allowed: &[] };
-        cx.reply(self.request, Err(error));
+        cx.reply(self.request, Err(Error::NotFound { call: core.id }));
     }
 }
 

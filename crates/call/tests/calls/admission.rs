@@ -115,7 +115,7 @@ fn verdict(standing: Standing, command: &Command) -> char {
     match admit(standing, command) {
         Ok(()) => 'y',
         Err(Denied::Direction) => 'd',
-        Err(Denied::State { allowed: [] }) if standing.state == State::Released => 'x',
+        Err(Denied::Over) => 'x',
         Err(Denied::State { .. }) => '.',
     }
 }
@@ -147,7 +147,6 @@ fn the_denial_names_the_states_that_would_do() {
     assert_eq!(denied(State::Play, "play_start"), [State::Idle]);
     assert_eq!(denied(State::Idle, "record_stop"), [State::Record]);
     assert_eq!(denied(State::Idle, "answer"), [State::Initiated]);
-    assert_eq!(denied(State::Released, "drop"), []);
 }
 
 fn any_standing() -> impl Strategy<Value = Standing> {

@@ -148,4 +148,9 @@ fn who_cannot_be_connected() {
     rig.request(play(SECOND, &["a.wav"], ""));
     assert_eq!(rig.request(connect(FIRST, SECOND)), ["refuse 2: Play [Idle]"]);
     assert_eq!(rig.get(FIRST).state, State::Idle);
+    // Over, and its `on_released` still to come.
+    rig.sip(bye(inbound(SECOND)));
+    assert_eq!(rig.request(connect(FIRST, SECOND)), ["refuse NotFound { call: CallId(2) }"]);
+    assert_eq!(rig.request(connect(SECOND, FIRST)), ["refuse NotFound { call: CallId(2) }"]);
+    assert_eq!(rig.get(FIRST).state, State::Idle);
 }

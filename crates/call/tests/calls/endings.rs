@@ -142,23 +142,25 @@ fn idle_for_ever() {
 }
 
 #[test]
-fn a_call_that_is_over_exists_until_it_is_told_and_takes_no_request() {
+fn a_call_that_is_over_exists_until_it_is_told_and_is_not_found_otherwise() {
     let mut rig = Rig::new();
     rig.answered();
     rig.sip(bye(inbound(CALL)));
-    let refused = ["refuse 1: Released []"];
+    let refused = ["refuse NotFound { call: CallId(1) }"];
     assert_eq!(rig.request(Command::Exists { call: CALL }), ["reply Exists(true)"]);
     assert_eq!(rig.request(Command::Drop { call: CALL, cause: 603 }), refused);
     assert_eq!(rig.request(Command::Nop { call: CALL }), refused);
     assert_eq!(rig.request(Command::Get { call: CALL }), refused);
     assert_eq!(rig.request(play(CALL, &["a.wav"], "")), refused);
+    assert_eq!(rig.request(answer(CALL)), refused);
+    assert_eq!(rig.request(Command::List { state: None, after: None, limit: 10 }), ["reply []"]);
     // What its leg still says means nothing any more.
     assert!(rig.media(digit(CALL, '1')).is_empty());
     rig.media(leg_removed(CALL));
     assert_eq!(rig.request(Command::Exists { call: CALL }), ["reply Exists(false)"]);
     assert_eq!(
         rig.request(Command::Drop { call: CALL, cause: 603 }),
-        ["refuse NotFound { call: CallId(1) }"]
+        refused
     );
 }
 

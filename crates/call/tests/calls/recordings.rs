@@ -141,7 +141,7 @@ fn a_hangup_while_the_file_is_opened_abandons_it() {
     let mut rig = opening();
     assert_eq!(
         rig.sip(bye(inbound(CALL))),
-        ["refuse 1: Released []", "media remove 1", "1: Record→Idle", "1: Idle→Released"]
+        ["refuse NotFound { call: CallId(1) }", "media remove 1", "1: Record→Idle", "1: Idle→Released"]
     );
     assert_eq!(rig.media(leg_removed(CALL)), ["1: released answered, 200 User", "free 20000"]);
     assert!(rig.is_clean());
