@@ -56,7 +56,8 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
         match judge(&core, cx, &body.bytes) {
             Ok(names) => codecs = names,
             Err(error) => {
-                cx.sip(sip::Command::Reject { session, status: status_of(&error), headers: Vec::new() });
+                let (status, warning) = refusal(&error);
+                cx.sip(sip::Command::Reject { session, status, headers: vec![warning] });
                 return None;
             }
         }
@@ -77,12 +78,22 @@ fn judge(core: &Core, cx: &Context<'_>, offer: &[u8]) -> Result<Vec<String>, Sdp
     sdp::offered(offer)
 }
 
-/// The final response to an INVITE whose offer cannot be used.
-fn status_of(error: &SdpError) -> u16 {
-    match error {
-        SdpError::Malformed(_) => 400,
-        _ => 488,
-    }
+/// The final response to an INVITE whose offer cannot be used, and the Warning that says why (RFC 3261 §20.43).
+fn refusal(error: &SdpError) -> (u16, Header) {
+    let (status, code, text) = match error {
+        SdpError::Malformed(reason) => (400, 399, format!("Bad session description: {reason}")),
+        SdpError::NoAudio => {
+            (488, 304, "Media type not available: no audio over RTP/AVP is offered".to_owned())
+        }
+        SdpError::NoCommonCodec => {
+            (488, 305, "Incompatible media format: none of the codecs is ours".to_owned())
+        }
+        SdpError::BadAddress => {
+            let text = "Incompatible network address formats: not a unicast address of our family";
+            (488, 301, text.to_owned())
+        }
+    };
+    (status, Header { name: "Warning".to_owned(), value: format!("{code} offhook \"{text}\"") })
 }
 
 /// Refuses an INVITE for want of room.

@@ -42,9 +42,23 @@ fn without_an_application_the_caller_is_turned_away_at_once() {
 #[test]
 fn an_offer_that_cannot_be_used_is_refused_without_a_resource() {
     let mut rig = Rig::new();
-    assert_eq!(rig.invite(Some(G729)), ["sip 488"]);
-    assert_eq!(rig.invite(Some("v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nt=0 0\r\n")), ["sip 488"]);
-    assert_eq!(rig.invite(Some("hello")), ["sip 400"]);
+    // The codes of RFC 3261 §20.43.
+    for (offer, refusal) in [
+        (G729.to_owned(), "sip 488 Warning: 305 offhook \"Incompatible media format: "),
+        (OFFER.replace("audio", "video"), "sip 488 Warning: 304 offhook \"Media type not available: "),
+        (
+            OFFER.replace("IP4 192.0.2.7", "IP6 2001:db8::7"),
+            "sip 488 Warning: 301 offhook \"Incompatible network address formats: ",
+        ),
+        (
+            OFFER.replace("192.0.2.7", "224.2.1.1"),
+            "sip 488 Warning: 301 offhook \"Incompatible network address formats: ",
+        ),
+        ("hello".to_owned(), "sip 400 Warning: 399 offhook \"Bad session description: "),
+    ] {
+        let lines = rig.invite(Some(&offer));
+        assert!(lines.len() == 1 && lines[0].starts_with(refusal) && lines[0].ends_with('"'), "{lines:?}");
+    }
     assert!(rig.is_clean());
 }
 
