@@ -158,10 +158,7 @@ fn a_call_that_is_over_exists_until_it_is_told_and_is_not_found_otherwise() {
     assert!(rig.media(digit(CALL, '1')).is_empty());
     rig.media(leg_removed(CALL));
     assert_eq!(rig.request(Command::Exists { call: CALL }), ["reply Exists(false)"]);
-    assert_eq!(
-        rig.request(Command::Drop { call: CALL, cause: 603 }),
-        refused
-    );
+    assert_eq!(rig.request(Command::Drop { call: CALL, cause: 603 }), refused);
 }
 
 #[test]
