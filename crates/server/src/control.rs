@@ -18,12 +18,11 @@ use offhook_call::error::Error;
 use offhook_call::id::{NodeId, RequestId};
 use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, Reply};
 use offhook_media::event::{self as media, Audio, Chunk};
-use offhook_sip::Endpoint;
 use offhook_sip::event::{self as sip, CommandError, Transport};
+use offhook_sip::{Counters, Endpoint};
 use std::sync::mpsc::SyncSender;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock;
 use crate::control_handle::Ask;
 use crate::events::{EventWriter, append_call_event};
 use crate::input::Input;
@@ -33,6 +32,7 @@ use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::prompts::Prompts;
 use crate::recordings::ToDisk;
+use crate::{call_log, clock};
 
 /// Requests of applications that may wait; one more is refused (`limit_reached`).
 pub const ASKS: usize = 4_096;
@@ -48,6 +48,12 @@ const MAX_ROUNDS: usize = 1_000;
 
 /// How long the last BYEs may take to be answered when the server ends.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// How long it may take where it was asked to end at once: enough for the last events and the ends of recordings.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
+/// How often it is told at most what the SIP endpoint has counted.
+const COUNTED_EVERY: Duration = Duration::from_secs(60);
 
 /// How long the control loop sleeps at most without a deadline.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -109,6 +115,8 @@ pub struct Control {
     replies: HashMap<RequestId, oneshot::Sender<Result<Reply, Error>>>,
     requests: u64,
     stage: Stage,
+    /// What the endpoint had counted when it was last told.
+    counted: (Instant, Counters),
 }
 
 impl Control {
@@ -125,18 +133,9 @@ impl Control {
         sockets.tcp.into_iter().try_for_each(|listener| tcp.listen(listener))?;
         let recordings = Outbox::new(parts.recordings.clone());
         let replies = HashMap::new();
-        Ok(Self {
-            parts,
-            recordings,
-            udp,
-            tcp,
-            inputs,
-            sender,
-            asks,
-            replies,
-            requests: 0,
-            stage: Stage::Serving,
-        })
+        let counted = (clock::now().mono, parts.endpoint.counters());
+        let stage = Stage::Serving;
+        Ok(Self { parts, recordings, udp, tcp, inputs, sender, asks, replies, requests: 0, stage, counted })
     }
 
     /// Runs until the server has ended.
@@ -210,8 +209,9 @@ impl Control {
         if let Stage::Draining { until } = self.stage
             && (now.mono >= until || self.parts.calls.live() == 0)
         {
-            self.hang_up(now);
+            self.hang_up(now, GOODBYE);
         }
+        self.tell_counted(now);
         self.pump(now);
     }
 
@@ -267,6 +267,7 @@ impl Control {
             }
             Output::Event(event) => {
                 let Parts { log, node, process_id, .. } = &mut self.parts;
+                call_log::note(*node, &event);
                 append_call_event(log, *node, *process_id, event);
             }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
@@ -336,15 +337,32 @@ impl Control {
                 self.parts.calls.drain();
                 self.stage = Stage::Draining { until: now.mono + self.parts.drain };
             }
-            Stage::Draining { .. } => self.hang_up(now),
+            Stage::Draining { .. } => self.hang_up(now, AT_ONCE),
             Stage::Ending { .. } => self.stage = Stage::Ending { until: now.mono },
         }
     }
 
-    fn hang_up(&mut self, now: Now) {
+    /// Tells what the endpoint counted since the last time: above all requests that nobody got to see.
+    fn tell_counted(&mut self, now: Now) {
+        let (since, last) = self.counted;
+        if now.mono.duration_since(since) < COUNTED_EVERY {
+            return;
+        }
+        let counters = self.parts.endpoint.counters();
+        if counters.untrusted > last.untrusted {
+            let requests = counters.untrusted - last.untrusted;
+            tracing::warn!(requests, "dropped: their sources are in no gateway's networks");
+        }
+        if counters != last {
+            tracing::debug!(?counters, "SIP so far");
+        }
+        self.counted = (now.mono, counters);
+    }
+
+    fn hang_up(&mut self, now: Now, within: Duration) {
         tracing::info!(calls = self.parts.calls.live(), "ending");
         self.parts.calls.hang_up_all(now);
-        self.stage = Stage::Ending { until: now.mono + GOODBYE };
+        self.stage = Stage::Ending { until: now.mono + within };
     }
 
     fn is_over(&self) -> bool {

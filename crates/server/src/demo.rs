@@ -21,7 +21,7 @@ use offhook_media::file;
 use crate::cli::exit::Failure;
 use crate::config::Config;
 use crate::config::value::Listener;
-use crate::serve::Server;
+use crate::serve::{Server, runtime};
 use script::{Script, ScriptError};
 
 /// The whole demo takes about 25 s; a machine on which it takes longer has a problem.
@@ -32,12 +32,7 @@ const VOICE_DBFS: f64 = -45.0;
 
 /// Runs the demo; every step that is missing is a failure.
 pub fn run() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         match tokio::time::timeout(DEADLINE, demonstrate()).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Failed(format!("the demo was not over after {} s", DEADLINE.as_secs()))),

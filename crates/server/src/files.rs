@@ -36,20 +36,38 @@ impl Directory {
     }
 
     /// Makes a new file to write, and the folders above it. An existing one is [`FileFault::Exists`], unless it may be
-    /// replaced: then a new file takes its place, so that whoever still reads or writes the old one is not disturbed.
+    /// replaced: then the new file takes its name once it is open, so that a failure loses nothing, and whoever still
+    /// reads or writes the old one is not disturbed.
     pub fn create(&self, name: &str, overwrite: bool) -> Result<File, FileFault> {
         check(name)?;
         self.make_folders(name)?;
+        match self.create_new(name) {
+            Err(FileFault::Exists) if overwrite => self.replace(name),
+            result => result,
+        }
+    }
+
+    fn create_new(&self, name: &str) -> Result<File, FileFault> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o640);
-        match rustix::fs::openat2(&self.root, name, flags, mode, BENEATH) {
-            Err(Errno::EXIST) if overwrite => {
-                drop(self.read(name)?);
-                self.remove(name)?;
-                regular(rustix::fs::openat2(&self.root, name, flags, mode, BENEATH).map_err(fault)?)
+        regular(rustix::fs::openat2(&self.root, name, flags, mode, BENEATH).map_err(fault)?)
+    }
+
+    /// Only a regular file is replaced. One thread makes recordings, so the name beside it is nobody else's; what a crash
+    /// left there is made anew.
+    fn replace(&self, name: &str) -> Result<File, FileFault> {
+        drop(self.read(name)?);
+        let (parent, last) = self.parent_of(name)?;
+        let beside = format!("{name}.new");
+        let file = match self.create_new(&beside) {
+            Err(FileFault::Exists) => {
+                rustix::fs::unlinkat(&parent, format!("{last}.new"), rustix::fs::AtFlags::empty()).map_err(fault)?;
+                self.create_new(&beside)?
             }
-            other => regular(other.map_err(fault)?),
-        }
+            result => result?,
+        };
+        rustix::fs::renameat(&parent, format!("{last}.new"), &parent, last).map_err(fault)?;
+        Ok(file)
     }
 
     fn make_folders(&self, name: &str) -> Result<(), FileFault> {
@@ -62,11 +80,6 @@ impl Directory {
             }
         }
         Ok(())
-    }
-
-    fn remove(&self, name: &str) -> Result<(), FileFault> {
-        let (parent, last) = self.parent_of(name)?;
-        rustix::fs::unlinkat(&parent, last, rustix::fs::AtFlags::empty()).map_err(fault)
     }
 
     /// The folder that holds `name`, opened beneath the root, and the last part of the name.
@@ -195,5 +208,9 @@ mod tests {
         old.read_to_string(&mut text).unwrap();
         assert_eq!(text, "1", "whoever reads the old file still has it");
         assert_eq!(fs::read(temp.0.join("root/a/b/new")).unwrap(), b"two");
+        fs::create_dir(temp.0.join("root/folder")).unwrap();
+        assert_eq!(fault_of(root.create("folder", true)), FileFault::Forbidden, "only files are replaced");
+        let names: Vec<_> = fs::read_dir(temp.0.join("root/a/b")).unwrap().collect();
+        assert_eq!(names.len(), 1, "nothing is left beside it");
     }
 }

@@ -1,5 +1,6 @@
 //! The offhook server: the only home of threads, sockets, clocks, tokio and serde.
 
+pub mod call_log;
 pub mod cli;
 pub mod clock;
 pub mod config;

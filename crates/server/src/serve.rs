@@ -31,43 +31,67 @@ const BLOCKING_THREADS: usize = 16;
 
 /// Runs a server in the foreground until SIGTERM or SIGINT have ended it.
 pub fn run(config: Config) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("rpc")
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(|error| Failure::Failed(format!("no signals: {error}")))?;
         let server = Server::start(config).await?;
         tracing::info!(rpc = %server.rpc, sip = ?server.sip, "ready");
         let inputs = server.inputs.clone();
         let ended = server.ended();
         tokio::pin!(ended);
+        let mut interrupted = false;
         loop {
             tokio::select! {
-                () = signals.next() => { let _ = inputs.send(Input::Shutdown).await; }
-                result = &mut ended => return result,
+                signal = signals.next() => match signal {
+                    Signal::HangUp => tracing::warn!("SIGHUP: the configuration is read at the start only"),
+                    Signal::Interrupt | Signal::Terminate => {
+                        interrupted |= signal == Signal::Interrupt;
+                        let _ = inputs.send(Input::Shutdown).await;
+                    }
+                },
+                result = &mut ended => return match result {
+                    Ok(()) if interrupted => Err(Failure::Interrupted),
+                    result => result,
+                },
             }
         }
     })
 }
 
+/// The runtime of RPC. One thread, on which tasks run first come, first served: so the requests of one connection reach
+/// the control loop in the order in which they were sent.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(|error| Failure::Failed(format!("no runtime: {error}")))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signal {
+    Terminate,
+    Interrupt,
+    HangUp,
+}
+
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.hang_up.recv() => Signal::HangUp,
         }
     }
 }
@@ -195,8 +219,9 @@ fn assemble(
     log: EventWriter,
 ) -> Result<control::Parts, Failure> {
     let now = clock::now();
-    let first_serial = serial::reserve(&config.node.data_dir, now.wall)
-        .map_err(|error| Failure::Failed(format!("node.data_dir: {error}")))?;
+    let first_serial = serial::reserve(&config.node.data_dir, now.wall).map_err(|error| {
+        Failure::Failed(format!("node.data_dir = {:?}: {error}", config.node.data_dir.display()))
+    })?;
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
     let recordings = recordings::start(recordings, inputs.clone()).map_err(no_thread)?;

@@ -10,12 +10,8 @@ use crate::config::ConfigError;
 pub enum Failure {
     /// It ran, and the answer is no. Exit code 1.
     Failed(String),
-    /// The command line makes no sense. Exit code 2.
-    Usage(String),
     /// A port is in use, a server cannot be reached. Exit code 69.
     Unavailable(String),
-    /// Something that passes by itself is in the way. Exit code 75.
-    TryLater(String),
     /// The operating system does not allow it. Exit code 77.
     NotPermitted(String),
     /// The configuration is wrong. Exit code 78.
@@ -29,9 +25,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,
-            Self::Usage(_) => 2,
             Self::Unavailable(_) => 69,
-            Self::TryLater(_) => 75,
             Self::NotPermitted(_) => 77,
             Self::Config(_) => 78,
             Self::Interrupted => 130,
@@ -53,11 +47,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(text)
-            | Self::Usage(text)
-            | Self::Unavailable(text)
-            | Self::TryLater(text)
-            | Self::NotPermitted(text) => f.write_str(text),
+            Self::Failed(text) | Self::Unavailable(text) | Self::NotPermitted(text) => f.write_str(text),
             Self::Config(text) => write!(f, "bad configuration: {text}"),
             Self::Interrupted => f.write_str("interrupted"),
         }

@@ -26,7 +26,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable (port in use, server not reachable), \
-                          75 try later, 77 not permitted, 78 bad configuration, 130 interrupted.";
+                          77 not permitted, 78 bad configuration, 130 interrupted.";
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
@@ -166,9 +166,7 @@ mod tests {
         let text = String::new;
         let table = [
             (Failure::Failed(text()), 1),
-            (Failure::Usage(text()), 2),
             (Failure::Unavailable(text()), 69),
-            (Failure::TryLater(text()), 75),
             (Failure::NotPermitted(text()), 77),
             (Failure::Config(text()), 78),
             (Failure::Interrupted, 130),

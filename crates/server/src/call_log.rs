@@ -1,0 +1,66 @@
+//! The log lines of calls: a turn of a call on `info`, its steps on `debug`. No digits anywhere, and no whole numbers of
+//! people above `debug`: logs travel further than calls.
+
+use offhook_call::cause::{DroppedBy, Failure};
+use offhook_call::event::{Event, EventKind};
+use offhook_call::id::NodeId;
+
+/// Notes an event of a call.
+pub fn note(node: NodeId, event: &Event) {
+    let res_id = node.res_id(event.call);
+    match &event.kind {
+        EventKind::Incoming { from_uri, to_uri, .. } => {
+            tracing::debug!(res_id, from = %from_uri, to = %to_uri, "incoming call");
+            tracing::info!(res_id, from = masked(from_uri), to = masked(to_uri), "incoming call");
+        }
+        EventKind::DialCompleted { error, .. } => tracing::info!(res_id, error = code(*error), "dialled"),
+        EventKind::Released(call) => {
+            let dropped_by = if call.cause.by == DroppedBy::System { "sys" } else { "usr" };
+            let seconds = call.answer_time.map_or(0, |answered| (call.end.0 - answered.0) / 1000);
+            let (cause, sip_call_id) = (call.cause.status, &call.sip_call_id);
+            tracing::info!(res_id, sip_call_id, cause, dropped_by, talk_seconds = seconds, "released");
+        }
+        EventKind::Ringing { .. } => tracing::debug!(res_id, "rings"),
+        EventKind::AnswerCompleted { error, .. } => tracing::debug!(res_id, error = code(*error), "answered"),
+        EventKind::PlayCompleted { error, .. } => tracing::debug!(res_id, error = code(*error), "played"),
+        EventKind::RecordCompleted { error, file, bytes, .. } => {
+            tracing::debug!(res_id, error = code(*error), file, bytes, "recorded");
+        }
+        EventKind::SendDtmfCompleted { error, .. } => {
+            tracing::debug!(res_id, error = code(*error), "keys sent")
+        }
+        EventKind::ReceiveDtmfCompleted { error, .. } => {
+            tracing::debug!(res_id, error = code(*error), "keys collected");
+        }
+        EventKind::ConnectCompleted { error, .. } => {
+            tracing::debug!(res_id, error = code(*error), "connected")
+        }
+        EventKind::StateChanged { state, .. } => tracing::debug!(res_id, state = state.name(), "state"),
+        EventKind::Dtmf { .. } => {}
+    }
+}
+
+fn code(error: Option<Failure>) -> Option<&'static str> {
+    error.map(Failure::code)
+}
+
+/// A URI with all but the last two characters of its user part hidden.
+fn masked(uri: &str) -> String {
+    let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
+    let Some((user, host)) = rest.rsplit_once('@') else { return uri.to_owned() };
+    let hidden = user.chars().count().saturating_sub(2);
+    let shown: String = user.chars().skip(hidden).collect();
+    format!("{scheme}:{}{shown}@{host}", "*".repeat(hidden))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_masked_and_hosts_are_not() {
+        assert_eq!(masked("sip:+4915112345678@gw.example:5060"), "sip:************78@gw.example:5060");
+        assert_eq!(masked("sip:gw.example"), "sip:gw.example");
+        assert_eq!(masked("sip:7@h"), "sip:7@h");
+    }
+}
