@@ -20,6 +20,10 @@ use crate::sdp::parse::{Description, Media, malformed, number};
 /// The payload type that we offer telephone-events with; the usual one of the dynamic range.
 const TELEPHONE_EVENT: u8 = 101;
 
+/// The codecs that the API has a name for, as it spells them (`call-api.md` §7). In a description case means nothing
+/// (RFC 8866 §6.6).
+const API_NAMES: [&str; 5] = ["PCMA", "PCMU", "G722", "opus", "GSM"];
+
 /// Our side of a description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMedia {
@@ -145,7 +149,8 @@ pub fn accept(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError>
     Ok(remote.negotiated(&chosen, chosen.codec.payload_type(), telephone_event))
 }
 
-/// The names of the codecs that an offer has, in its order and each once, whether we have them or not.
+/// The names of the codecs that an offer has, in its order and each once, whether we have them or not: as the API spells
+/// them, or as the offer does where the API has no name for one.
 ///
 /// # Errors
 /// [`SdpError`]: it is no description, or has no audio.
@@ -157,7 +162,8 @@ pub fn offered(offer: &[u8]) -> Result<Vec<String>, SdpError> {
         // Neither is a codec: they are keys and comfort noise beside one.
         let beside = ["telephone-event", "CN"].iter().any(|name| name.eq_ignore_ascii_case(encoding.name));
         if !beside && !names.iter().any(|name| name.eq_ignore_ascii_case(encoding.name)) {
-            names.push(encoding.name.to_owned());
+            let known = API_NAMES.into_iter().find(|name| name.eq_ignore_ascii_case(encoding.name));
+            names.push(known.unwrap_or(encoding.name).to_owned());
         }
     }
     Ok(names)

@@ -210,6 +210,20 @@ fn names_as_offered() {
 }
 
 #[test]
+fn names_of_codecs_are_spelled_as_the_api_spells_them() {
+    let lines = [
+        "a=rtpmap:0 pcmu/8000",
+        "a=rtpmap:96 Pcma/8000",
+        "a=rtpmap:9 g722/8000",
+        "a=rtpmap:97 OPUS/48000/2",
+        "a=rtpmap:3 gsm/8000",
+        "a=rtpmap:98 Ilbc/8000",
+    ];
+    let names = offered(body("0 96 9 97 3 98 8", &lines).as_bytes()).unwrap();
+    assert_eq!(names, ["PCMU", "PCMA", "G722", "opus", "GSM", "Ilbc"]);
+}
+
+#[test]
 fn what_real_agents_send() {
     let linphone = include_bytes!("../../../../fixtures/sdp/linphone.sdp");
     let negotiated = answer(linphone, &local()).unwrap().1;
