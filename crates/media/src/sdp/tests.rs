@@ -224,6 +224,17 @@ fn names_of_codecs_are_spelled_as_the_api_spells_them() {
 }
 
 #[test]
+fn codecs_in_odd_spelling_and_under_odd_numbers_are_used() {
+    let offer = body("096 0101", &["a=rtpmap:96  pCmU/8000/1 ", "a=rtpmap:101 TELEPHONE-EVENT/8000"]);
+    let (text, negotiated) = answer(offer.as_bytes(), &local()).unwrap();
+    assert!(text.contains("m=audio 20000 RTP/AVP 96 101\r\na=rtpmap:96 PCMU/8000\r\n"), "{text}");
+    assert_eq!(
+        (negotiated.codec, negotiated.send_payload_type, negotiated.receive_payload_type),
+        (Codec::Pcmu, 96, 96)
+    );
+}
+
+#[test]
 fn what_real_agents_send() {
     let linphone = include_bytes!("../../../../fixtures/sdp/linphone.sdp");
     let negotiated = answer(linphone, &local()).unwrap().1;
