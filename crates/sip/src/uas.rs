@@ -13,7 +13,9 @@ use crate::Endpoint;
 use crate::core::Request;
 use crate::dialog::Dialog;
 use crate::event::{Event, Flow, SessionId};
-use crate::message::{ALLOW, Fault, Head, Message, Method, Name, Response, Uri, UriError, cut, lossy};
+use crate::message::{
+    ALLOW, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, cut, lossy,
+};
 use crate::options::{self, ACCEPT, ACCEPT_ENCODING};
 use crate::session::{Inbound, Session};
 use crate::transaction::{MergeKey, Pass, ServerKey};
@@ -139,8 +141,9 @@ impl Endpoint {
     /// §8.2.2, §8.2.3, in the order of the RFC.
     fn refuse_outside(&mut self, request: &Request) -> Option<Refusal<'static>> {
         match Uri::parse(request.message.request_uri()) {
-            Ok(_) => {}
-            Err(UriError::Scheme) => return Some(Refusal::of(416)),
+            Ok(uri) if uri.scheme() == Scheme::Sip => {}
+            // `sips:` asks for TLS all the way (§26.2.2), which we cannot give yet.
+            Ok(_) | Err(UriError::Scheme) => return Some(Refusal::of(416)),
             Err(UriError::TooLong) => return Some(Refusal::of(414)),
             Err(UriError::Malformed) => return Some(Refusal::from_fault(Fault::bad("Bad Request-URI"))),
         }

@@ -36,6 +36,9 @@ fn each_refusal_says_what_is_wrong() {
     check(&request("1 INVITE", "b", "no-such-tag", ""), 481, &[]);
     check(&r("1 INVITE").replace("INVITE sip:100@", "INVITE tel:100;x="), 416, &[]);
     check(&r("1 INVITE").replace("INVITE sip:100@198.51.100.1", "INVITE sip:100@"), 400, &[]);
+    // Neither UDP nor TCP is what it asks for (RFC 3261 §19.1): there is no TLS yet.
+    check(&r("1 INVITE").replace("INVITE sip:", "INVITE sips:"), 416, &[]);
+    check(&r("1 OPTIONS").replace("OPTIONS sip:", "OPTIONS SIPS:"), 416, &[]);
     check(
         &r("1 INVITE").replace("sip:100@198.51.100.1 SIP", &format!("sip:{}@a SIP", "1".repeat(1024))),
         414,
