@@ -133,7 +133,7 @@ impl Endpoint {
             (None, Method::Options) => {
                 self.core.answer(now, &request, &options::answer(&options::capabilities()));
             }
-            // BYE, INFO and UPDATE mean nothing without a dialog.
+            // BYE and INFO mean nothing without a dialog.
             (None, _) => self.refuse(now, &request, Refusal::of(481)),
         }
     }
@@ -192,8 +192,9 @@ impl Endpoint {
         };
         let refusal = match head.method {
             _ if !in_order => Some(Refusal::of(500)),
-            Method::Invite | Method::Update => Some(refuse_change(head.method, session.reinvite_status())),
-            method => refuse_method(method).or_else(|| refuse_require(&request.message)),
+            method => refuse_method(method)
+                .or_else(|| refuse_require(&request.message))
+                .or_else(|| (method == Method::Invite).then(|| refuse_change(session.reinvite_status()))),
         };
         if let Some(refusal) = refusal {
             return self.refuse(now, request, refusal);
@@ -284,10 +285,10 @@ fn refuse_body(message: &Message) -> Option<Refusal<'static>> {
 }
 
 /// A change of the session inside its dialog: the session stays as it is (§14.2).
-fn refuse_change(method: Method, status: u16) -> Refusal<'static> {
+fn refuse_change(status: u16) -> Refusal<'static> {
     match status {
-        500 if method == Method::Invite => Refusal::with(500, "Retry-After", RETRY_AFTER),
-        491 if method == Method::Invite => Refusal::of(491),
+        500 => Refusal::with(500, "Retry-After", RETRY_AFTER),
+        491 => Refusal::of(491),
         _ => Refusal::with(488, "Warning", "399 offhook \"The session cannot be changed\""),
     }
 }

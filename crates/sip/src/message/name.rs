@@ -80,15 +80,13 @@ pub(crate) enum Method {
     Cancel,
     Options,
     Info,
-    /// Understood only as far as to refuse a change of the session inside a dialog (RFC 3311 §5.2).
-    Update,
     /// Defined by an RFC, not supported here: 405.
     Refused,
     /// Never heard of: 501.
     Unknown,
 }
 
-/// What stands in `Allow` (RFC 3261 §20.5). UPDATE is answered, but a peer should not be invited to use it.
+/// What stands in `Allow` (RFC 3261 §20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO";
 
 impl Method {
@@ -101,10 +99,8 @@ impl Method {
             b"CANCEL" => Self::Cancel,
             b"OPTIONS" => Self::Options,
             b"INFO" => Self::Info,
-            b"UPDATE" => Self::Update,
-            b"REGISTER" | b"PRACK" | b"SUBSCRIBE" | b"NOTIFY" | b"PUBLISH" | b"REFER" | b"MESSAGE" => {
-                Self::Refused
-            }
+            b"REGISTER" | b"PRACK" | b"SUBSCRIBE" | b"NOTIFY" | b"PUBLISH" | b"REFER" | b"MESSAGE"
+            | b"UPDATE" => Self::Refused,
             _ => Self::Unknown,
         }
     }

@@ -267,18 +267,25 @@ fn the_session_is_not_changed_from_inside() {
     stage.sent();
     stage.receive(&request("1 ACK", "ack", &tag, ""));
     stage.events();
-    for (cseq, branch) in [("3 INVITE", "re"), ("4 UPDATE", "up")] {
-        stage.receive(&request(cseq, branch, &tag, ""));
-        let refused = stage.one();
-        assert_eq!((refused.status(), refused.header("Warning").get(..4)), (488, Some("399 ")));
-    }
+    stage.receive(&request("3 INVITE", "re", &tag, ""));
+    let refused = stage.one();
+    assert_eq!((refused.status(), refused.header("Warning").get(..4)), (488, Some("399 ")));
     stage.receive(&request("3 ACK", "re", &tag, ""));
+    // What it requires is looked at first (RFC 3261 §8.2.2.3).
+    stage.receive(&request("4 INVITE", "require", &tag, "Require: timer\r\n"));
+    let refused = stage.one();
+    assert_eq!((refused.status(), refused.header("Unsupported")), (420, "timer"));
+    stage.receive(&request("4 ACK", "require", &tag, ""));
+    // UPDATE is not in Allow.
+    stage.receive(&request("5 UPDATE", "update", &tag, ""));
+    let refused = stage.one();
+    assert_eq!((refused.status(), refused.header("Allow").contains("UPDATE")), (405, false));
     stage.receive(&request("2 INFO", "old", &tag, ""));
     assert_eq!(stage.one().status(), 500, "a lower CSeq, §12.2.2");
-    stage.receive(&request("5 OPTIONS", "opt", &tag, ""));
+    stage.receive(&request("6 OPTIONS", "opt", &tag, ""));
     let options = stage.one();
     assert_eq!((options.status(), options.header("Accept")), (200, "application/sdp"));
-    stage.receive(&request("6 BYE", "bye", &tag, ""));
+    stage.receive(&request("7 BYE", "bye", &tag, ""));
     assert_eq!(stage.sent().last().unwrap().status(), 200);
     assert_eq!(stage.event(), ended(EndCause::Bye { reason: None }));
 }

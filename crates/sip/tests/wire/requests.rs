@@ -30,15 +30,16 @@ fn each_refusal_says_what_is_wrong() {
     let r = |cseq: &str| request(cseq, "b", "", "");
     check(&r("1 OPTIONS"), 200, &[("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "")]);
     check(&r("1 REGISTER"), 405, &[("Allow", ALLOW)]);
+    check(&r("1 UPDATE"), 405, &[("Allow", ALLOW)]);
     check(&r("1 BYE"), 481, &[]);
     check(&r("1 INFO"), 481, &[]);
     check(&r("1 CANCEL"), 481, &[]);
     check(&request("1 INVITE", "b", "no-such-tag", ""), 481, &[]);
     check(&r("1 INVITE").replace("INVITE sip:100@", "INVITE tel:100;x="), 416, &[]);
-    check(&r("1 INVITE").replace("INVITE sip:100@198.51.100.1", "INVITE sip:100@"), 400, &[]);
     // Neither UDP nor TCP is what it asks for (RFC 3261 §19.1): there is no TLS yet.
     check(&r("1 INVITE").replace("INVITE sip:", "INVITE sips:"), 416, &[]);
     check(&r("1 OPTIONS").replace("OPTIONS sip:", "OPTIONS SIPS:"), 416, &[]);
+    check(&r("1 INVITE").replace("INVITE sip:100@198.51.100.1", "INVITE sip:100@"), 400, &[]);
     check(
         &r("1 INVITE").replace("sip:100@198.51.100.1 SIP", &format!("sip:{}@a SIP", "1".repeat(1024))),
         414,
