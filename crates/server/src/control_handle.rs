@@ -31,7 +31,8 @@ impl ControlHandle {
         Self { tx }
     }
 
-    /// Asks and waits for the answer. A full queue is an answer too (`limit_reached`): requests never pile up.
+    /// Asks and waits for the answer. The question is in the queue before this first waits, which is what keeps requests
+    /// in their order (see `request` in `rpc`). A full queue is an answer too (`limit_reached`): requests never pile up.
     pub async fn request(&self, command: Command) -> Result<Reply, Error> {
         let (reply, answer) = oneshot::channel();
         match self.tx.try_send(Ask::Request { command, reply }) {

@@ -76,6 +76,12 @@ impl Visitor for Registry {
 }
 
 /// One request, from its parameters to its result.
+///
+/// Requests that are pipelined on one WebSocket reach the calls in the order in which they came, which applications rely
+/// on (`play_stop` after `play_start`). The library makes a task of every message, in their order. So that no task
+/// overtakes another, the runtime is of one thread, which first polls its tasks first come, first served; and nothing from
+/// there to the queue of the control loop waits: parameters are read and checked, and the command is queued
+/// ([`ControlHandle::request`]), all within the first poll. An `await` before that, here or in [`Known`], breaks it.
 async fn request<M: Served>(context: &Context, params: Option<&str>) -> Result<M::Result, wire::ErrorData> {
     let command = match params::parse::<M>(params)?.step(&context.node)? {
         Step::Answer(result) => return Ok(result),

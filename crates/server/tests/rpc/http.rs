@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use offhook::events::Retention;
 use offhook_call::Reply;
+use offhook_call::command::Command;
+use offhook_call::id::CallId;
 use offhook_client::{Client, Error};
 use serde_json::{Value, json};
 
-use crate::server::{RawWebSocket, Server, patient};
+use crate::server::{Asked, RawWebSocket, Server, patient};
 
 const NOP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"sys.call.nop","params":["0.0.0-sys.call-1"]}"#;
 
@@ -89,6 +91,32 @@ async fn too_large() {
     patient(socket.read_until(r#""id":1,"result":null}"#)).await;
 }
 
+/// What is pipelined on one WebSocket reaches the calls in the order in which it was written. The runtime is of one
+/// thread, as in production: see `request` in `src/rpc/mod.rs`.
+#[tokio::test(flavor = "current_thread")]
+async fn pipelined_requests_keep_their_order() {
+    let mut server = Server::start(|_| Ok(Reply::Done)).await;
+    let mut socket = RawWebSocket::connect(&server).await;
+    // Every other request is much longer to read than its neighbours, which therefore would overtake it.
+    let content = vec!["a/long/name/of/a/prompt.wav"; 100].join("|");
+    let request = |n: u64| {
+        let res_id = format!("0.0.0-sys.call-{n}");
+        let (method, params) = match n % 2 {
+            0 => ("sys.call.play_start", json!({ "content": content, "res_id": res_id })),
+            _ => ("sys.call.nop", json!([res_id])),
+        };
+        json!({ "jsonrpc": "2.0", "id": n, "method": method, "params": params }).to_string()
+    };
+    socket.send_burst(&(1..=500).map(request).collect::<Vec<_>>()).await;
+    for n in 1..=500 {
+        let call = match server.asked().await {
+            Asked::Command(Command::Nop { call } | Command::PlayStart { call, .. }) => call,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(call, CallId(n));
+    }
+}
+
 /// One that asks and never listens is not read any more, so that answers do not pile up.
 #[tokio::test]
 async fn who_does_not_listen_is_not_heard() {
@@ -138,7 +166,7 @@ async fn a_full_queue_is_an_answer() {
     // A control loop that hears nothing: its queue of one fills up.
     let (tx, _rx) = tokio::sync::mpsc::channel(1);
     let control = offhook::control_handle::ControlHandle::new(tx);
-    let command = || offhook_call::command::Command::Nop { call: offhook_call::id::CallId(1) };
+    let command = || Command::Nop { call: CallId(1) };
     let first = tokio::spawn({
         let control = control.clone();
         async move { control.request(command()).await }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle};
 use offhook::events::{EventWriter, Retention, log};
 use offhook::http::{HttpConfig, serve};
@@ -49,7 +50,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (writer, log) = log(retention);
-        let (tx, mut rx) = mpsc::channel(64);
+        let (tx, mut rx) = mpsc::channel(ASKS);
         let (asked_tx, asked) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Some(ask) = rx.recv().await {
@@ -167,19 +168,15 @@ impl RawWebSocket {
         Self(stream)
     }
 
-    /// Sends one text message (RFC 6455 §5.2: a final frame, masked with zeros).
+    /// Sends one text message.
     pub(crate) async fn send(&mut self, text: &str) {
-        let mut frame = vec![0x81];
-        match u8::try_from(text.len()) {
-            Ok(length @ 0..126) => frame.push(0x80 | length),
-            _ => {
-                frame.push(0x80 | 127);
-                frame.extend((text.len() as u64).to_be_bytes());
-            }
-        }
-        frame.extend([0; 4]);
-        frame.extend(text.bytes());
-        self.0.write_all(&frame).await.unwrap();
+        self.0.write_all(&frame(text)).await.unwrap();
+    }
+
+    /// Sends text messages in one write, without waiting for answers.
+    pub(crate) async fn send_burst(&mut self, texts: &[String]) {
+        let burst: Vec<u8> = texts.iter().flat_map(|text| frame(text)).collect();
+        self.0.write_all(&burst).await.unwrap();
     }
 
     /// Reads until `end` has come, frame headers and all.
@@ -195,4 +192,19 @@ impl RawWebSocket {
             }
         }
     }
+}
+
+/// A text message (RFC 6455 §5.2: a final frame, masked with zeros).
+fn frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..126) => frame.push(0x80 | length),
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend((text.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(text.bytes());
+    frame
 }
