@@ -1,5 +1,8 @@
 //! URIs of the API: `[[sip:]user@]host[:port][;parameter…]`, to the full SIP URI that goes on the wire (RFC 3261 §19.1).
 //!
+//! The name of a caller or callee keeps its port as given: one with a port and one without are not equal (§19.1.4), so
+//! that an added `:5060` would name somebody else. An address to send to has its port filled in.
+//!
 //! What is accepted here is written into SIP headers, so that everything that could end a URI or a line is refused:
 //! the grammar's own characters, and nothing else.
 
@@ -15,7 +18,7 @@ pub(crate) const URI: &str = "[[sip:]user@]host[:port]";
 /// What a URI of a host alone should have been.
 pub(crate) const HOST: &str = "[sip:]host[:port]";
 
-/// The full URI, `sip:[user@]host:port[;parameter…]`.
+/// The full URI, `sip:[user@]host[:port][;parameter…]`.
 pub(crate) fn full(text: &str) -> Option<String> {
     let (user, place) = match without_scheme(text)?.rsplit_once('@') {
         Some((user, place)) => (Some(user).filter(|user| is_user(user)).map(Some)?, place),
@@ -30,7 +33,8 @@ pub(crate) fn full(text: &str) -> Option<String> {
         uri.push_str(user);
         uri.push('@');
     }
-    uri.push_str(&host_port(host)?);
+    host_port(host)?;
+    uri.push_str(host);
     if let Some(parameters) = parameters {
         if !parameters.split(';').all(is_parameter) {
             return None;
@@ -43,7 +47,8 @@ pub(crate) fn full(text: &str) -> Option<String> {
 
 /// `host:port` of a URI that has neither user nor parameters; IPv6 in brackets.
 pub(crate) fn host(text: &str) -> Option<String> {
-    host_port(without_scheme(text)?)
+    let (host, port) = host_port(without_scheme(text)?)?;
+    Some(format!("{host}:{}", port.unwrap_or(PORT)))
 }
 
 fn without_scheme(text: &str) -> Option<&str> {
@@ -54,7 +59,8 @@ fn without_scheme(text: &str) -> Option<&str> {
     Some(if scheme { &text[4..] } else { text })
 }
 
-fn host_port(text: &str) -> Option<String> {
+/// The host, with the brackets of an IPv6 address, and the port if there is one.
+fn host_port(text: &str) -> Option<(&str, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (address, rest) = rest.split_once(']')?;
@@ -70,13 +76,13 @@ fn host_port(text: &str) -> Option<String> {
         }
     };
     let port = match port {
-        None => PORT,
+        None => None,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            digits.parse().ok().filter(|&port| port != 0)?
+            Some(digits.parse().ok().filter(|&port| port != 0)?)
         }
         Some(_) => return None,
     };
-    Some(format!("{host}:{port}"))
+    Some((host, port))
 }
 
 /// An IPv4 address or a domain name (RFC 3261 §25.1 `hostname`; underscores too, which networks in use have).
@@ -134,17 +140,18 @@ mod tests {
     #[test]
     fn every_form_becomes_the_full_one() {
         for (given, expected) in [
-            ("sip:1000@192.0.2.1", "sip:1000@192.0.2.1:5060"),
+            ("sip:1000@192.0.2.1", "sip:1000@192.0.2.1"),
+            ("1000@192.0.2.1:5060", "sip:1000@192.0.2.1:5060"),
             ("1000@192.0.2.1:5070", "sip:1000@192.0.2.1:5070"),
-            ("SIP:1000@gw.example.com", "sip:1000@gw.example.com:5060"),
-            ("gw.example.com", "sip:gw.example.com:5060"),
-            ("gw_1", "sip:gw_1:5060"),
-            ("sip:anonymous@anonymous.invalid", "sip:anonymous@anonymous.invalid:5060"),
+            ("SIP:1000@gw.example.com", "sip:1000@gw.example.com"),
+            ("gw.example.com", "sip:gw.example.com"),
+            ("gw_1", "sip:gw_1"),
+            ("sip:anonymous@anonymous.invalid", "sip:anonymous@anonymous.invalid"),
             ("+4930123456;ext=7@[2001:db8::1]:5080", "sip:+4930123456;ext=7@[2001:db8::1]:5080"),
-            ("1000@[::1]", "sip:1000@[::1]:5060"),
-            ("1000@192.0.2.1;transport=tcp;lr", "sip:1000@192.0.2.1:5060;transport=tcp;lr"),
-            ("*31%23@192.0.2.1", "sip:*31%23@192.0.2.1:5060"),
-            ("sip:sip@host", "sip:sip@host:5060"),
+            ("1000@[::1]", "sip:1000@[::1]"),
+            ("1000@192.0.2.1;transport=tcp;lr", "sip:1000@192.0.2.1;transport=tcp;lr"),
+            ("*31%23@192.0.2.1", "sip:*31%23@192.0.2.1"),
+            ("sip:sip@host", "sip:sip@host"),
         ] {
             assert_eq!(full(given).as_deref(), Some(expected), "{given}");
         }

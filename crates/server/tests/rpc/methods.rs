@@ -96,7 +96,7 @@ async fn values_arrive_as_they_were_meant() {
     let constructed = client.construct(&construct).await.unwrap();
     assert_eq!((constructed.res_id.as_str(), constructed.ipsc_info.process_id), ("0.0.0-sys.call-1", 7));
     let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
-    assert_eq!(asked.from_uri, "sip:1000@192.0.2.10:5060");
+    assert_eq!(asked.from_uri, "sip:1000@192.0.2.10", "a port that was not given would make it another URI");
     assert_eq!(asked.to_uri, "sip:2000@192.0.2.20:5070");
     assert_eq!((asked.max_answer, asked.max_ring), (Duration::from_secs(3600), Duration::from_secs(50)));
     assert_eq!(asked.codecs, [Codec::Pcmu, Codec::Pcma]);
