@@ -63,7 +63,7 @@ methods_of_a_call! {
 pub struct Construct {
     /// The caller: `[[sip:]user@]host[:port]`.
     pub from_uri: String,
-    /// The callee; its host is the gateway.
+    /// The callee; its host is the gateway, reached by UDP, or as `;transport=udp` or `;transport=tcp` says.
     pub to_uri: String,
     /// The longest talk in seconds, from the answer.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]

@@ -64,6 +64,12 @@ pub(crate) fn full_uri(param: &str, value: &str) -> Result<String, ErrorData> {
     uri::full(value).ok_or_else(|| invalid(param, uri::URI))
 }
 
+/// A full SIP URI that an INVITE can be sent to.
+pub(crate) fn callee(param: &str, value: &str) -> Result<String, ErrorData> {
+    let uri = full_uri(param, value)?;
+    if uri::is_reachable(&uri) { Ok(uri) } else { Err(invalid(param, uri::TRANSPORT)) }
+}
+
 /// `host:port`.
 pub(crate) fn host(param: &str, value: &str) -> Result<String, ErrorData> {
     uri::host(value).ok_or_else(|| invalid(param, uri::HOST))

@@ -76,7 +76,7 @@ impl Served for wire::Construct {
         let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
         Ok(Step::Ask(Command::Construct(Box::new(Construct {
             from_uri: check::full_uri("from_uri", &self.from_uri)?,
-            to_uri: check::full_uri("to_uri", &self.to_uri)?,
+            to_uri: check::callee("to_uri", &self.to_uri)?,
             max_answer: check::seconds("max_answer_seconds", self.max_answer_seconds, SECONDS_MAX)?,
             max_ring: check::seconds("max_ring_seconds", self.max_ring_seconds, RING_SECONDS_MAX)?,
             user_data: check::user_data(self.user_data)?,

@@ -171,6 +171,12 @@ async fn wrong_parameters_of_construct_are_named() {
         ("construct", construct(json!({ "to_uri": 5 })), "to_uri", "a string"),
         (
             "construct",
+            construct(json!({ "to_uri": "b@h;transport=tls" })),
+            "to_uri",
+            "transport=udp or transport=tcp",
+        ),
+        (
+            "construct",
             construct(json!({ "max_answer_seconds": 0 })),
             "max_answer_seconds",
             "an integer of 1 to 604800",
