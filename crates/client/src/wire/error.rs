@@ -62,7 +62,8 @@ pub enum ErrorData {
         /// As the request named it.
         file: String,
     },
-    /// The name leads out of its directory (-32004).
+    /// The name is no plain name of a file below its directory: it is absolute, leads out or has `.` or `..` in it, or it
+    /// names a folder, a link or a device (-32004).
     FileForbidden {
         /// As the request named it.
         file: String,

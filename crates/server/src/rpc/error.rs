@@ -70,7 +70,7 @@ fn message(data: &ErrorData) -> String {
         ErrorData::FileNotFound { file } => format!("there is no file {file}"),
         ErrorData::FileUnreadable { file } => format!("the file {file} cannot be read or written"),
         ErrorData::FileUnsupported { file } => format!("the format of {file} is not supported"),
-        ErrorData::FileForbidden { file } => format!("the file {file} is outside its directory"),
+        ErrorData::FileForbidden { file } => format!("{file} is no plain name of a file below its directory"),
         ErrorData::FileExists { file } => format!("the file {file} exists"),
         ErrorData::DiskFull { file } => format!("the disk of {file} is full"),
         ErrorData::LimitReached { limit, value } => format!("the limit {limit} of {value} is reached"),

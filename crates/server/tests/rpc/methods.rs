@@ -363,6 +363,24 @@ async fn names_that_lead_out_of_their_directory_are_forbidden() {
     }
 }
 
+/// A folder, a detour and a link are below the directory, so that the message must not say otherwise.
+#[tokio::test]
+async fn a_forbidden_file_is_not_said_to_be_outside() {
+    let server = Server::start(|command| match command {
+        Command::PlayStart { content, .. } => {
+            Err(Error::File { fault: FileFault::Forbidden, file: content.files[0].clone() })
+        }
+        other => panic!("{other:?}"),
+    })
+    .await;
+    let client = server.client().await;
+    for name in ["digits", "./x", "a/../b"] {
+        let error = client.play_start(CALL, name, "").await.unwrap_err();
+        let offhook_client::Error::Rpc { message, .. } = error else { panic!("{error}") };
+        assert_eq!(message, format!("{name} is no plain name of a file below its directory"));
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_names_no_call_is_not_found() {
     let server = Server::start(|command| match command {
