@@ -150,7 +150,8 @@ pub struct Answer {
 }
 method!(Answer = "sys.call.answer" -> ());
 
-/// Ends a call in any state: a final response, a CANCEL or a BYE. `on_released` follows.
+/// Ends a call in any state: a final response, a CANCEL or a BYE. `on_released` follows; its `cause` is the one given
+/// here, except that a call that was answered and is dropped with the default 603 has had a normal hang-up: 200.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
