@@ -1,6 +1,6 @@
 //! Why calls end.
 
-use offhook_sip::event::{EndCause, Reason};
+use offhook_sip::event::{EndCause, Reason, Refuser};
 
 use crate::event::UnixMs;
 
@@ -149,7 +149,13 @@ impl Ending {
     /// What the end of its SIP session means to a call.
     pub(crate) fn of_session(cause: &EndCause) -> Self {
         match cause {
-            EndCause::Refused { status, .. } => Self::Refused { status: *status, by: DroppedBy::User },
+            EndCause::Refused { status, by, .. } => {
+                let by = match by {
+                    Refuser::Peer => DroppedBy::User,
+                    Refuser::Us => DroppedBy::System,
+                };
+                Self::Refused { status: *status, by }
+            }
             EndCause::Cancelled => Self::Cancelled,
             EndCause::Bye { .. } => Self::Bye,
             EndCause::NoAck => Self::NoAck,

@@ -280,7 +280,7 @@ impl Control {
         let Err(error) = self.parts.endpoint.command(now.mono, command) else { return };
         if let Some(session) = invite {
             let status = if error == CommandError::Full { 503 } else { 400 };
-            let cause = sip::EndCause::Refused { status, phrase: error.to_string() };
+            let cause = sip::EndCause::Refused { status, phrase: error.to_string(), by: sip::Refuser::Us };
             self.parts.calls.sip(now, sip::Event::Ended { session, cause });
         } else if error != CommandError::Unknown {
             tracing::warn!(%error, "SIP command refused");

@@ -205,6 +205,15 @@ pub struct Incoming {
     pub headers: Vec<Header>,
 }
 
+/// Who made a final response to our INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refuser {
+    /// The peer: it was on the wire.
+    Peer,
+    /// This side: nobody answered (408), or there was no way to ask (503).
+    Us,
+}
+
 /// Why a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndCause {
@@ -215,6 +224,8 @@ pub enum EndCause {
         status: u16,
         /// The reason phrase.
         phrase: String,
+        /// Whose response it is.
+        by: Refuser,
     },
     /// The peer cancelled its INVITE before we had answered it.
     Cancelled,

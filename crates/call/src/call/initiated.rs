@@ -11,7 +11,7 @@ use crate::call::answering::{Agreement, Answering};
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{Call, Core, Input, Phase, Step, Talk, is_due, pass_over, sdp_body, sdp_of};
-use crate::cause::{DroppedBy, Ending};
+use crate::cause::Ending;
 use crate::command::{Command, Construct};
 use crate::error::{Direction, Error};
 use crate::event::{EventKind, Span};
@@ -209,10 +209,8 @@ pub(crate) struct Dialling {
 /// How far the far end has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
-    /// It has not been heard.
+    /// It does not ring.
     Calling { until: Option<Instant> },
-    /// It has the INVITE.
-    Proceeding { until: Option<Instant> },
     /// It rings.
     Ringing { until: Option<Instant> },
 }
@@ -273,9 +271,7 @@ pub(crate) fn no_room(cx: &Context<'_>, refusal: Refusal) -> Error {
 impl Dialling {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.progress {
-            Progress::Calling { until } | Progress::Proceeding { until } | Progress::Ringing { until } => {
-                until
-            }
+            Progress::Calling { until } | Progress::Ringing { until } => until,
         }
     }
 
@@ -290,7 +286,7 @@ impl Dialling {
             Input::Sip(sip::Event::Answered { body, .. }) => return self.answered(core, cx, body),
             Input::Due if is_due(self.deadline(), cx) => {
                 let ending = match self.progress {
-                    Progress::Calling { .. } | Progress::Proceeding { .. } => Ending::NoRinging,
+                    Progress::Calling { .. } => Ending::NoRinging,
                     Progress::Ringing { .. } => Ending::RingTimeout,
                 };
                 return self.end(core, cx, ending);
@@ -303,14 +299,10 @@ impl Dialling {
     /// A provisional response. Only 180 and 183 ring; the clock runs from the first.
     fn hear(&mut self, core: &Core, cx: &mut Context<'_>, status: u16, body: Option<sip::Body>) {
         self.early = sdp_of(body).or(self.early.take());
-        self.progress = match self.progress {
-            Progress::Calling { .. } | Progress::Proceeding { .. } if matches!(status, 180 | 183) => {
-                core.tell(cx, EventKind::Ringing { time: cx.now.wall });
-                Progress::Ringing { until: cx.deadline(self.max_ring) }
-            }
-            Progress::Calling { until } | Progress::Proceeding { until } => Progress::Proceeding { until },
-            ringing @ Progress::Ringing { .. } => ringing,
-        };
+        if matches!(self.progress, Progress::Calling { .. }) && matches!(status, 180 | 183) {
+            core.tell(cx, EventKind::Ringing { time: cx.now.wall });
+            self.progress = Progress::Ringing { until: cx.deadline(self.max_ring) };
+        }
     }
 
     fn answered(mut self, core: &Core, cx: &mut Context<'_>, body: Option<sip::Body>) -> Step {
@@ -333,23 +325,7 @@ impl Dialling {
         if let Some(reason) = ending.farewell() {
             cx.sip(sip::Command::Cancel { session: core.session, reason: Some(reason) });
         }
-        let ending = self.made_here(core, ending);
         self.over(core, cx, &ending)
-    }
-
-    /// SIP makes a 408 where nothing was heard of the far end, and a 503 where nothing could be sent to it; both look
-    /// like its own. A far end that was not heard before its 408 is taken for one of those.
-    fn made_here(&self, core: &Core, ending: Ending) -> Ending {
-        let silent = matches!(self.progress, Progress::Calling { .. });
-        match ending {
-            Ending::Refused { status: status @ 408, .. } if silent => {
-                Ending::Refused { status, by: DroppedBy::System }
-            }
-            Ending::Refused { status, .. } if core.sip_call_id.is_none() => {
-                Ending::Refused { status, by: DroppedBy::System }
-            }
-            other => other,
-        }
     }
 
     fn over(self, core: &Core, cx: &Context<'_>, ending: &Ending) -> Step {

@@ -7,7 +7,7 @@ use offhook_call::id::CallId;
 use offhook_call::{Config, Port};
 use offhook_media::event as media;
 use offhook_media::event::{LegId, LegStats};
-use offhook_sip::event::{EndCause, SessionId};
+use offhook_sip::event::{EndCause, Refuser, SessionId};
 
 use crate::rig::*;
 
@@ -217,7 +217,7 @@ fn serials_go_on_from_where_they_were() {
     rig.calls = calls;
     let lines = rig.request(Command::Construct(Box::new(construct())));
     assert_eq!(lines[1], "reply call 700 Some(\"mark\")");
-    let refused = EndCause::Refused { status: 486, phrase: String::new() };
+    let refused = EndCause::Refused { status: 486, phrase: String::new(), by: Refuser::Peer };
     rig.sip(ended(SessionId::Outbound(700), refused));
     rig.calls.lease(Port(20000));
     let lines = rig.request(Command::Construct(Box::new(construct())));

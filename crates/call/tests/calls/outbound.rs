@@ -4,7 +4,7 @@ use offhook_call::Output;
 use offhook_call::command::Command;
 use offhook_call::id::CallId;
 use offhook_media::event::Codec;
-use offhook_sip::event::{self as sip, EndCause, SessionId};
+use offhook_sip::event::{self as sip, EndCause, Refuser, SessionId};
 
 use crate::rig::*;
 
@@ -34,7 +34,11 @@ fn answered(body: Option<&str>) -> sip::Event {
 }
 
 fn refused(status: u16) -> sip::Event {
-    ended(SESSION, EndCause::Refused { status, phrase: String::new() })
+    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Peer })
+}
+
+fn unreached(status: u16) -> sip::Event {
+    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Us })
 }
 
 #[test]
@@ -113,21 +117,18 @@ fn it_is_refused() {
 }
 
 #[test]
-fn a_408_is_ours_if_the_far_end_was_never_heard_and_its_own_otherwise() {
-    let mut rig = dialling();
-    assert_eq!(rig.sip(refused(408))[2], "1: released 408 System");
-    let mut rig = dialling();
-    rig.sip(provisional(180, None));
-    assert_eq!(rig.sip(refused(408))[2], "1: released 408 User");
-}
-
-#[test]
-fn a_503_is_ours_if_nothing_could_be_sent() {
-    let mut rig = Rig::new();
-    rig.request(Command::Construct(Box::new(construct())));
-    assert_eq!(rig.sip(refused(503))[2], "1: released 503 System");
-    let mut rig = dialling();
-    assert_eq!(rig.sip(refused(503))[2], "1: released 503 User");
+fn a_far_end_that_was_not_reached_has_dropped_nothing() {
+    for status in [408, 503] {
+        // Nobody answered, or the connection was refused after the INVITE was on its way; or it never was.
+        let mut rig = dialling();
+        assert_eq!(rig.sip(unreached(status))[2], format!("1: released {status} System"));
+        let mut rig = Rig::new();
+        rig.request(Command::Construct(Box::new(construct())));
+        assert_eq!(rig.sip(unreached(status))[2], format!("1: released {status} System"));
+        // Its own word, though it had said nothing before.
+        let mut rig = dialling();
+        assert_eq!(rig.sip(refused(status))[2], format!("1: released {status} User"));
+    }
 }
 
 #[test]

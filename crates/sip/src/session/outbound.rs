@@ -30,7 +30,7 @@ use crate::auth::Authenticator;
 use crate::core::Core;
 use crate::dialog::Dialog;
 use crate::event::{
-    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Transport,
+    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, Refuser, SessionId, Transport,
 };
 use crate::message::{Draft, Head, Message, phrase};
 use crate::resolve::{Destination, MAX_ADDRESSES, QUERY_LIMIT};
@@ -112,14 +112,14 @@ impl Outbound {
             Destination::Address(transport, address) => {
                 call.transport = transport;
                 call.addresses.push_back(address);
-                call.try_next(core, now, 503);
+                call.try_next(core, now, made_here(503));
             }
             Destination::Name { transport, host, port } => {
                 call.transport = transport;
                 let query = core.ask(call.id, &host, port);
                 call.state = State::Resolving { query, give_up: now + QUERY_LIMIT };
             }
-            Destination::Unreachable => call.end_refused(core, 503),
+            Destination::Unreachable => call.end(core, made_here(503)),
         }
         call
     }
@@ -172,7 +172,7 @@ impl Outbound {
         match self.state {
             State::Resolving { query: asked, .. } if asked == query => {
                 self.addresses.extend(addresses.iter().copied().take(MAX_ADDRESSES));
-                self.try_next(core, now, 503);
+                self.try_next(core, now, made_here(503));
             }
             _ => {
                 for fork in &mut self.forks {
@@ -307,11 +307,14 @@ impl Outbound {
                     self.invite.cseq = self.invite.cseq.saturating_add(1);
                     self.forks.clear();
                     self.send_invite(core, now, flow);
-                } else if status == 503 && !self.addresses.is_empty() {
-                    // RFC 3263 §4.3: this address is out of service, the next one may not be.
-                    self.try_next(core, now, 503);
                 } else {
-                    self.end(core, EndCause::Refused { status, phrase: message.phrase() });
+                    let refused = EndCause::Refused { status, phrase: message.phrase(), by: Refuser::Peer };
+                    if status == 503 {
+                        // RFC 3263 §4.3: this address is out of service, the next one may not be.
+                        self.try_next(core, now, refused);
+                    } else {
+                        self.end(core, refused);
+                    }
                 }
             }
             (State::CancelQueued { .. } | State::Cancelling { .. }, _) => self.end(core, EndCause::Local),
@@ -321,7 +324,7 @@ impl Outbound {
 
     fn on_no_answer(&mut self, core: &mut Core, now: Instant, otherwise: u16) {
         match self.state {
-            State::Calling { .. } => self.try_next(core, now, otherwise),
+            State::Calling { .. } => self.try_next(core, now, made_here(otherwise)),
             State::CancelQueued { .. } => self.end(core, EndCause::Local),
             _ => {}
         }
@@ -393,7 +396,7 @@ impl Outbound {
         match self.state {
             State::Resolving { query, give_up } if give_up <= now => {
                 core.queries.remove(&query);
-                self.end_refused(core, 503);
+                self.end(core, made_here(503));
             }
             State::Cancelling { invite, give_up } if give_up <= now => {
                 core.transactions.abandon_invite(invite);
@@ -425,8 +428,8 @@ impl Outbound {
         }
     }
 
-    /// Sends the INVITE to the next address that we have a way to, or ends the call.
-    fn try_next(&mut self, core: &mut Core, now: Instant, otherwise: u16) {
+    /// Sends the INVITE to the next address that we have a way to, or ends the call for the cause that brought us here.
+    fn try_next(&mut self, core: &mut Core, now: Instant, otherwise: EndCause) {
         self.forks.clear();
         while let Some(address) = self.addresses.pop_front() {
             if let Some(flow) = core.flow_to(self.transport, address) {
@@ -434,7 +437,7 @@ impl Outbound {
                 return;
             }
         }
-        self.end_refused(core, otherwise);
+        self.end(core, otherwise);
     }
 
     fn send_invite(&mut self, core: &mut Core, now: Instant, flow: Flow) {
@@ -469,12 +472,13 @@ impl Outbound {
         }
     }
 
-    fn end_refused(&mut self, core: &mut Core, status: u16) {
-        self.end(core, EndCause::Refused { status, phrase: phrase(status).to_owned() });
-    }
-
     fn end(&mut self, core: &mut Core, cause: EndCause) {
         self.state = State::Over;
         core.tell(Event::Ended { session: self.id, cause });
     }
+}
+
+/// The end of a call to which no response came.
+fn made_here(status: u16) -> EndCause {
+    EndCause::Refused { status, phrase: phrase(status).to_owned(), by: Refuser::Us }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_sip::event::{EndCause, SessionId, Transport};
+use offhook_sip::event::{EndCause, Refuser, SessionId, Transport};
 
 use crate::world::{People, Wire, World};
 
@@ -82,7 +82,8 @@ fn a_dead_wire_ends_every_call() {
     let world = run(3, udp(100), People::Anything, 20);
     for story in world.nodes.iter().flat_map(|node| node.stories.values()) {
         let cause = story.ended.clone().unwrap();
-        let timed_out = EndCause::Refused { status: 408, phrase: "Request Timeout".to_owned() };
+        let timed_out =
+            EndCause::Refused { status: 408, phrase: "Request Timeout".to_owned(), by: Refuser::Us };
         assert!(cause == timed_out || cause == EndCause::Local, "{cause:?}");
     }
 }

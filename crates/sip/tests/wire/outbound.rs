@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use offhook_sip::event::{
-    Command, CommandError, Credentials, EndCause, Event, Header, Invite, Reason, SessionId, Transport,
+    Command, CommandError, Credentials, EndCause, Event, Header, Invite, Reason, Refuser, SessionId,
+    Transport,
 };
 
 use crate::stage::{OURS, OUTBOUND, PEER, Sent, Stage, address, config, invite, kinds, request};
@@ -16,7 +17,12 @@ fn ended(cause: EndCause) -> Event {
 }
 
 fn refused(status: u16, phrase: &str) -> Event {
-    ended(EndCause::Refused { status, phrase: phrase.to_owned() })
+    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Peer })
+}
+
+/// Nobody answered, or nobody could be asked.
+fn unreached(status: u16, phrase: &str) -> Event {
+    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Us })
 }
 
 fn cancel(reason: Option<Reason>) -> Command {
@@ -245,7 +251,7 @@ fn names_are_resolved_and_tried_in_order() {
     let flow =
         offhook_sip::event::Flow { transport: Transport::Udp, local: address(OURS), remote: sent[1].to };
     stage.endpoint.transport_failed(stage.now, flow);
-    assert_eq!(stage.event(), refused(503, "Service Unavailable"));
+    assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
     stage.assert_nothing_left();
 }
 
@@ -255,14 +261,14 @@ fn a_name_without_an_address_ends_the_call() {
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     let Event::Resolve { query, .. } = stage.event() else { panic!() };
     stage.command(Command::Resolved { query, addresses: Vec::new() });
-    assert_eq!(stage.event(), refused(503, "Service Unavailable"));
+    assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
     stage.assert_nothing_left();
 
     // Nobody answers the question at all; and the caller gives up while it is asked.
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     stage.events();
     stage.pass(Duration::from_secs(8));
-    assert_eq!(stage.event(), refused(503, "Service Unavailable"));
+    assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     stage.events();
     stage.command(cancel(None));
@@ -275,8 +281,35 @@ fn nobody_answers() {
     let mut stage = Stage::new();
     placed(&mut stage, invite(TO));
     stage.pass(Duration::from_secs(32));
-    assert_eq!(stage.event(), refused(408, "Request Timeout"));
+    assert_eq!(stage.event(), unreached(408, "Request Timeout"));
     stage.assert_nothing_left();
+}
+
+#[test]
+fn who_refused_is_told() {
+    // The peer's own 408 and 503 look like ours, and are its word all the same.
+    for (status, phrase) in [(408, "Request Timeout"), (503, "Service Unavailable")] {
+        let mut stage = Stage::new();
+        let invite = placed(&mut stage, invite(TO));
+        stage.receive(&invite.response(&format!("{status} {phrase}"), "bob", ""));
+        assert_eq!(stage.event(), refused(status, phrase));
+    }
+    // So is the 503 of a proxy whose other addresses we have no way to.
+    let mut stage = Stage::new();
+    stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
+    let Event::Resolve { query, .. } = stage.event() else { panic!() };
+    let addresses = ["192.0.2.11:5060", "[2001:db8::1]:5060"].map(address).to_vec();
+    stage.command(Command::Resolved { query, addresses });
+    let sent = stage.one();
+    stage.events();
+    stage.receive_from("192.0.2.11:5060", &sent.response("503 Full", "x", ""));
+    assert_eq!(stage.event(), refused(503, "Full"));
+    // A connection that is refused says nothing.
+    let mut stage = Stage::new();
+    let sent = placed(&mut stage, invite("sip:100@192.0.2.7;transport=tcp"));
+    let flow = offhook_sip::event::Flow { transport: Transport::Tcp, local: address(OURS), remote: sent.to };
+    stage.endpoint.transport_failed(stage.now, flow);
+    assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
 }
 
 #[test]
@@ -291,7 +324,7 @@ fn the_proxy_and_the_transport_say_where() {
     // TCP repeats nothing, and gives up all the same.
     let again = stage.pass(Duration::from_secs(32));
     assert_eq!(again.len(), 0);
-    assert_eq!(stage.event(), refused(408, "Request Timeout"));
+    assert_eq!(stage.event(), unreached(408, "Request Timeout"));
 }
 
 #[test]

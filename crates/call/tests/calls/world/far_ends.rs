@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use offhook_sip::event::{Body, Command, EndCause, Event, SessionId};
+use offhook_sip::event::{Body, Command, EndCause, Event, Refuser, SessionId};
 
 use super::{Happening, World};
 use crate::rig::{ALAW, G729, OFFER, incoming, sdp};
@@ -193,8 +193,14 @@ impl World {
             Session::Up if self.chance(10) => EndCause::Lost,
             Session::Up => EndCause::Bye { reason: None },
             Session::Calling { heard } => {
-                let status = if heard { 486 } else { *self.rng.choice(&[408, 503, 404]).expect("three") };
-                EndCause::Refused { status, phrase: String::new() }
+                let (status, by) = match heard {
+                    true => (486, Refuser::Peer),
+                    false => *self
+                        .rng
+                        .choice(&[(408, Refuser::Us), (503, Refuser::Us), (404, Refuser::Peer)])
+                        .expect("three"),
+                };
+                EndCause::Refused { status, phrase: String::new(), by }
             }
             Session::Closing => return,
         };
