@@ -276,6 +276,9 @@ impl Control {
 
     /// A command that comes too late for its session is a race and no fault. An INVITE that cannot be sent ends its call.
     fn command(&mut self, now: Now, command: sip::Command) {
+        if let sip::Command::Reject { session, status, .. } = &command {
+            tracing::info!(?session, status, "inbound call refused");
+        }
         let invite = if let sip::Command::Invite(invite) = &command { Some(invite.session) } else { None };
         let Err(error) = self.parts.endpoint.command(now.mono, command) else { return };
         if let Some(session) = invite {
