@@ -180,7 +180,6 @@ async fn a_re_invite_does_not_end_the_call() {
 
 /// An address and a port that nobody of ours has is no reason to refuse, whatever the number.
 #[tokio::test]
-#[ignore = "crates/call judges an offer against a local port 9 that is none, and takes an offer of 9 or 10 for our own"]
 async fn an_offer_of_port_9_rings() {
     let server = Server::start("port-9").await;
     let _app = App::connect(&server).await;

@@ -71,10 +71,11 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
     Some(Call::begin(core, cx, phase))
 }
 
-/// Whether an offer could be answered at all, and the names of its codecs. The answer is tried with a port that is none.
+/// Whether an offer could be answered at all, and the names of its codecs. The answer is tried with a port that can be
+/// neither ours nor the peer's: it leaves no port for RTCP.
 fn judge(core: &Core, cx: &Context<'_>, offer: &[u8]) -> Result<Vec<String>, SdpError> {
-    const DISCARD: Port = Port(9);
-    sdp::answer(offer, &core.local_media(&cx.node.config, DISCARD, &[]))?;
+    const NOBODYS: Port = Port(u16::MAX);
+    sdp::answer(offer, &core.local_media(&cx.node.config, NOBODYS, &[]))?;
     sdp::offered(offer)
 }
 
