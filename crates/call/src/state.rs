@@ -9,8 +9,8 @@
 //! A hang-up during an action goes by Idle: the action ends, then the call.
 //!
 //! What guards it: a call is one struct of the state it is in, an input consumes that and makes the next, and
-//! `Call::handle` is the only one to put it in its place and to tell of it, by [`change`]. So a call is always in exactly
-//! one state, and what is told is where it is. *Which* state follows is written in the file of each state; [`change`] holds
+//! `Call::handle` is the only one to put it in its place and to tell of it, by `change`. So a call is always in exactly
+//! one state, and what is told is where it is. *Which* state follows is written in the file of each state; `change` holds
 //! it against the table wherever debug assertions are on, which is in all tests, and the seeded worlds of
 //! `tests/calls/world` hold what is told against it once more. No input brings forth a transition of its own, so a
 //! release build does not compare again: an impossible one is a mistake in the code, which those tests are there to find.
