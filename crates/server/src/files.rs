@@ -61,7 +61,8 @@ impl Directory {
         let beside = format!("{name}.new");
         let file = match self.create_new(&beside) {
             Err(FileFault::Exists) => {
-                rustix::fs::unlinkat(&parent, format!("{last}.new"), rustix::fs::AtFlags::empty()).map_err(fault)?;
+                rustix::fs::unlinkat(&parent, format!("{last}.new"), rustix::fs::AtFlags::empty())
+                    .map_err(fault)?;
                 self.create_new(&beside)?
             }
             result => result?,

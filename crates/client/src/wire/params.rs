@@ -388,13 +388,16 @@ pub struct ConnectStart {
     pub record_format: u32,
     /// dB for what the first party hears. Only null: others are not supported by this version.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [null])))]
     pub local_volume: Option<i32>,
     /// dB for what the second party hears. Only null: others are not supported by this version.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [null])))]
     pub remote_volume: Option<i32>,
     /// When to play a file to both, Unix time in seconds. Only null: others are not supported by this
     /// version.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [null])))]
     pub schedule_play_time: Option<i64>,
     /// That file. Only null or empty: others are not supported by this version.
     #[serde(default)]

@@ -11,9 +11,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use offhook_client::wire::ErrorData;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::value::CowStrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use serde_path_to_error::{Deserializer as Tracked, Track};
 
@@ -42,12 +44,12 @@ impl From<Invalid> for ErrorData {
 }
 
 /// The parameters of a request as they came; none is like an empty object.
-pub(crate) fn parse<M: DeserializeOwned>(raw: Option<&str>) -> Result<M, Invalid> {
-    let raw = raw.unwrap_or("{}");
-    if too_deep(raw) {
+pub(crate) fn parse<M: DeserializeOwned + JsonSchema>(raw: Option<&str>) -> Result<M, Invalid> {
+    let json = raw.unwrap_or("{}");
+    if too_deep(json) {
         return Err(Invalid::new("params", format!("at most {DEPTH_MAX} levels of nesting")));
     }
-    M::deserialize(Params(raw))
+    M::deserialize(Params { json, values: values::<M> })
 }
 
 /// The names of the parameters of a method, in their order.
@@ -58,7 +60,13 @@ pub(crate) fn names<M: DeserializeOwned>() -> &'static [&'static str] {
     }
 }
 
-struct Params<'de>(&'de str);
+struct Params<'de> {
+    json: &'de str,
+    values: Values,
+}
+
+/// What the schema says that a parameter may be, where it says more than a type.
+type Values = fn(&str) -> Option<String>;
 
 impl<'de> Deserializer<'de> for Params<'de> {
     type Error = Invalid;
@@ -69,12 +77,12 @@ impl<'de> Deserializer<'de> for Params<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Invalid> {
-        let named = match self.0.trim_start().as_bytes().first() {
-            Some(b'{') => by_name(self.0)?,
-            Some(b'[') => by_position(self.0, fields)?,
+        let named = match self.json.trim_start().as_bytes().first() {
+            Some(b'{') => by_name(self.json)?,
+            Some(b'[') => by_position(self.json, fields)?,
             _ => return Err(Invalid::new("params", "an object or an array")),
         };
-        visitor.visit_map(Named { params: named.into_iter(), current: None })
+        visitor.visit_map(Named { params: named.into_iter(), current: None, values: self.values })
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Invalid> {
@@ -126,6 +134,7 @@ fn by_position<'de>(raw: &'de str, names: &'static [&'static str]) -> Result<Vec
 struct Named<'de> {
     params: std::vec::IntoIter<Param<'de>>,
     current: Option<Param<'de>>,
+    values: Values,
 }
 
 impl<'de> MapAccess<'de> for Named<'de> {
@@ -147,7 +156,10 @@ impl<'de> MapAccess<'de> for Named<'de> {
         result.map_err(|error| {
             let path = track.path().to_string();
             let place = match path.as_str() {
-                "." => String::new(),
+                "." => {
+                    let expected = (self.values)(&name).unwrap_or_else(|| expected(&error));
+                    return Invalid::new(name, expected);
+                }
                 place if place.starts_with('[') => path,
                 place => format!(".{place}"),
             };
@@ -161,14 +173,44 @@ fn expected(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
     match message.rsplit_once(", expected ").map_or(message, |(_, expected)| expected) {
-        "u64" => "an integer of at least 0".to_owned(),
-        "u32" => format!("an integer of 0 to {}", u32::MAX),
-        "u16" => format!("an integer of 0 to {}", u16::MAX),
-        "i64" | "i32" => "an integer".to_owned(),
+        "i64" => "an integer".to_owned(),
         "a boolean" => "true or false".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" => "an object".to_owned(),
         other => other.to_owned(),
+    }
+}
+
+/// The values that parameter `param` of `M` may have, if its schema lists them or it is an integer. The type that reads an
+/// integer would tell its own bounds instead, which are not the parameter's.
+fn values<M: JsonSchema>(param: &str) -> Option<String> {
+    let schema = M::json_schema(&mut SchemaGenerator::default());
+    let schema = schema.get("properties")?.get(param)?;
+    let is = |name: &str| match &schema["type"] {
+        Value::Array(types) => types.iter().any(|kind| kind == name),
+        kind => kind == name,
+    };
+    if let Some(listed) = schema["enum"].as_array() {
+        return Some(one_of(listed));
+    }
+    if !is("integer") {
+        return None;
+    }
+    let or_null = if is("null") { "null, or " } else { "" };
+    Some(match (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {
+        (Some(least), Some(most)) if least == most => one_of(&[least.into()]),
+        (Some(least), Some(most)) => format!("{or_null}an integer of {least} to {most}"),
+        (Some(least), None) => format!("{or_null}an integer of at least {least}"),
+        _ => format!("{or_null}an integer"),
+    })
+}
+
+fn one_of(values: &[Value]) -> String {
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    match values.as_slice() {
+        [only] => format!("{only}: not supported by this version"),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+        [] => "nothing".to_owned(),
     }
 }
 
@@ -273,7 +315,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn refused<M: DeserializeOwned + fmt::Debug>(raw: &str, param: &str, expected: &str) {
+    fn refused<M: DeserializeOwned + JsonSchema + fmt::Debug>(raw: &str, param: &str, expected: &str) {
         assert_eq!(parse::<M>(Some(raw)).unwrap_err(), Invalid::new(param, expected), "{raw}");
     }
 
@@ -315,10 +357,6 @@ mod tests {
         refused::<wire::Drop>(r#"["r", 486, 1]"#, "[2]", "at most 2 parameters: res_id, cause");
         refused::<wire::Drop>(r#"{"res_id": 5}"#, "res_id", "a string");
         refused::<wire::Drop>(r#"[null]"#, "res_id", "a string");
-        refused::<wire::Drop>(r#"["r", "486"]"#, "cause", "an integer of 0 to 65535");
-        refused::<wire::Drop>(r#"["r", -1]"#, "cause", "an integer of 0 to 65535");
-        refused::<wire::Drop>(r#"["r", 486.5]"#, "cause", "an integer of 0 to 65535");
-        refused::<wire::Drop>(r#"["r", 1e400]"#, "cause", "number out of range");
         refused::<wire::Drop>(
             r#"{"res_id": "r", "res_id": "s"}"#,
             "res_id",
@@ -327,6 +365,26 @@ mod tests {
         refused::<wire::Discover>(r#"[1]"#, "[0]", "at most 0 parameters: ");
         refused::<wire::Discover>(r#"{"a": 1}"#, "a", "no parameters");
         refused::<wire::Drop>("5", "params", "an object or an array");
+    }
+
+    /// The parameter's own values, by the document of `sys.call` and the limits, whatever is wrong with the value.
+    #[test]
+    fn a_wrong_value_is_told_what_the_parameter_may_be() {
+        for wrong in [r#""486""#, "-1", "486.5", "70000", "1e99", "1e400", "true", "null", "[486]", "{}"] {
+            refused::<wire::Drop>(&format!(r#"["r", {wrong}]"#), "cause", "an integer of 300 to 699");
+        }
+        for wrong in [r#""60""#, "-1", "0.5", "4294967296", "null"] {
+            let expected = "an integer of 1 to 604800";
+            refused::<wire::Answer>(&format!(r#"["r", {wrong}]"#), "max_answer_seconds", expected);
+        }
+        refused::<wire::RecordStart>(r#"["r", 60, true, "f", "wav"]"#, "record_format", "1, 2, 3 or 7");
+        refused::<wire::Subscribe>(r#"["x"]"#, "after", "null, or an integer of at least 0");
+        let only = |value: &str| format!("{value}: not supported by this version");
+        refused::<wire::Construct>(r#"{"ring_play_mode": "x"}"#, "ring_play_mode", &only("0"));
+        refused::<wire::ConnectStart>(r#"{"record_format": "x"}"#, "record_format", &only("3"));
+        refused::<wire::ConnectStart>(r#"{"local_volume": "x"}"#, "local_volume", &only("null"));
+        refused::<wire::ConnectStart>(r#"{"schedule_play_time": "x"}"#, "schedule_play_time", &only("null"));
+        refused::<wire::ConnectStart>(r#"{"record_stereo": "x"}"#, "record_stereo", &only("false"));
     }
 
     #[test]

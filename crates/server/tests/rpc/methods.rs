@@ -221,7 +221,7 @@ async fn wrong_parameters_of_calls_are_named() {
         ("drop", json!([CALL, 299]), "cause", "an integer of 300 to 699"),
         ("drop", json!([CALL, 700]), "cause", "an integer of 300 to 699"),
         ("drop", json!([CALL, 486, 1]), "[2]", "at most 2 parameters: res_id, cause"),
-        ("drop", json!([CALL, null]), "cause", "an integer"),
+        ("drop", json!([CALL, null]), "cause", "an integer of 300 to 699"),
         ("reject", json!([CALL, 200]), "cause", "an integer of 300 to 699"),
         ("redirect", json!([CALL, "u@h"]), "redirect_uri", "[sip:]host[:port]"),
         ("list", json!({ "limit": 0 }), "limit", "an integer of 1 to 1000"),
