@@ -125,7 +125,7 @@ impl Server {
             bytes: config.events.keep_bytes,
             age: Duration::from_secs(config.events.keep_seconds),
         };
-        let (writer, log) = events::log(keep);
+        let (writer, log) = events::log(keep, 1);
         let http = http_config(&config);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);

@@ -35,9 +35,10 @@ pub enum DigitSource {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
-    /// They are older than what is kept.
+    /// They are older than what is kept, or from before the node's last start. Not every number of the range need have
+    /// been an event: a start skips some.
     Expired,
-    /// The log has begun anew and does not know the `after` that was asked for; what is missing cannot be told.
+    /// The node has lost its numbers, or the `after` that was asked for is another node's; what is missing cannot be told.
     Restarted,
 }
 

@@ -7,7 +7,8 @@
 //! There is no queue per reader: a slow one falls behind in the log and, past its bounds, finds a gap, which it is told
 //! ([`Read::Gap`]). It slows neither the writer nor another reader. An event is serialised once, when it is appended.
 //!
-//! The log lives in memory until it is made durable; the interface stays.
+//! The log lives in memory until it is made durable; the interface stays. What a former run had is gone with it, and
+//! because numbers never repeat over runs, a cursor of a former run finds a gap as well.
 
 mod convert;
 mod pattern;
@@ -39,12 +40,14 @@ pub struct Retention {
     pub age: Duration,
 }
 
-/// A new, empty log: the end that writes and the end that is shared by readers.
-pub fn log(retention: Retention) -> (EventWriter, Arc<EventLog>) {
+/// A new, empty log: the end that writes and the end that is shared by readers. Its first event will be `first_seq`, at
+/// least 1, which must be above every number of former runs.
+pub fn log(retention: Retention, first_seq: u64) -> (EventWriter, Arc<EventLog>) {
+    let first = first_seq.max(1);
     let log = Arc::new(EventLog {
         entries: DashMap::new(),
-        first: AtomicU64::new(1),
-        last: AtomicU64::new(0),
+        first: AtomicU64::new(first),
+        last: AtomicU64::new(first - 1),
         last_time_ms: AtomicI64::new(0),
         appended: Notify::new(),
     });
@@ -75,14 +78,14 @@ impl Entry {
 pub enum Read {
     /// The next events in order; none when the reader has seen all there are.
     Batch(Vec<Entry>),
-    /// The events `first..=last` are not kept any more; read on after `last`.
+    /// The events `first..=last` are not kept any more, or were of a former run; read on after `last`.
     Gap {
         /// The first missing.
         first: u64,
         /// The last missing.
         last: u64,
     },
-    /// The cursor is ahead of the log, which has therefore begun anew since; read on after `resume`.
+    /// The cursor is ahead of the log: it is of another log, or that one's numbers are lost; read on after `resume`.
     Restarted {
         /// One before the first event that is kept.
         resume: u64,
@@ -142,7 +145,7 @@ pub struct EventLog {
     entries: DashMap<u64, Entry>,
     /// The oldest event that is kept.
     first: AtomicU64,
-    /// The newest event; 0 before the first.
+    /// The newest event; before this run's first, one less than that will be.
     last: AtomicU64,
     /// When that was.
     last_time_ms: AtomicI64,
@@ -150,7 +153,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// The number of the newest event; 0 before the first.
+    /// The number of the newest event; before this run's first, one less than that will be.
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
     }

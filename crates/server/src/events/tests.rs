@@ -24,7 +24,7 @@ fn batch(log: &EventLog, after: u64) -> Vec<u64> {
 
 #[test]
 fn a_reader_sees_every_event_once_in_order() {
-    let (mut writer, log) = log(KEEP);
+    let (mut writer, log) = log(KEEP, 1);
     assert_eq!(batch(&log, 0), [0_u64; 0]);
     for n in 1..=200 {
         assert_eq!(writer.append(n, ringing(n)), n.unsigned_abs());
@@ -43,7 +43,7 @@ fn a_reader_sees_every_event_once_in_order() {
 
 #[test]
 fn the_envelope_is_written_once_with_its_number() {
-    let (mut writer, log) = log(KEEP);
+    let (mut writer, log) = log(KEEP, 1);
     writer.append(1_700_000_000_123, ringing(1_700_000_000));
     let Read::Batch(entries) = log.read(0) else { panic!("a batch") };
     let json: Value = serde_json::from_str(entries[0].json.get()).unwrap();
@@ -59,7 +59,7 @@ fn the_envelope_is_written_once_with_its_number() {
 
 #[test]
 fn what_is_too_much_goes_and_leaves_a_gap() {
-    let (mut writer, log) = log(Retention { bytes: 2_000, ..KEEP });
+    let (mut writer, log) = log(Retention { bytes: 2_000, ..KEEP }, 1);
     for n in 1..=100 {
         writer.append(n, ringing(n));
     }
@@ -73,7 +73,7 @@ fn what_is_too_much_goes_and_leaves_a_gap() {
 
 #[test]
 fn what_is_too_old_goes() {
-    let (mut writer, log) = log(Retention { age: Duration::from_secs(10), ..KEEP });
+    let (mut writer, log) = log(Retention { age: Duration::from_secs(10), ..KEEP }, 1);
     writer.append(1_000, ringing(1));
     writer.append(5_000, ringing(5));
     writer.append(11_000, ringing(11));
@@ -85,16 +85,30 @@ fn what_is_too_old_goes() {
 
 #[test]
 fn the_newest_event_stays_whatever_the_bounds() {
-    let (mut writer, log) = log(Retention { bytes: 0, age: Duration::ZERO });
+    let (mut writer, log) = log(Retention { bytes: 0, age: Duration::ZERO }, 1);
     for n in 1..=3 {
         writer.append(n * 1_000, ringing(n));
     }
     assert_eq!(batch(&log, 2), [3]);
 }
 
+/// A subscriber that was at event 5 of a former run is told what it misses, whether anything has happened since or not.
+#[test]
+fn a_cursor_of_a_former_run_finds_a_gap() {
+    let (mut writer, log) = log(KEEP, 1_000);
+    assert!(matches!(log.read(5), Read::Gap { first: 6, last: 999 }));
+    assert!(matches!(log.read(0), Read::Gap { first: 1, last: 999 }));
+    assert_eq!((batch(&log, 999), log.last()), (vec![], 999));
+    for n in 1_000..=1_009 {
+        assert_eq!(writer.append(n, ringing(n)), n.unsigned_abs());
+    }
+    assert!(matches!(log.read(5), Read::Gap { first: 6, last: 999 }));
+    assert_eq!(batch(&log, 999), (1_000..=1_009).collect::<Vec<u64>>());
+}
+
 #[test]
 fn a_cursor_ahead_of_the_log_is_from_another_life() {
-    let (mut writer, log) = log(KEEP);
+    let (mut writer, log) = log(KEEP, 1);
     assert!(matches!(log.read(7), Read::Restarted { resume: 0 }));
     writer.append(1, ringing(1));
     assert!(matches!(log.read(7), Read::Restarted { resume: 0 }));
@@ -103,7 +117,7 @@ fn a_cursor_ahead_of_the_log_is_from_another_life() {
 
 #[tokio::test]
 async fn a_waiting_reader_is_woken() {
-    let (mut writer, log) = log(KEEP);
+    let (mut writer, log) = log(KEEP, 1);
     let reader = tokio::spawn({
         let log = log.clone();
         async move { log.wait(0).await }
@@ -116,7 +130,7 @@ async fn a_waiting_reader_is_woken() {
 
 #[track_caller]
 fn converted(user_data: Option<&str>, kind: CallEvent, type_name: &str, params: Value) {
-    let (mut writer, log) = log(KEEP);
+    let (mut writer, log) = log(KEEP, 1);
     let user_data = user_data.map(str::to_owned);
     let event = Event { call: CallId(42), time: UnixMs(1_700_000_009_999), user_data, kind };
     assert_eq!(append_call_event(&mut writer, NodeId([1, 2, 3]), 99, event), 1);

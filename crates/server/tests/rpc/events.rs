@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook::events::Retention;
+use offhook::events::{Retention, log};
 use offhook_call::Reply;
 use offhook_client::wire::{CloseReason, EventKind, GapReason, OnClosed, OnGap};
 use offhook_client::{Error, Event, Events};
@@ -73,6 +73,25 @@ async fn what_is_not_kept_is_told() {
     let gap = next(&mut ahead).await;
     assert_eq!(gap.kind, EventKind::Gap(OnGap { reason: GapReason::Restarted, first: None, last: None }));
     assert_eq!(next(&mut ahead).await.seq, gap.seq + 1);
+}
+
+#[tokio::test]
+async fn what_a_former_run_had_is_told_as_missing() {
+    let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(3600) };
+    let mut server = Server::start_on(log(retention, 1_000), &[], |_| Ok(Reply::Done)).await;
+    let client = server.client().await;
+    let mut early = client.subscribe(Some(5), None).await.unwrap();
+    let missing = EventKind::Gap(OnGap { reason: GapReason::Expired, first: Some(6), last: Some(999) });
+    let gap = next(&mut early).await;
+    assert_eq!((gap.seq, &gap.kind), (999, &missing));
+    for n in 1..=10 {
+        server.ring(n);
+    }
+    let mut late = client.subscribe(Some(5), None).await.unwrap();
+    assert_eq!(next(&mut late).await.kind, missing);
+    for events in [&mut early, &mut late] {
+        assert_eq!(seqs(events, 10).await, (1_000..=1_009).collect::<Vec<u64>>());
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! The server's HTTP port with a control loop of the test, and raw HTTP requests to it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle};
-use offhook::events::{EventWriter, Retention, log};
+use offhook::events::{EventLog, EventWriter, Retention, log};
 use offhook::http::{HttpConfig, serve};
 use offhook_call::Reply;
 use offhook_call::command::Command;
@@ -47,9 +48,17 @@ impl Server {
         retention: Retention,
         script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
     ) -> Self {
+        Self::start_on(log(retention, 1), tokens, script).await
+    }
+
+    /// A server that reads from a log of the test.
+    pub(crate) async fn start_on(
+        (writer, log): (EventWriter, Arc<EventLog>),
+        tokens: &[&str],
+        script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (writer, log) = log(retention);
         let (tx, mut rx) = mpsc::channel(ASKS);
         let (asked_tx, asked) = mpsc::unbounded_channel();
         tokio::spawn(async move {

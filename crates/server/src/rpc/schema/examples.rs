@@ -118,7 +118,7 @@ fn snapshot() -> Value {
 
 /// One event of every type, in the order in which a call might have them.
 fn events() -> Value {
-    let (mut writer, log) = log(Retention { bytes: 1 << 20, age: Duration::from_secs(3600) });
+    let (mut writer, log) = log(Retention { bytes: 1 << 20, age: Duration::from_secs(3600) }, 1);
     for (after_ms, kind) in call_events() {
         let time = UnixMs(1_800_000_000_250 + after_ms);
         let user_data = (!matches!(kind, EventKind::Incoming { .. })).then(|| "ivr".to_owned());
