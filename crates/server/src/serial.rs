@@ -1,7 +1,8 @@
-//! Call serials that never repeat, over restarts and clock steps as well: a stale `res_id` can never hit a new call.
+//! Numbers of calls and events that never repeat, over restarts and clock steps as well: a stale `res_id` can never hit a
+//! new call, and a stale `after` is a gap that can be told.
 //!
-//! Serials are microseconds of the wall clock at the start, counted up by one a call. A file remembers how far they may
-//! have come, so that a clock that was set back does not bring old ones again.
+//! They are microseconds of the wall clock at the start, counted up by one a call, and by one an event. A file remembers
+//! how far they may have come, so that a clock that was set back does not bring old ones again.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,11 +10,11 @@ use std::path::Path;
 
 use offhook_call::event::UnixMs;
 
-/// Serials that one run of the server may use: at 500 calls a second, 231 days. Stays below 2^53, the largest integer
-/// that every JSON reader keeps exact, until the year 2255.
+/// Numbers that one run may use and a clock that is set back cannot bring again: 23 days of 5,000 events a second. Stays
+/// below 2^53, the largest integer that every JSON reader keeps exact, until the year 2255.
 const PER_RUN: u64 = 10_000_000_000;
 
-/// Reserves the serials of this run and tells the first.
+/// Reserves the numbers of this run and tells the first.
 pub fn reserve(data_dir: &Path, wall: UnixMs) -> io::Result<u64> {
     fs::create_dir_all(data_dir)?;
     let path = data_dir.join("serial");

@@ -125,11 +125,12 @@ impl Server {
             bytes: config.events.keep_bytes,
             age: Duration::from_secs(config.events.keep_seconds),
         };
-        let (writer, log) = events::log(keep, 1);
+        let first = first_number(&config)?;
+        let (writer, log) = events::log(keep, first);
         let http = http_config(&config);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
-        let parts = assemble(&config, &sip, &sockets, &sender, writer)?;
+        let parts = assemble(&config, &sip, &sockets, &sender, writer, first)?;
         let (over_sender, over) = oneshot::channel();
         let channel = (sender.clone(), inputs);
         let control = std::thread::Builder::new()
@@ -217,11 +218,8 @@ fn assemble(
     sockets: &control::Sockets,
     inputs: &mpsc::Sender<Input>,
     log: EventWriter,
+    first_serial: u64,
 ) -> Result<control::Parts, Failure> {
-    let now = clock::now();
-    let first_serial = serial::reserve(&config.node.data_dir, now.wall).map_err(|error| {
-        Failure::Failed(format!("node.data_dir = {:?}: {error}", config.node.data_dir.display()))
-    })?;
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
     let recordings = recordings::start(recordings, inputs.clone()).map_err(no_thread)?;
@@ -273,6 +271,13 @@ fn call_config(config: &Config) -> offhook_call::Config {
         idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
         tones: config.rtp.dtmf.into(),
     }
+}
+
+/// The first number of this run, for calls and for events: above every one of former runs.
+fn first_number(config: &Config) -> Result<u64, Failure> {
+    let data_dir = &config.node.data_dir;
+    serial::reserve(data_dir, clock::now().wall)
+        .map_err(|error| Failure::Failed(format!("node.data_dir = {:?}: {error}", data_dir.display())))
 }
 
 fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {
