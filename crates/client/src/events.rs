@@ -10,7 +10,8 @@ use crate::wire::EventKind;
 /// An event of the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its number, rising by one per event of the node; what to resume with.
+    /// Its number, rising by one per event of the node; what to resume with. [`EventKind::Gap`] and
+    /// [`EventKind::Closed`] are no events of the node and repeat the number of the last event before them.
     pub seq: u64,
     /// When it happened, Unix time in milliseconds.
     pub time_ms: i64,
@@ -64,14 +65,19 @@ impl Events {
         Self { subscription, ended: false }
     }
 
-    /// The next event; an error, and then none, when the subscription or the connection is over. A future that is
-    /// dropped loses no event.
+    /// The next event; none after [`EventKind::Closed`], by which the server ends the subscription; an error, and then
+    /// none, when the connection is lost. A future that is dropped loses no event.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         if self.ended {
             return None;
         }
         match self.subscription.next().await {
-            Some(Ok(raw)) => Some(Event::parse(raw)),
+            Some(Ok(raw)) => {
+                let event = Event::parse(raw);
+                // Nothing follows it, not even a word that nothing follows.
+                self.ended = matches!(&event, Ok(Event { kind: EventKind::Closed(_), .. }));
+                Some(event)
+            }
             Some(Err(error)) => Some(Err(Error::Protocol(error.to_string()))),
             None => {
                 self.ended = true;

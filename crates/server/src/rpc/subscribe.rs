@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonrpsee::core::SubscriptionError;
 use jsonrpsee::server::{SendTimeoutError, SubscriptionMessage, SubscriptionSink};
 use jsonrpsee::types::Params;
 use jsonrpsee::{Extensions, PendingSubscriptionSink, RpcModule};
@@ -39,27 +38,26 @@ async fn run(
     pending: PendingSubscriptionSink,
     context: Arc<Context>,
     _: Extensions,
-) -> Result<(), SubscriptionError> {
+) {
     let (after, types) = match admit(&context, params.as_str()) {
         Ok(admitted) => admitted,
         Err(data) => {
             pending.reject(error::object(data)).await;
-            return Ok(());
+            return;
         }
     };
     let _counted = Counted::new(&context.subscriptions);
     // From before the reply on: an event that happens in between is not lost.
     let cursor = after.unwrap_or_else(|| context.log.last());
-    let sink = pending.accept().await?;
+    // A connection that is gone has nobody to be told.
+    let Ok(sink) = pending.accept().await else { return };
     let mut reader = Reader { cursor, types, sink, context: context.clone() };
-    match reader.run().await {
-        End::Gone => Ok(()),
-        End::Closed(reason) => {
-            // Where the subscriber does not read, this waits for it, at most until its connection is cut.
-            let closed = EventKind::Closed(OnClosed { reason });
-            let _ = reader.sink.send(reader.notice(reader.cursor, closed)?).await;
-            Err(SubscriptionError::from("closed"))
-        }
+    if let End::Closed(reason) = reader.run().await
+        && let Ok(closed) = reader.notice(reader.cursor, EventKind::Closed(OnClosed { reason }))
+    {
+        // Where the subscriber does not read, this waits for it, at most until its connection is cut. It is the last
+        // message of the subscription: the library would add one of its own only for an error returned here.
+        let _ = reader.sink.send(closed).await;
     }
 }
 
@@ -148,7 +146,7 @@ impl Reader {
     async fn send_batch(&mut self, batch: Vec<crate::events::Entry>) -> Result<(), End> {
         for entry in batch {
             if self.types.contains(entry.type_name) {
-                self.send(&&*entry.json).await?;
+                self.send(self.message(&&*entry.json)).await?;
             }
             self.cursor = entry.seq;
         }
@@ -156,15 +154,14 @@ impl Reader {
     }
 
     async fn send_gap(&mut self, reason: GapReason, first: Option<u64>, last: u64) -> Result<(), End> {
-        let kind = EventKind::Gap(OnGap { reason, first, last: first.map(|_| last) });
-        let envelope = Envelope { seq: last, time_ms: self.context.log.last_time_ms(), kind };
-        self.send(&envelope).await?;
+        let gap = EventKind::Gap(OnGap { reason, first, last: first.map(|_| last) });
+        self.send(self.notice(last, gap)).await?;
         self.cursor = last;
         Ok(())
     }
 
-    async fn send(&self, event: &impl serde::Serialize) -> Result<(), End> {
-        let message = self.message(event).map_err(|_| End::Gone)?;
+    async fn send(&self, message: Result<SubscriptionMessage, serde_json::Error>) -> Result<(), End> {
+        let message = message.map_err(|_| End::Gone)?;
         match self.sink.send_timeout(message, SEND_MAX).await {
             Ok(()) => Ok(()),
             Err(SendTimeoutError::Closed(_)) => Err(End::Gone),
@@ -172,6 +169,7 @@ impl Reader {
         }
     }
 
+    /// What is told to this subscriber alone and is no event of the log: it is numbered as the event before it.
     fn notice(&self, seq: u64, kind: EventKind) -> Result<SubscriptionMessage, serde_json::Error> {
         self.message(&Envelope { seq, time_ms: self.context.log.last_time_ms(), kind })
     }

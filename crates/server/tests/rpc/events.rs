@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook::events::{Retention, log};
 use offhook_call::Reply;
 use offhook_client::wire::{CloseReason, EventKind, GapReason, OnClosed, OnGap};
-use offhook_client::{Error, Event, Events};
+use offhook_client::{Client, Error, Event, Events};
 use serde_json::json;
 
 use crate::server::{RawWebSocket, Server, patient};
@@ -150,9 +150,40 @@ async fn at_the_end_subscribers_hear_the_rest_and_why() {
         (closed.seq, closed.kind),
         (200, EventKind::Closed(OnClosed { reason: CloseReason::ShuttingDown }))
     );
-    assert!(matches!(patient(events.next()).await, Some(Err(Error::Connection(_)))));
-    assert!(events.next().await.is_none());
+    assert!(patient(events.next()).await.is_none());
     server.stopped().await;
+}
+
+/// The library's own word, `"error"` in the place of `"result"`, is in no contract.
+#[tokio::test]
+async fn on_closed_is_the_last_message() {
+    let mut server = Server::start_unasked().await;
+    let mut socket = RawWebSocket::connect(&server).await;
+    socket.send(SUBSCRIBE).await;
+    server.applications(1).await;
+    server.stop();
+    let text = patient(socket.read_to_end()).await;
+    assert_eq!(text.matches("sys.event.on_event").count(), 1, "{text}");
+    assert!(text.contains("sys.event.on_closed") && !text.contains("error"), "{text}");
+    server.stopped().await;
+}
+
+/// A connection that is lost without that word is an error.
+#[tokio::test]
+async fn a_lost_connection_is_no_end() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = Server::start_unasked().await;
+    let (near, far) = (listener.local_addr().unwrap(), server.address);
+    let between = tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = tokio::net::TcpStream::connect(far).await.unwrap();
+        tokio::io::copy_bidirectional(&mut near, &mut far).await
+    });
+    let client = Client::connect(&format!("ws://{near}/rpc"), None).await.unwrap();
+    let mut events = client.subscribe(None, None).await.unwrap();
+    between.abort();
+    assert!(matches!(patient(events.next()).await, Some(Err(Error::Connection(_)))));
+    assert!(patient(events.next()).await.is_none());
 }
 
 /// A subscriber that reads nothing is cut off within a bound, and nobody else notices.

@@ -188,6 +188,13 @@ impl RawWebSocket {
         self.0.write_all(&burst).await.unwrap();
     }
 
+    /// Reads until the server closes, frame headers and all.
+    pub(crate) async fn read_to_end(&mut self) -> String {
+        let mut all = Vec::new();
+        self.0.read_to_end(&mut all).await.unwrap();
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
     /// Reads until `end` has come, frame headers and all.
     pub(crate) async fn read_until(&mut self, end: &str) -> String {
         let (mut all, mut buffer) = (Vec::new(), vec![0; 65_536]);
