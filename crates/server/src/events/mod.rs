@@ -14,7 +14,7 @@ mod convert;
 mod pattern;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -48,7 +48,6 @@ pub fn log(retention: Retention, first_seq: u64) -> (EventWriter, Arc<EventLog>)
         entries: DashMap::new(),
         first: AtomicU64::new(first),
         last: AtomicU64::new(first - 1),
-        last_time_ms: AtomicI64::new(0),
         appended: Notify::new(),
     });
     (EventWriter { log: log.clone(), retention, bytes: 0 }, log)
@@ -110,7 +109,6 @@ impl EventWriter {
         let entry = Entry { seq, time_ms, type_name, json: json.into() };
         self.bytes += entry.cost();
         log.entries.insert(seq, entry);
-        log.last_time_ms.store(time_ms, Ordering::Relaxed);
         log.last.store(seq, Ordering::Release);
         self.forget_old(time_ms);
         self.log.appended.notify_waiters();
@@ -147,8 +145,6 @@ pub struct EventLog {
     first: AtomicU64,
     /// The newest event; before this run's first, one less than that will be.
     last: AtomicU64,
-    /// When that was.
-    last_time_ms: AtomicI64,
     appended: Notify,
 }
 
@@ -156,11 +152,6 @@ impl EventLog {
     /// The number of the newest event; before this run's first, one less than that will be.
     pub fn last(&self) -> u64 {
         self.last.load(Ordering::Acquire)
-    }
-
-    /// When the newest event happened, Unix time in milliseconds; 0 before the first.
-    pub fn last_time_ms(&self) -> i64 {
-        self.last_time_ms.load(Ordering::Relaxed)
     }
 
     /// What comes after event `after`.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::params::{self, Invalid};
 use super::{Context, check, error};
+use crate::clock;
 use crate::events::{Read, Types, UnknownPattern};
 
 /// How long the connection may take no event before the subscription is cut off. A reader that is merely behind takes
@@ -171,7 +172,7 @@ impl Reader {
 
     /// What is told to this subscriber alone and is no event of the log: it is numbered as the event before it.
     fn notice(&self, seq: u64, kind: EventKind) -> Result<SubscriptionMessage, serde_json::Error> {
-        self.message(&Envelope { seq, time_ms: self.context.log.last_time_ms(), kind })
+        self.message(&Envelope { seq, time_ms: clock::now().wall.0, kind })
     }
 
     fn message(&self, event: &impl serde::Serialize) -> Result<SubscriptionMessage, serde_json::Error> {

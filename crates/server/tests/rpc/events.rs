@@ -84,6 +84,7 @@ async fn what_a_former_run_had_is_told_as_missing() {
     let missing = EventKind::Gap(OnGap { reason: GapReason::Expired, first: Some(6), last: Some(999) });
     let gap = next(&mut early).await;
     assert_eq!((gap.seq, &gap.kind), (999, &missing));
+    assert!(gap.time_ms > 1_700_000_000_000, "a notice happens when it is told, be it before any event");
     for n in 1..=10 {
         server.ring(n);
     }
