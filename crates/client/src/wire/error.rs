@@ -62,7 +62,7 @@ pub enum ErrorData {
         /// As the request named it.
         file: String,
     },
-    /// The name is no plain name of a file below its directory: it is absolute, leads out or has `.` or `..` in it, or it
+    /// The name is no plain name of a file below its directory: it is absolute, leads out, has `.` or `..` in it, or
     /// names a folder, a link or a device (-32004).
     FileForbidden {
         /// As the request named it.

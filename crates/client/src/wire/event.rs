@@ -38,7 +38,8 @@ pub enum GapReason {
     /// They are older than what is kept, or from before the node's last start. Not every number of the range need have
     /// been an event: a start skips some.
     Expired,
-    /// The node has lost its numbers, or the `after` that was asked for is another node's; what is missing cannot be told.
+    /// The node has lost its numbers, or the `after` that was asked for is another node's; what is missing cannot be
+    /// told.
     Restarted,
 }
 
@@ -280,7 +281,9 @@ events! {
         /// The state before; null for a new call.
         prior_state: Option<CallState>,
     }
-    /// Events that were asked for cannot be had. Sent to every subscriber that misses some, whatever it named.
+    /// Events that were asked for cannot be had. Sent to every subscriber that misses some, whatever it named. It is a
+    /// notice to that subscriber and no event of the log: its `seq` is that of the last event before it, the last missing
+    /// one, and a subscriber may have seen that number already.
     Gap / OnGap = "sys.event.on_gap" {
         /// Why.
         reason: GapReason,
@@ -289,12 +292,17 @@ events! {
         /// The last missing event; null where it cannot be told.
         last: Option<u64>,
     }
-    /// The server ends the subscription: its last notification. Resume with `after` = this notification's `seq`.
+    /// The server ends the subscription: its last notification, after which nothing comes. Resume with `after` = its
+    /// `seq`. It is a notice to that subscriber and no event of the log: its `seq` is that of the last event before it,
+    /// which the subscriber may have had already.
     Closed / OnClosed = "sys.event.on_closed" {
         /// Why.
         reason: CloseReason,
     }
 }
+
+/// What is told to one subscriber and is no event of the log: it repeats the `seq` of the last event before it.
+pub const NOTICES: &[&str] = &["sys.event.on_gap", "sys.event.on_closed"];
 
 /// The events that are sent only to subscribers that name them.
 pub const OPT_IN_EVENTS: &[&str] = &["sys.call.on_dtmf", "sys.call.on_state_changed"];
@@ -326,7 +334,7 @@ impl EventKind {
 /// An event as it is sent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Envelope {
-    /// Its number, rising by one per event of the node.
+    /// Its number, rising by one per event of the node; of [`NOTICES`], the number of the last event before.
     pub seq: u64,
     /// When it happened, Unix time in milliseconds.
     pub time_ms: i64,

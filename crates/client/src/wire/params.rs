@@ -438,8 +438,8 @@ impl Default for ConnectStart {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {
-    /// First everything after this `seq` that is still kept; null: only what happens from now on. Where something after it
-    /// is not kept, `sys.event.on_gap` comes first.
+    /// First everything after this `seq` that is still kept; null: only what happens from now on. Where something after
+    /// it is not kept, `sys.event.on_gap` comes first.
     #[serde(default)]
     pub after: Option<u64>,
     /// Share the events with others of this name. Only null: others are not supported by this version.

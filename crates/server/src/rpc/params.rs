@@ -181,8 +181,8 @@ fn expected(error: &serde_json::Error) -> String {
     }
 }
 
-/// The values that parameter `param` of `M` may have, if its schema lists them or it is an integer. The type that reads an
-/// integer would tell its own bounds instead, which are not the parameter's.
+/// The values that parameter `param` of `M` may have, if its schema lists them or it is an integer. The type that reads
+/// an integer would tell its own bounds instead, which are not the parameter's.
 fn values<M: JsonSchema>(param: &str) -> Option<String> {
     let schema = M::json_schema(&mut SchemaGenerator::default());
     let schema = schema.get("properties")?.get(param)?;

@@ -1,7 +1,9 @@
 //! The contract as documents, from the types that the server reads and writes: `proto/openrpc.json` for the methods,
 //! `proto/asyncapi.json` for the events. A test compares the files with what is made here.
 
-use offhook_client::wire::{self, EVENT_NOTIFICATION, ErrorData, Method, OPT_IN_EVENTS, UNSUBSCRIBE};
+use offhook_client::wire::{
+    self, EVENT_NOTIFICATION, ErrorData, Method, NOTICES, OPT_IN_EVENTS, UNSUBSCRIBE,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -56,8 +58,13 @@ pub fn asyncapi() -> Value {
             "license": { "name": LICENSE },
             "description": format!(
                 "What a subscription made by {} is told: JSON-RPC notifications {EVENT_NOTIFICATION}, whose \
-                 params.result is one of these messages. Per call the order is fixed, and on_released is the last event.",
-                wire::Subscribe::NAME
+                 params.result is one of these messages. Per call the order is fixed, and on_released is the last event. \
+                 {} are notices to one subscription and no events of the log: they repeat the seq of the last event \
+                 before them, so do not drop them as duplicates. Resuming with after = the seq of whatever came last is \
+                 right for them too. After on_closed nothing more comes for the subscription, and it need not be \
+                 unsubscribed; the connection stays open for others, unless the node ends.",
+                wire::Subscribe::NAME,
+                NOTICES.join(" and "),
             ),
         },
         "servers": { "local": { "host": "127.0.0.1:8080", "protocol": "ws" } },
@@ -71,15 +78,22 @@ pub fn asyncapi() -> Value {
 
 /// One event with its envelope.
 fn message(name: &str, params: &Schema) -> Value {
+    let is_notice = NOTICES.contains(&name);
+    let seq = if is_notice {
+        "the seq of the last event before this notice, which has no number of its own"
+    } else {
+        "rises by one per event of the node, by more at a start of the node"
+    };
     json!({
         "name": name,
         "contentType": "application/json",
+        "x-notice": is_notice,
         "x-opt-in": OPT_IN_EVENTS.contains(&name),
         "payload": {
             "type": "object",
             "required": ["seq", "time_ms", "type", "params"],
             "properties": {
-                "seq": { "type": "integer", "minimum": 0, "description": "rises by one per event of the node" },
+                "seq": { "type": "integer", "minimum": 0, "description": seq },
                 "time_ms": { "type": "integer", "description": "Unix time in milliseconds" },
                 "type": { "const": name },
                 "params": params,
