@@ -102,7 +102,7 @@ impl App {
     /// Ends a call with the default cause.
     pub async fn hang_up(&self, res_id: &str) {
         // Through the reference, since an `Arc` has a `drop` of its own.
-        self.client.as_ref().drop(res_id, 603).await.expect("a drop");
+        self.client.drop_call(res_id, 603).await.expect("a drop");
     }
 
     /// How the dialling of this call ended.

@@ -20,7 +20,9 @@ async fn main() -> Result<(), Error> {
             EventKind::AnswerCompleted(call) if call.error.is_none() => {
                 client.play_start(&call.res_id, "welcome.wav", "#").await
             }
-            EventKind::PlayCompleted(call) if call.error.is_none() => client.drop(&call.res_id, 603).await,
+            EventKind::PlayCompleted(call) if call.error.is_none() => {
+                client.drop_call(&call.res_id, 603).await
+            }
             _ => Ok(()),
         };
         // The caller may hang up at any moment: a request that comes too late is no reason to stop answering others.

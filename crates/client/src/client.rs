@@ -80,7 +80,7 @@ impl Client {
     }
 
     /// Ends a call, whatever it is doing.
-    pub async fn drop(&self, res_id: &str, cause: u16) -> Result<(), Error> {
+    pub async fn drop_call(&self, res_id: &str, cause: u16) -> Result<(), Error> {
         self.call(&wire::Drop { res_id: res_id.to_owned(), cause }).await
     }
 

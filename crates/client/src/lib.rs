@@ -13,7 +13,7 @@
 //!         EventKind::AnswerCompleted(call) if call.error.is_none() => {
 //!             client.play_start(&call.res_id, "welcome.wav", "#").await?;
 //!         }
-//!         EventKind::PlayCompleted(call) if call.error.is_none() => client.drop(&call.res_id, 603).await?,
+//!         EventKind::PlayCompleted(call) if call.error.is_none() => client.drop_call(&call.res_id, 603).await?,
 //!         _ => {}
 //!     }
 //! }

@@ -52,7 +52,7 @@ pub(super) async fn run(mut ivr: Script, agent: SocketAddr) -> Result<Told, Scri
     }
     for call in [&caller, &agent] {
         ivr.say("drop");
-        ivr.client.drop(call, 603).await?;
+        ivr.client.drop_call(call, 603).await?;
         ivr.until("on_released", |event| {
             matches!(event, EventKind::Released(gone) if gone.res_id == *call).then_some(())
         })
