@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Once;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -132,9 +133,13 @@ fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("the path of this program");
     let places = own.ancestors().skip(1).take(2).map(|dir| dir.join("offhook"));
     let built = places.into_iter().find(|path| path.is_file());
-    built.unwrap_or_else(|| {
+    let built = built.unwrap_or_else(|| {
         panic!("no server beside {}: build it first, `cargo xtask test` does", own.display())
-    })
+    });
+    // Read once, so that no server of the tests stands still in a call while its code comes from the disk.
+    static IN_MEMORY: Once = Once::new();
+    IN_MEMORY.call_once(|| drop(std::fs::read(&built)));
+    built
 }
 
 fn configuration(setup: &Setup, dir: &TestDir, sip: SocketAddr, rpc: SocketAddr) -> String {

@@ -37,9 +37,10 @@ use crate::sdp::{Direction, Negotiated};
 use crate::shared::Shared;
 use crate::{FRAME, FRAME_SAMPLES};
 
-/// Frames that a late tick makes up for, 100 ms: what a scheduler's hiccup costs. After a longer standstill the peer has
-/// given up waiting, so those frames are skipped and the timestamps tell the gap.
-const MAX_CATCH_UP: u64 = 5;
+/// Frames that a late tick makes up for, 200 ms: what a busy machine costs now and then, and no more than a jitter buffer
+/// holds. After a longer standstill the peer has given up waiting, so those frames are skipped and the timestamps tell
+/// the gap.
+const MAX_CATCH_UP: u64 = 10;
 /// How a frame's deadline follows the ticks that come: by this part of the difference, so that lateness of one tick does
 /// not show and a driver that began its ticks anew is soon followed.
 const FOLLOW: u32 = 16;

@@ -26,15 +26,16 @@ use crate::recordings::ToDisk;
 /// Messages that a media thread may have waiting; more wait in the router's outbox.
 const INBOX: usize = 16_384;
 
-/// Packets taken from one socket in one tick: one is due every 20 ms, so this drains a burst of 160 ms and gives a
-/// flood no more than its share of the tick.
-const PACKETS_PER_SWEEP: usize = 8;
+/// Packets taken from one socket in one tick: one is due every 20 ms, so this drains what came while a late tick was
+/// due that the engine makes up for (200 ms), and gives a flood no more than its share of the tick.
+const PACKETS_PER_SWEEP: usize = 12;
 
 /// RTCP comes every few seconds, so its sockets are swept in every 25th frame of their leg (500 ms).
 const RTCP_EVERY: u32 = 25;
 
-/// Ticks of 2 ms that a thread that was held up makes up for; beyond it (a machine that stood still) ticks are skipped.
-const CATCH_UP_TICKS: u32 = 50;
+/// Ticks of 2 ms that a thread that was held up makes up for, 200 ms as in the engine; beyond it (a machine that stood
+/// still) ticks are skipped.
+const CATCH_UP_TICKS: u32 = 100;
 
 /// Statistics are left out while so many events wait for the control loop; nothing else ever is.
 const STATS_BACKLOG: usize = 256;
