@@ -96,7 +96,7 @@ async fn too_large() {
 #[tokio::test(flavor = "current_thread")]
 async fn pipelined_requests_keep_their_order() {
     let mut server = Server::start(|_| Ok(Reply::Done)).await;
-    let mut socket = RawWebSocket::connect(&server).await;
+    let socket = RawWebSocket::connect(&server).await;
     // Every other request is much longer to read than its neighbours, which therefore would overtake it.
     let content = vec!["a/long/name/of/a/prompt.wav"; 100].join("|");
     let request = |n: u64| {
@@ -107,7 +107,7 @@ async fn pipelined_requests_keep_their_order() {
         };
         json!({ "jsonrpc": "2.0", "id": n, "method": method, "params": params }).to_string()
     };
-    socket.send_burst(&(1..=500).map(request).collect::<Vec<_>>()).await;
+    let _open = socket.send_burst(&(1..=500).map(request).collect::<Vec<_>>()).await;
     for n in 1..=500 {
         let call = match server.asked().await {
             Asked::Command(Command::Nop { call } | Command::PlayStart { call, .. }) => call,

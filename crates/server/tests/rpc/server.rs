@@ -16,6 +16,7 @@ use offhook_client::Client;
 use offhook_client::wire::{EventKind, OnDtmf, OnRinging};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 
@@ -182,10 +183,14 @@ impl RawWebSocket {
         self.0.write_all(&frame(text)).await.unwrap();
     }
 
-    /// Sends text messages in one write, without waiting for answers.
-    pub(crate) async fn send_burst(&mut self, texts: &[String]) {
+    /// Sends text messages in one write, without waiting for answers; they are read away as they come, since whoever does
+    /// not listen is not heard. The connection lives as long as what is given back.
+    pub(crate) async fn send_burst(self, texts: &[String]) -> OwnedWriteHalf {
         let burst: Vec<u8> = texts.iter().flat_map(|text| frame(text)).collect();
-        self.0.write_all(&burst).await.unwrap();
+        let (mut answers, mut questions) = self.0.into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut answers, &mut tokio::io::sink()).await });
+        questions.write_all(&burst).await.unwrap();
+        questions
     }
 
     /// Reads until the server closes, frame headers and all.
