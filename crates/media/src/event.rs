@@ -172,6 +172,34 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The leg it is for; of a connection, the first party.
+    pub fn leg(&self) -> LegId {
+        match self {
+            Self::AddLeg { leg, .. }
+            | Self::UpdateLeg { leg, .. }
+            | Self::RemoveLeg { leg }
+            | Self::Play { leg, .. }
+            | Self::StopPlay { leg, .. }
+            | Self::Record { leg, .. }
+            | Self::StopRecord { leg, .. }
+            | Self::SendDigits { leg, .. }
+            | Self::StopDigits { leg, .. }
+            | Self::InfoDigit { leg, .. }
+            | Self::Connect { first: leg, .. }
+            | Self::Disconnect { first: leg, .. } => *leg,
+        }
+    }
+
+    /// The second party of a connection.
+    pub fn second(&self) -> Option<LegId> {
+        match self {
+            Self::Connect { second, .. } | Self::Disconnect { second, .. } => Some(*second),
+            _ => None,
+        }
+    }
+}
+
 /// Why a recording ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordEnd {

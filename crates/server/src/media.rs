@@ -100,24 +100,10 @@ impl Router {
 
     /// Hands a command to the thread that has its leg; a command for a leg that is gone has raced with its end.
     pub fn command(&mut self, command: Command) {
-        let leg = match &command {
-            Command::AddLeg { leg, .. }
-            | Command::UpdateLeg { leg, .. }
-            | Command::RemoveLeg { leg }
-            | Command::Play { leg, .. }
-            | Command::StopPlay { leg, .. }
-            | Command::Record { leg, .. }
-            | Command::StopRecord { leg, .. }
-            | Command::SendDigits { leg, .. }
-            | Command::StopDigits { leg, .. }
-            | Command::InfoDigit { leg, .. } => *leg,
-            Command::Connect { first, second, .. } => {
-                self.bring_together(*first, *second);
-                *first
-            }
-            Command::Disconnect { first, .. } => *first,
-        };
-        if let Some(&home) = self.homes.get(&leg) {
+        if let Command::Connect { first, second, .. } = &command {
+            self.bring_together(*first, *second);
+        }
+        if let Some(&home) = self.homes.get(&command.leg()) {
             self.send(home, ToMedia::Command(command));
         }
     }
@@ -159,8 +145,8 @@ struct Thread {
     sockets: HashMap<LegId, Sockets>,
     /// The legs whose sockets are swept in each phase.
     phases: [Vec<LegId>; PHASES as usize],
-    /// Commands for legs that are on their way here.
-    expected: HashMap<LegId, Vec<Command>>,
+    /// Legs that are on their way here, and what is to be done with them when they have come.
+    expected: HashMap<LegId, Vec<ToMedia>>,
     inbox: Receiver<ToMedia>,
     events: Outbox<Input, mpsc::Sender<Input>>,
     audio: Outbox<ToDisk, SyncSender<ToDisk>>,
@@ -235,6 +221,10 @@ impl Thread {
     }
 
     fn accept(&mut self, now: Instant, message: ToMedia) {
+        if let Some(waiting) = self.awaits(&message).and_then(|leg| self.expected.get_mut(&leg)) {
+            waiting.push(message);
+            return;
+        }
         match message {
             ToMedia::Open { leg, sockets, config } => {
                 connect(&sockets, &config);
@@ -258,33 +248,24 @@ impl Thread {
                     self.engine.attach(now, leg, value);
                     self.install(leg, sockets);
                 }
-                for command in self.expected.remove(&leg).unwrap_or_default() {
-                    self.command(now, command);
+                for message in self.expected.remove(&leg).unwrap_or_default() {
+                    self.accept(now, message);
                 }
             }
         }
     }
 
-    fn command(&mut self, now: Instant, command: Command) {
-        let awaited = match &command {
-            Command::Connect { second, .. } => Some(second),
-            Command::Disconnect { first, second } if !self.expected.contains_key(first) => Some(second),
-            Command::Disconnect { first: leg, .. }
-            | Command::AddLeg { leg, .. }
-            | Command::UpdateLeg { leg, .. }
-            | Command::RemoveLeg { leg }
-            | Command::Play { leg, .. }
-            | Command::StopPlay { leg, .. }
-            | Command::Record { leg, .. }
-            | Command::StopRecord { leg, .. }
-            | Command::SendDigits { leg, .. }
-            | Command::StopDigits { leg, .. }
-            | Command::InfoDigit { leg, .. } => Some(leg),
+    /// The leg that has to arrive before this can be done.
+    fn awaits(&self, message: &ToMedia) -> Option<LegId> {
+        let (leg, second) = match message {
+            ToMedia::Command(command) => (command.leg(), command.second()),
+            ToMedia::Move { leg, .. } => (*leg, None),
+            ToMedia::Open { .. } | ToMedia::Expect { .. } | ToMedia::Arrive { .. } => return None,
         };
-        if let Some(waiting) = awaited.and_then(|leg| self.expected.get_mut(leg)) {
-            waiting.push(command);
-            return;
-        }
+        [Some(leg), second].into_iter().flatten().find(|leg| self.expected.contains_key(leg))
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
         if let Command::UpdateLeg { leg, config } = &command
             && let Some(sockets) = self.sockets.get(leg)
         {
@@ -366,4 +347,55 @@ fn connect(sockets: &Sockets, config: &LegConfig) {
 /// How many media threads `0` (one per core) stands for.
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use offhook_media::sdp::{Direction, Negotiated};
+
+    use super::*;
+    use crate::ports::Ports;
+
+    fn thread() -> Thread {
+        let (_, inbox) = sync_channel(1);
+        Thread::new([7; 32], inbox, mpsc::channel(8).0, sync_channel(8).0)
+    }
+
+    fn opened(thread: &mut Thread, now: Instant, leg: LegId, port: u16) {
+        let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0);
+        let lease = ports.lease(now).expect("a free port");
+        let remote = (Ipv4Addr::LOCALHOST, 9).into();
+        let media = Negotiated {
+            codec: offhook_media::event::Codec::Pcmu,
+            send_payload_type: 0,
+            receive_payload_type: 0,
+            telephone_event: None,
+            remote_rtp: remote,
+            remote_rtcp: remote,
+            ptime_ms: 20,
+            direction: Direction::SendRecv,
+        };
+        let config = LegConfig { media, detect_tones: false };
+        let sockets = ports.take(lease).expect("its sockets");
+        thread.accept(now, ToMedia::Open { leg, sockets, config });
+    }
+
+    /// A leg that is moved on before it has arrived goes on from thread to thread, and is not lost between them.
+    #[test]
+    fn a_leg_moved_on_before_it_has_arrived_is_moved_when_it_arrives() {
+        let (now, leg) = (clock::now().mono, LegId(1));
+        let (mut from, mut between) = (thread(), thread());
+        opened(&mut from, now, leg, 18_430);
+        let (to_between, at_between) = sync_channel(4);
+        let (to_last, at_last) = sync_channel(4);
+        between.accept(now, ToMedia::Expect { leg });
+        between.accept(now, ToMedia::Move { leg, to: to_last });
+        from.accept(now, ToMedia::Move { leg, to: to_between });
+        between.accept(now, at_between.try_recv().expect("the leg on its way"));
+        let arrived = at_last.try_recv().expect("the leg at its last place");
+        assert!(matches!(arrived, ToMedia::Arrive { leg: LegId(1), moved: Some(_) }), "{arrived:?}");
+        assert_eq!((from.engine.legs(), between.engine.legs()), (0, 0));
+    }
 }

@@ -106,20 +106,7 @@ impl World {
 
     fn command(&mut self, command: Command) {
         let now = self.now();
-        let engine = match &command {
-            Command::Connect { first: leg, .. }
-            | Command::Disconnect { first: leg, .. }
-            | Command::AddLeg { leg, .. }
-            | Command::UpdateLeg { leg, .. }
-            | Command::RemoveLeg { leg }
-            | Command::Play { leg, .. }
-            | Command::StopPlay { leg, .. }
-            | Command::Record { leg, .. }
-            | Command::StopRecord { leg, .. }
-            | Command::SendDigits { leg, .. }
-            | Command::StopDigits { leg, .. }
-            | Command::InfoDigit { leg, .. } => self.homes[leg],
-        };
+        let engine = self.homes[&command.leg()];
         self.engines[engine].command(now, command);
         self.drain();
     }
