@@ -159,7 +159,7 @@ impl Ending {
             EndCause::Cancelled => Self::Cancelled,
             EndCause::Bye { .. } => Self::Bye,
             EndCause::NoAck => Self::NoAck,
-            EndCause::Lost => Self::Lost,
+            EndCause::Lost | EndCause::Expired => Self::Lost,
             // We are told so only of what we ended, and then no call is routed to it any more.
             EndCause::Local => Self::SessionGone,
         }

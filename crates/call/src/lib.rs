@@ -148,12 +148,20 @@ impl Calls {
     pub fn sip(&mut self, now: Now, event: sip::Event) {
         let session = match &event {
             sip::Event::Incoming(_) => None,
-            sip::Event::Resolve { .. } => return,
+            sip::Event::Resolve { .. }
+            | sip::Event::Message(_)
+            | sip::Event::Paged { .. }
+            | sip::Event::Registration { .. }
+            | sip::Event::Gateway { .. } => return,
             sip::Event::Acked { session, .. }
             | sip::Event::Sent { session, .. }
             | sip::Event::Provisional { session, .. }
             | sip::Event::Answered { session, .. }
             | sip::Event::Info { session, .. }
+            | sip::Event::Offer { session, .. }
+            | sip::Event::Replied { session, .. }
+            | sip::Event::Transfer { session, .. }
+            | sip::Event::Referred { session, .. }
             | sip::Event::Ended { session, .. } => self.node.routes.session(*session),
         };
         match (session, event) {

@@ -166,8 +166,8 @@ impl Control {
         match input {
             Input::Message { flow, bytes } => endpoint.receive(now.mono, flow, &bytes),
             Input::FlowClosed(flow) => endpoint.transport_failed(now.mono, flow),
-            Input::Resolved { query, addresses } => {
-                self.command(now, sip::Command::Resolved { query, addresses })
+            Input::Resolved { query, targets } => {
+                self.command(now, sip::Command::Resolved { query, targets })
             }
             Input::Media(event) => {
                 if let media::Event::LegRemoved { leg, .. } = event {
@@ -248,7 +248,7 @@ impl Control {
 
     fn hear(&mut self, now: Now, event: sip::Event) {
         match event {
-            sip::Event::Resolve { query, host, port } => dns::resolve(query, host, port, self.sender.clone()),
+            sip::Event::Resolve { query, lookup } => dns::resolve(query, lookup, self.sender.clone()),
             event => self.parts.calls.sip(now, event),
         }
     }
@@ -283,7 +283,12 @@ impl Control {
         let Err(error) = self.parts.endpoint.command(now.mono, command) else { return };
         if let Some(session) = invite {
             let status = if error == CommandError::Full { 503 } else { 400 };
-            let cause = sip::EndCause::Refused { status, phrase: error.to_string(), by: sip::Refuser::Us };
+            let cause = sip::EndCause::Refused {
+                status,
+                phrase: error.to_string(),
+                by: sip::Refuser::Us,
+                retry_after: None,
+            };
             self.parts.calls.sip(now, sip::Event::Ended { session, cause });
         } else if error != CommandError::Unknown {
             tracing::warn!(%error, "SIP command refused");

@@ -1,10 +1,8 @@
 //! What the control loop hears from the server's other threads and tasks.
 
-use std::net::SocketAddr;
-
 use offhook_call::DiskEvent;
 use offhook_media::event as media;
-use offhook_sip::event::{Flow, QueryId};
+use offhook_sip::event::{Flow, QueryId, Target};
 
 /// Inputs that may wait. While it is full the senders wait: datagrams in the kernel, the others in their outboxes.
 pub const INPUTS: usize = 8_192;
@@ -26,7 +24,7 @@ pub enum Input {
         /// To this question.
         query: QueryId,
         /// In the order to try.
-        addresses: Vec<SocketAddr>,
+        targets: Vec<Target>,
     },
     /// A media thread tells.
     Media(media::Event),

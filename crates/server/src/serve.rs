@@ -252,8 +252,13 @@ fn sip_config(config: &Config, udp: Vec<SocketAddr>, tcp: Vec<SocketAddr>) -> of
     sip.tcp = tcp;
     sip.user_agent.clone_from(&config.sip.user_agent);
     sip.advertise = Some(config.sip.advertise.to_string()).filter(|text| !text.is_empty());
-    sip.trusted =
-        config.sip.gateway.iter().flat_map(|gateway| &gateway.networks).map(|network| network.0).collect();
+    let gateway = |gateway: &crate::config::Gateway| offhook_sip::Gateway {
+        name: gateway.name.as_str().into(),
+        networks: gateway.networks.iter().map(|network| network.0).collect(),
+        challenge: None,
+        pin_source: false,
+    };
+    sip.gateways = config.sip.gateway.iter().map(gateway).collect();
     sip.max_sessions = config.limits.calls;
     sip.timers.t1 = Duration::from_millis(config.sip.t1_ms);
     sip.timers.t2 = Duration::from_millis(config.sip.t2_ms);

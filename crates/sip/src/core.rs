@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::event::Reason;
-use crate::event::{Event, Flow, QueryId, SessionId, Transport};
+use crate::event::{Event, Flow, Lookup, QueryId, SessionId, Target, Transport};
 use crate::message::{Draft, Head, Message, Method, Response, cancel_of, split_host_port};
 use crate::random::Random;
 use crate::transaction::timer::Timers;
@@ -67,34 +67,36 @@ impl Core {
     }
 
     /// Asks where a host is.
-    pub(crate) fn ask(&mut self, session: SessionId, host: &str, port: u16) -> QueryId {
+    pub(crate) fn ask(&mut self, session: SessionId, lookup: Lookup) -> QueryId {
         self.next_query += 1;
         let query = QueryId(self.next_query);
         self.queries.insert(query, session);
-        self.tell(Event::Resolve { query, host: host.to_owned(), port });
+        self.tell(Event::Resolve { query, lookup });
         query
     }
 
-    /// The flow to an address: from our first address of the same transport and family.
-    pub(crate) fn flow_to(&self, transport: Transport, remote: SocketAddr) -> Option<Flow> {
-        let local = self.first_local(transport, remote)?;
-        Some(Flow { transport, local, remote })
+    /// The flow to a target: from our first address of the same transport and family.
+    pub(crate) fn flow_to(&self, target: Target) -> Option<Flow> {
+        let Target { transport, address } = target;
+        let local = self.first_local(transport, address)?;
+        Some(Flow { transport, local, remote: address })
     }
 
     fn first_local(&self, transport: Transport, like: SocketAddr) -> Option<SocketAddr> {
         let ours = match transport {
             Transport::Udp => &self.config.udp,
             Transport::Tcp => &self.config.tcp,
+            Transport::Tls => &self.config.tls,
         };
         ours.iter().copied().find(|local| local.is_ipv4() == like.is_ipv4())
     }
 
-    /// Our address as the peer on a flow is told it. On TCP a flow's own local port may be a passing one, so the
+    /// Our address as the peer on a flow is told it. On a stream a flow's own local port may be a passing one, so the
     /// listening address is told.
     fn sent_by(&self, flow: Flow) -> String {
         let bound = match flow.transport {
             Transport::Udp => flow.local,
-            Transport::Tcp => self.first_local(Transport::Tcp, flow.local).unwrap_or(flow.local),
+            stream => self.first_local(stream, flow.local).unwrap_or(flow.local),
         };
         match &self.config.advertise {
             None => bound.to_string(),
@@ -112,6 +114,7 @@ impl Core {
         let transport = match flow.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
         };
         format!("<sip:{}{transport}>", self.sent_by(flow))
     }

@@ -8,11 +8,10 @@
 //! first route has none:  Request-URI = first route,   Route = rest + target next hop = first route
 //! ```
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::core::{Core, Request};
-use crate::event::{Body, Flow, Header, QueryId, SessionId, Transport};
+use crate::event::{Body, Flow, Header, QueryId, SessionId, Target, Transport};
 use crate::message::{Address, Draft, Message, Name, Uri};
 use crate::resolve::{Destination, QUERY_LIMIT};
 
@@ -26,7 +25,7 @@ enum Hop {
     /// Nobody has wanted to know yet.
     Unknown,
     /// The name of the next hop is being resolved.
-    Asked { query: QueryId, transport: Transport, give_up: Instant },
+    Asked { query: QueryId, give_up: Instant },
     /// An address.
     Known(Flow),
 }
@@ -181,12 +180,10 @@ impl Dialog {
         if let Hop::Unknown = self.hop {
             let next = self.first_route().or_else(|| Uri::parse(self.target.as_bytes()).ok());
             self.hop = match next.as_ref().map_or(Destination::Unreachable, Destination::of) {
-                Destination::Address(transport, remote) => {
-                    Hop::Known(self.flow_to(core, transport, remote).unwrap_or(self.origin))
-                }
-                Destination::Name { transport, host, port } => {
-                    let query = core.ask(session, &host, port);
-                    Hop::Asked { query, transport, give_up: now + QUERY_LIMIT }
+                Destination::Address(target) => Hop::Known(self.flow_to(core, target).unwrap_or(self.origin)),
+                Destination::Name(lookup) => {
+                    let query = core.ask(session, lookup);
+                    Hop::Asked { query, give_up: now + QUERY_LIMIT }
                 }
                 Destination::Unreachable => Hop::Known(self.origin),
             };
@@ -197,23 +194,24 @@ impl Dialog {
         }
     }
 
-    /// The flow to an address: that of the dialog's first message where it leads there, or starts at the same UDP
+    /// The flow to a target: that of the dialog's first message where it leads there, or starts at the same UDP
     /// address of ours, so that a call stays on the interface it came by.
-    fn flow_to(&self, core: &Core, transport: Transport, remote: SocketAddr) -> Option<Flow> {
+    fn flow_to(&self, core: &Core, target: Target) -> Option<Flow> {
         let Flow { local, .. } = self.origin;
+        let Target { transport, address: remote } = target;
         let flow = Flow { transport, local, remote };
         let same_way = flow == self.origin
             || (transport == Transport::Udp
                 && self.origin.transport == Transport::Udp
                 && local.is_ipv4() == remote.is_ipv4());
-        if same_way { Some(flow) } else { core.flow_to(transport, remote) }
+        if same_way { Some(flow) } else { core.flow_to(target) }
     }
 
     /// The answer of the name service. Says whether it was this dialog's question.
-    pub(crate) fn on_resolved(&mut self, core: &Core, query: QueryId, addresses: &[SocketAddr]) -> bool {
+    pub(crate) fn on_resolved(&mut self, core: &Core, query: QueryId, targets: &[Target]) -> bool {
         match self.hop {
-            Hop::Asked { query: asked, transport, .. } if asked == query => {
-                let flow = addresses.iter().find_map(|&address| self.flow_to(core, transport, address));
+            Hop::Asked { query: asked, .. } if asked == query => {
+                let flow = targets.iter().find_map(|&target| self.flow_to(core, target));
                 self.hop = Hop::Known(flow.unwrap_or(self.origin));
                 true
             }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// One INVITE usage. Whoever starts a session numbers it, so the two sides of this interface never collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +22,17 @@ pub enum SessionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueryId(pub u64);
 
+/// A request of [`Command::Request`], numbered by whoever commanded it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A MESSAGE outside of a dialog, numbered by whoever commanded it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PageId(pub u64);
+
+/// The name of a gateway or of an account with one, as it is configured.
+pub type GatewayName = Arc<str>;
+
 /// How a message travels (RFC 3261 §18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {
@@ -27,21 +40,24 @@ pub enum Transport {
     Udp,
     /// A stream, framed by `Content-Length`; nothing but the 2xx to INVITE is retransmitted.
     Tcp,
+    /// The same stream inside TLS (RFC 3261 §26.2): what a `sips:` URI asks for.
+    Tls,
 }
 
 impl Transport {
     /// Whether the transport itself guarantees delivery, which sets half of the timers to zero (RFC 3261 §17).
     pub fn is_reliable(self) -> bool {
-        self == Self::Tcp
+        matches!(self, Self::Tcp | Self::Tls)
     }
 }
 
 impl fmt::Display for Transport {
-    /// As it stands in a Via (`UDP`, `TCP`).
+    /// As it stands in a Via (`UDP`, `TCP`, `TLS`).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         })
     }
 }
@@ -108,23 +124,104 @@ pub struct Reason {
     pub text: String,
 }
 
+/// One way to the callee.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Request-URI and To, a full URI such as `sip:100@192.0.2.1:5060;transport=udp`.
+    pub to: String,
+    /// Where the request is sent instead of to the host of `to`: `host[:port][;transport=…]` of an outbound proxy.
+    pub proxy: Option<String>,
+    /// What answers a 401 or 407 of the place the request was sent to; without it a challenge is a refusal.
+    pub credentials: Option<Credentials>,
+}
+
 /// An outbound call to place.
 #[derive(Clone, Debug)]
 pub struct Invite {
     /// The new session's number, an unused [`SessionId::Outbound`].
     pub session: SessionId,
-    /// Request-URI and To, a full URI such as `sip:100@192.0.2.1:5060;transport=udp`.
-    pub to: String,
     /// The From URI, e.g. `sip:alice@example.com`.
     pub from: String,
-    /// Where the request is sent instead of to the host of `to`: `host[:port]` of an outbound proxy.
-    pub proxy: Option<String>,
-    /// What answers a 401 or 407 of the place the INVITE was sent to; without it a challenge ends the call.
-    pub credentials: Option<Credentials>,
+    /// The ways to the callee in the order to try them, at least one. The next one is tried when every address of
+    /// one is silent (408), refuses to serve (503) or cannot be reached; any other final response ends the call.
+    pub routes: Vec<Route>,
+    /// The hosts that a 3xx may send the call to, in lower case, without ports; empty: a 3xx ends the call.
+    pub redirect_hosts: Vec<String>,
     /// Extra headers.
     pub headers: Vec<Header>,
     /// The offer.
     pub body: Body,
+}
+
+/// What a request of [`Command::Request`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDialog {
+    /// INFO (RFC 6086, in its legacy use: digits).
+    Info,
+    /// MESSAGE (RFC 3428).
+    Message,
+}
+
+/// A MESSAGE outside of a dialog (RFC 3428).
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Its number.
+    pub page: PageId,
+    /// The From URI.
+    pub from: String,
+    /// Where it goes.
+    pub route: Route,
+    /// Extra headers.
+    pub headers: Vec<Header>,
+    /// What it says.
+    pub body: Body,
+}
+
+/// A registration with a trunk (RFC 3261 §10).
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The account; a second registration of the same one replaces the first.
+    pub account: GatewayName,
+    /// The registrar: Request-URI (`sip:example.com`), and the way to it.
+    pub registrar: Route,
+    /// The address-of-record, To and From: `sip:user@example.com`.
+    pub aor: String,
+    /// The user part of our Contact.
+    pub contact_user: String,
+    /// The expiry to ask for; the registrar's answer counts.
+    pub expires: Duration,
+}
+
+/// What a registration has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrationState {
+    /// Our Contact is bound; refreshed in time before this has passed.
+    Registered {
+        /// As the registrar answered.
+        expires: Duration,
+    },
+    /// Refused, or nobody answered (408, 503).
+    Failed {
+        /// The final status.
+        status: u16,
+        /// Its reason phrase.
+        phrase: String,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// [`Command::Unregister`] has come to its end.
+    Unregistered,
+}
+
+/// A gateway to be asked by OPTIONS whether it is there.
+#[derive(Clone, Debug)]
+pub struct Ping {
+    /// Its name; a second ping of the same one replaces the first.
+    pub gateway: GatewayName,
+    /// What is asked: Request-URI (`sip:gw.example.com`), and the way to it.
+    pub route: Route,
+    /// From one answer to the next question.
+    pub interval: Duration,
 }
 
 /// What may be asked of the user agent.
@@ -132,7 +229,7 @@ pub struct Invite {
 pub enum Command {
     /// Place a call.
     Invite(Box<Invite>),
-    /// Send 180, or 183 with early media, to an inbound INVITE.
+    /// Send 180, or 183 with early media, to an inbound INVITE; reliably (RFC 3262) where the peer wants it so.
     Progress {
         /// Which call.
         session: SessionId,
@@ -173,22 +270,110 @@ pub enum Command {
         /// Why.
         reason: Option<Reason>,
     },
-    /// The answer to [`Event::Resolve`], addresses in the order to try them; empty where the name has none.
+    /// Answer [`Event::Offer`]: the session is changed.
+    Accept {
+        /// Which call.
+        session: SessionId,
+        /// The answer, or the offer where the peer's re-INVITE had none; then [`Event::Acked`] brings the answer.
+        body: Body,
+    },
+    /// Refuse [`Event::Offer`]: the session stays as it is (RFC 3261 §14.2).
+    Refuse {
+        /// Which call.
+        session: SessionId,
+        /// 488 and the like, 400–699.
+        status: u16,
+    },
+    /// Send a request inside the dialog of an answered call. Its end is [`Event::Replied`].
+    Request {
+        /// Which call.
+        session: SessionId,
+        /// Its number.
+        request: RequestId,
+        /// What it is.
+        method: InDialog,
+        /// What it carries.
+        body: Body,
+    },
+    /// Ask the peer of an answered call to call somebody else (REFER, RFC 3515). Its progress is [`Event::Transfer`].
+    /// One at a time.
+    Refer {
+        /// Which call.
+        session: SessionId,
+        /// Whom: the URI of Refer-To.
+        to: String,
+    },
+    /// Answer [`Event::Referred`]: 202, or a refusal.
+    AnswerRefer {
+        /// Which call.
+        session: SessionId,
+        /// 202, or 300–699.
+        status: u16,
+    },
+    /// Tell the peer how the call that it asked for goes (NOTIFY with `message/sipfrag`). The first final status is the
+    /// last word.
+    ReferStatus {
+        /// Which call.
+        session: SessionId,
+        /// 100–699.
+        status: u16,
+    },
+    /// Send a MESSAGE outside of a dialog. Its end is [`Event::Paged`].
+    Page(Box<Page>),
+    /// Register, and keep the registration alive until [`Command::Unregister`].
+    Register(Box<Registration>),
+    /// Remove our Contact from the registrar, and end the registration.
+    Unregister {
+        /// Which.
+        account: GatewayName,
+    },
+    /// Ask a gateway by OPTIONS, again and again.
+    Ping(Box<Ping>),
+    /// Ask no more. A gateway that was down is told of no more either.
+    Unping {
+        /// Which.
+        gateway: GatewayName,
+    },
+    /// The answer to [`Event::Resolve`], in the order to try them; empty where the name has none.
     Resolved {
         /// The question.
         query: QueryId,
-        /// Where the host can be reached.
-        addresses: Vec<SocketAddr>,
+        /// Where the host can be reached, and how.
+        targets: Vec<Target>,
     },
 }
 
-/// An inbound INVITE that asks for a new call. A 100 has been sent already.
+/// A place that a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// How it is reached.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// What is known of a next hop whose addresses are wanted (RFC 3263 §4).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    /// A host name; never an IP literal.
+    pub host: String,
+    /// The port, where the URI has one: then there is no SRV.
+    pub port: Option<u16>,
+    /// The transport, where the URI says one: then there is no NAPTR.
+    pub transport: Option<Transport>,
+    /// Whether it is a `sips:` URI, which only TLS will do for.
+    pub secure: bool,
+}
+
+/// An inbound INVITE that asks for a new call. A 100 is sent unless it is answered within 200 ms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
     /// The new session.
     pub session: SessionId,
     /// Where it came from.
     pub flow: Flow,
+    /// The gateway whose networks that is in.
+    pub gateway: GatewayName,
     /// The request URI.
     pub request_uri: String,
     /// The URI of From, without display name and parameters of the header.
@@ -201,7 +386,9 @@ pub struct Incoming {
     pub call_id: String,
     /// The offer, if the INVITE carries one.
     pub body: Option<Body>,
-    /// All `X-*` headers.
+    /// All `X-*` headers, and what RFC 3325, 3323, 5806, 7044, 3892 and 3326 say of the caller and of how the call came
+    /// here: P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID, Privacy, Diversion, History-Info, Referred-By,
+    /// Reason, Subject, Alert-Info, Call-Info, User-to-User. In the order of the message.
     pub headers: Vec<Header>,
 }
 
@@ -226,6 +413,8 @@ pub enum EndCause {
         phrase: String,
         /// Whose response it is.
         by: Refuser,
+        /// When to try again, where the response says so.
+        retry_after: Option<Duration>,
     },
     /// The peer cancelled its INVITE before we had answered it.
     Cancelled,
@@ -238,6 +427,8 @@ pub enum EndCause {
     NoAck,
     /// A request of ours inside the dialog got 481, 408 or no response: the peer no longer knows the call.
     Lost,
+    /// Nobody refreshed the session in time (RFC 4028 §10); a BYE has been sent.
+    Expired,
     /// We ended it, by [`Command::Cancel`] or [`Command::Bye`], and the wire has come to rest; or by
     /// [`Command::Reject`], where the transaction alone still waits for the ACK.
     Local,
@@ -248,19 +439,22 @@ pub enum EndCause {
 pub enum Event {
     /// A new inbound call.
     Incoming(Box<Incoming>),
-    /// The ACK of our 2xx arrived; `body` is the answer where the 2xx carried the offer.
+    /// The ACK of our 2xx arrived, of the first one or of that to a re-INVITE; `body` is the answer where the 2xx carried
+    /// the offer.
     Acked {
         /// Which call.
         session: SessionId,
         /// A late answer.
         body: Option<Body>,
     },
-    /// The INVITE of an outbound session is on its way to a resolved address. Says the dialog's Call-ID.
+    /// The INVITE of an outbound session is on its way to the first address of a route. Says the dialog's Call-ID.
     Sent {
         /// Which call.
         session: SessionId,
-        /// The Call-ID chosen.
+        /// The Call-ID, the same for every route.
         call_id: String,
+        /// Which of [`Invite::routes`], from 0.
+        route: usize,
     },
     /// A provisional response above 100 to our INVITE.
     Provisional {
@@ -277,6 +471,69 @@ pub enum Event {
         session: SessionId,
         /// The answer.
         body: Option<Body>,
+    },
+    /// The peer wants to change the session, by re-INVITE or UPDATE (RFC 3261 §14.2, RFC 3311): answered by
+    /// [`Command::Accept`] or [`Command::Refuse`] at once, since its transaction waits. A mere refresh (RFC 4028) without a
+    /// body is answered here and not told.
+    Offer {
+        /// Which call.
+        session: SessionId,
+        /// The offer; none where the peer wants ours.
+        body: Option<Body>,
+    },
+    /// A [`Command::Request`] has been answered.
+    Replied {
+        /// Which call.
+        session: SessionId,
+        /// Which request.
+        request: RequestId,
+        /// The final status: 408 where nobody answered.
+        status: u16,
+    },
+    /// How the call goes that [`Command::Refer`] asked the peer for.
+    Transfer {
+        /// Which call.
+        session: SessionId,
+        /// What the peer says of it, 100–699; the status of its refusal; 408 where it says nothing for too long. A final
+        /// status is the last one, and always comes before [`Event::Ended`].
+        status: u16,
+        /// The reason phrase.
+        phrase: String,
+    },
+    /// The peer asks us to call somebody else (REFER): answered by [`Command::AnswerRefer`], within 30 s, else it is
+    /// declined.
+    Referred {
+        /// Which call.
+        session: SessionId,
+        /// Whom: the URI of Refer-To, with its headers.
+        to: String,
+        /// The URI of Referred-By.
+        referred_by: Option<String>,
+    },
+    /// A MESSAGE (RFC 3428); it has been answered 200.
+    Message(Box<IncomingMessage>),
+    /// A [`Command::Page`] has been answered.
+    Paged {
+        /// Which.
+        page: PageId,
+        /// The final status: 408 where nobody answered, 503 where it could not be sent.
+        status: u16,
+    },
+    /// A registration has come to something. Told of a refresh only when that changes what was told last.
+    Registration {
+        /// Which.
+        account: GatewayName,
+        /// To what.
+        state: RegistrationState,
+    },
+    /// Whether a gateway answers to OPTIONS. Told of the first answer, and of every change.
+    Gateway {
+        /// Which.
+        gateway: GatewayName,
+        /// Whether any response came that is neither 408 nor 503.
+        up: bool,
+        /// The last status: 408 where nobody answered, 503 where it could not be asked.
+        status: u16,
     },
     /// An INFO inside the dialog (digits by `application/dtmf-relay`); it has been answered 200.
     Info {
@@ -296,11 +553,24 @@ pub enum Event {
     Resolve {
         /// The number of the question.
         query: QueryId,
-        /// A host name; never an IP literal.
-        host: String,
-        /// The port of the URI; 5060 where the URI has none.
-        port: u16,
+        /// What is known of it.
+        lookup: Lookup,
     },
+}
+
+/// A MESSAGE that came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IncomingMessage {
+    /// The call in whose dialog it came, if in any.
+    pub session: Option<SessionId>,
+    /// The gateway that it came from, where it came outside of a dialog.
+    pub gateway: Option<GatewayName>,
+    /// The URI of From.
+    pub from: String,
+    /// The URI of To.
+    pub to: String,
+    /// What it says.
+    pub body: Body,
 }
 
 /// Why a command was refused. Nothing was sent and nothing changed.

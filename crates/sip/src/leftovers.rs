@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Body, Command, Event, Flow, Invite, SessionId, Transport};
+use crate::event::{Body, Command, Event, Flow, Invite, Route, SessionId, Transport};
 use crate::testing::epoch;
 use crate::{Config, Endpoint};
 
@@ -25,10 +25,9 @@ fn request(cseq: &str, branch: &str, to_tag: &str) -> String {
 fn outbound(number: u64, host: &str) -> Command {
     Command::Invite(Box::new(Invite {
         session: SessionId::Outbound(number),
-        to: format!("sip:200@{host}"),
         from: "sip:b@127.0.0.1".to_owned(),
-        proxy: None,
-        credentials: None,
+        routes: vec![Route { to: format!("sip:200@{host}"), proxy: None, credentials: None }],
+        redirect_hosts: Vec::new(),
         headers: Vec::new(),
         body: Body { content_type: "application/sdp".to_owned(), bytes: Vec::new() },
     }))

@@ -38,14 +38,13 @@ mod transaction;
 mod uas;
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::time::Instant;
 
-pub use crate::config::{Config, Timers};
+pub use crate::config::{Config, Gateway, SessionTimer, Strangers, Timers};
 use crate::core::Core;
 pub use crate::counters::Counters;
 use crate::event::{
-    Command, CommandError, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Transmit,
+    Command, CommandError, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Target, Transmit,
 };
 pub use crate::message::{FramingError, StreamFramer};
 use crate::message::{Head, Message};
@@ -109,7 +108,19 @@ impl Endpoint {
                 Session::Inbound(_) => Err(CommandError::WrongState),
             }),
             Command::Bye { session, reason } => self.bye(now, session, reason),
-            Command::Resolved { query, addresses } => self.resolved(now, query, &addresses),
+            // Each of these goes to the helper that builds it.
+            Command::Accept { .. }
+            | Command::Refuse { .. }
+            | Command::Request { .. }
+            | Command::Refer { .. }
+            | Command::AnswerRefer { .. }
+            | Command::ReferStatus { .. }
+            | Command::Page(_)
+            | Command::Register(_)
+            | Command::Unregister { .. }
+            | Command::Ping(_)
+            | Command::Unping { .. } => Err(CommandError::WrongState),
+            Command::Resolved { query, targets } => self.resolved(now, query, &targets),
         }
     }
 
@@ -146,9 +157,9 @@ impl Endpoint {
         self.core.transactions.next_deadline().into_iter().chain(self.deadlines.next()).min()
     }
 
-    /// Replaces the networks that may send requests outside of a dialog.
-    pub fn set_trusted(&mut self, trusted: Vec<Network>) {
-        self.core.config.trusted = trusted;
+    /// Replaces the gateways, who alone may send requests outside of a dialog.
+    pub fn set_gateways(&mut self, gateways: Vec<Gateway>) {
+        self.core.config.gateways = gateways;
     }
 
     /// Whether no session lives and no transaction has to send or to wait for a response: a shutdown loses nothing.
@@ -199,13 +210,13 @@ impl Endpoint {
         if !matches!(id, SessionId::Outbound(_)) || self.sessions.contains_key(&id) {
             return Err(CommandError::WrongState);
         }
-        let destination = check::invite(&invite)?;
+        let (route, destination) = check::invite(&invite)?;
         let full = self.live_sessions() >= self.core.config.max_sessions
             || self.core.transactions.len() >= self.core.config.max_transactions;
         if full {
             return Err(CommandError::Full);
         }
-        let call = Outbound::start(&mut self.core, now, invite, destination);
+        let call = Outbound::start(&mut self.core, now, invite, route, destination);
         self.insert(id, Session::Outbound(Box::new(call)));
         Ok(())
     }
@@ -228,14 +239,9 @@ impl Endpoint {
         })
     }
 
-    fn resolved(
-        &mut self,
-        now: Instant,
-        query: QueryId,
-        addresses: &[SocketAddr],
-    ) -> Result<(), CommandError> {
+    fn resolved(&mut self, now: Instant, query: QueryId, targets: &[Target]) -> Result<(), CommandError> {
         let session = self.core.queries.remove(&query).ok_or(CommandError::Unknown)?;
-        self.touch(session, |session, core| session.on_resolved(core, now, query, addresses));
+        self.touch(session, |session, core| session.on_resolved(core, now, query, targets));
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::event::Transport;
+use crate::event::{Lookup, Target, Transport};
 use crate::message::{DEFAULT_PORT, Scheme, Uri, literal, split_host_port};
 
 /// How long an answer of the name service is waited for. The driver has a limit of 5 s of its own (reliability S18);
@@ -19,9 +19,9 @@ pub(crate) const MAX_ADDRESSES: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// An address.
-    Address(Transport, SocketAddr),
+    Address(Target),
     /// A name.
-    Name { transport: Transport, host: String, port: u16 },
+    Name(Lookup),
     /// A transport or scheme that we do not speak.
     Unreachable,
 }
@@ -45,10 +45,17 @@ impl Destination {
     }
 
     fn from_host(transport: Transport, host: &str, port: Option<u16>) -> Self {
-        let port = port.unwrap_or(DEFAULT_PORT);
         match literal(host) {
-            Some(address) => Self::Address(transport, SocketAddr::new(address, port)),
-            None => Self::Name { transport, host: host.to_owned(), port },
+            Some(address) => {
+                let address = SocketAddr::new(address, port.unwrap_or(DEFAULT_PORT));
+                Self::Address(Target { transport, address })
+            }
+            None => Self::Name(Lookup {
+                host: host.to_owned(),
+                port,
+                transport: Some(transport),
+                secure: transport == Transport::Tls,
+            }),
         }
     }
 }
@@ -60,13 +67,20 @@ mod tests {
     #[test]
     fn next_hops() {
         let of = |text: &str| Destination::of(&Uri::parse(text.as_bytes()).unwrap());
-        let address = |transport, text: &str| Destination::Address(transport, text.parse().unwrap());
+        let address = |transport, text: &str| {
+            Destination::Address(Target { transport, address: text.parse().unwrap() })
+        };
         assert_eq!(of("sip:a@192.0.2.1"), address(Transport::Udp, "192.0.2.1:5060"));
         assert_eq!(of("sip:a@192.0.2.1:5070;transport=tcp"), address(Transport::Tcp, "192.0.2.1:5070"));
         assert_eq!(of("sip:a@[2001:db8::1]"), address(Transport::Udp, "[2001:db8::1]:5060"));
         assert_eq!(
             of("sip:a@gw.example.com:5080"),
-            Destination::Name { transport: Transport::Udp, host: "gw.example.com".to_owned(), port: 5080 }
+            Destination::Name(Lookup {
+                host: "gw.example.com".to_owned(),
+                port: Some(5080),
+                transport: Some(Transport::Udp),
+                secure: false,
+            })
         );
         assert_eq!(of("sips:a@192.0.2.1"), Destination::Unreachable);
         assert_eq!(of("sip:a@192.0.2.1;transport=sctp"), Destination::Unreachable);

@@ -10,9 +10,10 @@
 use std::time::Instant;
 
 use crate::Endpoint;
+use crate::config::Gateway;
 use crate::core::Request;
 use crate::dialog::Dialog;
-use crate::event::{Event, Flow, SessionId};
+use crate::event::{Event, Flow, GatewayName, SessionId};
 use crate::message::{
     ALLOW, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, cut, lossy,
 };
@@ -65,7 +66,14 @@ impl Endpoint {
     }
 
     fn is_trusted(&self, flow: Flow) -> bool {
-        self.core.config.trusted.iter().any(|network| network.contains(flow.remote.ip()))
+        self.gateway_of(flow).is_some()
+    }
+
+    /// The gateway that a flow comes from.
+    fn gateway_of(&self, flow: Flow) -> Option<&Gateway> {
+        let of =
+            |gateway: &&Gateway| gateway.networks.iter().any(|network| network.contains(flow.remote.ip()));
+        self.core.config.gateways.iter().find(of)
     }
 
     /// A request that cannot be understood: the fault is told once, and nothing is kept of it.
@@ -114,10 +122,10 @@ impl Endpoint {
 
     /// A request outside of a dialog.
     fn on_outside(&mut self, now: Instant, request: Request) {
-        if !self.is_trusted(request.flow) {
+        let Some(gateway) = self.gateway_of(request.flow).map(|gateway| gateway.name.clone()) else {
             self.core.counters.untrusted += 1;
             return;
-        }
+        };
         if self.core.transactions.len() >= self.core.config.max_transactions {
             self.core.counters.overload += 1;
             let refusal = Refusal::with(503, "Retry-After", RETRY_AFTER);
@@ -129,7 +137,7 @@ impl Endpoint {
         };
         match (refusal, request.head.method) {
             (Some(refusal), _) => self.refuse(now, &request, refusal),
-            (None, Method::Invite) => self.on_invite(now, request),
+            (None, Method::Invite) => self.on_invite(now, request, gateway),
             (None, Method::Options) => {
                 self.core.answer(now, &request, &options::answer(&options::capabilities()));
             }
@@ -157,7 +165,7 @@ impl Endpoint {
     }
 
     /// §13.3.1: a new call.
-    fn on_invite(&mut self, now: Instant, request: Request) {
+    fn on_invite(&mut self, now: Instant, request: Request, gateway: GatewayName) {
         if self.live_sessions() >= self.core.config.max_sessions {
             self.core.counters.overload += 1;
             return self.refuse(now, &request, Refusal::with(503, "Retry-After", RETRY_AFTER));
@@ -169,7 +177,7 @@ impl Endpoint {
         };
         self.next_inbound += 1;
         let id = SessionId::Inbound(self.next_inbound);
-        let call = Inbound::start(&mut self.core, now, id, request, dialog);
+        let call = Inbound::start(&mut self.core, now, id, (request, gateway), dialog);
         self.insert(id, Session::Inbound(Box::new(call)));
     }
 

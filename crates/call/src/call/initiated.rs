@@ -238,10 +238,13 @@ pub(crate) fn dial(
     let local = core.local_media(&cx.node.config, port, &construct.codecs);
     cx.sip(sip::Command::Invite(Box::new(sip::Invite {
         session,
-        to: core.to_uri.clone(),
         from: core.from_uri.clone(),
-        proxy: construct.proxy,
-        credentials: construct.credentials,
+        routes: vec![sip::Route {
+            to: core.to_uri.clone(),
+            proxy: construct.proxy,
+            credentials: construct.credentials,
+        }],
+        redirect_hosts: Vec::new(),
         headers: construct.headers,
         body: sdp_body(sdp::offer(&local)),
     })));

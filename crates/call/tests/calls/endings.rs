@@ -217,7 +217,8 @@ fn serials_go_on_from_where_they_were() {
     rig.calls = calls;
     let lines = rig.request(Command::Construct(Box::new(construct())));
     assert_eq!(lines[1], "reply call 700 Some(\"mark\")");
-    let refused = EndCause::Refused { status: 486, phrase: String::new(), by: Refuser::Peer };
+    let refused =
+        EndCause::Refused { status: 486, phrase: String::new(), by: Refuser::Peer, retry_after: None };
     rig.sip(ended(SessionId::Outbound(700), refused));
     rig.calls.lease(Port(20000));
     let lines = rig.request(Command::Construct(Box::new(construct())));

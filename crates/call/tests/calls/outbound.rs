@@ -21,7 +21,7 @@ fn dialling() -> Rig {
             "1: →Initiated"
         ]
     );
-    assert!(rig.sip(sip::Event::Sent { session: SESSION, call_id: "abc".to_owned() }).is_empty());
+    assert!(rig.sip(sip::Event::Sent { session: SESSION, call_id: "abc".to_owned(), route: 0 }).is_empty());
     rig
 }
 
@@ -34,11 +34,11 @@ fn answered(body: Option<&str>) -> sip::Event {
 }
 
 fn refused(status: u16) -> sip::Event {
-    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Peer })
+    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Peer, retry_after: None })
 }
 
 fn unreached(status: u16) -> sip::Event {
-    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Us })
+    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Us, retry_after: None })
 }
 
 #[test]

@@ -163,6 +163,7 @@ pub(crate) fn incoming(session: u64, body: Option<&str>) -> sip::Incoming {
     sip::Incoming {
         session: SessionId::Inbound(session),
         flow: sip::Flow { transport: Transport::Udp, local: address(5060), remote: address(5070) },
+        gateway: "peer".into(),
         request_uri: "sip:4000;phone-context=x@198.51.100.1:5060".to_owned(),
         from: "sip:alice@192.0.2.7".to_owned(),
         from_display: String::new(),
@@ -297,7 +298,7 @@ pub(crate) fn line(output: &Output) -> String {
 
 fn sip_line(command: &sip::Command) -> String {
     match command {
-        sip::Command::Invite(invite) => format!("invite {} from {}", invite.to, invite.from),
+        sip::Command::Invite(invite) => format!("invite {} from {}", invite.routes[0].to, invite.from),
         sip::Command::Progress { status, .. } => status.to_string(),
         sip::Command::Answer { .. } => "200".to_owned(),
         sip::Command::Reject { status, headers, .. } => headers
@@ -307,7 +308,7 @@ fn sip_line(command: &sip::Command) -> String {
             format!("cancel {:?}", reason.as_ref().map(|reason| reason.cause))
         }
         sip::Command::Bye { reason, .. } => format!("bye {:?}", reason.as_ref().map(|reason| reason.cause)),
-        sip::Command::Resolved { .. } => panic!("calls resolve nothing"),
+        other => panic!("calls do not ask for {other:?}"),
     }
 }
 

@@ -1,9 +1,8 @@
 //! Host names to addresses, by the system's resolver.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_sip::event::QueryId;
+use offhook_sip::event::{Lookup, QueryId, Target, Transport};
 use tokio::sync::mpsc;
 
 use crate::input::Input;
@@ -12,11 +11,13 @@ use crate::input::Input;
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Asks for the addresses of a host and sends [`Input::Resolved`], with none where it has none.
-pub fn resolve(query: QueryId, host: String, port: u16, inputs: mpsc::Sender<Input>) {
+pub fn resolve(query: QueryId, lookup: Lookup, inputs: mpsc::Sender<Input>) {
     tokio::task::spawn_local(async move {
-        let lookup = tokio::net::lookup_host((host.as_str(), port));
-        let addresses: Vec<SocketAddr> = match tokio::time::timeout(DEADLINE, lookup).await {
-            Ok(Ok(found)) => found.collect(),
+        let Lookup { host, port, transport, .. } = lookup;
+        let transport = transport.unwrap_or(Transport::Udp);
+        let lookup = tokio::net::lookup_host((host.as_str(), port.unwrap_or(5060)));
+        let targets: Vec<Target> = match tokio::time::timeout(DEADLINE, lookup).await {
+            Ok(Ok(found)) => found.map(|address| Target { transport, address }).collect(),
             Ok(Err(error)) => {
                 tracing::warn!(host, %error, "host name not resolved");
                 Vec::new()
@@ -26,6 +27,6 @@ pub fn resolve(query: QueryId, host: String, port: u16, inputs: mpsc::Sender<Inp
                 Vec::new()
             }
         };
-        let _ = inputs.send(Input::Resolved { query, addresses }).await;
+        let _ = inputs.send(Input::Resolved { query, targets }).await;
     });
 }

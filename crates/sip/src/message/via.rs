@@ -65,7 +65,7 @@ impl Via {
                 let remote = SocketAddr::new(flow.remote.ip(), self.port.unwrap_or(DEFAULT_PORT));
                 Flow { remote, ..flow }
             }
-            Transport::Udp | Transport::Tcp => flow,
+            Transport::Udp | Transport::Tcp | Transport::Tls => flow,
         }
     }
 

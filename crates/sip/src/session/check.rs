@@ -1,7 +1,7 @@
 //! What a command may put on the wire. Nothing that an application says can become a header, a URI or a message of its
 //! own (reliability P9): control characters are refused, and so are the headers that belong to the endpoint.
 
-use crate::event::{Body, CommandError, Header, Invite, Transport};
+use crate::event::{Body, CommandError, Header, Invite, Route, Transport};
 use crate::message::{Scheme, Uri, UriError, is_token};
 use crate::resolve::Destination;
 
@@ -33,10 +33,11 @@ const OWN: [&str; 23] = [
 ];
 
 /// Whether an outbound call can be placed, and where it is sent first.
-pub(crate) fn invite(invite: &Invite) -> Result<Destination, CommandError> {
+pub(crate) fn invite(invite: &Invite) -> Result<(Route, Destination), CommandError> {
     let bad = |uri: &str| CommandError::BadUri(uri.to_owned());
-    let to = Uri::parse(invite.to.as_bytes()).ok().filter(|to| to.scheme() == Scheme::Sip);
-    let to = to.ok_or_else(|| bad(&invite.to))?;
+    let route = invite.routes.first().ok_or_else(|| bad(""))?;
+    let to = Uri::parse(route.to.as_bytes()).ok().filter(|to| to.scheme() == Scheme::Sip);
+    let to = to.ok_or_else(|| bad(&route.to))?;
     match Uri::parse(invite.from.as_bytes()) {
         // Who calls may be named by any URI, such as `tel:`.
         Ok(_) | Err(UriError::Scheme) => {}
@@ -44,13 +45,14 @@ pub(crate) fn invite(invite: &Invite) -> Result<Destination, CommandError> {
     }
     headers(&invite.headers, false)?;
     body(&invite.body)?;
-    match &invite.proxy {
+    let destination = match &route.proxy {
         Some(proxy) => {
             let transport = to.transport().unwrap_or(Transport::Udp);
-            Destination::of_proxy(proxy, transport).ok_or_else(|| bad(proxy))
+            Destination::of_proxy(proxy, transport).ok_or_else(|| bad(proxy))?
         }
-        None => Ok(Destination::of(&to)),
-    }
+        None => Destination::of(&to),
+    };
+    Ok((route.clone(), destination))
 }
 
 /// Whether headers can be added; `Contact` only to a redirection.

@@ -14,13 +14,15 @@
 //!           ──────────────────────────── Over: Ended was told ────────────────────
 //! ```
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::leg::Leg;
 use crate::core::{Core, Request};
 use crate::dialog::Dialog;
-use crate::event::{Body, CommandError, EndCause, Event, Flow, Header, Incoming, QueryId, Reason, SessionId};
+use crate::event::{
+    Body, CommandError, EndCause, Event, Flow, GatewayName, Header, Incoming, QueryId, Reason, SessionId,
+    Target,
+};
 use crate::message::{ALLOW, Head, Message, Response, lossy};
 use crate::transaction::TransactionId;
 use crate::transaction::timer::Retransmit;
@@ -75,7 +77,7 @@ impl Inbound {
         core: &mut Core,
         now: Instant,
         id: SessionId,
-        request: Request,
+        (request, gateway): (Request, GatewayName),
         dialog: Dialog,
     ) -> Self {
         let transaction = core.open(&request, Some(id), &dialog.local_tag);
@@ -83,6 +85,7 @@ impl Inbound {
         core.tell(Event::Incoming(Box::new(Incoming {
             session: id,
             flow: request.flow,
+            gateway,
             request_uri: lossy(request.message.request_uri()),
             from: request.head.from.uri.clone(),
             from_display: request.head.from.display.clone(),
@@ -234,14 +237,8 @@ impl Inbound {
     }
 
     /// The answer of the name service.
-    pub(crate) fn on_resolved(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        query: QueryId,
-        addresses: &[SocketAddr],
-    ) {
-        if self.leg.on_resolved(core, query, addresses) {
+    pub(crate) fn on_resolved(&mut self, core: &mut Core, now: Instant, query: QueryId, targets: &[Target]) {
+        if self.leg.on_resolved(core, query, targets) {
             self.leg.advance(core, now, self.id, None);
             self.rest(core);
         }

@@ -1,13 +1,12 @@
 //! A dialog that can be hung up: the BYE, which waits for the name of the next hop if it must, and which is sent again
 //! with credentials if it is challenged (RFC 3261 §15.1, §22.2).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::auth::Authenticator;
 use crate::core::Core;
 use crate::dialog::Dialog;
-use crate::event::{Flow, QueryId, Reason, SessionId};
+use crate::event::{Flow, QueryId, Reason, SessionId, Target};
 use crate::message::{Message, reason_header};
 use crate::transaction::TransactionId;
 
@@ -98,8 +97,8 @@ impl Leg {
     }
 
     /// Takes the answer of the name service; says whether it was for this leg.
-    pub(crate) fn on_resolved(&mut self, core: &Core, query: QueryId, addresses: &[SocketAddr]) -> bool {
-        self.dialog.on_resolved(core, query, addresses)
+    pub(crate) fn on_resolved(&mut self, core: &Core, query: QueryId, targets: &[Target]) -> bool {
+        self.dialog.on_resolved(core, query, targets)
     }
 
     /// Whether a BYE still waits for an address.

@@ -14,7 +14,6 @@ mod inbound;
 mod leg;
 mod outbound;
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 pub(crate) use inbound::Inbound;
@@ -22,7 +21,7 @@ pub(crate) use outbound::Outbound;
 
 use crate::core::Core;
 use crate::dialog::Dialog;
-use crate::event::{QueryId, Reason};
+use crate::event::{QueryId, Reason, Target};
 use crate::message::{Head, Message};
 use crate::transaction::TransactionId;
 
@@ -97,16 +96,10 @@ impl Session {
         }
     }
 
-    pub(crate) fn on_resolved(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        query: QueryId,
-        addresses: &[SocketAddr],
-    ) {
+    pub(crate) fn on_resolved(&mut self, core: &mut Core, now: Instant, query: QueryId, targets: &[Target]) {
         match self {
-            Self::Inbound(call) => call.on_resolved(core, now, query, addresses),
-            Self::Outbound(call) => call.on_resolved(core, now, query, addresses),
+            Self::Inbound(call) => call.on_resolved(core, now, query, targets),
+            Self::Outbound(call) => call.on_resolved(core, now, query, targets),
         }
     }
 

@@ -22,7 +22,6 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::fork::Fork;
@@ -30,7 +29,7 @@ use crate::auth::Authenticator;
 use crate::core::Core;
 use crate::dialog::Dialog;
 use crate::event::{
-    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, Refuser, SessionId, Transport,
+    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, Refuser, Route, SessionId, Target,
 };
 use crate::message::{Draft, Head, Message, phrase};
 use crate::resolve::{Destination, MAX_ADDRESSES, QUERY_LIMIT};
@@ -46,9 +45,8 @@ pub(crate) struct Outbound {
     /// The INVITE as it is sent next, without credentials.
     invite: Draft,
     local_tag: String,
-    transport: Transport,
     /// Where it can still be tried.
-    addresses: VecDeque<SocketAddr>,
+    targets: VecDeque<Target>,
     /// Where it was sent last.
     flow: Option<Flow>,
     authenticator: Option<Authenticator>,
@@ -81,15 +79,21 @@ pub(super) enum State {
 
 impl Outbound {
     /// Places a call. The command has been checked (`super::check`).
-    pub(crate) fn start(core: &mut Core, now: Instant, command: Invite, destination: Destination) -> Self {
+    pub(crate) fn start(
+        core: &mut Core,
+        now: Instant,
+        command: Invite,
+        route: Route,
+        destination: Destination,
+    ) -> Self {
         let local_tag = core.random.token();
         let call_id = format!("{}{}", core.random.token(), core.random.token());
         let invite = Draft {
             method: "INVITE",
-            uri: command.to.clone(),
+            uri: route.to.clone(),
             routes: Vec::new(),
             from: format!("<{}>;tag={local_tag}", command.from).into_bytes(),
-            to: format!("<{}>", command.to).into_bytes(),
+            to: format!("<{}>", route.to).into_bytes(),
             call_id,
             cseq: 1,
             headers: command.headers,
@@ -99,24 +103,21 @@ impl Outbound {
             id: command.session,
             invite,
             local_tag,
-            transport: Transport::Udp,
-            addresses: VecDeque::new(),
+            targets: VecDeque::new(),
             flow: None,
-            authenticator: command.credentials.map(Authenticator::new),
+            authenticator: route.credentials.map(Authenticator::new),
             credentials: Vec::new(),
             forks: Vec::new(),
             linger: None,
             state: State::Over,
         };
         match destination {
-            Destination::Address(transport, address) => {
-                call.transport = transport;
-                call.addresses.push_back(address);
+            Destination::Address(target) => {
+                call.targets.push_back(target);
                 call.try_next(core, now, made_here(503));
             }
-            Destination::Name { transport, host, port } => {
-                call.transport = transport;
-                let query = core.ask(call.id, &host, port);
+            Destination::Name(lookup) => {
+                let query = core.ask(call.id, lookup);
                 call.state = State::Resolving { query, give_up: now + QUERY_LIMIT };
             }
             Destination::Unreachable => call.end(core, made_here(503)),
@@ -162,21 +163,15 @@ impl Outbound {
     }
 
     /// The answer of the name service.
-    pub(crate) fn on_resolved(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        query: QueryId,
-        addresses: &[SocketAddr],
-    ) {
+    pub(crate) fn on_resolved(&mut self, core: &mut Core, now: Instant, query: QueryId, targets: &[Target]) {
         match self.state {
             State::Resolving { query: asked, .. } if asked == query => {
-                self.addresses.extend(addresses.iter().copied().take(MAX_ADDRESSES));
+                self.targets.extend(targets.iter().copied().take(MAX_ADDRESSES));
                 self.try_next(core, now, made_here(503));
             }
             _ => {
                 for fork in &mut self.forks {
-                    if fork.leg.on_resolved(core, query, addresses) {
+                    if fork.leg.on_resolved(core, query, targets) {
                         fork.advance(core, now, self.id, self.authenticator.as_mut(), &self.credentials);
                     }
                 }
@@ -308,7 +303,12 @@ impl Outbound {
                     self.forks.clear();
                     self.send_invite(core, now, flow);
                 } else {
-                    let refused = EndCause::Refused { status, phrase: message.phrase(), by: Refuser::Peer };
+                    let refused = EndCause::Refused {
+                        status,
+                        phrase: message.phrase(),
+                        by: Refuser::Peer,
+                        retry_after: None,
+                    };
                     if status == 503 {
                         // RFC 3263 §4.3: this address is out of service, the next one may not be.
                         self.try_next(core, now, refused);
@@ -431,8 +431,8 @@ impl Outbound {
     /// Sends the INVITE to the next address that we have a way to, or ends the call for the cause that brought us here.
     fn try_next(&mut self, core: &mut Core, now: Instant, otherwise: EndCause) {
         self.forks.clear();
-        while let Some(address) = self.addresses.pop_front() {
-            if let Some(flow) = core.flow_to(self.transport, address) {
+        while let Some(target) = self.targets.pop_front() {
+            if let Some(flow) = core.flow_to(target) {
                 self.send_invite(core, now, flow);
                 return;
             }
@@ -450,7 +450,7 @@ impl Outbound {
         draft.headers.extend(self.credentials.iter().cloned());
         let invite = core.send_invite(now, self.id, flow, &draft);
         if self.flow.replace(flow).is_none() {
-            core.tell(Event::Sent { session: self.id, call_id: draft.call_id });
+            core.tell(Event::Sent { session: self.id, call_id: draft.call_id, route: 0 });
         }
         self.state = State::Calling { invite };
     }
@@ -480,5 +480,5 @@ impl Outbound {
 
 /// The end of a call to which no response came.
 fn made_here(status: u16) -> EndCause {
-    EndCause::Refused { status, phrase: phrase(status).to_owned(), by: Refuser::Us }
+    EndCause::Refused { status, phrase: phrase(status).to_owned(), by: Refuser::Us, retry_after: None }
 }

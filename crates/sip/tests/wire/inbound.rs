@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use offhook_sip::event::{Body, Command, CommandError, EndCause, Event, Header, Reason, SessionId};
+use offhook_sip::event::{Body, Command, CommandError, EndCause, Event, Header, Lookup, Reason, SessionId};
 
-use crate::stage::{Stage, kinds, request, sdp};
+use crate::stage::{Stage, kinds, request, sdp, udp};
 
 const CALL: SessionId = SessionId::Inbound(1);
 
@@ -316,15 +316,15 @@ fn a_bye_to_a_name_waits_for_its_address() {
     stage.events();
     stage.command(Command::Bye { session: CALL, reason: None });
     assert_eq!(stage.sent().len(), 0);
-    let Event::Resolve { query, host, port } = stage.event() else { panic!() };
-    assert_eq!((&*host, port), ("pbx.example.com", 5090));
-    stage.command(Command::Resolved { query, addresses: vec!["192.0.2.99:5090".parse().unwrap()] });
+    let Event::Resolve { query, lookup: Lookup { host, port, .. } } = stage.event() else { panic!() };
+    assert_eq!((&*host, port), ("pbx.example.com", Some(5090)));
+    stage.command(Command::Resolved { query, targets: vec![udp("192.0.2.99:5090")] });
     let bye = stage.one();
     assert_eq!(bye.to.to_string(), "192.0.2.99:5090");
     assert!(bye.text.starts_with("BYE sip:alice@pbx.example.com:5090 SIP/2.0\r\n"));
     stage.receive_from("192.0.2.99:5090", &bye.response("200 OK", "", ""));
     assert_eq!(stage.event(), ended(EndCause::Local));
-    let again = Command::Resolved { query, addresses: Vec::new() };
+    let again = Command::Resolved { query, targets: Vec::new() };
     assert_eq!(stage.endpoint.command(stage.now, again), Err(CommandError::Unknown));
     stage.assert_nothing_left();
 }

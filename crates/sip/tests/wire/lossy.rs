@@ -82,8 +82,12 @@ fn a_dead_wire_ends_every_call() {
     let world = run(3, udp(100), People::Anything, 20);
     for story in world.nodes.iter().flat_map(|node| node.stories.values()) {
         let cause = story.ended.clone().unwrap();
-        let timed_out =
-            EndCause::Refused { status: 408, phrase: "Request Timeout".to_owned(), by: Refuser::Us };
+        let timed_out = EndCause::Refused {
+            status: 408,
+            phrase: "Request Timeout".to_owned(),
+            by: Refuser::Us,
+            retry_after: None,
+        };
         assert!(cause == timed_out || cause == EndCause::Local, "{cause:?}");
     }
 }

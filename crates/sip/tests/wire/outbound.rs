@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use offhook_sip::event::{
-    Command, CommandError, Credentials, EndCause, Event, Header, Invite, Reason, Refuser, SessionId,
-    Transport,
+    Command, CommandError, Credentials, EndCause, Event, Header, Invite, Lookup, Reason, Refuser, Route,
+    SessionId, Transport,
 };
 
-use crate::stage::{OURS, OUTBOUND, PEER, Sent, Stage, address, config, invite, kinds, request};
+use crate::stage::{OURS, OUTBOUND, PEER, Sent, Stage, address, config, invite, kinds, request, route, udp};
 
 const TO: &str = "sip:100@192.0.2.7";
 const CONTACT: &str = "Contact: <sip:100@192.0.2.7>\r\n";
@@ -17,12 +17,12 @@ fn ended(cause: EndCause) -> Event {
 }
 
 fn refused(status: u16, phrase: &str) -> Event {
-    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Peer })
+    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Peer, retry_after: None })
 }
 
 /// Nobody answered, or nobody could be asked.
 fn unreached(status: u16, phrase: &str) -> Event {
-    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Us })
+    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Us, retry_after: None })
 }
 
 fn cancel(reason: Option<Reason>) -> Command {
@@ -35,7 +35,7 @@ fn placed(stage: &mut Stage, invite: Invite) -> Sent {
     stage.command(Command::Invite(Box::new(invite)));
     let sent = stage.one();
     let call_id = sent.header("Call-ID").to_owned();
-    assert_eq!(stage.event(), Event::Sent { session: OUTBOUND, call_id });
+    assert_eq!(stage.event(), Event::Sent { session: OUTBOUND, call_id, route: 0 });
     sent
 }
 
@@ -227,15 +227,15 @@ fn names_are_resolved_and_tried_in_order() {
     let mut stage = Stage::new();
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     assert_eq!(stage.sent().len(), 0);
-    let Event::Resolve { query, host, port } = stage.event() else { panic!() };
-    assert_eq!((&*host, port), ("gw.example.com", 5060));
-    let addresses = ["[2001:db8::1]:5060", "192.0.2.11:5060", "192.0.2.12:5060", "192.0.2.13:5060"];
-    stage.command(Command::Resolved { query, addresses: addresses.map(address).to_vec() });
+    let Event::Resolve { query, lookup: Lookup { host, port, .. } } = stage.event() else { panic!() };
+    assert_eq!((&*host, port), ("gw.example.com", None));
+    let targets = ["[2001:db8::1]:5060", "192.0.2.11:5060", "192.0.2.12:5060", "192.0.2.13:5060"];
+    stage.command(Command::Resolved { query, targets: targets.map(udp).to_vec() });
     // We have no IPv6 address, so the first one is none.
     let first = stage.one();
     assert_eq!(first.to, address("192.0.2.11:5060"));
     let call_id = first.header("Call-ID").to_owned();
-    assert_eq!(stage.event(), Event::Sent { session: OUTBOUND, call_id });
+    assert_eq!(stage.event(), Event::Sent { session: OUTBOUND, call_id, route: 0 });
 
     let sent = stage.pass(Duration::from_secs(32));
     let second = &sent.last().unwrap().1;
@@ -260,7 +260,7 @@ fn a_name_without_an_address_ends_the_call() {
     let mut stage = Stage::new();
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     let Event::Resolve { query, .. } = stage.event() else { panic!() };
-    stage.command(Command::Resolved { query, addresses: Vec::new() });
+    stage.command(Command::Resolved { query, targets: Vec::new() });
     assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
     stage.assert_nothing_left();
 
@@ -298,8 +298,8 @@ fn who_refused_is_told() {
     let mut stage = Stage::new();
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     let Event::Resolve { query, .. } = stage.event() else { panic!() };
-    let addresses = ["192.0.2.11:5060", "[2001:db8::1]:5060"].map(address).to_vec();
-    stage.command(Command::Resolved { query, addresses });
+    let targets = ["192.0.2.11:5060", "[2001:db8::1]:5060"].map(udp).to_vec();
+    stage.command(Command::Resolved { query, targets });
     let sent = stage.one();
     stage.events();
     stage.receive_from("192.0.2.11:5060", &sent.response("503 Full", "x", ""));
@@ -316,7 +316,7 @@ fn who_refused_is_told() {
 fn the_proxy_and_the_transport_say_where() {
     let mut stage = Stage::new();
     let mut call = invite("sip:100@gw.example.com;transport=tcp");
-    call.proxy = Some("192.0.2.50:5070".to_owned());
+    call.routes[0].proxy = Some("192.0.2.50:5070".to_owned());
     let sent = placed(&mut stage, call);
     assert_eq!((sent.to, sent.transport), (address("192.0.2.50:5070"), Transport::Tcp));
     assert!(sent.text.starts_with("INVITE sip:100@gw.example.com;transport=tcp SIP/2.0\r\n"));
@@ -362,7 +362,7 @@ fn what_cannot_be_placed() {
     check(&mut stage, Invite { from: from.clone(), ..invite(TO) }, CommandError::BadUri(from));
     check(
         &mut stage,
-        Invite { proxy: Some("a b".to_owned()), ..invite(TO) },
+        Invite { routes: vec![Route { proxy: Some("a b".to_owned()), ..route(TO) }], ..invite(TO) },
         CommandError::BadUri("a b".to_owned()),
     );
     let header = Header { name: "Route".to_owned(), value: "<sip:x;lr>".to_owned() };
@@ -414,7 +414,10 @@ fn expected(header: &str, method: rsip::Method, algorithm: rsip::headers::auth::
 fn a_challenge_is_answered_by_the_strongest_known_digest() {
     use rsip::headers::auth::Algorithm;
     let mut stage = Stage::new();
-    let first = placed(&mut stage, Invite { credentials: credentials(), ..invite(TO) });
+    let first = placed(
+        &mut stage,
+        Invite { routes: vec![Route { credentials: credentials(), ..route(TO) }], ..invite(TO) },
+    );
     assert_eq!(first.all("Authorization").len(), 0);
     let challenges = "WWW-Authenticate: Basic realm=\"gw\"\r\n\
         WWW-Authenticate: Digest realm=\"gw\", nonce=\"weak\", algorithm=MD5, qop=\"auth\"\r\n\
@@ -457,7 +460,10 @@ fn a_challenge_is_answered_by_the_strongest_known_digest() {
 fn the_whole_call_is_authenticated() {
     use rsip::headers::auth::Algorithm;
     let mut stage = Stage::new();
-    let first = placed(&mut stage, Invite { credentials: credentials(), ..invite(TO) });
+    let first = placed(
+        &mut stage,
+        Invite { routes: vec![Route { credentials: credentials(), ..route(TO) }], ..invite(TO) },
+    );
     stage.receive(&first.response("180 Ringing", "early", CONTACT));
     stage.events();
     let challenge = "Proxy-Authenticate: Digest realm=\"gw\", nonce=\"n1\", qop=\"auth\"\r\n";
@@ -493,7 +499,10 @@ fn the_whole_call_is_authenticated() {
 #[test]
 fn no_password_goes_to_a_stranger() {
     let mut stage = Stage::new();
-    let invite = placed(&mut stage, Invite { credentials: credentials(), ..invite(TO) });
+    let invite = placed(
+        &mut stage,
+        Invite { routes: vec![Route { credentials: credentials(), ..route(TO) }], ..invite(TO) },
+    );
     let challenge = "WWW-Authenticate: Digest realm=\"gw\", nonce=\"n\", qop=\"auth\"\r\n";
     stage.receive(&invite.response("401 Unauthorized", "srv", challenge));
     let invite = stage.sent().pop().unwrap();
@@ -513,7 +522,10 @@ fn no_password_goes_to_a_stranger() {
 #[test]
 fn challenges_come_to_an_end() {
     let mut stage = Stage::new();
-    let mut last = placed(&mut stage, Invite { credentials: credentials(), ..invite(TO) });
+    let mut last = placed(
+        &mut stage,
+        Invite { routes: vec![Route { credentials: credentials(), ..route(TO) }], ..invite(TO) },
+    );
     let mut rounds = 0;
     while stage.events().is_empty() {
         rounds += 1;

@@ -3,7 +3,7 @@
 use offhook_sip::Config;
 use offhook_sip::event::{Event, SessionId, Transport};
 
-use crate::stage::{OURS, PEER, Stage, config, kinds, request};
+use crate::stage::{OURS, PEER, Stage, config, gateway, kinds, request};
 
 /// What the one response to a request is.
 #[track_caller]
@@ -122,7 +122,7 @@ fn strangers_get_no_answer() {
     assert_eq!((stage.sent().len(), stage.events().len()), (0, 0));
     assert_eq!((stage.endpoint.counters().untrusted, stage.endpoint.counters().faulty), (7, 1));
 
-    stage.endpoint.set_trusted(vec!["203.0.113.0/24".parse().unwrap()]);
+    stage.endpoint.set_gateways(vec![gateway(vec!["203.0.113.0/24".parse().unwrap()])]);
     stage.receive_from("203.0.113.9:5060", &request("1 OPTIONS", "e", "", ""));
     assert_eq!(stage.one().status(), 200);
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use offhook_sip::event::{Body, Command, Event, Flow, Invite, SessionId, Transmit, Transport};
-use offhook_sip::{Config, Endpoint, Network};
+use offhook_sip::event::{Body, Command, Event, Flow, Invite, Route, SessionId, Target, Transmit, Transport};
+use offhook_sip::{Config, Endpoint, Gateway, Network};
 
 use crate::judge;
 
@@ -25,9 +25,20 @@ pub(crate) fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+/// An address that is reached by UDP.
+pub(crate) fn udp(text: &str) -> Target {
+    Target { transport: Transport::Udp, address: address(text) }
+}
+
 pub(crate) fn config(ours: &str) -> Config {
     let networks = ["192.0.2.0/24", "198.51.100.0/24"].map(|network| network.parse::<Network>().unwrap());
-    Config { trusted: networks.to_vec(), tcp: vec![address(ours)], ..Config::new(vec![address(ours)]) }
+    let gateways = vec![gateway(networks.to_vec())];
+    Config { gateways, tcp: vec![address(ours)], ..Config::new(vec![address(ours)]) }
+}
+
+/// A gateway that is trusted without being asked who it is.
+pub(crate) fn gateway(networks: Vec<Network>) -> Gateway {
+    Gateway { name: "peer".into(), networks, challenge: None, pin_source: false }
 }
 
 /// The endpoint, its clock, and what it has sent and told but the test has not looked at yet.
@@ -235,13 +246,16 @@ pub(crate) fn sdp(text: &str) -> Body {
 
 pub(crate) const OUTBOUND: SessionId = SessionId::Outbound(1);
 
+pub(crate) fn route(to: &str) -> Route {
+    Route { to: to.to_owned(), proxy: None, credentials: None }
+}
+
 pub(crate) fn invite(to: &str) -> Invite {
     Invite {
         session: OUTBOUND,
-        to: to.to_owned(),
         from: "sip:offhook@example.com".to_owned(),
-        proxy: None,
-        credentials: None,
+        routes: vec![route(to)],
+        redirect_hosts: Vec::new(),
         headers: Vec::new(),
         body: sdp("v=0\r\n"),
     }

@@ -9,7 +9,7 @@ use offhook_sip::event::{Command, CommandError, EndCause, Event, Flow, Invite, S
 use offhook_sip::{Endpoint, StreamFramer};
 
 use crate::judge;
-use crate::stage::{address, config, epoch, sdp};
+use crate::stage::{address, config, epoch, route, sdp};
 
 /// No run needs more steps; a loop that never ends would.
 const MAX_STEPS: usize = 2_000_000;
@@ -100,10 +100,9 @@ impl World {
             let to = format!("sip:{number}@{};transport={transport}", self.nodes[1 - caller].address);
             let invite = Invite {
                 session,
-                to,
                 from: "sip:offhook@example.com".to_owned(),
-                proxy: None,
-                credentials: None,
+                routes: vec![route(&to)],
+                redirect_hosts: Vec::new(),
                 headers: Vec::new(),
                 body: sdp("v=0\r\n"),
             };
@@ -155,7 +154,7 @@ impl World {
         let Node { endpoint, framer, .. } = &mut self.nodes[node];
         match flow.transport {
             Transport::Udp => endpoint.receive(self.now, flow, bytes),
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls => {
                 for piece in bytes.chunks(self.rng.usize(1..200)) {
                     framer.push(piece);
                     while let Some(message) = framer.next_message().unwrap() {
@@ -221,11 +220,11 @@ impl World {
                 self.story(node, session).ended = Some(cause);
                 self.last_end = self.now;
             }
-            Event::Sent { session, call_id } => self.story(node, session).call_id = call_id,
+            Event::Sent { session, call_id, .. } => self.story(node, session).call_id = call_id,
             Event::Provisional { session, .. } | Event::Info { session, .. } => {
                 self.story(node, session);
             }
-            Event::Resolve { .. } => panic!("all addresses are literal"),
+            other => panic!("nobody asked for {other:?}"),
         }
     }
 

@@ -88,7 +88,7 @@ impl World {
             Command::Bye { session, .. } => {
                 self.close(session, |session| matches!(session, Session::Up | Session::Answering { .. }));
             }
-            Command::Resolved { .. } => panic!("calls resolve nothing"),
+            other => panic!("calls do not ask for {other:?}"),
         }
     }
 
@@ -134,7 +134,7 @@ impl World {
         let Some(&state) = self.far_ends.sessions.get(&session) else { return };
         match (happening, state) {
             (Happening::Sent(_), Session::Calling { .. }) => {
-                self.say(Event::Sent { session, call_id: format!("{session:?}") });
+                self.say(Event::Sent { session, call_id: format!("{session:?}"), route: 0 });
             }
             (Happening::Provisional(_), Session::Calling { .. }) => {
                 self.far_ends.sessions.insert(session, Session::Calling { heard: true });
@@ -200,7 +200,7 @@ impl World {
                         .choice(&[(408, Refuser::Us), (503, Refuser::Us), (404, Refuser::Peer)])
                         .expect("three"),
                 };
-                EndCause::Refused { status, phrase: String::new(), by }
+                EndCause::Refused { status, phrase: String::new(), by, retry_after: None }
             }
             Session::Closing => return,
         };
