@@ -5,9 +5,10 @@
 //! exactly once, whoever ends it and however.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use crate::flow::{Flow, Lookup, Target, Transmit, Transport};
 
 /// One INVITE usage. Whoever starts a session numbers it, so the two sides of this interface never collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,55 +33,6 @@ pub struct PageId(pub u64);
 
 /// The name of a gateway or of an account with one, as it is configured.
 pub type GatewayName = Arc<str>;
-
-/// How a message travels (RFC 3261 §18).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// One message per datagram; requests and responses are retransmitted.
-    Udp,
-    /// A stream, framed by `Content-Length`; nothing but the 2xx to INVITE is retransmitted.
-    Tcp,
-    /// The same stream inside TLS (RFC 3261 §26.2): what a `sips:` URI asks for.
-    Tls,
-}
-
-impl Transport {
-    /// Whether the transport itself guarantees delivery, which sets half of the timers to zero (RFC 3261 §17).
-    pub fn is_reliable(self) -> bool {
-        matches!(self, Self::Tcp | Self::Tls)
-    }
-}
-
-impl fmt::Display for Transport {
-    /// As it stands in a Via (`UDP`, `TCP`, `TLS`).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-        })
-    }
-}
-
-/// A path between one local and one remote address. Responses go back by the flow their request came on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Flow {
-    /// The transport protocol.
-    pub transport: Transport,
-    /// Our listening (UDP) or connected (TCP) address.
-    pub local: SocketAddr,
-    /// The peer's address.
-    pub remote: SocketAddr,
-}
-
-/// One whole message to put on the wire.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transmit {
-    /// Where it goes, and from which of our addresses.
-    pub flow: Flow,
-    /// The message.
-    pub bytes: Vec<u8>,
-}
 
 /// A message body and its media type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -341,28 +293,6 @@ pub enum Command {
         /// Where the host can be reached, and how.
         targets: Vec<Target>,
     },
-}
-
-/// A place that a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// How it is reached.
-    pub transport: Transport,
-    /// Where.
-    pub address: SocketAddr,
-}
-
-/// What is known of a next hop whose addresses are wanted (RFC 3263 §4).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lookup {
-    /// A host name; never an IP literal.
-    pub host: String,
-    /// The port, where the URI has one: then there is no SRV.
-    pub port: Option<u16>,
-    /// The transport, where the URI says one: then there is no NAPTR.
-    pub transport: Option<Transport>,
-    /// Whether it is a `sips:` URI, which only TLS will do for.
-    pub secure: bool,
 }
 
 /// An inbound INVITE that asks for a new call. A 100 is sent unless it is answered within 200 ms.

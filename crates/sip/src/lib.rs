@@ -24,6 +24,7 @@ mod core;
 mod counters;
 mod dialog;
 pub mod event;
+mod flow;
 #[cfg(test)]
 mod leftovers;
 mod message;
