@@ -14,7 +14,8 @@
 //! for [`Endpoint::poll_timeout`].
 //!
 //! Inside, from the wire up: `message` (bytes and typed views), `transaction` (RFC 3261 §17, one file per
-//! figure), `dialog` (§12), `session` (§13–§15, one value per call), `uas` (§8.2, what happens to a request).
+//! figure), `dialog` (§12), `session` (§13–§15, one value per call), `uas` and `inside` (§8.2 and §12.2.2, what happens to
+//! a request).
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
@@ -25,6 +26,7 @@ mod counters;
 mod dialog;
 pub mod event;
 mod flow;
+mod inside;
 #[cfg(test)]
 mod leftovers;
 mod message;

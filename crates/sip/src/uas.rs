@@ -2,9 +2,9 @@
 //! what is wrong. Strangers are told nothing (reliability S3, S4, S7).
 //!
 //! ```text
-//! bytes ─► Head::of ─► live transaction? ─► ACK, CANCEL ─► method ─► dialog? ──► inside:  CSeq, Require, BYE, INFO, …
-//!            400          again                             405, 501        └──► outside: trust, URI, merged, Require,
-//!                                                                                body, room, then a session
+//! bytes ─► Head::of ─► live transaction? ─► CANCEL ─► dialog? ──► inside (a file of its own)
+//!            400          again                          └──► outside: trust, method, URI, merged, Require, body, room,
+//!                                                             then a session
 //! ```
 
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::Endpoint;
 use crate::config::Gateway;
 use crate::core::Request;
 use crate::dialog::Dialog;
-use crate::event::{Event, Flow, GatewayName, SessionId};
+use crate::event::{Flow, GatewayName, SessionId};
 use crate::message::{
     ALLOW, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, cut, lossy,
 };
@@ -22,21 +22,21 @@ use crate::session::{Inbound, Session};
 use crate::transaction::{MergeKey, Pass, ServerKey};
 
 /// When a refused caller may try again, in seconds: long enough for calls to end, short enough for a person to wait.
-const RETRY_AFTER: &str = "5";
+pub(crate) const RETRY_AFTER: &str = "5";
 
 /// A refusal before it is sent.
-struct Refusal<'a> {
+pub(crate) struct Refusal<'a> {
     status: u16,
     phrase: Option<&'a str>,
     header: Option<(&'a str, String)>,
 }
 
 impl Refusal<'_> {
-    fn of(status: u16) -> Self {
+    pub(crate) fn of(status: u16) -> Self {
         Self { status, phrase: None, header: None }
     }
 
-    fn with(status: u16, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(status: u16, name: &'static str, value: impl Into<String>) -> Self {
         Self { header: Some((name, value.into())), ..Self::of(status) }
     }
 
@@ -82,21 +82,6 @@ impl Endpoint {
         let Some(via) = message.top_via() else { return };
         if message.method() != b"ACK" && self.is_trusted(flow) {
             self.refuse_stateless(message, flow, via.reply_flow(flow), Refusal::from_fault(fault));
-        }
-    }
-
-    /// The ACK of a 2xx: it belongs to no transaction, and nothing answers it.
-    fn on_ack(&mut self, now: Instant, request: &Request) {
-        let head = &request.head;
-        let taken = self.inside(head).is_some_and(|id| {
-            self.touch(id, |session, core| match session {
-                Session::Inbound(call) => call.on_ack(core, now, head, &request.message),
-                Session::Outbound(_) => false,
-            })
-            .unwrap_or(false)
-        });
-        if !taken {
-            self.core.counters.stray_acks += 1;
         }
     }
 
@@ -181,59 +166,9 @@ impl Endpoint {
         self.insert(id, Session::Inbound(Box::new(call)));
     }
 
-    /// A request inside a dialog (§12.2.2). These are never refused for want of room below twice the limit, so that
-    /// calls can end; beyond it they are dropped, and their retransmissions come back later.
-    fn on_inside(&mut self, now: Instant, request: &Request) {
-        let head = &request.head;
-        let tag = head.from.tag();
-        let Some(id) = self.inside(head) else { return self.refuse_unknown(request) };
-        if self.core.transactions.len() >= self.core.config.max_transactions.saturating_mul(2) {
-            self.core.counters.overload += 1;
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let unknown_bye = head.method == Method::Bye && session.takes_unknown_bye();
-        let in_order = match session.dialog(tag) {
-            Some(dialog) => dialog.take_cseq(head.cseq),
-            None if unknown_bye => true,
-            None => return self.refuse_unknown(request),
-        };
-        let refusal = match head.method {
-            _ if !in_order => Some(Refusal::of(500)),
-            method => refuse_method(method)
-                .or_else(|| refuse_require(&request.message))
-                .or_else(|| (method == Method::Invite).then(|| refuse_change(session.reinvite_status()))),
-        };
-        if let Some(refusal) = refusal {
-            return self.refuse(now, request, refusal);
-        }
-        let takes_info = session.takes_info(tag);
-        match head.method {
-            Method::Options => self.core.answer(now, request, &options::answer(&options::capabilities())),
-            _ => self.core.answer(now, request, &Response { status: 200, ..Response::default() }),
-        }
-        match head.method {
-            Method::Info if takes_info => {
-                if let Some(body) = request.message.body() {
-                    self.core.tell(Event::Info { session: id, body });
-                }
-            }
-            Method::Bye => {
-                let reason = request.message.reason();
-                self.touch(id, |session, core| session.on_bye(core, now, tag, reason));
-            }
-            _ => {}
-        }
-    }
-
-    /// The session whose dialog a request says it is in, by Call-ID and our tag.
-    fn inside(&self, head: &Head) -> Option<SessionId> {
-        self.dialogs.get(&(head.call_id.clone(), head.to.tag().to_owned())).copied()
-    }
-
     /// 481 for those we trust, and nothing is kept of it: forged requests must not fill the tables (reliability G17).
     /// Nothing for strangers.
-    fn refuse_unknown(&mut self, request: &Request) {
+    pub(crate) fn refuse_unknown(&mut self, request: &Request) {
         if self.is_trusted(request.flow) {
             self.refuse_stateless(&request.message, request.flow, request.reply_flow(), Refusal::of(481));
         } else {
@@ -241,7 +176,7 @@ impl Endpoint {
         }
     }
 
-    fn refuse(&mut self, now: Instant, request: &Request, refusal: Refusal<'_>) {
+    pub(crate) fn refuse(&mut self, now: Instant, request: &Request, refusal: Refusal<'_>) {
         let Refusal { status, phrase, header } = refusal;
         let headers: Vec<_> = header.into_iter().collect();
         let response = Response { status, phrase, headers: &headers, ..Response::default() };
@@ -258,7 +193,7 @@ impl Endpoint {
 }
 
 /// §8.2.1: 405 for what others may support, 501 for what nobody has heard of.
-fn refuse_method(method: Method) -> Option<Refusal<'static>> {
+pub(crate) fn refuse_method(method: Method) -> Option<Refusal<'static>> {
     match method {
         Method::Refused => Some(Refusal::with(405, "Allow", ALLOW)),
         Method::Unknown => Some(Refusal::with(501, "Allow", ALLOW)),
@@ -267,7 +202,7 @@ fn refuse_method(method: Method) -> Option<Refusal<'static>> {
 }
 
 /// §8.2.2.3: no extension is supported yet, so every required one is unsupported.
-fn refuse_require(message: &Message) -> Option<Refusal<'static>> {
+pub(crate) fn refuse_require(message: &Message) -> Option<Refusal<'static>> {
     let Some(options) = message.list(Name::Require) else {
         return Some(Refusal::from_fault(Fault::bad("Bad Require")));
     };
@@ -289,14 +224,5 @@ fn refuse_body(message: &Message) -> Option<Refusal<'static>> {
         Some(Refusal::with(415, "Accept-Encoding", ACCEPT_ENCODING))
     } else {
         None
-    }
-}
-
-/// A change of the session inside its dialog: the session stays as it is (§14.2).
-fn refuse_change(status: u16) -> Refusal<'static> {
-    match status {
-        500 => Refusal::with(500, "Retry-After", RETRY_AFTER),
-        491 => Refusal::of(491),
-        _ => Refusal::with(488, "Warning", "399 offhook \"The session cannot be changed\""),
     }
 }
