@@ -189,6 +189,12 @@ impl Core {
         })
     }
 
+    /// Has an INVITE answered by 100 in 200 ms, unless something else is sent before.
+    pub(crate) fn trying(&mut self, now: Instant, transaction: TransactionId, request: &Request) {
+        let bytes = self.encode_response(request, &Response { status: 100, ..Response::default() });
+        self.transactions.trying(now, &mut self.wire, transaction, bytes);
+    }
+
     /// Sends a response in a server transaction.
     pub(crate) fn respond(
         &mut self,

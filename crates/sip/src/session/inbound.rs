@@ -72,7 +72,7 @@ enum Then {
 }
 
 impl Inbound {
-    /// Takes a new INVITE: 100 at once, and the application is told. The dialog's tag is that of all responses.
+    /// Takes a new INVITE, and the application is told. The dialog's tag is that of all responses.
     pub(crate) fn start(
         core: &mut Core,
         now: Instant,
@@ -81,7 +81,7 @@ impl Inbound {
         dialog: Dialog,
     ) -> Self {
         let transaction = core.open(&request, Some(id), &dialog.local_tag);
-        core.respond(now, transaction, &request, &Response { status: 100, ..Response::default() });
+        core.trying(now, transaction, &request);
         core.tell(Event::Incoming(Box::new(Incoming {
             session: id,
             flow: request.flow,

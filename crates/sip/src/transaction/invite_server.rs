@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!               INVITE: repeat the last 1xx
+//!               200 ms without a response: 100
 //!                     ┌──────┐
 //!          INVITE  ┌──┴──────▼──┐
 //!         ────────►│ Proceeding │
@@ -20,11 +21,14 @@
 //! ```
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::timer::Retransmit;
 use super::{Context, Fired, Machine, MergeKey, Pass};
 use crate::event::{Flow, SessionId};
+
+/// How long the user agent core may take until a 100 says that the INVITE has arrived (§17.2.1).
+const TRYING_AFTER: Duration = Duration::from_millis(200);
 
 /// One INVITE that we answer.
 pub(crate) struct InviteServer {
@@ -41,7 +45,7 @@ pub(crate) struct InviteServer {
 }
 
 enum State {
-    Proceeding { last: Vec<u8> },
+    Proceeding { last: Vec<u8>, trying: Option<(Instant, Vec<u8>)> },
     Completed { response: Vec<u8>, retransmit: Option<Retransmit>, give_up: Instant },
     Confirmed { end: Instant },
     Accepted { end: Instant },
@@ -57,7 +61,23 @@ impl InviteServer {
         merge: MergeKey,
         reply: Flow,
     ) -> Self {
-        Self { user, to_tag, source, merge, reply, state: State::Proceeding { last: Vec::new() } }
+        Self {
+            user,
+            to_tag,
+            source,
+            merge,
+            reply,
+            state: State::Proceeding { last: Vec::new(), trying: None },
+        }
+    }
+
+    /// Sends this 100 in 200 ms if nothing else is sent before.
+    pub(crate) fn trying(&mut self, response: Vec<u8>, context: &mut Context<'_>) {
+        if let State::Proceeding { last, trying } = &mut self.state
+            && last.is_empty()
+        {
+            *trying = Some((context.now + TRYING_AFTER, response));
+        }
     }
 
     /// Sends a response of the core. After a final one nothing more is sent.
@@ -68,7 +88,7 @@ impl InviteServer {
         context.wire.send(self.reply, response.clone());
         let (now, timers) = (context.now, context.timers);
         self.state = match status {
-            ..200 => State::Proceeding { last: response },
+            ..200 => State::Proceeding { last: response, trying: None },
             200..300 => State::Accepted { end: now + timers.timeout() },
             300.. => State::Completed {
                 response,
@@ -81,7 +101,7 @@ impl InviteServer {
     /// The INVITE again.
     pub(crate) fn on_invite(&mut self, context: &mut Context<'_>) {
         match &self.state {
-            State::Proceeding { last: response } | State::Completed { response, .. }
+            State::Proceeding { last: response, .. } | State::Completed { response, .. }
                 if !response.is_empty() =>
             {
                 context.wire.resend(self.reply, response);
@@ -120,7 +140,8 @@ impl Machine for InviteServer {
                 Some(retransmit.map_or(give_up, |retransmit| retransmit.at.min(give_up)))
             }
             State::Confirmed { end } | State::Accepted { end } => Some(end),
-            State::Proceeding { .. } | State::Terminated => None,
+            State::Proceeding { ref trying, .. } => trying.as_ref().map(|&(at, _)| at),
+            State::Terminated => None,
         }
     }
 
@@ -135,6 +156,10 @@ impl Machine for InviteServer {
             State::Completed { response, retransmit: Some(retransmit), .. } if retransmit.at <= now => {
                 context.wire.resend(self.reply, response);
                 *retransmit = retransmit.doubled(now, context.timers.t2);
+            }
+            State::Proceeding { last, trying } if trying.as_ref().is_some_and(|&(at, _)| at <= now) => {
+                *last = trying.take().map(|(_, response)| response).unwrap_or_default();
+                context.wire.send(self.reply, last.clone());
             }
             _ => {}
         }

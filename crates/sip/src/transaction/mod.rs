@@ -396,6 +396,15 @@ impl Transactions {
         id
     }
 
+    /// Has an INVITE answered by this 100 in 200 ms, unless something else is sent before.
+    pub(crate) fn trying(&mut self, now: Instant, wire: &mut Wire, id: TransactionId, response: Vec<u8>) {
+        let mut context = Context { now, timers: self.timers, wire };
+        if let Some(machine) = self.invite_servers.get(id) {
+            machine.trying(response, &mut context);
+        }
+        self.settle_server(id);
+    }
+
     /// Sends a response in a server transaction.
     pub(crate) fn respond(
         &mut self,

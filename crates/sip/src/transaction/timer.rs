@@ -11,6 +11,7 @@
 //! | E | `client` Trying, Proceeding | request retransmission: T1, doubling to T2; UDP only |
 //! | F | `client` Trying, Proceeding | nobody answers: 64·T1 |
 //! | K | `client` Completed | retransmitted responses are absorbed: T4; 0 on TCP |
+//! | | `invite_server` Proceeding | nothing was sent yet: 100 after 200 ms (§17.2.1) |
 //! | G | `invite_server` Completed | retransmission of the refusal: T1, doubling to T2; UDP only |
 //! | H | `invite_server` Completed | no ACK comes: 64·T1 |
 //! | I | `invite_server` Confirmed | retransmitted ACKs are absorbed: T4; 0 on TCP |

@@ -131,7 +131,6 @@ fn strangers_get_no_answer() {
 fn a_merged_request_is_a_loop() {
     let mut stage = Stage::new();
     stage.receive(&request("1 INVITE", "path1", "", ""));
-    assert_eq!(stage.one().status(), 100);
     for path in ["path2", "path3"] {
         stage.receive(&request("1 INVITE", path, "", ""));
         assert_eq!(stage.one().status(), 482);
@@ -148,7 +147,7 @@ fn a_merged_request_is_a_loop() {
     stage.receive(&request("1 ACK", "path1", &tag, ""));
     stage.events();
     stage.receive(&request("1 INVITE", "path4", "", ""));
-    assert_eq!(stage.one().status(), 100);
+    assert_eq!(stage.sent().len(), 0);
     assert!(matches!(stage.event(), Event::Incoming(_)));
 }
 

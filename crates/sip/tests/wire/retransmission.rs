@@ -126,7 +126,11 @@ fn the_last_provisional_response_is_repeated_and_refreshed() {
     let mut stage = Stage::new();
     let invite = request("1 INVITE", "invite", "", "");
     stage.receive(&invite);
-    let trying = stage.one();
+    stage.receive(&invite);
+    assert_eq!(stage.sent().len(), 0, "nothing was sent that could be repeated");
+    let sent = stage.pass(Duration::from_millis(200));
+    assert_eq!(times(&sent, "100"), [200]);
+    let trying = &sent[0].1;
     stage.receive(&invite);
     assert_eq!(stage.one().text, trying.text);
     stage.command(Command::Progress { session: CALL, status: 180, body: None });
@@ -135,6 +139,7 @@ fn the_last_provisional_response_is_repeated_and_refreshed() {
     assert_eq!(stage.one().text, ringing.text);
     assert_eq!(stage.events().len(), 1, "one call");
     let sent = stage.pass(Duration::from_secs(200));
+    assert_eq!(times(&sent, "100").len(), 0);
     // RFC 3261 §13.3.1.1: at every minute.
     assert_eq!(times(&sent, "180"), [60_000, 120_000, 180_000]);
 }
