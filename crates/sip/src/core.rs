@@ -12,7 +12,7 @@ use crate::event::{Event, Flow, Lookup, QueryId, SessionId, Target, Transport};
 use crate::message::{Draft, Head, Message, Method, Response, cancel_of, split_host_port};
 use crate::random::Random;
 use crate::transaction::timer::Timers;
-use crate::transaction::{MergeKey, Opening, ServerKey, TransactionId, Transactions, Wire};
+use crate::transaction::{MergeKey, Opening, ServerKey, TransactionId, Transactions, User, Wire};
 
 /// A request from the wire, with its mandatory fields read.
 pub(crate) struct Request {
@@ -40,7 +40,7 @@ pub(crate) struct Core {
     /// and they are drained before the next input.
     pub(crate) events: VecDeque<Event>,
     /// Who asked which question of the name service; a session asks at most one at a time per dialog.
-    pub(crate) queries: HashMap<QueryId, SessionId>,
+    pub(crate) queries: HashMap<QueryId, User>,
     next_query: u64,
 }
 
@@ -67,10 +67,10 @@ impl Core {
     }
 
     /// Asks where a host is.
-    pub(crate) fn ask(&mut self, session: SessionId, lookup: Lookup) -> QueryId {
+    pub(crate) fn ask(&mut self, user: impl Into<User>, lookup: Lookup) -> QueryId {
         self.next_query += 1;
         let query = QueryId(self.next_query);
-        self.queries.insert(query, session);
+        self.queries.insert(query, user.into());
         self.tell(Event::Resolve { query, lookup });
         query
     }
@@ -132,24 +132,25 @@ impl Core {
     pub(crate) fn send_invite(
         &mut self,
         now: Instant,
-        user: SessionId,
+        user: impl Into<User>,
         flow: Flow,
         draft: &Draft,
     ) -> TransactionId {
         let (branch, bytes) = self.encode(flow, draft);
-        self.transactions.start_invite(now, &mut self.wire, user, flow, branch, bytes)
+        self.transactions.start_invite(now, &mut self.wire, user.into(), flow, branch, bytes)
     }
 
-    /// Sends a BYE.
-    pub(crate) fn send_bye(
+    /// Sends a request that is neither INVITE nor ACK nor CANCEL.
+    pub(crate) fn send_request(
         &mut self,
         now: Instant,
-        user: SessionId,
+        user: impl Into<User>,
         flow: Flow,
         draft: &Draft,
     ) -> TransactionId {
         let (branch, bytes) = self.encode(flow, draft);
-        self.transactions.start(now, &mut self.wire, user, flow, (branch, Method::Bye), bytes)
+        let method = Method::of(draft.method.as_bytes());
+        self.transactions.start(now, &mut self.wire, user.into(), flow, (branch, method), bytes)
     }
 
     /// Sends the ACK of a 2xx, which is no transaction (RFC 3261 §13.2.2.4); gives it back for repeated 2xx.
@@ -163,7 +164,7 @@ impl Core {
     pub(crate) fn send_cancel(
         &mut self,
         now: Instant,
-        user: SessionId,
+        user: impl Into<User>,
         invite: TransactionId,
         reason: Option<&Reason>,
     ) {
@@ -174,7 +175,7 @@ impl Core {
             return;
         };
         let cancel = cancel_of(&message, reason);
-        self.transactions.start(now, &mut self.wire, user, flow, (branch, Method::Cancel), cancel);
+        self.transactions.start(now, &mut self.wire, user.into(), flow, (branch, Method::Cancel), cancel);
     }
 
     /// Begins the server transaction of a request. Our tag is the one in its To, or the given one.

@@ -54,7 +54,7 @@ use crate::message::{Head, Message};
 pub use crate::network::{BadNetwork, Network};
 use crate::session::{Inbound, Outbound, Session, check};
 use crate::transaction::timer::Deadlines;
-use crate::transaction::{Delivery, TransactionId};
+use crate::transaction::{Delivery, TransactionId, User};
 
 /// A SIP user agent: all calls, dialogs and transactions of one process.
 pub struct Endpoint {
@@ -130,8 +130,8 @@ impl Endpoint {
     /// Runs everything whose time has come. To be called at or after [`poll_timeout`](Self::poll_timeout); any time
     /// else does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for (session, transaction) in self.core.transactions.handle_timeout(now, &mut self.core.wire) {
-            self.on_no_response(now, session, transaction, 408);
+        for (user, transaction) in self.core.transactions.handle_timeout(now, &mut self.core.wire) {
+            self.on_no_response(now, user, transaction, 408);
         }
         for session in self.deadlines.due(now) {
             self.touch(session, |session, core| session.on_deadline(core, now));
@@ -140,8 +140,8 @@ impl Endpoint {
 
     /// The driver could not send on a flow, or its connection has closed: requests under way on it have failed.
     pub fn transport_failed(&mut self, now: Instant, flow: Flow) {
-        for (session, transaction) in self.core.transactions.on_transport_failed(flow) {
-            self.on_no_response(now, session, transaction, 503);
+        for (user, transaction) in self.core.transactions.on_transport_failed(flow) {
+            self.on_no_response(now, user, transaction, 503);
         }
     }
 
@@ -194,7 +194,7 @@ impl Endpoint {
             Err(_) => (Delivery::Stray, None),
         };
         match delivery {
-            (Delivery::To(session, transaction), Some(head)) => {
+            (Delivery::To(User::Session(session), transaction), Some(head)) => {
                 self.touch(session, |session, core| {
                     session.on_response(core, now, transaction, Some((message, &head)), 0);
                 });
@@ -204,7 +204,8 @@ impl Endpoint {
         }
     }
 
-    fn on_no_response(&mut self, now: Instant, session: SessionId, transaction: TransactionId, status: u16) {
+    fn on_no_response(&mut self, now: Instant, user: User, transaction: TransactionId, status: u16) {
+        let User::Session(session) = user;
         self.touch(session, |session, core| session.on_response(core, now, transaction, None, status));
     }
 
@@ -243,7 +244,7 @@ impl Endpoint {
     }
 
     fn resolved(&mut self, now: Instant, query: QueryId, targets: &[Target]) -> Result<(), CommandError> {
-        let session = self.core.queries.remove(&query).ok_or(CommandError::Unknown)?;
+        let User::Session(session) = self.core.queries.remove(&query).ok_or(CommandError::Unknown)?;
         self.touch(session, |session, core| session.on_resolved(core, now, query, targets));
         Ok(())
     }

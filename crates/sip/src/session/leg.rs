@@ -67,7 +67,7 @@ impl Leg {
             headers.extend(authenticator.headers(flow, "BYE", &self.dialog.request_uri(), &cnonce));
         }
         let draft = self.dialog.request("BYE", headers);
-        let transaction = core.send_bye(now, session, flow, &draft);
+        let transaction = core.send_request(now, session, flow, &draft);
         self.bye = Bye::Sent { transaction, flow, reason };
     }
 

@@ -18,14 +18,14 @@
 use std::time::Instant;
 
 use super::timer::Retransmit;
-use super::{Context, Fired, Machine, Pass};
-use crate::event::{Flow, SessionId};
+use super::{Context, Fired, Machine, Pass, User};
+use crate::event::Flow;
 use crate::message::Message;
 
 /// One request other than INVITE on its way.
 pub(crate) struct Client {
     /// Whose request it is.
-    pub(crate) user: SessionId,
+    pub(crate) user: User,
     /// Where it is sent.
     pub(crate) flow: Flow,
     request: Vec<u8>,
@@ -41,7 +41,7 @@ enum State {
 
 impl Client {
     /// Sends the request.
-    pub(crate) fn start(user: SessionId, flow: Flow, request: Vec<u8>, context: &mut Context<'_>) -> Self {
+    pub(crate) fn start(user: User, flow: Flow, request: Vec<u8>, context: &mut Context<'_>) -> Self {
         let (now, timers) = (context.now, context.timers);
         context.wire.send(flow, request.clone());
         let retransmit = (!flow.transport.is_reliable()).then(|| Retransmit::after(now, timers.t1));

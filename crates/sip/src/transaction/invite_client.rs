@@ -19,14 +19,14 @@
 use std::time::Instant;
 
 use super::timer::Retransmit;
-use super::{Context, Fired, Machine, Pass};
-use crate::event::{Flow, SessionId};
+use super::{Context, Fired, Machine, Pass, User};
+use crate::event::Flow;
 use crate::message::{Message, ack_of_refusal};
 
 /// One INVITE on its way.
 pub(crate) struct InviteClient {
     /// Whose INVITE it is.
-    pub(crate) user: SessionId,
+    pub(crate) user: User,
     /// Where it is sent.
     pub(crate) flow: Flow,
     invite: Vec<u8>,
@@ -43,7 +43,7 @@ enum State {
 
 impl InviteClient {
     /// Sends the INVITE.
-    pub(crate) fn start(user: SessionId, flow: Flow, invite: Vec<u8>, context: &mut Context<'_>) -> Self {
+    pub(crate) fn start(user: User, flow: Flow, invite: Vec<u8>, context: &mut Context<'_>) -> Self {
         let (now, timers) = (context.now, context.timers);
         context.wire.send(flow, invite.clone());
         let retransmit = (!flow.transport.is_reliable()).then(|| Retransmit::after(now, timers.t1));

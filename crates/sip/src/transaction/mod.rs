@@ -30,6 +30,19 @@ use timer::{Deadlines, Timers};
 use crate::event::{Flow, SessionId, Transmit};
 use crate::message::{Head, Message, Method, Name};
 
+/// The transaction user (RFC 3261 §17): whose a request of ours is, and whose a question to the name service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum User {
+    /// A call.
+    Session(SessionId),
+}
+
+impl From<SessionId> for User {
+    fn from(session: SessionId) -> Self {
+        Self::Session(session)
+    }
+}
+
 /// One transaction of any of the four kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct TransactionId(u64);
@@ -75,7 +88,7 @@ pub(crate) enum Fired {
     /// Nothing that concerns the transaction user.
     Nothing,
     /// No response came (Timer B, Timer F).
-    TimedOut(SessionId),
+    TimedOut(User),
 }
 
 /// What the four machines have in common for the tables.
@@ -152,8 +165,8 @@ pub(crate) enum Delivery {
     Stray,
     /// The transaction dealt with it.
     Absorbed,
-    /// It is for this session, about this transaction.
-    To(SessionId, TransactionId),
+    /// It is for this user, about this transaction.
+    To(User, TransactionId),
 }
 
 /// A new request, as a server transaction needs to know it.
@@ -285,7 +298,7 @@ impl Transactions {
         &mut self,
         now: Instant,
         wire: &mut Wire,
-        user: SessionId,
+        user: User,
         flow: Flow,
         branch: String,
         invite: Vec<u8>,
@@ -302,7 +315,7 @@ impl Transactions {
         &mut self,
         now: Instant,
         wire: &mut Wire,
-        user: SessionId,
+        user: User,
         flow: Flow,
         (branch, method): (String, Method),
         request: Vec<u8>,
@@ -435,7 +448,7 @@ impl Transactions {
     }
 
     /// The driver could not send on a flow: which requests have failed by it, in the order they were made.
-    pub(crate) fn on_transport_failed(&mut self, flow: Flow) -> Vec<(SessionId, TransactionId)> {
+    pub(crate) fn on_transport_failed(&mut self, flow: Flow) -> Vec<(User, TransactionId)> {
         let mut failed = Vec::new();
         for (&id, (_, machine)) in &mut self.invite_clients.machines {
             if machine.flow == flow && machine.on_transport_failed() {
@@ -456,11 +469,7 @@ impl Transactions {
     }
 
     /// Runs every deadline that has come; says which requests nobody answered.
-    pub(crate) fn handle_timeout(
-        &mut self,
-        now: Instant,
-        wire: &mut Wire,
-    ) -> Vec<(SessionId, TransactionId)> {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, wire: &mut Wire) -> Vec<(User, TransactionId)> {
         let mut context = Context { now, timers: self.timers, wire };
         let mut timed_out = Vec::new();
         for timer in self.deadlines.due(now) {
