@@ -161,8 +161,14 @@ fn quote(text: &str) -> String {
 struct Realm {
     challenge: Challenge,
     count: u32,
-    /// Whether the request under way was made for this challenge: if it is refused, the password is wrong.
-    answered: bool,
+}
+
+/// What one request has been through: it is sent again a few times at most, and a realm that refuses what it was just
+/// given is not given it again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tries {
+    attempts: u8,
+    answered: Vec<(Asker, String)>,
 }
 
 /// What answers the challenges to one session's requests.
@@ -172,12 +178,11 @@ pub(crate) struct Authenticator {
     /// Where the INVITE went: the only place whose challenges are answered.
     place: Option<IpAddr>,
     realms: Vec<Realm>,
-    attempts: u8,
 }
 
 impl Authenticator {
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self { credentials, place: None, realms: Vec::new(), attempts: 0 }
+        Self { credentials, place: None, realms: Vec::new() }
     }
 
     /// The INVITE goes to this address.
@@ -190,17 +195,9 @@ impl Authenticator {
         self.place == Some(flow.remote.ip())
     }
 
-    /// A new request begins: what was refused before says nothing about it.
-    pub(crate) fn begin(&mut self) {
-        self.attempts = 0;
-        for realm in &mut self.realms {
-            realm.answered = false;
-        }
-    }
-
     /// Takes the challenges of a 401 or 407 to a request that went by `flow`. Says whether sending it again, with
     /// [`headers`](Self::headers), has any hope.
-    pub(crate) fn challenged(&mut self, flow: Flow, response: &Message) -> bool {
+    pub(crate) fn challenged(&mut self, tries: &mut Tries, flow: Flow, response: &Message) -> bool {
         let mut challenges = Challenge::all(response);
         // The strongest first, and of each realm only that one.
         challenges.sort_by_key(|challenge| std::cmp::Reverse(challenge.algorithm));
@@ -211,32 +208,32 @@ impl Authenticator {
             seen.push(key);
             new
         });
-        if challenges.is_empty() || self.attempts == MAX_ATTEMPTS || !self.is_place_of(flow) {
+        if challenges.is_empty() || tries.attempts == MAX_ATTEMPTS || !self.is_place_of(flow) {
             return false;
         }
-        self.attempts += 1;
-        challenges.into_iter().all(|challenge| self.learn(challenge))
+        tries.attempts += 1;
+        challenges.into_iter().all(|challenge| self.learn(tries, challenge))
     }
 
     /// Keeps a challenge; `false` where the realm has just refused what we know.
-    fn learn(&mut self, challenge: Challenge) -> bool {
+    fn learn(&mut self, tries: &mut Tries, challenge: Challenge) -> bool {
+        let key = (challenge.asker, challenge.realm.clone());
+        let same = |realm: &&mut Realm| realm.challenge.asker == key.0 && realm.challenge.realm == key.1;
+        let answered = tries.answered.contains(&key);
         let room = self.realms.len() < MAX_REALMS;
-        let same = |realm: &&mut Realm| {
-            realm.challenge.asker == challenge.asker && realm.challenge.realm == challenge.realm
-        };
         match self.realms.iter_mut().find(same) {
-            Some(realm) if realm.answered && !challenge.stale => false,
+            Some(_) if answered && !challenge.stale => return false,
             Some(realm) => {
                 let count = if realm.challenge.nonce == challenge.nonce { realm.count } else { 0 };
-                *realm = Realm { challenge, count, answered: true };
-                true
+                *realm = Realm { challenge, count };
             }
-            None if room => {
-                self.realms.push(Realm { challenge, count: 0, answered: true });
-                true
-            }
-            None => false,
+            None if room => self.realms.push(Realm { challenge, count: 0 }),
+            None => return false,
         }
+        if !answered {
+            tries.answered.push(key);
+        }
+        true
     }
 
     /// The credentials for a request that goes by `flow`, for every realm that has asked so far; `nc` grows with each
@@ -347,7 +344,8 @@ mod tests {
         authenticator.sent_to(place);
         let both = "WWW-Authenticate: Digest realm=\"a\", nonce=\"1\"\r\n\
                     Proxy-Authenticate: Digest realm=\"b\",\r\n nonce=\"1\"\r\n";
-        assert!(authenticator.challenged(place, &challenges(both)));
+        let mut tries = Tries::default();
+        assert!(authenticator.challenged(&mut tries, place, &challenges(both)));
         let names: Vec<_> = authenticator
             .headers(place, "BYE", "sip:a@b", "c")
             .into_iter()
@@ -357,11 +355,18 @@ mod tests {
         assert_eq!(authenticator.headers(flow("192.0.2.2:5060"), "BYE", "sip:a@b", "c"), []);
 
         let again = "WWW-Authenticate: Digest realm=\"a\", nonce=\"2\"\r\n";
-        assert!(!authenticator.clone().challenged(place, &challenges(again)), "the password is wrong");
+        assert!(
+            !authenticator.clone().challenged(&mut tries.clone(), place, &challenges(again)),
+            "the password is wrong"
+        );
         let stale = "WWW-Authenticate: Digest realm=\"a\", nonce=\"2\", stale=true\r\n";
-        assert!(!authenticator.clone().challenged(flow("192.0.2.2:5060"), &challenges(stale)));
-        assert!(authenticator.challenged(place, &challenges(stale)));
-        authenticator.begin();
-        assert!(authenticator.challenged(place, &challenges(again)), "a new request");
+        assert!(!authenticator.clone().challenged(
+            &mut tries.clone(),
+            flow("192.0.2.2:5060"),
+            &challenges(stale)
+        ));
+        assert!(authenticator.challenged(&mut tries, place, &challenges(stale)));
+        let mut new_request = Tries::default();
+        assert!(authenticator.challenged(&mut new_request, place, &challenges(again)));
     }
 }

@@ -128,9 +128,14 @@ impl Dialog {
     }
 
     /// A request with the next number.
-    pub(crate) fn request(&mut self, method: &'static str, headers: Vec<Header>) -> Draft {
+    pub(crate) fn request(
+        &mut self,
+        method: &'static str,
+        headers: Vec<Header>,
+        body: Option<Body>,
+    ) -> Draft {
         self.local_cseq = self.local_cseq.saturating_add(1);
-        self.draft(method, self.local_cseq, headers, None)
+        self.draft(method, self.local_cseq, headers, body)
     }
 
     /// The ACK of a 2xx: it has the number of its INVITE, whatever was sent since (§13.2.2.4).

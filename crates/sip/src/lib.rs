@@ -111,10 +111,16 @@ impl Endpoint {
                 Session::Inbound(_) => Err(CommandError::WrongState),
             }),
             Command::Bye { session, reason } => self.bye(now, session, reason),
+            Command::Request { session, request, method, body } => {
+                check::body(&body)?;
+                self.commanded(session, |session, core| match session {
+                    Session::Inbound(call) => call.request(core, now, request, (method, body)),
+                    Session::Outbound(call) => call.request(core, now, request, (method, body)),
+                })
+            }
             // Each of these goes to the helper that builds it.
             Command::Accept { .. }
             | Command::Refuse { .. }
-            | Command::Request { .. }
             | Command::Refer { .. }
             | Command::AnswerRefer { .. }
             | Command::ReferStatus { .. }

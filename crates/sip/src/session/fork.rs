@@ -1,13 +1,11 @@
 //! One of the dialogs that an INVITE of ours forks into (RFC 3261 §12.1.2, §13.2.2.4): early while its phone rings,
 //! then the call itself or one too many. The ACK is kept and sent again for every repeated 2xx.
 
-use std::time::Instant;
-
+use super::lane::Sender;
 use super::leg::Leg;
-use crate::auth::Authenticator;
 use crate::core::Core;
 use crate::dialog::Dialog;
-use crate::event::{Flow, Header, SessionId};
+use crate::event::{Flow, Header};
 
 /// One dialog of an outbound call.
 pub(crate) struct Fork {
@@ -57,26 +55,19 @@ impl Fork {
         self.leg.dialog.remote_tag == tag
     }
 
-    /// Sends what waits for the address of the next hop: the ACK first, then the BYE.
+    /// Sends what waits for the address of the next hop: the ACK first, then the requests.
     ///
     /// `credentials` are those of the INVITE; the ACK has them only where it goes to the same place.
-    pub(crate) fn advance(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        session: SessionId,
-        authenticator: Option<&mut Authenticator>,
-        credentials: &[Header],
-    ) {
+    pub(crate) fn advance(&mut self, sender: &mut Sender<'_>, credentials: &[Header]) {
         let (Stage::Kept(ack) | Stage::Dropped(ack)) = &mut self.stage else { return };
         if let Ack::Waiting { cseq } = *ack {
-            let Some(flow) = self.leg.dialog.hop(core, now, session) else { return };
-            let same_place = authenticator.as_ref().is_some_and(|auth| auth.is_place_of(flow));
+            let Some(flow) = self.leg.dialog.hop(sender.core, sender.now, sender.session) else { return };
+            let same_place = sender.authenticator.as_ref().is_some_and(|auth| auth.is_place_of(flow));
             let credentials = if same_place { credentials.to_vec() } else { Vec::new() };
-            let bytes = core.send_ack(flow, &self.leg.dialog.ack(cseq, credentials));
+            let bytes = sender.core.send_ack(flow, &self.leg.dialog.ack(cseq, credentials));
             *ack = Ack::Sent { flow, bytes };
         }
-        self.leg.advance(core, now, session, authenticator);
+        self.leg.advance(sender);
     }
 
     /// The 2xx came again: our ACK was lost.

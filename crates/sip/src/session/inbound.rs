@@ -16,12 +16,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::leg::Leg;
+use super::lane::Sender;
+use super::leg::{Fate, Leg};
 use crate::core::{Core, Request};
 use crate::dialog::Dialog;
 use crate::event::{
-    Body, CommandError, EndCause, Event, Flow, GatewayName, Header, Incoming, QueryId, Reason, SessionId,
-    Target,
+    Body, CommandError, EndCause, Event, Flow, GatewayName, Header, InDialog, Incoming, QueryId, Reason,
+    RequestId, SessionId, Target,
 };
 use crate::message::{ALLOW, Head, Message, Response, lossy};
 use crate::transaction::TransactionId;
@@ -224,22 +225,40 @@ impl Inbound {
         }
     }
 
-    /// A final response to our BYE; `None` where nobody answered.
+    /// Sends a request inside the dialog.
+    pub(crate) fn request(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        request: RequestId,
+        (method, body): (InDialog, Body),
+    ) -> Result<(), CommandError> {
+        if !matches!(self.state, State::Talking) {
+            return Err(CommandError::WrongState);
+        }
+        self.leg.request(&mut sender(core, now, self.id), request, method, body)
+    }
+
+    /// A final response to a request of ours; `None` where none came, and `otherwise` says why.
     pub(crate) fn on_response(
         &mut self,
         core: &mut Core,
         now: Instant,
         transaction: TransactionId,
         response: Option<&Message>,
+        otherwise: u16,
     ) {
-        self.leg.on_response(core, now, (self.id, transaction), response, None);
-        self.rest(core);
+        let mut sender = sender(core, now, self.id);
+        match (self.leg.on_response(&mut sender, transaction, response, otherwise), &self.state) {
+            (Fate::Lost, State::Talking) => self.hang_up(core, now, None, EndCause::Lost),
+            _ => self.rest(core),
+        }
     }
 
     /// The answer of the name service.
     pub(crate) fn on_resolved(&mut self, core: &mut Core, now: Instant, query: QueryId, targets: &[Target]) {
         if self.leg.on_resolved(core, query, targets) {
-            self.leg.advance(core, now, self.id, None);
+            self.leg.advance(&mut sender(core, now, self.id));
             self.rest(core);
         }
     }
@@ -272,7 +291,7 @@ impl Inbound {
 
     pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) {
         if self.leg.dialog.on_deadline(core, now) {
-            self.leg.advance(core, now, self.id, None);
+            self.leg.advance(&mut sender(core, now, self.id));
             self.rest(core);
         }
         match &mut self.state {
@@ -324,16 +343,19 @@ impl Inbound {
     }
 
     fn hang_up(&mut self, core: &mut Core, now: Instant, reason: Option<Reason>, cause: EndCause) {
-        self.leg.hang_up(core, now, self.id, reason, None);
+        self.leg.hang_up(&mut sender(core, now, self.id), reason.as_ref());
         self.state = State::HangingUp(cause);
         self.rest(core);
     }
 
-    /// Ends the session if its BYE has come to rest. A peer that did not acknowledge will hardly answer a BYE: there
-    /// it is enough that it was sent.
+    /// Ends the session if its BYE has come to rest. A peer that did not acknowledge, or that is lost, will hardly
+    /// answer a BYE: there it is enough that it was sent.
     fn rest(&mut self, core: &mut Core) {
         let State::HangingUp(cause) = &self.state else { return };
-        let rests = if *cause == EndCause::NoAck { !self.leg.is_waiting() } else { self.leg.is_done() };
+        let rests = match cause {
+            EndCause::NoAck | EndCause::Lost => !self.leg.is_waiting(),
+            _ => self.leg.is_done(),
+        };
         if rests {
             let cause = cause.clone();
             self.end(core, cause);
@@ -341,7 +363,13 @@ impl Inbound {
     }
 
     fn end(&mut self, core: &mut Core, cause: EndCause) {
+        self.leg.abandon(core, self.id);
         self.state = State::Over;
         core.tell(Event::Ended { session: self.id, cause });
     }
+}
+
+/// A peer that calls us has given us no credentials for its challenges (reliability S6).
+fn sender(core: &mut Core, now: Instant, session: SessionId) -> Sender<'_> {
+    Sender { core, now, session, authenticator: None }
 }

@@ -1,99 +1,121 @@
-//! A dialog that can be hung up: the BYE, which waits for the name of the next hop if it must, and which is sent again
-//! with credentials if it is challenged (RFC 3261 §15.1, §22.2).
+//! A dialog and the requests of ours inside it, with the BYE that ends them (RFC 3261 §12.2.1, §15.1).
 
-use std::time::Instant;
-
-use crate::auth::Authenticator;
+use super::lane::{Done, Errand, Lane, Purpose, Sender};
 use crate::core::Core;
 use crate::dialog::Dialog;
-use crate::event::{Flow, QueryId, Reason, SessionId, Target};
+use crate::event::{Body, CommandError, Event, InDialog, QueryId, Reason, RequestId, SessionId, Target};
 use crate::message::{Message, reason_header};
 use crate::transaction::TransactionId;
 
-/// A dialog and its BYE.
+/// The status of a request whose call ended before its answer came.
+const CALL_ENDED: u16 = 487;
+
+/// A dialog and our requests inside it.
 pub(crate) struct Leg {
     pub(crate) dialog: Dialog,
-    bye: Bye,
+    requests: Lane,
+    stage: Stage,
 }
 
-enum Bye {
+/// How far the dialog is from its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
     /// Nobody hangs up.
-    Unwanted,
-    /// Where it goes is being resolved.
-    Waiting(Option<Reason>),
-    /// On its way.
-    Sent { transaction: TransactionId, flow: Flow, reason: Option<Reason> },
-    /// Answered, or nobody answers: this is over.
-    Done,
+    Open,
+    /// We hang up: the BYE is the last request.
+    Closing,
+}
+
+/// What an answer to a request of ours means for the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It goes on.
+    Stays,
+    /// The peer does not know it any more, or is gone.
+    Lost,
 }
 
 impl Leg {
     pub(crate) fn new(dialog: Dialog) -> Self {
-        Self { dialog, bye: Bye::Unwanted }
+        Self { dialog, requests: Lane::default(), stage: Stage::Open }
     }
 
-    /// Hangs up.
-    pub(crate) fn hang_up(
-        &mut self,
-        core: &mut Core,
-        now: Instant,
-        session: SessionId,
-        reason: Option<Reason>,
-        mut authenticator: Option<&mut Authenticator>,
-    ) {
-        if let Bye::Unwanted = self.bye {
-            self.bye = Bye::Waiting(reason);
-            if let Some(authenticator) = &mut authenticator {
-                authenticator.begin();
-            }
-            self.advance(core, now, session, authenticator);
+    /// Hangs up. The BYE waits for no other request, and none comes after it.
+    pub(crate) fn hang_up(&mut self, sender: &mut Sender<'_>, reason: Option<&Reason>) {
+        if self.stage == Stage::Open {
+            self.abandon(sender.core, sender.session);
+            self.stage = Stage::Closing;
+            let headers = reason.map(reason_header).into_iter().collect();
+            self.requests.push(Errand::new(Purpose::Bye, "BYE", headers, None));
+            self.advance(sender);
         }
     }
 
-    /// Sends the BYE that waits, if it is known where to.
-    pub(crate) fn advance(
+    /// Sends a request of the application.
+    pub(crate) fn request(
         &mut self,
-        core: &mut Core,
-        now: Instant,
-        session: SessionId,
-        authenticator: Option<&mut Authenticator>,
-    ) {
-        let Bye::Waiting(reason) = &self.bye else { return };
-        let reason = reason.clone();
-        let Some(flow) = self.dialog.hop(core, now, session) else { return };
-        let mut headers: Vec<_> = reason.iter().map(reason_header).collect();
-        if let Some(authenticator) = authenticator {
-            let cnonce = core.random.token();
-            headers.extend(authenticator.headers(flow, "BYE", &self.dialog.request_uri(), &cnonce));
+        sender: &mut Sender<'_>,
+        id: RequestId,
+        method: InDialog,
+        body: Body,
+    ) -> Result<(), CommandError> {
+        let method = match method {
+            InDialog::Info => "INFO",
+            InDialog::Message => "MESSAGE",
+        };
+        if !self.requests.push(Errand::new(Purpose::Request(id), method, Vec::new(), Some(body))) {
+            return Err(CommandError::Full);
         }
-        let draft = self.dialog.request("BYE", headers);
-        let transaction = core.send_request(now, session, flow, &draft);
-        self.bye = Bye::Sent { transaction, flow, reason };
+        self.advance(sender);
+        Ok(())
     }
 
-    /// A final response to a BYE (`None`: nobody answered). Says whether it was this leg's.
+    /// Sends what waits, if it is known where to.
+    pub(crate) fn advance(&mut self, sender: &mut Sender<'_>) {
+        self.requests.advance(&mut self.dialog, sender);
+    }
+
+    /// A final response to a request of this leg (`None`: none came, and `otherwise` says why). Whoever wanted the
+    /// request is told.
     pub(crate) fn on_response(
         &mut self,
-        core: &mut Core,
-        now: Instant,
-        (session, transaction): (SessionId, TransactionId),
+        sender: &mut Sender<'_>,
+        transaction: TransactionId,
         response: Option<&Message>,
-        authenticator: Option<&mut Authenticator>,
-    ) -> bool {
-        let Bye::Sent { transaction: ours, flow, reason } = &mut self.bye else { return false };
-        if *ours != transaction {
-            return false;
+        otherwise: u16,
+    ) -> Fate {
+        let Self { dialog, requests, .. } = self;
+        let Some(done) = requests.on_response(dialog, sender, transaction, response, otherwise) else {
+            return Fate::Stays;
+        };
+        self.settle(sender, &done);
+        if done.is_lost() {
+            return Fate::Lost;
         }
-        let challenge = response.filter(|response| matches!(response.status(), Some(401 | 407)));
-        if let (Some(challenge), Some(authenticator)) = (challenge, authenticator)
-            && authenticator.challenged(*flow, challenge)
-        {
-            self.bye = Bye::Waiting(reason.take());
-            self.advance(core, now, session, Some(authenticator));
-        } else {
-            self.bye = Bye::Done;
+        self.advance(sender);
+        Fate::Stays
+    }
+
+    fn settle(&mut self, sender: &mut Sender<'_>, done: &Done<'_>) {
+        match done.purpose {
+            Purpose::Bye => {}
+            Purpose::Request(request) => {
+                let Done { status, .. } = *done;
+                sender.core.tell(Event::Replied { session: sender.session, request, status });
+            }
         }
-        true
+    }
+
+    /// The call ends: whoever still waits for an answer is told that none comes. A BYE on its way goes on.
+    pub(crate) fn abandon(&mut self, core: &mut Core, session: SessionId) {
+        if self.stage == Stage::Closing {
+            return;
+        }
+        for purpose in self.requests.clear() {
+            if let Purpose::Request(request) = purpose {
+                core.tell(Event::Replied { session, request, status: CALL_ENDED });
+            }
+        }
     }
 
     /// Takes the answer of the name service; says whether it was for this leg.
@@ -103,11 +125,11 @@ impl Leg {
 
     /// Whether a BYE still waits for an address.
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(self.bye, Bye::Waiting(_))
+        self.stage == Stage::Closing && self.requests.is_waiting()
     }
 
-    /// Whether the BYE has come to rest.
+    /// Whether the BYE has come to rest: answered, or nobody answers.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self.bye, Bye::Done)
+        self.stage == Stage::Closing && self.requests.is_empty()
     }
 }

@@ -4,13 +4,15 @@
 //!   inbound    a call that a peer makes: one INVITE, one dialog
 //!   outbound   a call that we make: one INVITE, a dialog per fork
 //!     fork       one of its dialogs and the ACK of its 2xx
-//!   leg        a dialog and the BYE that ends it, on either side
+//!   leg        a dialog and our requests inside it, on either side
+//!     lane       requests that follow each other
 //!   check      what a command may put on the wire
 //! ```
 
 pub(crate) mod check;
 mod fork;
 mod inbound;
+mod lane;
 mod leg;
 mod outbound;
 
@@ -51,7 +53,8 @@ impl Session {
     ) {
         match self {
             Self::Inbound(call) => {
-                call.on_response(core, now, transaction, response.map(|(message, _)| message));
+                let response = response.map(|(message, _)| message);
+                call.on_response(core, now, transaction, response, otherwise);
             }
             Self::Outbound(call) => call.on_response(core, now, transaction, response, otherwise),
         }

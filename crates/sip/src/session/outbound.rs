@@ -25,11 +25,14 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::fork::Fork;
-use crate::auth::Authenticator;
+use super::lane::Sender;
+use super::leg::{Fate, Leg};
+use crate::auth::{Authenticator, Tries};
 use crate::core::Core;
 use crate::dialog::Dialog;
 use crate::event::{
-    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, Refuser, Route, SessionId, Target,
+    Body, CommandError, EndCause, Event, Flow, Header, InDialog, Invite, QueryId, Reason, Refuser, RequestId,
+    Route, SessionId, Target,
 };
 use crate::message::{Draft, Head, Message, phrase};
 use crate::resolve::{Destination, MAX_ADDRESSES, QUERY_LIMIT};
@@ -50,6 +53,8 @@ pub(crate) struct Outbound {
     /// Where it was sent last.
     flow: Option<Flow>,
     authenticator: Option<Authenticator>,
+    /// What the INVITE has been through.
+    tries: Tries,
     /// The credentials of the last INVITE: its ACK has the same (§13.2.2.4).
     credentials: Vec<Header>,
     forks: Vec<Fork>,
@@ -72,7 +77,7 @@ pub(super) enum State {
     /// Talking.
     Answered,
     /// Our BYE is on its way.
-    HangingUp,
+    HangingUp(EndCause),
     /// Ended was told.
     Over,
 }
@@ -106,6 +111,7 @@ impl Outbound {
             targets: VecDeque::new(),
             flow: None,
             authenticator: route.credentials.map(Authenticator::new),
+            tries: Tries::default(),
             credentials: Vec::new(),
             forks: Vec::new(),
             linger: None,
@@ -154,12 +160,31 @@ impl Outbound {
         if !matches!(self.state, State::Answered) {
             return Err(CommandError::WrongState);
         }
-        self.state = State::HangingUp;
+        self.hang_up(core, now, reason.as_ref(), EndCause::Local);
+        Ok(())
+    }
+
+    /// Sends a request inside the dialog of the call.
+    pub(crate) fn request(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        request: RequestId,
+        (method, body): (InDialog, Body),
+    ) -> Result<(), CommandError> {
+        let Self { id, authenticator, forks, state: State::Answered, .. } = self else {
+            return Err(CommandError::WrongState);
+        };
+        let kept = forks.iter_mut().find(|fork| fork.is_kept()).ok_or(CommandError::WrongState)?;
+        kept.leg.request(&mut sender(core, now, *id, authenticator), request, method, body)
+    }
+
+    fn hang_up(&mut self, core: &mut Core, now: Instant, reason: Option<&Reason>, cause: EndCause) {
+        self.state = State::HangingUp(cause);
         if let Some(fork) = self.forks.iter_mut().find(|fork| fork.is_kept()) {
-            fork.leg.hang_up(core, now, self.id, reason, self.authenticator.as_mut());
+            fork.leg.hang_up(&mut sender(core, now, self.id, &mut self.authenticator), reason);
         }
         self.rest(core);
-        Ok(())
     }
 
     /// The answer of the name service.
@@ -172,7 +197,8 @@ impl Outbound {
             _ => {
                 for fork in &mut self.forks {
                     if fork.leg.on_resolved(core, query, targets) {
-                        fork.advance(core, now, self.id, self.authenticator.as_mut(), &self.credentials);
+                        let mut sender = sender(core, now, self.id, &mut self.authenticator);
+                        fork.advance(&mut sender, &self.credentials);
                     }
                 }
                 self.rest(core);
@@ -190,10 +216,16 @@ impl Outbound {
         response: Option<(&Message, &Head)>,
         otherwise: u16,
     ) {
+        let mut fate = Fate::Stays;
         for fork in &mut self.forks {
-            let id = (self.id, transaction);
+            let mut sender = sender(core, now, self.id, &mut self.authenticator);
             let message = response.map(|(message, _)| message);
-            fork.leg.on_response(core, now, id, message, self.authenticator.as_mut());
+            if fork.leg.on_response(&mut sender, transaction, message, otherwise) == Fate::Lost {
+                fate = Fate::Lost;
+            }
+        }
+        if fate == Fate::Lost && matches!(self.state, State::Answered) {
+            self.hang_up(core, now, None, EndCause::Lost);
         }
         self.rest(core);
         let ours = match &self.state {
@@ -201,8 +233,8 @@ impl Outbound {
             | State::Proceeding { invite }
             | State::CancelQueued { invite, .. }
             | State::Cancelling { invite, .. } => *invite == transaction,
-            // Only the INVITE that was answered still passes anything but BYE's responses up.
-            State::Answered | State::HangingUp | State::Over => true,
+            // Only the INVITE that was answered still passes anything but the responses to our requests up.
+            State::Answered | State::HangingUp(_) | State::Over => true,
             State::Resolving { .. } => false,
         };
         if !ours {
@@ -271,19 +303,20 @@ impl Outbound {
                 (Fork::kept(dialog, cseq), false)
             }
             State::CancelQueued { .. } | State::Cancelling { .. } => {
-                self.state = State::HangingUp;
+                self.state = State::HangingUp(EndCause::Local);
                 (Fork::kept(dialog, cseq), true)
             }
-            State::Resolving { .. } | State::Answered | State::HangingUp | State::Over => {
+            State::Resolving { .. } | State::Answered | State::HangingUp(_) | State::Over => {
                 (Fork::dropped(dialog, cseq), true)
             }
         };
         let is_call = fork.is_kept() && !hang_up;
         self.forks.push(fork);
         if let Some(fork) = self.forks.last_mut() {
-            fork.advance(core, now, self.id, self.authenticator.as_mut(), &self.credentials);
+            let mut sender = sender(core, now, self.id, &mut self.authenticator);
+            fork.advance(&mut sender, &self.credentials);
             if hang_up {
-                fork.leg.hang_up(core, now, self.id, None, self.authenticator.as_mut());
+                fork.leg.hang_up(&mut sender, None);
             }
         }
         if is_call {
@@ -297,7 +330,10 @@ impl Outbound {
         match (&self.state, self.flow) {
             (State::Calling { .. } | State::Proceeding { .. }, Some(flow)) => {
                 let challenged = matches!(status, 401 | 407)
-                    && self.authenticator.as_mut().is_some_and(|auth| auth.challenged(flow, message));
+                    && self
+                        .authenticator
+                        .as_mut()
+                        .is_some_and(|auth| auth.challenged(&mut self.tries, flow, message));
                 if challenged {
                     self.invite.cseq = self.invite.cseq.saturating_add(1);
                     self.forks.clear();
@@ -364,7 +400,7 @@ impl Outbound {
     /// What the peer's INVITE inside the dialog is refused with: our own is not answered yet (§14.2), or the session
     /// is not changed.
     pub(crate) fn reinvite_status(&self) -> u16 {
-        if matches!(self.state, State::Answered | State::HangingUp | State::Over) { 488 } else { 491 }
+        if matches!(self.state, State::Answered | State::HangingUp(_) | State::Over) { 488 } else { 491 }
     }
 
     /// Whether the application hears of an INFO.
@@ -385,7 +421,8 @@ impl Outbound {
     pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) {
         for fork in &mut self.forks {
             if fork.leg.dialog.on_deadline(core, now) {
-                fork.advance(core, now, self.id, self.authenticator.as_mut(), &self.credentials);
+                let mut sender = sender(core, now, self.id, &mut self.authenticator);
+                fork.advance(&mut sender, &self.credentials);
             }
         }
         self.rest(core);
@@ -464,18 +501,33 @@ impl Outbound {
         Dialog::of_response(&self.invite, &self.local_tag, response, self.flow?)
     }
 
-    /// Ends the call if our BYE has come to rest.
+    /// Ends the call if our BYE has come to rest; where the peer is lost it is enough that it was sent.
     fn rest(&mut self, core: &mut Core) {
-        let rests = |fork: &Fork| !fork.is_kept() || fork.leg.is_done();
-        if matches!(self.state, State::HangingUp) && self.forks.iter().all(rests) {
-            self.end(core, EndCause::Local);
+        let State::HangingUp(cause) = &self.state else { return };
+        let lost = *cause == EndCause::Lost;
+        let rests = |leg: &Leg| if lost { !leg.is_waiting() } else { leg.is_done() };
+        if self.forks.iter().all(|fork| !fork.is_kept() || rests(&fork.leg)) {
+            let cause = cause.clone();
+            self.end(core, cause);
         }
     }
 
     fn end(&mut self, core: &mut Core, cause: EndCause) {
+        for fork in &mut self.forks {
+            fork.leg.abandon(core, self.id);
+        }
         self.state = State::Over;
         core.tell(Event::Ended { session: self.id, cause });
     }
+}
+
+fn sender<'a>(
+    core: &'a mut Core,
+    now: Instant,
+    session: SessionId,
+    authenticator: &'a mut Option<Authenticator>,
+) -> Sender<'a> {
+    Sender { core, now, session, authenticator: authenticator.as_mut() }
 }
 
 /// The end of a call to which no response came.

@@ -6,10 +6,10 @@ use offhook_sip::event::{Body, Command, CommandError, EndCause, Event, Header, L
 
 use crate::stage::{Stage, kinds, request, sdp, udp};
 
-const CALL: SessionId = SessionId::Inbound(1);
+pub(crate) const CALL: SessionId = SessionId::Inbound(1);
 
 /// An INVITE has come in; the tag in our responses is given back.
-fn ringing(stage: &mut Stage) -> String {
+pub(crate) fn ringing(stage: &mut Stage) -> String {
     stage.receive(&request("1 INVITE", "invite", "", ""));
     assert!(matches!(stage.event(), Event::Incoming(incoming) if incoming.session == CALL));
     stage.command(Command::Progress { session: CALL, status: 180, body: None });
@@ -17,7 +17,7 @@ fn ringing(stage: &mut Stage) -> String {
 }
 
 /// A call that has been answered and acknowledged.
-fn talking(stage: &mut Stage) -> String {
+pub(crate) fn talking(stage: &mut Stage) -> String {
     let tag = ringing(stage);
     stage.command(Command::Answer { session: CALL, body: sdp("v=0\r\n") });
     assert_eq!(stage.one().status(), 200);

@@ -5,6 +5,7 @@
 mod forks;
 mod hostile;
 mod inbound;
+mod indialog;
 mod judge;
 mod lossy;
 mod outbound;

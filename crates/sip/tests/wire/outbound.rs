@@ -9,8 +9,8 @@ use offhook_sip::event::{
 
 use crate::stage::{OURS, OUTBOUND, PEER, Sent, Stage, address, config, invite, kinds, request, route, udp};
 
-const TO: &str = "sip:100@192.0.2.7";
-const CONTACT: &str = "Contact: <sip:100@192.0.2.7>\r\n";
+pub(crate) const TO: &str = "sip:100@192.0.2.7";
+pub(crate) const CONTACT: &str = "Contact: <sip:100@192.0.2.7>\r\n";
 
 fn ended(cause: EndCause) -> Event {
     Event::Ended { session: OUTBOUND, cause }
@@ -31,7 +31,7 @@ fn cancel(reason: Option<Reason>) -> Command {
 
 /// Places a call; gives the INVITE.
 #[track_caller]
-fn placed(stage: &mut Stage, invite: Invite) -> Sent {
+pub(crate) fn placed(stage: &mut Stage, invite: Invite) -> Sent {
     stage.command(Command::Invite(Box::new(invite)));
     let sent = stage.one();
     let call_id = sent.header("Call-ID").to_owned();
@@ -40,7 +40,7 @@ fn placed(stage: &mut Stage, invite: Invite) -> Sent {
 }
 
 /// A call that has been answered; gives the INVITE.
-fn answered(stage: &mut Stage) -> Sent {
+pub(crate) fn answered(stage: &mut Stage) -> Sent {
     let invite = placed(stage, invite(TO));
     stage.receive(&invite.response("200 OK", "bob", CONTACT));
     assert_eq!(stage.one().kind(), "ACK");
@@ -49,7 +49,7 @@ fn answered(stage: &mut Stage) -> Sent {
 }
 
 /// A request of the callee inside the dialog of our INVITE.
-fn from_callee(invite: &Sent, cseq: &str, branch: &str, tag: &str) -> String {
+pub(crate) fn from_callee(invite: &Sent, cseq: &str, branch: &str, tag: &str) -> String {
     let our_tag = invite.header("From").split(";tag=").nth(1).unwrap();
     request(cseq, branch, our_tag, "")
         .replace("tag=alice", &format!("tag={tag}"))

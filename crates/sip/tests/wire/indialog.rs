@@ -1,0 +1,233 @@
+//! Requests inside a dialog: ours, one after the other, and what an answer to one, or none, means for the call.
+
+use std::time::Duration;
+
+use offhook_sip::event::{
+    Body, Command, CommandError, Credentials, EndCause, Event, Flow, InDialog, RequestId, SessionId,
+    Transport,
+};
+
+use crate::inbound::{CALL, talking};
+use crate::outbound::{CONTACT, TO, answered, placed};
+use crate::stage::{OURS, OUTBOUND, PEER, Sent, Stage, address, invite, kinds, request, times, udp};
+
+/// The repetitions of a request other than INVITE that nobody answers, T1 = 500 ms, T2 = 4 s (RFC 3261 §17.1.2.2).
+const TIMER_E: [u128; 10] = [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500];
+
+fn digits(bytes: &str) -> Body {
+    Body { content_type: "application/dtmf-relay".to_owned(), bytes: bytes.as_bytes().to_vec() }
+}
+
+fn info(session: SessionId, number: u64) -> Command {
+    let body = digits(&format!("Signal={number}"));
+    Command::Request { session, request: RequestId(number), method: InDialog::Info, body }
+}
+
+fn replied(session: SessionId, number: u64, status: u16) -> Event {
+    Event::Replied { session, request: RequestId(number), status }
+}
+
+fn ended(session: SessionId, cause: EndCause) -> Event {
+    Event::Ended { session, cause }
+}
+
+#[track_caller]
+fn answer(stage: &mut Stage, request: &Sent, status: &str) {
+    stage.receive(&request.response(status, "", ""));
+}
+
+#[test]
+fn requests_follow_each_other() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    stage.command(info(CALL, 1));
+    let first = stage.one();
+    assert!(first.text.starts_with("INFO sip:alice@192.0.2.7 SIP/2.0\r\n"));
+    assert_eq!((first.header("CSeq"), first.to), ("1 INFO", address(PEER)));
+    assert_eq!(first.header("From"), format!("<sip:100@198.51.100.1>;tag={tag}"));
+    assert_eq!(first.all("Contact"), [""; 0], "RFC 6086 §4.1.1 and RFC 3428 §4: no target is refreshed");
+    assert!(
+        first.text.ends_with("Content-Type: application/dtmf-relay\r\nContent-Length: 8\r\n\r\nSignal=1")
+    );
+    stage.command(info(CALL, 2));
+    let text = Body { content_type: "text/plain".to_owned(), bytes: b"hello".to_vec() };
+    let message =
+        Command::Request { session: CALL, request: RequestId(3), method: InDialog::Message, body: text };
+    stage.command(message);
+    assert_eq!(stage.sent().len(), 0, "each waits for the one before");
+
+    answer(&mut stage, &first, "200 OK");
+    let second = stage.one();
+    assert_eq!((second.header("CSeq"), stage.event()), ("2 INFO", replied(CALL, 1, 200)));
+    answer(&mut stage, &first, "200 OK");
+    assert_eq!((stage.sent().len(), stage.events().len()), (0, 0), "a repeated answer");
+    answer(&mut stage, &second, "486 Busy Here");
+    let third = stage.one();
+    assert_eq!((third.header("CSeq"), stage.event()), ("3 MESSAGE", replied(CALL, 2, 486)));
+    assert!(third.text.ends_with("\r\n\r\nhello"));
+    answer(&mut stage, &third, "202 Accepted");
+    assert_eq!(stage.event(), replied(CALL, 3, 202));
+
+    stage.command(Command::Bye { session: CALL, reason: None });
+    let bye = stage.one();
+    assert_eq!(bye.header("CSeq"), "4 BYE");
+    answer(&mut stage, &bye, "200 OK");
+    assert_eq!(stage.event(), ended(CALL, EndCause::Local));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn what_waits_is_bounded_and_is_told_of_the_end() {
+    let mut stage = Stage::new();
+    talking(&mut stage);
+    for number in 1..=17 {
+        stage.command(info(CALL, number));
+    }
+    let full = stage.endpoint.command(stage.now, info(CALL, 18));
+    assert_eq!((full, kinds(&stage.sent())), (Err(CommandError::Full), vec!["INFO".to_owned()]));
+    // The BYE waits for nobody, and nobody who waited is forgotten.
+    stage.command(Command::Bye { session: CALL, reason: None });
+    let bye = stage.one();
+    assert_eq!(bye.header("CSeq"), "2 BYE");
+    assert_eq!(stage.events(), (1..=17).map(|number| replied(CALL, number, 487)).collect::<Vec<_>>());
+    let late = stage.endpoint.command(stage.now, info(CALL, 19));
+    assert_eq!(late, Err(CommandError::WrongState));
+    answer(&mut stage, &bye, "200 OK");
+    assert_eq!(stage.event(), ended(CALL, EndCause::Local));
+    // The INFO on its way goes on alone until nobody has answered it.
+    stage.pass(Duration::from_secs(32));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn the_peer_hangs_up_on_a_request() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    stage.command(info(CALL, 1));
+    let info = stage.one();
+    stage.receive(&request("2 BYE", "bye", &tag, ""));
+    assert_eq!(stage.one().status(), 200);
+    let expected = [replied(CALL, 1, 487), ended(CALL, EndCause::Bye { reason: None })];
+    assert_eq!(stage.events(), expected);
+    answer(&mut stage, &info, "200 OK");
+    assert_eq!(stage.events(), []);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_request_is_sent_again_with_credentials() {
+    let mut stage = Stage::new();
+    let mut call = invite(TO);
+    call.routes[0].credentials =
+        Some(Credentials { username: "bob".to_owned(), password: "zanzibar".to_owned() });
+    let invite = placed(&mut stage, call);
+    stage.receive(&invite.response("200 OK", "bob", CONTACT));
+    stage.drain();
+    stage.command(info(OUTBOUND, 1));
+    let first = stage.one();
+    assert_eq!((first.header("CSeq"), first.all("Authorization").len()), ("2 INFO", 0));
+    let challenge = |nonce: &str, stale: &str| {
+        format!("WWW-Authenticate: Digest realm=\"biloxi.com\", nonce=\"{nonce}\", qop=\"auth\"{stale}\r\n")
+    };
+    stage.receive(&first.response("401 Unauthorized", "", &challenge("one", "")));
+    let second = stage.one();
+    assert_eq!(second.header("CSeq"), "3 INFO");
+    assert_ne!(second.branch(), first.branch());
+    assert!(second.header("Authorization").contains("uri=\"sip:100@192.0.2.7\""));
+    assert!(second.header("Authorization").contains("nonce=\"one\""));
+    assert!(second.text.ends_with("\r\n\r\nSignal=1"));
+    stage.receive(&second.response("401 Unauthorized", "", &challenge("two", ", stale=true")));
+    let third = stage.one();
+    assert_eq!(third.header("CSeq"), "4 INFO");
+    assert!(third.header("Authorization").contains("nonce=\"two\""));
+    assert_eq!(stage.events(), []);
+    // The same password is not tried a second time.
+    stage.receive(&third.response("401 Unauthorized", "", &challenge("three", "")));
+    assert_eq!((stage.sent().len(), stage.event()), (0, replied(OUTBOUND, 1, 401)));
+    // The next request begins with what is known, and has its own tries.
+    stage.command(info(OUTBOUND, 2));
+    let next = stage.one();
+    assert!(next.header("Authorization").contains("nonce=\"two\""));
+    stage.receive(&next.response("401 Unauthorized", "", &challenge("four", "")));
+    let again = stage.one();
+    assert!(again.header("Authorization").contains("nonce=\"four\""));
+    answer(&mut stage, &again, "200 OK");
+    assert_eq!(stage.event(), replied(OUTBOUND, 2, 200));
+}
+
+#[test]
+fn a_call_that_the_peer_does_not_know_is_over() {
+    for status in ["481 Call/Transaction Does Not Exist", "408 Request Timeout"] {
+        let code = status[..3].parse().unwrap();
+        let mut stage = Stage::new();
+        talking(&mut stage);
+        stage.command(info(CALL, 1));
+        let info_1 = stage.one();
+        stage.command(info(CALL, 2));
+        answer(&mut stage, &info_1, status);
+        // RFC 3261 §12.2.1.2: the dialog is terminated, by a BYE.
+        let bye = stage.one();
+        assert_eq!(bye.header("CSeq"), "2 BYE");
+        let expected = [replied(CALL, 1, code), replied(CALL, 2, 487), ended(CALL, EndCause::Lost)];
+        assert_eq!(stage.events(), expected);
+        answer(&mut stage, &bye, "481 Gone");
+        stage.assert_nothing_left();
+
+        let mut stage = Stage::new();
+        answered(&mut stage);
+        stage.command(info(OUTBOUND, 1));
+        let info = stage.one();
+        answer(&mut stage, &info, status);
+        let bye = stage.one();
+        assert_eq!(bye.header("CSeq"), "3 BYE");
+        assert_eq!(stage.events(), [replied(OUTBOUND, 1, code), ended(OUTBOUND, EndCause::Lost)]);
+        answer(&mut stage, &bye, "200 OK");
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_peer_that_answers_nothing_is_lost() {
+    let mut stage = Stage::new();
+    talking(&mut stage);
+    stage.command(info(CALL, 1));
+    assert_eq!(stage.one().kind(), "INFO");
+    let sent = stage.pass(Duration::from_millis(31_999));
+    assert_eq!((times(&sent, "INFO"), stage.events()), (TIMER_E.to_vec(), vec![]));
+    let sent = stage.pass(Duration::from_millis(1));
+    assert_eq!(times(&sent, "BYE"), [1]);
+    assert_eq!(stage.events(), [replied(CALL, 1, 408), ended(CALL, EndCause::Lost)]);
+    stage.pass(Duration::from_secs(32));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_request_that_cannot_be_sent_leaves_the_call() {
+    let mut stage = Stage::new();
+    talking(&mut stage);
+    stage.command(info(CALL, 1));
+    stage.drain();
+    let flow = Flow { transport: Transport::Udp, local: address(OURS), remote: address(PEER) };
+    stage.endpoint.transport_failed(stage.now, flow);
+    assert_eq!(stage.events(), [replied(CALL, 1, 503)]);
+    stage.command(info(CALL, 2));
+    assert_eq!(stage.one().header("CSeq"), "2 INFO");
+}
+
+#[test]
+fn a_request_waits_for_the_address_of_the_next_hop() {
+    let mut stage = Stage::new();
+    let invite = placed(&mut stage, invite(TO));
+    stage.receive(&invite.response("200 OK", "bob", "Contact: <sip:bob@pbx.example.com>\r\n"));
+    let Some(Event::Resolve { query, .. }) =
+        stage.events().into_iter().find(|event| matches!(event, Event::Resolve { .. }))
+    else {
+        panic!()
+    };
+    stage.command(info(OUTBOUND, 1));
+    assert_eq!(stage.sent().len(), 0, "the ACK waits too");
+    stage.command(Command::Resolved { query, targets: vec![udp("192.0.2.99:5060")] });
+    let sent = stage.sent();
+    assert_eq!(kinds(&sent), ["ACK", "INFO"]);
+    assert!(sent.iter().all(|message| message.to == address("192.0.2.99:5060")));
+}
