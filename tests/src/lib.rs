@@ -19,6 +19,8 @@ pub mod app;
 pub mod baresip;
 pub mod caller;
 pub mod dir;
+pub mod kamailio;
+pub mod linphone;
 pub mod ports;
 pub mod process;
 pub mod rtp;

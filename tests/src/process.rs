@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 use crate::wait;
@@ -27,13 +28,33 @@ impl Process {
         args: impl IntoIterator<Item = A>,
         dir: &Path,
     ) -> Self {
+        Self::spawn(name, program, args, dir, Stdio::null())
+    }
+
+    /// The same, for one that is [typed into](Self::type_in).
+    pub fn start_typed<A: AsRef<OsStr>>(
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = A>,
+        dir: &Path,
+    ) -> Self {
+        Self::spawn(name, program, args, dir, Stdio::piped())
+    }
+
+    fn spawn<A: AsRef<OsStr>>(
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = A>,
+        dir: &Path,
+        input: Stdio,
+    ) -> Self {
         let log = dir.join(format!("{name}.log"));
         let output = File::create(&log).expect("a log file");
         let errors = output.try_clone().expect("the log file once more");
         let child = Command::new(program)
             .args(args)
             .current_dir(dir)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(output)
             .stderr(errors)
             .kill_on_drop(true)
@@ -45,6 +66,12 @@ impl Process {
     /// Its process id; panics when it has ended.
     pub fn id(&self) -> u32 {
         self.child.id().unwrap_or_else(|| panic!("{} has ended:\n{}", self.name, self.log()))
+    }
+
+    /// Types into it.
+    pub async fn type_in(&mut self, keys: &str) {
+        let input = self.child.stdin.as_mut().expect("a program that is typed into");
+        input.write_all(keys.as_bytes()).await.expect("a program that reads");
     }
 
     /// What it has printed so far.

@@ -29,6 +29,9 @@ pub(crate) const PEERS: &[Need] = &[
         why: "a real phone, which hears prompts and sends digits",
     },
     Need { program: "sox", packages: &["sox"], why: "judges our recordings" },
+    Need { program: "linphonec", packages: &["linphone-cli"], why: "a phone that holds and transfers calls" },
+    Need { program: "kamailio", packages: &["kamailio"], why: "an outbound proxy and a registrar" },
+    Need { program: "sipsak", packages: &["sipsak"], why: "asks by OPTIONS and MESSAGE, as operators do" },
 ];
 
 /// How this process may install packages.
@@ -136,9 +139,11 @@ fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
+/// Daemons lie where Debian's users do not look for programs.
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| is_executable(&folder.join(program)))
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    folders.map(|folder| folder.join(program)).any(|file| is_executable(&file))
 }
 
 fn is_executable(file: &Path) -> bool {
@@ -155,7 +160,7 @@ mod tests {
         assert_eq!(missing(PEERS, |_| true), []);
         let programs: Vec<&str> =
             missing(PEERS, |program| program == "sox").iter().map(|need| need.program).collect();
-        assert_eq!(programs, ["sipp", "baresip"]);
+        assert_eq!(programs, ["sipp", "baresip", "linphonec", "kamailio", "sipsak"]);
     }
 
     #[test]

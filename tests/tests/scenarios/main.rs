@@ -10,6 +10,7 @@ mod digits;
 mod events;
 mod hostile;
 mod inbound;
+mod interop;
 mod lifecycle;
 mod load;
 mod media;
