@@ -333,7 +333,7 @@ mod tests {
 
     fn flow(remote: &str) -> Flow {
         let local = "198.51.100.1:5060".parse().unwrap();
-        Flow { transport: Transport::Udp, local, remote: remote.parse().unwrap() }
+        Flow { transport: Transport::Udp, local, remote: remote.parse().unwrap(), name: None }
     }
 
     #[test]

@@ -77,9 +77,9 @@ impl Core {
 
     /// The flow to a target: from our first address of the same transport and family.
     pub(crate) fn flow_to(&self, target: Target) -> Option<Flow> {
-        let Target { transport, address } = target;
+        let Target { transport, address, name } = target;
         let local = self.first_local(transport, address)?;
-        Some(Flow { transport, local, remote: address })
+        Some(Flow { transport, local, remote: address, name })
     }
 
     fn first_local(&self, transport: Transport, like: SocketAddr) -> Option<SocketAddr> {

@@ -203,8 +203,8 @@ impl Dialog {
     /// address of ours, so that a call stays on the interface it came by.
     fn flow_to(&self, core: &Core, target: Target) -> Option<Flow> {
         let Flow { local, .. } = self.origin;
-        let Target { transport, address: remote } = target;
-        let flow = Flow { transport, local, remote };
+        let Target { transport, address: remote, name } = target;
+        let flow = Flow { transport, local, remote, name };
         let same_way = flow == self.origin
             || (transport == Transport::Udp
                 && self.origin.transport == Transport::Udp

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::flow::{Flow, Lookup, Target, Transmit, Transport};
+pub use crate::flow::{Flow, Lookup, PeerName, Target, Transmit, Transport};
 
 /// One INVITE usage. Whoever starts a session numbers it, so the two sides of this interface never collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

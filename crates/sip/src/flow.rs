@@ -33,15 +33,22 @@ impl fmt::Display for Transport {
     }
 }
 
+/// The host name that a TLS peer's certificate has to be for: that of [`Lookup::host`] (RFC 5922 §4), not one that the name
+/// service put in its place. The driver numbers the names and keeps them; here they only go from a target to its flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerName(pub u64);
+
 /// A path between one local and one remote address. Responses go back by the flow their request came on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// The transport protocol.
     pub transport: Transport,
-    /// Our listening (UDP) or connected (TCP) address.
+    /// Our listening address; a connection that we open has a passing port of its own, which nobody needs to know.
     pub local: SocketAddr,
     /// The peer's address.
     pub remote: SocketAddr,
+    /// Whose certificate a connection that we open by TLS must show; without it, one for the address.
+    pub name: Option<PeerName>,
 }
 
 /// One whole message to put on the wire.
@@ -60,6 +67,8 @@ pub struct Target {
     pub transport: Transport,
     /// Where.
     pub address: SocketAddr,
+    /// Who must be there; only TLS can tell.
+    pub name: Option<PeerName>,
 }
 
 /// What is known of a next hop whose addresses are wanted (RFC 3263 §4).

@@ -10,7 +10,7 @@ const OURS: &str = "127.0.0.1:5060";
 
 fn flow() -> Flow {
     let remote = "127.0.0.2:5060".parse().unwrap();
-    Flow { transport: Transport::Udp, local: OURS.parse().unwrap(), remote }
+    Flow { transport: Transport::Udp, local: OURS.parse().unwrap(), remote, name: None }
 }
 
 fn request(cseq: &str, branch: &str, to_tag: &str) -> String {

@@ -48,7 +48,7 @@ impl Destination {
         match literal(host) {
             Some(address) => {
                 let address = SocketAddr::new(address, port.unwrap_or(DEFAULT_PORT));
-                Self::Address(Target { transport, address })
+                Self::Address(Target { transport, address, name: None })
             }
             None => Self::Name(Lookup {
                 host: host.to_owned(),
@@ -68,7 +68,7 @@ mod tests {
     fn next_hops() {
         let of = |text: &str| Destination::of(&Uri::parse(text.as_bytes()).unwrap());
         let address = |transport, text: &str| {
-            Destination::Address(Target { transport, address: text.parse().unwrap() })
+            Destination::Address(Target { transport, address: text.parse().unwrap(), name: None })
         };
         assert_eq!(of("sip:a@192.0.2.1"), address(Transport::Udp, "192.0.2.1:5060"));
         assert_eq!(of("sip:a@192.0.2.1:5070;transport=tcp"), address(Transport::Tcp, "192.0.2.1:5070"));

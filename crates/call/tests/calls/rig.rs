@@ -162,7 +162,12 @@ pub(crate) fn incoming(session: u64, body: Option<&str>) -> sip::Incoming {
     let address = |port| std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     sip::Incoming {
         session: SessionId::Inbound(session),
-        flow: sip::Flow { transport: Transport::Udp, local: address(5060), remote: address(5070) },
+        flow: sip::Flow {
+            transport: Transport::Udp,
+            local: address(5060),
+            remote: address(5070),
+            name: None,
+        },
         gateway: "peer".into(),
         request_uri: "sip:4000;phone-context=x@198.51.100.1:5060".to_owned(),
         from: "sip:alice@192.0.2.7".to_owned(),

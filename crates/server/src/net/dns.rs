@@ -17,7 +17,7 @@ pub fn resolve(query: QueryId, lookup: Lookup, inputs: mpsc::Sender<Input>) {
         let transport = transport.unwrap_or(Transport::Udp);
         let lookup = tokio::net::lookup_host((host.as_str(), port.unwrap_or(5060)));
         let targets: Vec<Target> = match tokio::time::timeout(DEADLINE, lookup).await {
-            Ok(Ok(found)) => found.map(|address| Target { transport, address }).collect(),
+            Ok(Ok(found)) => found.map(|address| Target { transport, address, name: None }).collect(),
             Ok(Err(error)) => {
                 tracing::warn!(host, %error, "host name not resolved");
                 Vec::new()

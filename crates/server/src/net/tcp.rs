@@ -110,7 +110,7 @@ impl Connections {
     fn run(&self, stream: TcpStream, remote: SocketAddr, queue: mpsc::Receiver<Vec<u8>>) {
         let _ = stream.set_nodelay(true);
         let Ok(local) = stream.local_addr() else { return };
-        let flow = Flow { transport: Transport::Tcp, local, remote };
+        let flow = Flow { transport: Transport::Tcp, local, remote, name: None };
         let (reader, writer) = stream.into_split();
         tokio::task::spawn_local(write(writer, queue));
         let connections = self.clone();

@@ -74,7 +74,7 @@ impl Listener {
                     continue;
                 }
             };
-            let flow = Flow { transport: Transport::Udp, local: self.local, remote };
+            let flow = Flow { transport: Transport::Udp, local: self.local, remote, name: None };
             let bytes = buffer.get(..length).unwrap_or_default().to_vec();
             // While the control loop is behind, datagrams wait in the kernel and are dropped there.
             if inputs.send(Input::Message { flow, bytes }).await.is_err() {

@@ -100,6 +100,7 @@ mod tests {
             transport,
             local: "198.51.100.1:5060".parse().unwrap(),
             remote: "192.0.2.7:40000".parse().unwrap(),
+            name: None,
         }
     }
 

@@ -207,7 +207,7 @@ fn a_request_that_cannot_be_sent_leaves_the_call() {
     talking(&mut stage);
     stage.command(info(CALL, 1));
     stage.drain();
-    let flow = Flow { transport: Transport::Udp, local: address(OURS), remote: address(PEER) };
+    let flow = Flow { transport: Transport::Udp, local: address(OURS), remote: address(PEER), name: None };
     stage.endpoint.transport_failed(stage.now, flow);
     assert_eq!(stage.events(), [replied(CALL, 1, 503)]);
     stage.command(info(CALL, 2));

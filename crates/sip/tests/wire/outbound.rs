@@ -248,8 +248,12 @@ fn names_are_resolved_and_tried_in_order() {
     let sent = stage.sent();
     assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
     assert_eq!(sent[1].to, address("192.0.2.13:5060"));
-    let flow =
-        offhook_sip::event::Flow { transport: Transport::Udp, local: address(OURS), remote: sent[1].to };
+    let flow = offhook_sip::event::Flow {
+        transport: Transport::Udp,
+        local: address(OURS),
+        remote: sent[1].to,
+        name: None,
+    };
     stage.endpoint.transport_failed(stage.now, flow);
     assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
     stage.assert_nothing_left();
@@ -307,7 +311,12 @@ fn who_refused_is_told() {
     // A connection that is refused says nothing.
     let mut stage = Stage::new();
     let sent = placed(&mut stage, invite("sip:100@192.0.2.7;transport=tcp"));
-    let flow = offhook_sip::event::Flow { transport: Transport::Tcp, local: address(OURS), remote: sent.to };
+    let flow = offhook_sip::event::Flow {
+        transport: Transport::Tcp,
+        local: address(OURS),
+        remote: sent.to,
+        name: None,
+    };
     stage.endpoint.transport_failed(stage.now, flow);
     assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
 }

@@ -95,6 +95,7 @@ fn each_bad_header_is_a_400() {
             transport: Transport::Udp,
             local: OURS.parse().unwrap(),
             remote: PEER.parse().unwrap(),
+            name: None,
         };
         stage.endpoint.receive(stage.now, flow, message.as_bytes());
         // rsip is not asked: what is missing in the request is missing in the response.
@@ -245,7 +246,7 @@ fn requests_leave_from_where_the_call_came_in() {
     // Two addresses; the call comes in by the second.
     let second = address("198.51.100.2:5060");
     let mut stage = Stage::with(Config { udp: vec![address(OURS), second], ..config(OURS) });
-    let flow = Flow { transport: Transport::Udp, local: second, remote: address(PEER) };
+    let flow = Flow { transport: Transport::Udp, local: second, remote: address(PEER), name: None };
     let now = stage.now;
     stage.endpoint.receive(now, flow, request("1 INVITE", "invite", "", "").as_bytes());
     let session = SessionId::Inbound(1);

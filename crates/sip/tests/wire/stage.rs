@@ -27,7 +27,7 @@ pub(crate) fn address(text: &str) -> SocketAddr {
 
 /// An address that is reached by UDP.
 pub(crate) fn udp(text: &str) -> Target {
-    Target { transport: Transport::Udp, address: address(text) }
+    Target { transport: Transport::Udp, address: address(text), name: None }
 }
 
 pub(crate) fn config(ours: &str) -> Config {
@@ -66,7 +66,7 @@ impl Stage {
     }
 
     pub(crate) fn receive_by(&mut self, transport: Transport, peer: &str, message: &str) {
-        let flow = Flow { transport, local: address(OURS), remote: address(peer) };
+        let flow = Flow { transport, local: address(OURS), remote: address(peer), name: None };
         self.endpoint.receive(self.now, flow, message.as_bytes());
     }
 
@@ -77,7 +77,8 @@ impl Stage {
 
     /// The peer sends bytes that may be anything.
     pub(crate) fn receive_bytes(&mut self, bytes: &[u8]) {
-        let flow = Flow { transport: Transport::Udp, local: address(OURS), remote: address(PEER) };
+        let flow =
+            Flow { transport: Transport::Udp, local: address(OURS), remote: address(PEER), name: None };
         self.endpoint.receive(self.now, flow, bytes);
     }
 
