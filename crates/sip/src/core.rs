@@ -10,7 +10,7 @@ use crate::counters::Counters;
 use crate::event::Reason;
 use crate::event::{Event, Flow, Lookup, QueryId, SessionId, Target, Transport};
 use crate::message::{Draft, Head, Message, Method, Response, cancel_of, split_host_port};
-use crate::random::Random;
+use crate::random::{BRANCH_LENGTH, Random};
 use crate::transaction::timer::Timers;
 use crate::transaction::{MergeKey, Opening, ServerKey, TransactionId, Transactions, User, Wire};
 
@@ -109,22 +109,41 @@ impl Core {
         }
     }
 
-    /// The value of Contact on a flow.
-    pub(crate) fn contact(&self, flow: Flow) -> String {
-        let transport = match flow.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
-            Transport::Tls => ";transport=tls",
+    /// The URI of our Contact on a flow, in a message whose Request-URI is this: `sips:` where that is (§8.1.1.8, §12.1.1).
+    pub(crate) fn contact_uri(&self, flow: Flow, request_uri: &[u8], user: Option<&str>) -> String {
+        let secure = request_uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
+        let (scheme, transport) = match flow.transport {
+            Transport::Udp => ("sip", ""),
+            Transport::Tcp => ("sip", ";transport=tcp"),
+            Transport::Tls if secure => ("sips", ""),
+            Transport::Tls => ("sip", ";transport=tls"),
         };
-        format!("<sip:{}{transport}>", self.sent_by(flow))
+        let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+        format!("{scheme}:{user}{}{transport}", self.sent_by(flow))
+    }
+
+    /// The value of Contact in a response to a request that makes a dialog.
+    pub(crate) fn contact(&self, request: &Request) -> String {
+        format!("<{}>", self.contact_uri(request.flow, request.message.request_uri(), None))
+    }
+
+    /// Writes a request of ours.
+    fn write(&self, flow: Flow, draft: &Draft, branch: &str) -> Vec<u8> {
+        let via = format!("SIP/2.0/{} {};rport;branch={branch}", flow.transport, self.sent_by(flow));
+        let contact = (draft.method == "INVITE")
+            .then(|| format!("<{}>", self.contact_uri(flow, draft.uri.as_bytes(), None)));
+        draft.encode(&via, contact.as_deref(), &self.config.user_agent)
+    }
+
+    /// How many bytes a request has on a flow.
+    pub(crate) fn size(&self, flow: Flow, draft: &Draft) -> usize {
+        self.write(flow, draft, "").len() + BRANCH_LENGTH
     }
 
     /// Writes a request of ours with a new branch.
     fn encode(&mut self, flow: Flow, draft: &Draft) -> (String, Vec<u8>) {
         let branch = self.random.branch();
-        let via = format!("SIP/2.0/{} {};rport;branch={branch}", flow.transport, self.sent_by(flow));
-        let contact = (draft.method == "INVITE").then(|| self.contact(flow));
-        let bytes = draft.encode(&via, contact.as_deref(), &self.config.user_agent);
+        let bytes = self.write(flow, draft, &branch);
         (branch, bytes)
     }
 

@@ -185,7 +185,9 @@ impl Dialog {
         if let Hop::Unknown = self.hop {
             let next = self.first_route().or_else(|| Uri::parse(self.target.as_bytes()).ok());
             self.hop = match next.as_ref().map_or(Destination::Unreachable, Destination::of) {
-                Destination::Address(target) => Hop::Known(self.flow_to(core, target).unwrap_or(self.origin)),
+                Destination::Address { target, .. } => {
+                    Hop::Known(self.flow_to(core, target).unwrap_or(self.origin))
+                }
                 Destination::Name(lookup) => {
                     let query = core.ask(session, lookup);
                     Hop::Asked { query, give_up: now + QUERY_LIMIT }

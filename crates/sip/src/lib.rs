@@ -39,6 +39,7 @@ mod session;
 mod testing;
 mod transaction;
 mod uas;
+mod way;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;

@@ -6,6 +6,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::message::COOKIE;
 
+/// The length of a Via branch: the cookie and 64 bits in hexadecimal.
+pub(crate) const BRANCH_LENGTH: usize = COOKIE.len() + 16;
+
 /// The generator of one endpoint.
 pub(crate) struct Random(ChaCha20Rng);
 

@@ -13,7 +13,7 @@ use crate::Endpoint;
 use crate::config::Gateway;
 use crate::core::Request;
 use crate::dialog::Dialog;
-use crate::event::{Flow, GatewayName, SessionId};
+use crate::event::{Flow, GatewayName, SessionId, Transport};
 use crate::message::{
     ALLOW, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, cut, lossy,
 };
@@ -134,8 +134,8 @@ impl Endpoint {
     /// §8.2.2, §8.2.3, in the order of the RFC.
     fn refuse_outside(&mut self, request: &Request) -> Option<Refusal<'static>> {
         match Uri::parse(request.message.request_uri()) {
-            Ok(uri) if uri.scheme() == Scheme::Sip => {}
-            // `sips:` asks for TLS all the way (§26.2.2), which we cannot give yet.
+            // `sips:` asks for TLS all the way (§26.2.2): to be believed where it came by TLS.
+            Ok(uri) if uri.scheme() == Scheme::Sip || request.flow.transport == Transport::Tls => {}
             Ok(_) | Err(UriError::Scheme) => return Some(Refusal::of(416)),
             Err(UriError::TooLong) => return Some(Refusal::of(414)),
             Err(UriError::Malformed) => return Some(Refusal::from_fault(Fault::bad("Bad Request-URI"))),

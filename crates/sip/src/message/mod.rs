@@ -31,7 +31,7 @@ pub(crate) use head::Head;
 pub(crate) use name::{ALLOW, Method, Name, is_token};
 pub(crate) use scan::{Params, cut, lossy, number, split, trim, unfold};
 pub(crate) use uri::{Scheme, Uri, UriError, literal, split_host_port};
-pub(crate) use via::{COOKIE, DEFAULT_PORT, Via};
+pub(crate) use via::{COOKIE, DEFAULT_PORT, DEFAULT_TLS_PORT, Via};
 pub(crate) use write::{Draft, Response, ack_of_refusal, cancel_of, phrase, reason_header};
 
 use crate::event::{Body, Header, Reason};

@@ -32,6 +32,10 @@ pub(crate) enum UriError {
     TooLong,
 }
 
+/// A `transport` parameter that names one we do not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnknownTransport;
+
 /// A `sip:` or `sips:` URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Uri {
@@ -97,13 +101,14 @@ impl Uri {
         self.port
     }
 
-    /// The transport its parameter asks for, UDP without one; `None` for one we do not speak.
-    pub(crate) fn transport(&self) -> Option<Transport> {
+    /// The transport that its parameter asks for; `None` where it has none, which leaves the choice (RFC 3263 §4.1).
+    pub(crate) fn transport(&self) -> Result<Option<Transport>, UnknownTransport> {
         match self.params.get("transport") {
-            None => Some(Transport::Udp),
-            Some(name) if name.eq_ignore_ascii_case("udp") => Some(Transport::Udp),
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Transport::Tcp),
-            Some(_) => None,
+            None => Ok(None),
+            Some(name) if name.eq_ignore_ascii_case("udp") => Ok(Some(Transport::Udp)),
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Ok(Some(Transport::Tcp)),
+            Some(name) if name.eq_ignore_ascii_case("tls") => Ok(Some(Transport::Tls)),
+            Some(_) => Err(UnknownTransport),
         }
     }
 
@@ -221,8 +226,10 @@ mod tests {
         assert!(uri("sip:p1.example.com;lr").is_loose());
         assert!(uri("sip:p1.example.com;LR=on").is_loose());
         assert!(!uri("sip:lr@p1.example.com;lrx").is_loose());
-        assert_eq!(uri("sip:a@b").transport(), Some(Transport::Udp));
-        assert_eq!(uri("sip:a@b;transport=TCP").transport(), Some(Transport::Tcp));
-        assert_eq!(uri("sip:a@b;transport=sctp").transport(), None);
+        assert_eq!(uri("sip:a@b").transport(), Ok(None));
+        assert_eq!(uri("sip:a@b;transport=udp").transport(), Ok(Some(Transport::Udp)));
+        assert_eq!(uri("sip:a@b;transport=TCP").transport(), Ok(Some(Transport::Tcp)));
+        assert_eq!(uri("sip:a@b;transport=tls").transport(), Ok(Some(Transport::Tls)));
+        assert_eq!(uri("sip:a@b;transport=sctp").transport(), Err(UnknownTransport));
     }
 }

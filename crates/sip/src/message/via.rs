@@ -8,6 +8,8 @@ use crate::event::{Flow, Transport};
 
 /// The default port of SIP over UDP and TCP (RFC 3261 §19.1.2).
 pub(crate) const DEFAULT_PORT: u16 = 5060;
+/// The default port of SIP over TLS.
+pub(crate) const DEFAULT_TLS_PORT: u16 = 5061;
 
 /// What makes a branch unique over all of its sender's transactions (RFC 3261 §8.1.1.7).
 pub(crate) const COOKIE: &str = "z9hG4bK";

@@ -1,8 +1,8 @@
 //! What a command may put on the wire. Nothing that an application says can become a header, a URI or a message of its
 //! own (reliability P9): control characters are refused, and so are the headers that belong to the endpoint.
 
-use crate::event::{Body, CommandError, Header, Invite, Route, Transport};
-use crate::message::{Scheme, Uri, UriError, is_token};
+use crate::event::{Body, CommandError, Header, Invite, Route};
+use crate::message::{Uri, UriError, is_token};
 use crate::resolve::Destination;
 
 /// The headers that the endpoint writes itself, in lower case, with their compact forms.
@@ -36,8 +36,7 @@ const OWN: [&str; 23] = [
 pub(crate) fn invite(invite: &Invite) -> Result<(Route, Destination), CommandError> {
     let bad = |uri: &str| CommandError::BadUri(uri.to_owned());
     let route = invite.routes.first().ok_or_else(|| bad(""))?;
-    let to = Uri::parse(route.to.as_bytes()).ok().filter(|to| to.scheme() == Scheme::Sip);
-    let to = to.ok_or_else(|| bad(&route.to))?;
+    let to = Uri::parse(route.to.as_bytes()).map_err(|_| bad(&route.to))?;
     match Uri::parse(invite.from.as_bytes()) {
         // Who calls may be named by any URI, such as `tel:`.
         Ok(_) | Err(UriError::Scheme) => {}
@@ -46,10 +45,7 @@ pub(crate) fn invite(invite: &Invite) -> Result<(Route, Destination), CommandErr
     headers(&invite.headers, false)?;
     body(&invite.body)?;
     let destination = match &route.proxy {
-        Some(proxy) => {
-            let transport = to.transport().unwrap_or(Transport::Udp);
-            Destination::of_proxy(proxy, transport).ok_or_else(|| bad(proxy))?
-        }
+        Some(proxy) => Destination::of_proxy(proxy, &to).ok_or_else(|| bad(proxy))?,
         None => Destination::of(&to),
     };
     Ok((route.clone(), destination))

@@ -111,7 +111,7 @@ impl Inbound {
         if !(180..200).contains(&status) {
             return Err(CommandError::BadStatus);
         }
-        let contact = core.contact(ringing.request.flow);
+        let contact = core.contact(&ringing.request);
         let response = Response {
             status,
             to_tag: &self.leg.dialog.local_tag,
@@ -128,7 +128,7 @@ impl Inbound {
     pub(crate) fn answer(&mut self, core: &mut Core, now: Instant, body: &Body) -> Result<(), CommandError> {
         let State::Ringing(ringing) = &self.state else { return Err(CommandError::WrongState) };
         let Ringing { transaction, request, .. } = &**ringing;
-        let contact = core.contact(request.flow);
+        let contact = core.contact(request);
         let response = Response {
             status: 200,
             to_tag: &self.leg.dialog.local_tag,

@@ -21,7 +21,6 @@
 //!      ─────────────── Over: Ended was told; repeated 2xx are still acknowledged ─────────
 //! ```
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::fork::Fork;
@@ -35,8 +34,9 @@ use crate::event::{
     Route, SessionId, Target,
 };
 use crate::message::{Draft, Head, Message, phrase};
-use crate::resolve::{Destination, MAX_ADDRESSES, QUERY_LIMIT};
+use crate::resolve::{Destination, QUERY_LIMIT};
 use crate::transaction::TransactionId;
+use crate::way::Way;
 
 /// How many dialogs one INVITE may fork into. A proxy that rings more phones than this at once loses the early ones
 /// first; a 2xx beyond it is not acknowledged, and its sender hangs up by itself.
@@ -49,7 +49,7 @@ pub(crate) struct Outbound {
     invite: Draft,
     local_tag: String,
     /// Where it can still be tried.
-    targets: VecDeque<Target>,
+    way: Way,
     /// Where it was sent last.
     flow: Option<Flow>,
     authenticator: Option<Authenticator>,
@@ -104,11 +104,12 @@ impl Outbound {
             headers: command.headers,
             body: Some(command.body),
         };
+        let (way, lookup) = Way::to(destination);
         let mut call = Self {
             id: command.session,
             invite,
             local_tag,
-            targets: VecDeque::new(),
+            way,
             flow: None,
             authenticator: route.credentials.map(Authenticator::new),
             tries: Tries::default(),
@@ -117,16 +118,12 @@ impl Outbound {
             linger: None,
             state: State::Over,
         };
-        match destination {
-            Destination::Address(target) => {
-                call.targets.push_back(target);
-                call.try_next(core, now, made_here(503));
-            }
-            Destination::Name(lookup) => {
+        match lookup {
+            Some(lookup) => {
                 let query = core.ask(call.id, lookup);
                 call.state = State::Resolving { query, give_up: now + QUERY_LIMIT };
             }
-            Destination::Unreachable => call.end(core, made_here(503)),
+            None => call.try_next(core, now, made_here(503)),
         }
         call
     }
@@ -191,7 +188,7 @@ impl Outbound {
     pub(crate) fn on_resolved(&mut self, core: &mut Core, now: Instant, query: QueryId, targets: &[Target]) {
         match self.state {
             State::Resolving { query: asked, .. } if asked == query => {
-                self.targets.extend(targets.iter().copied().take(MAX_ADDRESSES));
+                self.way.resolved(targets);
                 self.try_next(core, now, made_here(503));
             }
             _ => {
@@ -337,7 +334,7 @@ impl Outbound {
                 if challenged {
                     self.invite.cseq = self.invite.cseq.saturating_add(1);
                     self.forks.clear();
-                    self.send_invite(core, now, flow);
+                    self.send_invite(core, now);
                 } else {
                     let refused = EndCause::Refused {
                         status,
@@ -360,6 +357,9 @@ impl Outbound {
 
     fn on_no_answer(&mut self, core: &mut Core, now: Instant, otherwise: u16) {
         match self.state {
+            State::Calling { .. } if self.flow.is_some_and(|flow| self.way.fall_back(flow)) => {
+                self.send_invite(core, now);
+            }
             State::Calling { .. } => self.try_next(core, now, made_here(otherwise)),
             State::CancelQueued { .. } => self.end(core, EndCause::Local),
             _ => {}
@@ -468,23 +468,23 @@ impl Outbound {
     /// Sends the INVITE to the next address that we have a way to, or ends the call for the cause that brought us here.
     fn try_next(&mut self, core: &mut Core, now: Instant, otherwise: EndCause) {
         self.forks.clear();
-        while let Some(target) = self.targets.pop_front() {
-            if let Some(flow) = core.flow_to(target) {
-                self.send_invite(core, now, flow);
-                return;
-            }
+        if self.way.next(core) {
+            self.send_invite(core, now);
+        } else {
+            self.end(core, otherwise);
         }
-        self.end(core, otherwise);
     }
 
-    fn send_invite(&mut self, core: &mut Core, now: Instant, flow: Flow) {
+    fn send_invite(&mut self, core: &mut Core, now: Instant) {
+        let Some(present) = self.way.present() else { return };
         if let Some(authenticator) = &mut self.authenticator {
-            authenticator.sent_to(flow);
+            authenticator.sent_to(present);
             let cnonce = core.random.token();
-            self.credentials = authenticator.headers(flow, "INVITE", &self.invite.uri, &cnonce);
+            self.credentials = authenticator.headers(present, "INVITE", &self.invite.uri, &cnonce);
         }
         let mut draft = self.invite.clone();
         draft.headers.extend(self.credentials.iter().cloned());
+        let flow = self.way.fit(core, &draft).unwrap_or(present);
         let invite = core.send_invite(now, self.id, flow, &draft);
         if self.flow.replace(flow).is_none() {
             core.tell(Event::Sent { session: self.id, call_id: draft.call_id, route: 0 });

@@ -11,6 +11,7 @@ mod lossy;
 mod outbound;
 mod requests;
 mod retransmission;
+mod routes;
 mod stage;
 mod torture;
 mod world;

@@ -271,7 +271,7 @@ fn a_name_without_an_address_ends_the_call() {
     // Nobody answers the question at all; and the caller gives up while it is asked.
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     stage.events();
-    stage.pass(Duration::from_secs(8));
+    stage.pass(Duration::from_secs(5));
     assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     stage.events();
@@ -364,7 +364,7 @@ fn what_cannot_be_placed() {
         assert_eq!(result, Err(error));
         assert_eq!((stage.sent().len(), stage.events().len()), (0, 0));
     };
-    for to in ["", "100", "tel:100", "sips:100@192.0.2.7", "sip:1\r\n00@192.0.2.7", "<sip:100@192.0.2.7>"] {
+    for to in ["", "100", "tel:100", "sip:1\r\n00@192.0.2.7", "<sip:100@192.0.2.7>"] {
         check(&mut stage, invite(to), CommandError::BadUri(to.to_owned()));
     }
     let from = "sip:a@b>\r\nX: y".to_owned();

@@ -97,6 +97,11 @@ impl Stage {
         while self.endpoint.poll_event().is_some() {}
     }
 
+    /// Forgets what the endpoint has told.
+    pub(crate) fn drain_events(&mut self) {
+        while self.endpoint.poll_event().is_some() {}
+    }
+
     /// The one message that the endpoint has sent since the last look.
     #[track_caller]
     pub(crate) fn one(&mut self) -> Sent {
