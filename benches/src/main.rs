@@ -27,6 +27,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::calls::Plan;
+
 /// The most calls of a run: what the loopback of a small machine carries, and far below its ports.
 const MAX_CALLS: i64 = 2000;
 /// The longest window in seconds.
@@ -56,6 +58,15 @@ enum What {
         #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(0..=60_000))]
         talk_ms: u32,
     },
+    /// The highest rate of calls without media that one core carries without a message sent again
+    Ceiling {
+        /// How long each rate is tried
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=30))]
+        seconds: u32,
+        /// The highest rate to try, in calls per second
+        #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..=2000))]
+        highest: u32,
+    },
     /// Calls that all hear a prompt: cost, loss, and how evenly packets come
     Prompts(Steady),
     /// Calls that are answered and left alone: cost and memory
@@ -82,12 +93,14 @@ enum Direction {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let good = match Arguments::parse().what {
-        What::Calls { rate, count, direction: Direction::In, talk_ms } => {
-            calls::inbound(rate, count, talk_ms).await
+        What::Calls { rate, count, direction, talk_ms } => {
+            let plan = Plan { rate, count, talk_ms, one_core: false };
+            match direction {
+                Direction::In => calls::inbound(plan).await.good,
+                Direction::Out => calls::outbound(plan).await.good,
+            }
         }
-        What::Calls { rate, count, direction: Direction::Out, talk_ms } => {
-            calls::outbound(rate, count, talk_ms).await
-        }
+        What::Ceiling { seconds, highest } => calls::ceiling(seconds, highest).await,
         What::Prompts(size) => steady::run(steady::Load::Prompts, size.calls, size.seconds).await,
         What::Idle(size) => steady::run(steady::Load::Idle, size.calls, size.seconds).await,
     };

@@ -1,5 +1,6 @@
 //! The server under test: the real binary, with ports, folders and a log of its own.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -26,11 +27,14 @@ pub struct Setup {
     pub sections: String,
     /// RTP ports; a call takes an even one and the odd one above it.
     pub rtp_ports: u16,
+    /// Whether it has the first core only, for a measure of what one core carries.
+    pub one_core: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { sip: String::new(), gateway: String::new(), sections: String::new(), rtp_ports: 40 }
+        let (sip, gateway, sections) = Default::default();
+        Self { sip, gateway, sections, rtp_ports: 40, one_core: false }
     }
 }
 
@@ -59,8 +63,16 @@ impl Server {
         copy_files(&fixtures().join("prompts"), &dir.folder("prompts"));
         dir.folder("recordings");
         std::fs::write(&config, configuration(setup, &dir, sip, rpc)).expect("the configuration");
-        let arguments = ["serve".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let mut process = Process::start("offhook", &binary(), arguments, dir.path());
+        let binary = binary();
+        let serve = [binary.as_os_str(), "serve".as_ref(), "--config".as_ref(), config.as_os_str()];
+        let launcher: &[&OsStr] = if setup.one_core {
+            &["taskset".as_ref(), "--cpu-list".as_ref(), "0".as_ref()]
+        } else {
+            &["env".as_ref()]
+        };
+        let mut line = launcher.iter().chain(&serve);
+        let program = Path::new(line.next().expect("a launcher"));
+        let mut process = Process::start("offhook", program, line, dir.path());
         wait::until("a healthy server", PATIENCE, async || {
             if let Some(status) = process.ended() {
                 panic!("the server ended at start with {status}:\n{}", process.log());
