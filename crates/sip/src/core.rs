@@ -10,6 +10,7 @@ use crate::counters::Counters;
 use crate::event::Reason;
 use crate::event::{Event, Flow, Lookup, QueryId, SessionId, Target, Transport};
 use crate::message::{Draft, Head, Message, Method, Response, cancel_of, split_host_port};
+use crate::policy::Policy;
 use crate::random::{BRANCH_LENGTH, Random};
 use crate::transaction::timer::Timers;
 use crate::transaction::{MergeKey, Opening, ServerKey, TransactionId, Transactions, User, Wire};
@@ -33,6 +34,7 @@ impl Request {
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) random: Random,
+    pub(crate) policy: Policy,
     pub(crate) wire: Wire,
     pub(crate) transactions: Transactions,
     pub(crate) counters: Counters,
@@ -46,8 +48,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
         Self {
-            random: Random::new(seed),
+            policy: Policy::new(&config, random.secret()),
+            random,
             wire: Wire::default(),
             transactions: Transactions::new(config.timers),
             counters: Counters::default(),

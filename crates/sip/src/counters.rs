@@ -9,8 +9,12 @@ pub struct Counters {
     pub malformed: u64,
     /// Requests with a fault in their mandatory fields; answered 400 and the like.
     pub faulty: u64,
-    /// Requests outside of a dialog from addresses that are not trusted; dropped.
+    /// Requests of strangers; dropped, or refused with 403.
     pub untrusted: u64,
+    /// Messages of a source that sends more than it may; dropped before they were parsed, or refused with 503.
+    pub over_source: u64,
+    /// Messages of strangers beyond what all of them may send; dropped before they were parsed.
+    pub over_strangers: u64,
     /// Responses that match no transaction, or are faulty; dropped.
     pub stray_responses: u64,
     /// ACKs that match no unacknowledged answer; dropped.

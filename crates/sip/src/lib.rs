@@ -19,6 +19,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
+mod admission;
 mod auth;
 mod config;
 mod core;
@@ -32,6 +33,7 @@ mod leftovers;
 mod message;
 mod network;
 mod options;
+mod policy;
 mod random;
 mod resolve;
 mod session;
@@ -53,6 +55,7 @@ use crate::event::{
 pub use crate::message::{FramingError, StreamFramer};
 use crate::message::{Head, Message};
 pub use crate::network::{BadNetwork, Network};
+use crate::policy::Gateways;
 use crate::session::{Inbound, Outbound, Session, check};
 use crate::transaction::timer::Deadlines;
 use crate::transaction::{Delivery, TransactionId, User};
@@ -87,6 +90,9 @@ impl Endpoint {
     /// are no message are counted and dropped.
     pub fn receive(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
         self.core.counters.received += 1;
+        if !self.admits(now, flow, bytes) {
+            return;
+        }
         match Message::parse(bytes) {
             Err(_) => self.core.counters.malformed += 1,
             Ok(message) if message.status().is_some() => self.on_response(now, &message),
@@ -169,6 +175,7 @@ impl Endpoint {
 
     /// Replaces the gateways, who alone may send requests outside of a dialog.
     pub fn set_gateways(&mut self, gateways: Vec<Gateway>) {
+        self.core.policy.gateways = Gateways::of(&gateways);
         self.core.config.gateways = gateways;
     }
 

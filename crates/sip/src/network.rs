@@ -49,6 +49,21 @@ impl Network {
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
+
+    /// Whether it is a network of IPv4.
+    pub(crate) fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// The bits of its first and its last address.
+    pub(crate) fn range(&self) -> (u128, u128) {
+        let (first, width) = match self.address {
+            IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+            IpAddr::V6(address) => (address.to_bits(), 128),
+        };
+        let hosts = u128::MAX.checked_shr(u32::from(128 - width + self.prefix)).unwrap_or(0);
+        (first, first | hosts)
+    }
 }
 
 /// The bits of an address of `width` bits that its prefix covers.

@@ -22,6 +22,13 @@ impl Random {
         format!("{:016x}", self.0.next_u64())
     }
 
+    /// The key of a keyed hash, as long as a block of SHA-256.
+    pub(crate) fn secret(&mut self) -> [u8; 64] {
+        let mut key = [0; 64];
+        self.0.fill_bytes(&mut key);
+        key
+    }
+
     /// A Via branch.
     pub(crate) fn branch(&mut self) -> String {
         format!("{COOKIE}{}", self.token())

@@ -10,7 +10,7 @@
 use std::time::Instant;
 
 use crate::Endpoint;
-use crate::config::Gateway;
+use crate::config::{Gateway, Strangers};
 use crate::core::Request;
 use crate::dialog::Dialog;
 use crate::event::{Flow, GatewayName, SessionId, Transport};
@@ -65,22 +65,16 @@ impl Endpoint {
         }
     }
 
-    fn is_trusted(&self, flow: Flow) -> bool {
-        self.gateway_of(flow).is_some()
-    }
-
-    /// The gateway that a flow comes from.
-    fn gateway_of(&self, flow: Flow) -> Option<&Gateway> {
-        let of =
-            |gateway: &&Gateway| gateway.networks.iter().any(|network| network.contains(flow.remote.ip()));
-        self.core.config.gateways.iter().find(of)
+    /// The gateway that a flow comes from; `None` where that is a stranger's.
+    pub(crate) fn gateway_of(&self, flow: Flow) -> Option<&Gateway> {
+        self.core.config.gateways.get(self.core.policy.gateways.find(flow.remote.ip())?)
     }
 
     /// A request that cannot be understood: the fault is told once, and nothing is kept of it.
     fn on_faulty(&mut self, flow: Flow, message: &Message, fault: Fault) {
         self.core.counters.faulty += 1;
         let Some(via) = message.top_via() else { return };
-        if message.method() != b"ACK" && self.is_trusted(flow) {
+        if message.method() != b"ACK" && self.gateway_of(flow).is_some() {
             self.refuse_stateless(message, flow, via.reply_flow(flow), Refusal::from_fault(fault));
         }
     }
@@ -108,8 +102,7 @@ impl Endpoint {
     /// A request outside of a dialog.
     fn on_outside(&mut self, now: Instant, request: Request) {
         let Some(gateway) = self.gateway_of(request.flow).map(|gateway| gateway.name.clone()) else {
-            self.core.counters.untrusted += 1;
-            return;
+            return self.refuse_stranger(&request);
         };
         if self.core.transactions.len() >= self.core.config.max_transactions {
             self.core.counters.overload += 1;
@@ -167,12 +160,25 @@ impl Endpoint {
     }
 
     /// 481 for those we trust, and nothing is kept of it: forged requests must not fill the tables (reliability G17).
-    /// Nothing for strangers.
     pub(crate) fn refuse_unknown(&mut self, request: &Request) {
-        if self.is_trusted(request.flow) {
+        if self.gateway_of(request.flow).is_some() {
             self.refuse_stateless(&request.message, request.flow, request.reply_flow(), Refusal::of(481));
         } else {
-            self.core.counters.untrusted += 1;
+            self.refuse_stranger(request);
+        }
+    }
+
+    /// Nothing, or a 403 that is the same whatever was asked and for whom, as early as it can be (reliability S7). It
+    /// goes out once, is hardly longer than the request and does not say what we are (S4).
+    fn refuse_stranger(&mut self, request: &Request) {
+        let Request { message, head, flow } = request;
+        self.core.counters.untrusted += 1;
+        // A CANCEL has no more to lose, and its INVITE has been answered already (§9.2).
+        if self.core.config.strangers == Strangers::Refuse && head.method != Method::Cancel {
+            let tag = self.core.policy.stateless_tag(message);
+            let response = Response { status: 403, to_tag: &tag, ..Response::default() };
+            let bytes = response.encode(message, flow.remote, "");
+            self.core.wire.send(request.reply_flow(), bytes);
         }
     }
 
@@ -183,10 +189,16 @@ impl Endpoint {
         self.core.answer(now, request, &response);
     }
 
-    fn refuse_stateless(&mut self, message: &Message, flow: Flow, reply: Flow, refusal: Refusal<'_>) {
+    pub(crate) fn refuse_stateless(
+        &mut self,
+        message: &Message,
+        flow: Flow,
+        reply: Flow,
+        refusal: Refusal<'_>,
+    ) {
         let Refusal { status, phrase, header } = refusal;
         let headers: Vec<_> = header.into_iter().collect();
-        let tag = self.core.random.token();
+        let tag = self.core.policy.stateless_tag(message);
         let response = Response { status, phrase, to_tag: &tag, headers: &headers, ..Response::default() };
         self.core.respond_stateless(message, flow, reply, &response);
     }

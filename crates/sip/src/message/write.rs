@@ -110,7 +110,7 @@ pub(crate) struct Response<'a> {
 }
 
 impl Response<'_> {
-    /// Writes the response to a request that came from `source`.
+    /// Writes the response to a request that came from `source`; without a Server field where `server` is empty.
     pub(crate) fn encode(&self, request: &Message, source: SocketAddr, server: &str) -> Vec<u8> {
         let phrase = self.phrase.unwrap_or_else(|| phrase(self.status));
         let mut out = Writer(format!("SIP/2.0 {} {phrase}\r\n", self.status).into_bytes());
@@ -141,7 +141,9 @@ impl Response<'_> {
         if let Some(contact) = self.contact {
             out.field("Contact", contact);
         }
-        out.field("Server", server);
+        if !server.is_empty() {
+            out.field("Server", server);
+        }
         for (name, value) in self.headers {
             out.field(name, value);
         }

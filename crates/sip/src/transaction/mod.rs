@@ -436,6 +436,19 @@ impl Transactions {
         self.settle_server(id);
     }
 
+    /// Whether a response to a request with this branch is waited for.
+    pub(crate) fn awaits(&self, branch: &str, method: Method) -> bool {
+        match method {
+            Method::Invite => self.invite_clients.ids.contains_key(branch),
+            _ => self.clients.ids.contains_key(&(branch.to_owned(), method)),
+        }
+    }
+
+    /// Whether a request is being served, or its answer repeated.
+    pub(crate) fn serves(&self, key: &ServerKey) -> bool {
+        self.invite_servers.ids.contains_key(key) || self.servers.ids.contains_key(key)
+    }
+
     /// The INVITE server transaction that a CANCEL means.
     pub(crate) fn cancelled(&mut self, key: &ServerKey) -> Option<&InviteServer> {
         self.invite_servers.find(key).map(|(_, machine)| &*machine)

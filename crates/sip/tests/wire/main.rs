@@ -9,6 +9,7 @@ mod indialog;
 mod judge;
 mod lossy;
 mod outbound;
+mod policy;
 mod requests;
 mod retransmission;
 mod routes;
