@@ -15,6 +15,8 @@ pub struct StreamFramer {
     held: Vec<u8>,
     /// How far the end of the header has been looked for already, so that slow senders cost linear time.
     searched: usize,
+    /// How long the message is, once its header has come; kept so that a slow body costs linear time too.
+    total: Option<usize>,
     failed: Option<FramingError>,
 }
 
@@ -72,23 +74,35 @@ impl StreamFramer {
     }
 
     fn cut(&mut self) -> Result<Option<Vec<u8>>, FramingError> {
-        let blank = skip_line_ends(&self.held);
-        if blank > 0 && self.searched == 0 {
+        let total = match self.total {
+            Some(total) => total,
+            None => match self.whole_length()? {
+                Some(total) => total,
+                None => return Ok(None),
+            },
+        };
+        self.total = Some(total);
+        if self.held.len() < total {
+            return Ok(None);
+        }
+        let rest = self.held.split_off(total);
+        (self.searched, self.total) = (0, None);
+        Ok(Some(std::mem::replace(&mut self.held, rest)))
+    }
+
+    /// How long the message is that has begun, once its header has come.
+    fn whole_length(&mut self) -> Result<Option<usize>, FramingError> {
+        if self.searched == 0 {
+            let blank = skip_line_ends(&self.held);
             self.held.drain(..blank);
         }
         let Some(end) = self.header_end() else {
             return if self.held.len() > MAX_MESSAGE { Err(FramingError::TooLarge) } else { Ok(None) };
         };
-        let total = Self::message_length(&self.held, end)?;
-        if total > MAX_MESSAGE {
-            return Err(FramingError::TooLarge);
+        match Self::message_length(&self.held, end)? {
+            total if total > MAX_MESSAGE => Err(FramingError::TooLarge),
+            total => Ok(Some(total)),
         }
-        if self.held.len() < total {
-            return Ok(None);
-        }
-        let rest = self.held.split_off(total);
-        self.searched = 0;
-        Ok(Some(std::mem::replace(&mut self.held, rest)))
     }
 
     /// Where the body begins, once the empty line has come.
