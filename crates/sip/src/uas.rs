@@ -15,7 +15,7 @@ use crate::core::Request;
 use crate::dialog::Dialog;
 use crate::event::{Flow, GatewayName, SessionId, Transport};
 use crate::message::{
-    ALLOW, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, cut, lossy,
+    ALLOW, Content, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, lossy,
 };
 use crate::options::{self, ACCEPT, ACCEPT_ENCODING};
 use crate::session::{Inbound, Session};
@@ -73,7 +73,7 @@ impl Endpoint {
     /// A request that cannot be understood: the fault is told once, and nothing is kept of it.
     fn on_faulty(&mut self, flow: Flow, message: &Message, fault: Fault) {
         self.core.counters.faulty += 1;
-        let Some(via) = message.top_via() else { return };
+        let Some(via) = message.top_via().or_else(|| message.readable_via()) else { return };
         if message.method() != b"ACK" && self.gateway_of(flow).is_some() {
             self.refuse_stateless(message, flow, via.reply_flow(flow), Refusal::from_fault(fault));
         }
@@ -109,11 +109,7 @@ impl Endpoint {
             let refusal = Refusal::with(503, "Retry-After", RETRY_AFTER);
             return self.refuse_stateless(&request.message, request.flow, request.reply_flow(), refusal);
         }
-        let refusal = match refuse_method(request.head.method) {
-            None => self.refuse_outside(&request),
-            refusal => refusal,
-        };
-        match (refusal, request.head.method) {
+        match (self.refuse_outside(&request), request.head.method) {
             (Some(refusal), _) => self.refuse(now, &request, refusal),
             (None, Method::Invite) => self.on_invite(now, request, gateway),
             (None, Method::Options) => {
@@ -124,14 +120,21 @@ impl Endpoint {
         }
     }
 
-    /// §8.2.2, §8.2.3, in the order of the RFC.
+    /// §8.2.1 to §8.2.3, in the order of the RFC. A Request-URI that is none at all goes before: it is no matter of the
+    /// method (RFC 5118 §4.2).
     fn refuse_outside(&mut self, request: &Request) -> Option<Refusal<'static>> {
-        match Uri::parse(request.message.request_uri()) {
+        let uri = Uri::parse(request.message.request_uri());
+        if uri == Err(UriError::Malformed) {
+            return Some(Refusal::from_fault(Fault::bad("Bad Request-URI")));
+        }
+        if let Some(refusal) = refuse_method(request.head.method) {
+            return Some(refusal);
+        }
+        match uri {
             // `sips:` asks for TLS all the way (§26.2.2): to be believed where it came by TLS.
             Ok(uri) if uri.scheme() == Scheme::Sip || request.flow.transport == Transport::Tls => {}
-            Ok(_) | Err(UriError::Scheme) => return Some(Refusal::of(416)),
             Err(UriError::TooLong) => return Some(Refusal::of(414)),
-            Err(UriError::Malformed) => return Some(Refusal::from_fault(Fault::bad("Bad Request-URI"))),
+            Ok(_) | Err(_) => return Some(Refusal::of(416)),
         }
         if self.core.transactions.is_merged(&MergeKey::of(&request.head)) {
             return Some(Refusal::of(482));
@@ -223,18 +226,21 @@ pub(crate) fn refuse_require(message: &Message) -> Option<Refusal<'static>> {
     (!options.is_empty()).then(|| Refusal::with(420, "Unsupported", options.join(", ")))
 }
 
-/// §8.2.3: a session is described by SDP, as it is.
+/// §8.2.3: a session is described by SDP, as it is or as one of several parts; and so is our answer (§20.1).
 fn refuse_body(message: &Message) -> Option<Refusal<'static>> {
-    let body = message.body()?;
-    let media_type = cut(body.content_type.as_bytes(), b';').0;
-    let encoding = message.value(Name::ContentEncoding);
-    if media_type.is_empty() {
-        Some(Refusal::from_fault(Fault::bad("Missing Content-Type")))
-    } else if !media_type.eq_ignore_ascii_case(ACCEPT.as_bytes()) {
-        Some(Refusal::with(415, "Accept", ACCEPT))
-    } else if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(ACCEPT_ENCODING.as_bytes())) {
-        Some(Refusal::with(415, "Accept-Encoding", ACCEPT_ENCODING))
-    } else {
-        None
+    let encoding = message.value(Name::ContentEncoding).filter(|_| message.body().is_some());
+    match message.content() {
+        Content::Bad(fault) => Some(Refusal::from_fault(fault)),
+        Content::Unknown => Some(Refusal::with(415, "Accept", ACCEPT)),
+        Content::Understood
+            if encoding
+                .is_some_and(|encoding| !encoding.eq_ignore_ascii_case(ACCEPT_ENCODING.as_bytes())) =>
+        {
+            Some(Refusal::with(415, "Accept-Encoding", ACCEPT_ENCODING))
+        }
+        Content::Understood if !options::accepts_sdp(message) => {
+            Some(Refusal::with(406, "Warning", "399 offhook \"Sessions are described by application/sdp\""))
+        }
+        Content::Understood => None,
     }
 }

@@ -3,6 +3,7 @@
 //! become the address: the URI is what stands between the first `<` outside of quotes and the next `>`.
 
 use super::scan::{self, Params};
+use super::uri::MAX_URI;
 
 /// One name-addr or addr-spec with its header parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,8 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Reads one address. `None` where it is bad: an open quote or bracket, no URI, white space inside the URI.
+    /// Reads one address. `None` where it is bad: an open quote or bracket, no URI, white space inside the URI, a URI
+    /// longer than [`MAX_URI`].
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let value = scan::trim(value);
         let (display, uri, rest) = match scan::find(value, b'<')? {
@@ -33,7 +35,8 @@ impl Address {
                 (b"".as_slice(), scan::trim(uri), rest)
             }
         };
-        if uri.is_empty() || !uri.contains(&b':') || !uri.iter().all(|byte| byte.is_ascii_graphic()) {
+        let graphic = uri.iter().all(|byte| byte.is_ascii_graphic());
+        if uri.len() > MAX_URI || !uri.contains(&b':') || !graphic {
             return None;
         }
         let params = match rest.strip_prefix(b";") {

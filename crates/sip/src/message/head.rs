@@ -51,7 +51,11 @@ impl Head {
             .ok_or(Fault::bad("Bad CSeq"))?;
         if message.status().is_none() {
             if method != message.method() {
-                return Err(Fault::bad("CSeq Method Does Not Match"));
+                // Of a method that we do not know, we cannot know either what its CSeq should say (RFC 4475 §3.1.2.18).
+                return Err(match Method::of(message.method()) {
+                    Method::Unknown => Fault { status: 501, phrase: "Not Implemented" },
+                    _ => Fault::bad("CSeq Method Does Not Match"),
+                });
             }
             let forwards = message.value(Name::MaxForwards);
             if forwards.is_some_and(|value| number(&value, MAX_FORWARDS).is_none()) {

@@ -16,6 +16,7 @@
 mod address;
 mod framing;
 mod head;
+mod multipart;
 mod name;
 mod scan;
 mod uri;
@@ -28,6 +29,7 @@ use std::ops::Range;
 pub(crate) use address::Address;
 pub use framing::{FramingError, StreamFramer};
 pub(crate) use head::Head;
+pub(crate) use multipart::SDP;
 pub(crate) use name::{ALLOW, Method, Name, is_token};
 pub(crate) use scan::{Params, cut, lossy, number, split, trim, unfold};
 pub(crate) use uri::{Scheme, Uri, UriError, literal, split_host_port};
@@ -35,12 +37,15 @@ pub(crate) use via::{COOKIE, DEFAULT_PORT, DEFAULT_TLS_PORT, Via};
 pub(crate) use write::{Draft, Response, ack_of_refusal, cancel_of, phrase, reason_header};
 
 use crate::event::{Body, Header, Reason};
+use crate::message::multipart::Description;
 
 /// The largest message: what fits into one datagram, and the most a stream may hold back for one message
 /// (reliability P1).
 pub(crate) const MAX_MESSAGE: usize = 65_535;
 /// The most header fields in a message. Real ones have twenty; lists of Via and Route stay far below this.
 const MAX_FIELDS: usize = 256;
+/// The most elements in the lists of one name. Each costs an allocation; real lists have a dozen.
+const MAX_ELEMENTS: usize = 256;
 /// The longest header field, with its folds.
 const MAX_FIELD: usize = 8 * 1024;
 
@@ -51,7 +56,7 @@ pub(crate) enum Malformed {
     TooLarge,
     /// No start line of SIP.
     StartLine,
-    /// A line that does not end in CRLF, or has a CR or NUL inside.
+    /// A line that does not end in CRLF, or has a CR inside, or a NUL that is not escaped.
     Line,
     /// More than [`MAX_FIELDS`] fields, or one longer than [`MAX_FIELD`].
     Fields,
@@ -73,6 +78,17 @@ impl Fault {
     pub(crate) const fn bad(phrase: &'static str) -> Self {
         Self { status: 400, phrase }
     }
+}
+
+/// What the body of a request is to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Its description, or nothing.
+    Understood,
+    /// A media type that is not understood and has to be: 415.
+    Unknown,
+    /// Not what its media type says.
+    Bad(Fault),
 }
 
 /// One message with the index of its parts.
@@ -169,11 +185,15 @@ impl Message {
     }
 
     /// Every element of the lists of a name, over all its fields, in order. `None` where a quote is left open.
+    /// Neither where there are more than [`MAX_ELEMENTS`].
     pub(crate) fn list(&self, name: Name) -> Option<Vec<Vec<u8>>> {
         let mut elements = Vec::new();
         for value in self.raw_values(name) {
             let value = scan::unfold(value);
             elements.extend(split(&value, b',')?.into_iter().map(<[u8]>::to_vec));
+            if elements.len() > MAX_ELEMENTS {
+                return None;
+            }
         }
         Some(elements)
     }
@@ -191,14 +211,42 @@ impl Message {
             .collect()
     }
 
-    /// The content with its media type, if there is any content.
+    /// The content with its media type, if there is any content. Of several parts the session description, where one of
+    /// them is that (RFC 5621); [`content`](Self::content) says what they come to.
     pub(crate) fn body(&self) -> Option<Body> {
         let bytes = self.slice(&self.body);
         if bytes.is_empty() {
             return None;
         }
-        let content_type = self.value(Name::ContentType).map(|value| lossy(&value)).unwrap_or_default();
-        Some(Body { content_type, bytes: bytes.to_vec() })
+        let content_type = self.value(Name::ContentType).unwrap_or_default();
+        if multipart::is_multipart(&content_type) {
+            match multipart::description(&content_type, bytes) {
+                Description::Found(bytes) => {
+                    return Some(Body { content_type: SDP.to_owned(), bytes: bytes.to_vec() });
+                }
+                Description::Absent => return None,
+                Description::Unknown | Description::Bad(_) => {}
+            }
+        }
+        Some(Body { content_type: lossy(&content_type), bytes: bytes.to_vec() })
+    }
+
+    /// What the body is to a session: its description, or why it can be none.
+    pub(crate) fn content(&self) -> Content {
+        let bytes = self.slice(&self.body);
+        let content_type = self.value(Name::ContentType).unwrap_or_default();
+        let media_type = cut(&content_type, b';').0;
+        match () {
+            () if bytes.is_empty() => Content::Understood,
+            () if media_type.is_empty() => Content::Bad(Fault::bad("Missing Content-Type")),
+            () if media_type.eq_ignore_ascii_case(SDP.as_bytes()) => Content::Understood,
+            () if multipart::is_multipart(media_type) => match multipart::description(&content_type, bytes) {
+                Description::Found(_) | Description::Absent => Content::Understood,
+                Description::Unknown => Content::Unknown,
+                Description::Bad(fault) => Content::Bad(fault),
+            },
+            () => Content::Unknown,
+        }
     }
 
     /// The Reason of protocol SIP (RFC 3326), if there is one.
@@ -219,6 +267,13 @@ impl Message {
         let mut vias = split(&value, b',')?.into_iter().map(Via::parse);
         let top = vias.next()??;
         vias.all(|via| via.is_some()).then_some(top)
+    }
+
+    /// The way back to whoever sent a request whose Via is bad, where at least who that is can be read (RFC 4475
+    /// §3.1.2.1): a 400 is told, of its parameters none is believed.
+    pub(crate) fn readable_via(&self) -> Option<Via> {
+        let value = self.value(Name::Via)?;
+        Via::parse(value.split(|byte| b";,".contains(byte)).next()?)
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {
@@ -288,10 +343,20 @@ fn line_at(raw: &[u8], from: usize) -> Result<Option<Range<usize>>, Malformed> {
     let Some(rest) = raw.get(from..) else { return Ok(None) };
     let Some(length) = rest.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
     let line = rest.get(..length).and_then(|line| line.strip_suffix(b"\r")).ok_or(Malformed::Line)?;
-    if line.iter().any(|&byte| byte == b'\r' || byte == 0) {
+    if line.contains(&b'\r') || has_bare_nul(line) {
         return Err(Malformed::Line);
     }
     Ok(Some(from..from + line.len()))
+}
+
+/// Whether there is a NUL that no backslash makes a part of a quoted string (§25.1 quoted-pair; RFC 4475 §3.1.1.2).
+fn has_bare_nul(line: &[u8]) -> bool {
+    let mut escaped = false;
+    line.iter().any(|&byte| {
+        let bare = byte == 0 && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        bare
+    })
 }
 
 /// `name HCOLON value` (§25.1 allows blanks before the colon); `None` where it is not that.

@@ -4,10 +4,13 @@
 /// The header fields this user agent reads. Everything else is [`Name::Other`] and is only ever looked at by its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
+    Accept,
     CallId,
     Contact,
+    ContentDisposition,
     ContentEncoding,
     ContentLength,
+    ContentTransferEncoding,
     ContentType,
     CSeq,
     Event,
@@ -31,7 +34,7 @@ pub(crate) enum Name {
 }
 
 /// The longest name in the table below; anything longer is [`Name::Other`] without a look.
-const LONGEST: usize = "proxy-authenticate".len();
+const LONGEST: usize = "content-transfer-encoding".len();
 
 impl Name {
     /// Which header a field name means, in its long or compact form and in any case.
@@ -41,10 +44,13 @@ impl Name {
         lower.copy_from_slice(text);
         lower.make_ascii_lowercase();
         match &*lower {
+            b"accept" => Self::Accept,
             b"call-id" | b"i" => Self::CallId,
             b"contact" | b"m" => Self::Contact,
+            b"content-disposition" => Self::ContentDisposition,
             b"content-encoding" | b"e" => Self::ContentEncoding,
             b"content-length" | b"l" => Self::ContentLength,
+            b"content-transfer-encoding" => Self::ContentTransferEncoding,
             b"content-type" | b"c" => Self::ContentType,
             b"cseq" => Self::CSeq,
             b"event" | b"o" => Self::Event,

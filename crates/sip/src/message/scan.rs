@@ -98,9 +98,19 @@ pub(crate) fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
-/// For people and for strings: invalid UTF-8 is replaced, never trusted.
+/// For people and for strings: invalid UTF-8 and control characters are replaced, so that nothing from the wire can
+/// end a line of a log or steer a terminal (reliability P9). A tab is a space.
 pub(crate) fn lossy(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
+    let text = String::from_utf8_lossy(text);
+    if text.contains(char::is_control) {
+        let shown = |character: char| match character {
+            '\t' => ' ',
+            character if character.is_control() => char::REPLACEMENT_CHARACTER,
+            character => character,
+        };
+        return text.chars().map(shown).collect();
+    }
+    text.into_owned()
 }
 
 /// A decimal number of digits only; `None` for signs, blanks, letters and anything above `max`.

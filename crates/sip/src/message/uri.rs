@@ -6,7 +6,7 @@
 //!     └──────────── user part ──────┘ └─host──┘ port └─── params ────┘ headers
 //! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::scan::{Params, number};
 use crate::event::Transport;
@@ -143,9 +143,7 @@ pub(crate) fn split_host_port(text: &str) -> Option<(&str, Option<u16>)> {
 
 fn is_host(host: &str) -> bool {
     match host.strip_prefix('[') {
-        Some(inner) => {
-            inner.strip_suffix(']').is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
-        }
+        Some(inner) => inner.strip_suffix(']').is_some_and(|inner| ipv6(inner).is_some()),
         None => {
             !host.is_empty()
                 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
@@ -155,7 +153,18 @@ fn is_host(host: &str) -> bool {
 
 /// An address where the host is a literal; a name otherwise.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
-    host.parse().ok()
+    host.parse().ok().or_else(|| ipv6(host).map(IpAddr::V6))
+}
+
+/// An IPv6 address without its brackets. The grammar of RFC 3261 allows a third colon before an IPv4 address, and RFC
+/// 5118 §4.10 asks to tolerate it there.
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (head, ipv4) = text.split_once(":::")?;
+    ipv4.parse::<Ipv4Addr>().ok()?;
+    format!("{head}::{ipv4}").parse().ok()
 }
 
 fn is_scheme(scheme: &str) -> bool {

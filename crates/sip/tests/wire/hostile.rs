@@ -8,7 +8,7 @@ use offhook_sip::StreamFramer;
 use offhook_sip::event::{Command, Event, SessionId};
 
 use crate::stage::{OUTBOUND, Stage, invite, request, sdp};
-use crate::torture::CASES;
+use crate::torture::cases;
 
 /// An endpoint in the middle of things: a call that rings, one that talks, one that we make.
 fn busy() -> (Stage, Vec<String>) {
@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn mutated_messages(picks in proptest::collection::vec((any::<prop::sample::Index>(), edits()), 1..6)) {
         let (mut stage, mut seeds) = busy();
-        let torture = CASES.iter().map(|((_, bytes), _)| bytes.to_vec());
+        let torture = cases().into_iter().map(|case| case.bytes);
         let seeds: Vec<Vec<u8>> = seeds.drain(..).map(String::into_bytes).chain(torture).collect();
         for (pick, edits) in &picks {
             stage.receive_bytes(&edited(&seeds[pick.index(seeds.len())], edits));
@@ -163,7 +163,7 @@ proptest! {
 
     #[test]
     fn mutated_streams(pick in any::<prop::sample::Index>(), edits in edits(), piece in 1..50_usize) {
-        let stream: Vec<u8> = CASES.iter().flat_map(|((_, bytes), _)| bytes.to_vec()).collect();
+        let stream: Vec<u8> = cases().into_iter().flat_map(|case| case.bytes).collect();
         let offset = pick.index(stream.len());
         let stream = edited(&stream[offset..], &edits);
         let mut framer = StreamFramer::new();
