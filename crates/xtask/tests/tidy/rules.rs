@@ -33,6 +33,7 @@ const ARROWS: &[Arrows] = &[
         ],
     },
     Arrows { folder: "crates/xtask/", may: &[] },
+    Arrows { folder: "fuzz/", may: &[("offhook_sip", &[]), ("offhook_media", &[])] },
     Arrows { folder: "tests/", may: &[("offhook_client", &[]), ("offhook_tests", &[])] },
     Arrows {
         folder: "benches/",
@@ -121,7 +122,8 @@ fn modules_named(code: &str, line: usize, column: usize) -> Vec<String> {
 
 /// A manifest that depends on what its crate may not know, or says what only the root may say.
 pub(crate) fn manifest(path: &str, text: &str) -> Vec<String> {
-    if path == "Cargo.toml" {
+    // The fuzz targets are a workspace of their own.
+    if matches!(path, "Cargo.toml" | "fuzz/Cargo.toml") {
         return Vec::new();
     }
     let core = CORES.iter().any(|folder| path.starts_with(folder));
