@@ -12,7 +12,7 @@ use crate::core::Request;
 use crate::event::{Event, SessionId};
 use crate::message::{Head, Method, Response};
 use crate::options;
-use crate::session::Session;
+use crate::session::{Leg, Session};
 use crate::uas::{RETRY_AFTER, Refusal, refuse_method, refuse_require};
 
 impl Endpoint {
@@ -35,7 +35,6 @@ impl Endpoint {
     /// calls can end; beyond it they are dropped, and their retransmissions come back later.
     pub(crate) fn on_inside(&mut self, now: Instant, request: &Request) {
         let head = &request.head;
-        let tag = head.from.tag();
         let Some(id) = self.inside(head) else { return self.refuse_unknown(request) };
         if self.core.transactions.len() >= self.core.config.max_transactions.saturating_mul(2) {
             self.core.counters.overload += 1;
@@ -43,42 +42,64 @@ impl Endpoint {
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let unknown_bye = head.method == Method::Bye && session.takes_unknown_bye();
-        let in_order = match session.dialog(tag) {
-            Some(dialog) => dialog.take_cseq(head.cseq),
-            None if unknown_bye => true,
+        let refusal = match session.leg(head.from.tag()) {
+            Some(leg) => refuse_inside(leg, request),
+            None if unknown_bye => None,
             None => return self.refuse_unknown(request),
         };
-        let refusal = match head.method {
-            _ if !in_order => Some(Refusal::of(500)),
-            method => refuse_method(method)
-                .or_else(|| refuse_require(&request.message))
-                .or_else(|| (method == Method::Invite).then(|| refuse_change(session.reinvite_status()))),
-        };
+        let refusal = refusal
+            .or_else(|| (head.method == Method::Invite).then(|| refuse_change(session.reinvite_status())));
         if let Some(refusal) = refusal {
             return self.refuse(now, request, refusal);
         }
-        let takes_info = session.takes_info(tag);
         match head.method {
             Method::Options => self.core.answer(now, request, &options::answer(&options::capabilities())),
-            _ => self.core.answer(now, request, &Response { status: 200, ..Response::default() }),
-        }
-        match head.method {
-            Method::Info if takes_info => {
-                if let Some(body) = request.message.body() {
-                    self.core.tell(Event::Info { session: id, body });
-                }
-            }
+            Method::Info => self.on_info(now, id, request),
             Method::Bye => {
-                let reason = request.message.reason();
+                self.core.answer(now, request, &ok());
+                let (tag, reason) = (head.from.tag(), request.message.reason());
                 self.touch(id, |session, core| session.on_bye(core, now, tag, reason));
             }
-            _ => {}
+            _ => self.core.answer(now, request, &ok()),
         }
+    }
+
+    /// INFO (RFC 6086), in its legacy use.
+    fn on_info(&mut self, now: Instant, id: SessionId, request: &Request) {
+        self.core.answer(now, request, &ok());
+        let talks = self.talks(now, id, request);
+        if let Some(body) = request.message.body().filter(|_| talks) {
+            self.core.tell(Event::Info { session: id, body });
+        }
+    }
+
+    /// Whether a request is of the dialog of a call that is answered and that nobody hangs up.
+    fn talks(&mut self, now: Instant, id: SessionId, request: &Request) -> bool {
+        let Self { sessions, core, .. } = self;
+        let talking = sessions.get_mut(&id).and_then(|session| session.talking(core, now));
+        talking.is_some_and(|(leg, _)| leg.dialog.remote_tag == request.head.from.tag())
     }
 
     /// The session whose dialog a request says it is in, by Call-ID and our tag.
     fn inside(&self, head: &Head) -> Option<SessionId> {
         self.dialogs.get(&(head.call_id.clone(), head.to.tag().to_owned())).copied()
+    }
+}
+
+fn ok() -> Response<'static> {
+    Response { status: 200, ..Response::default() }
+}
+
+/// What a request is refused for, before it is looked at what it is. After our BYE nothing but the peer's own is of the
+/// dialog any more (§15.1.1).
+fn refuse_inside(leg: &mut Leg, request: &Request) -> Option<Refusal<'static>> {
+    let Request { message, head, .. } = request;
+    if !leg.dialog.take_cseq(head.cseq) {
+        Some(Refusal::of(500))
+    } else if leg.is_closing() && head.method != Method::Bye {
+        Some(Refusal::of(481))
+    } else {
+        refuse_method(head.method).or_else(|| refuse_require(message))
     }
 }
 

@@ -56,7 +56,7 @@ pub use crate::message::{FramingError, StreamFramer};
 use crate::message::{Head, Message};
 pub use crate::network::{BadNetwork, Network};
 use crate::policy::Gateways;
-use crate::session::{Inbound, Outbound, Session, check};
+use crate::session::{Inbound, Leg, Outbound, Sender, Session, check};
 use crate::transaction::timer::Deadlines;
 use crate::transaction::{Delivery, TransactionId, User};
 
@@ -120,10 +120,7 @@ impl Endpoint {
             Command::Bye { session, reason } => self.bye(now, session, reason),
             Command::Request { session, request, method, body } => {
                 check::body(&body)?;
-                self.commanded(session, |session, core| match session {
-                    Session::Inbound(call) => call.request(core, now, request, (method, body)),
-                    Session::Outbound(call) => call.request(core, now, request, (method, body)),
-                })
+                self.on_talking(now, session, |leg, sender| leg.request(sender, request, method, body))
             }
             // Each of these goes to the helper that builds it.
             Command::Accept { .. }
@@ -272,6 +269,19 @@ impl Endpoint {
         self.commanded(session, |session, core| match session {
             Session::Inbound(call) => command(call, core),
             Session::Outbound(_) => Err(CommandError::WrongState),
+        })
+    }
+
+    /// A command to a call that is answered and that nobody hangs up.
+    fn on_talking(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        command: impl FnOnce(&mut Leg, &mut Sender<'_>) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        self.commanded(session, |session, core| {
+            let (leg, mut sender) = session.talking(core, now).ok_or(CommandError::WrongState)?;
+            command(leg, &mut sender)
         })
     }
 

@@ -70,6 +70,12 @@ impl Fork {
         self.leg.advance(sender);
     }
 
+    /// Does what is due.
+    pub(crate) fn on_deadline(&mut self, sender: &mut Sender<'_>, credentials: &[Header]) {
+        self.leg.on_deadline(sender);
+        self.advance(sender, credentials);
+    }
+
     /// The 2xx came again: our ACK was lost.
     pub(crate) fn acknowledge_again(&self, core: &mut Core) {
         if let Stage::Kept(Ack::Sent { flow, bytes }) | Stage::Dropped(Ack::Sent { flow, bytes }) =

@@ -21,8 +21,8 @@ use super::leg::{Fate, Leg};
 use crate::core::{Core, Request};
 use crate::dialog::Dialog;
 use crate::event::{
-    Body, CommandError, EndCause, Event, Flow, GatewayName, Header, InDialog, Incoming, QueryId, Reason,
-    RequestId, SessionId, Target,
+    Body, CommandError, EndCause, Event, Flow, GatewayName, Header, Incoming, QueryId, Reason, SessionId,
+    Target,
 };
 use crate::message::{ALLOW, Head, Message, Response, lossy};
 use crate::transaction::TransactionId;
@@ -219,24 +219,27 @@ impl Inbound {
                 self.refuse(core, now, 487, &[]);
                 self.end(core, EndCause::Bye { reason });
             }
-            State::Answered(_) | State::Talking => self.end(core, EndCause::Bye { reason }),
+            State::Answered(_) | State::Talking => {
+                self.leg.abandon(&mut sender(core, now, self.id));
+                self.end(core, EndCause::Bye { reason });
+            }
             // The two BYEs crossed: ours still waits for its answer.
             State::HangingUp(_) | State::Over => {}
         }
     }
 
-    /// Sends a request inside the dialog.
-    pub(crate) fn request(
-        &mut self,
-        core: &mut Core,
+    /// The dialog of a call that is answered and that nobody hangs up, and what its requests are sent with.
+    pub(crate) fn talking<'a>(
+        &'a mut self,
+        core: &'a mut Core,
         now: Instant,
-        request: RequestId,
-        (method, body): (InDialog, Body),
-    ) -> Result<(), CommandError> {
-        if !matches!(self.state, State::Talking) {
-            return Err(CommandError::WrongState);
+    ) -> Option<(&'a mut Leg, Sender<'a>)> {
+        match self.state {
+            State::Answered(Answered { then: Then::Talk, .. }) | State::Talking => {
+                Some((&mut self.leg, sender(core, now, self.id)))
+            }
+            _ => None,
         }
-        self.leg.request(&mut sender(core, now, self.id), request, method, body)
     }
 
     /// A final response to a request of ours; `None` where none came, and `otherwise` says why.
@@ -264,9 +267,9 @@ impl Inbound {
     }
 
     /// The dialog with the peer of this tag.
-    pub(crate) fn dialog(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+    pub(crate) fn leg(&mut self, remote_tag: &str) -> Option<&mut Leg> {
         let live = !matches!(self.state, State::Over) && self.leg.dialog.remote_tag == remote_tag;
-        live.then_some(&mut self.leg.dialog)
+        live.then_some(&mut self.leg)
     }
 
     /// What the peer's INVITE inside the dialog is refused with: a first one is not answered yet (§14.2), or the
@@ -275,25 +278,18 @@ impl Inbound {
         if matches!(self.state, State::Ringing(_)) { 500 } else { 488 }
     }
 
-    /// Whether the application hears of an INFO.
-    pub(crate) fn takes_info(&self) -> bool {
-        matches!(self.state, State::Answered(_) | State::Talking)
-    }
-
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = match &self.state {
             State::Ringing(ringing) => ringing.refresh.as_ref().map(|&(at, ..)| at),
             State::Answered(answered) => Some(answered.retransmit.at.min(answered.give_up)),
             State::Talking | State::HangingUp(_) | State::Over => None,
         };
-        own.into_iter().chain(self.leg.dialog.deadline()).min()
+        own.into_iter().chain(self.leg.deadline()).min()
     }
 
     pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) {
-        if self.leg.dialog.on_deadline(core, now) {
-            self.leg.advance(&mut sender(core, now, self.id));
-            self.rest(core);
-        }
+        self.leg.on_deadline(&mut sender(core, now, self.id));
+        self.rest(core);
         match &mut self.state {
             State::Ringing(ringing) => {
                 if let Some((at, status, bytes)) = &mut ringing.refresh
@@ -363,7 +359,6 @@ impl Inbound {
     }
 
     fn end(&mut self, core: &mut Core, cause: EndCause) {
-        self.leg.abandon(core, self.id);
         self.state = State::Over;
         core.tell(Event::Ended { session: self.id, cause });
     }

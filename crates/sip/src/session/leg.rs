@@ -1,9 +1,11 @@
 //! A dialog and the requests of ours inside it, with the BYE that ends them (RFC 3261 §12.2.1, §15.1).
 
+use std::time::Instant;
+
 use super::lane::{Done, Errand, Lane, Purpose, Sender};
 use crate::core::Core;
 use crate::dialog::Dialog;
-use crate::event::{Body, CommandError, Event, InDialog, QueryId, Reason, RequestId, SessionId, Target};
+use crate::event::{Body, CommandError, Event, InDialog, QueryId, Reason, RequestId, Target};
 use crate::message::{Message, reason_header};
 use crate::transaction::TransactionId;
 
@@ -43,7 +45,7 @@ impl Leg {
     /// Hangs up. The BYE waits for no other request, and none comes after it.
     pub(crate) fn hang_up(&mut self, sender: &mut Sender<'_>, reason: Option<&Reason>) {
         if self.stage == Stage::Open {
-            self.abandon(sender.core, sender.session);
+            self.abandon(sender);
             self.stage = Stage::Closing;
             let headers = reason.map(reason_header).into_iter().collect();
             self.requests.push(Errand::new(Purpose::Bye, "BYE", headers, None));
@@ -106,21 +108,35 @@ impl Leg {
         }
     }
 
-    /// The call ends: whoever still waits for an answer is told that none comes. A BYE on its way goes on.
-    pub(crate) fn abandon(&mut self, core: &mut Core, session: SessionId) {
-        if self.stage == Stage::Closing {
-            return;
-        }
+    /// The call is hung up, by whichever side: whoever still waits for an answer is told that none comes.
+    pub(crate) fn abandon(&mut self, sender: &mut Sender<'_>) {
         for purpose in self.requests.clear() {
             if let Purpose::Request(request) = purpose {
-                core.tell(Event::Replied { session, request, status: CALL_ENDED });
+                let session = sender.session;
+                sender.core.tell(Event::Replied { session, request, status: CALL_ENDED });
             }
         }
+    }
+
+    /// When something is to be done.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.dialog.deadline()
+    }
+
+    /// Does what is due.
+    pub(crate) fn on_deadline(&mut self, sender: &mut Sender<'_>) {
+        self.dialog.on_deadline(sender.core, sender.now);
+        self.advance(sender);
     }
 
     /// Takes the answer of the name service; says whether it was for this leg.
     pub(crate) fn on_resolved(&mut self, core: &Core, query: QueryId, targets: &[Target]) -> bool {
         self.dialog.on_resolved(core, query, targets)
+    }
+
+    /// Whether we have hung up: the session is over, whatever the peer still sends (§15.1.1).
+    pub(crate) fn is_closing(&self) -> bool {
+        self.stage == Stage::Closing
     }
 
     /// Whether a BYE still waits for an address.

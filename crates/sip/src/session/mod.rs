@@ -19,10 +19,11 @@ mod outbound;
 use std::time::Instant;
 
 pub(crate) use inbound::Inbound;
+pub(crate) use lane::Sender;
+pub(crate) use leg::Leg;
 pub(crate) use outbound::Outbound;
 
 use crate::core::Core;
-use crate::dialog::Dialog;
 use crate::event::{QueryId, Reason, Target};
 use crate::message::{Head, Message};
 use crate::transaction::TransactionId;
@@ -61,10 +62,10 @@ impl Session {
     }
 
     /// The dialog with the peer of this tag, early or confirmed.
-    pub(crate) fn dialog(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+    pub(crate) fn leg(&mut self, remote_tag: &str) -> Option<&mut Leg> {
         match self {
-            Self::Inbound(call) => call.dialog(remote_tag),
-            Self::Outbound(call) => call.dialog(remote_tag),
+            Self::Inbound(call) => call.leg(remote_tag),
+            Self::Outbound(call) => call.leg(remote_tag),
         }
     }
 
@@ -79,7 +80,7 @@ impl Session {
     pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<Reason>) {
         match self {
             Self::Inbound(call) => call.on_bye(core, now, reason),
-            Self::Outbound(call) => call.on_bye(core, remote_tag, reason),
+            Self::Outbound(call) => call.on_bye(core, now, remote_tag, reason),
         }
     }
 
@@ -91,11 +92,15 @@ impl Session {
         }
     }
 
-    /// Whether the application hears of an INFO from the peer of this tag.
-    pub(crate) fn takes_info(&self, remote_tag: &str) -> bool {
+    /// The dialog of a call that is answered and that nobody hangs up, and what its requests are sent with.
+    pub(crate) fn talking<'a>(
+        &'a mut self,
+        core: &'a mut Core,
+        now: Instant,
+    ) -> Option<(&'a mut Leg, Sender<'a>)> {
         match self {
-            Self::Inbound(call) => call.takes_info(),
-            Self::Outbound(call) => call.takes_info(remote_tag),
+            Self::Inbound(call) => call.talking(core, now),
+            Self::Outbound(call) => call.talking(core, now),
         }
     }
 

@@ -30,8 +30,7 @@ use crate::auth::{Authenticator, Tries};
 use crate::core::Core;
 use crate::dialog::Dialog;
 use crate::event::{
-    Body, CommandError, EndCause, Event, Flow, Header, InDialog, Invite, QueryId, Reason, Refuser, RequestId,
-    Route, SessionId, Target,
+    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, Refuser, Route, SessionId, Target,
 };
 use crate::message::{Draft, Head, Message, phrase};
 use crate::resolve::{Destination, QUERY_LIMIT};
@@ -161,19 +160,15 @@ impl Outbound {
         Ok(())
     }
 
-    /// Sends a request inside the dialog of the call.
-    pub(crate) fn request(
-        &mut self,
-        core: &mut Core,
+    /// The dialog of a call that is answered and that nobody hangs up, and what its requests are sent with.
+    pub(crate) fn talking<'a>(
+        &'a mut self,
+        core: &'a mut Core,
         now: Instant,
-        request: RequestId,
-        (method, body): (InDialog, Body),
-    ) -> Result<(), CommandError> {
-        let Self { id, authenticator, forks, state: State::Answered, .. } = self else {
-            return Err(CommandError::WrongState);
-        };
-        let kept = forks.iter_mut().find(|fork| fork.is_kept()).ok_or(CommandError::WrongState)?;
-        kept.leg.request(&mut sender(core, now, *id, authenticator), request, method, body)
+    ) -> Option<(&'a mut Leg, Sender<'a>)> {
+        let Self { id, authenticator, forks, state: State::Answered, .. } = self else { return None };
+        let kept = forks.iter_mut().find(|fork| fork.is_kept())?;
+        Some((&mut kept.leg, sender(core, now, *id, authenticator)))
     }
 
     fn hang_up(&mut self, core: &mut Core, now: Instant, reason: Option<&Reason>, cause: EndCause) {
@@ -367,10 +362,14 @@ impl Outbound {
     }
 
     /// The peer hangs up a dialog of ours; its BYE has been answered.
-    pub(crate) fn on_bye(&mut self, core: &mut Core, remote_tag: &str, reason: Option<Reason>) {
-        let kept = self.forks.iter().any(|fork| fork.has_tag(remote_tag) && fork.is_kept());
+    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<Reason>) {
+        if let Some((leg, mut sender)) = self.talking(core, now)
+            && leg.dialog.remote_tag == remote_tag
+        {
+            leg.abandon(&mut sender);
+            return self.end(core, EndCause::Bye { reason });
+        }
         match self.state {
-            State::Answered if kept => self.end(core, EndCause::Bye { reason }),
             State::Calling { invite } | State::Proceeding { invite } => {
                 // Every 2xx of this peer was lost, and it has given up on our ACK. Another branch may still ring.
                 self.forks.retain(|fork| !fork.has_tag(remote_tag));
@@ -385,11 +384,11 @@ impl Outbound {
     }
 
     /// The dialog with the peer of this tag.
-    pub(crate) fn dialog(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+    pub(crate) fn leg(&mut self, remote_tag: &str) -> Option<&mut Leg> {
         if matches!(self.state, State::Over) {
             return None;
         }
-        self.forks.iter_mut().find(|fork| fork.has_tag(remote_tag)).map(|fork| &mut fork.leg.dialog)
+        self.forks.iter_mut().find(|fork| fork.has_tag(remote_tag)).map(|fork| &mut fork.leg)
     }
 
     /// Whether a BYE with a tag never seen can only mean that every response of that peer was lost.
@@ -403,27 +402,19 @@ impl Outbound {
         if matches!(self.state, State::Answered | State::HangingUp(_) | State::Over) { 488 } else { 491 }
     }
 
-    /// Whether the application hears of an INFO.
-    pub(crate) fn takes_info(&self, remote_tag: &str) -> bool {
-        matches!(self.state, State::Answered)
-            && self.forks.iter().any(|fork| fork.is_kept() && fork.has_tag(remote_tag))
-    }
-
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = match self.state {
             State::Resolving { give_up, .. } | State::Cancelling { give_up, .. } => Some(give_up),
             _ => None,
         };
-        let forks = self.forks.iter().filter_map(|fork| fork.leg.dialog.deadline());
+        let forks = self.forks.iter().filter_map(|fork| fork.leg.deadline());
         own.into_iter().chain(self.linger).chain(forks).min()
     }
 
     pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) {
         for fork in &mut self.forks {
-            if fork.leg.dialog.on_deadline(core, now) {
-                let mut sender = sender(core, now, self.id, &mut self.authenticator);
-                fork.advance(&mut sender, &self.credentials);
-            }
+            let mut sender = sender(core, now, self.id, &mut self.authenticator);
+            fork.on_deadline(&mut sender, &self.credentials);
         }
         self.rest(core);
         if self.linger.is_some_and(|linger| linger <= now) {
@@ -513,9 +504,6 @@ impl Outbound {
     }
 
     fn end(&mut self, core: &mut Core, cause: EndCause) {
-        for fork in &mut self.forks {
-            fork.leg.abandon(core, self.id);
-        }
         self.state = State::Over;
         core.tell(Event::Ended { session: self.id, cause });
     }
