@@ -225,13 +225,13 @@ impl Endpoint {
         if !matches!(id, SessionId::Outbound(_)) || self.sessions.contains_key(&id) {
             return Err(CommandError::WrongState);
         }
-        let (route, destination) = check::invite(&invite)?;
+        let destinations = check::invite(&invite)?;
         let full = self.live_sessions() >= self.core.config.max_sessions
             || self.core.transactions.len() >= self.core.config.max_transactions;
         if full {
             return Err(CommandError::Full);
         }
-        let call = Outbound::start(&mut self.core, now, invite, route, destination);
+        let call = Outbound::start(&mut self.core, now, invite, destinations);
         self.insert(id, Session::Outbound(Box::new(call)));
         Ok(())
     }

@@ -47,6 +47,11 @@ impl Address {
         Some(Self { display: scan::lossy(&scan::unquote(display)), uri: scan::lossy(uri), params })
     }
 
+    /// A parameter of the header; the empty string for a bare flag. `name` in lower case.
+    pub(crate) fn param(&self, name: &str) -> Option<&str> {
+        self.params.get(name)
+    }
+
     /// The dialog tag; empty where there is none, as RFC 2543 peers have it (RFC 3261 §12.1.1).
     pub(crate) fn tag(&self) -> &str {
         self.params.get("tag").unwrap_or_default()

@@ -25,6 +25,7 @@ mod write;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::time::Duration;
 
 pub(crate) use address::Address;
 pub use framing::{FramingError, StreamFramer};
@@ -259,6 +260,18 @@ impl Message {
             protocol.eq_ignore_ascii_case(b"SIP").then_some(())?;
             Some(Reason { cause: u16::try_from(cause).ok().filter(|&cause| cause >= 100)?, text })
         })
+    }
+
+    /// The seconds that a header such as Retry-After or Expires says, without its comment and parameters (§20.33).
+    pub(crate) fn seconds(&self, name: Name) -> Option<Duration> {
+        let value = self.value(name)?;
+        let end = value.iter().position(|byte| b";( \t".contains(byte)).unwrap_or(value.len());
+        number(value.get(..end)?, u32::MAX).map(|seconds| Duration::from_secs(u64::from(seconds)))
+    }
+
+    /// When to try again, where a refusal says so.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.seconds(Name::RetryAfter)
     }
 
     /// The topmost Via, if every one in its field is well-formed: a response must never go where a bad one points.

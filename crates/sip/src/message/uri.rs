@@ -92,8 +92,17 @@ impl Uri {
     /// Where a request to this URI is sent: `maddr` if it has one, else the host (RFC 3263 §4); an IPv6 address
     /// without its brackets.
     pub(crate) fn target(&self) -> &str {
-        let target = self.params.get("maddr").unwrap_or(&self.host);
-        target.strip_prefix('[').and_then(|target| target.strip_suffix(']')).unwrap_or(target)
+        unbracketed(self.params.get("maddr").unwrap_or(&self.host))
+    }
+
+    /// The host as it is meant, whatever `maddr` says; an IPv6 address without its brackets.
+    pub(crate) fn host(&self) -> &str {
+        unbracketed(&self.host)
+    }
+
+    /// Whether the URI wants a method, which a Request-URI must not (§19.1.1).
+    pub(crate) fn has_method(&self) -> bool {
+        self.params.get("method").is_some()
     }
 
     /// The port, if the URI says one.
@@ -116,6 +125,10 @@ impl Uri {
     pub(crate) fn is_loose(&self) -> bool {
         self.params.get("lr").is_some()
     }
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// Splits `host[:port]`; the host keeps its brackets. `None` where either is bad.

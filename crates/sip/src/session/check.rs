@@ -32,23 +32,33 @@ const OWN: [&str; 23] = [
     "require",
 ];
 
-/// Whether an outbound call can be placed, and where it is sent first.
-pub(crate) fn invite(invite: &Invite) -> Result<(Route, Destination), CommandError> {
-    let bad = |uri: &str| CommandError::BadUri(uri.to_owned());
-    let route = invite.routes.first().ok_or_else(|| bad(""))?;
-    let to = Uri::parse(route.to.as_bytes()).map_err(|_| bad(&route.to))?;
-    match Uri::parse(invite.from.as_bytes()) {
-        // Who calls may be named by any URI, such as `tel:`.
-        Ok(_) | Err(UriError::Scheme) => {}
-        Err(UriError::Malformed | UriError::TooLong) => return Err(bad(&invite.from)),
-    }
+/// Whether an outbound call can be placed, and where each of its routes leads.
+pub(crate) fn invite(invite: &Invite) -> Result<Vec<Destination>, CommandError> {
+    sender(&invite.from)?;
     headers(&invite.headers, false)?;
     body(&invite.body)?;
-    let destination = match &route.proxy {
-        Some(proxy) => Destination::of_proxy(proxy, &to).ok_or_else(|| bad(proxy))?,
-        None => Destination::of(&to),
-    };
-    Ok((route.clone(), destination))
+    if invite.routes.is_empty() {
+        return Err(CommandError::BadUri(String::new()));
+    }
+    invite.routes.iter().map(route).collect()
+}
+
+/// Where a route leads.
+pub(crate) fn route(route: &Route) -> Result<Destination, CommandError> {
+    let bad = |uri: &str| CommandError::BadUri(uri.to_owned());
+    let to = Uri::parse(route.to.as_bytes()).map_err(|_| bad(&route.to))?;
+    match &route.proxy {
+        Some(proxy) => Destination::of_proxy(proxy, &to).ok_or_else(|| bad(proxy)),
+        None => Ok(Destination::of(&to)),
+    }
+}
+
+/// Whether a URI can stand in From. Who calls may be named by any URI, such as `tel:`.
+pub(crate) fn sender(from: &str) -> Result<(), CommandError> {
+    match Uri::parse(from.as_bytes()) {
+        Ok(_) | Err(UriError::Scheme) => Ok(()),
+        Err(UriError::Malformed | UriError::TooLong) => Err(CommandError::BadUri(from.to_owned())),
+    }
 }
 
 /// Whether headers can be added; `Contact` only to a redirection.

@@ -12,6 +12,7 @@
 pub(crate) mod check;
 mod fork;
 mod inbound;
+mod itinerary;
 mod lane;
 mod leg;
 mod outbound;

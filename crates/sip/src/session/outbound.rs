@@ -21,19 +21,22 @@
 //!      ─────────────── Over: Ended was told; repeated 2xx are still acknowledged ─────────
 //! ```
 
+mod hunt;
+
 use std::time::Instant;
 
 use super::fork::Fork;
+use super::itinerary::Itinerary;
 use super::lane::Sender;
 use super::leg::{Fate, Leg};
 use crate::auth::{Authenticator, Tries};
 use crate::core::Core;
 use crate::dialog::Dialog;
 use crate::event::{
-    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, Refuser, Route, SessionId, Target,
+    CommandError, EndCause, Event, Flow, Header, Invite, QueryId, Reason, Refuser, SessionId, Target,
 };
 use crate::message::{Draft, Head, Message, phrase};
-use crate::resolve::{Destination, QUERY_LIMIT};
+use crate::resolve::Destination;
 use crate::transaction::TransactionId;
 use crate::way::Way;
 
@@ -47,8 +50,14 @@ pub(crate) struct Outbound {
     /// The INVITE as it is sent next, without credentials.
     invite: Draft,
     local_tag: String,
-    /// Where it can still be tried.
+    /// Which addresses of the present stop can still be tried.
     way: Way,
+    /// What comes after them.
+    itinerary: Itinerary,
+    /// The route whose first INVITE is to be told of.
+    untold: Option<usize>,
+    /// Whether a 3xx has led to the present stop.
+    redirected: bool,
     /// Where it was sent last.
     flow: Option<Flow>,
     authenticator: Option<Authenticator>,
@@ -64,15 +73,21 @@ pub(crate) struct Outbound {
 
 pub(super) enum State {
     /// The name of the destination is asked for.
-    Resolving { query: QueryId, give_up: Instant },
+    Resolving {
+        query: QueryId,
+        asked: Instant,
+        give_up: Instant,
+        /// How the call ends where the answer leads nowhere.
+        otherwise: EndCause,
+    },
     /// The INVITE is sent, nothing is heard.
     Calling { invite: TransactionId },
-    /// A provisional response came.
-    Proceeding { invite: TransactionId },
+    /// A provisional response came. If no other above 100 comes until then, nobody answers (Timer C, §16.6).
+    Proceeding { invite: TransactionId, timer_c: Instant },
     /// To be cancelled as soon as a provisional response comes.
     CancelQueued { invite: TransactionId, reason: Option<Reason> },
     /// The CANCEL is sent; the INVITE still owes a final response.
-    Cancelling { invite: TransactionId, give_up: Instant },
+    Cancelling { invite: TransactionId, give_up: Instant, cause: EndCause },
     /// Talking.
     Answered,
     /// Our BYE is on its way.
@@ -87,43 +102,39 @@ impl Outbound {
         core: &mut Core,
         now: Instant,
         command: Invite,
-        route: Route,
-        destination: Destination,
+        destinations: Vec<Destination>,
     ) -> Self {
         let local_tag = core.random.token();
         let call_id = format!("{}{}", core.random.token(), core.random.token());
+        let itinerary = Itinerary::of(&command, destinations);
         let invite = Draft {
             method: "INVITE",
-            uri: route.to.clone(),
+            uri: String::new(),
             routes: Vec::new(),
             from: format!("<{}>;tag={local_tag}", command.from).into_bytes(),
-            to: format!("<{}>", route.to).into_bytes(),
+            to: Vec::new(),
             call_id,
             cseq: 1,
             headers: command.headers,
             body: Some(command.body),
         };
-        let (way, lookup) = Way::to(destination);
         let mut call = Self {
             id: command.session,
             invite,
             local_tag,
-            way,
+            way: Way::default(),
+            itinerary,
+            untold: None,
+            redirected: false,
             flow: None,
-            authenticator: route.credentials.map(Authenticator::new),
+            authenticator: None,
             tries: Tries::default(),
             credentials: Vec::new(),
             forks: Vec::new(),
             linger: None,
             state: State::Over,
         };
-        match lookup {
-            Some(lookup) => {
-                let query = core.ask(call.id, lookup);
-                call.state = State::Resolving { query, give_up: now + QUERY_LIMIT };
-            }
-            None => call.try_next(core, now, made_here(503)),
-        }
+        call.try_next(core, now, made_here(503));
         call
     }
 
@@ -140,7 +151,9 @@ impl Outbound {
                 self.end(core, EndCause::Local);
             }
             State::Calling { invite } => self.state = State::CancelQueued { invite, reason },
-            State::Proceeding { invite } => self.send_cancel(core, now, invite, reason.as_ref()),
+            State::Proceeding { invite, .. } => {
+                self.send_cancel(core, now, invite, reason.as_ref(), EndCause::Local);
+            }
             _ => return Err(CommandError::WrongState),
         }
         Ok(())
@@ -181,10 +194,12 @@ impl Outbound {
 
     /// The answer of the name service.
     pub(crate) fn on_resolved(&mut self, core: &mut Core, now: Instant, query: QueryId, targets: &[Target]) {
-        match self.state {
-            State::Resolving { query: asked, .. } if asked == query => {
+        match &self.state {
+            State::Resolving { query: ours, asked, otherwise, .. } if *ours == query => {
+                let otherwise = otherwise.clone();
+                self.itinerary.waited(now.saturating_duration_since(*asked));
                 self.way.resolved(targets);
-                self.try_next(core, now, made_here(503));
+                self.try_next(core, now, otherwise);
             }
             _ => {
                 for fork in &mut self.forks {
@@ -222,7 +237,7 @@ impl Outbound {
         self.rest(core);
         let ours = match &self.state {
             State::Calling { invite }
-            | State::Proceeding { invite }
+            | State::Proceeding { invite, .. }
             | State::CancelQueued { invite, .. }
             | State::Cancelling { invite, .. } => *invite == transaction,
             // Only the INVITE that was answered still passes anything but the responses to our requests up.
@@ -246,15 +261,18 @@ impl Outbound {
     }
 
     fn on_provisional(&mut self, core: &mut Core, now: Instant, message: &Message, head: &Head) {
-        match &self.state {
-            State::Calling { invite } => self.state = State::Proceeding { invite: *invite },
+        let status = message.status().unwrap_or_default();
+        match &mut self.state {
+            State::Calling { invite } => {
+                self.state = State::Proceeding { invite: *invite, timer_c: now + core.timers().c };
+            }
+            State::Proceeding { timer_c, .. } if status > 100 => *timer_c = now + core.timers().c,
             State::CancelQueued { invite, reason } => {
                 let (invite, reason) = (*invite, reason.clone());
-                self.send_cancel(core, now, invite, reason.as_ref());
+                self.send_cancel(core, now, invite, reason.as_ref(), EndCause::Local);
             }
             _ => {}
         }
-        let status = message.status().unwrap_or_default();
         if status == 100 || !matches!(self.state, State::Proceeding { .. }) {
             return;
         }
@@ -294,8 +312,12 @@ impl Outbound {
                 self.state = State::Answered;
                 (Fork::kept(dialog, cseq), false)
             }
-            State::CancelQueued { .. } | State::Cancelling { .. } => {
+            State::CancelQueued { .. } => {
                 self.state = State::HangingUp(EndCause::Local);
+                (Fork::kept(dialog, cseq), true)
+            }
+            State::Cancelling { ref cause, .. } => {
+                self.state = State::HangingUp(cause.clone());
                 (Fork::kept(dialog, cseq), true)
             }
             State::Resolving { .. } | State::Answered | State::HangingUp(_) | State::Over => {
@@ -317,50 +339,6 @@ impl Outbound {
         self.rest(core);
     }
 
-    fn on_refused(&mut self, core: &mut Core, now: Instant, message: &Message) {
-        let status = message.status().unwrap_or_default();
-        match (&self.state, self.flow) {
-            (State::Calling { .. } | State::Proceeding { .. }, Some(flow)) => {
-                let challenged = matches!(status, 401 | 407)
-                    && self
-                        .authenticator
-                        .as_mut()
-                        .is_some_and(|auth| auth.challenged(&mut self.tries, flow, message));
-                if challenged {
-                    self.invite.cseq = self.invite.cseq.saturating_add(1);
-                    self.forks.clear();
-                    self.send_invite(core, now);
-                } else {
-                    let refused = EndCause::Refused {
-                        status,
-                        phrase: message.phrase(),
-                        by: Refuser::Peer,
-                        retry_after: None,
-                    };
-                    if status == 503 {
-                        // RFC 3263 §4.3: this address is out of service, the next one may not be.
-                        self.try_next(core, now, refused);
-                    } else {
-                        self.end(core, refused);
-                    }
-                }
-            }
-            (State::CancelQueued { .. } | State::Cancelling { .. }, _) => self.end(core, EndCause::Local),
-            _ => {}
-        }
-    }
-
-    fn on_no_answer(&mut self, core: &mut Core, now: Instant, otherwise: u16) {
-        match self.state {
-            State::Calling { .. } if self.flow.is_some_and(|flow| self.way.fall_back(flow)) => {
-                self.send_invite(core, now);
-            }
-            State::Calling { .. } => self.try_next(core, now, made_here(otherwise)),
-            State::CancelQueued { .. } => self.end(core, EndCause::Local),
-            _ => {}
-        }
-    }
-
     /// The peer hangs up a dialog of ours; its BYE has been answered.
     pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<Reason>) {
         if let Some((leg, mut sender)) = self.talking(core, now)
@@ -370,7 +348,7 @@ impl Outbound {
             return self.end(core, EndCause::Bye { reason });
         }
         match self.state {
-            State::Calling { invite } | State::Proceeding { invite } => {
+            State::Calling { invite } | State::Proceeding { invite, .. } => {
                 // Every 2xx of this peer was lost, and it has given up on our ACK. Another branch may still ring.
                 self.forks.retain(|fork| !fork.has_tag(remote_tag));
                 if self.forks.is_empty() {
@@ -404,7 +382,9 @@ impl Outbound {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = match self.state {
-            State::Resolving { give_up, .. } | State::Cancelling { give_up, .. } => Some(give_up),
+            State::Resolving { give_up: at, .. }
+            | State::Cancelling { give_up: at, .. }
+            | State::Proceeding { timer_c: at, .. } => Some(at),
             _ => None,
         };
         let forks = self.forks.iter().filter_map(|fork| fork.leg.deadline());
@@ -421,14 +401,19 @@ impl Outbound {
             self.linger = None;
             self.forks.retain(Fork::is_kept);
         }
-        match self.state {
-            State::Resolving { query, give_up } if give_up <= now => {
+        match &self.state {
+            State::Resolving { query, give_up, .. } if *give_up <= now => {
+                let query = *query;
                 core.queries.remove(&query);
-                self.end(core, made_here(503));
+                self.on_resolved(core, now, query, &[]);
             }
-            State::Cancelling { invite, give_up } if give_up <= now => {
-                core.transactions.abandon_invite(invite);
-                self.end(core, EndCause::Local);
+            State::Proceeding { invite, timer_c } if *timer_c <= now => {
+                self.send_cancel(core, now, *invite, None, made_here(408));
+            }
+            State::Cancelling { invite, give_up, cause } if *give_up <= now => {
+                let cause = cause.clone();
+                core.transactions.abandon_invite(*invite);
+                self.end(core, cause);
             }
             _ => {}
         }
@@ -456,36 +441,16 @@ impl Outbound {
         }
     }
 
-    /// Sends the INVITE to the next address that we have a way to, or ends the call for the cause that brought us here.
-    fn try_next(&mut self, core: &mut Core, now: Instant, otherwise: EndCause) {
-        self.forks.clear();
-        if self.way.next(core) {
-            self.send_invite(core, now);
-        } else {
-            self.end(core, otherwise);
-        }
-    }
-
-    fn send_invite(&mut self, core: &mut Core, now: Instant) {
-        let Some(present) = self.way.present() else { return };
-        if let Some(authenticator) = &mut self.authenticator {
-            authenticator.sent_to(present);
-            let cnonce = core.random.token();
-            self.credentials = authenticator.headers(present, "INVITE", &self.invite.uri, &cnonce);
-        }
-        let mut draft = self.invite.clone();
-        draft.headers.extend(self.credentials.iter().cloned());
-        let flow = self.way.fit(core, &draft).unwrap_or(present);
-        let invite = core.send_invite(now, self.id, flow, &draft);
-        if self.flow.replace(flow).is_none() {
-            core.tell(Event::Sent { session: self.id, call_id: draft.call_id, route: 0 });
-        }
-        self.state = State::Calling { invite };
-    }
-
-    fn send_cancel(&mut self, core: &mut Core, now: Instant, invite: TransactionId, reason: Option<&Reason>) {
+    fn send_cancel(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        invite: TransactionId,
+        reason: Option<&Reason>,
+        cause: EndCause,
+    ) {
         core.send_cancel(now, self.id, invite, reason);
-        self.state = State::Cancelling { invite, give_up: now + core.timers().timeout() };
+        self.state = State::Cancelling { invite, give_up: now + core.timers().timeout(), cause };
     }
 
     fn dialog_of(&self, response: &Message) -> Option<Dialog> {

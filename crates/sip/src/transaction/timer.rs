@@ -16,6 +16,7 @@
 //! | H | `invite_server` Completed | no ACK comes: 64·T1 |
 //! | I | `invite_server` Confirmed | retransmitted ACKs are absorbed: T4; 0 on TCP |
 //! | L | `invite_server` Accepted | retransmitted INVITEs are absorbed: 64·T1 (RFC 6026) |
+//! | C | `session::outbound` Proceeding | nobody answers after the last 101–199: 180 s (§16.6) |
 //! | J | `server` Completed | the response is repeated: 64·T1; 0 on TCP |
 
 use std::collections::{BTreeSet, HashMap};
@@ -31,11 +32,18 @@ pub struct Timers {
     pub t2: Duration,
     /// How long a message stays in the network; 5 s.
     pub t4: Duration,
+    /// Timer C: how long after the last 101–199 an INVITE of ours is given up; 180 s.
+    pub c: Duration,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            c: Duration::from_secs(180),
+        }
     }
 }
 

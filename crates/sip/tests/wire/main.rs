@@ -10,6 +10,7 @@ mod judge;
 mod lossy;
 mod outbound;
 mod policy;
+mod redirect;
 mod requests;
 mod retransmission;
 mod routes;

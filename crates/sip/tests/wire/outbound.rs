@@ -506,7 +506,7 @@ fn the_whole_call_is_authenticated() {
 }
 
 #[test]
-fn no_password_goes_to_a_stranger() {
+fn s6_no_password_goes_to_where_a_contact_leads() {
     let mut stage = Stage::new();
     let invite = placed(
         &mut stage,
@@ -544,4 +544,30 @@ fn challenges_come_to_an_end() {
         assert!(rounds < 10);
     }
     assert_eq!(rounds, 5);
+}
+
+#[test]
+fn s6_the_callee_of_an_inbound_call_learns_no_password() {
+    // CVE-2021-41158: whoever called challenges our BYE with the realm of one of our gateways. An inbound call has no
+    // credentials, so there is nothing to answer with, whatever calls of ours to that gateway are under way.
+    let mut stage = Stage::new();
+    let routes = vec![Route { credentials: credentials(), ..route(TO) }];
+    let ours = placed(&mut stage, Invite { routes, ..invite(TO) });
+    let challenge = "WWW-Authenticate: Digest realm=\"gw\", nonce=\"n\", qop=\"auth\"\r\n";
+    stage.receive(&ours.response("401 Unauthorized", "srv", challenge));
+    assert_eq!(stage.sent().pop().unwrap().all("Authorization").len(), 1);
+
+    stage.receive(&request("1 INVITE", "in", "", ""));
+    stage.events();
+    let session = SessionId::Inbound(1);
+    stage.command(Command::Answer { session, body: crate::stage::sdp("") });
+    let ok = stage.sent().pop().unwrap();
+    stage.receive(&request("1 ACK", "ack", ok.to_tag(), ""));
+    stage.command(Command::Bye { session, reason: None });
+    let bye = stage.sent().pop().unwrap();
+    assert_eq!((bye.kind(), bye.all("Authorization").len()), ("BYE".to_owned(), 0));
+    stage.events();
+    stage.receive(&bye.response("401 Unauthorized", "", challenge));
+    assert_eq!(stage.sent().len(), 0);
+    assert_eq!(stage.event(), Event::Ended { session, cause: EndCause::Local });
 }

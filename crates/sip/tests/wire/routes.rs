@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use offhook_sip::Config;
-use offhook_sip::event::{Command, EndCause, Event, Flow, Invite, Lookup, Refuser, Route, Target, Transport};
+use offhook_sip::event::{
+    Command, Credentials, EndCause, Event, Flow, Invite, Lookup, Refuser, Route, Target, Transport,
+};
 
-use crate::stage::{OURS, OUTBOUND, Sent, Stage, address, config, invite, request, route, sdp, udp};
+use crate::stage::{OURS, OUTBOUND, Sent, Stage, address, config, invite, kinds, request, route, sdp, udp};
 
 /// The end of a call for which nobody was reached.
 fn unreached(status: u16, phrase: &str) -> Event {
@@ -135,4 +137,188 @@ fn an_inbound_sips_call_has_to_come_by_tls() {
         stage.receive_by(transport, "192.0.2.7:40000", &sips);
         assert_eq!(stage.one().status(), 416);
     }
+}
+
+fn refused_by_peer(status: u16, phrase: &str, retry_after: Option<Duration>) -> Event {
+    let (phrase, by) = (phrase.to_owned(), Refuser::Peer);
+    Event::Ended { session: OUTBOUND, cause: EndCause::Refused { status, phrase, by, retry_after } }
+}
+
+fn told_sent(sent: &Sent, route: usize) -> Event {
+    Event::Sent { session: OUTBOUND, call_id: sent.header("Call-ID").to_owned(), route }
+}
+
+/// A call with a route by name, whose addresses are .11 and .12, and one to .21.
+fn two_routes() -> Invite {
+    let credentials =
+        Some(Credentials { username: "Mufasa".to_owned(), password: "Circle of Life".to_owned() });
+    let routes = vec![
+        Route { credentials, ..route("sip:100@gw.example.com") },
+        Route { proxy: Some("192.0.2.21:5070".to_owned()), ..route("sip:200@backup.example.com") },
+    ];
+    Invite { routes, ..invite("") }
+}
+
+#[test]
+fn every_address_of_a_route_and_then_the_next_route() {
+    let mut stage = Stage::new();
+    place(&mut stage, two_routes());
+    resolve(&mut stage, &[udp("192.0.2.11:5060"), udp("192.0.2.12:5060")]);
+    let first = stage.one();
+    assert_eq!((first.to, first.header("CSeq")), (address("192.0.2.11:5060"), "1 INVITE"));
+    assert_eq!(stage.event(), told_sent(&first, 0));
+
+    // Timer B at the first address, a failed socket at the second.
+    let second = stage.pass(Duration::from_secs(32)).pop().unwrap();
+    assert_eq!(
+        (second.0, second.1.to, second.1.header("CSeq")),
+        (32_000, address("192.0.2.12:5060"), "1 INVITE")
+    );
+    assert_eq!(stage.events(), []);
+    let flow = Flow { transport: Transport::Udp, local: address(OURS), remote: second.1.to, name: None };
+    stage.endpoint.transport_failed(stage.now, flow);
+
+    let third = stage.one();
+    assert_eq!((third.to, third.header("CSeq")), (address("192.0.2.21:5070"), "2 INVITE"));
+    assert!(third.text.starts_with("INVITE sip:200@backup.example.com SIP/2.0\r\n"));
+    assert_eq!(third.header("To"), "<sip:200@backup.example.com>");
+    assert_eq!(
+        (third.header("Call-ID"), third.header("From")),
+        (first.header("Call-ID"), first.header("From"))
+    );
+    assert_eq!(stage.event(), told_sent(&third, 1));
+
+    // The credentials of the first route are not those of the second.
+    let challenge = "WWW-Authenticate: Digest realm=\"gw\", nonce=\"n\", qop=\"auth\"\r\n";
+    stage.receive_from("192.0.2.21:5070", &third.response("401 Unauthorized", "x", challenge));
+    assert_eq!(kinds(&stage.sent()), ["ACK"]);
+    assert_eq!(stage.event(), refused_by_peer(401, "Unauthorized", None));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn a_503_moves_on_and_the_last_one_says_when_to_try_again() {
+    let mut stage = Stage::new();
+    place(&mut stage, two_routes());
+    resolve(&mut stage, &[udp("192.0.2.11:5060")]);
+    let first = stage.one();
+    stage.drain_events();
+    stage.receive_from("192.0.2.11:5060", &first.response("503 Full", "x", "Retry-After: 120\r\n"));
+    let sent = stage.sent();
+    assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
+    assert_eq!(stage.event(), told_sent(&sent[1], 1));
+    let busy = "Retry-After: 18 (in a meeting);duration=60\r\n";
+    stage.receive_from("192.0.2.21:5070", &sent[1].response("503 Full Too", "x", busy));
+    assert_eq!(kinds(&stage.sent()), ["ACK"]);
+    assert_eq!(stage.event(), refused_by_peer(503, "Full Too", Some(Duration::from_secs(18))));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn any_other_refusal_ends_the_call_at_once() {
+    for status in
+        [400, 403, 404, 408, 413, 415, 416, 420, 480, 484, 486, 488, 491, 500, 501, 504, 600, 603, 606]
+    {
+        let mut stage = Stage::new();
+        place(&mut stage, two_routes());
+        resolve(&mut stage, &[udp("192.0.2.11:5060"), udp("192.0.2.12:5060")]);
+        let first = stage.one();
+        stage.drain_events();
+        let refusal = first.response(&format!("{status} No"), "x", "Retry-After: 9\r\n");
+        stage.receive_from("192.0.2.11:5060", &refusal);
+        assert_eq!(kinds(&stage.sent()), ["ACK"], "{status}");
+        assert_eq!(stage.event(), refused_by_peer(status, "No", Some(Duration::from_secs(9))));
+    }
+}
+
+#[test]
+fn a_cancel_ends_the_hunt() {
+    let mut stage = Stage::new();
+    place(&mut stage, two_routes());
+    resolve(&mut stage, &[udp("192.0.2.11:5060"), udp("192.0.2.12:5060")]);
+    let first = stage.one();
+    stage.drain_events();
+    stage.command(Command::Cancel { session: OUTBOUND, reason: None });
+    stage.receive_from("192.0.2.11:5060", &first.response("503 Full", "x", ""));
+    assert_eq!(kinds(&stage.sent()), ["ACK"]);
+    assert_eq!(stage.event(), Event::Ended { session: OUTBOUND, cause: EndCause::Local });
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn addresses_are_limited_in_all() {
+    let mut stage = Stage::new();
+    let routes = (0..4).map(|number| route(&format!("sip:100@gw{number}.example.com"))).collect();
+    place(&mut stage, Invite { routes, ..invite("") });
+    let mut tried = 0;
+    let mut ended = Vec::new();
+    while ended.is_empty() {
+        for event in stage.events() {
+            match event {
+                Event::Resolve { query, .. } => {
+                    let targets = (1..40).map(|last| udp(&format!("192.0.2.{last}:5060"))).collect();
+                    stage.command(Command::Resolved { query, targets });
+                }
+                Event::Ended { cause, .. } => ended.push(cause),
+                _ => {}
+            }
+        }
+        for sent in stage.sent() {
+            tried += 1;
+            let flow = Flow { transport: Transport::Udp, local: address(OURS), remote: sent.to, name: None };
+            stage.endpoint.transport_failed(stage.now, flow);
+        }
+    }
+    assert_eq!(tried, 16);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn s18_a_call_waits_five_seconds_for_names_in_all() {
+    let mut stage = Stage::new();
+    let routes = ["a", "b", "c"].map(|name| route(&format!("sip:100@{name}.example.com"))).to_vec();
+    place(&mut stage, Invite { routes, ..invite("") });
+    let start = stage.now;
+    let mut asked = Vec::new();
+    let mut end = None;
+    while end.is_none() {
+        for event in stage.events() {
+            match event {
+                Event::Resolve { lookup, .. } => asked.push((lookup.host, (stage.now - start).as_millis())),
+                ended => end = Some(ended),
+            }
+        }
+        if let Some(at) = stage.endpoint.poll_timeout() {
+            stage.now = at;
+            stage.endpoint.handle_timeout(at);
+        }
+    }
+    let asked: Vec<_> = asked.iter().map(|(host, at)| (&**host, *at)).collect();
+    assert_eq!(asked, [("a.example.com", 0), ("b.example.com", 1666), ("c.example.com", 3333)]);
+    assert_eq!(end, Some(unreached(503, "Service Unavailable")));
+    assert_eq!((stage.now - start).as_millis(), 5000);
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn timer_c_gives_up_a_phone_that_rings_no_more() {
+    let mut stage = Stage::new();
+    let sent = placed(&mut stage, invite("sip:100@192.0.2.7"));
+    stage.receive(&sent.response("100 Trying", "", ""));
+    stage.pass(Duration::from_secs(100));
+    stage.receive(&sent.response("180 Ringing", "bob", ""));
+    stage.pass(Duration::from_secs(100));
+    // A 100 is no sign of life of the callee.
+    stage.receive(&sent.response("100 Trying", "", ""));
+    stage.receive(&sent.response("183 Session Progress", "bob", ""));
+    stage.drain_events();
+    assert!(stage.pass(Duration::from_millis(179_999)).is_empty());
+    let cancelled = stage.pass(Duration::from_millis(1));
+    assert_eq!((cancelled[0].0, cancelled[0].1.kind()), (1, "CANCEL".to_owned()));
+    assert_eq!(stage.events(), []);
+    stage.receive(&cancelled[0].1.response("200 OK", "bob", ""));
+    stage.receive(&sent.response("487 Request Terminated", "bob", ""));
+    assert_eq!(kinds(&stage.sent()), ["ACK"]);
+    assert_eq!(stage.event(), unreached(408, "Request Timeout"));
+    stage.assert_nothing_left();
 }
