@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use crate::Endpoint;
 use crate::config::Strangers;
+use crate::core::Request;
 use crate::event::Flow;
-use crate::message::{Head, Message};
-use crate::policy::{Kind, Over, Peek};
+use crate::message::{Head, Message, Response};
+use crate::policy::{Check, Doubt, Kind, Over, Peek};
 use crate::transaction::ServerKey;
 use crate::uas::{RETRY_AFTER, Refusal};
 
@@ -51,6 +52,27 @@ impl Endpoint {
         peek.answered().is_some_and(|(branch, method)| transactions.awaits(&branch, method))
             || peek.dialog().is_some_and(|dialog| self.dialogs.contains_key(&dialog))
             || serves().unwrap_or(false)
+    }
+
+    /// Whether a request outside of a dialog shows who it is from, where its gateway has to; else it has been answered
+    /// 401, and nothing is kept of it: it is not even repeated (reliability S4, S5).
+    pub(crate) fn authenticates(&mut self, now: Instant, request: &Request) -> bool {
+        let Request { message, flow, .. } = request;
+        let gateway = self.gateway_of(*flow);
+        let Some(credentials) = gateway.and_then(|gateway| gateway.challenge.clone()) else { return true };
+        let core = &mut self.core;
+        let realm = core.realm(*flow);
+        let check = Check { credentials: &credentials, realm: &realm, source: flow.remote.ip() };
+        let Err((doubt, tag, challenges)) = core.policy.check(now, &check, message) else { return true };
+        match doubt {
+            Doubt::Absent => core.counters.challenged += 1,
+            Doubt::Wrong => core.counters.wrong_credentials += 1,
+            Doubt::Stale | Doubt::Replayed => core.counters.stale_credentials += 1,
+        }
+        let headers = challenges.map(|challenge| ("WWW-Authenticate", challenge));
+        let response = Response { status: 401, to_tag: &tag, headers: &headers, ..Response::default() };
+        core.respond_stateless(message, *flow, request.reply_flow(), &response);
+        false
     }
 
     /// 503 to a request that was not taken, and nothing is kept of it.

@@ -8,41 +8,17 @@
 //! Two rules keep a password from leaking (reliability S6): only the place that the INVITE was sent to is answered,
 //! and a realm that refuses what it was just given is not tried again unless it says `stale`.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use md5::Md5;
-use sha2::{Digest, Sha256};
-
+use crate::digest::{Algorithm, Digest, Fields, quote};
 use crate::event::{Credentials, Flow, Header};
-use crate::message::{Message, Name, Params, split, trim, unfold};
+use crate::message::{Message, Name, unfold};
 
 /// How many times one request is sent again because of challenges: one for each of two realms, and one stale nonce
 /// each.
 const MAX_ATTEMPTS: u8 = 4;
 /// How many realms are answered in one request: a proxy or two, and the server.
 const MAX_REALMS: usize = 4;
-
-/// The digest algorithms, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Algorithm {
-    Md5,
-    Sha256,
-}
-
-impl Algorithm {
-    fn hash(self, text: &str) -> String {
-        let digest = match self {
-            Self::Md5 => Md5::digest(text.as_bytes()).to_vec(),
-            Self::Sha256 => Sha256::digest(text.as_bytes()).to_vec(),
-        };
-        digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
-    }
-}
 
 /// Who asks: the server (401) or a proxy (407).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,20 +45,9 @@ struct Challenge {
 impl Challenge {
     /// Reads one challenge; `None` for other schemes, unknown algorithms and a `qop` without `auth`.
     fn parse(asker: Asker, value: &[u8]) -> Option<Self> {
-        let value = trim(value);
-        let (scheme, rest) = value.split_at_checked(value.iter().position(u8::is_ascii_whitespace)?)?;
-        if !scheme.eq_ignore_ascii_case(b"Digest") {
-            return None;
-        }
-        let params = split(rest, b',')?.join(b";".as_slice());
-        let params = Params::parse(&params)?;
+        let params = Fields::parse(value)?;
         let algorithm_name = params.get("algorithm").map(str::to_owned);
-        let algorithm = match algorithm_name.as_deref() {
-            None => Algorithm::Md5,
-            Some(name) if name.eq_ignore_ascii_case("MD5") => Algorithm::Md5,
-            Some(name) if name.eq_ignore_ascii_case("SHA-256") => Algorithm::Sha256,
-            Some(_) => return None,
-        };
+        let algorithm = Algorithm::of(algorithm_name.as_deref())?;
         let qop_auth = match params.get("qop") {
             None => false,
             Some(offered) if offered.split(',').any(|qop| qop.trim().eq_ignore_ascii_case("auth")) => true,
@@ -112,19 +77,14 @@ impl Challenge {
 
     /// The value of Authorization or Proxy-Authorization.
     fn answer(&self, credentials: &Credentials, count: u32, cnonce: &str, method: &str, uri: &str) -> String {
-        let Credentials { username, password } = credentials;
         let Self { realm, nonce, algorithm, .. } = self;
         let nc = format!("{count:08x}");
-        let secret = algorithm.hash(&format!("{username}:{realm}:{password}"));
-        let request = algorithm.hash(&format!("{method}:{uri}"));
-        let response = if self.qop_auth {
-            algorithm.hash(&format!("{secret}:{nonce}:{nc}:{cnonce}:auth:{request}"))
-        } else {
-            algorithm.hash(&format!("{secret}:{nonce}:{request}"))
-        };
+        let auth = self.qop_auth.then_some((&*nc, cnonce));
+        let response =
+            Digest { algorithm: *algorithm, credentials, realm, nonce, method, uri, auth }.response();
         let mut value = format!(
             "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\"",
-            quote(username),
+            quote(&credentials.username),
             quote(realm),
             quote(nonce),
             quote(uri),
@@ -140,20 +100,6 @@ impl Challenge {
         }
         value
     }
-}
-
-/// A quoted string; control characters cannot stand in one and are left out.
-fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars().filter(|character| !character.is_control()) {
-        if matches!(character, '"' | '\\') {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// One realm that has challenged us, and how often its nonce was used.

@@ -113,6 +113,14 @@ impl Core {
         }
     }
 
+    /// The realm in which the peer on a flow is asked who it is: our host, as it knows it (RFC 3261 §22.1).
+    pub(crate) fn realm(&self, flow: Flow) -> String {
+        match &self.config.advertise {
+            Some(host) => split_host_port(host).map_or(&**host, |(host, _)| host).to_owned(),
+            None => flow.local.ip().to_string(),
+        }
+    }
+
     /// The URI of our Contact on a flow, in a message whose Request-URI is this: `sips:` where that is (§8.1.1.8, §12.1.1).
     pub(crate) fn contact_uri(&self, flow: Flow, request_uri: &[u8], user: Option<&str>) -> String {
         let secure = request_uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));

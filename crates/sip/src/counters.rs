@@ -15,6 +15,12 @@ pub struct Counters {
     pub over_source: u64,
     /// Messages of strangers beyond what all of them may send; dropped before they were parsed.
     pub over_strangers: u64,
+    /// Requests without credentials where some are asked for; answered 401.
+    pub challenged: u64,
+    /// Requests with credentials that are wrong; answered 401.
+    pub wrong_credentials: u64,
+    /// Requests with credentials that were right once: too old, or used before; answered 401 with `stale`.
+    pub stale_credentials: u64,
     /// Responses that match no transaction, or are faulty; dropped.
     pub stray_responses: u64,
     /// ACKs that match no unacknowledged answer; dropped.

@@ -25,6 +25,7 @@ mod config;
 mod core;
 mod counters;
 mod dialog;
+mod digest;
 pub mod event;
 mod flow;
 mod inside;

@@ -109,6 +109,9 @@ impl Endpoint {
             let refusal = Refusal::with(503, "Retry-After", RETRY_AFTER);
             return self.refuse_stateless(&request.message, request.flow, request.reply_flow(), refusal);
         }
+        if !self.authenticates(now, &request) {
+            return;
+        }
         match (self.refuse_outside(&request), request.head.method) {
             (Some(refusal), _) => self.refuse(now, &request, refusal),
             (None, Method::Invite) => self.on_invite(now, request, gateway),

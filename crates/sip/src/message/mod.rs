@@ -32,8 +32,8 @@ pub use framing::{FramingError, StreamFramer};
 pub(crate) use head::Head;
 pub(crate) use multipart::SDP;
 pub(crate) use name::{ALLOW, Method, Name, is_token};
-pub(crate) use scan::{Params, cut, lossy, number, split, trim, unfold};
-pub(crate) use uri::{Scheme, Uri, UriError, literal, split_host_port};
+pub(crate) use scan::{Params, cut, lossy, number, split, trim, unfold, unquote};
+pub(crate) use uri::{Scheme, Uri, UriError, literal, same_address, split_host_port};
 pub(crate) use via::{COOKIE, DEFAULT_PORT, DEFAULT_TLS_PORT, Via};
 pub(crate) use write::{Draft, Response, ack_of_refusal, cancel_of, phrase, reason_header};
 

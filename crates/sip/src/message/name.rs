@@ -5,6 +5,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Accept,
+    Authorization,
     CallId,
     Contact,
     ContentDisposition,
@@ -48,6 +49,7 @@ impl Name {
         lower.make_ascii_lowercase();
         match &*lower {
             b"accept" => Self::Accept,
+            b"authorization" => Self::Authorization,
             b"call-id" | b"i" => Self::CallId,
             b"contact" | b"m" => Self::Contact,
             b"content-disposition" => Self::ContentDisposition,

@@ -164,6 +164,21 @@ fn is_host(host: &str) -> bool {
     }
 }
 
+/// Whether two URIs have the same scheme, user, host and port, compared as RFC 3261 §19.1.4 has it; parameters and headers
+/// may differ, which those who compute a digest over them often leave out.
+pub(crate) fn same_address(left: &[u8], right: &[u8]) -> bool {
+    fn address(uri: &[u8]) -> Option<(String, Option<&str>, String)> {
+        let (scheme, rest) = std::str::from_utf8(uri).ok()?.split_once(':')?;
+        let (user, rest) = match rest.split_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, rest),
+        };
+        let host_port = rest.split([';', '?']).next()?;
+        Some((scheme.to_ascii_lowercase(), user, host_port.to_ascii_lowercase()))
+    }
+    left == right || address(left).is_some_and(|left| address(right) == Some(left))
+}
+
 /// An address where the host is a literal; a name otherwise.
 pub(crate) fn literal(host: &str) -> Option<IpAddr> {
     host.parse().ok().or_else(|| ipv6(host).map(IpAddr::V6))
@@ -240,6 +255,25 @@ mod tests {
             assert_eq!(Uri::parse(text.as_bytes()), Err(error), "{text}");
         }
         assert_eq!(Uri::parse(&[b'a'; MAX_URI + 1]), Err(UriError::TooLong));
+    }
+
+    #[test]
+    fn the_same_address() {
+        for (left, right, same) in [
+            ("sip:100@h", "sip:100@h", true),
+            ("sip:100@h;transport=udp", "SIP:100@H", true),
+            ("sip:a;x=1@h?y", "sip:a;x=1@h;z", true),
+            ("sip:a;x=1@h", "sip:a;x=2@h", false),
+            ("sip:A@h", "sip:a@h", false),
+            ("sip:a@h", "sip:a@h:5060", false),
+            ("sip:a@h", "sips:a@h", false),
+            ("sip:a@h", "sip:h", false),
+            ("tel:1", "tel:1", true),
+            ("x", "x", true),
+            ("x", "y", false),
+        ] {
+            assert_eq!(same_address(left.as_bytes(), right.as_bytes()), same, "{left} {right}");
+        }
     }
 
     #[test]

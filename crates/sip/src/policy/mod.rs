@@ -11,6 +11,7 @@
 //! Everything here is a value that is given the time; the decisions are carried out in `admission.rs`.
 
 mod bucket;
+mod challenge;
 mod gateways;
 mod peek;
 mod secret;
@@ -19,6 +20,8 @@ mod sources;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use challenge::Challenges;
+pub(crate) use challenge::{Check, Doubt};
 pub(crate) use gateways::Gateways;
 pub(crate) use peek::Peek;
 use secret::Secret;
@@ -45,6 +48,7 @@ pub(crate) struct Policy {
     strangers: Sources,
     all_strangers: Source,
     secret: Secret,
+    challenges: Challenges,
 }
 
 impl Policy {
@@ -55,6 +59,7 @@ impl Policy {
             strangers: Sources::default(),
             all_strangers: Source::default(),
             secret: Secret::new(key),
+            challenges: Challenges::default(),
         }
     }
 
@@ -66,6 +71,19 @@ impl Policy {
         let mut tag = self.secret.seal(&names.map(field));
         tag.truncate(16);
         tag
+    }
+
+    /// Whether a request shows who it is from; else the tag and the challenges of the 401 to it.
+    pub(crate) fn check(
+        &mut self,
+        now: Instant,
+        check: &Check<'_>,
+        request: &Message,
+    ) -> Result<(), (Doubt, String, [String; 2])> {
+        let Err(doubt) = self.challenges.check(&self.secret, now, check, request) else { return Ok(()) };
+        let tag = self.stateless_tag(request);
+        let challenges = self.challenges.ask(&self.secret, now, check, &tag, doubt.is_stale());
+        Err((doubt, tag, challenges))
     }
 
     /// Takes one message from the budgets of its source.

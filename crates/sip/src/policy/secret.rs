@@ -1,4 +1,5 @@
-//! A keyed hash (HMAC-SHA-256, RFC 2104) whose key never leaves the process: what it makes nobody else can make.
+//! A keyed hash (HMAC-SHA-256, RFC 2104) whose key never leaves the process: what it makes nobody else can make, and
+//! what it compares takes the same time whether it is right or wrong.
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
@@ -25,6 +26,11 @@ impl Secret {
         text
     }
 
+    /// Whether two texts are the same, in a time that does not say where they differ.
+    pub(crate) fn same(&self, left: &[&[u8]], right: &[&[u8]]) -> bool {
+        self.over(left).verify(&self.over(right).finalize().into_bytes()).is_ok()
+    }
+
     fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         for part in parts {
@@ -45,5 +51,8 @@ mod tests {
         assert_eq!(secret.seal(&[b"a", b"b"]).len(), 32);
         assert_ne!(secret.seal(&[b"ab", b""]), secret.seal(&[b"a", b"b"]));
         assert_ne!(secret.seal(&[b"a"]), Secret::new([2; 64]).seal(&[b"a"]));
+        assert!(secret.same(&[b"a", b"b"], &[b"a", b"b"]));
+        assert!(!secret.same(&[b"a", b"b"], &[b"a", b"c"]));
+        assert!(!secret.same(&[b"a", b"b"], &[b"ab"]));
     }
 }
