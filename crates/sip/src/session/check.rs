@@ -6,7 +6,7 @@ use crate::message::{Uri, UriError, is_token};
 use crate::resolve::Destination;
 
 /// The headers that the endpoint writes itself, in lower case, with their compact forms.
-const OWN: [&str; 23] = [
+const OWN: [&str; 38] = [
     "via",
     "v",
     "route",
@@ -30,6 +30,21 @@ const OWN: [&str; 23] = [
     "user-agent",
     "server",
     "require",
+    "content-encoding",
+    "e",
+    "content-disposition",
+    "supported",
+    "k",
+    "session-expires",
+    "x",
+    "min-se",
+    "rseq",
+    "rack",
+    "event",
+    "o",
+    "subscription-state",
+    "refer-to",
+    "r",
 ];
 
 /// Whether an outbound call can be placed, and where each of its routes leads.
@@ -105,6 +120,9 @@ mod tests {
             ("Contact", "<sip:a@b>"),
             ("VIA", "a"),
             ("l", "0"),
+            ("Session-Expires", "90"),
+            ("k", "100rel"),
+            ("Content-Encoding", "gzip"),
         ] {
             assert!(!check(name, value, false), "{name}: {value}");
         }
