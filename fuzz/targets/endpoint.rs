@@ -14,5 +14,7 @@ fuzz_target!(|data: &[u8]| {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     #[allow(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise; scripts only add to it")]
     let epoch = *EPOCH.get_or_init(Instant::now);
-    script::Script::new(epoch).run(data);
+    let mut script = script::Script::new(epoch);
+    script.play(data);
+    script.finish();
 });

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 
-#[allow(dead_code, reason = "a script has more steps than one message")]
 #[path = "../../crates/sip/tests/wire/script.rs"]
 mod script;
 

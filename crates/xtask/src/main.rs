@@ -1,6 +1,7 @@
-//! Development chores: `cargo xtask demo | test | proto | bench`. Next to no dependencies (none), so that the first
+//! Development chores: `cargo xtask demo | test | proto | bench | fuzz`. Next to no dependencies (none), so that the first
 //! command on a fresh clone begins within seconds.
 
+mod fuzz;
 mod need;
 mod step;
 
@@ -14,7 +15,8 @@ const USAGE: &str = "\
 cargo xtask demo           build the server and hear of a first call: no phone, no gateway, no configuration
 cargo xtask test           all that must be good before a change lands (what .ci/run calls)
 cargo xtask proto          write proto/ anew from the types
-cargo xtask bench [ARGS]   the load generator; without ARGS it says what it can do";
+cargo xtask bench [ARGS]   the load generator; without ARGS it says what it can do
+cargo xtask fuzz TARGET [SECONDS]   arbitrary bytes for `message`, `stream`, `sdp` or `endpoint`; five minutes if not said";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +26,8 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["proto"] => proto(),
         ["bench", rest @ ..] => bench(rest),
+        ["fuzz", target] => fuzz::run(target, "300"),
+        ["fuzz", target, seconds] => fuzz::run(target, seconds),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
