@@ -221,6 +221,10 @@ mod tests {
         check("sip:192.0.2.1", "192.0.2.1", None);
         check("sip:a@[2001:db8::10]:5070", "2001:db8::10", Some(5070));
         check("sip:a@[2001:db8::10]", "2001:db8::10", None);
+        // RFC 5118 §4.3, §4.4, §4.10.
+        check("sip:[2001:db8::10:5070]", "2001:db8::10:5070", None);
+        check("sip:[2001:db8::10]:5070", "2001:db8::10", Some(5070));
+        check("sip:user@[2001:db8:::192.0.2.1]", "2001:db8:::192.0.2.1", None);
         check("sip:ss1.example.com;maddr=192.0.2.9;lr", "192.0.2.9", None);
         // RFC 4475 §3.1.1.3 (esc01), §3.1.1.4 (escnull), §3.1.1.9 (semiuri) and §3.1.1.2 (intmeth).
         check("sip:sips%3Auser%40example.com@example.net", "example.net", None);
@@ -287,5 +291,22 @@ mod tests {
         assert_eq!(uri("sip:a@b;transport=TCP").transport(), Ok(Some(Transport::Tcp)));
         assert_eq!(uri("sip:a@b;transport=tls").transport(), Ok(Some(Transport::Tls)));
         assert_eq!(uri("sip:a@b;transport=sctp").transport(), Err(UnknownTransport));
+    }
+
+    #[test]
+    fn a_third_colon_is_tolerated_before_ipv4_only() {
+        let address: IpAddr = "2001:db8::192.0.2.1".parse().unwrap();
+        assert_eq!(literal("2001:db8::192.0.2.1"), Some(address));
+        assert_eq!(literal("2001:db8:::192.0.2.1"), Some(address));
+        for text in [
+            "2001:db8:::1",
+            ":::",
+            ":::1",
+            "2001::db8:::192.0.2.1",
+            "2001:db8::::192.0.2.1",
+            "1:::192.0.2.256",
+        ] {
+            assert_eq!(literal(text), None, "{text}");
+        }
     }
 }

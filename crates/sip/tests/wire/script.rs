@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use offhook_sip::event::{
-    Body, Command, EndCause, Event, Flow, Header, InDialog, Invite, Lookup, Page, PageId, Ping, QueryId,
-    Reason, Registration, RegistrationState, RequestId, Route, SessionId, Target, Transport,
+    Body, Command, Credentials, EndCause, Event, Flow, Header, InDialog, Invite, Lookup, Page, PageId, Ping,
+    QueryId, Reason, Registration, RegistrationState, RequestId, Route, SessionId, Target, Transport,
 };
 use offhook_sip::{Config, Endpoint, Gateway, StreamFramer};
 
@@ -67,11 +67,9 @@ impl Script {
     /// An endpoint that trusts its peers, at a beginning of time.
     pub(crate) fn new(now: Instant) -> Self {
         let udp: SocketAddr = "198.51.100.1:5060".parse().unwrap();
-        let networks = vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-        let gateway = Gateway { name: "peer".into(), networks, challenge: None, pin_source: false };
         let config = Config {
             tcp: vec![udp],
-            gateways: vec![gateway],
+            gateways: vec![gateway(None, false)],
             source_rate: u32::MAX,
             stranger_rate: u32::MAX,
             ..Config::new(vec![udp])
@@ -117,11 +115,24 @@ impl Script {
                     self.receive(input, again);
                 }
             }
-            _ => {
-                let flow = flow(input);
-                self.endpoint.transport_failed(self.now, flow);
-            }
+            _ => match input.byte() % 4 {
+                0 => {
+                    let credentials = Credentials { username: "peer".into(), password: "secret".into() };
+                    self.trust(Some(credentials), false);
+                }
+                1 => self.trust(None, true),
+                2 => self.trust(None, false),
+                _ => {
+                    let flow = flow(input);
+                    self.endpoint.transport_failed(self.now, flow);
+                }
+            },
         }
+    }
+
+    /// Tells the endpoint anew whom it trusts, and how far.
+    fn trust(&mut self, challenge: Option<Credentials>, pin_source: bool) {
+        self.endpoint.set_gateways(vec![gateway(challenge, pin_source)]);
     }
 
     /// Gives the endpoint a datagram, whole and at once.
@@ -274,8 +285,7 @@ impl Script {
         let to =
             input.of(&["sip:100@192.0.2.7", "sip:100@gw.example.com;transport=tcp", "tel:+1", "sip:\r\n"]);
         let proxy = input.of(&[None, Some("192.0.2.9"), Some("proxy.example.com:5070")]);
-        let credentials =
-            Some(offhook_sip::event::Credentials { username: "u\"\\".into(), password: "p".into() });
+        let credentials = Some(Credentials { username: "u\"\\".into(), password: "p".into() });
         let route = Route { to: to.to_owned(), proxy: proxy.map(str::to_owned), credentials };
         self.next += 1;
         let next = self.next;
@@ -397,6 +407,11 @@ const BODIES: [&str; 4] = [
     "Content-Type: multipart/mixed;boundary=x\r\n\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--x--\r\n",
     "Content-Type: message/sipfrag\r\n\r\nSIP/2.0 200 OK\r\n",
 ];
+
+fn gateway(challenge: Option<Credentials>, pin_source: bool) -> Gateway {
+    let networks = vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+    Gateway { name: "peer".into(), networks, challenge, pin_source }
+}
 
 fn flow(input: &mut Input<'_>) -> Flow {
     let transport = input.of(&[Transport::Udp, Transport::Udp, Transport::Udp, Transport::Tcp]);
