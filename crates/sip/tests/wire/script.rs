@@ -6,7 +6,7 @@
 
 #![allow(dead_code, reason = "each fuzz target uses a part")]
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,10 @@ pub(crate) struct Script {
     endpoint: Endpoint,
     now: Instant,
     sessions: VecDeque<SessionId>,
+    /// What has begun and not come to its end: each ends exactly once.
+    alive: HashSet<SessionId>,
+    pages: HashSet<PageId>,
+    requests: HashSet<(SessionId, RequestId)>,
     queries: VecDeque<QueryId>,
     /// What the endpoint has sent, and what it was sent: the latest.
     sent: VecDeque<String>,
@@ -78,6 +82,9 @@ impl Script {
             endpoint: Endpoint::new(config, [7; 32]),
             now,
             sessions: VecDeque::new(),
+            alive: HashSet::new(),
+            pages: HashSet::new(),
+            requests: HashSet::new(),
             queries: VecDeque::new(),
             sent: VecDeque::new(),
             received: VecDeque::new(),
@@ -293,7 +300,6 @@ impl Script {
         let command = match input.byte() % 20 {
             0..=2 => {
                 let session = SessionId::Outbound(next);
-                self.remember(session);
                 let routes = vec![route.clone(), route];
                 Command::Invite(Box::new(Invite { session, from, routes, redirect_hosts, headers, body }))
             }
@@ -334,7 +340,40 @@ impl Script {
                 Command::Resolved { query, targets: addresses.iter().take(count).map(target).collect() }
             }
         };
-        let _ = self.endpoint.command(self.now, command);
+        if self.endpoint.command(self.now, command.clone()).is_err() {
+            return;
+        }
+        match command {
+            Command::Invite(invite) => {
+                self.remember(invite.session);
+                assert!(self.alive.insert(invite.session));
+            }
+            Command::Page(page) => assert!(self.pages.insert(page.page)),
+            Command::Request { session, request, .. } => assert!(self.requests.insert((session, request))),
+            _ => {}
+        }
+    }
+
+    /// Whether an event comes when it may.
+    fn check_order(&mut self, event: &Event) {
+        match event {
+            Event::Incoming(incoming) => assert!(self.alive.insert(incoming.session), "{event:?}"),
+            Event::Ended { session, .. } => {
+                assert!(self.alive.remove(session), "ended twice: {event:?}");
+                assert!(
+                    self.requests.iter().all(|(of, _)| of != session),
+                    "requests without an end: {event:?}"
+                );
+            }
+            Event::Replied { session, request, .. } => {
+                assert!(self.requests.remove(&(*session, *request)), "replied twice: {event:?}");
+            }
+            Event::Paged { page, .. } => assert!(self.pages.remove(page), "paged twice: {event:?}"),
+            _ => {}
+        }
+        if let Some(session) = session_of(event).filter(|_| !matches!(event, Event::Ended { .. })) {
+            assert!(self.alive.contains(&session), "after the end: {event:?}");
+        }
     }
 
     fn remember(&mut self, session: SessionId) {
@@ -365,6 +404,7 @@ impl Script {
             for text in texts(&event) {
                 assert!(!text.chars().any(char::is_control), "{event:?}");
             }
+            self.check_order(&event);
             match event {
                 Event::Incoming(incoming) => self.remember(incoming.session),
                 Event::Resolve { query, .. } => self.queries.push_back(query),
@@ -397,6 +437,8 @@ impl Script {
         assert_eq!((counters.sessions, counters.transactions), (0, 0), "left: {:?}", self.sent);
         assert_eq!(self.endpoint.poll_timeout(), None);
         assert!(self.endpoint.is_quiet());
+        let pending = (&self.alive, &self.pages, &self.requests);
+        assert!(self.alive.is_empty() && self.pages.is_empty() && self.requests.is_empty(), "{pending:?}");
     }
 }
 
@@ -427,6 +469,27 @@ fn flow(input: &mut Input<'_>) -> Flow {
 /// The first value of a header that the endpoint wrote or echoed in its own spelling.
 fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     message.split("\r\n").find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// The session that an event is of.
+fn session_of(event: &Event) -> Option<SessionId> {
+    match event {
+        Event::Incoming(incoming) => Some(incoming.session),
+        Event::Message(message) => message.session,
+        Event::Acked { session, .. }
+        | Event::Sent { session, .. }
+        | Event::Provisional { session, .. }
+        | Event::Answered { session, .. }
+        | Event::Offer { session, .. }
+        | Event::Replied { session, .. }
+        | Event::Transfer { session, .. }
+        | Event::Referred { session, .. }
+        | Event::Info { session, .. }
+        | Event::Ended { session, .. } => Some(*session),
+        Event::Paged { .. } | Event::Registration { .. } | Event::Gateway { .. } | Event::Resolve { .. } => {
+            None
+        }
+    }
 }
 
 /// Every string of an event that can come from the wire.
