@@ -340,6 +340,11 @@ impl Script {
                 Command::Resolved { query, targets: addresses.iter().take(count).map(target).collect() }
             }
         };
+        self.give(command);
+    }
+
+    /// Gives a command, and remembers what has begun by it.
+    fn give(&mut self, command: Command) {
         if self.endpoint.command(self.now, command.clone()).is_err() {
             return;
         }
