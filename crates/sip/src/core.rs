@@ -16,6 +16,7 @@ use crate::transaction::timer::Timers;
 use crate::transaction::{MergeKey, Opening, ServerKey, TransactionId, Transactions, User, Wire};
 
 /// A request from the wire, with its mandatory fields read.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) message: Message,
     pub(crate) head: Head,
@@ -142,7 +143,7 @@ impl Core {
     /// Writes a request of ours.
     fn write(&self, flow: Flow, draft: &Draft, branch: &str) -> Vec<u8> {
         let via = format!("SIP/2.0/{} {};rport;branch={branch}", flow.transport, self.sent_by(flow));
-        let contact = (draft.method == "INVITE")
+        let contact = matches!(draft.method, "INVITE" | "NOTIFY" | "REFER")
             .then(|| format!("<{}>", self.contact_uri(flow, draft.uri.as_bytes(), None)));
         draft.encode(&via, contact.as_deref(), &self.config.user_agent)
     }

@@ -143,6 +143,11 @@ impl Dialog {
         self.draft("ACK", cseq, credentials, None)
     }
 
+    /// Who we are in this dialog.
+    pub(crate) fn local_uri(&self) -> Option<String> {
+        Address::parse(&self.local).map(|address| address.uri)
+    }
+
     /// The Request-URI that a request will have: what a digest is computed over.
     pub(crate) fn request_uri(&self) -> String {
         self.uri_and_routes().0

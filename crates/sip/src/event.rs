@@ -430,7 +430,7 @@ pub enum Event {
         /// The reason phrase.
         phrase: String,
     },
-    /// The peer asks us to call somebody else (REFER): answered by [`Command::AnswerRefer`], within 30 s, else it is
+    /// The peer asks us to call somebody else (REFER): answered by [`Command::AnswerRefer`] within 20 s, else it is
     /// declined.
     Referred {
         /// Which call.

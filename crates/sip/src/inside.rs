@@ -10,10 +10,13 @@ use std::time::Instant;
 use crate::Endpoint;
 use crate::core::Request;
 use crate::event::{Event, SessionId};
-use crate::message::{Head, Method, Response};
+use crate::message::{Head, Method, Name, Response};
 use crate::options;
-use crate::session::{Leg, Session};
+use crate::session::{Leg, Sender, Session};
 use crate::uas::{RETRY_AFTER, Refusal, refuse_method, refuse_require};
+
+/// The INFO packages that we take: none, which the empty list says (RFC 6086 §5.2.3).
+const NO_PACKAGE: &str = "";
 
 impl Endpoint {
     /// The ACK of a 2xx: it belongs to no transaction, and nothing answers it.
@@ -55,6 +58,9 @@ impl Endpoint {
         match head.method {
             Method::Options => self.core.answer(now, request, &options::answer(&options::capabilities())),
             Method::Info => self.on_info(now, id, request),
+            Method::Message => self.on_message(now, request, Some(id), None),
+            Method::Notify => self.on_notify(now, id, request),
+            Method::Refer => self.on_refer(now, id, request),
             Method::Bye => {
                 self.core.answer(now, request, &ok());
                 let (tag, reason) = (head.from.tag(), request.message.reason());
@@ -64,20 +70,52 @@ impl Endpoint {
         }
     }
 
-    /// INFO (RFC 6086), in its legacy use.
+    /// INFO (RFC 6086), in its legacy use: we have asked for no package, so each is a wrong one (§4.2.2).
     fn on_info(&mut self, now: Instant, id: SessionId, request: &Request) {
+        if request.message.value(Name::InfoPackage).is_some() {
+            return self.refuse(now, request, Refusal::with(469, "Recv-Info", NO_PACKAGE));
+        }
+        let talks = self.in_call(now, id, request, |_, _| ()).is_some();
         self.core.answer(now, request, &ok());
-        let talks = self.talks(now, id, request);
         if let Some(body) = request.message.body().filter(|_| talks) {
             self.core.tell(Event::Info { session: id, body });
         }
     }
 
-    /// Whether a request is of the dialog of a call that is answered and that nobody hangs up.
-    fn talks(&mut self, now: Instant, id: SessionId, request: &Request) -> bool {
-        let Self { sessions, core, .. } = self;
-        let talking = sessions.get_mut(&id).and_then(|session| session.talking(core, now));
-        talking.is_some_and(|(leg, _)| leg.dialog.remote_tag == request.head.from.tag())
+    /// NOTIFY (RFC 6665): of the subscription that our REFER has made, or of none.
+    fn on_notify(&mut self, now: Instant, id: SessionId, request: &Request) {
+        let notified = self.in_call(now, id, request, |leg, sender| leg.on_notify(sender, &request.message));
+        match notified {
+            Some(Ok(())) => self.core.answer(now, request, &ok()),
+            Some(Err(refusal)) => self.refuse(now, request, refusal),
+            None => self.refuse(now, request, Refusal::of(481)),
+        }
+    }
+
+    /// REFER (RFC 3515): answered by the application. Before the call is answered there is nobody to be transferred.
+    fn on_refer(&mut self, now: Instant, id: SessionId, request: &Request) {
+        let refusal = match self.in_call(now, id, request, |leg, sender| leg.on_refer(sender, request)) {
+            Some(referred) => referred.err(),
+            None => Some(Refusal::with(500, "Retry-After", RETRY_AFTER)),
+        };
+        if let Some(refusal) = refusal {
+            self.refuse(now, request, refusal);
+        }
+    }
+
+    /// Gives a request to its dialog, if that is of a call that is answered and that nobody hangs up.
+    fn in_call<T>(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        request: &Request,
+        take: impl FnOnce(&mut Leg, &mut Sender<'_>) -> T,
+    ) -> Option<T> {
+        let taken = self.touch(id, |session, core| {
+            let (leg, mut sender) = session.talking(core, now)?;
+            (leg.dialog.remote_tag == request.head.from.tag()).then(|| take(leg, &mut sender))
+        });
+        taken.flatten()
     }
 
     /// The session whose dialog a request says it is in, by Call-ID and our tag.

@@ -1,8 +1,10 @@
 //! After the last call every table is empty, those too that no counter shows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::event::{Body, Command, Event, Flow, Invite, Route, SessionId, Transport};
+use crate::event::{
+    Body, Command, Event, Flow, InDialog, Invite, RequestId, Route, SessionId, Transmit, Transport,
+};
 use crate::testing::epoch;
 use crate::{Config, Endpoint};
 
@@ -33,6 +35,91 @@ fn outbound(number: u64, host: &str) -> Command {
     }))
 }
 
+/// Answers what the endpoint asks for inside its dialogs, as a peer that is there but for BYE.
+fn answer(request: &str) -> Option<String> {
+    let method = request.split(' ').next()?;
+    let wanted = ["REFER", "NOTIFY", "INFO"].contains(&method);
+    let fields: String = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "]
+        .iter()
+        .filter_map(|name| request.split("\r\n").find(|line| line.starts_with(name)))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    wanted.then(|| format!("SIP/2.0 202 Accepted\r\n{fields}Content-Length: 0\r\n\r\n"))
+}
+
+/// Runs until nothing is left to do; gives how many calls have ended, and when the last thing was done.
+fn run(endpoint: &mut Endpoint, from: Instant) -> (usize, Instant) {
+    let (mut ended, mut last) = (0, from);
+    loop {
+        while let Some(Transmit { bytes, .. }) = endpoint.poll_transmit() {
+            if let Some(response) = answer(std::str::from_utf8(&bytes).unwrap()) {
+                endpoint.receive(last, flow(), response.as_bytes());
+            }
+        }
+        while let Some(event) = endpoint.poll_event() {
+            ended += usize::from(matches!(event, Event::Ended { .. }));
+        }
+        let Some(at) = endpoint.poll_timeout() else { return (ended, last) };
+        last = at;
+        endpoint.handle_timeout(at);
+    }
+}
+
+#[track_caller]
+fn assert_empty(endpoint: &Endpoint) {
+    assert!(endpoint.sessions.is_empty() && endpoint.ended.is_empty() && endpoint.dialogs.is_empty());
+    assert!(endpoint.core.queries.is_empty());
+    endpoint.core.transactions.assert_empty();
+}
+
+#[test]
+fn nothing_is_left_of_what_was_going_on_inside_a_call() {
+    let session = SessionId::Inbound(1);
+    let info = |number| Command::Request {
+        session,
+        request: RequestId(number),
+        method: InDialog::Info,
+        body: Body { content_type: "application/dtmf-relay".to_owned(), bytes: b"Signal=1".to_vec() },
+    };
+    let refer = || Command::Refer { session, to: "sip:c@example.com".to_owned() };
+    let answer_refer = |status| Command::AnswerRefer { session, status };
+    let cases: [&[Command]; 6] = [
+        &[info(1), info(2), info(3)],
+        &[refer(), info(1)],
+        &[answer_refer(202)],
+        &[answer_refer(202), Command::ReferStatus { session, status: 180 }, refer()],
+        &[answer_refer(603), refer()],
+        &[],
+    ];
+    for (commands, hangs_up) in cases.iter().flat_map(|commands| [(commands, false), (commands, true)]) {
+        let mut endpoint = Endpoint::new(Config::new(vec![OURS.parse().unwrap()]), [1; 32]);
+        let now = epoch();
+        let contact = |text: String| text.replace("pbx.example.com", "127.0.0.2");
+        endpoint.receive(now, flow(), contact(request("1 INVITE", "one", "")).as_bytes());
+        let body = Body { content_type: "application/sdp".to_owned(), bytes: Vec::new() };
+        endpoint.command(now, Command::Answer { session, body }).unwrap();
+        let ok = String::from_utf8(endpoint.poll_transmit().unwrap().bytes).unwrap();
+        let tag = ok.split("\r\n").find(|line| line.starts_with("To: ")).unwrap();
+        let tag = format!(";tag={}", tag.split(";tag=").nth(1).unwrap());
+        endpoint.receive(now, flow(), request("1 ACK", "ack", &tag).as_bytes());
+        let asked =
+            request("2 REFER", "refer", &tag).replace("Content-Length", "r: <sip:c@d>\r\nContent-Length");
+        endpoint.receive(now, flow(), asked.as_bytes());
+        for command in *commands {
+            endpoint.command(now, command.clone()).unwrap();
+        }
+        if hangs_up {
+            endpoint.command(now, Command::Bye { session, reason: None }).unwrap();
+        }
+        // Long after the last subscription has run out, the peer hangs up, if we have not.
+        let late = now + Duration::from_secs(600);
+        let (ended, _) = run(&mut endpoint, now);
+        endpoint.receive(late, flow(), request("3 BYE", "bye", &tag).as_bytes());
+        assert_eq!(ended + run(&mut endpoint, late).0, 1);
+        assert_empty(&endpoint);
+    }
+}
+
 #[test]
 fn every_table_is_empty() {
     let mut endpoint = Endpoint::new(Config::new(vec![OURS.parse().unwrap()]), [1; 32]);
@@ -52,20 +139,8 @@ fn every_table_is_empty() {
     endpoint.command(now, outbound(3, "gw.example.com")).unwrap();
     endpoint.command(now, Command::Cancel { session: SessionId::Outbound(3), reason: None }).unwrap();
 
-    let mut ended = 0;
-    let mut last = now;
-    loop {
-        while endpoint.poll_transmit().is_some() {}
-        while let Some(event) = endpoint.poll_event() {
-            ended += usize::from(matches!(event, Event::Ended { .. }));
-        }
-        let Some(at) = endpoint.poll_timeout() else { break };
-        last = at;
-        endpoint.handle_timeout(at);
-    }
+    let (ended, last) = run(&mut endpoint, now);
     assert_eq!(ended, 4);
     assert!(last - now < Duration::from_secs(32 + 8 + 32 + 5));
-    assert!(endpoint.sessions.is_empty() && endpoint.ended.is_empty() && endpoint.dialogs.is_empty());
-    assert!(endpoint.core.queries.is_empty());
-    endpoint.core.transactions.assert_empty();
+    assert_empty(&endpoint);
 }

@@ -34,6 +34,7 @@ mod leftovers;
 mod message;
 mod network;
 mod options;
+mod page_in;
 mod policy;
 mod random;
 mod resolve;
@@ -123,12 +124,19 @@ impl Endpoint {
                 check::body(&body)?;
                 self.on_talking(now, session, |leg, sender| leg.request(sender, request, method, body))
             }
+            Command::Refer { session, to } => {
+                check::callee(&to)?;
+                self.on_talking(now, session, |leg, sender| leg.refer(sender, &to))
+            }
+            Command::AnswerRefer { session, status } => {
+                self.on_talking(now, session, |leg, sender| leg.answer_refer(sender, status))
+            }
+            Command::ReferStatus { session, status } => {
+                self.on_talking(now, session, |leg, sender| leg.refer_status(sender, status))
+            }
             // Each of these goes to the helper that builds it.
             Command::Accept { .. }
             | Command::Refuse { .. }
-            | Command::Refer { .. }
-            | Command::AnswerRefer { .. }
-            | Command::ReferStatus { .. }
             | Command::Page(_)
             | Command::Register(_)
             | Command::Unregister { .. }

@@ -40,7 +40,7 @@ impl Refusal<'_> {
         Self { header: Some((name, value.into())), ..Self::of(status) }
     }
 
-    fn from_fault(fault: Fault) -> Self {
+    pub(crate) fn from_fault(fault: Fault) -> Self {
         Self { phrase: Some(fault.phrase), ..Self::of(fault.status) }
     }
 }
@@ -118,7 +118,10 @@ impl Endpoint {
             (None, Method::Options) => {
                 self.core.answer(now, &request, &options::answer(&options::capabilities()));
             }
-            // BYE and INFO mean nothing without a dialog.
+            (None, Method::Message) => self.on_message(now, &request, None, Some(gateway)),
+            // Whoever is in no call of ours is not to make us call anybody (reliability S8).
+            (None, Method::Refer) => self.refuse(now, &request, Refusal::of(403)),
+            // BYE, INFO and NOTIFY mean nothing without a dialog.
             (None, _) => self.refuse(now, &request, Refusal::of(481)),
         }
     }

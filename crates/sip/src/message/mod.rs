@@ -212,6 +212,11 @@ impl Message {
             .collect()
     }
 
+    /// The content, whatever it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.slice(&self.body)
+    }
+
     /// The content with its media type, if there is any content. Of several parts the session description, where one of
     /// them is that (RFC 5621); [`content`](Self::content) says what they come to.
     pub(crate) fn body(&self) -> Option<Body> {
@@ -421,6 +426,15 @@ fn parse_start(raw: &[u8], line: &Range<usize>) -> Result<(Start, Option<Fault>)
     }
     let begin = line.start + first + 1;
     Ok((Start::Request { method, uri: begin..begin + uri.len() }, fault))
+}
+
+/// The status and the phrase of a message fragment that begins with a status line (RFC 3420).
+pub(crate) fn status_line(text: &[u8]) -> Option<(u16, String)> {
+    let line = cut(text, b'\n').0;
+    match parse_status_line(line, 0).ok()? {
+        Start::Response { status, phrase } => Some((status, lossy(trim(line.get(phrase)?)))),
+        Start::Request { .. } => None,
+    }
 }
 
 /// `SIP/2.0 200 OK`; the phrase may be empty.

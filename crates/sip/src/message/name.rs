@@ -106,6 +106,9 @@ pub(crate) enum Method {
     Cancel,
     Options,
     Info,
+    Message,
+    Notify,
+    Refer,
     /// Defined by an RFC, not supported here: 405.
     Refused,
     /// Never heard of: 501.
@@ -113,7 +116,7 @@ pub(crate) enum Method {
 }
 
 /// What stands in `Allow` (RFC 3261 §20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, MESSAGE, NOTIFY, REFER";
 
 impl Method {
     /// Which method a token means.
@@ -125,8 +128,10 @@ impl Method {
             b"CANCEL" => Self::Cancel,
             b"OPTIONS" => Self::Options,
             b"INFO" => Self::Info,
-            b"REGISTER" | b"PRACK" | b"SUBSCRIBE" | b"NOTIFY" | b"PUBLISH" | b"REFER" | b"MESSAGE"
-            | b"UPDATE" => Self::Refused,
+            b"MESSAGE" => Self::Message,
+            b"NOTIFY" => Self::Notify,
+            b"REFER" => Self::Refer,
+            b"REGISTER" | b"PRACK" | b"SUBSCRIBE" | b"PUBLISH" | b"UPDATE" => Self::Refused,
             _ => Self::Unknown,
         }
     }

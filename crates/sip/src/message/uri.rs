@@ -121,6 +121,11 @@ impl Uri {
         }
     }
 
+    /// The method that its parameter asks for.
+    pub(crate) fn method(&self) -> Option<&str> {
+        self.params.get("method")
+    }
+
     /// Whether a proxy at this URI routes loosely: `lr`, with whatever value (`lr=on` is seen in the field).
     pub(crate) fn is_loose(&self) -> bool {
         self.params.get("lr").is_some()

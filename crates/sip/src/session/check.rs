@@ -76,6 +76,20 @@ pub(crate) fn sender(from: &str) -> Result<(), CommandError> {
     }
 }
 
+/// Whether a peer can be asked to call this URI (RFC 3515 §2.1): what we would take ourselves.
+pub(crate) fn callee(uri: &str) -> Result<(), CommandError> {
+    match Uri::parse(uri.as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(UriError::Scheme) if is_tel(uri) => Ok(()),
+        Err(_) => Err(CommandError::BadUri(uri.to_owned())),
+    }
+}
+
+/// Whether a URI of another scheme than ours is a telephone number (RFC 3966).
+pub(crate) fn is_tel(uri: &str) -> bool {
+    uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel:"))
+}
+
 /// Whether headers can be added; `Contact` only to a redirection.
 pub(crate) fn headers(headers: &[Header], redirection: bool) -> Result<(), CommandError> {
     for Header { name, value } in headers {

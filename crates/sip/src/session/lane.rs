@@ -40,6 +40,10 @@ pub(crate) enum Purpose {
     Bye,
     /// The application commanded it.
     Request(RequestId),
+    /// It asks the peer to call somebody else.
+    Refer,
+    /// It tells the peer how the call goes that its REFER of this number asked for.
+    Notify(u32),
 }
 
 /// A request to be sent.
@@ -65,17 +69,19 @@ impl Errand {
 /// A request that has come to its end.
 pub(crate) struct Done<'m> {
     pub(crate) purpose: Purpose,
+    /// Its number.
+    pub(crate) cseq: u32,
     /// Of the final response; 408 where nobody answered, 503 where it could not be sent.
     pub(crate) status: u16,
     /// The final response, if there was one.
-    #[expect(dead_code, reason = "the answer to REFER is read next")]
     pub(crate) response: Option<&'m Message>,
 }
 
 impl Done<'_> {
-    /// Whether the peer does not know the dialog any more, or is gone (§12.2.1.2).
+    /// Whether the peer does not know the dialog any more, or is gone (§12.2.1.2). Of a NOTIFY only the subscription
+    /// may be meant (RFC 6665 §4.2.2).
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(self.status, 408 | 481) && self.purpose != Purpose::Bye
+        matches!(self.status, 408 | 481) && !matches!(self.purpose, Purpose::Bye | Purpose::Notify(_))
     }
 }
 
@@ -83,6 +89,7 @@ impl Done<'_> {
 struct Sent {
     transaction: TransactionId,
     flow: Flow,
+    cseq: u32,
     errand: Errand,
 }
 
@@ -94,13 +101,27 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Lines up a request. `false`, and nothing changes, where too many wait already.
-    pub(crate) fn push(&mut self, errand: Errand) -> bool {
-        let room = self.waiting.len() < MAX_WAITING;
-        if room {
+    /// Whether one more request may wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.len() < MAX_WAITING
+    }
+
+    /// Lines up a request, unless too many wait already.
+    pub(crate) fn push(&mut self, errand: Errand) {
+        if self.has_room() {
             self.waiting.push_back(errand);
         }
-        room
+    }
+
+    /// Whether a request for this purpose waits or is on its way.
+    pub(crate) fn has(&self, purpose: Purpose) -> bool {
+        let sent = self.sent.as_ref().map(|sent| &sent.errand);
+        sent.into_iter().chain(&self.waiting).any(|errand| errand.purpose == purpose)
+    }
+
+    /// Forgets what waits to be sent for this purpose.
+    pub(crate) fn forget(&mut self, purpose: Purpose) {
+        self.waiting.retain(|errand| errand.purpose != purpose);
     }
 
     /// Forgets every request; says what they were for. The answer to one on its way finds nobody.
@@ -134,7 +155,7 @@ impl Lane {
         }
         let draft = dialog.request(errand.method, headers, errand.body.clone());
         let transaction = core.send_request(*now, *session, flow, &draft);
-        self.sent = Some(Sent { transaction, flow, errand });
+        self.sent = Some(Sent { transaction, flow, cseq: draft.cseq, errand });
     }
 
     /// A final response to a request (`None`: none came, and `otherwise` says why). Gives back the request that has
@@ -147,7 +168,8 @@ impl Lane {
         response: Option<&'m Message>,
         otherwise: u16,
     ) -> Option<Done<'m>> {
-        let Sent { flow, mut errand, .. } = self.sent.take_if(|sent| sent.transaction == transaction)?;
+        let Sent { flow, cseq, mut errand, .. } =
+            self.sent.take_if(|sent| sent.transaction == transaction)?;
         let status = response.and_then(Message::status).unwrap_or(otherwise);
         let challenge = response.filter(|_| matches!(status, 401 | 407));
         if let (Some(challenge), Some(authenticator)) = (challenge, sender.authenticator.as_mut())
@@ -157,6 +179,6 @@ impl Lane {
             self.advance(dialog, sender);
             return None;
         }
-        Some(Done { purpose: errand.purpose, status, response })
+        Some(Done { purpose: errand.purpose, cseq, status, response })
     }
 }

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use super::lane::{Done, Errand, Lane, Purpose, Sender};
-use crate::core::Core;
+use super::refer::Refer;
+use super::referred::Referred;
+use crate::core::{Core, Request};
 use crate::dialog::Dialog;
 use crate::event::{Body, CommandError, Event, InDialog, QueryId, Reason, RequestId, Target};
 use crate::message::{Message, reason_header};
 use crate::transaction::TransactionId;
+use crate::uas::Refusal;
 
 /// The status of a request whose call ended before its answer came.
 const CALL_ENDED: u16 = 487;
@@ -16,6 +19,10 @@ const CALL_ENDED: u16 = 487;
 pub(crate) struct Leg {
     pub(crate) dialog: Dialog,
     requests: Lane,
+    /// The transfer that we ask for.
+    refer: Refer,
+    /// The transfer that the peer asks for.
+    referred: Referred,
     stage: Stage,
 }
 
@@ -39,7 +46,13 @@ pub(crate) enum Fate {
 
 impl Leg {
     pub(crate) fn new(dialog: Dialog) -> Self {
-        Self { dialog, requests: Lane::default(), stage: Stage::Open }
+        Self {
+            dialog,
+            requests: Lane::default(),
+            refer: Refer::Idle,
+            referred: Referred::default(),
+            stage: Stage::Open,
+        }
     }
 
     /// Hangs up. The BYE waits for no other request, and none comes after it.
@@ -65,11 +78,67 @@ impl Leg {
             InDialog::Info => "INFO",
             InDialog::Message => "MESSAGE",
         };
-        if !self.requests.push(Errand::new(Purpose::Request(id), method, Vec::new(), Some(body))) {
-            return Err(CommandError::Full);
-        }
+        self.check_room()?;
+        self.requests.push(Errand::new(Purpose::Request(id), method, Vec::new(), Some(body)));
         self.advance(sender);
         Ok(())
+    }
+
+    /// Asks the peer to call this URI.
+    pub(crate) fn refer(&mut self, sender: &mut Sender<'_>, to: &str) -> Result<(), CommandError> {
+        // While a REFER is on its way the last word about it may have come already.
+        if !self.refer.is_idle() || self.requests.has(Purpose::Refer) {
+            return Err(CommandError::WrongState);
+        }
+        self.check_room()?;
+        self.requests.push(self.refer.ask(&self.dialog, to));
+        self.advance(sender);
+        Ok(())
+    }
+
+    /// Answers the peer's REFER.
+    pub(crate) fn answer_refer(&mut self, sender: &mut Sender<'_>, status: u16) -> Result<(), CommandError> {
+        self.check_room()?;
+        let notify = self.referred.answer(sender, status)?;
+        self.notify(sender, notify);
+        Ok(())
+    }
+
+    /// Tells the peer how the call goes that it asked for.
+    pub(crate) fn refer_status(&mut self, sender: &mut Sender<'_>, status: u16) -> Result<(), CommandError> {
+        self.check_room()?;
+        let notify = self.referred.status(sender, status)?;
+        self.notify(sender, notify);
+        Ok(())
+    }
+
+    /// A NOTIFY of the peer: how it is refused, if it is.
+    pub(crate) fn on_notify(
+        &mut self,
+        sender: &mut Sender<'_>,
+        notify: &Message,
+    ) -> Result<(), Refusal<'static>> {
+        self.refer.on_notify(sender, notify)
+    }
+
+    /// A REFER of the peer: how it is refused, if it is.
+    pub(crate) fn on_refer(
+        &mut self,
+        sender: &mut Sender<'_>,
+        refer: &Request,
+    ) -> Result<(), Refusal<'static>> {
+        self.referred.on_refer(sender, refer)
+    }
+
+    fn check_room(&self) -> Result<(), CommandError> {
+        if self.requests.has_room() { Ok(()) } else { Err(CommandError::Full) }
+    }
+
+    fn notify(&mut self, sender: &mut Sender<'_>, notify: Option<Errand>) {
+        if let Some(notify) = notify {
+            self.requests.push(notify);
+            self.advance(sender);
+        }
     }
 
     /// Sends what waits, if it is known where to.
@@ -105,6 +174,12 @@ impl Leg {
                 let Done { status, .. } = *done;
                 sender.core.tell(Event::Replied { session: sender.session, request, status });
             }
+            Purpose::Refer => self.refer.on_answer(sender, done),
+            Purpose::Notify(id) if !(200..300).contains(&done.status) => {
+                self.referred.on_refused(id);
+                self.requests.forget(done.purpose);
+            }
+            Purpose::Notify(_) => {}
         }
     }
 
@@ -116,16 +191,22 @@ impl Leg {
                 sender.core.tell(Event::Replied { session, request, status: CALL_ENDED });
             }
         }
+        self.refer.abandon(sender);
+        self.referred.abandon(sender);
     }
 
     /// When something is to be done.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.dialog.deadline()
+        let Self { dialog, refer, referred, .. } = self;
+        [dialog.deadline(), refer.deadline(), referred.deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub(crate) fn on_deadline(&mut self, sender: &mut Sender<'_>) {
         self.dialog.on_deadline(sender.core, sender.now);
+        self.refer.on_deadline(sender);
+        let notify = self.referred.on_deadline(sender);
+        self.notify(sender, notify);
         self.advance(sender);
     }
 

@@ -6,6 +6,8 @@
 //!     fork       one of its dialogs and the ACK of its 2xx
 //!   leg        a dialog and our requests inside it, on either side
 //!     lane       requests that follow each other
+//!     refer    the transfer that we ask the peer for
+//!     referred the transfer that the peer asks us for
 //!   check      what a command may put on the wire
 //! ```
 
@@ -16,6 +18,8 @@ mod itinerary;
 mod lane;
 mod leg;
 mod outbound;
+mod refer;
+mod referred;
 
 use std::time::Instant;
 

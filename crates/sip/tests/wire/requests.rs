@@ -23,7 +23,7 @@ fn with_body(cseq: &str, headers: &str) -> String {
     request(cseq, "body", "", "").replace("Content-Length: 0\r\n\r\n", &format!("{headers}\r\nv=0\r\n"))
 }
 
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, MESSAGE, NOTIFY, REFER";
 
 #[test]
 fn each_refusal_says_what_is_wrong() {
