@@ -361,7 +361,7 @@ fn line_at(raw: &[u8], from: usize) -> Result<Option<Range<usize>>, Malformed> {
     let Some(rest) = raw.get(from..) else { return Ok(None) };
     let Some(length) = rest.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
     let line = rest.get(..length).and_then(|line| line.strip_suffix(b"\r")).ok_or(Malformed::Line)?;
-    if line.contains(&b'\r') || has_bare_nul(line) {
+    if line.contains(&b'\r') || (line.contains(&0) && has_bare_nul(line)) {
         return Err(Malformed::Line);
     }
     Ok(Some(from..from + line.len()))
