@@ -118,9 +118,10 @@ impl Dialog {
         })
     }
 
-    /// Takes the number of a request of the peer: `false` where it is lower than one before (§12.2.2).
+    /// Takes the number of a request of the peer: `false` where it does not rise (§12.2.2). The same number in another
+    /// transaction is a copy that took another path, or was replayed: what it asks for is not done twice.
     pub(crate) fn take_cseq(&mut self, cseq: u32) -> bool {
-        if self.remote_cseq.is_some_and(|last| cseq < last) {
+        if self.remote_cseq.is_some_and(|last| cseq <= last) {
             return false;
         }
         self.remote_cseq = Some(cseq);

@@ -8,7 +8,7 @@ use offhook_sip::event::{
 };
 
 use crate::inbound::{CALL, talking};
-use crate::outbound::{CONTACT, TO, answered, placed};
+use crate::outbound::{CONTACT, TO, answered, from_callee, placed};
 use crate::stage::{OURS, OUTBOUND, PEER, Sent, Stage, address, invite, kinds, request, times, udp};
 
 /// The repetitions of a request other than INVITE that nobody answers, T1 = 500 ms, T2 = 4 s (RFC 3261 §17.1.2.2).
@@ -230,4 +230,202 @@ fn a_request_waits_for_the_address_of_the_next_hop() {
     let sent = stage.sent();
     assert_eq!(kinds(&sent), ["ACK", "INFO"]);
     assert!(sent.iter().all(|message| message.to == address("192.0.2.99:5060")));
+}
+
+/// What a peer may send inside a dialog, other than BYE.
+const METHODS: [&str; 7] = ["INFO", "MESSAGE", "NOTIFY", "OPTIONS", "REFER", "INVITE", "UPDATE"];
+
+/// A request of the peer of our call in, with what every method wants.
+fn any(method: &str, cseq: u32, branch: &str, tag: &str) -> String {
+    let headers = "Refer-To: <sip:900@192.0.2.66>\r\nEvent: refer\r\nSubscription-State: active\r\n\
+                   Content-Type: text/plain\r\n";
+    request(&format!("{cseq} {method}"), branch, tag, headers)
+        .replace("Content-Length: 0\r\n\r\n", "Content-Length: 5\r\n\r\nhello")
+}
+
+/// The statuses of what was sent, without the 100 that nobody counts.
+fn statuses(stage: &mut Stage) -> Vec<u16> {
+    stage.sent().iter().map(Sent::status).collect()
+}
+
+#[test]
+fn s1_requests_with_a_wrong_tag_are_of_no_dialog() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    let transactions = stage.endpoint.counters().transactions;
+    for (number, method) in (2..).zip(METHODS.into_iter().chain(["BYE"])) {
+        for (case, (from, to)) in
+            [("alice", "guess"), ("mallory", &*tag), ("", &*tag)].into_iter().enumerate()
+        {
+            let from = if from.is_empty() { String::new() } else { format!(";tag={from}") };
+            let forged =
+                any(method, number, &format!("forged{number}-{case}"), to).replace(";tag=alice", &from);
+            stage.receive(&forged);
+            assert_eq!(statuses(&mut stage), [481], "{forged}");
+        }
+    }
+    assert_eq!(stage.events(), []);
+    // Nothing is kept of them (reliability G17), and the numbers that they claimed are not taken.
+    assert_eq!(stage.endpoint.counters().transactions, transactions);
+    stage.receive(&request("2 OPTIONS", "real", &tag, ""));
+    assert_eq!(statuses(&mut stage), [200]);
+}
+
+#[test]
+fn s1_requests_whose_number_does_not_rise_do_nothing() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    stage.receive(&request("1000 OPTIONS", "real", &tag, ""));
+    assert_eq!(statuses(&mut stage), [200]);
+    for (case, method) in METHODS.into_iter().chain(["BYE"]).enumerate() {
+        for cseq in [0, 1, 999, 1000] {
+            stage.receive(&any(method, cseq, &format!("replayed{case}-{cseq}"), &tag));
+            assert_eq!(statuses(&mut stage), [500], "{method} {cseq}");
+        }
+    }
+    assert_eq!(stage.events(), []);
+    stage.receive(&request("1001 BYE", "bye", &tag, ""));
+    assert_eq!(statuses(&mut stage), [200]);
+}
+
+#[test]
+fn s11_a_bye_that_nobody_answers_ends_the_call() {
+    let mut stage = Stage::new();
+    talking(&mut stage);
+    stage.command(Command::Bye { session: CALL, reason: None });
+    assert_eq!(stage.one().kind(), "BYE");
+    let sent = stage.pass(Duration::from_millis(31_999));
+    assert_eq!((times(&sent, "BYE"), stage.events()), (TIMER_E.to_vec(), vec![]));
+    assert_eq!(stage.pass(Duration::from_millis(1)).len(), 0);
+    assert_eq!(stage.event(), ended(CALL, EndCause::Local));
+    let counters = stage.endpoint.counters();
+    // All that is left is what absorbs late copies of the INVITE.
+    assert_eq!((counters.sessions, counters.transactions), (0, 0));
+    stage.assert_nothing_left();
+
+    let mut stage = Stage::new();
+    answered(&mut stage);
+    stage.command(Command::Bye { session: OUTBOUND, reason: None });
+    stage.drain();
+    stage.pass(Duration::from_millis(31_999));
+    assert_eq!(stage.events(), []);
+    stage.pass(Duration::from_millis(1));
+    assert_eq!(stage.event(), ended(OUTBOUND, EndCause::Local));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn s11_a_bye_that_is_refused_ends_the_call() {
+    for status in ["481 Call Does Not Exist", "408 Request Timeout", "500 Oops", "403 No", "401 Who"] {
+        let mut stage = Stage::new();
+        talking(&mut stage);
+        stage.command(Command::Bye { session: CALL, reason: None });
+        let bye = stage.one();
+        answer(&mut stage, &bye, status);
+        assert_eq!((stage.sent().len(), stage.event()), (0, ended(CALL, EndCause::Local)), "{status}");
+        stage.assert_nothing_left();
+    }
+}
+
+#[test]
+fn s11_a_lost_bye_is_sent_again() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    stage.command(Command::Bye { session: CALL, reason: None });
+    let lost = stage.one();
+    let sent = stage.pass(Duration::from_millis(500));
+    assert_eq!(sent[0].1.text, lost.text);
+    answer(&mut stage, &sent[0].1, "200 OK");
+    assert_eq!(stage.event(), ended(CALL, EndCause::Local));
+
+    // And where our answer to the peer's is lost, it is sent again, and nothing ends twice.
+    let mut stage = Stage::new();
+    let tag_2 = talking(&mut stage);
+    assert_eq!(tag.len(), tag_2.len());
+    for _ in 0..3 {
+        stage.receive(&request("2 BYE", "bye", &tag_2, ""));
+        assert_eq!(statuses(&mut stage), [200]);
+    }
+    assert_eq!(stage.event(), ended(CALL, EndCause::Bye { reason: None }));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn s15_a_200_that_crosses_our_cancel_is_hung_up() {
+    let mut stage = Stage::new();
+    let invite = placed(&mut stage, invite(TO));
+    stage.receive(&invite.response("180 Ringing", "bob", CONTACT));
+    stage.events();
+    stage.command(Command::Cancel { session: OUTBOUND, reason: None });
+    assert_eq!(stage.one().kind(), "CANCEL");
+    stage.receive(&invite.response("200 OK", "bob", CONTACT));
+    let sent = stage.sent();
+    assert_eq!(kinds(&sent), ["ACK", "BYE"]);
+    assert_eq!(stage.events(), [], "it is no call any more");
+    answer(&mut stage, &sent[1], "200 OK");
+    assert_eq!(stage.event(), ended(OUTBOUND, EndCause::Local));
+    stage.pass(Duration::from_secs(32));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn s15_a_cancel_that_crosses_our_200_changes_nothing() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    stage.receive(&request("1 CANCEL", "invite", "", ""));
+    assert_eq!(statuses(&mut stage), [200]);
+    assert_eq!(stage.events(), []);
+    stage.receive(&request("2 OPTIONS", "still", &tag, ""));
+    assert_eq!(statuses(&mut stage), [200]);
+}
+
+#[test]
+fn s15_what_crosses_our_bye_does_not_revive_the_call() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    stage.command(Command::Bye { session: CALL, reason: None });
+    let bye = stage.one();
+    for (number, method) in (2..).zip(METHODS) {
+        stage.receive(&any(method, number, &format!("crosses{number}"), &tag));
+        assert_eq!(statuses(&mut stage), [481], "{method}");
+    }
+    assert_eq!(stage.events(), []);
+    stage.receive(&request("20 BYE", "bye", &tag, ""));
+    assert_eq!(statuses(&mut stage), [200], "the two BYEs crossed");
+    answer(&mut stage, &bye, "200 OK");
+    assert_eq!(stage.event(), ended(CALL, EndCause::Local));
+    let transactions = stage.endpoint.counters().transactions;
+    for (number, method) in (30..).zip(METHODS.into_iter().chain(["BYE"])) {
+        stage.receive(&any(method, number, &format!("late{number}"), &tag));
+        assert_eq!(statuses(&mut stage), [481], "{method}");
+    }
+    assert_eq!((stage.events(), stage.endpoint.counters().transactions), (vec![], transactions));
+}
+
+#[test]
+fn s15_what_follows_the_bye_of_the_peer_does_not_revive_the_call() {
+    let mut stage = Stage::new();
+    let invite = answered(&mut stage);
+    stage.receive(&from_callee(&invite, "1 BYE", "bye", "bob"));
+    assert_eq!(statuses(&mut stage), [200]);
+    assert_eq!(stage.event(), ended(OUTBOUND, EndCause::Bye { reason: None }));
+    for (number, method) in (2..).zip(METHODS) {
+        stage.receive(&from_callee(&invite, &format!("{number} {method}"), &format!("late{number}"), "bob"));
+        assert_eq!(statuses(&mut stage), [481], "{method}");
+    }
+    let command = stage.endpoint.command(stage.now, info(OUTBOUND, 1));
+    assert_eq!((command, stage.events()), (Err(CommandError::Unknown), vec![]));
+    stage.pass(Duration::from_secs(32));
+    stage.assert_nothing_left();
+}
+
+#[test]
+fn an_info_of_a_package_that_we_never_asked_for() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    let package = request("2 INFO", "info", &tag, "Info-Package: g.3gpp.ussd\r\n");
+    stage.receive(&package.replace("Content-Length: 0\r\n\r\n", "c: text/plain\r\nl: 1\r\n\r\n1"));
+    let refused = stage.one();
+    assert_eq!((refused.status(), refused.header("Recv-Info")), (469, ""));
+    assert_eq!(stage.events(), []);
 }
