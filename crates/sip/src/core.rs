@@ -98,7 +98,7 @@ impl Core {
 
     /// Our address as the peer on a flow is told it. On a stream a flow's own local port may be a passing one, so the
     /// listening address is told.
-    fn sent_by(&self, flow: Flow) -> String {
+    pub(crate) fn sent_by(&self, flow: Flow) -> String {
         let bound = match flow.transport {
             Transport::Udp => flow.local,
             stream => self.first_local(stream, flow.local).unwrap_or(flow.local),

@@ -1,6 +1,6 @@
 //! What an endpoint has seen: for metrics, and for tests that ask why a message had no effect.
 
-/// Totals since the start, and the number of live things. All but the last two only ever grow.
+/// Totals since the start, and the number of live things. All but the last four only ever grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Messages given to [`Endpoint::receive`](crate::Endpoint::receive).
@@ -33,4 +33,8 @@ pub struct Counters {
     pub sessions: usize,
     /// Live transactions.
     pub transactions: usize,
+    /// Accounts that we are to be registered with.
+    pub accounts: usize,
+    /// Those of them where we are.
+    pub registered: usize,
 }

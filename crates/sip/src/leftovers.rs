@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::event::{
-    Body, Command, Event, Flow, InDialog, Invite, RequestId, Route, SessionId, Transmit, Transport,
+    Body, Command, Event, Flow, GatewayName, InDialog, Invite, Page, PageId, Ping, Registration, RequestId,
+    Route, SessionId, Transmit, Transport,
 };
 use crate::testing::epoch;
 use crate::{Config, Endpoint};
@@ -28,7 +29,7 @@ fn outbound(number: u64, host: &str) -> Command {
     Command::Invite(Box::new(Invite {
         session: SessionId::Outbound(number),
         from: "sip:b@127.0.0.1".to_owned(),
-        routes: vec![Route { to: format!("sip:200@{host}"), proxy: None, credentials: None }],
+        routes: vec![route(&format!("sip:200@{host}"))],
         redirect_hosts: Vec::new(),
         headers: Vec::new(),
         body: Body { content_type: "application/sdp".to_owned(), bytes: Vec::new() },
@@ -70,6 +71,7 @@ fn assert_empty(endpoint: &Endpoint) {
     assert!(endpoint.sessions.is_empty() && endpoint.ended.is_empty() && endpoint.dialogs.is_empty());
     assert!(endpoint.core.queries.is_empty());
     endpoint.core.transactions.assert_empty();
+    endpoint.agents.assert_empty();
 }
 
 #[test]
@@ -120,6 +122,30 @@ fn nothing_is_left_of_what_was_going_on_inside_a_call() {
     }
 }
 
+fn route(to: &str) -> Route {
+    Route { to: to.to_owned(), proxy: None, credentials: None }
+}
+
+fn register(account: &str, user: &str, registrar: &str) -> Command {
+    Command::Register(Box::new(Registration {
+        account: account.into(),
+        registrar: route(registrar),
+        aor: format!("sip:{user}@example.com"),
+        contact_user: user.to_owned(),
+        expires: Duration::from_secs(3600),
+    }))
+}
+
+fn page(number: u64, to: &str) -> Command {
+    Command::Page(Box::new(Page {
+        page: PageId(number),
+        from: "sip:b@127.0.0.1".to_owned(),
+        route: route(to),
+        headers: Vec::new(),
+        body: Body { content_type: "text/plain".to_owned(), bytes: b"hello".to_vec() },
+    }))
+}
+
 #[test]
 fn every_table_is_empty() {
     let mut endpoint = Endpoint::new(Config::new(vec![OURS.parse().unwrap()]), [1; 32]);
@@ -139,8 +165,24 @@ fn every_table_is_empty() {
     endpoint.command(now, outbound(3, "gw.example.com")).unwrap();
     endpoint.command(now, Command::Cancel { session: SessionId::Outbound(3), reason: None }).unwrap();
 
+    // A registration that nobody answers and that ends meanwhile; one that is replaced by another Contact; a gateway
+    // that is asked no more; messages to a name that nobody resolves and to nobody.
+    endpoint.command(now, register("a", "alice", "sip:127.0.0.4")).unwrap();
+    endpoint.command(now, Command::Unregister { account: "a".into() }).unwrap();
+    endpoint.command(now, register("b", "bob", "sip:gw.example.com")).unwrap();
+    endpoint.command(now, register("b", "carol", "sip:127.0.0.4")).unwrap();
+    endpoint.command(now, Command::Unregister { account: "b".into() }).unwrap();
+    for to in ["sip:127.0.0.5", "sip:gw.example.com"] {
+        let (gateway, interval) = (GatewayName::from(to), Duration::from_secs(60));
+        let ping = Ping { gateway: gateway.clone(), route: route(to), interval };
+        endpoint.command(now, Command::Ping(Box::new(ping))).unwrap();
+        endpoint.command(now, Command::Unping { gateway }).unwrap();
+    }
+    endpoint.command(now, page(1, "sip:gw.example.com")).unwrap();
+    endpoint.command(now, page(2, "sip:127.0.0.6")).unwrap();
+
     let (ended, last) = run(&mut endpoint, now);
     assert_eq!(ended, 4);
-    assert!(last - now < Duration::from_secs(32 + 8 + 32 + 5));
+    assert!(last - now < Duration::from_secs(32 + 5 + 32 + 5));
     assert_empty(&endpoint);
 }

@@ -20,6 +20,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
 mod admission;
+mod agent;
 mod auth;
 mod config;
 mod core;
@@ -37,6 +38,7 @@ mod options;
 mod page_in;
 mod policy;
 mod random;
+mod redirect;
 mod resolve;
 mod session;
 #[cfg(test)]
@@ -48,6 +50,7 @@ mod way;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
+use crate::agent::Agents;
 pub use crate::config::{Config, Gateway, SessionTimer, Strangers, Timers};
 use crate::core::Core;
 pub use crate::counters::Counters;
@@ -72,6 +75,7 @@ pub struct Endpoint {
     dialogs: HashMap<(String, String), SessionId>,
     deadlines: Deadlines<SessionId>,
     next_inbound: u64,
+    agents: Agents,
 }
 
 impl Endpoint {
@@ -85,6 +89,7 @@ impl Endpoint {
             dialogs: HashMap::new(),
             deadlines: Deadlines::new(),
             next_inbound: 0,
+            agents: Agents::new(),
         }
     }
 
@@ -135,13 +140,12 @@ impl Endpoint {
                 self.on_talking(now, session, |leg, sender| leg.refer_status(sender, status))
             }
             // Each of these goes to the helper that builds it.
-            Command::Accept { .. }
-            | Command::Refuse { .. }
-            | Command::Page(_)
-            | Command::Register(_)
-            | Command::Unregister { .. }
-            | Command::Ping(_)
-            | Command::Unping { .. } => Err(CommandError::WrongState),
+            Command::Accept { .. } | Command::Refuse { .. } => Err(CommandError::WrongState),
+            Command::Page(page) => self.agents.page(&mut self.core, now, *page),
+            Command::Register(registration) => self.agents.register(&mut self.core, now, *registration),
+            Command::Unregister { account } => self.agents.unregister(&mut self.core, now, &account),
+            Command::Ping(ping) => self.agents.ping(&mut self.core, now, *ping),
+            Command::Unping { gateway } => self.agents.unping(&mut self.core, &gateway),
             Command::Resolved { query, targets } => self.resolved(now, query, &targets),
         }
     }
@@ -155,6 +159,7 @@ impl Endpoint {
         for session in self.deadlines.due(now) {
             self.touch(session, |session, core| session.on_deadline(core, now));
         }
+        self.agents.handle_timeout(&mut self.core, now);
     }
 
     /// The driver could not send on a flow, or its connection has closed: requests under way on it have failed.
@@ -176,7 +181,9 @@ impl Endpoint {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next; `None` when nothing waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.core.transactions.next_deadline().into_iter().chain(self.deadlines.next()).min()
+        let own =
+            [self.core.transactions.next_deadline(), self.deadlines.next(), self.agents.next_deadline()];
+        own.into_iter().flatten().min()
     }
 
     /// Replaces the gateways, who alone may send requests outside of a dialog.
@@ -185,14 +192,20 @@ impl Endpoint {
         self.core.config.gateways = gateways;
     }
 
-    /// Whether no session lives and no transaction has to send or to wait for a response: a shutdown loses nothing.
+    /// Whether no session lives, and nothing has to be sent or waits for a response: a shutdown loses nothing.
     pub fn is_quiet(&self) -> bool {
-        self.live_sessions() == 0 && self.core.wire.out.is_empty() && self.core.transactions.is_quiet()
+        self.live_sessions() == 0
+            && self.core.wire.out.is_empty()
+            && self.core.transactions.is_quiet()
+            && self.agents.is_quiet()
     }
 
     /// What has been seen so far, and how much lives.
     pub fn counters(&self) -> Counters {
+        let (accounts, registered) = self.agents.registrations();
         Counters {
+            accounts,
+            registered,
             retransmissions: self.core.wire.retransmissions,
             sessions: self.live_sessions(),
             transactions: self.core.transactions.len(),
@@ -219,14 +232,26 @@ impl Endpoint {
                     session.on_response(core, now, transaction, Some((message, &head)), 0);
                 });
             }
+            (Delivery::To(User::Agent(agent), transaction), Some(_)) => {
+                let Self { agents, core, .. } = self;
+                agents.on_response(core, now, (agent, transaction), Some(message), 0);
+            }
             (Delivery::Stray, _) => self.core.counters.stray_responses += 1,
             _ => {}
         }
     }
 
     fn on_no_response(&mut self, now: Instant, user: User, transaction: TransactionId, status: u16) {
-        let User::Session(session) = user;
-        self.touch(session, |session, core| session.on_response(core, now, transaction, None, status));
+        match user {
+            User::Session(session) => {
+                self.touch(session, |session, core| {
+                    session.on_response(core, now, transaction, None, status);
+                });
+            }
+            User::Agent(agent) => {
+                self.agents.on_response(&mut self.core, now, (agent, transaction), None, status);
+            }
+        }
     }
 
     fn invite(&mut self, now: Instant, invite: Invite) -> Result<(), CommandError> {
@@ -264,8 +289,12 @@ impl Endpoint {
     }
 
     fn resolved(&mut self, now: Instant, query: QueryId, targets: &[Target]) -> Result<(), CommandError> {
-        let User::Session(session) = self.core.queries.remove(&query).ok_or(CommandError::Unknown)?;
-        self.touch(session, |session, core| session.on_resolved(core, now, query, targets));
+        match self.core.queries.remove(&query).ok_or(CommandError::Unknown)? {
+            User::Session(session) => {
+                self.touch(session, |session, core| session.on_resolved(core, now, query, targets));
+            }
+            User::Agent(agent) => self.agents.on_resolved(&mut self.core, now, agent, query, targets),
+        }
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Everything unguessable: tags, branches, Call-IDs, client nonces. A ChaCha generator from one seed, so that a test
 //! replays and a stranger cannot forge a request inside a dialog (RFC 3261 §19.3, reliability S1).
 
+use std::time::Duration;
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -27,6 +29,24 @@ impl Random {
         let mut key = [0; 64];
         self.0.fill_bytes(&mut key);
         key
+    }
+
+    /// A number below a bound.
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+        // Multiplying spreads 32 random bits evenly enough over the few hundred values that are asked for.
+        let wide = u64::from(self.0.next_u32()) * u64::from(bound);
+        u32::try_from(wide >> 32).unwrap_or_default()
+    }
+
+    /// A time between two others, in whole milliseconds.
+    pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
+        let room = high.saturating_sub(low).as_millis().saturating_add(1);
+        low + Duration::from_millis(u64::from(self.below(u32::try_from(room).unwrap_or(u32::MAX))))
+    }
+
+    /// A Call-ID.
+    pub(crate) fn call_id(&mut self) -> String {
+        format!("{}{}", self.token(), self.token())
     }
 
     /// A Via branch.

@@ -84,6 +84,11 @@ impl Way {
         Some(core.flow_to(Target { transport: Transport::Tcp, address, name }).unwrap_or(flow))
     }
 
+    /// No other address is to be tried.
+    pub(crate) fn close(&mut self) {
+        self.targets.clear();
+    }
+
     /// Nothing came of a request that went by this flow: whether the same address is worth another, by UDP.
     pub(crate) fn fall_back(&mut self, flow: Flow) -> bool {
         let chosen = self.present.is_some_and(|present| present.transport != flow.transport);

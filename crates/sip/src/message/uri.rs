@@ -95,6 +95,12 @@ impl Uri {
         unbracketed(self.params.get("maddr").unwrap_or(&self.host))
     }
 
+    /// The user part with its password, as it is written; empty where there is none.
+    pub(crate) fn user(&self) -> &str {
+        let rest = self.text.split_once(':').map_or("", |(_, rest)| rest);
+        rest.split_once('@').map_or("", |(user, _)| user)
+    }
+
     /// The host as it is meant, whatever `maddr` says; an IPv6 address without its brackets.
     pub(crate) fn host(&self) -> &str {
         unbracketed(&self.host)

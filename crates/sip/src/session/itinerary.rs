@@ -6,18 +6,16 @@
 //!                 └ 302: e                5 times in all
 //! ```
 
-use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use crate::event::{Credentials, Invite};
-use crate::message::{Address, Message, Name, Scheme, Uri};
+use crate::message::{Message, Scheme, Uri};
+use crate::redirect::contacts;
 use crate::resolve::{Destination, QUERY_LIMIT};
 
 /// How often a call follows a 3xx. A gateway or two stand between us and the callee; more is a loop.
 const MAX_REDIRECTS: u8 = 5;
-/// How many contacts of one 3xx are looked at.
-const MAX_CONTACTS: usize = 16;
 /// How many addresses one call is tried at, over all its routes: each may take 64·T1.
 const MAX_TRIES: usize = 16;
 
@@ -145,61 +143,4 @@ impl Itinerary {
 
 fn is_secure(uri: &str) -> bool {
     Uri::parse(uri.as_bytes()).is_ok_and(|uri| uri.scheme() == Scheme::Sips)
-}
-
-/// The SIP URIs in the Contact of a 3xx, without headers, the highest q first (§20.10).
-fn contacts(response: &Message) -> Vec<Uri> {
-    let values = response.list(Name::Contact).unwrap_or_default();
-    let mut contacts: Vec<(u16, Uri)> = values
-        .iter()
-        .take(MAX_CONTACTS)
-        .filter_map(|value| {
-            let address = Address::parse(value)?;
-            // What a URI wants to add to a request is not ours to repeat (§19.1.5).
-            let uri = address.uri.split('?').next().unwrap_or_default();
-            let uri = Uri::parse(uri.as_bytes()).ok().filter(|uri| !uri.has_method())?;
-            Some((address.param("q").map_or(1000, thousandths), uri))
-        })
-        .collect();
-    contacts.sort_by_key(|&(q, _)| Reverse(q));
-    contacts.into_iter().map(|(_, uri)| uri).collect()
-}
-
-/// A q value from 0 to 1 with up to three decimals; 0 for anything else.
-fn thousandths(q: &str) -> u16 {
-    let (whole, decimals) = q.split_once('.').unwrap_or((q, ""));
-    let digits = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
-    let part = format!("{decimals:0<3}").parse::<u16>().unwrap_or(0);
-    match whole {
-        "1" if digits && part == 0 => 1000,
-        "0" | "" if digits => part,
-        _ => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn q_values() {
-        for (text, value) in [
-            ("1", 1000),
-            ("1.0", 1000),
-            ("1.000", 1000),
-            ("0.7", 700),
-            ("0.75", 750),
-            ("0.001", 1),
-            (".5", 500),
-            ("0", 0),
-            ("1.1", 0),
-            ("2", 0),
-            ("-1", 0),
-            ("0.1234", 0),
-            ("0.+1", 0),
-            ("", 0),
-        ] {
-            assert_eq!(thousandths(text), value, "{text}");
-        }
-    }
 }

@@ -105,7 +105,7 @@ impl Outbound {
         destinations: Vec<Destination>,
     ) -> Self {
         let local_tag = core.random.token();
-        let call_id = format!("{}{}", core.random.token(), core.random.token());
+        let call_id = core.random.call_id();
         let itinerary = Itinerary::of(&command, destinations);
         let invite = Draft {
             method: "INVITE",

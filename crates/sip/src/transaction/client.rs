@@ -77,6 +77,11 @@ impl Client {
         }
         fatal
     }
+
+    /// The transaction user no longer wants to know.
+    pub(crate) fn abandon(&mut self) {
+        self.state = State::Terminated;
+    }
 }
 
 impl Machine for Client {

@@ -35,11 +35,23 @@ use crate::message::{Head, Message, Method, Name};
 pub(crate) enum User {
     /// A call.
     Session(SessionId),
+    /// A registration, a ping or a message, outside of any call.
+    Agent(AgentId),
 }
 
 impl From<SessionId> for User {
     fn from(session: SessionId) -> Self {
         Self::Session(session)
+    }
+}
+
+/// A registration, a ping or a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AgentId(pub(crate) u64);
+
+impl From<AgentId> for User {
+    fn from(agent: AgentId) -> Self {
+        Self::Agent(agent)
     }
 }
 
@@ -330,6 +342,14 @@ impl Transactions {
     /// The INVITE of a client transaction as it was sent, and where to: what its CANCEL is made of.
     pub(crate) fn sent_invite(&mut self, id: TransactionId) -> Option<(Flow, &[u8])> {
         self.invite_clients.get(id).map(|machine| (machine.flow, machine.invite()))
+    }
+
+    /// Forgets a request other than INVITE that nobody waits for any more.
+    pub(crate) fn abandon(&mut self, id: TransactionId) {
+        if let Some(machine) = self.clients.get(id) {
+            machine.abandon();
+        }
+        self.clients.settle(id, &mut self.deadlines);
     }
 
     /// Forgets an INVITE that nobody waits for any more.

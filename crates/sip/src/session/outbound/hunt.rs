@@ -46,13 +46,13 @@ impl Outbound {
                 self.send_invite(core, now);
             }
             300..400 if self.itinerary.redirect(&self.invite.uri, message) => {
-                self.way = Way::default();
+                self.way.close();
                 self.try_next(core, now, refused);
             }
             // RFC 3263 §4.3: this address is out of service, the next one may not be.
             503 => self.try_next(core, now, refused),
             400..600 if self.itinerary.is_redirected() => {
-                self.way = Way::default();
+                self.way.close();
                 self.try_next(core, now, refused);
             }
             _ => self.end(core, refused),
