@@ -263,7 +263,7 @@ pub enum Command {
         status: u16,
     },
     /// Tell the peer how the call that it asked for goes (NOTIFY with `message/sipfrag`). The first final status is the
-    /// last word.
+    /// last word. [`CommandError::Unknown`] where no transfer is under way any more: the peer is told for 300 s at most.
     ReferStatus {
         /// Which call.
         session: SessionId,
@@ -417,15 +417,18 @@ pub enum Event {
         session: SessionId,
         /// Which request.
         request: RequestId,
-        /// The final status: 408 where nobody answered.
+        /// The final status: 408 where nobody answered, 503 where it could not be sent, 487 where the call was hung up,
+        /// by whichever side, before the answer came. It always comes, once, before [`Event::Ended`].
         status: u16,
     },
     /// How the call goes that [`Command::Refer`] asked the peer for.
     Transfer {
         /// Which call.
         session: SessionId,
-        /// What the peer says of it, 100–699; the status of its refusal; 408 where it says nothing for too long. A final
-        /// status is the last one, and always comes before [`Event::Ended`].
+        /// What the peer says of it, 100–699; the status of its refusal; 408 where it says nothing for too long, or ends
+        /// the subscription without a final status; 487 where the call is hung up, by whichever side, before that: a peer
+        /// may take the REFER and hang up without a word. A final status is the last one, and always comes before
+        /// [`Event::Ended`]. Where the peer offers no progress (RFC 4488) it is the 2xx to the REFER.
         status: u16,
         /// The reason phrase.
         phrase: String,

@@ -51,6 +51,20 @@ fn anything_may_happen_and_everything_ends() {
 }
 
 #[test]
+fn what_is_asked_inside_calls_is_answered_once() {
+    // That nothing is told twice or after the end, the world asserts; here, that there was something to tell.
+    let (mut replies, mut transfers) = (0, 0);
+    for seed in 200..210 {
+        let world = run(seed, udp(10), People::Anything, 50);
+        for story in world.nodes.iter().flat_map(|node| node.stories.values()) {
+            replies += story.replies;
+            transfers += story.transfers;
+        }
+    }
+    assert!(replies > 200 && transfers > 50, "{replies} {transfers}");
+}
+
+#[test]
 fn without_loss_both_ends_agree() {
     for seed in 100..140 {
         let wire = Wire { doubled: 0, delay: 30, ..udp(0) };
@@ -65,6 +79,8 @@ fn without_loss_both_ends_agree() {
                 // One hangs up or both do at once; a cancelled call that was answered is hung up.
                 (EndCause::Local, EndCause::Bye { .. } | EndCause::Local) => true,
                 (EndCause::Bye { .. }, EndCause::Local) => caller.connected,
+                // A request is refused with 481 after the BYE, and the 481 overtakes the BYE.
+                (EndCause::Local, EndCause::Lost) | (EndCause::Lost, EndCause::Local) => true,
                 (EndCause::Local, EndCause::Cancelled) => !caller.connected && !callee.connected,
                 (EndCause::Refused { status: 486, .. }, EndCause::Local) => {
                     !caller.connected && !callee.connected

@@ -1,11 +1,13 @@
 //! Two endpoints on a wire that loses, doubles and delays, in virtual time. Every message on it is read by rsip; on
 //! TCP it goes through a [`StreamFramer`] in pieces of any size. One seed decides everything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook_sip::event::{Command, CommandError, EndCause, Event, Flow, Invite, SessionId, Transport};
+use offhook_sip::event::{
+    Command, CommandError, EndCause, Event, Flow, InDialog, Invite, RequestId, SessionId, Transport,
+};
 use offhook_sip::{Endpoint, StreamFramer};
 
 use crate::judge;
@@ -42,6 +44,13 @@ pub(crate) struct Story {
     /// Answered (outbound) or acknowledged (inbound).
     pub(crate) connected: bool,
     pub(crate) ended: Option<EndCause>,
+    /// The requests of its own whose answers it waits for.
+    requests: HashSet<RequestId>,
+    /// Whether it waits for the last word of a transfer that it asked for.
+    transfer: bool,
+    /// What it was told of in all.
+    pub(crate) replies: usize,
+    pub(crate) transfers: usize,
 }
 
 pub(crate) struct Node {
@@ -171,7 +180,18 @@ impl World {
             _ => None,
         };
         let Node { endpoint, stories, .. } = &mut self.nodes[node];
-        match (endpoint.command(self.now, command), session) {
+        let result = endpoint.command(self.now, command.clone());
+        match command {
+            Command::Request { session, request, .. } if result.is_ok() => {
+                assert!(stories.get_mut(&session).unwrap().requests.insert(request));
+            }
+            Command::Refer { session, .. } if result.is_ok() => {
+                let story = stories.get_mut(&session).unwrap();
+                assert!(!std::mem::replace(&mut story.transfer, true), "one at a time");
+            }
+            _ => {}
+        }
+        match (result, session) {
             (Ok(()), Some(session)) => drop(stories.insert(session, Story::default())),
             (Ok(()) | Err(CommandError::Unknown | CommandError::WrongState), None) => {}
             (result, _) => panic!("{result:?}"),
@@ -215,9 +235,35 @@ impl World {
                 if self.people == People::Anything || matches!(session, SessionId::Outbound(_)) {
                     self.after(talk, node, Command::Bye { session, reason: None });
                 }
+                if self.people == People::Anything {
+                    self.talk(node, session);
+                }
+            }
+            Event::Replied { session, request, .. } => {
+                let story = self.story(node, session);
+                assert!(story.requests.remove(&request), "one reply to each request");
+                story.replies += 1;
+            }
+            Event::Transfer { session, status, .. } => {
+                let story = self.story(node, session);
+                assert!(story.transfer, "nothing after the last word");
+                story.transfer = status < 200;
+                story.transfers += usize::from(!story.transfer);
+            }
+            Event::Referred { session, .. } => {
+                self.story(node, session);
+                let status = if self.rng.bool() { 202 } else { 603 };
+                let thinks = self.rng.u64(..25_000);
+                self.after(thinks, node, Command::AnswerRefer { session, status });
+                for status in [180, 200] {
+                    let later = thinks + self.rng.u64(..3_000);
+                    self.after(later, node, Command::ReferStatus { session, status });
+                }
             }
             Event::Ended { session, cause } => {
-                self.story(node, session).ended = Some(cause);
+                let story = self.story(node, session);
+                assert!(story.requests.is_empty() && !story.transfer, "told before the end");
+                story.ended = Some(cause);
                 self.last_end = self.now;
             }
             Event::Sent { session, call_id, .. } => self.story(node, session).call_id = call_id,
@@ -233,6 +279,22 @@ impl World {
         let story = self.nodes[node].stories.get_mut(&session).expect("a session that began");
         assert_eq!(story.ended, None, "{session:?}: Ended is the last event");
         story
+    }
+
+    /// Digits and a transfer, at any moment of the call.
+    fn talk(&mut self, node: usize, session: SessionId) {
+        for number in 0..self.rng.u64(..4) {
+            let body = sdp("Signal=1\r\n");
+            let request = RequestId(number);
+            let info = Command::Request { session, request, method: InDialog::Info, body };
+            let at = self.rng.u64(..4_000);
+            self.after(at, node, info);
+        }
+        if self.rng.u8(..100) < 50 {
+            let to = "sip:carol@example.org".to_owned();
+            let at = self.rng.u64(..4_000);
+            self.after(at, node, Command::Refer { session, to });
+        }
     }
 
     fn pick_up(&mut self, node: usize, session: SessionId) {
