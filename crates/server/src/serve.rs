@@ -256,6 +256,7 @@ fn sip_config(config: &Config, udp: Vec<SocketAddr>, tcp: Vec<SocketAddr>) -> of
         name: gateway.name.as_str().into(),
         networks: gateway.networks.iter().map(|network| network.0).collect(),
         challenge: None,
+        challenge_inside: false,
         pin_source: false,
     };
     sip.gateways = config.sip.gateway.iter().map(gateway).collect();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::Endpoint;
 use crate::config::Strangers;
 use crate::core::Request;
-use crate::event::Flow;
+use crate::event::{Credentials, Flow};
 use crate::message::{Head, Message, Response};
 use crate::policy::{Check, Doubt, Kind, Over, Peek};
 use crate::transaction::ServerKey;
@@ -54,15 +54,18 @@ impl Endpoint {
             || serves().unwrap_or(false)
     }
 
-    /// Whether a request outside of a dialog shows who it is from, where its gateway has to; else it has been answered
-    /// 401, and nothing is kept of it: it is not even repeated (reliability S4, S5).
-    pub(crate) fn authenticates(&mut self, now: Instant, request: &Request) -> bool {
+    /// Whether a request shows that it is from who knows these; else it has been answered 401, and nothing is kept of it:
+    /// it is not even repeated (reliability S4, S5).
+    pub(crate) fn authenticates(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        credentials: &Credentials,
+    ) -> bool {
         let Request { message, flow, .. } = request;
-        let gateway = self.gateway_of(*flow);
-        let Some(credentials) = gateway.and_then(|gateway| gateway.challenge.clone()) else { return true };
         let core = &mut self.core;
         let realm = core.realm(*flow);
-        let check = Check { credentials: &credentials, realm: &realm, source: flow.remote.ip() };
+        let check = Check { credentials, realm: &realm, source: flow.remote.ip() };
         let Err((doubt, tag, challenges)) = core.policy.check(now, &check, message) else { return true };
         match doubt {
             Doubt::Absent => core.counters.challenged += 1,

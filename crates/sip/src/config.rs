@@ -55,6 +55,9 @@ pub struct Gateway {
     pub networks: Vec<Network>,
     /// What it has to know: without these, its requests outside of a dialog are challenged (401, RFC 7616, RFC 8760).
     pub challenge: Option<Credentials>,
+    /// Whether its requests inside a dialog, ACK excepted, are challenged too (reliability S1). Off by default: few
+    /// gateways expect it.
+    pub challenge_inside: bool,
     /// Whether a request inside a dialog must come from where the dialog was made (reliability S1): the same address, or
     /// the same connection.
     pub pin_source: bool,
@@ -103,6 +106,7 @@ impl Config {
                 name: "local".into(),
                 networks: Network::loopback().to_vec(),
                 challenge: None,
+                challenge_inside: false,
                 pin_source: false,
             }],
             strangers: Strangers::Drop,

@@ -9,11 +9,13 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::event::Reason;
 use crate::event::{Event, Flow, Lookup, QueryId, SessionId, Target, Transport};
-use crate::message::{Draft, Head, Message, Method, Response, cancel_of, split_host_port};
+use crate::message::{Draft, Head, Message, Method, Name, Response, cancel_of, lossy, split_host_port};
 use crate::policy::Policy;
 use crate::random::{BRANCH_LENGTH, Random};
 use crate::transaction::timer::Timers;
-use crate::transaction::{MergeKey, Opening, ServerKey, TransactionId, Transactions, User, Wire};
+use crate::transaction::{
+    MergeKey, Opening, ServerKey, TRYING_AFTER, TransactionId, Transactions, User, Wire,
+};
 
 /// A request from the wire, with its mandatory fields read.
 #[derive(Clone)]
@@ -224,7 +226,14 @@ impl Core {
 
     /// Has an INVITE answered by 100 in 200 ms, unless something else is sent before.
     pub(crate) fn trying(&mut self, now: Instant, transaction: TransactionId, request: &Request) {
-        let bytes = self.encode_response(request, &Response { status: 100, ..Response::default() });
+        // §8.2.6.1: the Timestamp comes back with how long it has waited here.
+        let timestamp = request.message.value(Name::Timestamp).and_then(|value| {
+            let sent = lossy(value.split(u8::is_ascii_whitespace).next().filter(|sent| !sent.is_empty())?);
+            Some(("Timestamp", format!("{sent} {}", TRYING_AFTER.as_secs_f32())))
+        });
+        let headers: Vec<_> = timestamp.into_iter().collect();
+        let response = Response { status: 100, headers: &headers, ..Response::default() };
+        let bytes = self.encode_response(request, &response);
         self.transactions.trying(now, &mut self.wire, transaction, bytes);
     }
 

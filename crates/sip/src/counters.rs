@@ -21,6 +21,8 @@ pub struct Counters {
     pub wrong_credentials: u64,
     /// Requests with credentials that were right once: too old, or used before; answered 401 with `stale`.
     pub stale_credentials: u64,
+    /// Requests inside a dialog that did not come from where it was made; refused as if there were no such dialog.
+    pub displaced: u64,
     /// Responses that match no transaction, or are faulty; dropped.
     pub stray_responses: u64,
     /// ACKs that match no unacknowledged answer; dropped.

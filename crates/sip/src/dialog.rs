@@ -118,6 +118,11 @@ impl Dialog {
         })
     }
 
+    /// The flow of the message that made the dialog.
+    pub(crate) fn origin(&self) -> Flow {
+        self.origin
+    }
+
     /// Takes the number of a request of the peer: `false` where it does not rise (§12.2.2). The same number in another
     /// transaction is a copy that took another path, or was replayed: what it asks for is not done twice.
     pub(crate) fn take_cseq(&mut self, cseq: u32) -> bool {

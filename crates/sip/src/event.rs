@@ -346,7 +346,7 @@ pub enum EndCause {
         /// When to try again, where the response says so.
         retry_after: Option<Duration>,
     },
-    /// The peer cancelled its INVITE before we had answered it.
+    /// The peer cancelled its INVITE before we had answered it, or had said by Expires that it would wait no longer.
     Cancelled,
     /// The peer hung up.
     Bye {

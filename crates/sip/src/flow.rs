@@ -51,6 +51,16 @@ pub struct Flow {
     pub name: Option<PeerName>,
 }
 
+impl Flow {
+    /// Whether both lead to one address; and by TLS, where that is how `other` leads there. A connection that was opened
+    /// anew is the same peer's.
+    pub(crate) fn is_from_place_of(self, other: Self) -> bool {
+        let address = |flow: Self| flow.remote.ip().to_canonical();
+        address(self) == address(other)
+            && (other.transport != Transport::Tls || self.transport == Transport::Tls)
+    }
+}
+
 /// One whole message to put on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transmit {

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use crate::Endpoint;
 use crate::core::Request;
-use crate::event::{Event, SessionId};
+use crate::event::{Event, Flow, SessionId};
 use crate::message::{Head, Method, Name, Response};
 use crate::options;
 use crate::session::{Leg, Sender, Session};
-use crate::uas::{RETRY_AFTER, Refusal, refuse_method, refuse_require};
+use crate::uas::{RETRY_AFTER, Refusal, refuse_method, refuse_require, refuse_size};
 
 /// The INFO packages that we take: none, which the empty list says (RFC 6086 §5.2.3).
 const NO_PACKAGE: &str = "";
@@ -22,7 +22,7 @@ impl Endpoint {
     /// The ACK of a 2xx: it belongs to no transaction, and nothing answers it.
     pub(crate) fn on_ack(&mut self, now: Instant, request: &Request) {
         let head = &request.head;
-        let taken = self.inside(head).is_some_and(|id| {
+        let taken = self.inside(request).is_some_and(|id| {
             self.touch(id, |session, core| match session {
                 Session::Inbound(call) => call.on_ack(core, now, head, &request.message),
                 Session::Outbound(_) => false,
@@ -38,9 +38,12 @@ impl Endpoint {
     /// calls can end; beyond it they are dropped, and their retransmissions come back later.
     pub(crate) fn on_inside(&mut self, now: Instant, request: &Request) {
         let head = &request.head;
-        let Some(id) = self.inside(head) else { return self.refuse_unknown(request) };
+        let Some(id) = self.inside(request) else { return self.refuse_unknown(request) };
         if self.core.transactions.len() >= self.core.config.max_transactions.saturating_mul(2) {
             self.core.counters.overload += 1;
+            return;
+        }
+        if !self.authenticates_inside(now, id, request) {
             return;
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -118,9 +121,37 @@ impl Endpoint {
         taken.flatten()
     }
 
-    /// The session whose dialog a request says it is in, by Call-ID and our tag.
-    fn inside(&self, head: &Head) -> Option<SessionId> {
-        self.dialogs.get(&(head.call_id.clone(), head.to.tag().to_owned())).copied()
+    /// The session whose dialog a request says it is in, by Call-ID and our tag; and where its gateway's dialogs are
+    /// pinned, only if it comes from where the dialog was made (reliability S1).
+    fn inside(&mut self, request: &Request) -> Option<SessionId> {
+        let head = &request.head;
+        let id = *self.dialogs.get(&(head.call_id.clone(), head.to.tag().to_owned()))?;
+        let origin = self.origin(id, head);
+        let pinned =
+            origin.filter(|&origin| self.gateway_of(origin).is_some_and(|gateway| gateway.pin_source));
+        if pinned.is_some_and(|origin| !request.flow.is_from_place_of(origin)) {
+            self.core.counters.displaced += 1;
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Where the dialog was made that a request is in.
+    fn origin(&mut self, id: SessionId, head: &Head) -> Option<Flow> {
+        let leg = self.sessions.get_mut(&id)?.leg(head.from.tag())?;
+        Some(leg.dialog.origin())
+    }
+
+    /// Whether a request inside a dialog shows who it is from, where the dialog's gateway has to; else it has been
+    /// answered 401.
+    fn authenticates_inside(&mut self, now: Instant, id: SessionId, request: &Request) -> bool {
+        let origin = self.origin(id, &request.head);
+        let gateway = origin.and_then(|origin| self.gateway_of(origin));
+        match gateway.filter(|gateway| gateway.challenge_inside).and_then(|gateway| gateway.challenge.clone())
+        {
+            Some(credentials) => self.authenticates(now, request, &credentials),
+            None => true,
+        }
     }
 }
 
@@ -137,7 +168,7 @@ fn refuse_inside(leg: &mut Leg, request: &Request) -> Option<Refusal<'static>> {
     } else if leg.is_closing() && head.method != Method::Bye {
         Some(Refusal::of(481))
     } else {
-        refuse_method(head.method).or_else(|| refuse_require(message))
+        refuse_method(head.method).or_else(|| refuse_require(message)).or_else(|| refuse_size(message))
     }
 }
 

@@ -101,15 +101,14 @@ impl Endpoint {
 
     /// A request outside of a dialog.
     fn on_outside(&mut self, now: Instant, request: Request) {
-        let Some(gateway) = self.gateway_of(request.flow).map(|gateway| gateway.name.clone()) else {
-            return self.refuse_stranger(&request);
-        };
+        let Some(gateway) = self.gateway_of(request.flow) else { return self.refuse_stranger(&request) };
+        let (gateway, challenge) = (gateway.name.clone(), gateway.challenge.clone());
         if self.core.transactions.len() >= self.core.config.max_transactions {
             self.core.counters.overload += 1;
             let refusal = Refusal::with(503, "Retry-After", RETRY_AFTER);
             return self.refuse_stateless(&request.message, request.flow, request.reply_flow(), refusal);
         }
-        if !self.authenticates(now, &request) {
+        if challenge.is_some_and(|credentials| !self.authenticates(now, &request, &credentials)) {
             return;
         }
         match (self.refuse_outside(&request), request.head.method) {
@@ -145,7 +144,8 @@ impl Endpoint {
         if self.core.transactions.is_merged(&MergeKey::of(&request.head)) {
             return Some(Refusal::of(482));
         }
-        refuse_require(&request.message).or_else(|| match request.head.method {
+        let refusal = refuse_require(&request.message).or_else(|| refuse_size(&request.message));
+        refusal.or_else(|| match request.head.method {
             Method::Invite => refuse_body(&request.message),
             _ => None,
         })
@@ -230,6 +230,14 @@ pub(crate) fn refuse_require(message: &Message) -> Option<Refusal<'static>> {
     let options: Vec<_> =
         options.iter().filter(|option| !option.is_empty()).map(|option| lossy(option)).collect();
     (!options.is_empty()).then(|| Refusal::with(420, "Unsupported", options.join(", ")))
+}
+
+/// The largest body: a session description has one or two thousand bytes, a MESSAGE 1,300 at most (RFC 3428 §8).
+const MAX_BODY: usize = 16 * 1024;
+
+/// §21.4.11. That holds tomorrow as well, so there is no Retry-After.
+pub(crate) fn refuse_size(message: &Message) -> Option<Refusal<'static>> {
+    (message.body_length() > MAX_BODY).then(|| Refusal::of(413))
 }
 
 /// §8.2.3: a session is described by SDP, as it is or as one of several parts; and so is our answer (§20.1).

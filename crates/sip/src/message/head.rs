@@ -57,6 +57,8 @@ impl Head {
                     _ => Fault::bad("CSeq Method Does Not Match"),
                 });
             }
+            // 0 is as good as any: 483 is for who has to forward the request (§16.3), and we are where it ends (RFC 4475
+            // §3.3.11). Where there is none, it is an RFC 2543 client's.
             let forwards = message.value(Name::MaxForwards);
             if forwards.is_some_and(|value| number(&value, MAX_FORWARDS).is_none()) {
                 return Err(Fault::bad("Bad Max-Forwards"));

@@ -199,15 +199,20 @@ impl Message {
         Some(elements)
     }
 
-    /// The header fields whose name begins with `X-`, for the application.
+    /// How many bytes the content has.
+    pub(crate) fn body_length(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The header fields that are for the application, in order: those whose name begins with `X-`, and those that say
+    /// who calls and why. There may be several of a name (Diversion, History-Info, two P-Asserted-Identity), as many as a
+    /// message may have fields. Compact names are told in full.
     pub(crate) fn extension_headers(&self) -> Vec<Header> {
-        let is_extension = |label: &[u8]| label.get(..2).is_some_and(|x| x.eq_ignore_ascii_case(b"X-"));
         self.fields
             .iter()
-            .filter(|field| field.name == Name::Other && is_extension(self.slice(&field.label)))
-            .map(|field| Header {
-                name: lossy(self.slice(&field.label)),
-                value: lossy(&scan::unfold(self.slice(&field.value))),
+            .filter_map(|field| {
+                let name = name::told(self.slice(&field.label))?;
+                Some(Header { name, value: lossy(&scan::unfold(self.slice(&field.value))) })
             })
             .collect()
     }

@@ -1,6 +1,8 @@
 //! Header names and methods. Names compare without case and have compact forms (RFC 3261 §7.3.1, §7.3.3); methods
 //! compare with case (§7.1).
 
+use super::scan::lossy;
+
 /// The header fields this user agent reads. Everything else is [`Name::Other`] and is only ever looked at by its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -134,6 +136,34 @@ impl Method {
             b"REGISTER" | b"PRACK" | b"SUBSCRIBE" | b"PUBLISH" | b"UPDATE" => Self::Refused,
             _ => Self::Unknown,
         }
+    }
+}
+
+/// The headers that the application hears of beside `X-*`: who calls, by RFC 3325, 3323, 3892 and as Remote-Party-ID had
+/// it before; how the call came here, by RFC 5806, 7044 and 3326; what RFC 3261 and RFC 7433 have for people to see.
+const TOLD: [&str; 12] = [
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Remote-Party-ID",
+    "Privacy",
+    "Diversion",
+    "History-Info",
+    "Referred-By",
+    "Reason",
+    "Subject",
+    "Alert-Info",
+    "Call-Info",
+    "User-to-User",
+];
+
+/// The name by which the application hears of a header, if it does.
+pub(crate) fn told(label: &[u8]) -> Option<String> {
+    let is = |name: &str| label.eq_ignore_ascii_case(name.as_bytes());
+    match label {
+        b"b" | b"B" => Some("Referred-By".to_owned()),
+        b"s" | b"S" => Some("Subject".to_owned()),
+        _ if label.get(..2).is_some_and(|x| x.eq_ignore_ascii_case(b"X-")) => Some(lossy(label)),
+        _ => TOLD.into_iter().find(|name| is(name)).map(str::to_owned),
     }
 }
 

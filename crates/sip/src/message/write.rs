@@ -135,9 +135,6 @@ impl Response<'_> {
         }
         out.copy(request, Name::CallId, "Call-ID");
         out.copy(request, Name::CSeq, "CSeq");
-        if self.status == 100 {
-            out.copy(request, Name::Timestamp, "Timestamp");
-        }
         if let Some(contact) = self.contact {
             out.field("Contact", contact);
         }

@@ -84,6 +84,7 @@ mod tests {
             name: "gateway".into(),
             networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
             challenge: None,
+            challenge_inside: false,
             pin_source: false,
         };
         networks.iter().map(gateway).collect()

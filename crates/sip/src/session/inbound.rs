@@ -24,7 +24,7 @@ use crate::event::{
     Body, CommandError, EndCause, Event, Flow, GatewayName, Header, Incoming, QueryId, Reason, SessionId,
     Target,
 };
-use crate::message::{ALLOW, Head, Message, Response, lossy};
+use crate::message::{ALLOW, Head, Message, Name, Response, lossy, number};
 use crate::transaction::TransactionId;
 use crate::transaction::timer::Retransmit;
 
@@ -53,6 +53,8 @@ struct Ringing {
     request: Request,
     /// The last provisional response above 100, and when it is due again.
     refresh: Option<(Instant, u16, Vec<u8>)>,
+    /// When the invitation is void (its Expires, §13.3.1).
+    expires: Option<Instant>,
 }
 
 /// The 2xx is not acknowledged.
@@ -95,7 +97,9 @@ impl Inbound {
             body: request.message.body(),
             headers: request.message.extension_headers(),
         })));
-        let ringing = Box::new(Ringing { transaction, request, refresh: None });
+        let expires = request.message.value(Name::Expires).and_then(|value| number(&value, u32::MAX));
+        let expires = expires.and_then(|seconds| now.checked_add(Duration::from_secs(seconds.into())));
+        let ringing = Box::new(Ringing { transaction, request, refresh: None, expires });
         Self { id, leg: Leg::new(dialog), state: State::Ringing(ringing) }
     }
 
@@ -280,7 +284,9 @@ impl Inbound {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = match &self.state {
-            State::Ringing(ringing) => ringing.refresh.as_ref().map(|&(at, ..)| at),
+            State::Ringing(ringing) => {
+                ringing.refresh.as_ref().map(|&(at, ..)| at).into_iter().chain(ringing.expires).min()
+            }
             State::Answered(answered) => Some(answered.retransmit.at.min(answered.give_up)),
             State::Talking | State::HangingUp(_) | State::Over => None,
         };
@@ -291,6 +297,10 @@ impl Inbound {
         self.leg.on_deadline(&mut sender(core, now, self.id));
         self.rest(core);
         match &mut self.state {
+            State::Ringing(ringing) if ringing.expires.is_some_and(|expires| expires <= now) => {
+                self.refuse(core, now, 487, &[]);
+                self.end(core, EndCause::Cancelled);
+            }
             State::Ringing(ringing) => {
                 if let Some((at, status, bytes)) = &mut ringing.refresh
                     && *at <= now

@@ -28,7 +28,7 @@ use super::{Context, Fired, Machine, MergeKey, Pass};
 use crate::event::{Flow, SessionId};
 
 /// How long the user agent core may take until a 100 says that the INVITE has arrived (§17.2.1).
-const TRYING_AFTER: Duration = Duration::from_millis(200);
+pub(crate) const TRYING_AFTER: Duration = Duration::from_millis(200);
 
 /// One INVITE that we answer.
 pub(crate) struct InviteServer {

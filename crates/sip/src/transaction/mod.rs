@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use client::Client;
 use invite_client::InviteClient;
-pub(crate) use invite_server::InviteServer;
+pub(crate) use invite_server::{InviteServer, TRYING_AFTER};
 use server::Server;
 use timer::{Deadlines, Timers};
 

@@ -357,3 +357,26 @@ fn s5_credentials_with_traps_in_them() {
         assert_eq!(let_in(&mut stage, &format!("h{number}"), &harmless), Ok(()), "{harmless}");
     }
 }
+
+#[test]
+fn s1_requests_inside_a_dialog_are_challenged_where_that_is_wanted() {
+    let credentials = Credentials { username: "trunk".to_owned(), password: "p:w".to_owned() };
+    let networks = vec!["192.0.2.0/24".parse().unwrap()];
+    let challenge = Some(credentials);
+    let gateways = vec![Gateway { challenge, challenge_inside: true, ..gateway(networks) }];
+    let mut stage = Stage::with(Config { gateways, ..config(OURS) });
+    let first = challenged(&mut stage);
+    stage.receive(&with("2 INVITE", "second", &Answer::to(&first).text()));
+    stage.command(Command::Answer { session: CALL, body: sdp("v=0\r\n") });
+    let tag = stage.sent().pop().unwrap().to_tag().to_owned();
+    stage.receive(&request("2 ACK", "ack", &tag, ""));
+    stage.drain();
+    // From the gateway's network and from outside: the dialog is the gateway's either way.
+    for peer in [PEER, "203.0.113.9:5060"] {
+        stage.receive_from(peer, &request("3 BYE", &format!("forged{}", peer.len()), &tag, ""));
+        assert_eq!((stage.one().status(), stage.events().len()), (401, 0));
+    }
+    let answer = Answer { method: "BYE", nc: "00000002", ..Answer::to(&first) }.text();
+    stage.receive(&request("3 BYE", "bye", &tag, &format!("Authorization: {answer}\r\n")));
+    assert_eq!((stage.one().status(), stage.events().len()), (200, 1));
+}

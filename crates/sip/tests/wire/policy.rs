@@ -314,3 +314,84 @@ fn g17_forged_requests_touch_no_session() {
     stage.command(Command::Answer { session: SessionId::Inbound(2), body });
     assert_eq!(kinds(&stage.sent()), ["200"]);
 }
+
+/// An endpoint with a gateway whose dialogs stay where they were made.
+fn pinned() -> Stage {
+    let networks = vec!["192.0.2.0/24".parse().unwrap()];
+    let gateways = vec![Gateway { pin_source: true, ..gateway(networks) }];
+    Stage::with(Config { gateways, ..config(OURS) })
+}
+
+#[test]
+fn s1_a_pinned_dialog_is_spoken_to_from_where_it_was_made() {
+    let mut stage = pinned();
+    let tag = talking(&mut stage);
+    // Everything right but the address: another of the same gateway's, and a stranger's.
+    for (number, method) in ["BYE", "INVITE", "UPDATE", "INFO", "REFER", "OPTIONS"].into_iter().enumerate() {
+        let message = request(&format!("9 {method}"), &format!("x{number}"), &tag, "");
+        stage.receive_from("192.0.2.8:5060", &message);
+        assert_eq!(stage.one().status(), 481, "{method}");
+        stage.receive_from(STRANGER, &message);
+        assert_eq!(stage.sent().len(), 0, "{method}");
+    }
+    assert_eq!((stage.events(), stage.endpoint.counters().displaced), (vec![], 12));
+    // Another port is the same address: a NAT may change it. The number is not used up either.
+    stage.receive_from("192.0.2.7:40000", &request("2 BYE", "bye", &tag, ""));
+    assert_eq!(stage.one().status(), 200);
+    assert_eq!(stage.event(), Event::Ended { session: CALL, cause: EndCause::Bye { reason: None } });
+}
+
+#[test]
+fn s1_a_pinned_dialog_takes_its_ack_from_there_too() {
+    let mut stage = pinned();
+    stage.receive(&request("1 INVITE", "invite", "", ""));
+    stage.command(Command::Answer { session: CALL, body: sdp("v=0\r\n") });
+    let tag = stage.sent().pop().unwrap().to_tag().to_owned();
+    stage.events();
+    stage.receive_from("192.0.2.8:5060", &request("1 ACK", "ack", &tag, ""));
+    assert_eq!((stage.events().len(), stage.endpoint.counters().stray_acks), (0, 1));
+    stage.receive(&request("1 ACK", "ack", &tag, ""));
+    assert!(matches!(stage.event(), Event::Acked { .. }));
+}
+
+#[test]
+fn s1_a_dialog_made_by_tls_stays_with_tls() {
+    let mut stage = pinned();
+    stage.receive_by(Transport::Tls, PEER, &request("1 INVITE", "invite", "", ""));
+    stage.command(Command::Answer { session: CALL, body: sdp("v=0\r\n") });
+    let tag = stage.sent().pop().unwrap().to_tag().to_owned();
+    stage.receive_by(Transport::Tls, PEER, &request("1 ACK", "ack", &tag, ""));
+    stage.drain();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        stage.receive_by(transport, PEER, &request("2 BYE", &format!("{transport}"), &tag, ""));
+        assert_eq!(stage.one().status(), 481);
+    }
+    // A new connection from the same address is the same peer's.
+    stage.receive_by(Transport::Tls, "192.0.2.7:41000", &request("2 BYE", "bye", &tag, ""));
+    assert_eq!(stage.one().status(), 200);
+}
+
+#[test]
+fn s1_our_own_calls_are_pinned_to_where_they_went() {
+    let mut stage = pinned();
+    stage.command(Command::Invite(Box::new(invite("sip:200@192.0.2.7"))));
+    let ours = stage.one();
+    stage.receive(&ours.response("200 OK", "bob", "Contact: <sip:bob@192.0.2.7>\r\n"));
+    stage.drain();
+    let from = ours.header("From").split(";tag=").nth(1).unwrap().to_owned();
+    let bye = request("1 BYE", "bye", &from, "")
+        .replace("tag=alice", "tag=bob")
+        .replace("call-1@192.0.2.7", ours.header("Call-ID"));
+    stage.receive_from("192.0.2.8:5060", &bye.replace("z9hG4bKbye", "z9hG4bKelse"));
+    assert_eq!((stage.one().status(), stage.events().len()), (481, 0));
+    stage.receive(&bye);
+    assert_eq!((stage.one().status(), stage.events().len()), (200, 1));
+}
+
+#[test]
+fn s1_without_a_pin_the_tags_are_enough() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    stage.receive_from("192.0.2.8:5060", &request("2 BYE", "bye", &tag, ""));
+    assert_eq!((stage.one().status(), stage.events().len()), (200, 1));
+}

@@ -258,3 +258,84 @@ fn requests_leave_from_where_the_call_came_in() {
     let bye = stage.endpoint.poll_transmit().unwrap();
     assert_eq!(bye.flow, flow);
 }
+
+#[test]
+fn what_is_too_large() {
+    let body = |length: usize| {
+        let headers = format!("Content-Type: application/sdp\r\nContent-Length: {length}\r\n");
+        request("1 INVITE", "body", "", "")
+            .replace("Content-Length: 0\r\n\r\n", &format!("{headers}\r\n{}", "a".repeat(length)))
+    };
+    check(&body(16 * 1024 + 1), 413, &[]);
+    let mut stage = Stage::new();
+    stage.receive(&body(16 * 1024));
+    assert!(matches!(stage.event(), Event::Incoming(_)));
+}
+
+#[test]
+fn a_timestamp_comes_back_with_the_delay() {
+    // RFC 3261 §8.2.6.1: the 100 leaves 200 ms after its request.
+    for (value, echoed) in [("54", "54 0.2"), ("54.21 1.5", "54.21 0.2")] {
+        let mut stage = Stage::new();
+        stage.receive(&request("1 INVITE", "b", "", &format!("Timestamp: {value}\r\n")));
+        let (at, trying) = stage.pass(std::time::Duration::from_secs(1)).remove(0);
+        assert_eq!((at, trying.status(), trying.header("Timestamp")), (200, 100, echoed));
+    }
+}
+
+#[test]
+fn an_invitation_that_has_expired_is_void() {
+    use offhook_sip::event::{Command, EndCause};
+    let mut stage = Stage::new();
+    stage.receive(&request("1 INVITE", "b", "", "Expires: 20\r\n"));
+    let session = SessionId::Inbound(1);
+    stage.command(Command::Progress { session, status: 180, body: None });
+    stage.drain();
+    assert_eq!(stage.pass(std::time::Duration::from_millis(19_999)).len(), 0);
+    let sent = stage.pass(std::time::Duration::from_millis(1));
+    assert_eq!((sent.len(), sent[0].1.status()), (1, 487));
+    assert_eq!(stage.event(), Event::Ended { session, cause: EndCause::Cancelled });
+    // Answered in time, it is void no more; nor where nobody can read when.
+    for expires in ["20", "4294967295", "4294967296", "-1", "soon"] {
+        let mut stage = Stage::new();
+        stage.receive(&request("1 INVITE", "b", "", &format!("Expires: {expires}\r\n")));
+        stage.pass(std::time::Duration::from_secs(19));
+        stage.command(Command::Answer { session, body: crate::stage::sdp("v=0\r\n") });
+        let tag = stage.sent().pop().unwrap().to_tag().to_owned();
+        stage.receive(&request("1 ACK", "ack", &tag, ""));
+        stage.drain();
+        assert_eq!(stage.pass(std::time::Duration::from_secs(60)).len(), 0, "{expires}");
+        assert_eq!(stage.events(), []);
+    }
+}
+
+#[test]
+fn what_is_said_of_the_caller_is_told() {
+    let mut stage = Stage::new();
+    let told = [
+        ("P-Asserted-Identity", "\"Alice\" <sip:+4930123@192.0.2.7>"),
+        ("P-Asserted-Identity", "<tel:+4930123>"),
+        ("P-Preferred-Identity", "<sip:a@b>"),
+        ("Remote-Party-ID", "<sip:a@b>;party=calling"),
+        ("Privacy", "id;critical"),
+        ("X-Account", "7"),
+        ("Diversion", "<sip:1@b>;reason=no-answer"),
+        ("Diversion", "<sip:2@b>;reason=user-busy"),
+        ("History-Info", "<sip:1@b>;index=1, <sip:2@b>;index=1.1"),
+        ("Referred-By", "<sip:r@b>"),
+        ("Reason", "SIP;cause=302"),
+        ("Subject", "lunch"),
+        ("Alert-Info", "<http://example.com/ring>"),
+        ("Call-Info", "<http://example.com/a.jpg>;purpose=icon"),
+        ("User-to-User", "56a390f3d2b7310023a2;encoding=hex"),
+    ];
+    let mut more: String = told.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    more.push_str(
+        "User-Agent: y\r\nPX-Not: 1\r\nOrganization: z\r\nsubject:\r\n in two\r\n  lines\r\nB: <sip:q@b>\r\n",
+    );
+    stage.receive(&request("1 INVITE", "b", "", &more));
+    let Event::Incoming(incoming) = stage.event() else { panic!() };
+    let found: Vec<_> =
+        incoming.headers.iter().map(|header| (header.name.as_str(), header.value.as_str())).collect();
+    assert_eq!(found, [&told[..], &[("Subject", "in two lines"), ("Referred-By", "<sip:q@b>")]].concat());
+}

@@ -457,7 +457,7 @@ const BODIES: [&str; 4] = [
 
 fn gateway(challenge: Option<Credentials>, pin_source: bool) -> Gateway {
     let networks = vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
-    Gateway { name: "peer".into(), networks, challenge, pin_source }
+    Gateway { name: "peer".into(), networks, challenge, challenge_inside: pin_source, pin_source }
 }
 
 fn flow(input: &mut Input<'_>) -> Flow {

@@ -38,7 +38,7 @@ pub(crate) fn config(ours: &str) -> Config {
 
 /// A gateway that is trusted without being asked who it is.
 pub(crate) fn gateway(networks: Vec<Network>) -> Gateway {
-    Gateway { name: "peer".into(), networks, challenge: None, pin_source: false }
+    Gateway { name: "peer".into(), networks, challenge: None, challenge_inside: false, pin_source: false }
 }
 
 /// The endpoint, its clock, and what it has sent and told but the test has not looked at yet.
