@@ -10,6 +10,7 @@
 //! something of a call sends it here.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,11 +24,12 @@ use offhook_sip::{Counters, Endpoint};
 use std::sync::mpsc::SyncSender;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config;
 use crate::control_handle::Ask;
 use crate::events::{EventWriter, append_call_event};
 use crate::input::Input;
 use crate::media::Router;
-use crate::net::{dns, tcp, udp};
+use crate::net::{dns, stream, tls, udp};
 use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::prompts::Prompts;
@@ -89,6 +91,8 @@ pub struct Parts {
     pub node: NodeId,
     /// Our process, as the API names it.
     pub process_id: u64,
+    /// What the sockets have to know.
+    pub sip: config::Sip,
     /// How long calls may go on after the first [`Input::Shutdown`].
     pub drain: Duration,
 }
@@ -101,6 +105,23 @@ pub struct Sockets {
     pub udp: Vec<std::net::UdpSocket>,
     /// SIP over TCP.
     pub tcp: Vec<std::net::TcpListener>,
+    /// SIP over TLS.
+    pub tls: Vec<std::net::TcpListener>,
+}
+
+impl Sockets {
+    /// The addresses that they are bound to, those of one transport in their order.
+    pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
+        let udp = self.udp.iter().map(|socket| (Transport::Udp, socket.local_addr()));
+        let streams = |transport, sockets: &[std::net::TcpListener]| {
+            let local = sockets.iter().map(|socket| (transport, socket.local_addr()));
+            local.collect::<Vec<_>>()
+        };
+        let tcp = streams(Transport::Tcp, &self.tcp);
+        let tls = streams(Transport::Tls, &self.tls);
+        let all = udp.chain(tcp).chain(tls);
+        all.filter_map(|(transport, local)| Some((transport, local.ok()?))).collect()
+    }
 }
 
 /// The control loop.
@@ -108,7 +129,8 @@ pub struct Control {
     parts: Parts,
     recordings: Outbox<ToDisk, SyncSender<ToDisk>>,
     udp: Vec<udp::Listener>,
-    tcp: tcp::Connections,
+    streams: stream::Connections,
+    names: dns::Resolver,
     inputs: mpsc::Receiver<Input>,
     sender: mpsc::Sender<Input>,
     asks: mpsc::Receiver<Ask>,
@@ -128,14 +150,35 @@ impl Control {
         asks: mpsc::Receiver<Ask>,
     ) -> std::io::Result<Self> {
         let start = |socket| udp::Listener::start(socket, sender.clone());
+        let hosts = tls::Names::default();
+        let names =
+            dns::Resolver::new(sender.clone(), &parts.sip.nameservers, sockets.local(), hosts.clone())?;
+        let fault = |(key, problem)| std::io::Error::other(format!("{key}: {problem}"));
+        let secure = !sockets.tls.is_empty();
+        let tls = secure.then(|| tls::Tls::start(parts.sip.tls.clone(), hosts, tls::RELOAD)).transpose();
+        let tls = tls.map_err(fault)?;
         let udp = sockets.udp.into_iter().map(start).collect::<Result<_, _>>()?;
-        let tcp = tcp::Connections::new(sender.clone());
-        sockets.tcp.into_iter().try_for_each(|listener| tcp.listen(listener))?;
+        let streams = stream::Connections::new(sender.clone(), tls, stream::Limits::default());
+        sockets.tcp.into_iter().try_for_each(|listener| streams.listen(Transport::Tcp, listener))?;
+        sockets.tls.into_iter().try_for_each(|listener| streams.listen(Transport::Tls, listener))?;
         let recordings = Outbox::new(parts.recordings.clone());
         let replies = HashMap::new();
         let counted = (clock::now().mono, parts.endpoint.counters());
         let stage = Stage::Serving;
-        Ok(Self { parts, recordings, udp, tcp, inputs, sender, asks, replies, requests: 0, stage, counted })
+        Ok(Self {
+            parts,
+            recordings,
+            udp,
+            streams,
+            names,
+            inputs,
+            sender,
+            asks,
+            replies,
+            requests: 0,
+            stage,
+            counted,
+        })
     }
 
     /// Runs until the server has ended.
@@ -248,7 +291,7 @@ impl Control {
 
     fn hear(&mut self, now: Now, event: sip::Event) {
         match event {
-            sip::Event::Resolve { query, lookup } => dns::resolve(query, lookup, self.sender.clone()),
+            sip::Event::Resolve { query, lookup } => self.names.resolve(query, lookup),
             event => self.parts.calls.sip(now, event),
         }
     }
@@ -326,8 +369,8 @@ impl Control {
 
     fn transmit(&mut self, now: Now, message: sip::Transmit) {
         let flow = message.flow;
-        if flow.transport == Transport::Tcp {
-            self.tcp.send(flow, message.bytes);
+        if flow.transport.is_reliable() {
+            self.streams.send(flow, message.bytes);
             return;
         }
         let listener = self.udp.iter().find(|listener| listener.local() == flow.local);

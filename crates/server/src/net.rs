@@ -2,5 +2,7 @@
 //! into an [`Input`](crate::input::Input).
 
 pub mod dns;
-pub mod tcp;
+mod srv;
+pub mod stream;
+pub mod tls;
 pub mod udp;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use offhook_call::Calls;
 use offhook_sip::Endpoint;
+use offhook_sip::event::Transport;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::exit::Failure;
@@ -21,7 +22,7 @@ use crate::files::Directory;
 use crate::http::{self, HttpConfig};
 use crate::input::{INPUTS, Input};
 use crate::media::{self, Router};
-use crate::net::udp;
+use crate::net::{stream, udp};
 use crate::ports::Ports;
 use crate::prompts::Prompts;
 use crate::{clock, recordings, serial};
@@ -119,7 +120,7 @@ impl Server {
             .map_err(|error| taken("rpc.listen", config.rpc.listen, &error))?;
         let rpc = listener.local_addr().map_err(|error| taken("rpc.listen", config.rpc.listen, &error))?;
         let sockets = bind(&config)?;
-        let sip = local_addresses(&sockets)?;
+        let local = sockets.local();
 
         let keep = Retention {
             bytes: config.events.keep_bytes,
@@ -130,7 +131,7 @@ impl Server {
         let http = http_config(&config);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
-        let parts = assemble(&config, &sip, &sockets, &sender, writer, first)?;
+        let parts = assemble(&config, &local, &sender, writer, first)?;
         let (over_sender, over) = oneshot::channel();
         let channel = (sender.clone(), inputs);
         let control = std::thread::Builder::new()
@@ -147,7 +148,7 @@ impl Server {
             http::serve(listener, http, ControlHandle::new(asks_sender), log, async { drop(stopped.await) })
                 .await;
         });
-        Ok(Self { rpc, sip, inputs: sender, control, over, stop_rpc, rpc_task })
+        Ok(Self { rpc, sip: of(Transport::Udp, &local), inputs: sender, control, over, stop_rpc, rpc_task })
     }
 
     /// Drains the server and waits for its end.
@@ -196,26 +197,25 @@ fn bind(config: &Config) -> Result<control::Sockets, Failure> {
                     udp::Listener::bind(address).map_err(|error| taken("sip.listen", address, &error))?;
                 sockets.udp.push(socket);
             }
-            Listener::Tcp(address) => {
-                let socket = std::net::TcpListener::bind(address)
-                    .and_then(|socket| socket.set_nonblocking(true).map(|()| socket))
-                    .map_err(|error| taken("sip.listen", address, &error))?;
-                sockets.tcp.push(socket);
-            }
+            Listener::Tcp(address) => sockets.tcp.push(bind_stream(address)?),
+            Listener::Tls(address) => sockets.tls.push(bind_stream(address)?),
         }
     }
     Ok(sockets)
 }
 
-fn local_addresses(sockets: &control::Sockets) -> Result<Vec<SocketAddr>, Failure> {
-    let local = sockets.udp.iter().map(|socket| socket.local_addr()).collect::<Result<Vec<_>, _>>();
-    local.map_err(|error| Failure::Failed(format!("sip.listen: {error}")))
+fn bind_stream(address: SocketAddr) -> Result<std::net::TcpListener, Failure> {
+    stream::bind(address).map_err(|error| taken("sip.listen", address, &error))
+}
+
+/// The addresses of one transport.
+fn of(transport: Transport, local: &[(Transport, SocketAddr)]) -> Vec<SocketAddr> {
+    local.iter().filter(|(of, _)| *of == transport).map(|(_, address)| *address).collect()
 }
 
 fn assemble(
     config: &Config,
-    sip: &[SocketAddr],
-    sockets: &control::Sockets,
+    local: &[(Transport, SocketAddr)],
     inputs: &mpsc::Sender<Input>,
     log: EventWriter,
     first_serial: u64,
@@ -227,9 +227,8 @@ fn assemble(
     let router = Router::start(threads, inputs, &recordings, seed).map_err(no_thread)?;
     let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());
     let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random);
-    let tcp = sockets.tcp.iter().filter_map(|socket| socket.local_addr().ok()).collect();
     Ok(control::Parts {
-        endpoint: Endpoint::new(sip_config(config, sip.to_vec(), tcp), seed()),
+        endpoint: Endpoint::new(sip_config(config, local), seed()),
         calls: Calls::new(call_config(config), first_serial),
         router,
         ports,
@@ -238,6 +237,7 @@ fn assemble(
         log,
         node: config.node.id,
         process_id: std::process::id().into(),
+        sip: config.sip.clone(),
         drain: Duration::from_secs(config.limits.drain_seconds),
     })
 }
@@ -247,9 +247,10 @@ fn http_config(config: &Config) -> HttpConfig {
     HttpConfig { tokens, node: config.node.id, process_id: std::process::id().into() }
 }
 
-fn sip_config(config: &Config, udp: Vec<SocketAddr>, tcp: Vec<SocketAddr>) -> offhook_sip::Config {
-    let mut sip = offhook_sip::Config::new(udp);
-    sip.tcp = tcp;
+fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip::Config {
+    let mut sip = offhook_sip::Config::new(of(Transport::Udp, local));
+    sip.tcp = of(Transport::Tcp, local);
+    sip.tls = of(Transport::Tls, local);
     sip.user_agent.clone_from(&config.sip.user_agent);
     sip.advertise = Some(config.sip.advertise.to_string()).filter(|text| !text.is_empty());
     let gateway = |gateway: &crate::config::Gateway| offhook_sip::Gateway {

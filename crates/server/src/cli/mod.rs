@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::value::Level;
+use crate::config::value::{Level, Listener};
 use crate::config::{Config, Log};
+use crate::net::tls;
 use crate::{demo, rpc, serve};
 use exit::Failure;
 
@@ -84,7 +85,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let load = || Config::load(cli.config.as_deref());
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
-            let config = load()?;
+            let config = checked(load()?)?;
             log::start(&config.log);
             serve::run(config)
         }
@@ -93,7 +94,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             demo::run()
         }
         Command::Check => {
-            load()?;
+            checked(load()?)?;
             let what =
                 cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
             print(&format!("{what}: good\n"))
@@ -101,6 +102,15 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::PrintConfig { format } => print(&written(&load()?, format)?),
         Command::Schema { contract } => print(&schema(contract)?),
     }
+}
+
+/// A configuration whose files are good too.
+fn checked(config: Config) -> Result<Config, Failure> {
+    let fault = |(key, problem)| Failure::Config(format!("{key}: {problem}"));
+    if config.sip.listen.iter().any(|listener| matches!(listener, Listener::Tls(_))) {
+        tls::check(&config.sip.tls).map_err(fault)?;
+    }
+    Ok(config)
 }
 
 fn written(config: &Config, format: Notation) -> Result<String, Failure> {

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::path::Path;
 
-use super::Config;
+use super::value::Listener;
+use super::{Config, Sip};
 
 /// The first disagreement: the key to change, and why.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
@@ -36,6 +38,7 @@ fn sip(config: &Config) -> Result<(), (String, String)> {
             return fault("sip.listen", problem);
         }
     }
+    tls(sip)?;
     if sip.t2_ms < sip.t1_ms {
         return fault("sip.t2_ms", format!("{} is below sip.t1_ms ({})", sip.t2_ms, sip.t1_ms));
     }
@@ -44,6 +47,23 @@ fn sip(config: &Config) -> Result<(), (String, String)> {
         Some(twice) => fault("sip.gateway.name", format!("{:?} is there twice", twice.name)),
         None => Ok(()),
     }
+}
+
+fn tls(sip: &Sip) -> Result<(), (String, String)> {
+    if !sip.listen.iter().any(|listener| matches!(listener, Listener::Tls(_))) {
+        return Ok(());
+    }
+    let missing = |path: &Path| path.as_os_str().is_empty();
+    if missing(&sip.tls.certificate) {
+        return fault("sip.tls.certificate", "is needed to listen by TLS");
+    }
+    if missing(&sip.tls.key) {
+        return fault("sip.tls.key", "is needed to listen by TLS");
+    }
+    if sip.tls.verify_client && missing(&sip.tls.ca) {
+        return fault("sip.tls.ca", "is needed for sip.tls.verify_client: whose certificates are good?");
+    }
+    Ok(())
 }
 
 fn media(config: &Config) -> Result<(), (String, String)> {

@@ -67,7 +67,7 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sip {
-    /// Where SIP is listened for: `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`. Port 0 takes a free one.
+    /// Where SIP is listened for: `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`, `tls:ADDRESS:PORT`. Port 0 takes a free one.
     pub listen: Vec<Listener>,
     /// `address[:port]` to name in Via, Contact and SDP when behind NAT; empty for the address that is bound.
     pub advertise: Advertise,
@@ -80,8 +80,26 @@ pub struct Sip {
     /// RFC 3261 T2 in milliseconds: the longest interval between retransmissions; not below T1.
     #[serde(deserialize_with = "value::between::<_, _, 10, 60_000>")]
     pub t2_ms: u64,
+    /// The name servers to ask, `ADDRESS:PORT`; none for those of the system.
+    pub nameservers: Vec<SocketAddr>,
+    /// `[sip.tls]`.
+    pub tls: Tls,
     /// `[[sip.gateway]]`: the only peers that calls come from and go to by name.
     pub gateway: Vec<Gateway>,
+}
+
+/// `[sip.tls]`, for the listeners by TLS: files in PEM, which are read again when they change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Our certificate and those between it and its authority; also shown to peers that we connect to and that ask.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authorities whose certificates we trust; empty for those that the system trusts.
+    pub ca: PathBuf,
+    /// Whether who connects to us must show a certificate, of an authority of `ca`.
+    pub verify_client: bool,
 }
 
 /// `[[sip.gateway]]`; every key is needed.
@@ -196,6 +214,8 @@ impl Default for Sip {
             user_agent: "offhook".into(),
             t1_ms: 500,
             t2_ms: 4000,
+            nameservers: Vec::new(),
+            tls: Tls::default(),
             gateway: vec![Gateway {
                 name: "local".into(),
                 address: HostPort { host: "127.0.0.1".into(), port: None },

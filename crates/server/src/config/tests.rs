@@ -95,8 +95,8 @@ fn a_wrong_value_says_what_is_expected() {
     refused("[node]\nid = '1.2'", r#"f.toml:2: node.id: "1.2" is not three numbers a.b.c"#);
     refused("[node]\nid = '1.02.3'", r#"f.toml:2: node.id: "1.02.3" is not three numbers a.b.c"#);
     refused(
-        "[sip]\nlisten = ['udp:127.0.0.1:5060', 'tls:127.0.0.1:5061']",
-        r#"f.toml:2: sip.listen[1]: "tls:127.0.0.1:5061" is not udp:ADDRESS:PORT or tcp:ADDRESS:PORT"#,
+        "[sip]\nlisten = ['udp:127.0.0.1:5060', 'ws:127.0.0.1:5061']",
+        r#"f.toml:2: sip.listen[1]: "ws:127.0.0.1:5061" is not udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT"#,
     );
     refused(
         "[rtp]\nports = '20001-29999'",
@@ -153,6 +153,14 @@ fn what_keys_must_agree_on() {
         read("sip.listen = ['udp:0.0.0.0:5060']\nrtp.address = '0.0.0.0'\nsip.advertise = '192.0.2.1'")
             .is_ok()
     );
+    let tls = |keys: &str| format!("[sip]\nlisten = ['tls:127.0.0.1:5061']\n[sip.tls]\n{keys}");
+    refused(&tls(""), "f.toml: sip.tls.certificate: is needed to listen by TLS");
+    refused(&tls("certificate = 'c.pem'"), "f.toml: sip.tls.key: is needed to listen by TLS");
+    refused(
+        &tls("certificate = 'c.pem'\nkey = 'k.pem'\nverify_client = true"),
+        "f.toml: sip.tls.ca: is needed for sip.tls.verify_client: whose certificates are good?",
+    );
+    assert!(read(&tls("certificate = 'c.pem'\nkey = 'k.pem'")).is_ok());
     refused("sip.t1_ms = 5000", "f.toml: sip.t2_ms: 4000 is below sip.t1_ms (5000)");
     refused("rtp.codecs = []", "f.toml: rtp.codecs: names no codec");
     refused("rtp.codecs = ['PCMU', 'pcmu']", "f.toml: rtp.codecs: PCMU is there twice");

@@ -38,13 +38,15 @@ pub enum Listener {
     Udp(SocketAddr),
     /// A stream.
     Tcp(SocketAddr),
+    /// A stream inside TLS.
+    Tls(SocketAddr),
 }
 
 impl Listener {
     /// The address to bind.
     pub fn address(self) -> SocketAddr {
         match self {
-            Self::Udp(address) | Self::Tcp(address) => address,
+            Self::Udp(address) | Self::Tcp(address) | Self::Tls(address) => address,
         }
     }
 }
@@ -52,12 +54,13 @@ impl Listener {
 impl FromStr for Listener {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("{text:?} is not udp:ADDRESS:PORT or tcp:ADDRESS:PORT");
+        let expected = || format!("{text:?} is not udp:ADDRESS:PORT, tcp:ADDRESS:PORT or tls:ADDRESS:PORT");
         let (transport, address) = text.split_once(':').ok_or_else(expected)?;
         let address = address.parse().map_err(|_| expected())?;
         match transport {
             "udp" => Ok(Self::Udp(address)),
             "tcp" => Ok(Self::Tcp(address)),
+            "tls" => Ok(Self::Tls(address)),
             _ => Err(expected()),
         }
     }
@@ -68,6 +71,7 @@ impl fmt::Display for Listener {
         match self {
             Self::Udp(address) => write!(f, "udp:{address}"),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Tls(address) => write!(f, "tls:{address}"),
         }
     }
 }

@@ -75,7 +75,11 @@ impl Listener {
                 }
             };
             let flow = Flow { transport: Transport::Udp, local: self.local, remote, name: None };
-            let bytes = buffer.get(..length).unwrap_or_default().to_vec();
+            let bytes = buffer.get(..length).unwrap_or_default();
+            if is_keep_alive(bytes) {
+                continue;
+            }
+            let bytes = bytes.to_vec();
             // While the control loop is behind, datagrams wait in the kernel and are dropped there.
             if inputs.send(Input::Message { flow, bytes }).await.is_err() {
                 return;
@@ -84,9 +88,23 @@ impl Listener {
     }
 }
 
+/// Line ends, or nothing, that keep the way through a NAT open (RFC 5626 §4.4; §3.5.1 has an answer on streams only).
+fn is_keep_alive(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keep_alives_are_not_messages() {
+        for (bytes, expected) in
+            [("", true), ("\r\n\r\n", true), ("\0", true), ("\r\nOPTIONS", false), ("jaK", false)]
+        {
+            assert_eq!(is_keep_alive(bytes.as_bytes()), expected, "{bytes:?}");
+        }
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_first_message_of_a_new_socket_is_sent() {

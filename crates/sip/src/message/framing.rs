@@ -6,6 +6,9 @@ use std::fmt;
 
 use super::{Index, MAX_MESSAGE, line_at, skip_line_ends};
 
+/// The length of CRLFCRLF.
+const PING: usize = 4;
+
 /// Cuts a stream into whole messages.
 ///
 /// Holds back at most one message of 65,535 bytes and what the last push brought beyond it, whatever Content-Length
@@ -17,6 +20,8 @@ pub struct StreamFramer {
     searched: usize,
     /// How long the message is, once its header has come; kept so that a slow body costs linear time too.
     total: Option<usize>,
+    /// The CR and LF since the last message.
+    line_ends: usize,
     failed: Option<FramingError>,
 }
 
@@ -62,6 +67,14 @@ impl StreamFramer {
         !self.held.is_empty()
     }
 
+    /// Whether the peer has asked since the last call if we are there: CRLFCRLF between messages, to be answered by CRLF
+    /// (RFC 5626 §4.4.1). Told after [`next_message`](Self::next_message) has said `None`.
+    pub fn take_ping(&mut self) -> bool {
+        let asked = self.line_ends >= PING;
+        self.line_ends %= PING;
+        asked
+    }
+
     /// The next whole message; `None` until more bytes come. An error repeats for ever.
     pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, FramingError> {
         if let Some(error) = self.failed {
@@ -86,7 +99,7 @@ impl StreamFramer {
             return Ok(None);
         }
         let rest = self.held.split_off(total);
-        (self.searched, self.total) = (0, None);
+        (self.searched, self.total, self.line_ends) = (0, None, 0);
         Ok(Some(std::mem::replace(&mut self.held, rest)))
     }
 
@@ -95,6 +108,7 @@ impl StreamFramer {
         if self.searched == 0 {
             let blank = skip_line_ends(&self.held);
             self.held.drain(..blank);
+            self.line_ends = self.line_ends.saturating_add(blank);
         }
         let Some(end) = self.header_end() else {
             return if self.held.len() > MAX_MESSAGE { Err(FramingError::TooLarge) } else { Ok(None) };
@@ -166,6 +180,22 @@ mod tests {
             found.extend(all(&mut framer));
         }
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_ping_is_two_line_ends_between_messages() {
+        let mut framer = StreamFramer::new();
+        let mut asked = |bytes: &str| {
+            framer.push(bytes.as_bytes());
+            while framer.next_message().unwrap().is_some() {}
+            framer.take_ping()
+        };
+        assert!(asked("\r\n\r\n"));
+        assert!(!asked("\r\n"));
+        assert!(asked("\r\n"), "in two pieces");
+        assert!(!asked(&message("l: 0", "")), "the end of a header is none");
+        assert!(!asked("\r\n"), "nor is what the message before it has left");
+        assert!(asked(&format!("{}\r\n\r\n", message("l: 0", ""))));
     }
 
     #[test]
