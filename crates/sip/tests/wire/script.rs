@@ -225,13 +225,19 @@ impl Script {
             "ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "REFER",
             "UPDATE",
         ]);
+        // Mostly in order and of its own, as peers write them; sometimes neither.
+        self.next += 1;
+        let number = match input.byte() {
+            odd @ 240.. => u64::from(odd - 239),
+            _ => self.next + 1,
+        };
         let cseq = match method {
             "ACK" | "CANCEL" => of("CSeq").split(' ').next().unwrap_or("1").to_owned(),
-            _ => (2 + u32::from(input.byte())).to_string(),
+            _ => number.to_string(),
         };
         let via = match method {
             "CANCEL" if ours.starts_with("SIP/2.0") => of("Via"),
-            _ => format!("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{}", input.byte()),
+            _ => format!("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{number}"),
         };
         let more = input.of(&[
             "",
@@ -258,7 +264,7 @@ impl Script {
 
     /// A new request of the peer.
     fn invite(&mut self, input: &mut Input<'_>) {
-        let number = input.byte() % 8;
+        let number = input.byte() % 64;
         let method =
             input.of(&["INVITE", "INVITE", "INVITE", "OPTIONS", "MESSAGE", "REGISTER", "REFER", "SUBSCRIBE"]);
         let more = input.of(&[
