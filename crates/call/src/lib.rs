@@ -159,6 +159,7 @@ impl Calls {
             | sip::Event::Answered { session, .. }
             | sip::Event::Info { session, .. }
             | sip::Event::Offer { session, .. }
+            | sip::Event::Updated { session, .. }
             | sip::Event::Replied { session, .. }
             | sip::Event::Transfer { session, .. }
             | sip::Event::Referred { session, .. }

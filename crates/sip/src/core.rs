@@ -145,7 +145,7 @@ impl Core {
     /// Writes a request of ours.
     fn write(&self, flow: Flow, draft: &Draft, branch: &str) -> Vec<u8> {
         let via = format!("SIP/2.0/{} {};rport;branch={branch}", flow.transport, self.sent_by(flow));
-        let contact = matches!(draft.method, "INVITE" | "NOTIFY" | "REFER")
+        let contact = matches!(draft.method, "INVITE" | "NOTIFY" | "REFER" | "UPDATE")
             .then(|| format!("<{}>", self.contact_uri(flow, draft.uri.as_bytes(), None)));
         draft.encode(&via, contact.as_deref(), &self.config.user_agent)
     }

@@ -123,6 +123,24 @@ impl Dialog {
         self.origin
     }
 
+    /// The 2xx of a dialog that was early: it says anew where requests go, and the numbers go on (§13.2.2.4).
+    pub(crate) fn confirm(&mut self, core: &mut Core, confirmed: Self) {
+        self.forget_query(core);
+        let numbers = (self.local_cseq.max(confirmed.local_cseq), self.remote_cseq);
+        *self = confirmed;
+        (self.local_cseq, self.remote_cseq) = numbers;
+    }
+
+    /// Target refresh (§12.2.1.2, §12.2.2): the Contact of an INVITE or UPDATE that was accepted, or of its 2xx.
+    pub(crate) fn retarget(&mut self, core: &mut Core, message: &Message) {
+        let Some(Some(target)) = message.contact() else { return };
+        if target != self.target {
+            self.forget_query(core);
+            self.target = target;
+            self.hop = Hop::Unknown;
+        }
+    }
+
     /// Takes the number of a request of the peer: `false` where it does not rise (§12.2.2). The same number in another
     /// transaction is a copy that took another path, or was replayed: what it asks for is not done twice.
     pub(crate) fn take_cseq(&mut self, cseq: u32) -> bool {

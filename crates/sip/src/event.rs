@@ -353,7 +353,8 @@ pub enum EndCause {
         /// The peer's Reason header with protocol SIP, if it sent one.
         reason: Option<Reason>,
     },
-    /// No ACK for our 2xx within 64·T1; a BYE has been sent (RFC 3261 §13.3.1.4).
+    /// No ACK for our 2xx within 64·T1, and a BYE has been sent (RFC 3261 §13.3.1.4); or no PRACK for a reliable provisional
+    /// response, and the INVITE has been refused (RFC 3262 §3).
     NoAck,
     /// A request of ours inside the dialog got 481, 408 or no response: the peer no longer knows the call.
     Lost,
@@ -410,6 +411,14 @@ pub enum Event {
         session: SessionId,
         /// The offer; none where the peer wants ours.
         body: Option<Body>,
+    },
+    /// The answer to a refresh of ours (RFC 4028, by re-INVITE with our last description) is not what the peer said last:
+    /// from now on this holds.
+    Updated {
+        /// Which call.
+        session: SessionId,
+        /// The answer.
+        body: Body,
     },
     /// A [`Command::Request`] has been answered.
     Replied {

@@ -8,12 +8,13 @@
 use std::time::Instant;
 
 use crate::Endpoint;
+use crate::config::Config;
 use crate::core::Request;
 use crate::event::{Event, Flow, SessionId};
-use crate::message::{Head, Method, Name, Response};
+use crate::message::{Head, Message, Method, Name, Response};
 use crate::options;
-use crate::session::{Leg, Sender, Session};
-use crate::uas::{RETRY_AFTER, Refusal, refuse_method, refuse_require, refuse_size};
+use crate::session::{Leg, Sender};
+use crate::uas::{RETRY_AFTER, Refusal, refuse_body, refuse_method, refuse_require, refuse_size};
 
 /// The INFO packages that we take: none, which the empty list says (RFC 6086 §5.2.3).
 const NO_PACKAGE: &str = "";
@@ -23,11 +24,7 @@ impl Endpoint {
     pub(crate) fn on_ack(&mut self, now: Instant, request: &Request) {
         let head = &request.head;
         let taken = self.inside(request).is_some_and(|id| {
-            self.touch(id, |session, core| match session {
-                Session::Inbound(call) => call.on_ack(core, now, head, &request.message),
-                Session::Outbound(_) => false,
-            })
-            .unwrap_or(false)
+            self.touch(id, |session, core| session.on_ack(core, now, head, &request.message)).unwrap_or(false)
         });
         if !taken {
             self.core.counters.stray_acks += 1;
@@ -49,17 +46,24 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let unknown_bye = head.method == Method::Bye && session.takes_unknown_bye();
         let refusal = match session.leg(head.from.tag()) {
-            Some(leg) => refuse_inside(leg, request),
+            Some(leg) => refuse_inside(&self.core.config, leg, request),
             None if unknown_bye => None,
             None => return self.refuse_unknown(request),
         };
-        let refusal = refusal
-            .or_else(|| (head.method == Method::Invite).then(|| refuse_change(session.reinvite_status())));
         if let Some(refusal) = refusal {
             return self.refuse(now, request, refusal);
         }
         match head.method {
-            Method::Options => self.core.answer(now, request, &options::answer(&options::capabilities())),
+            Method::Options => {
+                let capabilities = options::capabilities(&self.core.config);
+                self.core.answer(now, request, &options::answer(&capabilities));
+            }
+            Method::Invite | Method::Update => {
+                self.touch(id, |session, core| session.on_change(core, now, request));
+            }
+            Method::Prack => {
+                self.touch(id, |session, core| session.on_prack(core, now, request));
+            }
             Method::Info => self.on_info(now, id, request),
             Method::Message => self.on_message(now, request, Some(id), None),
             Method::Notify => self.on_notify(now, id, request),
@@ -161,22 +165,24 @@ fn ok() -> Response<'static> {
 
 /// What a request is refused for, before it is looked at what it is. After our BYE nothing but the peer's own is of the
 /// dialog any more (§15.1.1).
-fn refuse_inside(leg: &mut Leg, request: &Request) -> Option<Refusal<'static>> {
+fn refuse_inside(config: &Config, leg: &mut Leg, request: &Request) -> Option<Refusal<'static>> {
     let Request { message, head, .. } = request;
     if !leg.dialog.take_cseq(head.cseq) {
         Some(Refusal::of(500))
     } else if leg.is_closing() && head.method != Method::Bye {
         Some(Refusal::of(481))
     } else {
-        refuse_method(head.method).or_else(|| refuse_require(message)).or_else(|| refuse_size(message))
+        refuse_method(head.method)
+            .or_else(|| refuse_require(config, message))
+            .or_else(|| refuse_size(message))
+            .or_else(|| refuse_change(head.method, message))
     }
 }
 
-/// A change of the session inside its dialog: the session stays as it is (§14.2).
-fn refuse_change(status: u16) -> Refusal<'static> {
-    match status {
-        500 => Refusal::with(500, "Retry-After", RETRY_AFTER),
-        491 => Refusal::of(491),
-        _ => Refusal::with(488, "Warning", "399 offhook \"The session cannot be changed\""),
+/// What describes a session is looked at as in the INVITE that made it (§14.2): a bad one changes nothing.
+fn refuse_change(method: Method, message: &Message) -> Option<Refusal<'static>> {
+    match method {
+        Method::Invite | Method::Update | Method::Prack => refuse_body(message),
+        _ => None,
     }
 }

@@ -139,8 +139,13 @@ impl Endpoint {
             Command::ReferStatus { session, status } => {
                 self.on_talking(now, session, |leg, sender| leg.refer_status(sender, status))
             }
-            // Each of these goes to the helper that builds it.
-            Command::Accept { .. } | Command::Refuse { .. } => Err(CommandError::WrongState),
+            Command::Accept { session, body } => {
+                check::body(&body)?;
+                self.commanded(session, |session, core| session.accept(core, now, &body))
+            }
+            Command::Refuse { session, status } => {
+                self.commanded(session, |session, core| session.refuse_offer(core, now, status))
+            }
             Command::Page(page) => self.agents.page(&mut self.core, now, *page),
             Command::Register(registration) => self.agents.register(&mut self.core, now, *registration),
             Command::Unregister { account } => self.agents.unregister(&mut self.core, now, &account),

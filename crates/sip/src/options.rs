@@ -1,17 +1,28 @@
 //! What we can do, as OPTIONS and refusals tell it (RFC 3261 §11.2).
 
+use crate::config::Config;
 use crate::message::{ALLOW, Message, Name, Response, SDP, cut};
 
 /// The body types an INVITE may have.
 pub(crate) const ACCEPT: &str = SDP;
 /// The body encodings a request may have.
 pub(crate) const ACCEPT_ENCODING: &str = "identity";
-/// The extensions we support: none yet, which the empty list says (§20.37).
-pub(crate) const SUPPORTED: &str = "";
+
+/// The extensions that we support (§20.37): session timers (RFC 4028), and reliable provisional responses (RFC 3262)
+/// unless they are switched off.
+pub(crate) fn supported(config: &Config) -> &'static str {
+    if config.reliable_provisionals { "100rel, timer" } else { "timer" }
+}
+
+/// Whether we support an extension that a request requires.
+pub(crate) fn supports(config: &Config, option: &[u8]) -> bool {
+    supported(config).split(", ").any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
+}
 
 /// The headers of the answer to OPTIONS.
-pub(crate) fn capabilities() -> Vec<(&'static str, String)> {
-    [("Allow", ALLOW), ("Accept", ACCEPT), ("Accept-Encoding", ACCEPT_ENCODING), ("Supported", SUPPORTED)]
+pub(crate) fn capabilities(config: &Config) -> Vec<(&'static str, String)> {
+    let supported = supported(config);
+    [("Allow", ALLOW), ("Accept", ACCEPT), ("Accept-Encoding", ACCEPT_ENCODING), ("Supported", supported)]
         .map(|(name, value)| (name, value.to_owned()))
         .to_vec()
 }

@@ -10,7 +10,7 @@
 use std::time::Instant;
 
 use crate::Endpoint;
-use crate::config::{Gateway, Strangers};
+use crate::config::{Config, Gateway, Strangers};
 use crate::core::Request;
 use crate::dialog::Dialog;
 use crate::event::{Flow, GatewayName, SessionId, Transport};
@@ -18,7 +18,7 @@ use crate::message::{
     ALLOW, Content, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, lossy,
 };
 use crate::options::{self, ACCEPT, ACCEPT_ENCODING};
-use crate::session::{Inbound, Session};
+use crate::session::{Inbound, Session, refresh};
 use crate::transaction::{MergeKey, Pass, ServerKey};
 
 /// When a refused caller may try again, in seconds: long enough for calls to end, short enough for a person to wait.
@@ -83,19 +83,16 @@ impl Endpoint {
     fn on_cancel(&mut self, now: Instant, request: &Request) {
         let key = ServerKey::of_cancelled(&request.message, &request.head);
         let source = request.flow.remote.ip();
-        let invite = self.core.transactions.cancelled(&key).filter(|invite| invite.source == source);
-        let Some((user, tag)) = invite.map(|invite| (invite.user, invite.to_tag.clone())) else {
+        let invite = self.core.transactions.cancelled(&key).filter(|(_, invite)| invite.source == source);
+        let Some((invite, user, tag)) = invite.map(|(id, invite)| (id, invite.user, invite.to_tag.clone()))
+        else {
             return self.refuse_unknown(request);
         };
         let transaction = self.core.open(request, None, &tag);
         let response = Response { status: 200, to_tag: &tag, ..Response::default() };
         self.core.respond(now, transaction, request, &response);
         if let Some(id) = user {
-            self.touch(id, |session, core| {
-                if let Session::Inbound(call) = session {
-                    call.on_cancel(core, now);
-                }
-            });
+            self.touch(id, |session, core| session.on_cancel(core, now, invite));
         }
     }
 
@@ -115,7 +112,8 @@ impl Endpoint {
             (Some(refusal), _) => self.refuse(now, &request, refusal),
             (None, Method::Invite) => self.on_invite(now, request, gateway),
             (None, Method::Options) => {
-                self.core.answer(now, &request, &options::answer(&options::capabilities()));
+                let capabilities = options::capabilities(&self.core.config);
+                self.core.answer(now, &request, &options::answer(&capabilities));
             }
             (None, Method::Message) => self.on_message(now, &request, None, Some(gateway)),
             // Whoever is in no call of ours is not to make us call anybody (reliability S8).
@@ -144,9 +142,14 @@ impl Endpoint {
         if self.core.transactions.is_merged(&MergeKey::of(&request.head)) {
             return Some(Refusal::of(482));
         }
-        let refusal = refuse_require(&request.message).or_else(|| refuse_size(&request.message));
+        let message = &request.message;
+        let refusal = refuse_require(&self.core.config, message).or_else(|| refuse_size(message));
         refusal.or_else(|| match request.head.method {
-            Method::Invite => refuse_body(&request.message),
+            Method::Invite => refuse_body(message).or_else(|| {
+                let bad = refresh::refuse(&self.core.config.session_timer, message)?;
+                let (status, phrase, header) = bad.refusal();
+                Some(Refusal { status, phrase, header })
+            }),
             _ => None,
         })
     }
@@ -222,13 +225,13 @@ pub(crate) fn refuse_method(method: Method) -> Option<Refusal<'static>> {
     }
 }
 
-/// §8.2.2.3: no extension is supported yet, so every required one is unsupported.
-pub(crate) fn refuse_require(message: &Message) -> Option<Refusal<'static>> {
+/// §8.2.2.3: an extension that is required and not supported.
+pub(crate) fn refuse_require(config: &Config, message: &Message) -> Option<Refusal<'static>> {
     let Some(options) = message.list(Name::Require) else {
         return Some(Refusal::from_fault(Fault::bad("Bad Require")));
     };
-    let options: Vec<_> =
-        options.iter().filter(|option| !option.is_empty()).map(|option| lossy(option)).collect();
+    let unknown = |option: &&Vec<u8>| !option.is_empty() && !options::supports(config, option);
+    let options: Vec<_> = options.iter().filter(unknown).map(|option| lossy(option)).collect();
     (!options.is_empty()).then(|| Refusal::with(420, "Unsupported", options.join(", ")))
 }
 
@@ -241,7 +244,7 @@ pub(crate) fn refuse_size(message: &Message) -> Option<Refusal<'static>> {
 }
 
 /// §8.2.3: a session is described by SDP, as it is or as one of several parts; and so is our answer (§20.1).
-fn refuse_body(message: &Message) -> Option<Refusal<'static>> {
+pub(crate) fn refuse_body(message: &Message) -> Option<Refusal<'static>> {
     let encoding = message.value(Name::ContentEncoding).filter(|_| message.body().is_some());
     match message.content() {
         Content::Bad(fault) => Some(Refusal::from_fault(fault)),

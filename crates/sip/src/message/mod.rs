@@ -14,6 +14,7 @@
 //! becomes a [`Message`] with a [`Fault`]: a request gets that status, a response is dropped.
 
 mod address;
+mod extension;
 mod framing;
 mod head;
 mod multipart;
@@ -28,6 +29,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 pub(crate) use address::Address;
+pub(crate) use extension::{Refresher, SessionExpires};
 pub use framing::{FramingError, StreamFramer};
 pub(crate) use head::Head;
 pub(crate) use multipart::SDP;

@@ -8,6 +8,7 @@ use super::scan::lossy;
 pub(crate) enum Name {
     Accept,
     Authorization,
+    Allow,
     CallId,
     Contact,
     ContentDisposition,
@@ -22,7 +23,9 @@ pub(crate) enum Name {
     InfoPackage,
     MaxForwards,
     MinExpires,
+    MinSe,
     ProxyAuthenticate,
+    RAck,
     Reason,
     RecordRoute,
     ReferSub,
@@ -31,7 +34,10 @@ pub(crate) enum Name {
     Require,
     RetryAfter,
     Route,
+    RSeq,
+    SessionExpires,
     SubscriptionState,
+    Supported,
     Timestamp,
     To,
     Via,
@@ -52,6 +58,7 @@ impl Name {
         match &*lower {
             b"accept" => Self::Accept,
             b"authorization" => Self::Authorization,
+            b"allow" => Self::Allow,
             b"call-id" | b"i" => Self::CallId,
             b"contact" | b"m" => Self::Contact,
             b"content-disposition" => Self::ContentDisposition,
@@ -66,7 +73,9 @@ impl Name {
             b"expires" => Self::Expires,
             b"max-forwards" => Self::MaxForwards,
             b"min-expires" => Self::MinExpires,
+            b"min-se" => Self::MinSe,
             b"proxy-authenticate" => Self::ProxyAuthenticate,
+            b"rack" => Self::RAck,
             b"reason" => Self::Reason,
             b"record-route" => Self::RecordRoute,
             b"refer-sub" => Self::ReferSub,
@@ -75,7 +84,10 @@ impl Name {
             b"require" => Self::Require,
             b"retry-after" => Self::RetryAfter,
             b"route" => Self::Route,
+            b"rseq" => Self::RSeq,
+            b"session-expires" | b"x" => Self::SessionExpires,
             b"subscription-state" => Self::SubscriptionState,
+            b"supported" | b"k" => Self::Supported,
             b"timestamp" => Self::Timestamp,
             b"to" | b"t" => Self::To,
             b"via" | b"v" => Self::Via,
@@ -110,7 +122,9 @@ pub(crate) enum Method {
     Info,
     Message,
     Notify,
+    Prack,
     Refer,
+    Update,
     /// Defined by an RFC, not supported here: 405.
     Refused,
     /// Never heard of: 501.
@@ -118,7 +132,8 @@ pub(crate) enum Method {
 }
 
 /// What stands in `Allow` (RFC 3261 §20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, MESSAGE, NOTIFY, REFER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, MESSAGE, NOTIFY, PRACK, REFER, UPDATE";
 
 impl Method {
     /// Which method a token means.
@@ -132,8 +147,10 @@ impl Method {
             b"INFO" => Self::Info,
             b"MESSAGE" => Self::Message,
             b"NOTIFY" => Self::Notify,
+            b"PRACK" => Self::Prack,
             b"REFER" => Self::Refer,
-            b"REGISTER" | b"PRACK" | b"SUBSCRIBE" | b"PUBLISH" | b"UPDATE" => Self::Refused,
+            b"UPDATE" => Self::Update,
+            b"REGISTER" | b"SUBSCRIBE" | b"PUBLISH" => Self::Refused,
             _ => Self::Unknown,
         }
     }

@@ -44,6 +44,10 @@ pub(crate) enum Purpose {
     Refer,
     /// It tells the peer how the call goes that its REFER of this number asked for.
     Notify(u32),
+    /// It refreshes the session (RFC 4028).
+    Refresh,
+    /// It acknowledges a reliable provisional response (RFC 3262).
+    Prack,
 }
 
 /// A request to be sent.
@@ -69,8 +73,11 @@ impl Errand {
 /// A request that has come to its end.
 pub(crate) struct Done<'m> {
     pub(crate) purpose: Purpose,
-    /// Its number.
+    pub(crate) method: &'static str,
+    pub(crate) transaction: TransactionId,
+    /// The number it had, and the credentials: those of the ACK of a 2xx too.
     pub(crate) cseq: u32,
+    pub(crate) credentials: Vec<Header>,
     /// Of the final response; 408 where nobody answered, 503 where it could not be sent.
     pub(crate) status: u16,
     /// The final response, if there was one.
@@ -81,7 +88,8 @@ impl Done<'_> {
     /// Whether the peer does not know the dialog any more, or is gone (§12.2.1.2). Of a NOTIFY only the subscription
     /// may be meant (RFC 6665 §4.2.2).
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(self.status, 408 | 481) && !matches!(self.purpose, Purpose::Bye | Purpose::Notify(_))
+        let forgiven = matches!(self.purpose, Purpose::Bye | Purpose::Notify(_) | Purpose::Prack);
+        matches!(self.status, 408 | 481) && !forgiven
     }
 }
 
@@ -90,6 +98,7 @@ struct Sent {
     transaction: TransactionId,
     flow: Flow,
     cseq: u32,
+    credentials: Vec<Header>,
     errand: Errand,
 }
 
@@ -125,9 +134,17 @@ impl Lane {
     }
 
     /// Forgets every request; says what they were for. The answer to one on its way finds nobody.
-    pub(crate) fn clear(&mut self) -> Vec<Purpose> {
+    pub(crate) fn clear(&mut self, core: &mut Core) -> Vec<Purpose> {
+        if let Some(sent) = self.sent.as_ref().filter(|sent| sent.errand.method == "INVITE") {
+            core.transactions.abandon_invite(sent.transaction);
+        }
         let sent = self.sent.take().map(|sent| sent.errand);
         sent.into_iter().chain(self.waiting.drain(..)).map(|errand| errand.purpose).collect()
+    }
+
+    /// Whether an offer of ours is on its way.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.errand.method == "INVITE")
     }
 
     /// Whether a request has not been sent.
@@ -148,14 +165,18 @@ impl Lane {
         let Sender { core, now, session, authenticator } = sender;
         let Some(flow) = dialog.hop(core, *now, *session) else { return };
         let Some(errand) = self.waiting.pop_front() else { return };
-        let mut headers = errand.headers.clone();
+        let mut credentials = Vec::new();
         if let Some(authenticator) = authenticator {
             let cnonce = core.random.token();
-            headers.extend(authenticator.headers(flow, errand.method, &dialog.request_uri(), &cnonce));
+            credentials = authenticator.headers(flow, errand.method, &dialog.request_uri(), &cnonce);
         }
+        let headers = errand.headers.iter().chain(&credentials).cloned().collect();
         let draft = dialog.request(errand.method, headers, errand.body.clone());
-        let transaction = core.send_request(*now, *session, flow, &draft);
-        self.sent = Some(Sent { transaction, flow, cseq: draft.cseq, errand });
+        let transaction = match errand.method {
+            "INVITE" => core.send_invite(*now, *session, flow, &draft),
+            _ => core.send_request(*now, *session, flow, &draft),
+        };
+        self.sent = Some(Sent { transaction, flow, cseq: draft.cseq, credentials, errand });
     }
 
     /// A final response to a request (`None`: none came, and `otherwise` says why). Gives back the request that has
@@ -168,9 +189,9 @@ impl Lane {
         response: Option<&'m Message>,
         otherwise: u16,
     ) -> Option<Done<'m>> {
-        let Sent { flow, cseq, mut errand, .. } =
-            self.sent.take_if(|sent| sent.transaction == transaction)?;
         let status = response.and_then(Message::status).unwrap_or(otherwise);
+        let ours = |sent: &mut Sent| sent.transaction == transaction && status >= 200;
+        let Sent { flow, cseq, mut errand, credentials, .. } = self.sent.take_if(ours)?;
         let challenge = response.filter(|_| matches!(status, 401 | 407));
         if let (Some(challenge), Some(authenticator)) = (challenge, sender.authenticator.as_mut())
             && authenticator.challenged(&mut errand.tries, flow, challenge)
@@ -179,6 +200,7 @@ impl Lane {
             self.advance(dialog, sender);
             return None;
         }
-        Some(Done { purpose: errand.purpose, cseq, status, response })
+        let Errand { purpose, method, .. } = errand;
+        Some(Done { purpose, method, transaction, cseq, credentials, status, response })
     }
 }

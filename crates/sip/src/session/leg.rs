@@ -2,12 +2,17 @@
 
 use std::time::Instant;
 
+use super::ack::Ack;
+use super::change::Change;
 use super::lane::{Done, Errand, Lane, Purpose, Sender};
 use super::refer::Refer;
 use super::referred::Referred;
+use super::refresh::{Asking, Refresh};
 use crate::core::{Core, Request};
 use crate::dialog::Dialog;
-use crate::event::{Body, CommandError, Event, InDialog, QueryId, Reason, RequestId, Target};
+use crate::event::{
+    Body, CommandError, EndCause, Event, Header, InDialog, QueryId, Reason, RequestId, Target,
+};
 use crate::message::{Message, reason_header};
 use crate::transaction::TransactionId;
 use crate::uas::Refusal;
@@ -18,12 +23,16 @@ const CALL_ENDED: u16 = 487;
 /// A dialog and our requests inside it.
 pub(crate) struct Leg {
     pub(crate) dialog: Dialog,
-    requests: Lane,
+    pub(super) requests: Lane,
     /// The transfer that we ask for.
     refer: Refer,
     /// The transfer that the peer asks for.
     referred: Referred,
     stage: Stage,
+    pub(super) change: Change,
+    pub(super) refresh: Refresh,
+    /// The ACK of our last re-INVITE, and whose it is.
+    pub(super) ack: Option<(TransactionId, Ack)>,
 }
 
 /// How far the dialog is from its end.
@@ -35,23 +44,42 @@ enum Stage {
     Closing,
 }
 
-/// What an answer to a request of ours means for the call.
+/// What an answer to a request of ours, or the want of one of the peer, means for the call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It goes on.
     Stays,
     /// The peer does not know it any more, or is gone.
     Lost,
+    /// Nobody has refreshed it.
+    Expired,
+    /// The 2xx of a re-INVITE was not acknowledged.
+    NoAck,
+}
+
+impl Fate {
+    /// Why the call ends, if it does.
+    pub(crate) fn cause(self) -> Option<EndCause> {
+        match self {
+            Self::Stays => None,
+            Self::Lost => Some(EndCause::Lost),
+            Self::Expired => Some(EndCause::Expired),
+            Self::NoAck => Some(EndCause::NoAck),
+        }
+    }
 }
 
 impl Leg {
-    pub(crate) fn new(dialog: Dialog) -> Self {
+    pub(super) fn new(dialog: Dialog, asking: Asking) -> Self {
         Self {
             dialog,
             requests: Lane::default(),
             refer: Refer::Idle,
             referred: Referred::default(),
             stage: Stage::Open,
+            change: Change::default(),
+            refresh: Refresh::new(asking),
+            ack: None,
         }
     }
 
@@ -141,13 +169,23 @@ impl Leg {
         }
     }
 
+    /// Acknowledges a reliable provisional response.
+    pub(super) fn prack(&mut self, sender: &mut Sender<'_>, rack: String) {
+        let headers = vec![Header { name: "RAck".to_owned(), value: rack }];
+        self.requests.push(Errand::new(Purpose::Prack, "PRACK", headers, None));
+        self.advance(sender);
+    }
+
     /// Sends what waits, if it is known where to.
     pub(crate) fn advance(&mut self, sender: &mut Sender<'_>) {
+        if let Some((_, ack)) = &mut self.ack {
+            ack.advance(&mut self.dialog, sender);
+        }
         self.requests.advance(&mut self.dialog, sender);
     }
 
-    /// A final response to a request of this leg (`None`: none came, and `otherwise` says why). Whoever wanted the
-    /// request is told.
+    /// A response to a request of this leg (`None`: none came, and `otherwise` says why). Whoever wanted the request is
+    /// told.
     pub(crate) fn on_response(
         &mut self,
         sender: &mut Sender<'_>,
@@ -155,6 +193,10 @@ impl Leg {
         response: Option<&Message>,
         otherwise: u16,
     ) -> Fate {
+        if let Some((_, ack)) = self.ack.as_ref().filter(|(invite, _)| *invite == transaction) {
+            ack.again(sender.core);
+            return Fate::Stays;
+        }
         let Self { dialog, requests, .. } = self;
         let Some(done) = requests.on_response(dialog, sender, transaction, response, otherwise) else {
             return Fate::Stays;
@@ -169,7 +211,9 @@ impl Leg {
 
     fn settle(&mut self, sender: &mut Sender<'_>, done: &Done<'_>) {
         match done.purpose {
-            Purpose::Bye => {}
+            Purpose::Bye | Purpose::Prack => {}
+            Purpose::Refresh if done.is_lost() => {}
+            Purpose::Refresh => self.refreshed(sender, done),
             Purpose::Request(request) => {
                 let Done { status, .. } = *done;
                 sender.core.tell(Event::Replied { session: sender.session, request, status });
@@ -185,7 +229,8 @@ impl Leg {
 
     /// The call is hung up, by whichever side: whoever still waits for an answer is told that none comes.
     pub(crate) fn abandon(&mut self, sender: &mut Sender<'_>) {
-        for purpose in self.requests.clear() {
+        self.close_changes(sender.core, sender.now);
+        for purpose in self.requests.clear(sender.core) {
             if let Purpose::Request(request) = purpose {
                 let session = sender.session;
                 sender.core.tell(Event::Replied { session, request, status: CALL_ENDED });
@@ -195,19 +240,22 @@ impl Leg {
         self.referred.abandon(sender);
     }
 
-    /// When something is to be done.
+    /// When something is due: an answer of the name service, a repeated 2xx, a refresh.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let Self { dialog, refer, referred, .. } = self;
-        [dialog.deadline(), refer.deadline(), referred.deadline()].into_iter().flatten().min()
+        let Self { dialog, refer, referred, change, refresh, .. } = self;
+        let transfers = [refer.deadline(), referred.deadline()];
+        let own = [dialog.deadline(), change.deadline(), refresh.deadline()];
+        own.into_iter().chain(transfers).flatten().min()
     }
 
-    /// Does what is due.
-    pub(crate) fn on_deadline(&mut self, sender: &mut Sender<'_>) {
+    /// Does what is due. Says what that means for the call.
+    pub(crate) fn on_deadline(&mut self, sender: &mut Sender<'_>) -> Fate {
         self.dialog.on_deadline(sender.core, sender.now);
         self.refer.on_deadline(sender);
         let notify = self.referred.on_deadline(sender);
         self.notify(sender, notify);
         self.advance(sender);
+        self.on_change_deadline(sender)
     }
 
     /// Takes the answer of the name service; says whether it was for this leg.

@@ -4,15 +4,25 @@
 //!   inbound    a call that a peer makes: one INVITE, one dialog
 //!   outbound   a call that we make: one INVITE, a dialog per fork
 //!     fork       one of its dialogs and the ACK of its 2xx
+//!     forks      what becomes of them together
 //!   leg        a dialog and our requests inside it, on either side
 //!     lane       requests that follow each other
 //!     refer    the transfer that we ask the peer for
 //!     referred the transfer that the peer asks us for
+//!     change     re-INVITE, UPDATE and refreshes
+//!     refresh    the session timer
+//!   accepted   a 2xx of ours that waits for its ACK
+//!   ack        our ACK of a 2xx
+//!   reliable   provisional responses that are acknowledged
 //!   check      what a command may put on the wire
 //! ```
 
+mod accepted;
+mod ack;
+mod change;
 pub(crate) mod check;
 mod fork;
+mod forks;
 mod inbound;
 mod itinerary;
 mod lane;
@@ -20,6 +30,8 @@ mod leg;
 mod outbound;
 mod refer;
 mod referred;
+pub(crate) mod refresh;
+mod reliable;
 
 use std::time::Instant;
 
@@ -28,9 +40,9 @@ pub(crate) use lane::Sender;
 pub(crate) use leg::Leg;
 pub(crate) use outbound::Outbound;
 
-use crate::core::Core;
-use crate::event::{QueryId, Reason, Target};
-use crate::message::{Head, Message};
+use crate::core::{Core, Request};
+use crate::event::{Body, CommandError, QueryId, Reason, Target};
+use crate::message::{Head, Message, Response};
 use crate::transaction::TransactionId;
 
 /// One call, of either direction: what the endpoint can say to both.
@@ -89,11 +101,56 @@ impl Session {
         }
     }
 
-    /// What an INVITE inside the dialog is refused with.
-    pub(crate) fn reinvite_status(&self) -> u16 {
+    /// A re-INVITE or an UPDATE.
+    pub(crate) fn on_change(&mut self, core: &mut Core, now: Instant, request: &Request) {
         match self {
-            Self::Inbound(call) => call.reinvite_status(),
-            Self::Outbound(call) => call.reinvite_status(),
+            Self::Inbound(call) => call.on_change(core, now, request),
+            Self::Outbound(call) => call.on_change(core, now, request),
+        }
+    }
+
+    /// A PRACK, which only whom we called back could send to a call of ours.
+    pub(crate) fn on_prack(&mut self, core: &mut Core, now: Instant, request: &Request) {
+        match self {
+            Self::Inbound(call) => call.on_prack(core, now, request),
+            Self::Outbound(_) => core.answer(now, request, &Response { status: 481, ..Response::default() }),
+        }
+    }
+
+    /// Answers the offer of a re-INVITE or an UPDATE.
+    pub(crate) fn accept(&mut self, core: &mut Core, now: Instant, body: &Body) -> Result<(), CommandError> {
+        match self {
+            Self::Inbound(call) => call.accept(core, now, body),
+            Self::Outbound(call) => call.accept(core, now, body),
+        }
+    }
+
+    /// Refuses it.
+    pub(crate) fn refuse_offer(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+    ) -> Result<(), CommandError> {
+        match self {
+            Self::Inbound(call) => call.refuse_offer(core, now, status),
+            Self::Outbound(call) => call.refuse_offer(core, now, status),
+        }
+    }
+
+    /// The ACK of a 2xx. Says whether one waited for it.
+    pub(crate) fn on_ack(&mut self, core: &mut Core, now: Instant, head: &Head, ack: &Message) -> bool {
+        match self {
+            Self::Inbound(call) => call.on_ack(core, now, head, ack),
+            Self::Outbound(call) => call.on_ack(core, head, ack),
+        }
+    }
+
+    /// The peer cancels an INVITE of its own.
+    pub(crate) fn on_cancel(&mut self, core: &mut Core, now: Instant, transaction: TransactionId) {
+        match self {
+            Self::Inbound(call) => call.on_cancel(core, now, transaction),
+            Self::Outbound(call) => call.on_cancel(core, now, transaction),
         }
     }
 

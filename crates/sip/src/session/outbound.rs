@@ -29,6 +29,7 @@ use super::fork::Fork;
 use super::itinerary::Itinerary;
 use super::lane::Sender;
 use super::leg::{Fate, Leg};
+use super::refresh::Asking;
 use crate::auth::{Authenticator, Tries};
 use crate::core::Core;
 use crate::dialog::Dialog;
@@ -40,16 +41,12 @@ use crate::resolve::Destination;
 use crate::transaction::TransactionId;
 use crate::way::Way;
 
-/// How many dialogs one INVITE may fork into. A proxy that rings more phones than this at once loses the early ones
-/// first; a 2xx beyond it is not acknowledged, and its sender hangs up by itself.
-const MAX_FORKS: usize = 16;
-
 /// One outbound call.
 pub(crate) struct Outbound {
     pub(super) id: SessionId,
     /// The INVITE as it is sent next, without credentials.
-    invite: Draft,
-    local_tag: String,
+    pub(super) invite: Draft,
+    pub(super) local_tag: String,
     /// Which addresses of the present stop can still be tried.
     way: Way,
     /// What comes after them.
@@ -59,15 +56,19 @@ pub(crate) struct Outbound {
     /// Whether a 3xx has led to the present stop.
     redirected: bool,
     /// Where it was sent last.
-    flow: Option<Flow>,
-    authenticator: Option<Authenticator>,
+    pub(super) flow: Option<Flow>,
+    pub(super) authenticator: Option<Authenticator>,
     /// What the INVITE has been through.
     tries: Tries,
+    /// The session timer that it asks for.
+    pub(super) asking: Asking,
+    /// The INVITE that was sent last.
+    sent: Option<TransactionId>,
     /// The credentials of the last INVITE: its ACK has the same (§13.2.2.4).
-    credentials: Vec<Header>,
-    forks: Vec<Fork>,
+    pub(super) credentials: Vec<Header>,
+    pub(super) forks: Vec<Fork>,
     /// Until when further 2xx may come: 64·T1 after the first (§13.2.2.4).
-    linger: Option<Instant>,
+    pub(super) linger: Option<Instant>,
     pub(super) state: State,
 }
 
@@ -129,6 +130,8 @@ impl Outbound {
             flow: None,
             authenticator: None,
             tries: Tries::default(),
+            asking: Asking::new(&core.config.session_timer),
+            sent: None,
             credentials: Vec::new(),
             forks: Vec::new(),
             linger: None,
@@ -148,7 +151,7 @@ impl Outbound {
         match self.state {
             State::Resolving { query, .. } => {
                 core.queries.remove(&query);
-                self.end(core, EndCause::Local);
+                self.end(core, now, EndCause::Local);
             }
             State::Calling { invite } => self.state = State::CancelQueued { invite, reason },
             State::Proceeding { invite, .. } => {
@@ -189,7 +192,7 @@ impl Outbound {
         if let Some(fork) = self.forks.iter_mut().find(|fork| fork.is_kept()) {
             fork.leg.hang_up(&mut sender(core, now, self.id, &mut self.authenticator), reason);
         }
-        self.rest(core);
+        self.rest(core, now);
     }
 
     /// The answer of the name service.
@@ -205,10 +208,10 @@ impl Outbound {
                 for fork in &mut self.forks {
                     if fork.leg.on_resolved(core, query, targets) {
                         let mut sender = sender(core, now, self.id, &mut self.authenticator);
-                        fork.advance(&mut sender, &self.credentials);
+                        fork.advance(&mut sender);
                     }
                 }
-                self.rest(core);
+                self.rest(core, now);
             }
         }
     }
@@ -227,24 +230,13 @@ impl Outbound {
         for fork in &mut self.forks {
             let mut sender = sender(core, now, self.id, &mut self.authenticator);
             let message = response.map(|(message, _)| message);
-            if fork.leg.on_response(&mut sender, transaction, message, otherwise) == Fate::Lost {
-                fate = Fate::Lost;
+            let what = fork.leg.on_response(&mut sender, transaction, message, otherwise);
+            if what != Fate::Stays {
+                fate = what;
             }
         }
-        if fate == Fate::Lost && matches!(self.state, State::Answered) {
-            self.hang_up(core, now, None, EndCause::Lost);
-        }
-        self.rest(core);
-        let ours = match &self.state {
-            State::Calling { invite }
-            | State::Proceeding { invite, .. }
-            | State::CancelQueued { invite, .. }
-            | State::Cancelling { invite, .. } => *invite == transaction,
-            // Only the INVITE that was answered still passes anything but the responses to our requests up.
-            State::Answered | State::HangingUp(_) | State::Over => true,
-            State::Resolving { .. } => false,
-        };
-        if !ours {
+        self.suffer(core, now, fate);
+        if self.sent != Some(transaction) {
             return;
         }
         match response {
@@ -260,124 +252,9 @@ impl Outbound {
         }
     }
 
-    fn on_provisional(&mut self, core: &mut Core, now: Instant, message: &Message, head: &Head) {
-        let status = message.status().unwrap_or_default();
-        match &mut self.state {
-            State::Calling { invite } => {
-                self.state = State::Proceeding { invite: *invite, timer_c: now + core.timers().c };
-            }
-            State::Proceeding { timer_c, .. } if status > 100 => *timer_c = now + core.timers().c,
-            State::CancelQueued { invite, reason } => {
-                let (invite, reason) = (*invite, reason.clone());
-                self.send_cancel(core, now, invite, reason.as_ref(), EndCause::Local);
-            }
-            _ => {}
-        }
-        if status == 100 || !matches!(self.state, State::Proceeding { .. }) {
-            return;
-        }
-        // One early dialog per To tag; the 2xx builds it anew, so the first one of each tag will do.
-        let tag = head.to.tag();
-        let known = tag.is_empty() || self.forks.iter().any(|fork| fork.has_tag(tag));
-        if !known
-            && self.forks.len() < MAX_FORKS
-            && let Some(dialog) = self.dialog_of(message)
-        {
-            self.forks.push(Fork::early(dialog));
-        }
-        core.tell(Event::Provisional { session: self.id, status, body: message.body() });
-    }
-
-    /// A 2xx (§13.2.2.4): the first one is the call; each other dialog is acknowledged and hung up; a repeated one is
-    /// acknowledged again.
-    fn on_accepted(&mut self, core: &mut Core, now: Instant, message: &Message, head: &Head) {
-        let tag = head.to.tag();
-        if let Some(fork) = self.forks.iter_mut().find(|fork| fork.has_tag(tag) && !fork.is_early()) {
-            fork.acknowledge_again(core);
-            return;
-        }
-        self.forks.retain(|fork| !(fork.is_early() && fork.has_tag(tag)));
-        if self.forks.len() == MAX_FORKS {
-            match self.forks.iter().position(Fork::is_early) {
-                Some(early) => drop(self.forks.remove(early)),
-                None => return,
-            }
-        }
-        let Some(dialog) = self.dialog_of(message) else { return };
-        let cseq = head.cseq;
-        let timeout = core.timers().timeout();
-        self.linger.get_or_insert(now + timeout);
-        let (fork, hang_up) = match self.state {
-            State::Calling { .. } | State::Proceeding { .. } => {
-                self.state = State::Answered;
-                (Fork::kept(dialog, cseq), false)
-            }
-            State::CancelQueued { .. } => {
-                self.state = State::HangingUp(EndCause::Local);
-                (Fork::kept(dialog, cseq), true)
-            }
-            State::Cancelling { ref cause, .. } => {
-                self.state = State::HangingUp(cause.clone());
-                (Fork::kept(dialog, cseq), true)
-            }
-            State::Resolving { .. } | State::Answered | State::HangingUp(_) | State::Over => {
-                (Fork::dropped(dialog, cseq), true)
-            }
-        };
-        let is_call = fork.is_kept() && !hang_up;
-        self.forks.push(fork);
-        if let Some(fork) = self.forks.last_mut() {
-            let mut sender = sender(core, now, self.id, &mut self.authenticator);
-            fork.advance(&mut sender, &self.credentials);
-            if hang_up {
-                fork.leg.hang_up(&mut sender, None);
-            }
-        }
-        if is_call {
-            core.tell(Event::Answered { session: self.id, body: message.body() });
-        }
-        self.rest(core);
-    }
-
-    /// The peer hangs up a dialog of ours; its BYE has been answered.
-    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<Reason>) {
-        if let Some((leg, mut sender)) = self.talking(core, now)
-            && leg.dialog.remote_tag == remote_tag
-        {
-            leg.abandon(&mut sender);
-            return self.end(core, EndCause::Bye { reason });
-        }
-        match self.state {
-            State::Calling { invite } | State::Proceeding { invite, .. } => {
-                // Every 2xx of this peer was lost, and it has given up on our ACK. Another branch may still ring.
-                self.forks.retain(|fork| !fork.has_tag(remote_tag));
-                if self.forks.is_empty() {
-                    core.transactions.abandon_invite(invite);
-                    self.end(core, EndCause::Bye { reason });
-                }
-            }
-            // The two BYEs crossed, or a dialog that we drop is dropped by its peer too.
-            _ => {}
-        }
-    }
-
-    /// The dialog with the peer of this tag.
-    pub(crate) fn leg(&mut self, remote_tag: &str) -> Option<&mut Leg> {
-        if matches!(self.state, State::Over) {
-            return None;
-        }
-        self.forks.iter_mut().find(|fork| fork.has_tag(remote_tag)).map(|fork| &mut fork.leg)
-    }
-
     /// Whether a BYE with a tag never seen can only mean that every response of that peer was lost.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
-    }
-
-    /// What the peer's INVITE inside the dialog is refused with: our own is not answered yet (§14.2), or the session
-    /// is not changed.
-    pub(crate) fn reinvite_status(&self) -> u16 {
-        if matches!(self.state, State::Answered | State::HangingUp(_) | State::Over) { 488 } else { 491 }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -392,14 +269,17 @@ impl Outbound {
     }
 
     pub(crate) fn on_deadline(&mut self, core: &mut Core, now: Instant) {
+        let mut fate = Fate::Stays;
         for fork in &mut self.forks {
-            let mut sender = sender(core, now, self.id, &mut self.authenticator);
-            fork.on_deadline(&mut sender, &self.credentials);
+            let what = fork.on_deadline(&mut sender(core, now, self.id, &mut self.authenticator));
+            if what != Fate::Stays {
+                fate = what;
+            }
         }
-        self.rest(core);
+        self.suffer(core, now, fate);
         if self.linger.is_some_and(|linger| linger <= now) {
             self.linger = None;
-            self.forks.retain(Fork::is_kept);
+            self.forget_forks(core, now, Fork::is_kept);
         }
         match &self.state {
             State::Resolving { query, give_up, .. } if *give_up <= now => {
@@ -413,7 +293,7 @@ impl Outbound {
             State::Cancelling { invite, give_up, cause } if *give_up <= now => {
                 let cause = cause.clone();
                 core.transactions.abandon_invite(*invite);
-                self.end(core, cause);
+                self.end(core, now, cause);
             }
             _ => {}
         }
@@ -441,7 +321,7 @@ impl Outbound {
         }
     }
 
-    fn send_cancel(
+    pub(super) fn send_cancel(
         &mut self,
         core: &mut Core,
         now: Instant,
@@ -453,28 +333,39 @@ impl Outbound {
         self.state = State::Cancelling { invite, give_up: now + core.timers().timeout(), cause };
     }
 
-    fn dialog_of(&self, response: &Message) -> Option<Dialog> {
+    pub(super) fn dialog_of(&self, response: &Message) -> Option<Dialog> {
         Dialog::of_response(&self.invite, &self.local_tag, response, self.flow?)
     }
 
-    /// Ends the call if our BYE has come to rest; where the peer is lost it is enough that it was sent.
-    fn rest(&mut self, core: &mut Core) {
-        let State::HangingUp(cause) = &self.state else { return };
-        let lost = *cause == EndCause::Lost;
-        let rests = |leg: &Leg| if lost { !leg.is_waiting() } else { leg.is_done() };
-        if self.forks.iter().all(|fork| !fork.is_kept() || rests(&fork.leg)) {
-            let cause = cause.clone();
-            self.end(core, cause);
+    /// Draws the consequences of what became of a request of ours, or of the session timer.
+    fn suffer(&mut self, core: &mut Core, now: Instant, fate: Fate) {
+        match fate.cause() {
+            Some(cause) if matches!(self.state, State::Answered) => self.hang_up(core, now, None, cause),
+            _ => self.rest(core, now),
         }
     }
 
-    fn end(&mut self, core: &mut Core, cause: EndCause) {
+    /// Ends the call if our BYE has come to rest; where the peer is lost it is enough that it was sent.
+    pub(super) fn rest(&mut self, core: &mut Core, now: Instant) {
+        let State::HangingUp(cause) = &self.state else { return };
+        let lost = matches!(cause, EndCause::Lost | EndCause::Expired | EndCause::NoAck);
+        let rests = |leg: &Leg| if lost { !leg.is_waiting() } else { leg.is_done() };
+        if self.forks.iter().all(|fork| !fork.is_kept() || rests(&fork.leg)) {
+            let cause = cause.clone();
+            self.end(core, now, cause);
+        }
+    }
+
+    pub(super) fn end(&mut self, core: &mut Core, now: Instant, cause: EndCause) {
+        for fork in &mut self.forks {
+            fork.leg.close_changes(core, now);
+        }
         self.state = State::Over;
         core.tell(Event::Ended { session: self.id, cause });
     }
 }
 
-fn sender<'a>(
+pub(super) fn sender<'a>(
     core: &'a mut Core,
     now: Instant,
     session: SessionId,

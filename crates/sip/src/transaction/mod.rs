@@ -470,8 +470,8 @@ impl Transactions {
     }
 
     /// The INVITE server transaction that a CANCEL means.
-    pub(crate) fn cancelled(&mut self, key: &ServerKey) -> Option<&InviteServer> {
-        self.invite_servers.find(key).map(|(_, machine)| &*machine)
+    pub(crate) fn cancelled(&mut self, key: &ServerKey) -> Option<(TransactionId, &InviteServer)> {
+        self.invite_servers.find(key).map(|(id, machine)| (id, &*machine))
     }
 
     /// Whether a request that belongs to no live transaction is a copy of one that does.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
 mod challenge;
+mod change;
 mod forks;
 mod hostile;
 mod inbound;

@@ -23,14 +23,19 @@ fn with_body(cseq: &str, headers: &str) -> String {
     request(cseq, "body", "", "").replace("Content-Length: 0\r\n\r\n", &format!("{headers}\r\nv=0\r\n"))
 }
 
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, MESSAGE, NOTIFY, REFER";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, MESSAGE, NOTIFY, PRACK, REFER, UPDATE";
 
 #[test]
 fn each_refusal_says_what_is_wrong() {
     let r = |cseq: &str| request(cseq, "b", "", "");
-    check(&r("1 OPTIONS"), 200, &[("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "")]);
+    check(
+        &r("1 OPTIONS"),
+        200,
+        &[("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "100rel, timer")],
+    );
     check(&r("1 REGISTER"), 405, &[("Allow", ALLOW)]);
-    check(&r("1 UPDATE"), 405, &[("Allow", ALLOW)]);
+    check(&r("1 UPDATE"), 481, &[]);
+    check(&r("1 PRACK"), 481, &[]);
     check(&r("1 BYE"), 481, &[]);
     check(&r("1 INFO"), 481, &[]);
     check(&r("1 CANCEL"), 481, &[]);
@@ -46,8 +51,11 @@ fn each_refusal_says_what_is_wrong() {
         &[],
     );
     check(&r("1 INVITE").replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia"), 505, &[]);
-    let require = request("1 INVITE", "b", "", "Require: 100rel\r\nRequire: timer, x\r\n");
-    check(&require, 420, &[("Unsupported", "100rel, timer, x")]);
+    let require = request("1 INVITE", "b", "", "Require: 100rel\r\nRequire: timer, x\r\nRequire: y\r\n");
+    check(&require, 420, &[("Unsupported", "x, y")]);
+    let short = request("1 INVITE", "b", "", "Session-Expires: 89\r\nSupported: timer\r\n");
+    check(&short, 422, &[("Min-SE", "90")]);
+    check(&request("1 INVITE", "b", "", "x: soon\r\n"), 400, &[]);
     check(&with_body("1 INVITE", "Content-Type: text/plain\r\n"), 415, &[("Accept", "application/sdp")]);
     let gzip = "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n";
     check(&with_body("1 INVITE", gzip), 415, &[("Accept-Encoding", "identity")]);

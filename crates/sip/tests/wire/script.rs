@@ -492,6 +492,7 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::Provisional { session, .. }
         | Event::Answered { session, .. }
         | Event::Offer { session, .. }
+        | Event::Updated { session, .. }
         | Event::Replied { session, .. }
         | Event::Transfer { session, .. }
         | Event::Referred { session, .. }
@@ -531,7 +532,7 @@ pub(crate) fn texts(event: &Event) -> Vec<&str> {
         }
         Event::Message(message) => vec![&message.from, &message.to, &message.body.content_type],
         Event::Registration { state: RegistrationState::Failed { phrase, .. }, .. } => vec![phrase],
-        Event::Info { body, .. } => vec![&body.content_type],
+        Event::Info { body, .. } | Event::Updated { body, .. } => vec![&body.content_type],
         Event::Ended { cause, .. } => match cause {
             EndCause::Refused { phrase, .. } => vec![phrase],
             EndCause::Bye { reason: Some(reason) } => vec![&reason.text],

@@ -194,6 +194,10 @@ impl Sent {
         all[0]
     }
 
+    pub(crate) fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").unwrap().1
+    }
+
     pub(crate) fn to_tag(&self) -> &str {
         self.header("To").split(";tag=").nth(1).unwrap_or_default()
     }
@@ -244,6 +248,12 @@ pub(crate) fn request(cseq: &str, branch: &str, to_tag: &str, more: &str) -> Str
          Contact: <sip:alice@192.0.2.7>\r\n\
          {more}Content-Length: 0\r\n\r\n"
     )
+}
+
+/// The same message with a session description.
+pub(crate) fn with_sdp(message: &str, sdp: &str) -> String {
+    let length = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
+    message.replace("Content-Length: 0\r\n\r\n", &length)
 }
 
 pub(crate) fn sdp(text: &str) -> Body {

@@ -4,6 +4,7 @@
 //! ```text
 //!   refused, or nobody answers
 //!   401, 407  and we have credentials for the place      ► the same INVITE again, with them
+//!   422       and it wants a longer session timer        ► the same INVITE again, with that
 //!   3xx       to a host that the call may go to          ► there
 //!   408, 503  made here: silent, or not reached          ► by UDP if TCP was tried for size; else the next address,
 //!   503       of the peer                                ► then the next route
@@ -17,8 +18,9 @@ use super::super::itinerary::{Kind, Stop};
 use super::{Outbound, State, made_here};
 use crate::auth::{Authenticator, Tries};
 use crate::core::Core;
-use crate::event::{EndCause, Event, Refuser};
+use crate::event::{EndCause, Event, Header, Refuser};
 use crate::message::Message;
+use crate::options;
 use crate::way::Way;
 
 impl Outbound {
@@ -26,10 +28,10 @@ impl Outbound {
     pub(super) fn on_refused(&mut self, core: &mut Core, now: Instant, message: &Message) {
         match &self.state {
             State::Calling { .. } | State::Proceeding { .. } => {}
-            State::CancelQueued { .. } => return self.end(core, EndCause::Local),
+            State::CancelQueued { .. } => return self.end(core, now, EndCause::Local),
             State::Cancelling { cause, .. } => {
                 let cause = cause.clone();
-                return self.end(core, cause);
+                return self.end(core, now, cause);
             }
             _ => return,
         }
@@ -42,7 +44,12 @@ impl Outbound {
         };
         match status {
             401 | 407 if self.is_answerable(message) => {
-                self.renumber();
+                self.renumber(core, now);
+                self.send_invite(core, now);
+            }
+            // RFC 4028 §7.3: a longer session timer is wanted somewhere on the way.
+            422 if self.asking.grow(message) => {
+                self.renumber(core, now);
                 self.send_invite(core, now);
             }
             300..400 if self.itinerary.redirect(&self.invite.uri, message) => {
@@ -55,7 +62,7 @@ impl Outbound {
                 self.way.close();
                 self.try_next(core, now, refused);
             }
-            _ => self.end(core, refused),
+            _ => self.end(core, now, refused),
         }
     }
 
@@ -66,7 +73,7 @@ impl Outbound {
                 self.send_invite(core, now);
             }
             State::Calling { .. } => self.try_next(core, now, made_here(otherwise)),
-            State::CancelQueued { .. } => self.end(core, EndCause::Local),
+            State::CancelQueued { .. } => self.end(core, now, EndCause::Local),
             _ => {}
         }
     }
@@ -74,7 +81,7 @@ impl Outbound {
     /// Sends the INVITE to the next address that we have a way to, of this stop or of one after it; or ends the call for
     /// the cause that brought us here.
     pub(super) fn try_next(&mut self, core: &mut Core, now: Instant, otherwise: EndCause) {
-        self.forks.clear();
+        self.forget_forks(core, now, |_| false);
         loop {
             if self.way.next(core) {
                 if !self.itinerary.take_try() {
@@ -83,7 +90,7 @@ impl Outbound {
                 return self.send_invite(core, now);
             }
             let Some(stop) = self.itinerary.next() else { break };
-            if let Some(lookup) = self.enter(stop) {
+            if let Some(lookup) = self.enter(core, now, stop) {
                 let limit = self.itinerary.query_limit();
                 if !limit.is_zero() {
                     let query = core.ask(self.id, lookup);
@@ -93,15 +100,15 @@ impl Outbound {
                 }
             }
         }
-        self.end(core, otherwise);
+        self.end(core, now, otherwise);
     }
 
     /// Makes the INVITE one for this stop. A route has a callee and credentials of its own; a redirection keeps the To
     /// (§8.1.3.4), and the credentials are for where the route led, not for where it was sent on to.
-    fn enter(&mut self, stop: Stop) -> Option<crate::event::Lookup> {
+    fn enter(&mut self, core: &mut Core, now: Instant, stop: Stop) -> Option<crate::event::Lookup> {
         let Stop { uri, destination, kind } = stop;
         if self.flow.is_some() {
-            self.renumber();
+            self.renumber(core, now);
         }
         if let Kind::Route(number, credentials) = kind {
             self.invite.to = format!("<{uri}>").into_bytes();
@@ -120,9 +127,9 @@ impl Outbound {
     }
 
     /// The next INVITE is another request, not the same one to another address.
-    fn renumber(&mut self) {
+    fn renumber(&mut self, core: &mut Core, now: Instant) {
         self.invite.cseq = self.invite.cseq.saturating_add(1);
-        self.forks.clear();
+        self.forget_forks(core, now, |_| false);
     }
 
     fn is_answerable(&mut self, challenge: &Message) -> bool {
@@ -142,6 +149,9 @@ impl Outbound {
             self.credentials = authenticator.headers(present, "INVITE", &self.invite.uri, &cnonce);
         }
         let mut draft = self.invite.clone();
+        let supported = options::supported(&core.config).to_owned();
+        draft.headers.push(Header { name: "Supported".to_owned(), value: supported });
+        draft.headers.extend(self.asking.headers());
         draft.headers.extend(self.credentials.iter().cloned());
         let flow = self.way.fit(core, &draft).unwrap_or(present);
         self.flow = Some(flow);
@@ -149,6 +159,7 @@ impl Outbound {
         if let Some(route) = self.untold.take() {
             core.tell(Event::Sent { session: self.id, call_id: draft.call_id, route });
         }
+        self.sent = Some(invite);
         self.state = State::Calling { invite };
     }
 }
