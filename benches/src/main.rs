@@ -21,6 +21,7 @@ mod ear;
 mod floor;
 mod ivr;
 mod process;
+mod scanners;
 mod steady;
 
 use std::process::ExitCode;
@@ -67,6 +68,12 @@ enum What {
         #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..=2000))]
         highest: u32,
     },
+    /// What scanners and forgers cost the user agent, without sockets
+    Scanners {
+        /// Messages of each kind
+        #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+        count: u32,
+    },
     /// Calls that all hear a prompt: cost, loss, and how evenly packets come
     Prompts(Steady),
     /// Calls that are answered and left alone: cost and memory
@@ -101,6 +108,7 @@ async fn main() -> ExitCode {
             }
         }
         What::Ceiling { seconds, highest } => calls::ceiling(seconds, highest).await,
+        What::Scanners { count } => scanners::run(count),
         What::Prompts(size) => steady::run(steady::Load::Prompts, size.calls, size.seconds).await,
         What::Idle(size) => steady::run(steady::Load::Idle, size.calls, size.seconds).await,
     };

@@ -37,7 +37,12 @@ const ARROWS: &[Arrows] = &[
     Arrows { folder: "tests/", may: &[("offhook_client", &[]), ("offhook_tests", &[])] },
     Arrows {
         folder: "benches/",
-        may: &[("offhook_client", &[]), ("offhook_tests", &[]), ("offhook_benches", &[])],
+        may: &[
+            ("offhook_client", &[]),
+            ("offhook_sip", &[]),
+            ("offhook_tests", &[]),
+            ("offhook_benches", &[]),
+        ],
     },
 ];
 
