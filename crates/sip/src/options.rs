@@ -8,10 +8,10 @@ pub(crate) const ACCEPT: &str = SDP;
 /// The body encodings a request may have.
 pub(crate) const ACCEPT_ENCODING: &str = "identity";
 
-/// The extensions that we support (§20.37): session timers (RFC 4028), and reliable provisional responses (RFC 3262)
-/// unless they are switched off.
+/// The extensions that we support (§20.37): session timers (RFC 4028), transfers that nobody wants to hear of (RFC 4488),
+/// and reliable provisional responses (RFC 3262) unless they are switched off.
 pub(crate) fn supported(config: &Config) -> &'static str {
-    if config.reliable_provisionals { "100rel, timer" } else { "timer" }
+    if config.reliable_provisionals { "100rel, norefersub, timer" } else { "norefersub, timer" }
 }
 
 /// Whether we support an extension that a request requires.

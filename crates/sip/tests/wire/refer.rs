@@ -356,7 +356,7 @@ fn a_transfer_that_nobody_answers_is_declined() {
 #[test]
 fn a_transfer_whose_peer_wants_to_hear_nothing() {
     let mut stage = Stage::new();
-    let tag = referred(&mut stage, "Refer-Sub: false\r\n");
+    let tag = referred(&mut stage, "Refer-Sub: false\r\nRequire: norefersub\r\n");
     stage.command(answer_refer(202));
     assert_eq!(stage.one().header("Refer-Sub"), "false");
     stage.command(refer_status(180));

@@ -31,7 +31,7 @@ fn each_refusal_says_what_is_wrong() {
     check(
         &r("1 OPTIONS"),
         200,
-        &[("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "100rel, timer")],
+        &[("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", "100rel, norefersub, timer")],
     );
     check(&r("1 REGISTER"), 405, &[("Allow", ALLOW)]);
     check(&r("1 UPDATE"), 481, &[]);
