@@ -44,8 +44,9 @@ pub(crate) struct Core {
     /// What the application has not heard yet. Each input makes at most a few events per session that it concerns,
     /// and they are drained before the next input.
     pub(crate) events: VecDeque<Event>,
-    /// Who asked which question of the name service; a session asks at most one at a time per dialog.
-    pub(crate) queries: HashMap<QueryId, User>,
+    /// Who asked which question of the name service, and whether nothing but TLS will do for an answer; a session asks at
+    /// most one at a time per dialog.
+    pub(crate) queries: HashMap<QueryId, (User, bool)>,
     next_query: u64,
 }
 
@@ -77,7 +78,7 @@ impl Core {
     pub(crate) fn ask(&mut self, user: impl Into<User>, lookup: Lookup) -> QueryId {
         self.next_query += 1;
         let query = QueryId(self.next_query);
-        self.queries.insert(query, user.into());
+        self.queries.insert(query, (user.into(), lookup.secure));
         self.tell(Event::Resolve { query, lookup });
         query
     }

@@ -56,6 +56,7 @@ use crate::core::Core;
 pub use crate::counters::Counters;
 use crate::event::{
     Command, CommandError, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Target, Transmit,
+    Transport,
 };
 pub use crate::message::{FramingError, StreamFramer};
 use crate::message::{Head, Message};
@@ -294,11 +295,15 @@ impl Endpoint {
     }
 
     fn resolved(&mut self, now: Instant, query: QueryId, targets: &[Target]) -> Result<(), CommandError> {
-        match self.core.queries.remove(&query).ok_or(CommandError::Unknown)? {
+        let (user, secure) = self.core.queries.remove(&query).ok_or(CommandError::Unknown)?;
+        // What is to be secure is not made insecure by an answer (RFC 3261 §26.2.2).
+        let good = |target: &Target| !secure || target.transport == Transport::Tls;
+        let targets: Vec<_> = targets.iter().copied().filter(good).collect();
+        match user {
             User::Session(session) => {
-                self.touch(session, |session, core| session.on_resolved(core, now, query, targets));
+                self.touch(session, |session, core| session.on_resolved(core, now, query, &targets));
             }
-            User::Agent(agent) => self.agents.on_resolved(&mut self.core, now, agent, query, targets),
+            User::Agent(agent) => self.agents.on_resolved(&mut self.core, now, agent, query, &targets),
         }
         Ok(())
     }

@@ -26,8 +26,6 @@ pub(crate) struct Way {
     targets: VecDeque<Target>,
     /// The one that is tried now.
     present: Option<Flow>,
-    /// Whether nothing but TLS will do.
-    secure: bool,
     /// Whether the transport is said, or the other one has failed: it is not ours to choose.
     fixed: bool,
     /// Whether it was for the next address.
@@ -43,17 +41,15 @@ impl Way {
             }
             Destination::Name(lookup) => {
                 let said = lookup.transport.is_some();
-                (Self { secure: lookup.secure, said, ..Self::default() }, Some(lookup))
+                (Self { said, ..Self::default() }, Some(lookup))
             }
             Destination::Unreachable => (Self::default(), None),
         }
     }
 
-    /// The answer of the name service. A secure way is never made an insecure one by it.
+    /// The answer of the name service.
     pub(crate) fn resolved(&mut self, targets: &[Target]) {
-        let secure = self.secure;
-        let good = |target: &&Target| !secure || target.transport == Transport::Tls;
-        self.targets.extend(targets.iter().filter(good).take(MAX_ADDRESSES));
+        self.targets.extend(targets.iter().take(MAX_ADDRESSES));
     }
 
     /// Goes to the next address that we have a way to; says whether there was one.
@@ -89,7 +85,7 @@ impl Way {
         self.targets.clear();
     }
 
-    /// Nothing came of a request that went by this flow: whether the same address is worth another, by UDP.
+    /// A request that went by this flow could not be sent: whether the same address is worth another, by UDP.
     pub(crate) fn fall_back(&mut self, flow: Flow) -> bool {
         let chosen = self.present.is_some_and(|present| present.transport != flow.transport);
         self.fixed |= chosen;

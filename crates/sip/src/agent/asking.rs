@@ -126,7 +126,7 @@ impl Asking {
             return None;
         }
         let Some(message) = response else {
-            if self.way.fall_back(flow) {
+            if otherwise == 503 && self.way.fall_back(flow) {
                 self.send(means);
                 return None;
             }
@@ -165,9 +165,14 @@ impl Asking {
         }
     }
 
-    /// No other address is to be tried.
-    pub(crate) fn hurry(&mut self) {
+    /// No other address is to be tried. `false` where none was tried yet, and none is then.
+    pub(crate) fn hurry(&mut self, core: &mut Core) -> bool {
         self.way.close();
+        let unsent = matches!(self.state, State::Resolving { .. });
+        if unsent {
+            self.abandon(core);
+        }
+        !unsent
     }
 
     /// Nobody wants to know any more.

@@ -218,13 +218,15 @@ impl Account {
 
     /// Does something now, or after the request under way, which then has no other address to go to.
     fn then(&mut self, core: &mut Core, now: Instant, next: Next) {
-        match &mut self.state {
-            State::Over => {}
-            State::Asking(attempt) => {
-                attempt.asking.hurry();
-                self.next = Some(next);
-            }
-            State::Waiting { .. } => self.proceed(core, now, next),
+        let waits = match &mut self.state {
+            State::Over => return,
+            State::Asking(attempt) => attempt.asking.hurry(core),
+            State::Waiting { .. } => false,
+        };
+        if waits {
+            self.next = Some(next);
+        } else {
+            self.proceed(core, now, next);
         }
     }
 

@@ -274,6 +274,18 @@ fn what_is_commanded_while_a_request_is_under_way_waits_for_it() {
 }
 
 #[test]
+fn what_is_not_sent_yet_is_not_waited_for() {
+    let mut stage = Stage::new();
+    stage.command(Command::Register(Box::new(registration(route("sip:example.com")))));
+    let Event::Resolve { query, .. } = stage.event() else { panic!() };
+    stage.command(unregister());
+    assert_eq!(stage.event(), told(RegistrationState::Unregistered));
+    let late = Command::Resolved { query, targets: vec![udp("192.0.2.11:5060")] };
+    assert_eq!(stage.endpoint.command(stage.now, late), Err(CommandError::Unknown));
+    stage.assert_nothing_left();
+}
+
+#[test]
 fn another_contact_of_the_same_account_replaces_the_first() {
     let mut stage = Stage::new();
     let first = register(&mut stage, registration(route(REGISTRAR)));

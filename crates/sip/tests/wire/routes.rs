@@ -322,3 +322,24 @@ fn timer_c_gives_up_a_phone_that_rings_no_more() {
     assert_eq!(stage.event(), unreached(408, "Request Timeout"));
     stage.assert_nothing_left();
 }
+
+#[test]
+fn a_secure_dialog_stays_secure() {
+    let sips = request("1 INVITE", "a", "", "")
+        .replace("INVITE sip:100", "INVITE sips:100")
+        .replace("Contact: <sip:alice@192.0.2.7>", "Contact: <sips:alice@pbx.example.com>");
+    let mut stage = Stage::with(with_tls());
+    let peer = "192.0.2.7:40000";
+    stage.receive_by(Transport::Tls, peer, &sips);
+    let Event::Incoming(incoming) = stage.event() else { panic!() };
+    let session = incoming.session;
+    stage.command(Command::Answer { session, body: sdp("") });
+    let ok = stage.sent().pop().unwrap();
+    stage.receive_by(Transport::Tls, peer, &request("1 ACK", "b", ok.to_tag(), ""));
+    stage.drain_events();
+    stage.command(Command::Bye { session, reason: None });
+    resolve(&mut stage, &[udp("192.0.2.8:5060")]);
+    // Back by the connection that it came by, rather than in the clear.
+    let bye = stage.one();
+    assert_eq!((bye.to, bye.transport), (address(peer), Transport::Tls));
+}

@@ -6,8 +6,9 @@
 //!   401, 407  and we have credentials for the place      ► the same INVITE again, with them
 //!   422       and it wants a longer session timer        ► the same INVITE again, with that
 //!   3xx       to a host that the call may go to          ► there
-//!   408, 503  made here: silent, or not reached          ► by UDP if TCP was tried for size; else the next address,
-//!   503       of the peer                                ► then the next route
+//!   503       made here: not reached by TCP for its size ► by UDP
+//!   408, 503  made here: silent, or not reached          ► the next address, then the next route
+//!   503       of the peer                                ► the same
 //!   400-599   where a 3xx led                            ► the next of its contacts
 //!   all else                                             ► the call ends
 //! ```
@@ -69,10 +70,14 @@ impl Outbound {
     /// No response came.
     pub(super) fn on_no_answer(&mut self, core: &mut Core, now: Instant, otherwise: u16) {
         match self.state {
-            State::Calling { .. } if self.flow.is_some_and(|flow| self.way.fall_back(flow)) => {
-                self.send_invite(core, now);
+            State::Calling { .. } => {
+                let not_sent = otherwise == 503;
+                if not_sent && self.flow.is_some_and(|flow| self.way.fall_back(flow)) {
+                    self.send_invite(core, now);
+                } else {
+                    self.try_next(core, now, made_here(otherwise));
+                }
             }
-            State::Calling { .. } => self.try_next(core, now, made_here(otherwise)),
             State::CancelQueued { .. } => self.end(core, now, EndCause::Local),
             _ => {}
         }
