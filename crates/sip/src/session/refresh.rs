@@ -193,7 +193,7 @@ impl Refresh {
     /// A 422 to a refresh. Says whether it can be sent again, with a longer interval.
     pub(super) fn grow(&mut self, refusal: &Message) -> bool {
         if let Some(running) = self.running {
-            self.asking.expires = running.interval;
+            self.asking.expires = running.interval.max(self.asking.min);
         }
         self.asking.grow(refusal)
     }

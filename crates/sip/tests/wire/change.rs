@@ -11,7 +11,7 @@ const CALL: SessionId = SessionId::Inbound(1);
 const E: [u128; 10] = [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500];
 
 /// An inbound call with the offer `theirs` and the answer `ours` is talking; our tag is given back.
-fn talking(stage: &mut Stage) -> String {
+pub(crate) fn talking(stage: &mut Stage) -> String {
     let tag = answered(stage);
     stage.receive(&request("1 ACK", "ack", &tag, ""));
     assert_eq!(stage.event(), Event::Acked { session: CALL, body: None });
@@ -27,7 +27,7 @@ fn answered(stage: &mut Stage) -> String {
 }
 
 /// An outbound call is talking; the INVITE is given back.
-fn outbound(stage: &mut Stage) -> Sent {
+pub(crate) fn outbound(stage: &mut Stage) -> Sent {
     stage.command(Command::Invite(Box::new(invite("sip:100@192.0.2.7"))));
     let sent = stage.one();
     stage.receive(&with_sdp(&sent.response("200 OK", "bob", "Contact: <sip:100@192.0.2.7>\r\n"), "theirs"));
@@ -37,7 +37,7 @@ fn outbound(stage: &mut Stage) -> Sent {
 }
 
 /// A request of the callee of an outbound call.
-fn from_callee(sent: &Sent, cseq: &str, branch: &str, more: &str) -> String {
+pub(crate) fn from_callee(sent: &Sent, cseq: &str, branch: &str, more: &str) -> String {
     let method = cseq.split(' ').nth(1).unwrap();
     format!(
         "{method} sip:offhook@198.51.100.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{branch}\r\n\
