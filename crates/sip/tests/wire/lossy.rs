@@ -119,3 +119,38 @@ fn calls_over_tcp() {
     let world = run(7, wire, People::Talk, 50);
     assert_eq!((world.connected(0), world.connected(1)), (50, 50));
 }
+
+/// The seed of the runs below: of the environment, or this one.
+fn seed() -> u64 {
+    let seed = std::env::var("OFFHOOK_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(11);
+    println!("OFFHOOK_SEED={seed}");
+    seed
+}
+
+/// The measure of the SIP issue: everything ends at both sides, and nothing is left. Its ringing is reliable (RFC 3262).
+#[test]
+fn ten_thousand_calls_on_a_bad_wire() {
+    let wire = Wire { doubled: 10, ..udp(10) };
+    let mut world = World::new(seed(), wire, People::Anything);
+    world.thorough = false;
+    world.plan(10_000);
+    world.run();
+    world.assert_at_rest();
+    assert!(world.nodes.iter().all(|node| node.endpoint.poll_timeout().is_none()));
+    assert!(world.connected(0) + world.connected(1) > 8_000);
+}
+
+#[test]
+fn s16_sessions_are_refreshed_on_a_bad_wire() {
+    for by_reinvite in [false, true] {
+        let mut world = World::new(seed(), udp(10), People::Stay { by_reinvite });
+        world.plan(50);
+        world.run();
+        world.assert_at_rest();
+        assert_eq!((world.connected(0), world.connected(1)), (50, 50));
+        // Each call lasts for four halves of 90 s.
+        assert!(world.refreshes >= 150, "{by_reinvite}: {}", world.refreshes);
+        let causes = world.nodes[1].stories.values().map(|story| story.ended.clone().unwrap());
+        assert!(causes.into_iter().all(|cause| cause == EndCause::Bye { reason: None }));
+    }
+}

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use offhook_sip::event::{
     Command, CommandError, EndCause, Event, Flow, InDialog, Invite, RequestId, SessionId, Transport,
 };
-use offhook_sip::{Endpoint, StreamFramer};
+use offhook_sip::{Config, Endpoint, StreamFramer};
 
 use crate::judge;
 use crate::stage::{address, config, epoch, route, sdp};
 
 /// No run needs more steps; a loop that never ends would.
-const MAX_STEPS: usize = 2_000_000;
+const MAX_STEPS: usize = 5_000_000;
 
 /// How bad the wire is.
 #[derive(Clone, Copy)]
@@ -33,6 +33,9 @@ pub(crate) struct Wire {
 pub(crate) enum People {
     /// Every call is answered and talks for a while.
     Talk,
+    /// Every call is answered and talks for minutes, with session timers of 90 s; the wire hides from both sides that the
+    /// other knows UPDATE, or does not.
+    Stay { by_reinvite: bool },
     /// They ring, refuse, cancel, answer and hang up at any moment.
     Anything,
 }
@@ -72,6 +75,10 @@ pub(crate) struct World {
     last_end: Instant,
     /// When an endpoint last had anything to wait for.
     last_timer: Instant,
+    /// Whether rsip reads every message, or every sixteenth.
+    pub(crate) thorough: bool,
+    sent: u64,
+    pub(crate) refreshes: usize,
 }
 
 enum Happening {
@@ -79,10 +86,18 @@ enum Happening {
     Command { node: usize, command: Command },
 }
 
+fn settings(text: &str, people: People) -> Config {
+    let mut config = config(text);
+    if matches!(people, People::Stay { .. }) {
+        config.session_timer.expires = config.session_timer.min;
+    }
+    config
+}
+
 impl World {
     pub(crate) fn new(seed: u64, wire: Wire, people: People) -> Self {
         let node = |text: &str, seed: u8| Node {
-            endpoint: Endpoint::new(config(text), [seed; 32]),
+            endpoint: Endpoint::new(settings(text, people), [seed; 32]),
             address: address(text),
             stories: HashMap::new(),
             framer: StreamFramer::new(),
@@ -97,6 +112,9 @@ impl World {
             serial: 0,
             last_end: epoch(),
             last_timer: epoch(),
+            thorough: true,
+            sent: 0,
+            refreshes: 0,
         }
     }
 
@@ -123,7 +141,8 @@ impl World {
             }
             // Nobody waits for ever: this is what the call layer's limits do.
             self.after(start + 40_000, caller, Command::Cancel { session, reason: None });
-            self.after(start + 90_000, caller, Command::Bye { session, reason: None });
+            let patience = if matches!(self.people, People::Stay { .. }) { 400_000 } else { 90_000 };
+            self.after(start + patience, caller, Command::Bye { session, reason: None });
         }
     }
 
@@ -200,8 +219,17 @@ impl World {
 
     /// Takes out what a node sends and tells, until it is quiet.
     fn pump(&mut self, node: usize) {
-        while let Some(transmit) = self.nodes[node].endpoint.poll_transmit() {
-            judge::check(&transmit.bytes);
+        while let Some(mut transmit) = self.nodes[node].endpoint.poll_transmit() {
+            self.sent += 1;
+            if self.thorough || self.sent.is_multiple_of(16) {
+                judge::check(&transmit.bytes);
+            }
+            if let People::Stay { by_reinvite } = self.people {
+                let text = String::from_utf8(transmit.bytes).unwrap();
+                self.refreshes +=
+                    usize::from(text.contains(";refresher=uac\r\n") && !text.starts_with("SIP"));
+                transmit.bytes = if by_reinvite { text.replace(", UPDATE", "") } else { text }.into_bytes();
+            }
             assert_eq!(transmit.flow.transport, self.wire.transport);
             let peer = 1 - node;
             assert_eq!(transmit.flow.remote, self.nodes[peer].address);
@@ -231,7 +259,11 @@ impl World {
             Event::Answered { session, .. } | Event::Acked { session, .. } => {
                 self.story(node, session).connected = true;
                 // Long enough for every ACK to come through.
-                let talk = if self.people == People::Talk { 40_000 } else { self.rng.u64(..8_000) };
+                let talk = match self.people {
+                    People::Talk => 40_000,
+                    People::Stay { .. } => 200_000,
+                    People::Anything => self.rng.u64(..8_000),
+                };
                 if self.people == People::Anything || matches!(session, SessionId::Outbound(_)) {
                     self.after(talk, node, Command::Bye { session, reason: None });
                 }
@@ -304,7 +336,7 @@ impl World {
         let first = self.rng.u64(..1_000);
         let second = first + self.rng.u64(..4_000);
         match self.rng.u8(..100) {
-            _ if self.people == People::Talk => {
+            _ if self.people != People::Anything => {
                 self.after(100, node, ring);
                 self.after(1_000, node, answer);
             }
@@ -318,8 +350,9 @@ impl World {
                 }
             }
         }
-        self.after(90_000, node, refusal(480));
-        self.after(90_000, node, Command::Bye { session, reason: None });
+        let patience = if matches!(self.people, People::Stay { .. }) { 400_000 } else { 90_000 };
+        self.after(patience, node, refusal(480));
+        self.after(patience, node, Command::Bye { session, reason: None });
     }
 
     fn after(&mut self, millis: u64, node: usize, command: Command) {
