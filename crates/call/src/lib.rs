@@ -29,9 +29,11 @@ pub mod state;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::event::{self as media, Codec};
+use offhook_media::sdp::Destinations;
 use offhook_sip::event as sip;
 
 use crate::call::{Call, Input, initiated};
@@ -73,6 +75,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// When in-band tones are searched for digits.
     pub tones: ToneDetection,
+    /// Where media may be sent.
+    pub destinations: Arc<Destinations>,
 }
 
 /// When in-band tones are searched for digits.

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_call::Calls;
+use offhook_media::sdp::Destinations;
 use offhook_sip::Endpoint;
 use offhook_sip::event::Transport;
 use tokio::sync::{mpsc, oneshot};
@@ -131,7 +132,7 @@ impl Server {
         let http = http_config(&config);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
-        let parts = assemble(&config, &local, &sender, writer, first)?;
+        let parts = assemble(&config, &local, rpc, &sender, writer, first)?;
         let (over_sender, over) = oneshot::channel();
         let channel = (sender.clone(), inputs);
         let control = std::thread::Builder::new()
@@ -216,6 +217,7 @@ fn of(transport: Transport, local: &[(Transport, SocketAddr)]) -> Vec<SocketAddr
 fn assemble(
     config: &Config,
     local: &[(Transport, SocketAddr)],
+    rpc: SocketAddr,
     inputs: &mpsc::Sender<Input>,
     log: EventWriter,
     first_serial: u64,
@@ -227,9 +229,10 @@ fn assemble(
     let router = Router::start(threads, inputs, &recordings, seed).map_err(no_thread)?;
     let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());
     let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random);
+    let ours = local.iter().map(|&(_, address)| address).chain([rpc]).collect();
     Ok(control::Parts {
         endpoint: Endpoint::new(sip_config(config, local), seed()),
-        calls: Calls::new(call_config(config), first_serial),
+        calls: Calls::new(call_config(config, ours), first_serial),
         router,
         ports,
         prompts: Arc::new(Prompts::new(prompts)),
@@ -267,7 +270,8 @@ fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip
     sip
 }
 
-fn call_config(config: &Config) -> offhook_call::Config {
+fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
+    let networks = config.rtp.allowed_networks.iter().map(|network| network.0.addresses()).collect();
     offhook_call::Config {
         media_address: config.sip.advertise.address.unwrap_or(config.rtp.address),
         codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
@@ -277,6 +281,7 @@ fn call_config(config: &Config) -> offhook_call::Config {
         incoming_timeout: Duration::from_secs(config.limits.incoming_timeout_seconds),
         idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
         tones: config.rtp.dtmf.into(),
+        destinations: Arc::new(Destinations { networks, ours }),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// A network such as `127.0.0.0/8` or `2001:db8::/32`; an address without a prefix is a network of one.
@@ -64,6 +65,16 @@ impl Network {
         let hosts = u128::MAX.checked_shr(u32::from(128 - width + self.prefix)).unwrap_or(0);
         (first, first | hosts)
     }
+
+    /// From its first address to its last.
+    pub fn addresses(&self) -> RangeInclusive<IpAddr> {
+        let (_, last) = self.range();
+        let last = match self.address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(last).unwrap_or(u32::MAX))),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(last)),
+        };
+        self.address..=last
+    }
 }
 
 /// The bits of an address of `width` bits that its prefix covers.
@@ -109,6 +120,21 @@ impl fmt::Display for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn from_the_first_address_to_the_last() {
+        for (network, first, last) in [
+            ("192.0.2.16/28", "192.0.2.16", "192.0.2.31"),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
+            ("0.0.0.0/0", "0.0.0.0", "255.255.255.255"),
+            ("2001:db8::/126", "2001:db8::", "2001:db8::3"),
+            ("::1", "::1", "::1"),
+            ("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ] {
+            let network: Network = network.parse().unwrap();
+            assert_eq!(network.addresses(), first.parse().unwrap()..=last.parse().unwrap());
+        }
+    }
 
     #[test]
     fn who_belongs() {

@@ -7,6 +7,7 @@ pub(crate) mod idle;
 pub(crate) mod initiated;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::event::{self as media, Key, LegConfig, LegId, LegStats};
@@ -92,6 +93,7 @@ impl Core {
             ptime_ms: config.ptime_ms,
             session_id: self.id.0,
             version: 1,
+            destinations: Arc::clone(&config.destinations),
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn config() -> Config {
         incoming_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(3600),
         tones: ToneDetection::Auto,
+        destinations: Arc::default(),
     }
 }
 

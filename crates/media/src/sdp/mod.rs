@@ -4,18 +4,26 @@
 //!   we are called:  their INVITE ──▶ answer() ──▶ our 200 OK, and what holds
 //!   we call:        offer() ──▶ our INVITE … their 200 OK ──▶ accept() ──▶ what holds
 //! ```
+//! [`Session`] is a whole session of them, one after the other.
 //! The answer names the offerer's payload types and mirrors its direction; every stream but the first of audio is
 //! rejected with port 0 (RFC 3264 §6). What a body may hold is limited as reliability.md P5 and P6 say.
 
+mod destination;
+#[cfg(test)]
+mod hostile;
 mod parse;
+mod session;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::codec::Codec;
-use crate::sdp::parse::{Description, Media, malformed, number};
+pub use crate::sdp::destination::Destinations;
+use crate::sdp::parse::{Description, Encoding, Media, malformed, number};
+pub use crate::sdp::session::Session;
 
 /// The payload type that we offer telephone-events with; the usual one of the dynamic range.
 const TELEPHONE_EVENT: u8 = 101;
@@ -39,6 +47,8 @@ pub struct LocalMedia {
     pub session_id: u64,
     /// The version of our `o=` line, one more for each changed description.
     pub version: u64,
+    /// Where media may be sent.
+    pub destinations: Arc<Destinations>,
 }
 
 /// What two sides agreed on.
@@ -94,15 +104,28 @@ pub enum SdpError {
     /// None of its codecs is ours.
     NoCommonCodec,
     /// Its address is nothing that media may be sent to: multicast, broadcast, a host name, of another address
-    /// family than ours, or our own port.
+    /// family than ours, loopback from outside, beyond the allowed networks, or our own port.
     BadAddress,
+}
+
+/// The payload types that we offer.
+#[derive(Clone, Debug)]
+struct Encodings {
+    audio: Vec<(Codec, u8)>,
+    telephone_event: u8,
 }
 
 /// Our offer: all codecs in order of preference and telephone-events, sending and receiving.
 pub fn offer(local: &LocalMedia) -> String {
-    let encodings: Vec<_> = local.codecs.iter().map(|&codec| (codec, codec.payload_type())).collect();
+    offer_as(local, &Encodings::of(local), &[], &[])
+}
+
+fn offer_as(local: &LocalMedia, encodings: &Encodings, before: &[String], after: &[String]) -> String {
     let mut text = head(local, "0 0");
-    write_audio(&mut text, local, &encodings, Some(TELEPHONE_EVENT), Direction::SendRecv);
+    text.extend(before.iter().map(String::as_str));
+    let event = Some(encodings.telephone_event);
+    write_audio(&mut text, local, &encodings.audio, event, Direction::SendRecv);
+    text.extend(after.iter().map(String::as_str));
     text
 }
 
@@ -111,9 +134,18 @@ pub fn offer(local: &LocalMedia) -> String {
 /// # Errors
 /// [`SdpError`]: the offer cannot be answered (488), and nothing that held before it has changed.
 pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(String, Negotiated), SdpError> {
+    answer_as(offer, local, None)
+}
+
+/// The codec is that in use, if it is offered.
+fn answer_as(
+    offer: &[u8],
+    local: &LocalMedia,
+    in_use: Option<Codec>,
+) -> Result<(String, Negotiated), SdpError> {
     let description = Description::parse(offer)?;
     let (place, audio) = description.audio()?;
-    let chosen = Chosen::of(audio, local)?;
+    let chosen = Chosen::of(audio, local, in_use)?;
     let remote = Remote::of(audio, local)?;
     let mut text = head(local, description.time);
     for (index, media) in description.media.iter().enumerate() {
@@ -121,8 +153,7 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(String, Negotiated), 
             let encoding = [(chosen.codec, chosen.payload_type)];
             write_audio(&mut text, local, &encoding, chosen.telephone_event, remote.direction);
         } else {
-            let format = media.formats.first().copied().unwrap_or("0");
-            let _ = write!(text, "m={} 0 {} {format}\r\n", media.kind, media.protocol);
+            text.push_str(&rejected(media));
         }
     }
     // An answer names the offerer's payload types, so both directions use the same.
@@ -139,14 +170,32 @@ pub fn answer(offer: &[u8], local: &LocalMedia) -> Result<(String, Negotiated), 
 /// # Errors
 /// [`SdpError`]: the answer cannot be used.
 pub fn accept(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError> {
+    accept_as(answer, local, &Encodings::of(local), None)
+}
+
+fn accept_as(
+    answer: &[u8],
+    local: &LocalMedia,
+    offered: &Encodings,
+    in_use: Option<Codec>,
+) -> Result<Negotiated, SdpError> {
     let description = Description::parse(answer)?;
     let (_, audio) = description.audio()?;
-    let chosen = Chosen::of(audio, local)?;
+    let chosen = Chosen::of(audio, local, in_use)?;
     let remote = Remote::of(audio, local)?;
-    let telephone_event = chosen
-        .telephone_event
-        .map(|number| TelephoneEvent { send_payload_type: number, receive_payload_type: TELEPHONE_EVENT });
-    Ok(remote.negotiated(&chosen, chosen.codec.payload_type(), telephone_event))
+    let numbers = offered.audio.iter().find(|(codec, _)| *codec == chosen.codec);
+    let (_, receive_payload_type) = *numbers.ok_or(SdpError::NoCommonCodec)?;
+    let telephone_event = chosen.telephone_event.map(|number| TelephoneEvent {
+        send_payload_type: number,
+        receive_payload_type: offered.telephone_event,
+    });
+    Ok(remote.negotiated(&chosen, receive_payload_type, telephone_event))
+}
+
+/// The line that refuses a stream, or keeps it refused (RFC 3264 §6, §8.2).
+fn rejected(media: &Media<'_>) -> String {
+    let format = media.formats.first().copied().unwrap_or("0");
+    format!("m={} 0 {} {format}\r\n", media.kind, media.protocol)
 }
 
 /// The names of the codecs that an offer has, in its order and each once, whether we have them or not: as the API spells
@@ -178,15 +227,15 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn of(audio: &Media<'_>, local: &LocalMedia) -> Result<Self, SdpError> {
-        let (codec, payload_type) = audio
-            .encodings()
-            .find_map(|encoding| {
-                let codec = Codec::from_name(encoding.name)?;
-                let ours = encoding.clock_rate == codec.clock_rate() && encoding.channels == 1;
-                (ours && local.codecs.contains(&codec)).then_some((codec, encoding.payload_type))
-            })
-            .ok_or(SdpError::NoCommonCodec)?;
+    fn of(audio: &Media<'_>, local: &LocalMedia, in_use: Option<Codec>) -> Result<Self, SdpError> {
+        let ours = |encoding: Encoding<'_>| {
+            let codec = Codec::from_name(encoding.name)?;
+            let fits = encoding.clock_rate == codec.clock_rate() && encoding.channels == 1;
+            (fits && local.codecs.contains(&codec)).then_some((codec, encoding.payload_type))
+        };
+        let mut common = audio.encodings().filter_map(ours);
+        let stays = audio.encodings().filter_map(ours).find(|(codec, _)| Some(*codec) == in_use);
+        let (codec, payload_type) = stays.or_else(|| common.next()).ok_or(SdpError::NoCommonCodec)?;
         let telephone_event = audio.encodings().find(|encoding| {
             encoding.name.eq_ignore_ascii_case("telephone-event")
                 && encoding.clock_rate == codec.clock_rate()
@@ -213,13 +262,8 @@ struct Remote {
 impl Remote {
     fn of(audio: &Media<'_>, local: &LocalMedia) -> Result<Self, SdpError> {
         let connection = audio.connection.ok_or_else(|| malformed("it has no connection address"))?;
-        let address = usable(connection, local)?;
+        let address = destination::address(connection, local)?;
         let rtp = SocketAddr::new(address, audio.port);
-        if rtp.ip() == local.address
-            && (rtp.port() == local.port || Some(rtp.port()) == local.port.checked_add(1))
-        {
-            return Err(SdpError::BadAddress);
-        }
         let (port, own_address) = match audio.rtcp.map(|value| value.split_once(' ').unwrap_or((value, ""))) {
             Some((port, address)) if number::<u16>(port).is_some_and(|port| port != 0) => {
                 (number(port), address)
@@ -227,7 +271,11 @@ impl Remote {
             _ => (audio.port.checked_add(1), ""),
         };
         let port = port.ok_or_else(|| malformed("it has no port for RTCP"))?;
-        let address = if own_address.is_empty() { address } else { usable(own_address, local)? };
+        let address =
+            if own_address.is_empty() { address } else { destination::address(own_address, local)? };
+        let rtcp = SocketAddr::new(address, port);
+        destination::check(rtp, local)?;
+        destination::check(rtcp, local)?;
         // Hold the old way (RFC 3264 §8.4): an address of zeros hears nothing.
         let hears_nothing = rtp.ip().is_unspecified();
         let direction = match (audio.direction, hears_nothing) {
@@ -236,7 +284,7 @@ impl Remote {
             (Direction::SendOnly, _) | (Direction::SendRecv, true) => Direction::RecvOnly,
             (Direction::Inactive, _) | (Direction::RecvOnly, true) => Direction::Inactive,
         };
-        Ok(Self { rtp, rtcp: SocketAddr::new(address, port), direction })
+        Ok(Self { rtp, rtcp, direction })
     }
 
     fn negotiated(self, chosen: &Chosen, receive: u8, telephone_event: Option<TelephoneEvent>) -> Negotiated {
@@ -251,28 +299,6 @@ impl Remote {
             direction: self.direction,
         }
     }
-}
-
-/// The address of `IN IP4 192.0.2.1[/ttl]`, if media may be sent there: a description must not turn us on others.
-fn usable(connection: &str, local: &LocalMedia) -> Result<IpAddr, SdpError> {
-    let mut words = connection.split(' ').filter(|word| !word.is_empty());
-    let (Some("IN"), Some(family), Some(address)) = (words.next(), words.next(), words.next()) else {
-        return Err(malformed("a connection address is not of the form IN IP4 address"));
-    };
-    let address = address.split('/').next().unwrap_or(address);
-    let address = match family {
-        "IP4" => address.parse::<Ipv4Addr>().map(IpAddr::V4),
-        "IP6" => address.parse::<Ipv6Addr>().map(IpAddr::V6),
-        _ => return Err(malformed("a connection address is neither IP4 nor IP6")),
-    };
-    let address = address.map_err(|_| SdpError::BadAddress)?;
-    let canonical = address.to_canonical();
-    let reachable =
-        canonical.is_ipv4() == local.address.to_canonical().is_ipv4() || canonical.is_unspecified();
-    if canonical.is_multicast() || canonical == IpAddr::V4(Ipv4Addr::BROADCAST) || !reachable {
-        return Err(SdpError::BadAddress);
-    }
-    Ok(address)
 }
 
 /// The session part of our descriptions; the time is the offerer's (RFC 3264 §6).

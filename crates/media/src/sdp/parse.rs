@@ -9,6 +9,8 @@ use super::{Direction, SdpError};
 const MAX_MEDIA: usize = 16;
 /// The most formats of one `m=` line, and mappings kept for them: there are 128 payload types in all.
 const MAX_FORMATS: usize = 64;
+/// The longest word of an `m=` line: an answer repeats them. The longest in use, `TCP/TLS/RTP/SAVPF`, has 17 bytes.
+const MAX_WORD: usize = 64;
 /// The packet times that are taken, in milliseconds; any other is as if it were not there.
 const PTIME_MS: std::ops::RangeInclusive<u8> = 10..=60;
 
@@ -121,7 +123,11 @@ struct Session<'a> {
 impl<'a> Media<'a> {
     /// `audio 49170[/2] RTP/AVP 0 8 101`
     fn parse(value: &'a str, session: &Session<'a>) -> Result<Self, SdpError> {
+        let is_word = |word: &str| word.len() <= MAX_WORD && word.bytes().all(|byte| byte.is_ascii_graphic());
         let mut words = value.split(' ').filter(|word| !word.is_empty());
+        if !words.clone().all(is_word) {
+            return Err(malformed("a word of an m= line is too long, or not printable"));
+        }
         let (Some(kind), Some(ports), Some(protocol)) = (words.next(), words.next(), words.next()) else {
             return Err(malformed("an m= line lacks its port or protocol"));
         };

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn local() -> LocalMedia {
+pub(super) fn local() -> LocalMedia {
     LocalMedia {
         address: "192.0.2.1".parse().unwrap(),
         port: 20000,
@@ -11,11 +11,12 @@ fn local() -> LocalMedia {
         ptime_ms: 20,
         session_id: 7,
         version: 1,
+        destinations: Arc::default(),
     }
 }
 
 /// A body of one audio stream with these lines after `m=audio 40000 RTP/AVP <formats>`.
-fn body(formats: &str, lines: &[&str]) -> String {
+pub(super) fn body(formats: &str, lines: &[&str]) -> String {
     let mut body = format!(
         "v=0\r\no=- 1 1 IN IP4 198.51.100.2\r\ns=x\r\nc=IN IP4 198.51.100.2\r\nt=0 0\r\nm=audio 40000 RTP/AVP {formats}\r\n"
     );

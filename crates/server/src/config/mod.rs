@@ -130,6 +130,15 @@ pub struct Rtp {
     pub codecs: Vec<CodecName>,
     /// When in-band tones are searched for digits.
     pub dtmf: DtmfMode,
+    /// The networks that media may be sent to, e.g. `192.0.2.0/24`; empty: any that a peer names.
+    pub allowed_networks: Vec<Network>,
+    /// How long a peer that has agreed to send may send nothing, in seconds: an alarm at half of it, then the call is
+    /// hung up (408); 0 for ever.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 86_400>")]
+    pub timeout_seconds: u64,
+    /// How much media is sent to an address that nothing has ever come from, in seconds; 0 for any amount.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 86_400>")]
+    pub unheard_seconds: u64,
 }
 
 /// `[media]`.
@@ -233,6 +242,9 @@ impl Default for Rtp {
             ptime_ms: 20,
             codecs: vec![CodecName::PCMU, CodecName::PCMA],
             dtmf: DtmfMode::default(),
+            allowed_networks: Vec::new(),
+            timeout_seconds: 60,
+            unheard_seconds: 300,
         }
     }
 }
