@@ -32,6 +32,10 @@ pub struct LegConfig {
     pub media: Negotiated,
     /// Whether in-band tones are searched for digits in what arrives.
     pub detect_tones: bool,
+    /// After how long without a packet a peer that is bound to send is [`Event::Silent`]; none: never.
+    pub silent_after: Option<Duration>,
+    /// How much media is sent to an address that nothing has come from since it was named; none: any amount.
+    pub unheard_limit: Option<Duration>,
 }
 
 /// How digits are sent.
@@ -75,7 +79,9 @@ pub enum Command {
         /// What was negotiated.
         config: LegConfig,
     },
-    /// The negotiation changed (early media, then the final answer); a running action goes on.
+    /// The negotiation changed: another address, codec, payload type, packet time or direction. A running action goes
+    /// on in what holds now. While the peer does not want to hear us (hold) nothing is sent, and prompts and digits go
+    /// on unheard: they end when they would have ended. What arrives in the payload types of before is still taken.
     UpdateLeg {
         /// Which leg.
         leg: LegId,
@@ -283,6 +289,17 @@ pub enum Event {
         leg: LegId,
         /// Totals since the leg began.
         stats: LegStats,
+    },
+    /// Nothing has come for [`LegConfig::silent_after`] from a peer that is bound to send. Followed by [`Event::Heard`],
+    /// unless the leg is removed before.
+    Silent {
+        /// Which leg.
+        leg: LegId,
+    },
+    /// The silence is over: something has come, or a new negotiation lets the peer begin anew.
+    Heard {
+        /// Which leg.
+        leg: LegId,
     },
     /// A leg is gone; the last event of the leg.
     LegRemoved {

@@ -118,6 +118,11 @@ impl JitterBuffer {
         self.next = self.next.map(|next| next.max(earliest));
     }
 
+    /// Puts what waits into another codec.
+    pub(crate) fn recode(&mut self, recode: impl Fn(&mut Vec<u8>)) {
+        self.slots.iter_mut().filter(|slot| slot.place.is_some()).for_each(|slot| recode(&mut slot.payload));
+    }
+
     /// Takes what is at the next place.
     pub(crate) fn take(&mut self) -> Taken<'_> {
         if self.packets == 0 {

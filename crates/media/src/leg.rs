@@ -12,6 +12,7 @@
 //! Time is counted in frames of our clock. A leg that nobody speaks to or listens to does next to nothing in its frame.
 
 mod connection;
+mod presence;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use crate::event::{
 
 use crate::jitter::Inserted;
 use crate::leg::connection::Relayed;
+use crate::leg::presence::Presence;
 use crate::packet::{Arrival, Numbers, Packet, Receiver, Sender};
 use crate::play::Playback;
 use crate::playout::Playout;
@@ -54,6 +56,9 @@ const MAX_COLLISIONS: u8 = 1;
 pub struct Leg {
     id: LegId,
     media: Negotiated,
+    /// What held before: packets of it are still on their way (RFC 3264 §8.3.2).
+    former: Option<Negotiated>,
+    presence: Presence,
 
     // What comes in.
     receiver: Receiver,
@@ -101,6 +106,8 @@ impl Leg {
         let sequence = u16::from_be_bytes([sequence_high, sequence_low]);
         Self {
             id,
+            former: None,
+            presence: Presence::new(now, &config),
             receiver: Receiver::default(),
             playout: Playout::new(config.media.codec),
             events: EventReceiver::new(),
@@ -133,7 +140,11 @@ impl Leg {
         bytes: &'a [u8],
         shared: &mut Shared,
     ) -> Option<Relayed<'a>> {
-        let Some((packet, content)) = self.admit(bytes) else {
+        let packet = Packet::parse(bytes);
+        if packet.is_some() && self.presence.heard(now) {
+            shared.tell(Event::Heard { leg: self.id });
+        }
+        let Some((packet, content)) = packet.and_then(|packet| Some((packet, self.content(&packet)?))) else {
             self.reports.refused += 1;
             return None;
         };
@@ -155,13 +166,13 @@ impl Leg {
         };
         self.reports.bytes_received += packet.payload.len() as u64;
         match content {
-            Content::Audio(_) => {
+            Content::Audio(codec) => {
                 self.receiver.timing(self.samples_at(now), packet.timestamp);
-                self.queue(place, packet.payload);
+                self.queue(place, codec, packet.payload);
             }
             Content::TelephoneEvent => {
                 // It keeps its place, so that it is not taken for a loss.
-                self.queue(place, &[]);
+                self.queue(place, self.media.codec, &[]);
                 for event in self.events.receive(now, packet.timestamp, packet.payload) {
                     self.key(now, DigitSource::Rfc4733, event, shared);
                 }
@@ -170,30 +181,41 @@ impl Leg {
         self.talks_to.map(|_| Relayed { packet, arrival, content })
     }
 
-    pub(crate) fn receive_rtcp(&mut self, now: Instant, bytes: &[u8], shared: &Shared) {
-        self.reports.receive(now, bytes, self.sender.ssrc(), shared);
-    }
-
-    /// The packet, if it is one of those that were negotiated.
-    fn admit<'a>(&self, bytes: &'a [u8]) -> Option<(Packet<'a>, Content)> {
-        let packet = Packet::parse(bytes)?;
-        let event = self.media.telephone_event.map(|event| event.receive_payload_type);
-        let content = if packet.payload_type == self.media.receive_payload_type {
-            Content::Audio(self.media.codec)
-        } else if Some(packet.payload_type) == event {
-            Content::TelephoneEvent
-        } else {
-            return None;
-        };
-        (1..=MAX_PAYLOAD).contains(&packet.payload.len()).then_some((packet, content))
-    }
-
-    fn queue(&mut self, place: u64, payload: &[u8]) {
-        if self.is_listened_to()
-            && self.playout.insert(place, payload, self.receiver.jitter()) != Inserted::Queued
-        {
-            self.reports.late += 1;
+    pub(crate) fn receive_rtcp(&mut self, now: Instant, bytes: &[u8], shared: &mut Shared) {
+        let is_report = self.reports.receive(now, bytes, self.sender.ssrc(), shared);
+        if is_report && self.presence.heard(now) {
+            shared.tell(Event::Heard { leg: self.id });
         }
+    }
+
+    /// What is in a packet, if it is one of those that are negotiated, or were until now.
+    fn content(&self, packet: &Packet<'_>) -> Option<Content> {
+        if !(1..=MAX_PAYLOAD).contains(&packet.payload.len()) {
+            return None;
+        }
+        [Some(&self.media), self.former.as_ref()].into_iter().flatten().find_map(|media| {
+            let event = media.telephone_event.map(|event| event.receive_payload_type);
+            if packet.payload_type == media.receive_payload_type {
+                Some(Content::Audio(media.codec))
+            } else {
+                (Some(packet.payload_type) == event).then_some(Content::TelephoneEvent)
+            }
+        })
+    }
+
+    fn queue(&mut self, place: u64, codec: Codec, payload: &[u8]) {
+        if !self.is_listened_to() {
+            return;
+        }
+        let jitter = self.receiver.jitter();
+        let inserted = if codec == self.media.codec {
+            self.playout.insert(place, payload, jitter)
+        } else {
+            let mut recoded = Vec::new();
+            self.media.codec.transcode(codec, payload, &mut recoded);
+            self.playout.insert(place, &recoded, jitter)
+        };
+        self.reports.late += u64::from(inserted != Inserted::Queued);
     }
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
@@ -274,6 +296,9 @@ impl Leg {
     }
 
     fn frame(&mut self, now: Instant, shared: &mut Shared) {
+        if self.presence.falls_silent(now) {
+            shared.tell(Event::Silent { leg: self.id });
+        }
         if let Some(end) = self.events.handle_timeout(now) {
             self.key(now, DigitSource::Rfc4733, end, shared);
         }
@@ -420,6 +445,7 @@ impl Leg {
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         self.sender.count(payload);
+        self.presence.sent(payload);
         let Numbers { sequence, timestamp, marker, ssrc } = numbers;
         shared.send(self.id, Channel::Rtp, self.media.remote_rtp, |out| {
             Packet { payload_type, marker, sequence, timestamp, ssrc, payload: &[] }.write(out);
@@ -431,10 +457,11 @@ impl Leg {
         usize::from(self.media.ptime_ms.clamp(10, 60)) * (FRAME_SAMPLES / 20)
     }
 
-    /// Whether the peer wants to hear us; an address of zeros is hold the old way.
+    /// Whether the peer wants to hear us, and may; an address of zeros is hold the old way.
     fn may_send(&self) -> bool {
         matches!(self.media.direction, Direction::SendRecv | Direction::SendOnly)
             && !self.media.remote_rtp.ip().is_unspecified()
+            && self.presence.may_hear()
     }
 
     fn is_speaking(&self) -> bool {
@@ -456,7 +483,11 @@ impl Leg {
 
     // ---- Commands ---------------------------------------------------------------------------------------------
 
-    pub(crate) fn update(&mut self, config: LegConfig) {
+    pub(crate) fn update(&mut self, now: Instant, config: LegConfig, shared: &mut Shared) {
+        let is_elsewhere = config.media.remote_rtp != self.media.remote_rtp;
+        if self.presence.agreed(now, &config, is_elsewhere) {
+            shared.tell(Event::Heard { leg: self.id });
+        }
         let listened = self.is_listened_to();
         match (&self.tones, config.detect_tones) {
             (None, true) => self.tones = Some(Box::default()),
@@ -464,14 +495,15 @@ impl Leg {
             _ => {}
         }
         let (former, codec) = (self.media.codec, config.media.codec);
-        if codec != former || !listened {
+        if !listened {
             self.playout.restart(codec);
         }
         if codec != former {
+            self.playout.recode(codec);
             let outgoing = std::mem::take(&mut self.outgoing);
             codec.transcode(former, &outgoing, &mut self.outgoing);
         }
-        self.media = config.media;
+        self.former = Some(std::mem::replace(&mut self.media, config.media));
     }
 
     pub(crate) fn play(

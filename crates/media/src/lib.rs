@@ -81,7 +81,7 @@ impl Engine {
     pub fn receive(&mut self, now: Instant, leg: LegId, channel: Channel, bytes: &[u8]) {
         let Some(Placed { leg, .. }) = self.legs.get_mut(&leg) else { return };
         match channel {
-            Channel::Rtcp => leg.receive_rtcp(now, bytes, &self.shared),
+            Channel::Rtcp => leg.receive_rtcp(now, bytes, &mut self.shared),
             Channel::Rtp => {
                 let relayed = leg.receive_rtp(now, bytes, &mut self.shared);
                 if let (Some(relayed), Some(peer)) = (relayed, leg.talks_to())
@@ -120,7 +120,9 @@ impl Engine {
                 self.unlink(first, second);
                 self.unlink(second, first);
             }
-            Command::UpdateLeg { leg, config } => self.on(leg, |leg, _| leg.update(config)),
+            Command::UpdateLeg { leg, config } => {
+                self.on(leg, |leg, shared| leg.update(now, config, shared));
+            }
             Command::Play { leg, action, prompts, repeat } => {
                 self.on(leg, |leg, shared| leg.play(action, prompts, repeat, shared));
             }

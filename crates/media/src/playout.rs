@@ -118,6 +118,20 @@ impl Playout {
         self.adjustment = Adjustment::None;
     }
 
+    /// The stream goes on in another codec.
+    pub(crate) fn recode(&mut self, codec: Codec) {
+        let from = std::mem::replace(&mut self.codec, codec);
+        let recode = |bytes: &mut Vec<u8>| {
+            let before = std::mem::take(bytes);
+            codec.transcode(from, &before, bytes);
+        };
+        self.buffer.recode(recode);
+        recode(&mut self.ready);
+        let mut last = self.last.to_vec();
+        recode(&mut last);
+        self.last.copy_from_slice(&last);
+    }
+
     /// Queues a packet of the stream; an empty one keeps the place of a packet that is no audio. `jitter` is in samples.
     pub(crate) fn insert(&mut self, place: u64, payload: &[u8], jitter: f64) -> Inserted {
         let inserted = self.buffer.insert(place, payload);

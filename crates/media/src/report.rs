@@ -52,11 +52,11 @@ impl Reports {
         }
     }
 
-    /// Takes a datagram of the report channel.
-    pub(crate) fn receive(&mut self, now: Instant, datagram: &[u8], our_ssrc: u32, shared: &Shared) {
+    /// Takes a datagram of the report channel; `false` if it is no report.
+    pub(crate) fn receive(&mut self, now: Instant, datagram: &[u8], our_ssrc: u32, shared: &Shared) -> bool {
         let Some(incoming) = rtcp::parse(datagram, our_ssrc) else {
             self.refused += 1;
-            return;
+            return false;
         };
         if let Some(stamp) = incoming.stamp {
             self.last_report = Some((stamp, now));
@@ -66,6 +66,7 @@ impl Reports {
             let round_trip = rtcp::round_trip(rtcp::ntp(&shared.epoch, now), about_us.last);
             self.round_trip = round_trip.or(self.round_trip);
         }
+        true
     }
 
     /// Sends and tells what is due.

@@ -377,7 +377,7 @@ mod tests {
             ptime_ms: 20,
             direction: Direction::SendRecv,
         };
-        let config = LegConfig { media, detect_tones: false };
+        let config = LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None };
         let sockets = ports.take(lease).expect("its sockets");
         thread.accept(now, ToMedia::Open { leg, sockets, config });
     }

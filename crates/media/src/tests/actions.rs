@@ -68,7 +68,7 @@ fn check(world: &World, begun: &HashSet<u64>, seed: u64) {
                 assert_eq!(bytes, duration.as_micros() / 125, "seed {seed}");
                 (leg, Some(action))
             }
-            Event::Digit { leg, .. } => (leg, None),
+            Event::Digit { leg, .. } | Event::Silent { leg } | Event::Heard { leg } => (leg, None),
             Event::Stats { .. } => continue,
             Event::LegRemoved { leg, .. } => {
                 assert!(removed.insert(*leg), "seed {seed}: {leg:?} twice");

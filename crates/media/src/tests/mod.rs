@@ -1,10 +1,12 @@
 //! Engines against each other in virtual time, over a network that loses, delays, doubles and reorders by a seed.
 
 mod actions;
+mod changes;
 mod connect;
 mod digits;
 mod hostile;
 mod play;
+mod presence;
 mod record;
 mod rtp;
 
@@ -229,7 +231,7 @@ fn config(codec: Codec) -> LegConfig {
         ptime_ms: 20,
         direction: Direction::SendRecv,
     };
-    LegConfig { media, detect_tones: false }
+    LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None }
 }
 
 fn with(config: LegConfig, change: impl FnOnce(&mut Negotiated)) -> LegConfig {
