@@ -131,6 +131,8 @@ pub(crate) enum Ending {
     RingTimeout,
     /// The far end took the INVITE and then neither rang nor decided.
     NoRinging,
+    /// Nothing has come from it for too long.
+    Silent,
     /// The longest talk is over.
     MaxAnswer,
     /// It was idle too long.
@@ -178,7 +180,7 @@ impl Ending {
             Self::Drop { cause } => (DroppedBy::System, *cause),
             Self::Redirected { .. } => (DroppedBy::System, 302),
             Self::RingTimeout => (DroppedBy::System, 487),
-            Self::NoAck | Self::Lost | Self::NoRinging => (DroppedBy::System, 408),
+            Self::NoAck | Self::Lost | Self::NoRinging | Self::Silent => (DroppedBy::System, 408),
             Self::MaxAnswer => (DroppedBy::System, DECLINE),
             Self::Unattended | Self::IdleTimeout => (DroppedBy::System, 480),
             Self::NotNegotiated => (DroppedBy::System, 488),
@@ -220,6 +222,7 @@ impl Ending {
             Self::Unattended => "Unattended",
             Self::RingTimeout => "Rang too long",
             Self::NoRinging => "No ringing",
+            Self::Silent => "No media",
             Self::MaxAnswer => "Longest duration reached",
             Self::IdleTimeout => "Idle too long",
             Self::NotNegotiated => "No common codec",

@@ -135,12 +135,29 @@ pub enum EventKind {
         /// How long it was pressed.
         duration: Duration,
     },
+    /// The far end has put the call on hold, or takes it back: it does not want to hear us, or does again (opt-in).
+    Hold {
+        /// Whether it is on hold now.
+        held: bool,
+    },
+    /// Something is wrong with the media.
+    MediaAlarm(MediaAlarm),
     /// The call's state changed (opt-in).
     StateChanged {
         /// The state it is in now.
         state: State,
         /// The state before; none for a new call.
         prior: Option<State>,
+    },
+}
+
+/// What is wrong with the media of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaAlarm {
+    /// Nothing comes from a far end that has agreed to send. If it stays so the call is hung up (408).
+    NoRtpIn {
+        /// For how long.
+        silent: Duration,
     },
 }
 

@@ -77,6 +77,11 @@ pub struct Config {
     pub tones: ToneDetection,
     /// Where media may be sent.
     pub destinations: Arc<Destinations>,
+    /// How long a far end that has agreed to send may send nothing before it is hung up: an alarm at half of it; none
+    /// for ever.
+    pub silence_timeout: Option<Duration>,
+    /// How much media is sent to an address that nothing has come from; none for any amount.
+    pub unheard_limit: Option<Duration>,
 }
 
 /// When in-band tones are searched for digits.
@@ -185,6 +190,8 @@ impl Calls {
             | media::Event::RecordEnded { leg, .. }
             | media::Event::DigitsSent { leg, .. }
             | media::Event::Stats { leg, .. }
+            | media::Event::Silent { leg }
+            | media::Event::Heard { leg }
             | media::Event::LegRemoved { leg, .. } => *leg,
         };
         self.handle(CallId(leg.0), now, Input::Media(event));
@@ -211,7 +218,7 @@ impl Calls {
         }
     }
 
-    /// Gives a spare pair of open ports. A call takes one when it is answered or constructed, and every one that was
+    /// Gives a spare pair of open ports. A call takes one when it comes in or is constructed, and every one that was
     /// taken comes back once, by [`Output::PortReleased`].
     pub fn lease(&mut self, port: Port) {
         self.node.spare.push_back(port);

@@ -119,6 +119,12 @@ impl Context<'_> {
         Ok(port)
     }
 
+    /// Gives back ports that nobody was told of.
+    pub(crate) fn return_port(&mut self, port: Port) {
+        self.node.leased -= 1;
+        self.node.spare.push_front(port);
+    }
+
     pub(crate) fn release_port(&mut self, port: Port) {
         self.node.leased -= 1;
         self.output(Output::PortReleased(port));

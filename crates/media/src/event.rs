@@ -99,7 +99,7 @@ pub enum Command {
         leg: LegId,
         /// The action that begins.
         action: ActionId,
-        /// What to play, already in the leg's codec ([`Prompt::codec`]).
+        /// What to play, in the leg's codec ([`Prompt::codec`]); what is in another is converted on the way.
         prompts: Vec<Arc<Prompt>>,
         /// How many times more than once.
         repeat: u32,

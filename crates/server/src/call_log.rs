@@ -36,6 +36,8 @@ pub fn note(node: NodeId, event: &Event) {
             tracing::debug!(res_id, error = code(*error), "connected")
         }
         EventKind::StateChanged { state, .. } => tracing::debug!(res_id, state = state.name(), "state"),
+        EventKind::Hold { held } => tracing::debug!(res_id, held, "hold"),
+        EventKind::MediaAlarm(alarm) => tracing::warn!(res_id, ?alarm, "media"),
         EventKind::Dtmf { .. } => {}
     }
 }

@@ -226,8 +226,8 @@ impl Thread {
             return;
         }
         match message {
-            ToMedia::Open { leg, sockets, config } => {
-                connect(&sockets, &config);
+            ToMedia::Open { leg, mut sockets, config } => {
+                connect(&mut sockets, &config);
                 self.engine.command(now, Command::AddLeg { leg, config });
                 self.install(leg, sockets);
             }
@@ -267,7 +267,7 @@ impl Thread {
 
     fn command(&mut self, now: Instant, command: Command) {
         if let Command::UpdateLeg { leg, config } = &command
-            && let Some(sockets) = self.sockets.get(leg)
+            && let Some(sockets) = self.sockets.get_mut(leg)
         {
             connect(sockets, config);
         }
@@ -338,7 +338,7 @@ impl Thread {
 }
 
 /// Ties the sockets to the peer. An address that cannot be reached shows as packets that are not sent.
-fn connect(sockets: &Sockets, config: &LegConfig) {
+fn connect(sockets: &mut Sockets, config: &LegConfig) {
     if let Err(error) = sockets.connect(config.media.remote_rtp, config.media.remote_rtcp) {
         tracing::debug!(remote = %config.media.remote_rtp, %error, "media address refused");
     }

@@ -23,6 +23,8 @@ const TRIES: usize = 32;
 pub struct Sockets {
     rtp: std::net::UdpSocket,
     rtcp: std::net::UdpSocket,
+    /// Whether the peer is known. Until then anybody could send, and nothing is taken.
+    is_connected: bool,
 }
 
 impl Sockets {
@@ -33,13 +35,18 @@ impl Sockets {
             socket.set_nonblocking(true)?;
             Ok::<_, io::Error>(socket)
         };
-        Ok(Self { rtp: open(port)?, rtcp: open(port + 1)? })
+        Ok(Self { rtp: open(port)?, rtcp: open(port + 1)?, is_connected: false })
     }
 
-    /// From now on, talk to this peer only.
-    pub fn connect(&self, rtp: SocketAddr, rtcp: SocketAddr) -> io::Result<()> {
+    /// From now on, talk to this peer only. One on hold the old way, with an address of zeros, stays where it was: to
+    /// the kernel zeros are ourselves.
+    pub fn connect(&mut self, rtp: SocketAddr, rtcp: SocketAddr) -> io::Result<()> {
+        if rtp.ip().is_unspecified() {
+            return Ok(());
+        }
         self.rtp.connect(rtp)?;
-        self.rtcp.connect(rtcp)
+        self.is_connected = true;
+        if rtcp.ip().is_unspecified() { Ok(()) } else { self.rtcp.connect(rtcp) }
     }
 
     /// Sends one packet to the connected peer.
@@ -49,6 +56,9 @@ impl Sockets {
 
     /// Receives one packet of the connected peer, or `WouldBlock`.
     pub fn receive(&self, channel: Channel, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.is_connected {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         self.of(channel).recv(buffer)
     }
 
@@ -145,6 +155,35 @@ mod tests {
         ports.release(now, port);
         assert_eq!(ports.lease(now + Duration::from_millis(4_999)), None);
         assert_eq!(ports.lease(now + Duration::from_secs(5)), Some(port));
+    }
+
+    #[test]
+    fn zeros_are_no_peer_and_change_none() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let (mut ours, mut theirs, mut stranger) =
+            (bound(loopback, 18_420), bound(loopback, 18_422), bound(loopback, 18_424));
+        let at = |port| SocketAddr::new(loopback, port);
+        let zeros = SocketAddr::from(([0, 0, 0, 0], 18_422));
+        theirs.connect(at(18_420), at(18_421)).expect("loopback");
+        stranger.connect(at(18_420), at(18_421)).expect("loopback");
+        let mut buffer = [0; 8];
+        ours.connect(zeros, zeros).expect("nothing to do");
+        stranger.send(Channel::Rtp, b"x").expect("sent");
+        let nobody = ours.receive(Channel::Rtp, &mut buffer).expect_err("nobody is the peer");
+        assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
+        // What a stranger sent before the peer was known is in front of what the peer sends.
+        ours.connect(at(18_422), at(18_423)).expect("loopback");
+        while ours.receive(Channel::Rtp, &mut buffer).is_ok() {}
+        ours.connect(zeros, zeros).expect("nothing to do");
+        stranger.send(Channel::Rtp, b"x").expect("sent");
+        theirs.send(Channel::Rtp, b"yes").expect("sent");
+        assert_eq!(ours.receive(Channel::Rtp, &mut buffer).expect("the peer's"), 3);
+        ours.send(Channel::Rtp, b"back").expect("still to the peer");
+        assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours"), 4);
+    }
+
+    fn bound(address: IpAddr, port: u16) -> Sockets {
+        Sockets::bind(address, port).expect("free ports")
     }
 
     #[test]

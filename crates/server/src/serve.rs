@@ -282,7 +282,14 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
         tones: config.rtp.dtmf.into(),
         destinations: Arc::new(Destinations { networks, ours }),
+        silence_timeout: unless_zero(config.rtp.timeout_seconds),
+        unheard_limit: unless_zero(config.rtp.unheard_seconds),
     }
+}
+
+/// A time limit, which is none at 0.
+fn unless_zero(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// The first number of this run, for calls and for events: above every one of former runs.

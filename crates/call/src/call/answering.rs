@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use offhook_media::sdp::{self, LocalMedia, Negotiated};
-use offhook_sip::event::{self as sip, Body};
+use offhook_media::sdp::{self, Negotiated};
+use offhook_sip::event::{self as sip, Body, SessionId};
 
 use crate::Port;
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
-use crate::call::{Core, Input, Phase, Step, Talk, pass_over, sdp_of};
+use crate::call::{Core, Input, Phase, Step, Talk, pass_over, sdp_body, sdp_of};
 use crate::cause::Ending;
 use crate::error::Error;
 use crate::event::{EventKind, Span, UnixMs};
@@ -21,9 +21,27 @@ use crate::output::Reply;
 #[derive(Debug)]
 pub(crate) enum Agreement {
     /// The 200 carries the answer to the caller's offer.
-    Settled(Negotiated),
+    Settled(sdp::Session, Negotiated),
     /// The 200 carries our offer, and the ACK will carry the answer.
-    Offered(LocalMedia),
+    Offered(sdp::Session),
+}
+
+impl Agreement {
+    /// An UPDATE that overtakes the ACK (RFC 3311 §5.2). Where our own offer is still open it has to wait.
+    fn change(&mut self, id: SessionId, offer: Option<&Body>) -> sip::Command {
+        let refused = |status| sip::Command::Refuse { session: id, status };
+        let Self::Settled(session, media) = self else { return refused(491) };
+        if offer.is_none() {
+            return refused(491);
+        }
+        match sdp_of(offer).map(|offer| session.answer(offer)) {
+            Some(Ok((text, changed))) => {
+                *media = changed;
+                sip::Command::Accept { session: id, body: sdp_body(text) }
+            }
+            Some(Err(_)) | None => refused(488),
+        }
+    }
 }
 
 /// A call whose answer is on its way.
@@ -51,8 +69,13 @@ impl Answering {
         self.port
     }
 
-    pub(crate) fn handle(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
+    pub(crate) fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         match input {
+            Input::Sip(sip::Event::Offer { body, .. }) => {
+                let command = self.agreement.change(core.session, body.as_ref());
+                cx.sip(command);
+                Step::to(Phase::Answering(self))
+            }
             Input::Sip(sip::Event::Acked { body, .. }) => self.acked(core, cx, body),
             other => {
                 pass_over(cx, other);
@@ -62,16 +85,23 @@ impl Answering {
     }
 
     fn acked(self, core: &Core, cx: &mut Context<'_>, body: Option<Body>) -> Step {
-        let media = match &self.agreement {
-            Agreement::Settled(media) => Some(media.clone()),
-            Agreement::Offered(local) => sdp_of(body).and_then(|answer| sdp::accept(&answer, local).ok()),
+        let Self { port, request, begin, max_answer, agreement } = self;
+        let agreed = match agreement {
+            Agreement::Settled(session, media) => (session, media),
+            Agreement::Offered(mut session) => {
+                match sdp_of(body.as_ref()).map(|answer| session.accept(answer)) {
+                    Some(Ok(media)) => (session, media),
+                    Some(Err(_)) | None => {
+                        let agreement = Agreement::Offered(session);
+                        let answering = Self { port, request, begin, max_answer, agreement };
+                        return answering.end(core, cx, Ending::NotNegotiated);
+                    }
+                }
+            }
         };
-        let Some(media) = media else {
-            return self.end(core, cx, Ending::NotNegotiated);
-        };
-        let talk = Talk::begin(core, cx, self.port, media, self.max_answer);
-        cx.reply(self.request, Ok(Reply::Done));
-        let span = Span { begin: self.begin, end: cx.now.wall };
+        let talk = Talk::begin(core, cx, port, agreed, max_answer);
+        cx.reply(request, Ok(Reply::Done));
+        let span = Span { begin, end: cx.now.wall };
         Step::to(Phase::Idle(Idle::new(talk, cx))).telling(EventKind::AnswerCompleted { error: None, span })
     }
 

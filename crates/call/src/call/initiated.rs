@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use offhook_media::event::Codec;
-use offhook_media::sdp::{self, LocalMedia, SdpError};
+use offhook_media::sdp::{self, Negotiated, SdpError};
 use offhook_sip::event::{self as sip, Header, Incoming, SessionId};
 
 use crate::Port;
@@ -28,6 +28,8 @@ pub(crate) const RINGS_WITHIN: Duration = Duration::from_secs(180);
 /// An inbound call that is not answered.
 #[derive(Debug)]
 pub(crate) struct Inbound {
+    /// Its ports, taken before it rings: a call that is rung can be answered (reliability E2).
+    port: Port,
     /// The far end's offer; without one the answer will make ours (RFC 3261 §13.2.1).
     offer: Option<Vec<u8>>,
     /// The URI it asked for.
@@ -36,7 +38,7 @@ pub(crate) struct Inbound {
     until: Option<Instant>,
 }
 
-/// A new inbound call, or none where its offer cannot be used and it has been refused. The far end hears it ring from
+/// A new inbound call, or none where there are no ports left or its offer cannot be used, and it has been refused. The far end hears it ring from
 /// now on: an application is being told.
 pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> Option<Call> {
     let session = incoming.session;
@@ -50,12 +52,17 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
         user_data: None,
         sip_call_id: Some(incoming.call_id),
     };
+    let Ok(port) = cx.lease_port() else {
+        turn_away(cx, session);
+        return None;
+    };
     let mut codecs = Vec::new();
     let mut offer = None;
     if let Some(body) = incoming.body {
-        match judge(&core, cx, &body.bytes) {
+        match judge(&core, cx, port, &body.bytes) {
             Ok(names) => codecs = names,
             Err(error) => {
+                cx.return_port(port);
                 let (status, warning) = refusal(&error);
                 cx.sip(sip::Command::Reject { session, status, headers: vec![warning] });
                 return None;
@@ -67,15 +74,13 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
     let (from_uri, to_uri) = (core.from_uri.clone(), core.to_uri.clone());
     core.tell(cx, EventKind::Incoming { from_uri, to_uri, begin: core.begin, codecs });
     let until = cx.deadline(cx.node.config.incoming_timeout);
-    let phase = Phase::Inbound(Inbound { offer, request_uri: incoming.request_uri, until });
+    let phase = Phase::Inbound(Inbound { port, offer, request_uri: incoming.request_uri, until });
     Some(Call::begin(core, cx, phase))
 }
 
-/// Whether an offer could be answered at all, and the names of its codecs. The answer is tried with a port that can be
-/// neither ours nor the peer's: it leaves no port for RTCP.
-fn judge(core: &Core, cx: &Context<'_>, offer: &[u8]) -> Result<Vec<String>, SdpError> {
-    const NOBODYS: Port = Port(u16::MAX);
-    sdp::answer(offer, &core.local_media(&cx.node.config, NOBODYS, &[]))?;
+/// Whether an offer could be answered at all, and the names of its codecs.
+fn judge(core: &Core, cx: &Context<'_>, port: Port, offer: &[u8]) -> Result<Vec<String>, SdpError> {
+    sdp::answer(offer, &core.local_media(&cx.node.config, port, &[]))?;
     sdp::offered(offer)
 }
 
@@ -111,9 +116,18 @@ impl Inbound {
         self.until
     }
 
+    pub(crate) fn port(&self) -> Port {
+        self.port
+    }
+
     pub(crate) fn handle(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         let (id, command) = match input {
             Input::Request { id, command } => (id, command),
+            Input::Sip(sip::Event::Offer { .. }) => {
+                // Its first offer is not answered yet (RFC 3311 §5.2).
+                cx.sip(sip::Command::Refuse { session: core.session, status: 500 });
+                return Step::to(Phase::Inbound(self));
+            }
             Input::Due if is_due(self.until, cx) => return self.end(core, cx, Ending::Unattended),
             other => {
                 pass_over(cx, other);
@@ -122,10 +136,10 @@ impl Inbound {
         };
         let ending = match command {
             Command::Answer { max_answer, user_data, codec, .. } => match self.agree(core, cx, codec) {
-                Ok((port, sdp, agreement)) => {
+                Ok((sdp, agreement)) => {
                     core.user_data = user_data;
                     cx.sip(sip::Command::Answer { session: core.session, body: sdp_body(sdp) });
-                    let answering = Answering::new(port, id, cx.now.wall, max_answer, agreement);
+                    let answering = Answering::new(self.port, id, cx.now.wall, max_answer, agreement);
                     return Step::to(Phase::Answering(answering));
                 }
                 Err(error) => {
@@ -145,29 +159,26 @@ impl Inbound {
         step
     }
 
-    /// The ports, the description and the meaning of an answer. The offer was good when it came, so only the codec
-    /// that is asked for can be wrong, or the ports that are taken; the call can be answered again otherwise.
+    /// The description and the meaning of an answer. The offer was good when it came, so only the codec that is asked
+    /// for can be wrong; the call can be answered again otherwise.
     fn agree(
         &self,
         core: &Core,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         codec: Option<Codec>,
-    ) -> Result<(Port, String, Agreement), Error> {
-        let port = cx.lease_port()?;
-        let local = core.local_media(&cx.node.config, port, codec.as_slice());
+    ) -> Result<(String, Agreement), Error> {
+        let local = core.local_media(&cx.node.config, self.port, codec.as_slice());
+        let mut session = sdp::Session::new(local);
         let Some(offer) = &self.offer else {
-            return Ok((port, sdp::offer(&local), Agreement::Offered(local)));
+            return Ok((session.offer(), Agreement::Offered(session)));
         };
-        let error = match sdp::answer(offer, &local) {
-            Ok((sdp, media)) => return Ok((port, sdp, Agreement::Settled(media))),
-            Err(error) => error,
-        };
-        cx.release_port(port);
-        let message = match (error, sdp::offered(offer)) {
-            (SdpError::NoCommonCodec, Ok(names)) => format!("the caller offers {}", names.join(", ")),
-            _ => "the caller wants its media sent to the ports of this very answer".to_owned(),
-        };
-        Err(Error::NotNegotiated { message })
+        match session.answer(offer) {
+            Ok((sdp, media)) => Ok((sdp, Agreement::Settled(session, media))),
+            Err(_) => {
+                let names = sdp::offered(offer).unwrap_or_default();
+                Err(Error::NotNegotiated { message: format!("the caller offers {}", names.join(", ")) })
+            }
+        }
     }
 
     /// The Contact that sends the caller elsewhere, to the same user.
@@ -191,7 +202,7 @@ impl Inbound {
             let status = ending.cause(None).status;
             cx.sip(sip::Command::Reject { session: core.session, status, headers });
         }
-        Step::to(Phase::Ended(Ended::unanswered(cx, &ending, None, None)))
+        Step::to(Phase::Ended(Ended::unanswered(cx, &ending, Some(self.port), None)))
     }
 }
 
@@ -199,12 +210,22 @@ impl Inbound {
 #[derive(Debug)]
 pub(crate) struct Dialling {
     port: Port,
-    local: LocalMedia,
+    session: sdp::Session,
     max_answer: Duration,
     max_ring: Duration,
-    /// The answer of a 183, for a 200 that brings none (RFC 3261 §13.2.1).
-    early: Option<Vec<u8>>,
+    early: Early,
     progress: Progress,
+}
+
+/// What was agreed on before the 200, for one that brings no answer (RFC 3261 §13.2.1). One that does counts for more.
+#[derive(Debug)]
+enum Early {
+    /// Nothing.
+    Nothing,
+    /// A provisional response brought an answer.
+    Answer(Vec<u8>),
+    /// And an UPDATE has changed it since. Where the 200 repeats that first answer it is no news.
+    Changed { first: Vec<u8>, media: Negotiated },
 }
 
 /// How far the far end has come.
@@ -235,7 +256,7 @@ pub(crate) fn dial(
         user_data: construct.user_data,
         sip_call_id: None,
     };
-    let local = core.local_media(&cx.node.config, port, &construct.codecs);
+    let mut description = sdp::Session::new(core.local_media(&cx.node.config, port, &construct.codecs));
     cx.sip(sip::Command::Invite(Box::new(sip::Invite {
         session,
         from: core.from_uri.clone(),
@@ -246,15 +267,15 @@ pub(crate) fn dial(
         }],
         redirect_hosts: Vec::new(),
         headers: construct.headers,
-        body: sdp_body(sdp::offer(&local)),
+        body: sdp_body(description.offer()),
     })));
     cx.reply(request, Ok(Reply::Constructed { call: id, user_data: core.user_data.clone() }));
     let phase = Phase::Dialling(Dialling {
         port,
-        local,
+        session: description,
         max_answer: construct.max_answer,
         max_ring: construct.max_ring,
-        early: None,
+        early: Early::Nothing,
         progress: Progress::Calling { until: cx.deadline(RINGS_WITHIN) },
     });
     Call::begin(core, cx, phase)
@@ -288,6 +309,7 @@ impl Dialling {
             Input::Sip(sip::Event::Sent { call_id, .. }) => core.sip_call_id = Some(call_id),
             Input::Sip(sip::Event::Provisional { status, body, .. }) => self.hear(core, cx, status, body),
             Input::Sip(sip::Event::Answered { body, .. }) => return self.answered(core, cx, body),
+            Input::Sip(sip::Event::Offer { body, .. }) => self.offered(core, cx, body.as_ref()),
             Input::Due if is_due(self.deadline(), cx) => {
                 let ending = match self.progress {
                     Progress::Calling { .. } => Ending::NoRinging,
@@ -302,21 +324,46 @@ impl Dialling {
 
     /// A provisional response. Only 180 and 183 ring; the clock runs from the first.
     fn hear(&mut self, core: &Core, cx: &mut Context<'_>, status: u16, body: Option<sip::Body>) {
-        self.early = sdp_of(body).or(self.early.take());
+        if let (Some(answer), Early::Nothing | Early::Answer(_)) = (sdp_of(body.as_ref()), &self.early) {
+            self.early = Early::Answer(answer.to_vec());
+        }
         if matches!(self.progress, Progress::Calling { .. }) && matches!(status, 180 | 183) {
             core.tell(cx, EventKind::Ringing { time: cx.now.wall });
             self.progress = Progress::Ringing { until: cx.deadline(self.max_ring) };
         }
     }
 
+    /// An UPDATE before the 200 (RFC 3311 §5.2): our offer must have been answered, else theirs has to wait.
+    fn offered(&mut self, core: &Core, cx: &mut Context<'_>, body: Option<&sip::Body>) {
+        let (session, offer) = (core.session, sdp_of(body));
+        let first = match &self.early {
+            Early::Nothing => return cx.sip(sip::Command::Refuse { session, status: 491 }),
+            Early::Answer(first) if self.session.accept(first).is_err() => None,
+            Early::Answer(first) | Early::Changed { first, .. } => Some(first.clone()),
+        };
+        match first.zip(offer).map(|(first, offer)| (first, self.session.answer(offer))) {
+            Some((first, Ok((text, media)))) => {
+                cx.sip(sip::Command::Accept { session, body: sdp_body(text) });
+                self.early = Early::Changed { first, media };
+            }
+            Some((_, Err(_))) | None => cx.sip(sip::Command::Refuse { session, status: 488 }),
+        }
+    }
+
     fn answered(mut self, core: &Core, cx: &mut Context<'_>, body: Option<sip::Body>) -> Step {
-        let answer = sdp_of(body).or(self.early.take());
-        let Some(media) = answer.and_then(|answer| sdp::accept(&answer, &self.local).ok()) else {
+        let media = match (sdp_of(body.as_ref()), std::mem::replace(&mut self.early, Early::Nothing)) {
+            (None, Early::Nothing) => None,
+            (None, Early::Changed { media, .. }) => Some(media),
+            (Some(answer), Early::Changed { first, media }) if answer == first => Some(media),
+            (Some(answer), _) => self.session.accept(answer).ok(),
+            (None, Early::Answer(answer)) => self.session.accept(&answer).ok(),
+        };
+        let Some(media) = media else {
             let reason = Ending::NotNegotiated.farewell();
             cx.sip(sip::Command::Bye { session: core.session, reason });
             return self.over(core, cx, &Ending::NotNegotiated);
         };
-        let talk = Talk::begin(core, cx, self.port, media, self.max_answer);
+        let talk = Talk::begin(core, cx, self.port, (self.session, media), self.max_answer);
         let now = cx.now.wall;
         Step::to(Phase::Idle(Idle::new(talk, cx))).telling(EventKind::DialCompleted {
             error: None,

@@ -5,13 +5,14 @@ pub(crate) mod answering;
 pub(crate) mod ended;
 pub(crate) mod idle;
 pub(crate) mod initiated;
+mod talk;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_media::event::{self as media, Key, LegConfig, LegId, LegStats};
-use offhook_media::sdp::{LocalMedia, Negotiated};
+use offhook_media::event::{self as media, Key, LegId};
+use offhook_media::sdp::LocalMedia;
 use offhook_sip::event::{self as sip, Body, SessionId};
 
 use crate::action::connect::{Connect, Notice};
@@ -24,6 +25,7 @@ use crate::call::answering::Answering;
 use crate::call::ended::{Cut, Ended};
 use crate::call::idle::Idle;
 use crate::call::initiated::{Dialling, Inbound};
+pub(crate) use crate::call::talk::Talk;
 use crate::cause::Ending;
 use crate::command::Command;
 use crate::disk::DiskEvent;
@@ -33,7 +35,7 @@ use crate::id::{CallId, RequestId};
 use crate::node::Context;
 use crate::output::{Output, Reply, Snapshot};
 use crate::state::{self, State};
-use crate::{Config, Port, ToneDetection, info};
+use crate::{Config, Port, info};
 
 /// What can happen to a call.
 #[derive(Debug)]
@@ -109,8 +111,8 @@ pub(crate) fn sdp_body(sdp: String) -> Body {
 }
 
 /// The session description of a body, if it is one.
-pub(crate) fn sdp_of(body: Option<Body>) -> Option<Vec<u8>> {
-    body.filter(|body| info::is_type(body, "application/sdp")).map(|body| body.bytes)
+pub(crate) fn sdp_of(body: Option<&Body>) -> Option<&[u8]> {
+    body.filter(|body| info::is_type(body, "application/sdp")).map(|body| body.bytes.as_slice())
 }
 
 /// Keys that nobody was waiting for, until `receive_dtmf_start` asks for them.
@@ -134,45 +136,6 @@ impl TypeAhead {
 
     pub(crate) fn clear(&mut self) {
         self.0.clear();
-    }
-}
-
-/// What every answered call has: its media, and its longest duration.
-#[derive(Debug)]
-pub(crate) struct Talk {
-    pub(crate) port: Port,
-    pub(crate) media: Negotiated,
-    pub(crate) stats: LegStats,
-    pub(crate) typed: TypeAhead,
-    pub(crate) answered: UnixMs,
-    /// When the longest talk is over; none for one beyond all time.
-    pub(crate) until: Option<Instant>,
-}
-
-impl Talk {
-    /// Opens the leg of a call that has just been answered.
-    pub(crate) fn begin(
-        core: &Core,
-        cx: &mut Context<'_>,
-        port: Port,
-        media: Negotiated,
-        max_answer: std::time::Duration,
-    ) -> Self {
-        let detect_tones = match cx.node.config.tones {
-            ToneDetection::Auto => media.telephone_event.is_none(),
-            ToneDetection::Always => true,
-            ToneDetection::Never => false,
-        };
-        let config = LegConfig { media: media.clone(), detect_tones };
-        cx.output(Output::OpenLeg { port, leg: core.leg(), config });
-        Self {
-            port,
-            media,
-            stats: LegStats::default(),
-            typed: TypeAhead::default(),
-            answered: cx.now.wall,
-            until: cx.deadline(max_answer),
-        }
     }
 }
 
@@ -280,7 +243,7 @@ impl Call {
             Phase::Connect(connect) => connect.deadline(),
             Phase::Ended(ended) => ended.deadline(),
         };
-        let talk = self.phase.talk().and_then(|talk| talk.until);
+        let talk = self.phase.talk().and_then(Talk::deadline);
         own.into_iter().chain(talk).min()
     }
 
@@ -319,7 +282,7 @@ impl Call {
     /// The ports it holds.
     pub(crate) fn port(&self) -> Option<Port> {
         match &self.phase {
-            Phase::Inbound(_) => None,
+            Phase::Inbound(inbound) => Some(inbound.port()),
             Phase::Dialling(dialling) => Some(dialling.port()),
             Phase::Answering(answering) => Some(answering.port()),
             Phase::Ended(ended) => ended.port(),
@@ -373,7 +336,7 @@ impl Phase {
             return ended.handle(cx, input);
         }
         if let Some(talk) = self.talk_mut() {
-            hear(talk, core, cx, &input);
+            talk.hear(core, cx, &input);
         }
         if let Some(ending) = self.ending(cx, &input) {
             let step = self.end(core, cx, ending);
@@ -406,6 +369,7 @@ impl Phase {
             Input::Shutdown => Some(Ending::Shutdown),
             Input::Media(media::Event::LegRemoved { .. }) if self.talk().is_some() => Some(Ending::MediaGone),
             Input::Due if is_due(self.talk().and_then(|talk| talk.until), cx) => Some(Ending::MaxAnswer),
+            Input::Due if is_due(self.talk().and_then(|talk| talk.silent_until), cx) => Some(Ending::Silent),
             _ => None,
         }
     }
@@ -426,24 +390,6 @@ impl Phase {
             Self::Connect(connect) => connect.cut(core, cx, &ending),
         };
         hang_up(core, cx, talk, &ending, cut).passing(State::Idle)
-    }
-}
-
-/// What an answered call hears of its media in every state.
-fn hear(talk: &mut Talk, core: &Core, cx: &mut Context<'_>, input: &Input) {
-    match input {
-        Input::Media(media::Event::Stats { stats, .. } | media::Event::LegRemoved { stats, .. }) => {
-            talk.stats = *stats;
-        }
-        Input::Media(media::Event::Digit { key, source, duration, .. }) => {
-            core.tell(cx, EventKind::Dtmf { key: *key, source: *source, duration: *duration });
-        }
-        Input::Sip(sip::Event::Info { body, .. }) => {
-            if let Some((key, duration)) = info::digit(body) {
-                cx.media(media::Command::InfoDigit { leg: core.leg(), key, duration });
-            }
-        }
-        _ => {}
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use offhook_call::command::Command;
+use offhook_call::command::{Command, Request};
 use offhook_call::event::EventKind;
-use offhook_call::id::CallId;
+use offhook_call::id::{CallId, RequestId};
 use offhook_call::state::State;
 use offhook_call::{Output, ToneDetection};
 use offhook_media::event::Codec;
-use offhook_sip::event::{self as sip, EndCause};
+use offhook_sip::event::{self as sip, EndCause, SessionId};
 
 use crate::rig::*;
 
@@ -67,7 +67,7 @@ fn nobody_acts_on_it_and_the_caller_gets_480() {
     let mut rig = Rig::new();
     rig.invite(Some(OFFER));
     assert!(rig.ms(59_999).is_empty());
-    assert_eq!(rig.ms(1), ["sip 480", "1: Initiated→Released", "1: released 480 System"]);
+    assert_eq!(rig.ms(1), ["sip 480", "1: Initiated→Released", "1: released 480 System", "free 20000"]);
     assert!(rig.is_clean());
 }
 
@@ -76,7 +76,7 @@ fn the_caller_gives_up_before_anybody_acts() {
     let mut rig = Rig::new();
     rig.invite(Some(OFFER));
     let lines = rig.sip(ended(inbound(CALL), EndCause::Cancelled));
-    assert_eq!(lines, ["1: Initiated→Released", "1: released 487 User"]);
+    assert_eq!(lines, ["1: Initiated→Released", "1: released 487 User", "free 20000"]);
     assert!(rig.is_clean());
 }
 
@@ -147,25 +147,20 @@ fn an_answer_with_a_codec_the_caller_has_not_changes_nothing() {
         user_data: Some("wrong".to_owned()),
         codec: Some(Codec::Pcmu),
     };
-    assert_eq!(
-        rig.request(wrong),
-        ["free 20000", "refuse NotNegotiated { message: \"the caller offers PCMA\" }"]
-    );
+    assert_eq!(rig.request(wrong), ["refuse NotNegotiated { message: \"the caller offers PCMA\" }"]);
     let snapshot = rig.get(CALL);
     assert_eq!((snapshot.state, snapshot.user_data), (State::Initiated, None));
     assert_eq!(rig.request(answer(CALL)), ["sip 200", "1: Initiated→Answer"]);
-    assert_eq!(rig.sip(acked(CALL))[0], "open 1 on 20002 PCMA tones");
+    assert_eq!(rig.sip(acked(CALL))[0], "open 1 on 20000 PCMA tones");
 }
 
 #[test]
-fn an_offer_of_the_very_port_that_the_answer_takes_is_answered_by_the_next() {
+fn p6_an_offer_of_the_very_port_that_the_call_takes_is_refused() {
     let mut rig = Rig::new();
     let ours = OFFER.replace("192.0.2.7", "192.0.2.1").replace("4000", "20000");
-    rig.invite(Some(&ours));
-    let lines = rig.request(answer(CALL));
-    assert_eq!(lines[0], "free 20000");
-    assert!(lines[1].starts_with("refuse NotNegotiated"), "{lines:?}");
-    assert_eq!(rig.request(answer(CALL)), ["sip 200", "1: Initiated→Answer"]);
+    let lines = rig.invite(Some(&ours));
+    assert!(lines.len() == 1 && lines[0].starts_with("sip 488 Warning: 301"), "{lines:?}");
+    assert_eq!((rig.calls.spare_ports(), rig.is_clean()), (10, true));
 }
 
 #[test]
@@ -215,7 +210,7 @@ fn reject_and_drop_are_the_final_response() {
         rig.invite(Some(OFFER));
         assert_eq!(
             rig.request(command),
-            ["sip 486", "reply Done", "1: Initiated→Released", "1: released 486 System"]
+            ["sip 486", "reply Done", "1: Initiated→Released", "1: released 486 System", "free 20000"]
         );
         assert!(rig.is_clean());
     }
@@ -231,22 +226,64 @@ fn redirect_keeps_the_called_user() {
             "sip 302 Contact: <sip:4000;phone-context=x@[2001:db8::1]:5080>",
             "reply Done",
             "1: Initiated→Released",
-            "1: released 302 System"
+            "1: released 302 System",
+            "free 20000"
         ]
     );
 }
 
 #[test]
-fn an_answer_without_a_spare_port_changes_nothing() {
+fn e2_without_a_spare_port_a_caller_is_turned_away_before_it_rings() {
     let mut rig = Rig::new();
-    for _ in 0..10 {
-        rig.answered();
+    for (call, port) in (1..=10).zip((20_000..).step_by(2)) {
+        // Ringing takes the ports, not only an answer.
+        assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
+        assert_eq!(rig.get(CallId(call)).local_port, Some(offhook_call::Port(port)));
     }
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.invite(None), ["sip 503 Retry-After: 10"]);
+    let refused = rig.request(Command::Construct(Box::new(construct())));
+    assert_eq!(refused, ["refuse LimitReached { limit: \"ports\", value: 10 }"]);
+    // Every way out of ringing gives them back.
+    let ends = [
+        rig.request(Command::Reject { call: CallId(1), cause: 486 }),
+        rig.request(Command::Drop { call: CallId(2), cause: 603 }),
+        rig.request(Command::Redirect { call: CallId(3), target: "192.0.2.9".to_owned() }),
+        rig.sip(ended(SessionId::Inbound(4), EndCause::Cancelled)),
+    ];
+    for (call, lines) in ends.iter().enumerate() {
+        let freed = format!("free {}", 20_000 + 2 * call);
+        assert_eq!(lines.iter().filter(|line| **line == freed).count(), 1, "{lines:?}");
+    }
+    let unattended = rig.secs(60);
+    assert_eq!(unattended.iter().filter(|line| line.starts_with("free ")).count(), 6, "{unattended:?}");
+    assert!(rig.is_clean());
+}
+
+#[test]
+fn e2_an_offer_that_is_refused_leaves_its_port_to_the_next() {
+    let mut rig = Rig::new();
+    for _ in 0..50 {
+        rig.invite(Some(G729));
+    }
+    assert_eq!(rig.calls.spare_ports(), 10);
     rig.invite(Some(OFFER));
-    assert_eq!(rig.request(answer(CallId(11))), ["refuse LimitReached { limit: \"ports\", value: 10 }"]);
-    assert_eq!(rig.get(CallId(11)).state, State::Initiated);
-    rig.calls.lease(offhook_call::Port(30000));
-    assert_eq!(rig.request(answer(CallId(11))), ["sip 200", "11: Initiated→Answer"]);
+    assert_eq!(rig.get(CALL).local_port, Some(offhook_call::Port(20_000)));
+}
+
+#[test]
+fn a_delayed_offer_has_the_codec_of_answer_only() {
+    let mut rig = Rig::new();
+    rig.invite(None);
+    let max_answer = Duration::from_secs(600);
+    let command = Command::Answer { call: CALL, max_answer, user_data: None, codec: Some(Codec::Pcmu) };
+    rig.calls.request(rig.now(), Request { id: RequestId(1_000), command });
+    let outputs = rig.outputs();
+    let [Output::Sip(sip::Command::Answer { body, .. }), ..] = &outputs[..] else { panic!("{outputs:?}") };
+    let text = String::from_utf8_lossy(&body.bytes);
+    assert!(text.contains("m=audio 20000 RTP/AVP 0 101\r\n"), "{text}");
+    let ack = sip::Event::Acked { session: inbound(CALL), body: Some(sdp(OFFER)) };
+    assert_eq!(rig.sip(ack)[0], "open 1 on 20000 PCMU");
 }
 
 #[test]

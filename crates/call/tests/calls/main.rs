@@ -2,6 +2,7 @@
 
 mod actions;
 mod admission;
+mod changes;
 mod connections;
 mod digits;
 mod endings;
@@ -9,4 +10,5 @@ mod inbound;
 mod outbound;
 mod recordings;
 mod rig;
+mod silence;
 mod world;

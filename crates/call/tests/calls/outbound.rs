@@ -237,3 +237,40 @@ fn a_request_that_finds_no_port_takes_no_share_of_the_rate() {
     rig.calls.lease(offhook_call::Port(30000));
     assert_eq!(rig.request(dial())[1], "reply call 11 Some(\"mark\")");
 }
+
+fn update(body: &str) -> sip::Event {
+    sip::Event::Offer { session: SESSION, body: Some(sdp(body)) }
+}
+
+#[test]
+fn a_200_that_differs_from_the_183_counts() {
+    let mut rig = dialling();
+    rig.sip(provisional(183, Some(ALAW)));
+    let answer = OFFER.replace("8 0 101", "0 101").replace("4000", "5000");
+    assert_eq!(rig.sip(answered(Some(&answer)))[0], "open 1 on 20000 PCMU");
+    assert_eq!(rig.get(CALL).remote_media, "192.0.2.7:5000".parse().ok());
+}
+
+#[test]
+fn an_update_before_the_answer_has_to_wait_for_an_answer_to_our_offer() {
+    let mut rig = dialling();
+    assert_eq!(rig.sip(update(OFFER)), ["sip refuse 491"]);
+    rig.sip(provisional(183, Some(ALAW)));
+    assert_eq!(rig.sip(update(G729)), ["sip refuse 488"]);
+    let changed = ALAW.replace("4000", "5000").replace("RTP/AVP 8", "RTP/AVP 0");
+    assert_eq!(rig.sip(update(&changed)), ["sip accept"]);
+    // A 200 without a description, or with that of the 183 again, is no news.
+    assert_eq!(rig.sip(answered(Some(ALAW)))[0], "open 1 on 20000 PCMU tones");
+    assert_eq!(rig.get(CALL).remote_media, "192.0.2.7:5000".parse().ok());
+}
+
+#[test]
+fn an_update_before_the_answer_gives_way_to_the_answer_of_another_branch() {
+    for (body, port) in [(None, 5000), (Some(ALAW.replace("4000", "6000")), 6000)] {
+        let mut rig = dialling();
+        rig.sip(provisional(183, Some(ALAW)));
+        rig.sip(update(&ALAW.replace("4000", "5000")));
+        rig.sip(answered(body.as_deref()));
+        assert_eq!(rig.get(CALL).remote_media.map(|at| at.port()), Some(port));
+    }
+}

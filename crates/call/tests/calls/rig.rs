@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use offhook_call::command::{Command, Construct, Content, KeySet, ReceiveDtmf, Request};
 use offhook_call::error::Error;
-use offhook_call::event::{Event, EventKind, UnixMs};
+use offhook_call::event::{Event, EventKind, MediaAlarm, UnixMs};
 use offhook_call::id::{CallId, RequestId};
 use offhook_call::{Calls, Config, DiskEvent, DiskJob, Now, Output, Port, Reply, ToneDetection};
 use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Key, LegId, LegStats, Prompt};
@@ -37,6 +37,8 @@ pub(crate) fn config() -> Config {
         idle_timeout: Duration::from_secs(3600),
         tones: ToneDetection::Auto,
         destinations: Arc::default(),
+        silence_timeout: Some(Duration::from_secs(60)),
+        unheard_limit: Some(Duration::from_secs(300)),
     }
 }
 
@@ -314,6 +316,8 @@ fn sip_line(command: &sip::Command) -> String {
             format!("cancel {:?}", reason.as_ref().map(|reason| reason.cause))
         }
         sip::Command::Bye { reason, .. } => format!("bye {:?}", reason.as_ref().map(|reason| reason.cause)),
+        sip::Command::Accept { .. } => "accept".to_owned(),
+        sip::Command::Refuse { status, .. } => format!("refuse {status}"),
         other => panic!("calls do not ask for {other:?}"),
     }
 }
@@ -341,9 +345,14 @@ fn media_line(command: &media::Command) -> String {
         media::Command::InfoDigit { leg, key, duration } => {
             format!("info {} on {} {duration:?}", key.as_char(), leg.0)
         }
-        media::Command::AddLeg { .. } | media::Command::UpdateLeg { .. } => {
-            panic!("not sent by calls: {command:?}")
+        media::Command::UpdateLeg { leg, config } => {
+            let media::Negotiated { codec, remote_rtp, ptime_ms, direction, .. } = &config.media;
+            let event =
+                config.media.telephone_event.map(|event| format!(" events {}", event.send_payload_type));
+            let event = event.unwrap_or_default();
+            format!("update {} {} {remote_rtp} {ptime_ms} {direction:?}{event}", leg.0, codec.name())
         }
+        media::Command::AddLeg { .. } => panic!("not sent by calls: {command:?}"),
     }
 }
 
@@ -402,6 +411,8 @@ fn event_line(event: &Event) -> String {
             format!("released {answered}{} {:?}", released.cause.status, released.cause.by)
         }
         EventKind::Dtmf { key, source, .. } => format!("key {} {source:?}", key.as_char()),
+        EventKind::Hold { held } => (if *held { "hold" } else { "resumed" }).to_owned(),
+        EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent }) => format!("silent for {silent:?}"),
         EventKind::StateChanged { state, prior } => match prior {
             Some(prior) => format!("{}→{}", prior.name(), state.name()),
             None => format!("→{}", state.name()),

@@ -30,6 +30,15 @@ pub enum DigitSource {
     Info,
 }
 
+/// What is wrong with the media of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MediaAlarm {
+    /// Nothing comes from a far end that has agreed to send. If it stays so the call is hung up (408).
+    NoRtpIn,
+}
+
 /// Why events are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -272,6 +281,23 @@ events! {
         /// How long it was pressed, in milliseconds.
         duration_ms: u64,
     }
+    /// The far end has put the call on hold, or takes it back. What is played or sent to it on hold it does not hear; it
+    /// ends when it would have ended. Sent only to subscribers that name it.
+    Hold / OnHold = "sys.call.on_hold" {
+        /// The call.
+        res_id: String,
+        /// Whether it is on hold now.
+        held: bool,
+    }
+    /// Something is wrong with the media of a call.
+    MediaAlarm / OnMediaAlarm = "sys.call.on_media_alarm" {
+        /// The call.
+        res_id: String,
+        /// What is wrong.
+        kind: MediaAlarm,
+        /// In English, for people.
+        detail: String,
+    }
     /// The call's state changed. Sent only to subscribers that name it.
     StateChanged / OnStateChanged = "sys.call.on_state_changed" {
         /// The call.
@@ -305,7 +331,7 @@ events! {
 pub const NOTICES: &[&str] = &["sys.event.on_gap", "sys.event.on_closed"];
 
 /// The events that are sent only to subscribers that name them.
-pub const OPT_IN_EVENTS: &[&str] = &["sys.call.on_dtmf", "sys.call.on_state_changed"];
+pub const OPT_IN_EVENTS: &[&str] = &["sys.call.on_dtmf", "sys.call.on_hold", "sys.call.on_state_changed"];
 
 /// The name of the notification that carries an event.
 pub const EVENT_NOTIFICATION: &str = "sys.event.on_event";
@@ -325,6 +351,8 @@ impl EventKind {
             Self::ConnectCompleted(e) => &e.res_id,
             Self::Released(e) => &e.res_id,
             Self::Dtmf(e) => &e.res_id,
+            Self::Hold(e) => &e.res_id,
+            Self::MediaAlarm(e) => &e.res_id,
             Self::StateChanged(e) => &e.res_id,
             Self::Gap(_) | Self::Closed(_) | Self::Other => return None,
         })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_call::cause::{DroppedBy, Failure};
-use offhook_call::event::{Event, EventKind, Released, Span, UnixMs};
+use offhook_call::event::{Event, EventKind, MediaAlarm, Released, Span, UnixMs};
 use offhook_call::id::NodeId;
 use offhook_client::wire;
 use offhook_media::event::{DigitSource, Key};
@@ -51,6 +51,12 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
         }
         EventKind::Released(released) => Wire::Released(call.released(process_id, *released)),
         EventKind::Dtmf { key, source, duration } => Wire::Dtmf(call.pressed(key, source, duration)),
+        EventKind::Hold { held } => Wire::Hold(wire::OnHold { res_id: call.res_id, held }),
+        EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent }) => Wire::MediaAlarm(wire::OnMediaAlarm {
+            res_id: call.res_id,
+            kind: wire::MediaAlarm::NoRtpIn,
+            detail: format!("nothing has come for {} s", silent.as_secs()),
+        }),
         EventKind::StateChanged { state, prior } => Wire::StateChanged(wire::OnStateChanged {
             res_id: call.res_id,
             state: names::state(state),

@@ -21,6 +21,7 @@ struct Ledger {
     state: Option<State>,
     begun: Counts,
     completed: Counts,
+    held: bool,
     released: bool,
     port: Option<Port>,
     port_freed: bool,
@@ -107,6 +108,15 @@ impl Checks {
                 ledger.state = Some(*state);
                 return;
             }
+            EventKind::Hold { held } => {
+                assert_ne!(std::mem::replace(&mut ledger.held, *held), *held, "{:?}", event.call);
+                *self.told.entry(format!("hold {held}")).or_default() += 1;
+                return;
+            }
+            EventKind::MediaAlarm(_) => {
+                *self.told.entry("silent".to_owned()).or_default() += 1;
+                return;
+            }
             EventKind::Incoming { .. } | EventKind::Ringing { .. } | EventKind::Dtmf { .. } => return,
         };
         *ledger.completed.entry(name).or_default() += 1;
@@ -164,6 +174,11 @@ impl Checks {
         rng.choice(idle.map(|(&call, _)| call).collect::<Vec<_>>())
     }
 
+    /// Something of the rest of the world that must have been seen.
+    pub(super) fn saw(&mut self, what: String) {
+        *self.told.entry(what).or_default() += 1;
+    }
+
     pub(super) fn count(&self, told: &mut BTreeMap<String, u32>) {
         for (name, count) in &self.told {
             *told.entry(name.clone()).or_default() += count;
@@ -202,6 +217,14 @@ pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
         "connect ok",
         "connect max_seconds",
         "connect hangup",
+        "hold true",
+        "hold false",
+        "silent",
+        "refused 488",
+        "refused 491",
+        "refused 500",
+        "accepted offer",
+        "accepted none",
     ];
     let unseen: Vec<_> = ends.iter().filter(|&&end| told.get(end).copied().unwrap_or(0) < 5).collect();
     assert!(unseen.is_empty(), "hardly ever seen: {unseen:?} of {told:#?}");

@@ -13,7 +13,9 @@ use crate::rig::key;
 
 #[derive(Debug)]
 struct Leg {
-    codec: Codec,
+    /// What it speaks, and spoke before: a prompt that was loaded before a change is still in that.
+    codecs: Vec<Codec>,
+    silent: bool,
     /// It will never say anything again.
     stuck: bool,
     action: Option<(ActionId, Doing)>,
@@ -38,15 +40,18 @@ impl World {
     pub(super) fn open_leg(&mut self, leg: LegId, codec: Codec) {
         assert!(self.engine.used.insert(leg), "{leg:?} used twice");
         let stuck = self.chance(4);
-        self.engine.legs.insert(leg, Leg { codec, stuck, action: None });
+        self.engine.legs.insert(leg, Leg { codecs: vec![codec], silent: false, stuck, action: None });
         self.soon(3_000, Happening::Digit(leg));
+        if self.chance(30) {
+            self.soon(20_000, Happening::Silent(leg));
+        }
     }
 
     pub(super) fn tell_engine(&mut self, command: Command) {
         match command {
             Command::Play { leg, action, prompts, repeat } => {
-                let codec = self.engine.legs.get(&leg).map(|leg| leg.codec);
-                assert!(prompts.iter().all(|prompt| Some(prompt.codec()) == codec), "in the leg's codec");
+                let codecs = &self.engine.legs.get(&leg).expect("a leg that is there").codecs;
+                assert!(prompts.iter().all(|prompt| codecs.contains(&prompt.codec())), "in the leg's codec");
                 self.begin(leg, action, Doing::Play, 3_000 * (1 + u64::from(repeat)));
             }
             Command::Record { leg, action, recording, .. } => {
@@ -87,6 +92,11 @@ impl World {
                 let event = Event::Digit { leg, key, source: DigitSource::Info, duration };
                 self.report(leg, event);
             }
+            Command::UpdateLeg { leg, config } => {
+                let found = self.engine.legs.get_mut(&leg).expect("a leg that is there");
+                found.codecs.push(config.media.codec);
+                self.heard(leg);
+            }
             other => panic!("not sent by calls: {other:?}"),
         }
     }
@@ -120,6 +130,14 @@ impl World {
                     Event::Digit { leg, key: key(char), source: DigitSource::Rfc4733, duration },
                 );
             }
+            Happening::Silent(leg) => {
+                let Some(found) = self.engine.legs.get_mut(&leg) else { return };
+                if !std::mem::replace(&mut found.silent, true) {
+                    self.report(leg, Event::Silent { leg });
+                    self.soon(50_000, Happening::Heard(leg));
+                }
+            }
+            Happening::Heard(leg) => self.heard(leg),
             Happening::ActionEnds(leg, action) => {
                 let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
                 if found.is_some_and(|(current, _)| current == action) {
@@ -156,6 +174,13 @@ impl World {
             }
         };
         self.report(leg, event);
+    }
+
+    fn heard(&mut self, leg: LegId) {
+        let Some(found) = self.engine.legs.get_mut(&leg) else { return };
+        if std::mem::take(&mut found.silent) {
+            self.report(leg, Event::Heard { leg });
+        }
     }
 
     fn report(&mut self, leg: LegId, event: Event) {

@@ -26,7 +26,16 @@ enum Session {
 #[derive(Debug, Default)]
 pub(super) struct FarEnds {
     sessions: HashMap<SessionId, Session>,
+    /// An offer that is not answered yet, and whether it has a description.
+    offered: Option<(SessionId, bool)>,
     callers: u64,
+}
+
+impl FarEnds {
+    /// After each step: every offer has been answered at once.
+    pub(super) fn step(&self) {
+        assert_eq!(self.offered, None, "not answered");
+    }
 }
 
 impl World {
@@ -46,6 +55,9 @@ impl World {
         if self.chance(15) {
             self.soon(8_000, Happening::HangUp(session));
         }
+        if self.chance(20) {
+            self.soon(5_000, Happening::Offer(session));
+        }
         self.calls.sip(self.now(), Event::Incoming(Box::new(incoming(number, body))));
     }
 
@@ -56,6 +68,9 @@ impl World {
             1 => Some(sdp(G729)),
             2 => Some(sdp("hello")),
             3..=6 => Some(sdp(ALAW)),
+            7..=8 => Some(sdp(&format!("{OFFER}a=sendonly\r\n"))),
+            9 => Some(sdp(&OFFER.replace("c=IN IP4 192.0.2.7", "c=IN IP4 0.0.0.0"))),
+            10 => Some(sdp(&OFFER.replace("8 0 101", "0 96").replace(":101", ":96"))),
             _ => Some(sdp(OFFER)),
         }
     }
@@ -82,6 +97,20 @@ impl World {
                 assert!((300..700).contains(&status));
                 self.close(session, |session| matches!(session, Session::Ringing { .. }));
             }
+            Command::Accept { session, .. } => {
+                let offered = self.far_ends.offered.take().expect("an offer");
+                assert_eq!(offered.0, session);
+                let what = if offered.1 { "offer" } else { "none" };
+                self.checks.saw(format!("accepted {what}"));
+                if !offered.1 {
+                    self.soon(500, Happening::AckChange(session));
+                }
+            }
+            Command::Refuse { session, status } => {
+                let offered = self.far_ends.offered.take().expect("an offer");
+                assert_eq!(offered.0, session);
+                self.checks.saw(format!("refused {status}"));
+            }
             Command::Cancel { session, .. } => {
                 self.close(session, |session| matches!(session, Session::Calling { .. }));
             }
@@ -107,6 +136,9 @@ impl World {
             return self.later(0, Happening::HangUp(session));
         }
         self.later(0, Happening::Sent(session));
+        if self.chance(20) {
+            self.soon(6_000, Happening::Offer(session));
+        }
         for _ in 0..self.rng.u8(..3) {
             self.soon(4_000, Happening::Provisional(session));
         }
@@ -126,6 +158,8 @@ impl World {
         | Happening::Ack(session)
         | Happening::NoAck(session)
         | Happening::Info(session)
+        | Happening::Offer(session)
+        | Happening::AckChange(session)
         | Happening::HangUp(session)
         | Happening::Rest(session)) = happening
         else {
@@ -155,6 +189,21 @@ impl World {
                 let body = Body { content_type: "application/dtmf-relay".to_owned(), bytes };
                 self.say(Event::Info { session, body });
             }
+            // Nobody changes what we are ending; the user agent refuses that by itself.
+            (Happening::Offer(_), Session::Closing) => {}
+            (Happening::Offer(_), state) => {
+                if state == Session::Up {
+                    self.soon(20_000, Happening::Offer(session));
+                }
+                // Before the answer it can be an UPDATE only, which has an offer.
+                let body = self.description().or_else(|| (state != Session::Up).then(|| sdp(OFFER)));
+                self.far_ends.offered = Some((session, body.is_some()));
+                self.say(Event::Offer { session, body });
+            }
+            (Happening::AckChange(_), Session::Up) => {
+                let body = self.description();
+                self.say(Event::Acked { session, body });
+            }
             (Happening::HangUp(_), state) => self.hung_up(session, state),
             (Happening::Rest(_), Session::Closing) => {
                 let cause = if self.chance(90) { EndCause::Local } else { EndCause::Bye { reason: None } };
@@ -181,6 +230,9 @@ impl World {
         }
         if self.chance(20) {
             self.soon(20_000, Happening::Info(session));
+        }
+        if self.chance(40) {
+            self.soon(10_000, Happening::Offer(session));
         }
         self.say(event);
     }

@@ -54,12 +54,20 @@ enum Happening {
     NoAck(SessionId),
     /// A far end sends a digit by INFO.
     Info(SessionId),
+    /// A far end wants to change the session.
+    Offer(SessionId),
+    /// A far end acknowledges a change for which we made the offer.
+    AckChange(SessionId),
     /// A far end refuses, gives up, hangs up, or is lost, as befits the moment.
     HangUp(SessionId),
     /// What we ended has come to rest.
     Rest(SessionId),
     /// A key is pressed.
     Digit(LegId),
+    /// Nothing comes any more.
+    Silent(LegId),
+    /// Something comes again.
+    Heard(LegId),
     /// An action ends.
     ActionEnds(LegId, ActionId),
     /// A leg is gone.
@@ -182,9 +190,15 @@ impl World {
             | Happening::Ack(_)
             | Happening::NoAck(_)
             | Happening::Info(_)
+            | Happening::Offer(_)
+            | Happening::AckChange(_)
             | Happening::HangUp(_)
             | Happening::Rest(_) => self.far_end(happening),
-            Happening::Digit(_) | Happening::ActionEnds(..) | Happening::LegGone(_) => self.engine(happening),
+            Happening::Digit(_)
+            | Happening::Silent(_)
+            | Happening::Heard(_)
+            | Happening::ActionEnds(..)
+            | Happening::LegGone(_) => self.engine(happening),
             Happening::Disk(_)
             | Happening::FileOpen(..)
             | Happening::FileFails(_)
@@ -211,6 +225,7 @@ impl World {
                 }
             }
         }
+        self.far_ends.step();
         self.checks.step(&self.calls);
     }
 

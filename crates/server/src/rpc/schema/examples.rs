@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use offhook_call::cause::{Cause, DroppedBy, Failure};
 use offhook_call::error::Direction;
-use offhook_call::event::{Event, EventKind, Released, Span, UnixMs};
+use offhook_call::event::{Event, EventKind, MediaAlarm, Released, Span, UnixMs};
 use offhook_call::id::{CallId, NodeId};
 use offhook_call::state::State;
 use offhook_client::wire::{self, Method};
@@ -171,6 +171,8 @@ fn call_events() -> Vec<(i64, EventKind)> {
             4_000,
             EventKind::Dtmf { key: one, source: DigitSource::Rfc4733, duration: Duration::from_millis(100) },
         ),
+        (4_000, EventKind::Hold { held: true }),
+        (4_000, EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent: Duration::from_secs(30) })),
         (4_000, EventKind::PlayCompleted { error: None, span: span(1_000, 4_000), finish_key: hash, played }),
         (
             8_000,
