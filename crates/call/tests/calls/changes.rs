@@ -87,7 +87,12 @@ fn accepted(rig: &mut Rig, event: sip::Event) -> String {
 }
 
 fn version(text: &str) -> &str {
-    text.lines().find_map(|line| line.strip_prefix("o=offhook 1 ")).expect("o=").split(' ').next().unwrap()
+    text.lines()
+        .find_map(|line| line.strip_prefix("o=offhook 1 "))
+        .expect("o=")
+        .split(' ')
+        .next()
+        .expect("a number")
 }
 
 #[test]

@@ -60,7 +60,8 @@ fn s17_silence_is_told_once_and_so_is_its_end() {
 fn s17_whatever_can_be_read_counts_as_life() {
     let sender_report =
         [&[0x80, 200, 0, 6][..], &[7; 24], &[0x81, 202, 0, 2, 7, 7, 7, 7, 1, 1, 97, 0]].concat();
-    let life: [(&str, &dyn Fn(&mut World)); 4] = [
+    type Sign<'a> = (&'a str, &'a dyn Fn(&mut World));
+    let life: [Sign<'_>; 4] = [
         ("audio", &|world| packet(world, 0, &[0xff; 160])),
         ("a telephone-event", &|world| packet(world, 101, &[5, 0x0a, 0, 160])),
         ("comfort noise, which was not negotiated", &|world| packet(world, 13, &[60])),
