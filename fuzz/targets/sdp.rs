@@ -16,6 +16,7 @@ fuzz_target!(|data: &[u8]| {
         ptime_ms: 20,
         session_id: 7,
         version: 1,
+        destinations: Default::default(),
     };
     if let Ok((answer, agreed)) = sdp::answer(data, &local) {
         assert!((10..=60).contains(&agreed.ptime_ms), "{agreed:?}");
