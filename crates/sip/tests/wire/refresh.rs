@@ -34,7 +34,7 @@ fn s16_we_refresh_by_update_at_half_the_interval() {
     let mut stage = Stage::new();
     let ok = inbound(&mut stage, "Supported: timer\r\nSession-Expires: 100\r\nAllow: INVITE, UPDATE\r\n");
     assert_eq!((ok.header("Session-Expires"), ok.header("Require")), ("100;refresher=uas", "timer"));
-    assert_eq!(ok.header("Supported"), "100rel, timer");
+    assert_eq!(ok.header("Supported"), "100rel, norefersub, timer");
     for _ in 0..3 {
         let sent = stage.pass(seconds(50));
         assert_eq!(times(&sent, "UPDATE"), [50_000]);
@@ -175,7 +175,7 @@ fn s16_we_ask_and_obey_a_422() {
     stage.events();
     let first = stage.one();
     assert_eq!((first.header("Session-Expires"), first.header("Min-SE")), ("1800", "90"));
-    assert_eq!(first.header("Supported"), "100rel, timer");
+    assert_eq!(first.header("Supported"), "100rel, norefersub, timer");
     stage.receive(&first.response("422 Too Small", "x", "Min-SE: 3600\r\n"));
     let sent = stage.sent();
     assert_eq!(kinds(&sent), ["ACK", "INVITE"]);

@@ -200,7 +200,7 @@ fn it_can_be_switched_off() {
     stage.command(progress(180, None));
     assert_eq!(stage.one().all("RSeq").len(), 0);
     stage.command(Command::Invite(Box::new(invite(TO))));
-    assert_eq!(stage.one().header("Supported"), "timer");
+    assert_eq!(stage.one().header("Supported"), "norefersub, timer");
 }
 
 fn placed(stage: &mut Stage) -> Sent {
