@@ -1,9 +1,5 @@
 //! Why a request is refused. Each variant is one row of the API's error table.
 
-use std::time::Duration;
-
-use offhook_sip::event::GatewayName;
-
 use crate::id::CallId;
 use crate::state::State;
 
@@ -45,19 +41,12 @@ pub enum Error {
         /// Which file, as the application named it.
         file: String,
     },
-    /// A limit of the node, or of a gateway.
+    /// A limit of the node.
     LimitReached {
-        /// Its name: `calls`, `calls_per_second`, `ports`, `messages`, `gateway_calls`, `gateway_calls_per_second`.
+        /// Its name: `calls`, `calls_per_second`, `ports`.
         limit: &'static str,
         /// Its value.
         value: u64,
-    },
-    /// No gateway on the way can be called now: it does not answer to OPTIONS, or it said when to come back.
-    GatewayUnavailable {
-        /// The first of them.
-        gateway: GatewayName,
-        /// When it may be tried again, where it said so.
-        retry_in: Option<Duration>,
     },
     /// The peer cannot do it.
     NotNegotiated {

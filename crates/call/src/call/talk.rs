@@ -18,10 +18,9 @@ use offhook_sip::event::{self as sip, Body};
 
 use crate::call::{Core, Input, TypeAhead, sdp_body, sdp_of};
 use crate::event::{EventKind, MediaAlarm, UnixMs};
-use crate::gateway::DtmfWay;
 use crate::node::Context;
 use crate::output::Output;
-use crate::{Port, ToneDetection, info};
+use crate::{Config, Port, ToneDetection, info};
 
 /// What every answered call has: its media, and its longest duration.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl Talk {
         (session, media): (sdp::Session, Negotiated),
         max_answer: Duration,
     ) -> Self {
-        let config = leg_config(core, cx, &media);
+        let config = leg_config(&cx.node.config, &media);
         cx.output(Output::OpenLeg { port, leg: core.leg(), config });
         if is_hold(&media) {
             core.tell(cx, EventKind::Hold { held: true });
@@ -131,7 +130,7 @@ impl Talk {
             return;
         }
         let was_held = is_hold(&std::mem::replace(&mut self.media, media));
-        let config = leg_config(core, cx, &self.media);
+        let config = leg_config(&cx.node.config, &self.media);
         cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
         let held = is_hold(&self.media);
         if held != was_held {
@@ -159,14 +158,8 @@ fn is_hold(media: &Negotiated) -> bool {
     matches!(media.direction, Direction::RecvOnly | Direction::Inactive)
 }
 
-fn leg_config(core: &Core, cx: &Context<'_>, media: &Negotiated) -> LegConfig {
-    let config = &cx.node.config;
-    let tones = match core.dtmf(cx) {
-        DtmfWay::Auto | DtmfWay::Info => config.tones,
-        DtmfWay::Rfc4733 => ToneDetection::Never,
-        DtmfWay::Inband => ToneDetection::Always,
-    };
-    let detect_tones = match tones {
+fn leg_config(config: &Config, media: &Negotiated) -> LegConfig {
+    let detect_tones = match config.tones {
         ToneDetection::Auto => media.telephone_event.is_none(),
         ToneDetection::Always => true,
         ToneDetection::Never => false,

@@ -41,8 +41,6 @@ pub struct LocalMedia {
     pub port: u16,
     /// Codecs in order of preference, at least one.
     pub codecs: Vec<Codec>,
-    /// Whether digits may travel as telephone-events (RFC 4733); otherwise they are tones in the audio.
-    pub telephone_events: bool,
     /// The packet time we ask for, in milliseconds.
     pub ptime_ms: u8,
     /// The session id of our `o=` line, the same for all descriptions of one call.
@@ -125,7 +123,7 @@ pub fn offer(local: &LocalMedia) -> String {
 fn offer_as(local: &LocalMedia, encodings: &Encodings, before: &[String], after: &[String]) -> String {
     let mut text = head(local, "0 0");
     text.extend(before.iter().map(String::as_str));
-    let event = local.telephone_events.then_some(encodings.telephone_event);
+    let event = Some(encodings.telephone_event);
     write_audio(&mut text, local, &encodings.audio, event, Direction::SendRecv);
     text.extend(after.iter().map(String::as_str));
     text
@@ -239,8 +237,7 @@ impl Chosen {
         let stays = audio.encodings().filter_map(ours).find(|(codec, _)| Some(*codec) == in_use);
         let (codec, payload_type) = stays.or_else(|| common.next()).ok_or(SdpError::NoCommonCodec)?;
         let telephone_event = audio.encodings().find(|encoding| {
-            local.telephone_events
-                && encoding.name.eq_ignore_ascii_case("telephone-event")
+            encoding.name.eq_ignore_ascii_case("telephone-event")
                 && encoding.clock_rate == codec.clock_rate()
                 && (96..128).contains(&encoding.payload_type)
         });

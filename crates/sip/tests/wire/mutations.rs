@@ -3,6 +3,7 @@
 //!
 //! `OFFHOOK_SEED=17 cargo test --package offhook-sip --test wire mutations` plays one world again.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -207,4 +208,26 @@ fn what_the_fuzzers_found_stays_found() {
         script.datagram(bytes);
         script.finish();
     }
+}
+
+/// The fuzzers begin with scripts that reach all there is: each event, each method of ours, and each answer of ours that
+/// lets a session be changed or not.
+#[test]
+fn the_plots_lead_into_every_corner() {
+    const ANSWERS: &str = "100 INVITE, 180 INVITE, 183 INVITE, 200 BYE, 200 CANCEL, 200 INFO, 200 INVITE, 200 MESSAGE, \
+        200 NOTIFY, 200 OPTIONS, 200 PRACK, 200 UPDATE, 202 REFER, 405 REGISTER, 406 INVITE, 422 INVITE, 422 UPDATE, \
+        481 NOTIFY, 486 INVITE, 487 INVITE, 488 INVITE, 488 UPDATE, 491 INVITE, 500 INVITE, 500 UPDATE, 504 UPDATE";
+    const METHODS: &str =
+        "ACK, BYE, CANCEL, INFO, INVITE, MESSAGE, NOTIFY, OPTIONS, PRACK, REFER, REGISTER, UPDATE";
+    const EVENTS: &str = "Acked, Answered, Ended, Gateway, Incoming, Info, Message, Offer, Paged, Provisional, Referred, \
+        Registration, Replied, Resolve, Sent, Transfer, Updated";
+    let mut seen = HashSet::new();
+    for bytes in inputs("endpoint") {
+        let mut script = Script::new(epoch());
+        script.play(&bytes);
+        seen.extend(script.seen);
+    }
+    let all = [ANSWERS, METHODS, EVENTS].into_iter().flat_map(|list| list.split(", "));
+    let missing: Vec<_> = all.filter(|&one| !seen.contains(one)).collect();
+    assert!(missing.is_empty(), "{missing:?} of {seen:?}");
 }

@@ -65,6 +65,8 @@ pub(crate) struct Script {
     sent: VecDeque<String>,
     received: VecDeque<Vec<u8>>,
     next: u64,
+    /// What has come to pass: the methods and responses that were sent, and the names of the events.
+    pub(crate) seen: HashSet<String>,
 }
 
 impl Script {
@@ -89,6 +91,7 @@ impl Script {
             sent: VecDeque::new(),
             received: VecDeque::new(),
             next: 0,
+            seen: HashSet::new(),
         }
     }
 
@@ -192,6 +195,9 @@ impl Script {
             "Session-Expires: 90;refresher=uac\r\nMin-SE: 1800\r\nContact: <sip:b@192.0.2.7>\r\n",
             "WWW-Authenticate: Digest realm=\"192.0.2.7\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256\r\n",
             "Proxy-Authenticate: Digest realm=\"example.com\",nonce=\"m\",stale=true\r\nRetry-After: 5\r\n",
+            "Contact: <sip:bob@192.0.2.7>\r\nRequire: 100rel\r\nRSeq: 2\r\n",
+            "Contact: <sip:bob@192.0.2.7>\r\nRequire: timer\r\nSession-Expires: 90;refresher=uas\r\nAllow: UPDATE\r\n",
+            "Contact: <sip:bob@192.0.2.7>\r\nRequire: timer\r\nSession-Expires: 90;refresher=uac\r\nAllow: UPDATE\r\n",
         ]);
         let extra = input.chunk();
         let of = |name: &str| header(&request, name).unwrap_or_default().to_owned();
@@ -239,15 +245,19 @@ impl Script {
             "CANCEL" if ours.starts_with("SIP/2.0") => of("Via"),
             _ => format!("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{number}"),
         };
+        // What a reliable response of ours is acknowledged with (RFC 3262 §7.2).
+        let rack = format!("RAck: {} {}\r\n", header(&ours, "RSeq").unwrap_or("1"), of("CSeq"));
         let more = input.of(&[
             "",
             "Contact: <sip:bob@192.0.2.7>\r\n",
-            "RAck: 1 1 INVITE\r\n",
+            &rack,
             "Refer-To: <sip:carol@192.0.2.8?Replaces=x>\r\nReferred-By: <sip:alice@example.com>\r\n",
             "Event: refer\r\nSubscription-State: active;expires=60\r\n",
             "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n",
             "Session-Expires: 100;refresher=uas\r\nMin-SE: 90\r\nSupported: timer\r\n",
             "Reason: SIP;cause=200;text=\"a\x01b\"\r\n",
+            "Contact: <sip:bob@192.0.2.8:5070>\r\nSupported: timer\r\nSession-Expires: 90;refresher=uac\r\n",
+            "Contact: <sip:bob@192.0.2.7>\r\nAllow: UPDATE\r\nSupported: timer\r\nSession-Expires: 60\r\n",
         ]);
         let body = input.of(&BODIES);
         let extra = input.chunk();
@@ -274,6 +284,8 @@ impl Script {
             "Record-Route: <sip:192.0.2.9;lr>,<sip:192.0.2.10>\r\n",
             "P-Asserted-Identity: \"A\x02\" <sip:a@b>, <tel:+1>\r\nPrivacy: id\r\nX-Y: \x07\r\n",
             "Replaces: x;to-tag=a;from-tag=b\r\nAccept: text/plain\r\n",
+            "Allow: UPDATE\r\nSupported: 100rel, timer\r\nSession-Expires: 90;refresher=uas\r\n",
+            "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n",
         ]);
         let body = input.of(&BODIES);
         let extra = input.chunk();
@@ -408,7 +420,9 @@ impl Script {
                 String::from_utf8_lossy(&transmit.bytes)
             );
             assert!(!framer.is_partial());
-            self.sent.push_front(String::from_utf8_lossy(&transmit.bytes).into_owned());
+            let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
+            self.see(deed(&text));
+            self.sent.push_front(text);
             self.sent.truncate(MEMORY);
         }
         while let Some(event) = self.endpoint.poll_event() {
@@ -416,11 +430,19 @@ impl Script {
                 assert!(!text.chars().any(char::is_control), "{event:?}");
             }
             self.check_order(&event);
+            self.see(name(&event).to_owned());
             match event {
                 Event::Incoming(incoming) => self.remember(incoming.session),
                 Event::Resolve { query, .. } => self.queries.push_back(query),
                 _ => {}
             }
+        }
+    }
+
+    fn see(&mut self, what: String) {
+        // More than the tests ask for, and no more.
+        if self.seen.len() < 1000 {
+            self.seen.insert(what);
         }
     }
 
@@ -454,11 +476,12 @@ impl Script {
 }
 
 /// What follows the header fields, with the empty line.
-const BODIES: [&str; 4] = [
+const BODIES: [&str; 5] = [
     "Content-Length: 0\r\n\r\n",
     "Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n",
     "Content-Type: multipart/mixed;boundary=x\r\n\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--x--\r\n",
     "Content-Type: message/sipfrag\r\n\r\nSIP/2.0 200 OK\r\n",
+    "Content-Type: application/sdp\r\n\r\nv=0\r\ns=another\r\n",
 ];
 
 fn gateway(challenge: Option<Credentials>, pin_source: bool) -> Gateway {
@@ -480,6 +503,38 @@ fn flow(input: &mut Input<'_>) -> Flow {
 /// The first value of a header that the endpoint wrote or echoed in its own spelling.
 fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     message.split("\r\n").find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// What a message of ours is: its method, or its status and the method that it answers.
+fn deed(message: &str) -> String {
+    let method = header(message, "CSeq").and_then(|cseq| cseq.split(' ').next_back()).unwrap_or_default();
+    match message.strip_prefix("SIP/2.0 ") {
+        Some(response) => format!("{} {method}", &response[..3]),
+        None => method.to_owned(),
+    }
+}
+
+/// What an event is called.
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Incoming(_) => "Incoming",
+        Event::Acked { .. } => "Acked",
+        Event::Sent { .. } => "Sent",
+        Event::Provisional { .. } => "Provisional",
+        Event::Answered { .. } => "Answered",
+        Event::Offer { .. } => "Offer",
+        Event::Updated { .. } => "Updated",
+        Event::Replied { .. } => "Replied",
+        Event::Transfer { .. } => "Transfer",
+        Event::Referred { .. } => "Referred",
+        Event::Message(_) => "Message",
+        Event::Paged { .. } => "Paged",
+        Event::Registration { .. } => "Registration",
+        Event::Gateway { .. } => "Gateway",
+        Event::Info { .. } => "Info",
+        Event::Ended { .. } => "Ended",
+        Event::Resolve { .. } => "Resolve",
+    }
 }
 
 /// The session that an event is of.
