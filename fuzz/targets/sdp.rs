@@ -13,6 +13,7 @@ fuzz_target!(|data: &[u8]| {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         port: 40_000,
         codecs: vec![Codec::Pcma, Codec::Pcmu],
+        telephone_events: true,
         ptime_ms: 20,
         session_id: 7,
         version: 1,

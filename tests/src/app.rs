@@ -180,7 +180,7 @@ impl App {
 pub fn to(callee: std::net::SocketAddr) -> wire::Construct {
     wire::Construct {
         from_uri: "sip:offhook@127.0.0.1".into(),
-        to_uri: format!("sip:bob@{callee}"),
+        to_uri: format!("sip:bob@{callee}").into(),
         max_answer_seconds: MAX_ANSWER_SECONDS,
         ..Default::default()
     }

@@ -14,6 +14,22 @@ pub struct Standing {
     pub direction: Direction,
     /// Whether it acts for itself.
     pub role: Role,
+    /// Whether a transfer that was asked of the far end is under way.
+    pub transferring: bool,
+    /// Whether the far end asks for a transfer.
+    pub referral: Referral,
+}
+
+/// Whether the far end asks for a transfer (REFER).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Referral {
+    /// It does not.
+    #[default]
+    None,
+    /// It does, and waits for an answer.
+    Offered,
+    /// It was told that its wish is being followed, and waits to hear how it goes.
+    Accepted,
 }
 
 /// Whether a call acts for itself.
@@ -53,7 +69,11 @@ impl Denied {
 /// Whether `command` is allowed of a call that stands so.
 pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
     let allowed: &'static [State] = match command {
-        Command::Construct(_) | Command::Exists { .. } | Command::List { .. } => return Ok(()),
+        Command::Construct(_)
+        | Command::Exists { .. }
+        | Command::List { .. }
+        | Command::SendPage(_)
+        | Command::Gateways => return Ok(()),
         _ if standing.state == State::Released => return Err(Denied::Over),
         Command::Drop { .. } | Command::Nop { .. } | Command::Get { .. } => return Ok(()),
         Command::Answer { .. } | Command::Reject { .. } | Command::Redirect { .. } => {
@@ -63,10 +83,28 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
             &[State::Initiated]
         }
         Command::ConnectStop { .. } if standing.role == Role::SecondParty => &[],
+        // A second one would leave it open which of them the far end speaks of.
+        Command::Transfer { .. } if standing.transferring => &[],
+        Command::TransferAccept { .. } | Command::TransferDecline { .. } => {
+            if standing.referral == Referral::Offered { TALKING } else { &[] }
+        }
+        Command::TransferNotify { .. } => {
+            if standing.referral == Referral::Accepted {
+                TALKING
+            } else {
+                &[]
+            }
+        }
+        Command::SendMessage { .. } => TALKING,
         _ => doing(command),
     };
     if allowed.contains(&standing.state) { Ok(()) } else { Err(Denied::State { allowed }) }
 }
+
+/// The states of an answered call. What answers the far end's own wish, or only sends text, is no action: it is allowed
+/// beside any, and of both parties of a connection.
+const TALKING: &[State] =
+    &[State::Idle, State::Play, State::Record, State::SendDtmf, State::ReceiveDtmf, State::Connect];
 
 /// Starts need a call that does nothing, stops one that does just that.
 fn doing(command: &Command) -> &'static [State] {

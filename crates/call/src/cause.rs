@@ -33,12 +33,17 @@ pub enum Failure {
     MaxSeconds,
     /// The call reached its longest duration.
     MaxAnswerSeconds,
-    /// No key came in time.
+    /// No key came in time, or no answer.
     Timeout,
     /// Nobody answered the ringing in time.
     RingTimeout,
     /// The far end refused, or could not be reached.
     Rejected {
+        /// The final response.
+        sip_status: u16,
+    },
+    /// The far end refused a transfer, a message or digits, or could not be reached with them.
+    Refused {
         /// The final response.
         sip_status: u16,
     },
@@ -61,6 +66,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What the final response to a request inside a call, or to a message, means; none where it is good.
+    pub(crate) fn of_status(sip_status: u16) -> Option<Self> {
+        match sip_status {
+            ..300 => None,
+            408 => Some(Self::Timeout),
+            _ => Some(Self::Refused { sip_status }),
+        }
+    }
+
     /// The stable code of the API.
     pub fn code(self) -> &'static str {
         match self {
@@ -71,6 +85,7 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::RingTimeout => "ring_timeout",
             Self::Rejected { .. } => "rejected",
+            Self::Refused { .. } => "refused",
             Self::Dropped => "dropped",
             Self::Cancelled => "cancelled",
             Self::NoAck => "no_ack",
@@ -85,7 +100,7 @@ impl Failure {
     /// The SIP status behind it, where there is one.
     pub fn sip_status(self) -> Option<u16> {
         match self {
-            Self::Rejected { sip_status } => Some(sip_status),
+            Self::Rejected { sip_status } | Self::Refused { sip_status } => Some(sip_status),
             Self::Cancelled | Self::RingTimeout => Some(487),
             Self::NoAck => Some(408),
             Self::NotNegotiated => Some(488),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use offhook_media::event::{Codec, ConnectMode, Dial, Key, RecordFormat};
+use offhook_sip::event::{Body, Credentials, Header};
 
 use crate::id::{CallId, RequestId};
 use crate::state::State;
@@ -174,13 +175,50 @@ pub enum Command {
         /// The first party.
         call: CallId,
     },
+    /// Ask the far end to call somebody else instead (REFER, RFC 3515).
+    Transfer {
+        /// Which call.
+        call: CallId,
+        /// Whom.
+        to_uri: String,
+    },
+    /// Agree to a transfer that the far end asked for.
+    TransferAccept {
+        /// Which call.
+        call: CallId,
+    },
+    /// Decline a transfer that the far end asked for.
+    TransferDecline {
+        /// Which call.
+        call: CallId,
+        /// A SIP status, 300–699.
+        cause: u16,
+    },
+    /// Tell the far end how the call goes that it asked for.
+    TransferNotify {
+        /// Which call.
+        call: CallId,
+        /// A SIP status, 100–699; one from 200 on is the last.
+        sip_status: u16,
+    },
+    /// Send a message inside a call (RFC 3428).
+    SendMessage {
+        /// Which call.
+        call: CallId,
+        /// What it says.
+        body: Body,
+    },
+    /// Send a message outside of any call.
+    SendPage(Box<SendPage>),
+    /// The state of every gateway.
+    Gateways,
 }
 
 impl Command {
     /// The call it is about: the first party, where there are two.
     pub fn call(&self) -> Option<CallId> {
         match self {
-            Self::Construct(_) | Self::List { .. } => None,
+            Self::Construct(_) | Self::List { .. } | Self::SendPage(_) | Self::Gateways => None,
             Self::ReceiveDtmfStart(receive) => Some(receive.call),
             Self::Answer { call, .. }
             | Self::Drop { call, .. }
@@ -197,7 +235,12 @@ impl Command {
             | Self::SendDtmfStop { call }
             | Self::ReceiveDtmfStop { call }
             | Self::ConnectStart { call, .. }
-            | Self::ConnectStop { call } => Some(*call),
+            | Self::ConnectStop { call }
+            | Self::Transfer { call, .. }
+            | Self::TransferAccept { call }
+            | Self::TransferDecline { call, .. }
+            | Self::TransferNotify { call, .. }
+            | Self::SendMessage { call, .. } => Some(*call),
         }
     }
 }
@@ -207,22 +250,33 @@ impl Command {
 pub struct Construct {
     /// The caller's URI.
     pub from_uri: String,
-    /// The callee's URI; its host is the gateway.
-    pub to_uri: String,
+    /// The callee's URIs in the order to try them, at least one; the host of each is a gateway's name, or an address.
+    pub to_uris: Vec<String>,
     /// The longest talk, from the answer.
     pub max_answer: Duration,
     /// The longest ringing, from the first 180 or 183.
     pub max_ring: Duration,
     /// The application's own mark.
     pub user_data: Option<String>,
-    /// Codecs to offer in order of preference; empty for the node's own list.
+    /// Codecs to offer in order of preference; empty for the gateway's own list, or the node's.
     pub codecs: Vec<Codec>,
-    /// An outbound proxy, `host[:port]`.
+    /// An outbound proxy, `host[:port]`; none for the gateway's.
     pub proxy: Option<String>,
-    /// For digest challenges.
-    pub credentials: Option<offhook_sip::event::Credentials>,
-    /// Extra `X-*` headers.
-    pub headers: Vec<offhook_sip::event::Header>,
+    /// For digest challenges; none for the gateway's.
+    pub credentials: Option<Credentials>,
+    /// Extra headers.
+    pub headers: Vec<Header>,
+}
+
+/// A message outside of any call.
+#[derive(Clone, Debug)]
+pub struct SendPage {
+    /// The sender's URI.
+    pub from_uri: String,
+    /// The receiver's URI; its host is a gateway's name, or an address.
+    pub to_uri: String,
+    /// What it says.
+    pub body: Body,
 }
 
 /// Digits to collect.

@@ -1,5 +1,9 @@
 //! Why a request is refused. Each variant is one row of the API's error table.
 
+use std::time::Duration;
+
+use offhook_sip::event::GatewayName;
+
 use crate::id::CallId;
 use crate::state::State;
 
@@ -41,12 +45,19 @@ pub enum Error {
         /// Which file, as the application named it.
         file: String,
     },
-    /// A limit of the node.
+    /// A limit of the node, or of a gateway.
     LimitReached {
-        /// Its name: `calls`, `calls_per_second`, `ports`.
+        /// Its name: `calls`, `calls_per_second`, `ports`, `messages`, `gateway_calls`, `gateway_calls_per_second`.
         limit: &'static str,
         /// Its value.
         value: u64,
+    },
+    /// No gateway on the way can be called now: it does not answer to OPTIONS, or it said when to come back.
+    GatewayUnavailable {
+        /// The first of them.
+        gateway: GatewayName,
+        /// When it may be tried again, where it said so.
+        retry_in: Option<Duration>,
     },
     /// The peer cannot do it.
     NotNegotiated {

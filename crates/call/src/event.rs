@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use offhook_media::event::{DigitSource, Key};
+use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 
 use crate::cause::{Cause, Failure};
 use crate::error::Direction;
-use crate::id::CallId;
+use crate::id::{CallId, MessageId};
 use crate::state::State;
 
 /// Wall time in milliseconds since the Unix epoch.
@@ -49,6 +50,10 @@ pub enum EventKind {
         begin: UnixMs,
         /// The names of the codecs it offers.
         codecs: Vec<String>,
+        /// The gateway that it came from.
+        gateway: GatewayName,
+        /// What the caller's side says of the caller and of the way the call took, in the order of the message.
+        headers: Vec<Header>,
     },
     /// The far end of an outbound call rings; told once.
     Ringing {
@@ -124,6 +129,33 @@ pub enum EventKind {
         /// Whose hang-up ended it.
         hangup: Option<CallId>,
     },
+    /// What `transfer` asked of the far end has come to its end.
+    TransferCompleted {
+        /// Why nobody else talks to the far end now.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// What the far end said last of it; none where the call was over before it said anything.
+        sip_status: Option<u16>,
+    },
+    /// The far end asks to be connected with somebody else.
+    TransferRequested {
+        /// With whom.
+        to_uri: String,
+        /// Who says so.
+        referred_by: Option<String>,
+    },
+    /// The far end sent a message inside the call.
+    Message(Message),
+    /// A message to the far end has been answered.
+    MessageCompleted {
+        /// Which.
+        message: MessageId,
+        /// Why it did not arrive.
+        error: Option<Failure>,
+        /// The answer; none where the call was over before.
+        sip_status: Option<u16>,
+    },
     /// The call is over.
     Released(Box<Released>),
     /// A key was pressed (opt-in).
@@ -158,6 +190,63 @@ pub enum MediaAlarm {
     NoRtpIn {
         /// For how long.
         silent: Duration,
+    },
+}
+
+/// A message that came in (RFC 3428).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The sender's URI.
+    pub from_uri: String,
+    /// The receiver's URI.
+    pub to_uri: String,
+    /// What it says.
+    pub body: Body,
+}
+
+/// An event that is of no call (`sys.node.on_*`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeEvent {
+    /// When it happened.
+    pub time: UnixMs,
+    /// What happened.
+    pub kind: NodeEventKind,
+}
+
+/// What happened to the node, its gateways and its messages outside of calls.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodeEventKind {
+    /// Whether a gateway answers to OPTIONS: told at first, and when it changes.
+    GatewayState {
+        /// Which.
+        gateway: GatewayName,
+        /// Whether it does, at one of its addresses at least.
+        up: bool,
+        /// The last status: 408 where nobody answered.
+        sip_status: u16,
+    },
+    /// What a registration has come to.
+    RegistrationState {
+        /// With which gateway.
+        gateway: GatewayName,
+        /// To what.
+        state: RegistrationState,
+    },
+    /// A message came in outside of any call.
+    Message {
+        /// From which gateway; none where it was of a call that is over.
+        gateway: Option<GatewayName>,
+        /// The message.
+        message: Message,
+    },
+    /// A message that was sent outside of any call has been answered.
+    MessageCompleted {
+        /// Which.
+        message: MessageId,
+        /// Why it did not arrive.
+        error: Option<Failure>,
+        /// The answer: 408 where nobody answered, 503 where it could not be sent.
+        sip_status: u16,
     },
 }
 

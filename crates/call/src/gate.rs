@@ -24,15 +24,38 @@ pub(crate) struct Ticket {
     full_at: Instant,
 }
 
+/// New calls per second: a token bucket that holds one second's worth, kept as the moment at which it will be full again.
+/// Each call moves that moment on by `1 / rate`, and one that would move it more than a second ahead is refused.
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
+    full_at: Option<Instant>,
+}
+
+impl Bucket {
+    /// Leave for one more call; none where as many as `rate` have begun within a second. It counts only when it is
+    /// [`Self::take`]n.
+    pub(crate) fn check(&self, now: Instant, rate: u32) -> Option<Ticket> {
+        let ticket = self.force(now, rate)?;
+        (ticket.full_at.duration_since(now) <= Duration::from_secs(1)).then_some(ticket)
+    }
+
+    /// The same for a call that cannot be held up any more: the ones after it wait the longer.
+    pub(crate) fn force(&self, now: Instant, rate: u32) -> Option<Ticket> {
+        let share = Duration::from_secs(1).checked_div(rate)?;
+        Some(Ticket { full_at: self.full_at.map_or(now, |full_at| full_at.max(now)) + share })
+    }
+
+    /// One more call has begun.
+    pub(crate) fn take(&mut self, ticket: Ticket) {
+        self.full_at = Some(ticket.full_at);
+    }
+}
+
 /// The node's limits on new calls.
-///
-/// Calls per second are a token bucket that holds one second's worth, kept as the moment at which it will be full again:
-/// each call moves that moment on by `1 / rate`, and one that would move it more than a second ahead is refused.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    full_at: Option<Instant>,
+    bucket: Bucket,
     draining: bool,
-    pub(crate) applications: usize,
 }
 
 impl Gate {
@@ -49,16 +72,11 @@ impl Gate {
         if live >= config.max_calls {
             return Err(Refusal::Calls);
         }
-        let share = Duration::from_secs(1).checked_div(config.max_calls_per_second).ok_or(Refusal::Rate)?;
-        let full_at = self.full_at.map_or(now, |full_at| full_at.max(now)) + share;
-        if full_at.duration_since(now) > Duration::from_secs(1) {
-            return Err(Refusal::Rate);
-        }
-        Ok(Ticket { full_at })
+        self.bucket.check(now, config.max_calls_per_second).ok_or(Refusal::Rate)
     }
 
     /// One more call is in.
     pub(crate) fn enter(&mut self, ticket: Ticket) {
-        self.full_at = Some(ticket.full_at);
+        self.bucket.take(ticket);
     }
 }

@@ -10,6 +10,10 @@ pub struct CallId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
+/// A message that an application sends, unique over restarts of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub u64);
+
 /// The three numbers of a node, which begin every `res_id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeId(pub [u32; 3]);

@@ -20,8 +20,10 @@ mod disk;
 pub mod error;
 pub mod event;
 mod gate;
+pub mod gateway;
 pub mod id;
 mod info;
+mod message;
 mod node;
 mod output;
 pub mod state;
@@ -40,8 +42,9 @@ use crate::call::{Call, Input, initiated};
 use crate::command::{Command, Construct, Request};
 pub use crate::disk::{DiskEvent, DiskJob, JobId};
 use crate::error::Error;
-use crate::event::UnixMs;
+use crate::event::{NodeEventKind, UnixMs};
 use crate::gate::Gate;
+use crate::gateway::{Gateway, GatewayStatus};
 use crate::id::{CallId, RequestId};
 use crate::node::{Context, Node, recording_of};
 pub use crate::output::{Output, Reply, Snapshot};
@@ -73,6 +76,8 @@ pub struct Config {
     pub incoming_timeout: Duration,
     /// How long an idle call waits for a request; zero for ever.
     pub idle_timeout: Duration,
+    /// How long the far end's wish to be transferred waits for an application to act on it.
+    pub transfer_timeout: Duration,
     /// When in-band tones are searched for digits.
     pub tones: ToneDetection,
     /// Where media may be sent.
@@ -122,7 +127,7 @@ impl Calls {
     /// No calls yet; `first_serial` is above every serial that the node has ever used.
     pub fn new(config: Config, first_serial: u64) -> Self {
         Self {
-            node: Node::new(config),
+            node: Node::new(config, first_serial),
             gate: Gate::default(),
             calls: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -140,6 +145,8 @@ impl Calls {
             Err(error) => Err(error),
             Ok(()) => match command {
                 Command::Construct(construct) => return self.construct(now, id, *construct),
+                Command::SendPage(page) => message::send(&mut self.context(now), *page),
+                Command::Gateways => Ok(Reply::Gateways(self.gateways())),
                 Command::List { state, after, limit } => Ok(self.list(state, after, limit)),
                 Command::Exists { call } => Ok(Reply::Exists(self.calls.contains_key(&call))),
                 Command::Get { call } => self.snapshot(call),
@@ -153,15 +160,20 @@ impl Calls {
         self.context(now).reply(id, result);
     }
 
+    /// Other gateways than before: what is not there any more is neither asked nor registered with from now on.
+    pub fn set_gateways(&mut self, gateways: Vec<Gateway>) {
+        let commands = self.node.gateways.replace(gateways);
+        self.node.outputs.extend(commands.into_iter().map(Output::Sip));
+    }
+
+    /// What is known of each gateway, in the order of the configuration.
+    pub fn gateways(&self) -> Vec<GatewayStatus> {
+        self.node.gateways.status()
+    }
+
     /// Handles news of the SIP user agent. [`sip::Event::Resolve`] is not for calls and is passed over.
     pub fn sip(&mut self, now: Now, event: sip::Event) {
         let session = match &event {
-            sip::Event::Incoming(_) => None,
-            sip::Event::Resolve { .. }
-            | sip::Event::Message(_)
-            | sip::Event::Paged { .. }
-            | sip::Event::Registration { .. }
-            | sip::Event::Gateway { .. } => return,
             sip::Event::Acked { session, .. }
             | sip::Event::Sent { session, .. }
             | sip::Event::Provisional { session, .. }
@@ -172,13 +184,55 @@ impl Calls {
             | sip::Event::Replied { session, .. }
             | sip::Event::Transfer { session, .. }
             | sip::Event::Referred { session, .. }
-            | sip::Event::Ended { session, .. } => self.node.routes.session(*session),
+            | sip::Event::Ended { session, .. } => Some(*session),
+            sip::Event::Message(message) => message.session,
+            sip::Event::Incoming(_)
+            | sip::Event::Resolve { .. }
+            | sip::Event::Paged { .. }
+            | sip::Event::Registration { .. }
+            | sip::Event::Gateway { .. } => None,
         };
-        match (session, event) {
-            (_, sip::Event::Incoming(incoming)) => self.incoming(now, *incoming),
-            (Some(call), event) => self.handle(call, now, Input::Sip(event)),
+        match session.and_then(|session| self.node.routes.session(session)) {
+            Some(call) => {
+                self.note_rest(now, call, &event);
+                self.handle(call, now, Input::Sip(event));
+            }
+            None => self.sip_of_no_call(now, event),
+        }
+    }
+
+    /// A gateway that refuses a call and says when to come back is left in peace until then (RFC 3261 §21.5.4).
+    fn note_rest(&mut self, now: Now, call: CallId, event: &sip::Event) {
+        let sip::Event::Ended { cause, .. } = event else { return };
+        let sip::EndCause::Refused { status: 503, by: sip::Refuser::Peer, retry_after: Some(after), .. } =
+            cause
+        else {
+            return;
+        };
+        if let Some(gateway) = self.calls.get(&call).and_then(|entry| entry.call.gateway()) {
+            self.node.gateways.rest(now.mono, gateway, *after);
+        }
+    }
+
+    fn sip_of_no_call(&mut self, now: Now, event: sip::Event) {
+        match event {
+            sip::Event::Incoming(incoming) => self.incoming(now, *incoming),
+            sip::Event::Paged { page, status } => message::paged(&mut self.context(now), page, status),
+            sip::Event::Message(message) => {
+                let sip::IncomingMessage { gateway, from, to, body, .. } = *message;
+                let message = event::Message { from_uri: from, to_uri: to, body };
+                self.context(now).tell_node(NodeEventKind::Message { gateway, message });
+            }
+            sip::Event::Registration { account, state } => {
+                let news = self.node.gateways.registered(account, state);
+                news.into_iter().for_each(|news| self.context(now).tell_node(news));
+            }
+            sip::Event::Gateway { gateway, up, status } => {
+                let news = self.node.gateways.pinged(&gateway, up, status);
+                news.into_iter().for_each(|news| self.context(now).tell_node(news));
+            }
             // The call is over; its session still comes to rest.
-            (None, _) => {}
+            _ => {}
         }
     }
 
@@ -231,7 +285,7 @@ impl Calls {
 
     /// How many applications are there to hear of inbound calls. Without any an INVITE is refused at once.
     pub fn set_applications(&mut self, subscribers: usize) {
-        self.gate.applications = subscribers;
+        self.node.applications = subscribers;
     }
 
     /// From now on no new call gets in, either way.
@@ -239,12 +293,14 @@ impl Calls {
         self.gate.close();
     }
 
-    /// Drops every call, completion events first: cause 503, also for those that were answered.
+    /// Drops every call, completion events first: cause 503, also for those that were answered. Gateways are left.
     pub fn hang_up_all(&mut self, now: Now) {
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
             self.handle(call, now, Input::Shutdown);
         }
+        let commands = self.node.gateways.close();
+        self.node.outputs.extend(commands.into_iter().map(Output::Sip));
     }
 
     /// How many calls there are that have not been released.
@@ -270,9 +326,9 @@ impl Calls {
         self.node.outputs.pop_front()
     }
 
-    /// How many names and deadlines are remembered for calls: none when no call lives.
+    /// How many names, deadlines and places at gateways are remembered for calls: none when no call lives.
     pub fn remembered(&self) -> usize {
-        self.node.routes.len() + self.deadlines.len()
+        self.node.routes.len() + self.deadlines.len() + self.node.gateways.held()
     }
 
     /// Whether a request is allowed now, of the call it names and of the other one where it names two.
@@ -315,11 +371,14 @@ impl Calls {
         let checked = self.gate.check(now.mono, &self.node.config, self.calls.len());
         let id = CallId(self.next_serial);
         let mut cx = self.context(now);
-        let admitted = checked.map_err(|refusal| initiated::no_room(&cx, refusal));
-        match admitted.and_then(|ticket| Ok((ticket, cx.lease_port()?))) {
+        let admitted = checked.map_err(|refusal| initiated::no_room(&cx, refusal)).and_then(|ticket| {
+            let plan = initiated::plan(&cx, &construct)?;
+            Ok((ticket, plan, cx.lease_port()?))
+        });
+        match admitted {
             Err(error) => cx.reply(request, Err(error)),
-            Ok((ticket, port)) => {
-                let call = initiated::dial(id, &mut cx, request, port, construct);
+            Ok((ticket, plan, port)) => {
+                let call = initiated::dial(id, &mut cx, request, port, construct, plan);
                 self.gate.enter(ticket);
                 self.next_serial += 1;
                 self.keep(call);
@@ -329,8 +388,9 @@ impl Calls {
 
     fn incoming(&mut self, now: Now, incoming: sip::Incoming) {
         let checked = self.gate.check(now.mono, &self.node.config, self.calls.len());
-        let welcome = checked.ok().filter(|_| self.gate.applications > 0);
+        let welcome = checked.ok().filter(|_| self.node.applications > 0);
         let id = CallId(self.next_serial);
+        let welcome = welcome.filter(|_| self.node.gateways.admit(now.mono, &incoming.gateway));
         let Some(ticket) = welcome else {
             return initiated::turn_away(&mut self.context(now), incoming.session);
         };

@@ -10,8 +10,10 @@ use offhook_sip::event::{self as sip, SessionId};
 use crate::action::connect::Notice;
 use crate::disk::{DiskJob, JobId};
 use crate::error::Error;
-use crate::event::Event;
-use crate::id::{CallId, RequestId};
+use crate::event::{Event, NodeEvent, NodeEventKind};
+use crate::gateway::Gateways;
+use crate::id::{CallId, MessageId, RequestId};
+use crate::message::Pages;
 use crate::output::{Output, Reply};
 use crate::{Config, Now, Port};
 
@@ -58,12 +60,19 @@ pub(crate) struct Node {
     pub(crate) completions: Vec<Event>,
     /// How many ports belong to calls.
     pub(crate) leased: usize,
+    pub(crate) gateways: Gateways,
+    /// Messages outside of calls.
+    pub(crate) pages: Pages,
+    /// How many applications are there to hear of what happens.
+    pub(crate) applications: usize,
     actions: u64,
     jobs: u64,
+    requests: u64,
+    next_message: u64,
 }
 
 impl Node {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, first_message: u64) -> Self {
         Self {
             config,
             routes: Routes::default(),
@@ -72,8 +81,13 @@ impl Node {
             notices: VecDeque::new(),
             completions: Vec::new(),
             leased: 0,
+            gateways: Gateways::default(),
+            pages: Pages::default(),
+            applications: 0,
             actions: 0,
             jobs: 0,
+            requests: 0,
+            next_message: first_message,
         }
     }
 }
@@ -107,6 +121,11 @@ impl Context<'_> {
         self.output(Output::Reply { request, result });
     }
 
+    /// Tells all applications what is of no call.
+    pub(crate) fn tell_node(&mut self, kind: NodeEventKind) {
+        self.output(Output::NodeEvent(NodeEvent { time: self.now.wall, kind }));
+    }
+
     pub(crate) fn notify(&mut self, call: CallId, notice: Notice) {
         self.node.notices.push_back((call, notice));
     }
@@ -134,6 +153,19 @@ impl Context<'_> {
     pub(crate) fn new_action(&mut self) -> ActionId {
         self.node.actions += 1;
         ActionId(self.node.actions)
+    }
+
+    /// A name for a request inside a dialog.
+    pub(crate) fn new_request(&mut self) -> sip::RequestId {
+        self.node.requests += 1;
+        sip::RequestId(self.node.requests)
+    }
+
+    /// A name for a message.
+    pub(crate) fn new_message(&mut self) -> MessageId {
+        let message = MessageId(self.node.next_message);
+        self.node.next_message += 1;
+        message
     }
 
     /// From now on the session's events are the call's.

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use offhook_media::event::{self as media, Codec};
-use offhook_sip::event as sip;
+use offhook_sip::event::{self as sip, GatewayName};
 
 use crate::Port;
 use crate::disk::{DiskJob, JobId};
 use crate::error::{Direction, Error};
 use crate::event::{self, UnixMs};
-use crate::id::{CallId, RequestId};
+use crate::gateway::GatewayStatus;
+use crate::id::{CallId, MessageId, RequestId};
 use crate::state::State;
 
 /// What a request comes to.
@@ -35,6 +36,10 @@ pub enum Reply {
     Snapshot(Box<Snapshot>),
     /// The answer of `list`.
     Page(Vec<CallId>),
+    /// The message of `send_message`, which is on its way.
+    Message(MessageId),
+    /// The answer of `gateways`.
+    Gateways(Vec<GatewayStatus>),
 }
 
 /// All that is known of a call.
@@ -50,6 +55,8 @@ pub struct Snapshot {
     pub from_uri: String,
     /// The callee's URI.
     pub to_uri: String,
+    /// The gateway that it came from, or goes to.
+    pub gateway: Option<GatewayName>,
     /// When it began.
     pub begin: UnixMs,
     /// When it was answered.
@@ -102,6 +109,8 @@ pub enum Output {
     },
     /// Tell all applications.
     Event(event::Event),
+    /// Tell all applications what is of no call.
+    NodeEvent(event::NodeEvent),
     /// The ports of a call are free again; its leg, if it had one, is gone.
     PortReleased(Port),
 }

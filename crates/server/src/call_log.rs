@@ -2,8 +2,9 @@
 //! people above `debug`: logs travel further than calls.
 
 use offhook_call::cause::{DroppedBy, Failure};
-use offhook_call::event::{Event, EventKind};
+use offhook_call::event::{Event, EventKind, NodeEventKind};
 use offhook_call::id::NodeId;
+use offhook_sip::event::RegistrationState;
 
 /// Notes an event of a call.
 pub fn note(node: NodeId, event: &Event) {
@@ -35,10 +36,43 @@ pub fn note(node: NodeId, event: &Event) {
         EventKind::ConnectCompleted { error, .. } => {
             tracing::debug!(res_id, error = code(*error), "connected")
         }
+        EventKind::TransferCompleted { error, sip_status, .. } => {
+            tracing::info!(res_id, error = code(*error), sip_status, "transferred");
+        }
+        EventKind::TransferRequested { to_uri, .. } => {
+            tracing::info!(res_id, to = masked(to_uri), "the far end asks for a transfer");
+        }
+        EventKind::Message(_) => tracing::debug!(res_id, "message"),
+        EventKind::MessageCompleted { message, error, .. } => {
+            tracing::debug!(res_id, message = message.0, error = code(*error), "message sent");
+        }
         EventKind::StateChanged { state, .. } => tracing::debug!(res_id, state = state.name(), "state"),
         EventKind::Hold { held } => tracing::debug!(res_id, held, "hold"),
         EventKind::MediaAlarm(alarm) => tracing::warn!(res_id, ?alarm, "media"),
         EventKind::Dtmf { .. } => {}
+    }
+}
+
+/// Notes an event that is of no call.
+pub fn note_node(event: &NodeEventKind) {
+    match event {
+        NodeEventKind::GatewayState { gateway, up: true, .. } => tracing::info!(%gateway, "gateway is up"),
+        NodeEventKind::GatewayState { gateway, up: false, sip_status } => {
+            tracing::warn!(%gateway, sip_status, "gateway is down");
+        }
+        NodeEventKind::RegistrationState { gateway, state } => match state {
+            RegistrationState::Registered { expires } => {
+                tracing::info!(%gateway, seconds = expires.as_secs(), "registered");
+            }
+            RegistrationState::Failed { status, phrase, retry_in } => {
+                tracing::warn!(%gateway, status, phrase, retry_seconds = retry_in.as_secs(), "not registered");
+            }
+            RegistrationState::Unregistered => tracing::info!(%gateway, "registration removed"),
+        },
+        NodeEventKind::Message { gateway, .. } => tracing::debug!(gateway = gateway.as_deref(), "message"),
+        NodeEventKind::MessageCompleted { message, error, .. } => {
+            tracing::debug!(message = message.0, error = code(*error), "message sent");
+        }
     }
 }
 

@@ -26,9 +26,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
 use crate::control_handle::Ask;
-use crate::events::{EventWriter, append_call_event};
+use crate::events::{EventWriter, append_call_event, append_node_event};
 use crate::input::Input;
 use crate::media::Router;
+use crate::metrics::Metrics;
 use crate::net::{dns, stream, tls, udp};
 use crate::outbox::Outbox;
 use crate::ports::Ports;
@@ -234,8 +235,20 @@ impl Control {
                 self.parts.calls.request(now, Request { id, command });
             }
             Ask::Applications(subscribers) => self.parts.calls.set_applications(subscribers),
+            // Whoever asked may have gone meanwhile.
+            Ask::Metrics(reply) => drop(reply.send(self.metrics())),
         }
         self.pump(now);
+    }
+
+    fn metrics(&self) -> Metrics {
+        let Parts { endpoint, calls, .. } = &self.parts;
+        Metrics {
+            calls: calls.live(),
+            spare_ports: calls.spare_ports(),
+            gateways: calls.gateways(),
+            sip: endpoint.counters(),
+        }
     }
 
     fn handle_timeouts(&mut self) {
@@ -313,26 +326,24 @@ impl Control {
                 call_log::note(*node, &event);
                 append_call_event(log, *node, *process_id, event);
             }
+            Output::NodeEvent(event) => {
+                call_log::note_node(&event.kind);
+                append_node_event(&mut self.parts.log, event);
+            }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
         }
     }
 
-    /// A command that comes too late for its session is a race and no fault. An INVITE that cannot be sent ends its call.
+    /// A command that comes too late for its session is a race and no fault. What would have had an end has it at once.
     fn command(&mut self, now: Now, command: sip::Command) {
         if let sip::Command::Reject { session, status, .. } = &command {
             tracing::info!(?session, status, "inbound call refused");
         }
-        let invite = if let sip::Command::Invite(invite) = &command { Some(invite.session) } else { None };
+        let end = end_of(&command);
         let Err(error) = self.parts.endpoint.command(now.mono, command) else { return };
-        if let Some(session) = invite {
-            let status = if error == CommandError::Full { 503 } else { 400 };
-            let cause = sip::EndCause::Refused {
-                status,
-                phrase: error.to_string(),
-                by: sip::Refuser::Us,
-                retry_after: None,
-            };
-            self.parts.calls.sip(now, sip::Event::Ended { session, cause });
+        if let Some(end) = end {
+            tracing::debug!(%error, "SIP command refused");
+            self.parts.calls.sip(now, end(&error));
         } else if error != CommandError::Unknown {
             tracing::warn!(%error, "SIP command refused");
         }
@@ -434,4 +445,38 @@ impl Control {
         let due = [self.parts.endpoint.poll_timeout(), self.parts.calls.poll_timeout(), stage];
         due.into_iter().flatten().min().unwrap_or_else(|| clock::now().mono + FOREVER)
     }
+}
+
+/// What the calls are told where a command was refused.
+type End = Box<dyn FnOnce(&CommandError) -> sip::Event>;
+
+/// How the calls hear that a command could not be carried out whose end they wait for.
+fn end_of(command: &sip::Command) -> Option<End> {
+    let status = |error: &CommandError| match error {
+        CommandError::Full => 503,
+        CommandError::Unknown | CommandError::WrongState => 481,
+        CommandError::BadStatus | CommandError::BadUri(_) | CommandError::BadHeader(_) => 400,
+    };
+    Some(match *command {
+        sip::Command::Invite(ref invite) => {
+            let session = invite.session;
+            Box::new(move |error| {
+                let (status, phrase, by) = (status(error), error.to_string(), sip::Refuser::Us);
+                let cause = sip::EndCause::Refused { status, phrase, by, retry_after: None };
+                sip::Event::Ended { session, cause }
+            })
+        }
+        sip::Command::Refer { session, .. } => Box::new(move |error| {
+            let (status, phrase) = (status(error), error.to_string());
+            sip::Event::Transfer { session, status, phrase }
+        }),
+        sip::Command::Request { session, request, .. } => {
+            Box::new(move |error| sip::Event::Replied { session, request, status: status(error) })
+        }
+        sip::Command::Page(ref page) => {
+            let page = page.page;
+            Box::new(move |error| sip::Event::Paged { page, status: status(error) })
+        }
+        _ => return None,
+    })
 }

@@ -5,6 +5,8 @@ use offhook_call::command::Command;
 use offhook_call::error::Error;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::metrics::Metrics;
+
 /// What RPC asks of the control loop.
 #[derive(Debug)]
 pub enum Ask {
@@ -17,6 +19,8 @@ pub enum Ask {
     },
     /// So many subscriptions hear of calls now: without any, nobody is there to act on an inbound call.
     Applications(usize),
+    /// How things are.
+    Metrics(oneshot::Sender<Metrics>),
 }
 
 /// The asking end of the queue.
@@ -43,6 +47,13 @@ impl ControlHandle {
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(Error::ShuttingDown),
         }
         answer.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    /// How things are; none where the control loop has no time for that, or is gone.
+    pub async fn metrics(&self) -> Option<Metrics> {
+        let (reply, answer) = oneshot::channel();
+        self.tx.try_send(Ask::Metrics(reply)).ok()?;
+        answer.await.ok()
     }
 
     /// Tells how many subscriptions there are. Waits where the queue is full: the last number told must arrive.

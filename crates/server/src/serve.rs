@@ -26,7 +26,7 @@ use crate::media::{self, Router};
 use crate::net::{stream, udp};
 use crate::ports::Ports;
 use crate::prompts::Prompts;
-use crate::{clock, recordings, serial};
+use crate::{clock, gateways, recordings, serial};
 
 /// Threads that wait for prompt files and the name service.
 const BLOCKING_THREADS: usize = 16;
@@ -230,9 +230,11 @@ fn assemble(
     let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());
     let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random);
     let ours = local.iter().map(|&(_, address)| address).chain([rpc]).collect();
+    let mut calls = Calls::new(call_config(config, ours), first_serial);
+    calls.set_gateways(config.sip.gateway.iter().map(gateways::outbound).collect());
     Ok(control::Parts {
         endpoint: Endpoint::new(sip_config(config, local), seed()),
-        calls: Calls::new(call_config(config, ours), first_serial),
+        calls,
         router,
         ports,
         prompts: Arc::new(Prompts::new(prompts)),
@@ -256,14 +258,14 @@ fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip
     sip.tls = of(Transport::Tls, local);
     sip.user_agent.clone_from(&config.sip.user_agent);
     sip.advertise = Some(config.sip.advertise.to_string()).filter(|text| !text.is_empty());
-    let gateway = |gateway: &crate::config::Gateway| offhook_sip::Gateway {
-        name: gateway.name.as_str().into(),
-        networks: gateway.networks.iter().map(|network| network.0).collect(),
-        challenge: None,
-        challenge_inside: false,
-        pin_source: false,
-    };
-    sip.gateways = config.sip.gateway.iter().map(gateway).collect();
+    sip.gateways = config.sip.gateway.iter().map(gateways::inbound).collect();
+    sip.strangers = config.sip.strangers.into();
+    sip.source_rate = config.limits.source_requests_per_second;
+    sip.stranger_rate = config.limits.stranger_requests_per_second;
+    sip.session_timer.request = config.sip.session_timer;
+    sip.session_timer.expires = Duration::from_secs(config.sip.session_expires_seconds);
+    sip.session_timer.min = Duration::from_secs(config.sip.min_se_seconds);
+    sip.reliable_provisionals = config.sip.reliable_provisionals;
     sip.max_sessions = config.limits.calls;
     sip.timers.t1 = Duration::from_millis(config.sip.t1_ms);
     sip.timers.t2 = Duration::from_millis(config.sip.t2_ms);
@@ -280,6 +282,7 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         max_calls_per_second: config.limits.calls_per_second,
         incoming_timeout: Duration::from_secs(config.limits.incoming_timeout_seconds),
         idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
+        transfer_timeout: Duration::from_secs(config.limits.transfer_timeout_seconds),
         tones: config.rtp.dtmf.into(),
         destinations: Arc::new(Destinations { networks, ours }),
         silence_timeout: unless_zero(config.rtp.timeout_seconds),

@@ -61,7 +61,7 @@ async fn a_telephone_is_called_and_recorded() {
     let (said, microphone) = voice(&server, "record-after-beep.wav");
     let phone = Baresip::start(&microphone, server.dir()).await;
     let callee = offhook_client::wire::Construct {
-        to_uri: format!("sip:phone@{}", phone.address()),
+        to_uri: format!("sip:phone@{}", phone.address()).into(),
         ..offhook_tests::app::to(phone.address())
     };
     let call = app.dial_with(callee).await;

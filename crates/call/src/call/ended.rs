@@ -146,7 +146,7 @@ impl Ended {
     }
 
     /// Tells of its end if nothing is to come any more; otherwise it goes on waiting.
-    pub(crate) fn settle(self, core: &Core, cx: &mut Context<'_>) -> Option<Self> {
+    pub(crate) fn settle(self, core: &mut Core, cx: &mut Context<'_>) -> Option<Self> {
         if self.leg.is_some() || self.cut.recording.is_some() {
             return Some(self);
         }
@@ -166,6 +166,7 @@ impl Ended {
         };
         core.tell(cx, EventKind::Released(Box::new(released)));
         cx.forget_session(core.session);
+        core.leave_all_but(cx, &[]);
         if let Some(port) = self.port {
             cx.release_port(port);
         }

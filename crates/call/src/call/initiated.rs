@@ -8,6 +8,7 @@ use offhook_sip::event::{self as sip, Header, Incoming, SessionId};
 
 use crate::Port;
 use crate::call::answering::{Agreement, Answering};
+use crate::call::beside::Beside;
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{Call, Core, Input, Phase, Step, Talk, is_due, pass_over, sdp_body, sdp_of};
@@ -16,6 +17,7 @@ use crate::command::{Command, Construct};
 use crate::error::{Direction, Error};
 use crate::event::{EventKind, Span};
 use crate::gate::{RETRY_AFTER, Refusal};
+use crate::gateway::{Plan, Way};
 use crate::id::{CallId, RequestId};
 use crate::node::Context;
 use crate::output::Reply;
@@ -42,7 +44,7 @@ pub(crate) struct Inbound {
 /// now on: an application is being told.
 pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> Option<Call> {
     let session = incoming.session;
-    let core = Core {
+    let mut core = Core {
         id,
         direction: Direction::Inbound,
         session,
@@ -51,6 +53,9 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
         begin: cx.now.wall,
         user_data: None,
         sip_call_id: Some(incoming.call_id),
+        gateway: Some(incoming.gateway.clone()),
+        held: Vec::new(),
+        beside: Beside::default(),
     };
     let Ok(port) = cx.lease_port() else {
         turn_away(cx, session);
@@ -72,7 +77,9 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
     }
     cx.sip(sip::Command::Progress { session, status: 180, body: None });
     let (from_uri, to_uri) = (core.from_uri.clone(), core.to_uri.clone());
-    core.tell(cx, EventKind::Incoming { from_uri, to_uri, begin: core.begin, codecs });
+    core.hold(cx, vec![incoming.gateway.clone()]);
+    let (begin, gateway, headers) = (core.begin, incoming.gateway, incoming.headers);
+    core.tell(cx, EventKind::Incoming { from_uri, to_uri, begin, codecs, gateway, headers });
     let until = cx.deadline(cx.node.config.incoming_timeout);
     let phase = Phase::Inbound(Inbound { port, offer, request_uri: incoming.request_uri, until });
     Some(Call::begin(core, cx, phase))
@@ -80,7 +87,7 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
 
 /// Whether an offer could be answered at all, and the names of its codecs.
 fn judge(core: &Core, cx: &Context<'_>, port: Port, offer: &[u8]) -> Result<Vec<String>, SdpError> {
-    sdp::answer(offer, &core.local_media(&cx.node.config, port, &[]))?;
+    sdp::answer(offer, &core.local_media(cx, port, &[]))?;
     sdp::offered(offer)
 }
 
@@ -167,7 +174,7 @@ impl Inbound {
         cx: &Context<'_>,
         codec: Option<Codec>,
     ) -> Result<(String, Agreement), Error> {
-        let local = core.local_media(&cx.node.config, self.port, codec.as_slice());
+        let local = core.local_media(cx, self.port, codec.as_slice());
         let mut session = sdp::Session::new(local);
         let Some(offer) = &self.offer else {
             return Ok((session.offer(), Agreement::Offered(session)));
@@ -213,6 +220,8 @@ pub(crate) struct Dialling {
     session: sdp::Session,
     max_answer: Duration,
     max_ring: Duration,
+    /// What each route of its INVITE is.
+    ways: Vec<Way>,
     early: Early,
     progress: Progress,
 }
@@ -237,6 +246,12 @@ enum Progress {
     Ringing { until: Option<Instant> },
 }
 
+/// How an outbound call goes; why it cannot, where it cannot.
+pub(crate) fn plan(cx: &Context<'_>, construct: &Construct) -> Result<Plan, Error> {
+    let Construct { to_uris, proxy, credentials, .. } = construct;
+    cx.node.gateways.plan(cx.now.mono, to_uris, proxy.as_ref(), credentials.as_ref())
+}
+
 /// A new outbound call, its INVITE on the way.
 pub(crate) fn dial(
     id: CallId,
@@ -244,28 +259,30 @@ pub(crate) fn dial(
     request: RequestId,
     port: Port,
     construct: Construct,
+    plan: Plan,
 ) -> Call {
     let session = SessionId::Outbound(id.0);
-    let core = Core {
+    let mut core = Core {
         id,
         direction: Direction::Outbound,
         session,
         from_uri: construct.from_uri,
-        to_uri: construct.to_uri,
+        to_uri: String::new(),
         begin: cx.now.wall,
         user_data: construct.user_data,
         sip_call_id: None,
+        gateway: None,
+        held: Vec::new(),
+        beside: Beside::default(),
     };
-    let mut description = sdp::Session::new(core.local_media(&cx.node.config, port, &construct.codecs));
+    core.hold(cx, plan.gateways());
+    go(&mut core, cx, &plan.ways, 0);
+    let mut description = sdp::Session::new(core.local_media(cx, port, &construct.codecs));
     cx.sip(sip::Command::Invite(Box::new(sip::Invite {
         session,
         from: core.from_uri.clone(),
-        routes: vec![sip::Route {
-            to: core.to_uri.clone(),
-            proxy: construct.proxy,
-            credentials: construct.credentials,
-        }],
-        redirect_hosts: Vec::new(),
+        routes: plan.routes,
+        redirect_hosts: plan.redirect_hosts,
         headers: construct.headers,
         body: sdp_body(description.offer()),
     })));
@@ -275,10 +292,23 @@ pub(crate) fn dial(
         session: description,
         max_answer: construct.max_answer,
         max_ring: construct.max_ring,
+        ways: plan.ways,
         early: Early::Nothing,
         progress: Progress::Calling { until: cx.deadline(RINGS_WITHIN) },
     });
     Call::begin(core, cx, phase)
+}
+
+/// The call takes one of its ways, and leaves the gateways where it will not come again.
+fn go(core: &mut Core, cx: &mut Context<'_>, ways: &[Way], route: usize) {
+    let Some(way) = ways.get(route) else { return };
+    core.to_uri.clone_from(&way.uri);
+    if let Some(gateway) = way.gateway.as_ref().filter(|&gateway| core.gateway.as_ref() != Some(gateway)) {
+        cx.node.gateways.begin(cx.now.mono, gateway);
+    }
+    core.gateway.clone_from(&way.gateway);
+    let to_come: Vec<_> = ways[route..].iter().filter_map(|way| way.gateway.clone()).collect();
+    core.leave_all_but(cx, &to_come);
 }
 
 /// Why there is no room for an outbound call.
@@ -306,7 +336,10 @@ impl Dialling {
 
     pub(crate) fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         match input {
-            Input::Sip(sip::Event::Sent { call_id, .. }) => core.sip_call_id = Some(call_id),
+            Input::Sip(sip::Event::Sent { call_id, route, .. }) => {
+                core.sip_call_id = Some(call_id);
+                go(core, cx, &self.ways, route);
+            }
             Input::Sip(sip::Event::Provisional { status, body, .. }) => self.hear(core, cx, status, body),
             Input::Sip(sip::Event::Answered { body, .. }) => return self.answered(core, cx, body),
             Input::Sip(sip::Event::Offer { body, .. }) => self.offered(core, cx, body.as_ref()),
@@ -350,7 +383,9 @@ impl Dialling {
         }
     }
 
-    fn answered(mut self, core: &Core, cx: &mut Context<'_>, body: Option<sip::Body>) -> Step {
+    fn answered(mut self, core: &mut Core, cx: &mut Context<'_>, body: Option<sip::Body>) -> Step {
+        let stays: Vec<_> = core.gateway.iter().cloned().collect();
+        core.leave_all_but(cx, &stays);
         let media = match (sdp_of(body.as_ref()), std::mem::replace(&mut self.early, Early::Nothing)) {
             (None, Early::Nothing) => None,
             (None, Early::Changed { media, .. }) => Some(media),

@@ -2,6 +2,7 @@
 //! struct of the state it finds and makes the next, so what belonged to a state that is over cannot be touched.
 
 pub(crate) mod answering;
+mod beside;
 pub(crate) mod ended;
 pub(crate) mod idle;
 pub(crate) mod initiated;
@@ -13,7 +14,7 @@ use std::time::Instant;
 
 use offhook_media::event::{self as media, Key, LegId};
 use offhook_media::sdp::LocalMedia;
-use offhook_sip::event::{self as sip, Body, SessionId};
+use offhook_sip::event::{self as sip, Body, GatewayName, SessionId};
 
 use crate::action::connect::{Connect, Notice};
 use crate::action::play::Play;
@@ -22,6 +23,7 @@ use crate::action::record::Record;
 use crate::action::send_dtmf::SendDtmf;
 use crate::admit::{Role, Standing};
 use crate::call::answering::Answering;
+use crate::call::beside::Beside;
 use crate::call::ended::{Cut, Ended};
 use crate::call::idle::Idle;
 use crate::call::initiated::{Dialling, Inbound};
@@ -31,6 +33,7 @@ use crate::command::Command;
 use crate::disk::DiskEvent;
 use crate::error::{Direction, Error};
 use crate::event::{Event, EventKind, UnixMs};
+use crate::gateway::DtmfWay;
 use crate::id::{CallId, RequestId};
 use crate::node::Context;
 use crate::output::{Output, Reply, Snapshot};
@@ -67,9 +70,38 @@ pub(crate) struct Core {
     pub(crate) begin: UnixMs,
     pub(crate) user_data: Option<String>,
     pub(crate) sip_call_id: Option<String>,
+    /// The gateway that it came from, or goes to.
+    pub(crate) gateway: Option<GatewayName>,
+    /// The gateways where it has a place.
+    pub(crate) held: Vec<GatewayName>,
+    pub(crate) beside: Beside,
 }
 
 impl Core {
+    /// How digits go to its far end and come from it.
+    pub(crate) fn dtmf(&self, cx: &Context<'_>) -> DtmfWay {
+        let gateway = self.gateway.as_ref().and_then(|name| cx.node.gateways.get(name));
+        gateway.map(|gateway| gateway.dtmf).unwrap_or_default()
+    }
+
+    /// Takes a place at each gateway where it may go. A place that is only taken when the call gets there might not be
+    /// free any more then, and a gateway never has more calls than it takes.
+    pub(crate) fn hold(&mut self, cx: &mut Context<'_>, gateways: Vec<GatewayName>) {
+        gateways.iter().for_each(|gateway| cx.node.gateways.hold(gateway));
+        self.held = gateways;
+    }
+
+    /// Gives back the places at all gateways but those that are still to come.
+    pub(crate) fn leave_all_but(&mut self, cx: &mut Context<'_>, stay: &[GatewayName]) {
+        self.held.retain(|gateway| {
+            let stays = stay.contains(gateway);
+            if !stays {
+                cx.node.gateways.leave(gateway);
+            }
+            stays
+        });
+    }
+
     /// The name of its leg: a call has one at most.
     pub(crate) fn leg(&self) -> LegId {
         leg_of(self.id)
@@ -86,12 +118,17 @@ impl Core {
         cx.output(Output::Event(event));
     }
 
-    /// Our side of its session description.
-    pub(crate) fn local_media(&self, config: &Config, port: Port, codecs: &[media::Codec]) -> LocalMedia {
+    /// Our side of its session description; `codecs` before the gateway's, and those before the node's.
+    pub(crate) fn local_media(&self, cx: &Context<'_>, port: Port, codecs: &[media::Codec]) -> LocalMedia {
+        let config = &cx.node.config;
+        let gateway = self.gateway.as_ref().and_then(|name| cx.node.gateways.get(name));
+        let gateways = gateway.map(|gateway| gateway.codecs.as_slice()).unwrap_or_default();
+        let lists = [codecs, gateways, &config.codecs];
         LocalMedia {
             address: config.media_address,
             port: port.0,
-            codecs: if codecs.is_empty() { config.codecs.clone() } else { codecs.to_vec() },
+            codecs: lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default().to_vec(),
+            telephone_events: self.dtmf(cx) != DtmfWay::Inband,
             ptime_ms: config.ptime_ms,
             session_id: self.id.0,
             version: 1,
@@ -201,6 +238,9 @@ impl Call {
         let Self { mut core, phase } = self;
         let prior = phase.state();
         let Step { passing, phase, told } = phase.handle(&mut core, cx, input);
+        if matches!(phase, Phase::Ended(_)) {
+            beside::end(&mut core, cx);
+        }
         state::change(&core, cx, prior, passing, phase.state());
         if let Some(kind) = told {
             let event = core.event(cx, kind);
@@ -208,7 +248,7 @@ impl Call {
         }
         match phase {
             Phase::Ended(ended) => {
-                ended.settle(&core, cx).map(|ended| Self { core, phase: Phase::Ended(ended) })
+                ended.settle(&mut core, cx).map(|ended| Self { core, phase: Phase::Ended(ended) })
             }
             phase => Some(Self { core, phase }),
         }
@@ -223,6 +263,10 @@ impl Call {
 
     pub(crate) fn id(&self) -> CallId {
         self.core.id
+    }
+
+    pub(crate) fn gateway(&self) -> Option<&str> {
+        self.core.gateway.as_deref()
     }
 
     pub(crate) fn state(&self) -> State {
@@ -244,7 +288,7 @@ impl Call {
             Phase::Ended(ended) => ended.deadline(),
         };
         let talk = self.phase.talk().and_then(Talk::deadline);
-        own.into_iter().chain(talk).min()
+        own.into_iter().chain(talk).chain(self.core.beside.deadline()).min()
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -252,7 +296,9 @@ impl Call {
             Phase::Connect(connect) => connect.role(),
             _ => Role::Own,
         };
-        Standing { state: self.state(), direction: self.core.direction, role }
+        let Core { direction, ref beside, .. } = self.core;
+        let (transferring, referral) = (beside.transferring(), beside.referral());
+        Standing { state: self.state(), direction, role, transferring, referral }
     }
 
     /// All that is known of it.
@@ -264,6 +310,7 @@ impl Call {
             direction: self.core.direction,
             from_uri: self.core.from_uri.clone(),
             to_uri: self.core.to_uri.clone(),
+            gateway: self.core.gateway.clone(),
             begin: self.core.begin,
             answer_time: talk.map(|talk| talk.answered),
             user_data: self.core.user_data.clone(),
@@ -345,6 +392,9 @@ impl Phase {
             }
             return step;
         }
+        let Some(input) = beside::handle(core, cx, self.talk().is_some(), input) else {
+            return Step::to(self);
+        };
         match self {
             Self::Inbound(inbound) => inbound.handle(core, cx, input),
             Self::Dialling(dialling) => dialling.handle(core, cx, input),

@@ -18,9 +18,10 @@ use offhook_sip::event::{self as sip, Body};
 
 use crate::call::{Core, Input, TypeAhead, sdp_body, sdp_of};
 use crate::event::{EventKind, MediaAlarm, UnixMs};
+use crate::gateway::DtmfWay;
 use crate::node::Context;
 use crate::output::Output;
-use crate::{Config, Port, ToneDetection, info};
+use crate::{Port, ToneDetection, info};
 
 /// What every answered call has: its media, and its longest duration.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl Talk {
         (session, media): (sdp::Session, Negotiated),
         max_answer: Duration,
     ) -> Self {
-        let config = leg_config(&cx.node.config, &media);
+        let config = leg_config(core, cx, &media);
         cx.output(Output::OpenLeg { port, leg: core.leg(), config });
         if is_hold(&media) {
             core.tell(cx, EventKind::Hold { held: true });
@@ -130,7 +131,7 @@ impl Talk {
             return;
         }
         let was_held = is_hold(&std::mem::replace(&mut self.media, media));
-        let config = leg_config(&cx.node.config, &self.media);
+        let config = leg_config(core, cx, &self.media);
         cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
         let held = is_hold(&self.media);
         if held != was_held {
@@ -158,8 +159,14 @@ fn is_hold(media: &Negotiated) -> bool {
     matches!(media.direction, Direction::RecvOnly | Direction::Inactive)
 }
 
-fn leg_config(config: &Config, media: &Negotiated) -> LegConfig {
-    let detect_tones = match config.tones {
+fn leg_config(core: &Core, cx: &Context<'_>, media: &Negotiated) -> LegConfig {
+    let config = &cx.node.config;
+    let tones = match core.dtmf(cx) {
+        DtmfWay::Auto | DtmfWay::Info => config.tones,
+        DtmfWay::Rfc4733 => ToneDetection::Never,
+        DtmfWay::Inband => ToneDetection::Always,
+    };
+    let detect_tones = match tones {
         ToneDetection::Auto => media.telephone_event.is_none(),
         ToneDetection::Always => true,
         ToneDetection::Never => false,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offhook_call::admit::{Denied, Role, Standing, admit};
+use offhook_call::admit::{Denied, Referral, Role, Standing, admit};
 use offhook_call::command::{Command, Content, KeySet};
 use offhook_call::error::Direction;
 use offhook_call::id::CallId;
@@ -11,13 +11,13 @@ use offhook_call::state::State;
 use offhook_media::event::{ConnectMode, RecordFormat};
 use proptest::prelude::*;
 
-use crate::rig::{answer, construct, receive};
+use crate::rig::{answer, construct, page, receive, text};
 
 /// `y` is allowed, `.` is not in this state, `d` is not with this direction, `x` is over.
 ///
 /// The columns, for an inbound call and again for an outbound one: Initiated, Answer, Idle, Play, Record, SendDtmf,
 /// ReceiveDtmf, Connect as the first party, Connect as the second, Released.
-const EXPECTED: [(&str, &str, &str); 21] = [
+const EXPECTED: [(&str, &str, &str); 28] = [
     ("construct", "yyyyyyyyyy", "yyyyyyyyyy"),
     ("answer", "y........x", "dddddddddx"),
     ("drop", "yyyyyyyyyx", "yyyyyyyyyx"),
@@ -37,6 +37,14 @@ const EXPECTED: [(&str, &str, &str); 21] = [
     ("receive_dtmf_stop", "......y..x", "......y..x"),
     ("connect_start", "..y......x", "..y......x"),
     ("connect_stop", ".......y.x", ".......y.x"),
+    ("transfer", "..y......x", "..y......x"),
+    // Nobody asks for a transfer here; the table below is of those that are asked for.
+    ("transfer_accept", ".........x", ".........x"),
+    ("transfer_decline", ".........x", ".........x"),
+    ("transfer_notify", ".........x", ".........x"),
+    ("send_message", "..yyyyyyyx", "..yyyyyyyx"),
+    ("node send_message", "yyyyyyyyyy", "yyyyyyyyyy"),
+    ("gateways", "yyyyyyyyyy", "yyyyyyyyyy"),
     // The other way round, so that no row can be forgotten unseen.
     ("every stop", "...yyyyy.x", "...yyyyy.x"),
     ("every start", "..y......x", "..y......x"),
@@ -78,6 +86,13 @@ fn commands(name: &str) -> Vec<Command> {
             Command::ConnectStart { call: CALL, other: CallId(2), max, mode: ConnectMode::Both }
         }
         "connect_stop" => Command::ConnectStop { call: CALL },
+        "transfer" => Command::Transfer { call: CALL, to_uri: "sip:100@192.0.2.3".to_owned() },
+        "transfer_accept" => Command::TransferAccept { call: CALL },
+        "transfer_decline" => Command::TransferDecline { call: CALL, cause: 603 },
+        "transfer_notify" => Command::TransferNotify { call: CALL, sip_status: 200 },
+        "send_message" => Command::SendMessage { call: CALL, body: text("hello") },
+        "node send_message" => page("sip:100@192.0.2.9"),
+        "gateways" => Command::Gateways,
         "every stop" => return ending_in("_stop"),
         "every start" => return ending_in("_start"),
         other => panic!("no such command: {other}"),
@@ -93,8 +108,12 @@ fn ending_in(suffix: &str) -> Vec<Command> {
         .collect()
 }
 
+fn standing(state: State, direction: Direction, role: Role) -> Standing {
+    Standing { state, direction, role, transferring: false, referral: Referral::None }
+}
+
 fn standings(direction: Direction) -> Vec<Standing> {
-    let own = |state| Standing { state, direction, role: Role::Own };
+    let own = |state| standing(state, direction, Role::Own);
     let states = [
         State::Initiated,
         State::Answer,
@@ -106,7 +125,7 @@ fn standings(direction: Direction) -> Vec<Standing> {
         State::Connect,
     ];
     let mut all: Vec<Standing> = states.into_iter().map(own).collect();
-    all.push(Standing { state: State::Connect, direction, role: Role::SecondParty });
+    all.push(standing(State::Connect, direction, Role::SecondParty));
     all.push(own(State::Released));
     all
 }
@@ -139,14 +158,36 @@ fn every_state_and_every_command() {
 
 #[test]
 fn the_denial_names_the_states_that_would_do() {
-    let standing = |state| Standing { state, direction: Direction::Inbound, role: Role::Own };
-    let denied = |state, name: &str| match admit(standing(state), &commands(name)[0]) {
-        Err(Denied::State { allowed }) => allowed,
-        other => panic!("{other:?}"),
-    };
+    let denied =
+        |state, name: &str| match admit(standing(state, Direction::Inbound, Role::Own), &commands(name)[0]) {
+            Err(Denied::State { allowed }) => allowed,
+            other => panic!("{other:?}"),
+        };
     assert_eq!(denied(State::Play, "play_start"), [State::Idle]);
     assert_eq!(denied(State::Idle, "record_stop"), [State::Record]);
     assert_eq!(denied(State::Idle, "answer"), [State::Initiated]);
+}
+
+/// What a transfer that is asked for allows, whatever the call is doing: the columns are those above, of an inbound call.
+#[test]
+fn a_transfer_that_the_far_end_asks_for() {
+    for (referral, name, expected) in [
+        (Referral::Offered, "transfer_accept", "..yyyyyyyx"),
+        (Referral::Offered, "transfer_decline", "..yyyyyyyx"),
+        (Referral::Offered, "transfer_notify", ".........x"),
+        (Referral::Accepted, "transfer_accept", ".........x"),
+        (Referral::Accepted, "transfer_decline", ".........x"),
+        (Referral::Accepted, "transfer_notify", "..yyyyyyyx"),
+    ] {
+        let standings = standings(Direction::Inbound).into_iter();
+        let found: String = standings
+            .map(|standing| verdict(Standing { referral, ..standing }, &commands(name)[0]))
+            .collect();
+        assert_eq!(found, expected, "{name} when {referral:?}");
+    }
+    let busy = Standing { transferring: true, ..standing(State::Idle, Direction::Inbound, Role::Own) };
+    assert_eq!(admit(busy, &commands("transfer")[0]), Err(Denied::State { allowed: &[] }));
+    assert_eq!(admit(busy, &commands("play_start")[0]), Ok(()));
 }
 
 fn any_standing() -> impl Strategy<Value = Standing> {
@@ -186,12 +227,12 @@ proptest! {
     /// The second party of a connection does nothing of its own.
     #[test]
     fn the_second_party_is_bound(command in any_command()) {
-        let direction = Direction::Inbound;
-        let second = Standing { state: State::Connect, direction, role: Role::SecondParty };
+        let second = standing(State::Connect, Direction::Inbound, Role::SecondParty);
         let may = matches!(
             command,
             Command::Drop { .. } | Command::Get { .. } | Command::Nop { .. } | Command::Exists { .. }
-            | Command::List { .. } | Command::Construct(_)
+            | Command::List { .. } | Command::Construct(_) | Command::SendMessage { .. } | Command::SendPage(_)
+            | Command::Gateways
         );
         prop_assert_eq!(admit(second, &command).is_ok(), may);
     }

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_call::command::{Command, Construct, Content, KeySet, ReceiveDtmf, Request};
+use offhook_call::command::{Command, Construct, Content, KeySet, ReceiveDtmf, Request, SendPage};
 use offhook_call::error::Error;
-use offhook_call::event::{Event, EventKind, MediaAlarm, UnixMs};
+use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, UnixMs};
+use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::{CallId, RequestId};
 use offhook_call::{Calls, Config, DiskEvent, DiskJob, Now, Output, Port, Reply, ToneDetection};
 use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Key, LegId, LegStats, Prompt};
@@ -35,6 +36,7 @@ pub(crate) fn config() -> Config {
         max_calls_per_second: 100,
         incoming_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(3600),
+        transfer_timeout: Duration::from_secs(15),
         tones: ToneDetection::Auto,
         destinations: Arc::default(),
         silence_timeout: Some(Duration::from_secs(60)),
@@ -215,7 +217,7 @@ pub(crate) fn answer(call: CallId) -> Command {
 pub(crate) fn construct() -> Construct {
     Construct {
         from_uri: "sip:1000@192.0.2.1".to_owned(),
-        to_uri: "sip:100@192.0.2.9:5060".to_owned(),
+        to_uris: vec!["sip:100@192.0.2.9:5060".to_owned()],
         max_answer: Duration::from_secs(600),
         max_ring: Duration::from_secs(50),
         user_data: Some("mark".to_owned()),
@@ -223,6 +225,40 @@ pub(crate) fn construct() -> Construct {
         proxy: None,
         credentials: None,
         headers: Vec::new(),
+    }
+}
+
+/// A call to these, in their order.
+pub(crate) fn call_to(uris: &[&str]) -> Command {
+    let to_uris = uris.iter().map(|&uri| uri.to_owned()).collect();
+    Command::Construct(Box::new(Construct { to_uris, ..construct() }))
+}
+
+/// A message outside of any call.
+pub(crate) fn page(to_uri: &str) -> Command {
+    let (from_uri, to_uri) = ("sip:1000@192.0.2.1".to_owned(), to_uri.to_owned());
+    Command::SendPage(Box::new(SendPage { from_uri, to_uri, body: text("hello") }))
+}
+
+pub(crate) fn text(text: &str) -> Body {
+    Body { content_type: "text/plain".to_owned(), bytes: text.as_bytes().to_vec() }
+}
+
+/// A gateway at `192.0.2.<number>` each, without limits.
+pub(crate) fn gateway(name: &str, numbers: &[u8]) -> Gateway {
+    let address = |number: &u8| Address { host: format!("192.0.2.{number}"), port: None, transport: None };
+    Gateway {
+        name: name.into(),
+        addresses: numbers.iter().map(address).collect(),
+        proxy: None,
+        credentials: None,
+        max_calls: 0,
+        max_calls_per_second: 0,
+        codecs: Vec::new(),
+        dtmf: DtmfWay::Auto,
+        follow_redirects: false,
+        ping: None,
+        registration: None,
     }
 }
 
@@ -300,6 +336,7 @@ pub(crate) fn line(output: &Output) -> String {
         },
         Output::Reply { request: _, result: Err(error) } => format!("refuse {}", error_line(error)),
         Output::Event(event) => format!("{}: {}", event.call.0, event_line(event)),
+        Output::NodeEvent(event) => format!("node: {}", node_event_line(&event.kind)),
         Output::PortReleased(port) => format!("free {}", port.0),
     }
 }
@@ -318,6 +355,17 @@ fn sip_line(command: &sip::Command) -> String {
         sip::Command::Bye { reason, .. } => format!("bye {:?}", reason.as_ref().map(|reason| reason.cause)),
         sip::Command::Accept { .. } => "accept".to_owned(),
         sip::Command::Refuse { status, .. } => format!("refuse {status}"),
+        sip::Command::Request { request, method, body, .. } => {
+            format!("{method:?} {} {}", request.0, String::from_utf8_lossy(&body.bytes))
+        }
+        sip::Command::Refer { to, .. } => format!("refer {to}"),
+        sip::Command::AnswerRefer { status, .. } => format!("answer refer {status}"),
+        sip::Command::ReferStatus { status, .. } => format!("refer status {status}"),
+        sip::Command::Page(page) => format!("page {} to {} from {}", page.page.0, page.route.to, page.from),
+        sip::Command::Register(it) => format!("register {} as {}", it.account, it.aor),
+        sip::Command::Unregister { account } => format!("unregister {account}"),
+        sip::Command::Ping(ping) => format!("ping {} {}", ping.gateway, ping.route.to),
+        sip::Command::Unping { gateway } => format!("unping {gateway}"),
         other => panic!("calls do not ask for {other:?}"),
     }
 }
@@ -406,6 +454,16 @@ fn event_line(event: &Event) -> String {
                 hangup.map(|call| format!(" by {}", call.0)).unwrap_or_default()
             )
         }
+        EventKind::TransferCompleted { error, sip_status, .. } => {
+            format!("transfer {} {sip_status:?}", code(error))
+        }
+        EventKind::TransferRequested { to_uri, referred_by } => {
+            format!("transfer requested to {to_uri} by {}", referred_by.as_deref().unwrap_or("nobody"))
+        }
+        EventKind::Message(message) => message_line(message),
+        EventKind::MessageCompleted { message, error, sip_status } => {
+            format!("message {} {} {sip_status:?}", message.0, code(error))
+        }
         EventKind::Released(released) => {
             let answered = if released.answer_time.is_some() { "answered, " } else { "" };
             format!("released {answered}{} {:?}", released.cause.status, released.cause.by)
@@ -417,5 +475,25 @@ fn event_line(event: &Event) -> String {
             Some(prior) => format!("{}→{}", prior.name(), state.name()),
             None => format!("→{}", state.name()),
         },
+    }
+}
+
+fn message_line(message: &Message) -> String {
+    let Message { from_uri, to_uri, body } = message;
+    format!("message from {from_uri} to {to_uri}: {}", String::from_utf8_lossy(&body.bytes))
+}
+
+fn node_event_line(kind: &NodeEventKind) -> String {
+    match kind {
+        NodeEventKind::GatewayState { gateway, up, sip_status } => {
+            format!("{gateway} is {} {sip_status}", if *up { "up" } else { "down" })
+        }
+        NodeEventKind::RegistrationState { gateway, state } => format!("{gateway} {state:?}"),
+        NodeEventKind::Message { gateway, message } => {
+            format!("{} {}", gateway.as_deref().unwrap_or("nobody"), message_line(message))
+        }
+        NodeEventKind::MessageCompleted { message, error, sip_status } => {
+            format!("message {} {} {sip_status}", message.0, error.map_or("ok", |error| error.code()))
+        }
     }
 }

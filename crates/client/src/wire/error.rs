@@ -78,9 +78,10 @@ pub enum ErrorData {
         /// As the request named it.
         file: String,
     },
-    /// A limit of the node (-32005).
+    /// A limit of the node, or of a gateway (-32005).
     LimitReached {
-        /// Which: `calls`, `calls_per_second`, `ports`, `queue`, `subscriptions`.
+        /// Which: `calls`, `calls_per_second`, `ports`, `queue`, `subscriptions`, `messages`, `gateway_calls`,
+        /// `gateway_calls_per_second`.
         limit: String,
         /// Its value.
         value: u64,
@@ -93,6 +94,13 @@ pub enum ErrorData {
     AnswerFailed {
         /// 408 without an ACK, 487 when the caller gave up, 488 without a common codec.
         sip_status: u16,
+    },
+    /// No gateway on the way can be called now: it does not answer to OPTIONS, or it said when to come back (-32009).
+    GatewayUnavailable {
+        /// The first of them.
+        gateway: String,
+        /// In how many seconds it may be tried again, where it said so.
+        retry_in: Option<u64>,
     },
     /// A defect, logged with the same `trace_id` (-32603).
     Internal {
@@ -122,6 +130,7 @@ impl ErrorData {
             Self::NotNegotiated => -32006,
             Self::ShuttingDown => -32007,
             Self::AnswerFailed { .. } => -32008,
+            Self::GatewayUnavailable { .. } => -32009,
         }
     }
 
@@ -144,5 +153,6 @@ impl ErrorData {
         ("not_negotiated", -32006),
         ("shutting_down", -32007),
         ("answer_failed", -32008),
+        ("gateway_unavailable", -32009),
     ];
 }

@@ -1,5 +1,7 @@
 //! Events: what a subscription is told.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CallDir, CallState, DroppedBy, IpscInfo};
@@ -124,6 +126,12 @@ events! {
         ipsc_info: IpscInfo,
         /// The codecs it offers.
         codecs: Vec<String>,
+        /// The name of the gateway that it came from.
+        gateway: String,
+        /// What the caller's side says of the caller and of the way the call took, by the name of the header: all `X-*`,
+        /// P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID, Privacy, Diversion, History-Info, Referred-By,
+        /// Reason, Subject, Alert-Info, Call-Info, User-to-User.
+        headers: BTreeMap<String, Vec<String>>,
     }
     /// The far end of an outbound call rings; told once.
     Ringing / OnRinging = "sys.call.on_ringing" {
@@ -245,6 +253,63 @@ events! {
         /// Whose hang-up ended it.
         hangup_res_id: Option<String>,
     }
+    /// What `transfer` asked of the far end has come to its end.
+    TransferCompleted / OnTransferCompleted = "sys.call.on_transfer_completed" {
+        /// The call.
+        res_id: String,
+        /// Why nobody else talks to the far end now: `refused`, `timeout`, `hangup`.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+        /// What the far end said last of its new call; null where this call was over before.
+        sip_status: Option<u16>,
+    }
+    /// The far end asks to be connected with somebody else: `transfer_accept` or `transfer_decline`, else it is declined
+    /// in a while.
+    TransferRequested / OnTransferRequested = "sys.call.on_transfer_requested" {
+        /// The call.
+        res_id: String,
+        /// With whom.
+        to_uri: String,
+        /// Who says so.
+        referred_by: Option<String>,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+    }
+    /// The far end sent a message inside the call.
+    Message / OnMessage = "sys.call.on_message" {
+        /// The call.
+        res_id: String,
+        /// The sender's URI.
+        from_uri: String,
+        /// The receiver's URI.
+        to_uri: String,
+        /// Its media type.
+        content_type: String,
+        /// What it says.
+        content: String,
+        /// `base64` where the content is none of UTF-8; null: as it is.
+        content_encoding: Option<String>,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+    }
+    /// A message of `sys.call.send_message` has been answered.
+    MessageCompleted / OnMessageCompleted = "sys.call.on_message_completed" {
+        /// The call.
+        res_id: String,
+        /// Which.
+        message_id: u64,
+        /// Why it did not arrive: `refused`, `timeout`, `hangup`.
+        error: Option<ActionError>,
+        /// The answer; null where the call was over before.
+        sip_status: Option<u16>,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+    }
     /// The call is over: its last event.
     Released / OnReleased = "sys.call.on_released" {
         /// The call.
@@ -307,6 +372,52 @@ events! {
         /// The state before; null for a new call.
         prior_state: Option<CallState>,
     }
+    /// A message came in outside of any call.
+    NodeMessage / OnNodeMessage = "sys.node.on_message" {
+        /// The name of the gateway that it came from; null where it was of a call that is over.
+        gateway: Option<String>,
+        /// The sender's URI.
+        from_uri: String,
+        /// The receiver's URI.
+        to_uri: String,
+        /// Its media type.
+        content_type: String,
+        /// What it says.
+        content: String,
+        /// `base64` where the content is none of UTF-8; null: as it is.
+        content_encoding: Option<String>,
+    }
+    /// A message of `sys.node.send_message` has been answered.
+    NodeMessageCompleted / OnNodeMessageCompleted = "sys.node.on_message_completed" {
+        /// Which.
+        message_id: u64,
+        /// Why it did not arrive: `refused`, `timeout`.
+        error: Option<ActionError>,
+        /// The answer: 408 where nobody answered, 503 where it could not be sent.
+        sip_status: u16,
+    }
+    /// Whether a gateway answers to OPTIONS: told at first, and when it changes.
+    GatewayState / OnGatewayState = "sys.node.on_gateway_state" {
+        /// Its name.
+        gateway: String,
+        /// Whether it does, at one of its addresses at least.
+        up: bool,
+        /// The last status: 408 where nobody answered.
+        sip_status: u16,
+    }
+    /// What the registration with a gateway has come to. A refresh is told only where it changes something.
+    RegistrationState / OnRegistrationState = "sys.node.on_registration_state" {
+        /// Its name.
+        gateway: String,
+        /// Whether calls to our address arrive from there.
+        registered: bool,
+        /// For how many seconds, as the registrar said.
+        expires: Option<u64>,
+        /// Why it failed: `refused`, `timeout`.
+        error: Option<ActionError>,
+        /// In how many seconds it is tried again, where it failed.
+        retry_in: Option<u64>,
+    }
     /// Events that were asked for cannot be had. Sent to every subscriber that misses some, whatever it named. It is a
     /// notice to that subscriber and no event of the log: its `seq` is that of the last event before it, the last missing
     /// one, and a subscriber may have seen that number already.
@@ -337,7 +448,7 @@ pub const OPT_IN_EVENTS: &[&str] = &["sys.call.on_dtmf", "sys.call.on_hold", "sy
 pub const EVENT_NOTIFICATION: &str = "sys.event.on_event";
 
 impl EventKind {
-    /// The call that it is of; none for `sys.event.*`.
+    /// The call that it is of; none for `sys.node.*` and `sys.event.*`.
     pub fn res_id(&self) -> Option<&str> {
         Some(match self {
             Self::Incoming(e) => &e.res_id,
@@ -349,12 +460,22 @@ impl EventKind {
             Self::SendDtmfCompleted(e) => &e.res_id,
             Self::ReceiveDtmfCompleted(e) => &e.res_id,
             Self::ConnectCompleted(e) => &e.res_id,
+            Self::TransferCompleted(e) => &e.res_id,
+            Self::TransferRequested(e) => &e.res_id,
+            Self::Message(e) => &e.res_id,
+            Self::MessageCompleted(e) => &e.res_id,
             Self::Released(e) => &e.res_id,
             Self::Dtmf(e) => &e.res_id,
             Self::Hold(e) => &e.res_id,
             Self::MediaAlarm(e) => &e.res_id,
             Self::StateChanged(e) => &e.res_id,
-            Self::Gap(_) | Self::Closed(_) | Self::Other => return None,
+            Self::NodeMessage(_)
+            | Self::NodeMessageCompleted(_)
+            | Self::GatewayState(_)
+            | Self::RegistrationState(_)
+            | Self::Gap(_)
+            | Self::Closed(_)
+            | Self::Other => return None,
         })
     }
 }

@@ -34,5 +34,15 @@ pub const PAGE_MAX: u32 = 1_000;
 pub const CAUSE_MIN: u16 = 300;
 /// See [`CAUSE_MIN`].
 pub const CAUSE_MAX: u16 = 699;
+/// The most callees in the `to_uri` of `construct`.
+pub const CALLEES_MAX: usize = 8;
+/// The longest message in bytes; it has to fit into one SIP message with its headers.
+pub const MESSAGE_MAX: usize = 16_384;
+/// The longest media type of a message in bytes.
+pub const CONTENT_TYPE_MAX: usize = 128;
+/// The least and the greatest `sip_status` of `transfer_notify`.
+pub const STATUS_MIN: u16 = 100;
+/// See [`STATUS_MIN`].
+pub const STATUS_MAX: u16 = 699;
 /// The most patterns in the `types` of a subscription.
 pub const PATTERNS_MAX: usize = 64;

@@ -7,6 +7,18 @@
 //! Parameters refuse what they do not know, so that a misspelt one is an error and not a default; results and events
 //! are read leniently, so that a newer server may say more.
 
+/// A type is the parameters of the method of a name.
+macro_rules! method {
+    ($type:ident = $name:literal -> $result:ty) => {
+        impl Method for $type {
+            const NAME: &'static str = $name;
+            type Result = $result;
+        }
+    };
+}
+
+mod beside;
+mod callees;
 mod content;
 mod error;
 mod event;
@@ -14,6 +26,8 @@ pub mod limits;
 mod params;
 mod result;
 
+pub use beside::*;
+pub use callees::Callees;
 pub use content::{Content, Item, What};
 pub use error::ErrorData;
 pub use event::*;

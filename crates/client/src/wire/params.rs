@@ -9,16 +9,7 @@ use super::limits::{
     CAUSE_MAX, CAUSE_MIN, CODECS_MAX, HEADERS_MAX, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, PATTERNS_MAX,
     REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX,
 };
-use super::{CallInfo, CallState, Constructed, Content, Method, Recording};
-
-macro_rules! method {
-    ($type:ident = $name:literal -> $result:ty) => {
-        impl Method for $type {
-            const NAME: &'static str = $name;
-            type Result = $result;
-        }
-    };
-}
+use super::{CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
 
 /// Methods whose only parameter is the call.
 macro_rules! methods_of_a_call {
@@ -54,6 +45,9 @@ methods_of_a_call! {
     StopReceiveDtmfStart = "sys.call.stop_receive_dtmf_start" -> ();
     /// Ends a connection; only its first party may.
     ConnectStop = "sys.call.connect_stop" -> ();
+    /// Agrees to a transfer that the far end asked for (202): the application places that call, and tells by
+    /// `transfer_notify` how it goes.
+    TransferAccept = "sys.call.transfer_accept" -> ();
 }
 
 /// Places a call. The result comes as soon as the INVITE is on its way; then `on_ringing`, `on_dial_completed`.
@@ -63,8 +57,10 @@ methods_of_a_call! {
 pub struct Construct {
     /// The caller: `[[sip:]user@]host[:port]`.
     pub from_uri: String,
-    /// The callee; its host is the gateway, reached by UDP, or as `;transport=udp` or `;transport=tcp` says.
-    pub to_uri: String,
+    /// The callee, `[[sip:]user@]host[:port]`, or a list of up to 8, tried in their order until one answers or refuses
+    /// for good. The host is a gateway's name, or an address of a gateway, or any other host, which is then dialled as
+    /// it is: as the name service says, or by the `;transport=` that it has.
+    pub to_uri: Callees,
     /// The longest talk in seconds, from the answer.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
     pub max_answer_seconds: u32,
@@ -89,20 +85,21 @@ pub struct Construct {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0)))]
     pub ring_play_mode: u32,
-    /// Codecs in order of preference; null for the node's own list.
+    /// Codecs in order of preference; null for the gateway's own list, or the node's.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CODECS_MAX)))]
     pub codecs: Option<Vec<String>>,
-    /// An outbound proxy, `[sip:]host[:port]`.
+    /// An outbound proxy, `[sip:]host[:port]`; null for the gateway's.
     #[serde(default)]
     pub sip_proxy: Option<String>,
-    /// The user name for a digest challenge.
+    /// The user name for a digest challenge; null for the gateway's.
     #[serde(default)]
     pub sip_auth_username: Option<String>,
-    /// The password for a digest challenge.
+    /// The password for a digest challenge; null for the gateway's.
     #[serde(default)]
     pub sip_auth_password: Option<String>,
-    /// Extra headers of the INVITE; their names begin with `X-`.
+    /// Extra headers of the INVITE: names that begin with `X-`, and P-Asserted-Identity, P-Preferred-Identity, Privacy,
+    /// Diversion, History-Info, Subject, Alert-Info, Call-Info, User-to-User, Referred-By, Reason.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = HEADERS_MAX)))]
     pub headers: BTreeMap<String, String>,
@@ -113,7 +110,7 @@ impl Default for Construct {
     fn default() -> Self {
         Self {
             from_uri: String::new(),
-            to_uri: String::new(),
+            to_uri: Callees::default(),
             max_answer_seconds: 0,
             max_ring_seconds: fifty(),
             parent_call_res_id: None,
@@ -468,7 +465,7 @@ method!(Discover = "rpc.discover" -> serde_json::Value);
 fn fifty() -> u32 {
     50
 }
-fn decline() -> u16 {
+pub(super) fn decline() -> u16 {
     603
 }
 fn hundred() -> u32 {

@@ -74,6 +74,34 @@ pub struct Recording {
     pub record_file: String,
 }
 
+/// The result of `send_message`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MessageSent {
+    /// The name of the message, which `on_message_completed` repeats; below 2^53.
+    pub message_id: u64,
+}
+
+/// One of the results of `sys.node.gateways`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GatewayInfo {
+    /// Its name.
+    pub name: String,
+    /// Where it is, in the order to try: `host[:port][;transport=…]`.
+    pub addresses: Vec<String>,
+    /// Whether it answers to OPTIONS; null where it is not asked, or has not answered yet.
+    pub up: Option<bool>,
+    /// Whether the node is registered with it; null where it does not register.
+    pub registered: Option<bool>,
+    /// The calls that count against `max_calls`.
+    pub calls: u64,
+    /// The most calls at a time; 0: no limit of its own.
+    pub max_calls: u64,
+    /// The most new calls in a second; 0: no limit of its own.
+    pub calls_per_second: u32,
+}
+
 /// The result of `sys.call.get`: all that is known of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -88,6 +116,9 @@ pub struct CallInfo {
     pub from_uri: String,
     /// The callee's URI.
     pub to_uri: String,
+    /// The name of the gateway that it came from, or goes to.
+    #[serde(default)]
+    pub gateway: Option<String>,
     /// When it began, Unix time in seconds.
     pub begin_time: i64,
     /// When it was answered, Unix time in seconds.

@@ -41,6 +41,8 @@ pub struct LocalMedia {
     pub port: u16,
     /// Codecs in order of preference, at least one.
     pub codecs: Vec<Codec>,
+    /// Whether digits may travel as telephone-events (RFC 4733); otherwise they are tones in the audio.
+    pub telephone_events: bool,
     /// The packet time we ask for, in milliseconds.
     pub ptime_ms: u8,
     /// The session id of our `o=` line, the same for all descriptions of one call.
@@ -123,7 +125,7 @@ pub fn offer(local: &LocalMedia) -> String {
 fn offer_as(local: &LocalMedia, encodings: &Encodings, before: &[String], after: &[String]) -> String {
     let mut text = head(local, "0 0");
     text.extend(before.iter().map(String::as_str));
-    let event = Some(encodings.telephone_event);
+    let event = local.telephone_events.then_some(encodings.telephone_event);
     write_audio(&mut text, local, &encodings.audio, event, Direction::SendRecv);
     text.extend(after.iter().map(String::as_str));
     text
@@ -237,7 +239,8 @@ impl Chosen {
         let stays = audio.encodings().filter_map(ours).find(|(codec, _)| Some(*codec) == in_use);
         let (codec, payload_type) = stays.or_else(|| common.next()).ok_or(SdpError::NoCommonCodec)?;
         let telephone_event = audio.encodings().find(|encoding| {
-            encoding.name.eq_ignore_ascii_case("telephone-event")
+            local.telephone_events
+                && encoding.name.eq_ignore_ascii_case("telephone-event")
                 && encoding.clock_rate == codec.clock_rate()
                 && (96..128).contains(&encoding.payload_type)
         });

@@ -8,6 +8,7 @@ pub(super) fn local() -> LocalMedia {
         address: "192.0.2.1".parse().unwrap(),
         port: 20000,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        telephone_events: true,
         ptime_ms: 20,
         session_id: 7,
         version: 1,
@@ -25,6 +26,17 @@ pub(super) fn body(formats: &str, lines: &[&str]) -> String {
         body.push_str("\r\n");
     }
     body
+}
+
+/// A gateway that wants tones only: telephone-events are in none of our descriptions, and taken from none of its.
+#[test]
+fn telephone_events_can_be_left_out() {
+    let tones = LocalMedia { telephone_events: false, ..local() };
+    assert!(!offer(&tones).contains("telephone-event"));
+    let theirs = body("0 101", &["a=rtpmap:101 telephone-event/8000"]);
+    let (text, media) = answer(theirs.as_bytes(), &tones).unwrap();
+    assert!(!text.contains("telephone-event") && text.contains("m=audio 20000 RTP/AVP 0\r\n"), "{text}");
+    assert_eq!(media.telephone_event, None);
 }
 
 fn negotiated(offer: &str) -> Negotiated {

@@ -42,11 +42,22 @@ fn sip(config: &Config) -> Result<(), (String, String)> {
     if sip.t2_ms < sip.t1_ms {
         return fault("sip.t2_ms", format!("{} is below sip.t1_ms ({})", sip.t2_ms, sip.t1_ms));
     }
-    let mut names = HashSet::new();
-    match sip.gateway.iter().find(|gateway| !names.insert(&gateway.name)) {
-        Some(twice) => fault("sip.gateway.name", format!("{:?} is there twice", twice.name)),
-        None => Ok(()),
+    if sip.session_expires_seconds < sip.min_se_seconds {
+        let problem =
+            format!("{} is below sip.min_se_seconds ({})", sip.session_expires_seconds, sip.min_se_seconds);
+        return fault("sip.session_expires_seconds", problem);
     }
+    let mut names = HashSet::new();
+    for gateway in &sip.gateway {
+        // Hosts of URIs are the same in small letters and large, and a name stands in for one.
+        if !names.insert(gateway.name.to_ascii_lowercase()) {
+            return fault("sip.gateway.name", format!("{:?} is there twice", gateway.name));
+        }
+        gateway.check().map_err(|(key, problem)| {
+            (format!("sip.gateway.{key}"), format!("of {:?}: {problem}", gateway.name))
+        })?;
+    }
+    Ok(())
 }
 
 fn tls(sip: &Sip) -> Result<(), (String, String)> {

@@ -8,6 +8,7 @@
 //! as they are read ([`value`]), what several keys must agree on afterwards (`check`).
 
 mod check;
+pub mod gateway;
 mod load;
 pub mod value;
 
@@ -21,9 +22,12 @@ use offhook_call::id::NodeId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use gateway::Address;
+pub use gateway::Gateway;
 pub use load::ConfigError;
 use value::{
     Advertise, CodecName, DtmfMode, HostPort, Level, Listener, LogFormat, Network, PortRange, Secret,
+    Strangers,
 };
 
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
@@ -82,6 +86,18 @@ pub struct Sip {
     pub t2_ms: u64,
     /// The name servers to ask, `ADDRESS:PORT`; none for those of the system.
     pub nameservers: Vec<SocketAddr>,
+    /// What a request from no gateway's network gets.
+    pub strangers: Strangers,
+    /// Whether we ask for a session timer (RFC 4028) where the peer does not.
+    pub session_timer: bool,
+    /// How long a session lasts without a refresh, in seconds, as we ask for it; not below `min_se_seconds`.
+    #[serde(deserialize_with = "value::between::<_, _, 90, 86_400>")]
+    pub session_expires_seconds: u64,
+    /// The shortest such time that we accept, in seconds.
+    #[serde(deserialize_with = "value::between::<_, _, 90, 86_400>")]
+    pub min_se_seconds: u64,
+    /// Whether provisional responses are acknowledged where the peer can do so too (RFC 3262).
+    pub reliable_provisionals: bool,
     /// `[sip.tls]`.
     pub tls: Tls,
     /// `[[sip.gateway]]`: the only peers that calls come from and go to by name.
@@ -100,19 +116,6 @@ pub struct Tls {
     pub ca: PathBuf,
     /// Whether who connects to us must show a certificate, of an authority of `ca`.
     pub verify_client: bool,
-}
-
-/// `[[sip.gateway]]`; every key is needed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Gateway {
-    /// What logs call it. No two have the same.
-    #[serde(deserialize_with = "value::name")]
-    pub name: String,
-    /// `host[:port]`: where outbound calls to it go.
-    pub address: HostPort,
-    /// The networks from which it may call in, e.g. `192.0.2.0/24`.
-    pub networks: Vec<Network>,
 }
 
 /// `[rtp]`.
@@ -193,6 +196,15 @@ pub struct Limits {
     /// How long an idle call waits for a command, in seconds; 0 for ever.
     #[serde(deserialize_with = "value::between::<_, _, 0, 31_536_000>")]
     pub idle_timeout_seconds: u64,
+    /// How long the far end's wish to be transferred waits for an application to act on it, in seconds.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 25>")]
+    pub transfer_timeout_seconds: u64,
+    /// The most requests outside of calls in a second from one source; the ones beyond are not even read.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 1_000_000>")]
+    pub source_requests_per_second: u32,
+    /// The most requests in a second from all sources together that are in no gateway's network.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 1_000_000>")]
+    pub stranger_requests_per_second: u32,
     /// How long calls may go on after SIGTERM, in seconds.
     #[serde(deserialize_with = "value::between::<_, _, 0, 86_400>")]
     pub drain_seconds: u64,
@@ -224,12 +236,17 @@ impl Default for Sip {
             t1_ms: 500,
             t2_ms: 4000,
             nameservers: Vec::new(),
+            strangers: Strangers::default(),
+            session_timer: true,
+            session_expires_seconds: 1800,
+            min_se_seconds: 90,
+            reliable_provisionals: true,
             tls: Tls::default(),
-            gateway: vec![Gateway {
-                name: "local".into(),
-                address: HostPort { host: "127.0.0.1".into(), port: None },
-                networks: vec![Network(offhook_sip::Network::LOOPBACK_V4)],
-            }],
+            gateway: vec![Gateway::new(
+                "local",
+                Address { place: HostPort { host: "127.0.0.1".into(), port: None }, transport: None },
+                vec![Network(offhook_sip::Network::LOOPBACK_V4)],
+            )],
         }
     }
 }
@@ -274,6 +291,9 @@ impl Default for Limits {
             calls_per_second: 500,
             incoming_timeout_seconds: 60,
             idle_timeout_seconds: 3600,
+            transfer_timeout_seconds: 15,
+            source_requests_per_second: 2000,
+            stranger_requests_per_second: 2000,
             drain_seconds: 10,
         }
     }

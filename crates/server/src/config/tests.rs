@@ -3,6 +3,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::gateway::Address;
 use super::*;
 
 /// The default file as the operations page of the specification has it, word for word.
@@ -67,6 +68,10 @@ fn the_default_file_has_every_key() {
         let there: Vec<&String> = written[section].as_table().unwrap().keys().collect();
         assert_eq!(there, keys, "[{section}]");
     }
+    let gateway =
+        |table: &toml::Table| table["sip"]["gateway"][0].as_table().unwrap().keys().cloned().collect();
+    let (there, keys): (Vec<String>, Vec<String>) = (gateway(&written), gateway(&known));
+    assert_eq!(there, keys, "[[sip.gateway]]");
 }
 
 #[test]
@@ -168,6 +173,89 @@ fn what_keys_must_agree_on() {
     refused(&format!("{gateway}{gateway}"), "f.toml: sip.gateway.name: \"x\" is there twice");
 }
 
+/// A gateway with these lines beside the three that it needs.
+fn gateway(lines: &str) -> Result<Gateway, String> {
+    let text = format!("[[sip.gateway]]\nname = 'x'\naddress = 'h'\nnetworks = []\n{lines}");
+    read(&text).map(|config| config.sip.gateway[0].clone())
+}
+
+#[test]
+fn what_is_left_out_of_a_gateway_has_its_default() {
+    let place = HostPort { host: "h".into(), port: None };
+    let expected = Gateway::new("x", Address { place, transport: None }, Vec::new());
+    assert_eq!(gateway("").unwrap(), expected);
+}
+
+#[test]
+fn addresses_of_gateways() {
+    let read = |address: &str| {
+        let text = format!("[[sip.gateway]]\nname = 'x'\naddress = {address}\nnetworks = []");
+        read(&text)
+            .map(|config| config.sip.gateway[0].address.0.iter().map(Address::in_uri).collect::<Vec<_>>())
+    };
+    assert_eq!(read("'GW.example.com'").unwrap(), ["gw.example.com"]);
+    assert_eq!(
+        read("['2001:db8::1', '[2001:db8::2]:5070;transport=tcp', 'h;transport=tls']").unwrap(),
+        ["[2001:db8::1]", "[2001:db8::2]:5070;transport=tcp", "h;transport=tls"]
+    );
+    for (wrong, why) in [
+        ("[]", "1 to 8 addresses"),
+        ("['a','b','c','d','e','f','g','h','i']", "1 to 8 addresses"),
+        ("'h;transport=ws'", "transport is udp, tcp or tls"),
+        ("'h;lr'", "only ;transport=udp, tcp or tls may follow the host"),
+        ("['h', 'h']", "h is there twice"),
+        ("5", "expected an address or a list of addresses"),
+    ] {
+        let error = read(wrong).unwrap_err();
+        assert!(error.contains("sip.gateway") && error.contains(why), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn what_the_keys_of_a_gateway_must_agree_on() {
+    for (lines, why) in [
+        ("username = 'a'", "sip.gateway.password: of \"x\": needs a value to go with username"),
+        ("password = 'p'", "sip.gateway.username: of \"x\": needs a value to go with password"),
+        (
+            "inbound_username = 'a'",
+            "sip.gateway.inbound_password: of \"x\": needs a value to go with inbound_username",
+        ),
+        (
+            "challenge_inside = true",
+            "sip.gateway.challenge_inside: of \"x\": means nothing without inbound_password",
+        ),
+        ("codecs = ['PCMA', 'PCMA']", "sip.gateway.codecs: of \"x\": PCMA is there twice"),
+        (
+            "register = true",
+            "sip.gateway.register: of \"x\": needs username or register_aor to say who registers",
+        ),
+        ("registrar = 'r'", "sip.gateway.registrar: of \"x\": means nothing without register = true"),
+        (
+            "register_aor = 'sip:a@b'",
+            "sip.gateway.register_aor: of \"x\": means nothing without register = true",
+        ),
+    ] {
+        assert_eq!(gateway(lines), Err(format!("f.toml: {why}")), "{lines}");
+    }
+    for (lines, why) in [
+        ("options_ping_seconds = 4", "4 is neither 0 nor between 5 and 3600"),
+        ("register_expires_seconds = 59", "59 is not between 60 and 86400"),
+        ("register_aor = 'a@b'", "\"a@b\" is not sip:user@host"),
+        ("username = 'a b'", "up to 256 visible ASCII characters without quotes and backslashes"),
+        ("dtmf = 'morse'", "unknown variant `morse`, expected one of `auto`, `rfc4733`, `inband`, `info`"),
+    ] {
+        let error = gateway(lines).unwrap_err();
+        assert!(error.starts_with("f.toml:5: sip.gateway[0].") && error.ends_with(why), "{lines}: {error}");
+    }
+    let twice = "[[sip.gateway]]\nname = 'x'\naddress = 'h'\nnetworks = []\n\
+                 [[sip.gateway]]\nname = 'X'\naddress = 'h'\nnetworks = []";
+    refused(twice, "f.toml: sip.gateway.name: \"X\" is there twice");
+    refused(
+        "sip.session_expires_seconds = 100\nsip.min_se_seconds = 120",
+        "f.toml: sip.session_expires_seconds: 100 is below sip.min_se_seconds (120)",
+    );
+}
+
 #[test]
 fn rpc_beyond_this_machine_needs_a_token() {
     let problem = "is reached from beyond this machine: set rpc.tokens";
@@ -180,13 +268,17 @@ fn rpc_beyond_this_machine_needs_a_token() {
     }
     refused(
         "rpc.tokens = ['']",
-        "f.toml:1: rpc.tokens[0]: a token is one or more visible ASCII characters, no spaces",
+        "f.toml:1: rpc.tokens[0]: a secret is one or more visible ASCII characters, no spaces",
     );
 }
 
 #[test]
 fn a_secret_is_shown_to_nobody() {
-    let config = read("rpc.tokens = ['s3cret']").unwrap();
+    let config = read(
+        "rpc.tokens = ['s3cret']\n[[sip.gateway]]\nname = 'x'\naddress = 'h'\nnetworks = []\nusername = 'a'\n\
+         password = 's3cret2'\ninbound_username = 'b'\ninbound_password = 's3cret3'",
+    )
+    .unwrap();
     assert_eq!(config.rpc.tokens[0].expose(), "s3cret");
     for shown in
         [toml::to_string(&config).unwrap(), serde_json::to_string(&config).unwrap(), format!("{config:?}")]

@@ -300,6 +300,26 @@ impl From<DtmfMode> for ToneDetection {
     }
 }
 
+/// What a request from no gateway's network gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Strangers {
+    /// Nothing at all.
+    #[default]
+    Drop,
+    /// A 403, once, the same for all.
+    Refuse,
+}
+
+impl From<Strangers> for offhook_sip::Strangers {
+    fn from(strangers: Strangers) -> Self {
+        match strangers {
+            Strangers::Drop => Self::Drop,
+            Strangers::Refuse => Self::Refuse,
+        }
+    }
+}
+
 /// How much is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -347,7 +367,7 @@ impl TryFrom<String> for Secret {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("a token is one or more visible ASCII characters, no spaces".into());
+            return Err("a secret is one or more visible ASCII characters, no spaces".into());
         }
         Ok(Self(text))
     }
@@ -362,6 +382,30 @@ impl Serialize for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<redacted>")
+    }
+}
+
+/// A secret that an empty text stands in for.
+pub(super) mod optional_secret {
+    use super::{Deserialize, Deserializer, Secret, Serialize};
+    use serde::{Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(
+        secret: &Option<Secret>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match secret {
+            Some(secret) => secret.serialize(serializer),
+            None => serializer.serialize_str(""),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let secret = if text.is_empty() { None } else { Some(Secret::try_from(text)) };
+        secret.transpose().map_err(D::Error::custom)
     }
 }
 
@@ -392,6 +436,39 @@ where
     let inside = u64::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number));
     let value = inside.and_then(|number| T::try_from(number).ok());
     value.ok_or_else(|| serde::de::Error::custom(format!("{number} is not between {MIN} and {MAX}")))
+}
+
+/// The same, or 0 for never.
+pub(super) fn zero_or_between<'de, D, T, const MIN: u64, const MAX: u64>(
+    deserializer: D,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let number = deserializer.deserialize_i64(WholeNumber)?;
+    let inside = u64::try_from(number).ok().filter(|number| *number == 0 || (MIN..=MAX).contains(number));
+    let value = inside.and_then(|number| T::try_from(number).ok());
+    value
+        .ok_or_else(|| serde::de::Error::custom(format!("{number} is neither 0 nor between {MIN} and {MAX}")))
+}
+
+/// Visible ASCII without quotes, up to `MAX` bytes: what comes here is quoted in headers of SIP. It may be empty.
+pub(super) fn text<'de, D: Deserializer<'de>, const MAX: usize>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let good = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    if text.len() <= MAX && text.bytes().all(good) {
+        Ok(text)
+    } else {
+        let expected = format!("up to {MAX} visible ASCII characters without quotes and backslashes");
+        Err(serde::de::Error::custom(expected))
+    }
+}
+
+/// Whether a text can be the user part of a URI as it is (RFC 3261 §25.1 `user`, without escapes).
+pub(super) fn is_user(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte);
+    !text.is_empty() && text.bytes().all(good)
 }
 
 /// A number, with an error for people where it is none.

@@ -116,7 +116,7 @@ async fn dial(ivr: &mut Script, agent: SocketAddr) -> Result<String, ScriptError
     ivr.say(&format!("construct sip:agent@{agent}"));
     let request = Construct {
         from_uri: "sip:ivr@127.0.0.1".to_owned(),
-        to_uri: format!("sip:agent@{agent}"),
+        to_uri: format!("sip:agent@{agent}").into(),
         max_answer_seconds: 60,
         ..Default::default()
     };

@@ -26,7 +26,7 @@ pub(super) async fn run(mut phone: Script, ivr: SocketAddr) -> Result<Dialled, S
     phone.say(&format!("construct sip:ivr@{ivr}"));
     let request = Construct {
         from_uri: "sip:alice@127.0.0.1".to_owned(),
-        to_uri: format!("sip:ivr@{ivr}"),
+        to_uri: format!("sip:ivr@{ivr}").into(),
         max_answer_seconds: 60,
         ..Default::default()
     };

@@ -1,12 +1,18 @@
 //! From the calls' events to those of the API, by hand: a renamed field there is no change here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use offhook_call::cause::{DroppedBy, Failure};
-use offhook_call::event::{Event, EventKind, MediaAlarm, Released, Span, UnixMs};
+use offhook_call::event::{
+    Event, EventKind, MediaAlarm, Message, NodeEvent, NodeEventKind, Released, Span, UnixMs,
+};
 use offhook_call::id::NodeId;
 use offhook_client::wire;
 use offhook_media::event::{DigitSource, Key};
+use offhook_sip::event::{Header, RegistrationState};
 
 use super::EventWriter;
 use crate::rpc::names;
@@ -17,19 +23,28 @@ pub fn append_call_event(log: &mut EventWriter, node: NodeId, process_id: u64, e
     log.append(time, call_event(node, process_id, event))
 }
 
+/// Appends an event that is of no call; returns its number.
+pub fn append_node_event(log: &mut EventWriter, event: NodeEvent) -> u64 {
+    log.append(event.time.0, node_event(event.kind))
+}
+
 fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
     use wire::EventKind as Wire;
     let call = Of { res_id: node.res_id(event.call), user_data: event.user_data };
     match event.kind {
-        EventKind::Incoming { from_uri, to_uri, begin, codecs } => Wire::Incoming(wire::OnIncoming {
-            res_id: call.res_id,
-            from_uri,
-            to_uri,
-            begin_time: seconds(begin),
-            user_data: call.user_data,
-            ipsc_info: wire::IpscInfo { process_id, call_id: None },
-            codecs,
-        }),
+        EventKind::Incoming { from_uri, to_uri, begin, codecs, gateway, headers } => {
+            Wire::Incoming(wire::OnIncoming {
+                res_id: call.res_id,
+                from_uri,
+                to_uri,
+                begin_time: seconds(begin),
+                user_data: call.user_data,
+                ipsc_info: wire::IpscInfo { process_id, call_id: None },
+                codecs,
+                gateway: gateway.to_string(),
+                headers: by_name(headers),
+            })
+        }
         EventKind::Ringing { time } => Wire::Ringing(call.ringing(time)),
         EventKind::AnswerCompleted { error, span } => Wire::AnswerCompleted(call.answered(error, span)),
         EventKind::DialCompleted { error, span, answer_time } => {
@@ -48,6 +63,23 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
         }
         EventKind::ConnectCompleted { error, span, hangup } => {
             Wire::ConnectCompleted(call.connected(error, span, hangup.map(|call| node.res_id(call))))
+        }
+        EventKind::TransferCompleted { error, span, sip_status } => {
+            Wire::TransferCompleted(call.transferred(error, span, sip_status))
+        }
+        EventKind::TransferRequested { to_uri, referred_by } => {
+            let Of { res_id, user_data } = call;
+            Wire::TransferRequested(wire::OnTransferRequested { res_id, to_uri, referred_by, user_data })
+        }
+        EventKind::Message(message) => Wire::Message(call.message(message)),
+        EventKind::MessageCompleted { message, error, sip_status } => {
+            Wire::MessageCompleted(wire::OnMessageCompleted {
+                res_id: call.res_id,
+                message_id: message.0,
+                error: error.map(action_error),
+                sip_status,
+                user_data: call.user_data,
+            })
         }
         EventKind::Released(released) => Wire::Released(call.released(process_id, *released)),
         EventKind::Dtmf { key, source, duration } => Wire::Dtmf(call.pressed(key, source, duration)),
@@ -154,6 +186,25 @@ impl Of {
         wire::OnConnectCompleted { res_id, error, begin_time, end_time, user_data, hangup_res_id }
     }
 
+    fn transferred(
+        self,
+        error: Option<Failure>,
+        span: Span,
+        status: Option<u16>,
+    ) -> wire::OnTransferCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        wire::OnTransferCompleted { res_id, error, begin_time, end_time, user_data, sip_status: status }
+    }
+
+    fn message(self, message: Message) -> wire::OnMessage {
+        let Self { res_id, user_data } = self;
+        let Message { from_uri, to_uri, body } = message;
+        let (content, content_encoding) = text(body.bytes);
+        let content_type = body.content_type;
+        wire::OnMessage { res_id, from_uri, to_uri, content_type, content, content_encoding, user_data }
+    }
+
     fn pressed(self, key: Key, source: DigitSource, duration: Duration) -> wire::OnDtmf {
         let source = match source {
             DigitSource::Rfc4733 => wire::DigitSource::Rfc4733,
@@ -185,6 +236,70 @@ impl Of {
     }
 }
 
+fn node_event(event: NodeEventKind) -> wire::EventKind {
+    use wire::EventKind as Wire;
+    match event {
+        NodeEventKind::GatewayState { gateway, up, sip_status } => {
+            Wire::GatewayState(wire::OnGatewayState { gateway: gateway.to_string(), up, sip_status })
+        }
+        NodeEventKind::RegistrationState { gateway, state } => {
+            Wire::RegistrationState(registration(gateway.to_string(), state))
+        }
+        NodeEventKind::Message { gateway, message } => {
+            let Message { from_uri, to_uri, body } = message;
+            let (gateway, content_type) = (gateway.map(|name| name.to_string()), body.content_type);
+            let (content, content_encoding) = text(body.bytes);
+            Wire::NodeMessage(wire::OnNodeMessage {
+                gateway,
+                from_uri,
+                to_uri,
+                content_type,
+                content,
+                content_encoding,
+            })
+        }
+        NodeEventKind::MessageCompleted { message, error, sip_status } => {
+            let (message_id, error) = (message.0, error.map(action_error));
+            Wire::NodeMessageCompleted(wire::OnNodeMessageCompleted { message_id, error, sip_status })
+        }
+    }
+}
+
+fn registration(gateway: String, state: RegistrationState) -> wire::OnRegistrationState {
+    let mut told =
+        wire::OnRegistrationState { gateway, registered: false, expires: None, error: None, retry_in: None };
+    match state {
+        RegistrationState::Registered { expires } => {
+            (told.registered, told.expires) = (true, Some(expires.as_secs()));
+        }
+        RegistrationState::Failed { status, phrase, retry_in } => {
+            let code = if status == 408 { "timeout" } else { "refused" }.to_owned();
+            told.error = Some(wire::ActionError { code, message: phrase, sip_status: Some(status) });
+            told.retry_in = Some(retry_in.as_secs());
+        }
+        RegistrationState::Unregistered => {}
+    }
+    told
+}
+
+/// A body as JSON can have it, and what was done to it for that.
+fn text(bytes: Vec<u8>) -> (String, Option<String>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(binary) => (BASE64.encode(binary.as_bytes()), Some("base64".to_owned())),
+    }
+}
+
+/// The values of each header, by the name that its first line has.
+fn by_name(headers: Vec<Header>) -> BTreeMap<String, Vec<String>> {
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Header { name, value } in headers {
+        let known = named.keys().find(|known| known.eq_ignore_ascii_case(&name)).cloned();
+        named.entry(known.unwrap_or(name)).or_default().push(value);
+    }
+    named
+}
+
 fn outcome(error: Option<Failure>, span: Span) -> (Option<wire::ActionError>, i64, i64) {
     (error.map(action_error), seconds(span.begin), seconds(span.end))
 }
@@ -195,9 +310,10 @@ fn action_error(failure: Failure) -> wire::ActionError {
         Failure::Stopped => "stopped by request",
         Failure::MaxSeconds => "the longest duration is reached",
         Failure::MaxAnswerSeconds => "the call's longest duration is reached",
-        Failure::Timeout => "no key came in time",
+        Failure::Timeout => "nothing came in time",
         Failure::RingTimeout => "nobody answered in time",
         Failure::Rejected { .. } => "the far end refused or could not be reached",
+        Failure::Refused { .. } => "the far end refused it",
         Failure::Dropped => "dropped by request",
         Failure::Cancelled => "the caller gave up",
         Failure::NoAck => "the answer was not acknowledged",

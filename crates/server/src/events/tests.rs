@@ -1,9 +1,12 @@
 use offhook_call::cause::{Cause, DroppedBy, Failure};
 use offhook_call::error::Direction;
-use offhook_call::event::{Event, EventKind as CallEvent, Released, Span, UnixMs};
+use offhook_call::event::{
+    Event, EventKind as CallEvent, Message, NodeEvent, NodeEventKind, Released, Span, UnixMs,
+};
 use offhook_call::id::{CallId, NodeId};
 use offhook_client::wire::{OnRinging, OnStateChanged};
 use offhook_media::event::LegStats;
+use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 use serde_json::{Value, json};
 
 use super::*;
@@ -147,10 +150,15 @@ fn an_incoming_call_in_the_apis_words() {
         to_uri: "sip:b@h".to_owned(),
         begin: UnixMs(1_700_000_009_999),
         codecs: vec!["PCMA".to_owned(), "opus".to_owned()],
+        gateway: "carrier".into(),
+        headers: [("X-A", "1"), ("Privacy", "id"), ("x-a", "2")]
+            .map(|(name, value)| Header { name: name.to_owned(), value: value.to_owned() })
+            .to_vec(),
     };
     let params = json!({
         "res_id": "1.2.3-sys.call-42", "from_uri": "sip:a@h", "to_uri": "sip:b@h", "begin_time": 1_700_000_009,
-        "user_data": null, "ipsc_info": { "process_id": 99 }, "codecs": ["PCMA", "opus"]
+        "user_data": null, "ipsc_info": { "process_id": 99 }, "codecs": ["PCMA", "opus"],
+        "gateway": "carrier", "headers": { "Privacy": ["id"], "X-A": ["1", "2"] }
     });
     converted(None, kind, "sys.call.on_incoming", params);
 }
@@ -191,6 +199,77 @@ fn a_failed_dialling_in_the_apis_words() {
         "sys.call.on_dial_completed",
         params,
     );
+}
+
+#[test]
+fn a_message_in_the_apis_words() {
+    let message = |content_type: &str, bytes: &[u8]| Message {
+        from_uri: "sip:a@h".to_owned(),
+        to_uri: "sip:b@h".to_owned(),
+        body: Body { content_type: content_type.to_owned(), bytes: bytes.to_vec() },
+    };
+    let params = json!({
+        "res_id": "1.2.3-sys.call-42", "from_uri": "sip:a@h", "to_uri": "sip:b@h", "content_type": "text/plain",
+        "content": "good d\u{e4}y", "content_encoding": null, "user_data": "mark"
+    });
+    let text = CallEvent::Message(message("text/plain", "good d\u{e4}y".as_bytes()));
+    converted(Some("mark"), text, "sys.call.on_message", params);
+    // RFC 4648 §10 has no such bytes; these are `printf '\xff\xfe\x00' | base64`.
+    let params = json!({
+        "res_id": "1.2.3-sys.call-42", "from_uri": "sip:a@h", "to_uri": "sip:b@h", "content_type": "image/x",
+        "content": "//4A", "content_encoding": "base64", "user_data": null
+    });
+    converted(None, CallEvent::Message(message("image/x", b"\xff\xfe\0")), "sys.call.on_message", params);
+}
+
+#[test]
+fn a_transfer_in_the_apis_words() {
+    let span = Span { begin: UnixMs(1_700_000_000_000), end: UnixMs(1_700_000_009_999) };
+    let completed = |error, sip_status| CallEvent::TransferCompleted { error, span, sip_status };
+    let params = |error: Value, sip_status: Value| {
+        json!({
+            "res_id": "1.2.3-sys.call-42", "error": error, "begin_time": 1_700_000_000, "end_time": 1_700_000_009,
+            "user_data": null, "sip_status": sip_status
+        })
+    };
+    let name = "sys.call.on_transfer_completed";
+    converted(None, completed(None, Some(200)), name, params(Value::Null, json!(200)));
+    let error = json!({ "code": "refused", "message": "the far end refused it", "sip_status": 603 });
+    let refused = Failure::Refused { sip_status: 603 };
+    converted(None, completed(Some(refused), Some(603)), name, params(error, json!(603)));
+    let error = json!({ "code": "hangup", "message": "the call was hung up" });
+    converted(None, completed(Some(Failure::Hangup), None), name, params(error, Value::Null));
+}
+
+#[track_caller]
+fn converted_of_node(kind: NodeEventKind, type_name: &str, params: Value) {
+    let (mut writer, log) = log(KEEP, 1);
+    append_node_event(&mut writer, NodeEvent { time: UnixMs(1_700_000_009_999), kind });
+    let Read::Batch(entries) = log.read(0) else { panic!("a batch") };
+    let json: Value = serde_json::from_str(entries[0].json.get()).unwrap();
+    let expected = json!({ "seq": 1, "time_ms": 1_700_000_009_999_i64, "type": type_name, "params": params });
+    assert_eq!(json, expected);
+}
+
+#[test]
+fn what_becomes_of_gateways_in_the_apis_words() {
+    let gateway: GatewayName = "carrier".into();
+    let kind = NodeEventKind::GatewayState { gateway: gateway.clone(), up: false, sip_status: 408 };
+    let params = json!({ "gateway": "carrier", "up": false, "sip_status": 408 });
+    converted_of_node(kind, "sys.node.on_gateway_state", params);
+    let registration = |state| NodeEventKind::RegistrationState { gateway: gateway.clone(), state };
+    let name = "sys.node.on_registration_state";
+    let registered = RegistrationState::Registered { expires: Duration::from_secs(300) };
+    let params =
+        json!({ "gateway": "carrier", "registered": true, "expires": 300, "error": null, "retry_in": null });
+    converted_of_node(registration(registered), name, params);
+    let phrase = "Forbidden".to_owned();
+    let failed = RegistrationState::Failed { status: 403, phrase, retry_in: Duration::from_secs(60) };
+    let params = json!({
+        "gateway": "carrier", "registered": false, "expires": null, "retry_in": 60,
+        "error": { "code": "refused", "message": "Forbidden", "sip_status": 403 }
+    });
+    converted_of_node(registration(failed), name, params);
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! The one HTTP port: `/rpc` (WebSocket and POST), `/healthz`.
+//! The one HTTP port: `/rpc` (WebSocket and POST), `/healthz`, `/metrics`.
 //!
 //! ```text
 //!   accept ─▶ guard (origin, token) ─▶ /rpc      ─▶ JSON-RPC, WebSocket or POST
-//!                                   └▶ /healthz  ─▶ 200
+//!                                   ├▶ /healthz  ─▶ 200
+//!                                   └▶ /metrics  ─▶ the control loop
 //! ```
 //! Every connection has its bounds in time and in bytes, so that one that is slow or hostile costs no other anything.
 
@@ -36,6 +37,7 @@ use tower::Service;
 
 use crate::control_handle::ControlHandle;
 use crate::events::EventLog;
+use crate::metrics;
 use crate::rpc::{self, Known, NodeName, Transport};
 use stall::Stall;
 
@@ -121,6 +123,7 @@ async fn accept(
     context: rpc::Context,
     stop: StopHandle,
 ) -> Infallible {
+    let shared: (Arc<[String]>, ControlHandle) = (tokens.into(), context.control.clone());
     let module = rpc::module(context);
     let methods: Arc<HashSet<_>> = Arc::new(module.method_names().collect());
     let rpc = Server::builder()
@@ -130,7 +133,6 @@ async fn accept(
         )
         .to_service_builder();
     let methods: jsonrpsee::Methods = module.into();
-    let tokens: Arc<[String]> = tokens.into();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
     loop {
         let (socket, peer) = match listener.accept().await {
@@ -148,7 +150,7 @@ async fn accept(
         };
         let service = rpc.clone().build(methods.clone(), stop.clone());
         let stopped = stop.clone().shutdown();
-        tokio::spawn(connection(Stall::new(socket, place), service, tokens.clone(), stopped));
+        tokio::spawn(connection(Stall::new(socket, place), service, shared.clone(), stopped));
     }
 }
 
@@ -164,14 +166,18 @@ fn rpc_config() -> ServerConfig {
 }
 
 /// One connection, to its end or until the server stops. A WebSocket lives on after it, with the library.
-async fn connection<S>(socket: Stall, rpc: S, tokens: Arc<[String]>, stopped: impl Future<Output = ()>)
-where
+async fn connection<S>(
+    socket: Stall,
+    rpc: S,
+    shared: (Arc<[String]>, ControlHandle),
+    stopped: impl Future<Output = ()>,
+) where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
     let service = service_fn(move |request| {
-        let (rpc, tokens) = (rpc.clone(), tokens.clone());
-        async move { Ok::<_, Infallible>(route(rpc, &tokens, request).await) }
+        let (rpc, shared) = (rpc.clone(), shared.clone());
+        async move { Ok::<_, Infallible>(route(rpc, &shared, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -191,19 +197,36 @@ where
     }
 }
 
-async fn route<S>(rpc: S, tokens: &[String], request: Request<Incoming>) -> Response<HttpBody>
+async fn route<S>(
+    rpc: S,
+    (tokens, control): &(Arc<[String]>, ControlHandle),
+    request: Request<Incoming>,
+) -> Response<HttpBody>
 where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
 {
     match (request.uri().path(), request.method()) {
         ("/healthz", &(Method::GET | Method::HEAD)) => json(StatusCode::OK, &json!({ "status": "ok" })),
         ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
+        ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(control).await,
+        ("/metrics", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
         ("/rpc", _) => match guard::admit(request.headers(), tokens) {
             Ok(()) => call(rpc, request).await,
             Err(refusal) => refusal.response(),
         },
         _ => json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing at this path" })),
     }
+}
+
+/// How things are, for Prometheus.
+async fn show_metrics(control: &ControlHandle) -> Response<HttpBody> {
+    let Some(metrics) = control.metrics().await else {
+        return json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": "try again" }));
+    };
+    let mut response = Response::new(HttpBody::from(metrics::text(&metrics)));
+    let content_type = header::HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
 }
 
 /// Hands a request to JSON-RPC: a WebSocket as it is, a POST once all of it is here.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use offhook_call::command::{Content, KeySet};
 use offhook_call::id::{CallId, NodeId};
 use offhook_client::wire::limits::{
-    CODECS_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_MAX, HEADER_MAX, HEADERS_MAX, ITEMS_MAX, KEYS_MAX,
-    USER_DATA_MAX,
+    CALLEES_MAX, CODECS_MAX, CONTENT_TYPE_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_MAX, HEADER_MAX,
+    HEADERS_MAX, ITEMS_MAX, KEYS_MAX, MESSAGE_MAX, USER_DATA_MAX,
 };
 use offhook_client::wire::{self, ErrorData, What};
 use offhook_media::event::{Codec, Dial, Key};
-use offhook_sip::event::{Credentials, Header};
+use offhook_sip::event::{Body, Credentials, Header};
 
 use super::params::Invalid;
 use super::{names, uri};
@@ -68,6 +68,34 @@ pub(crate) fn full_uri(param: &str, value: &str) -> Result<String, ErrorData> {
 pub(crate) fn callee(param: &str, value: &str) -> Result<String, ErrorData> {
     let uri = full_uri(param, value)?;
     if uri::is_reachable(&uri) { Ok(uri) } else { Err(invalid(param, uri::TRANSPORT)) }
+}
+
+/// The callees of an outbound call, at least one.
+pub(crate) fn callees(param: &str, callees: &wire::Callees) -> Result<Vec<String>, ErrorData> {
+    match callees {
+        wire::Callees::One(uri) => Ok(vec![callee(param, uri)?]),
+        wire::Callees::Several(uris) if uris.is_empty() || uris.len() > CALLEES_MAX => {
+            Err(invalid(param, format!("a URI, or a list of 1 to {CALLEES_MAX}")))
+        }
+        wire::Callees::Several(uris) => {
+            uris.iter().enumerate().map(|(index, uri)| callee(&format!("{param}[{index}]"), uri)).collect()
+        }
+    }
+}
+
+/// A message: what it says, and its media type (RFC 3261 §25.1 `media-type`).
+pub(crate) fn message(content: String, content_type: String) -> Result<Body, ErrorData> {
+    if content.is_empty() || content.len() > MESSAGE_MAX {
+        return Err(invalid("content", format!("1 to {MESSAGE_MAX} bytes")));
+    }
+    let essence = content_type.split(';').next().unwrap_or_default().trim_end();
+    let is_type = essence.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype));
+    let printable = content_type.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if !is_type || !printable || content_type.len() > CONTENT_TYPE_MAX {
+        let expected = format!("a media type such as text/plain, of at most {CONTENT_TYPE_MAX} bytes");
+        return Err(invalid("content_type", expected));
+    }
+    Ok(Body { content_type, bytes: content.into_bytes() })
 }
 
 /// `host:port`.
@@ -153,20 +181,41 @@ fn joined_files(param: &str, joined: &str) -> Result<Vec<String>, ErrorData> {
     joined.split('|').map(|name| file(param, name)).collect()
 }
 
+/// The headers of an INVITE that an application may set beside `X-*`: they speak of the caller and of the way the call took,
+/// and of nothing that SIP itself goes by.
+const HEADERS: [&str; 11] = [
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Privacy",
+    "Diversion",
+    "History-Info",
+    "Subject",
+    "Alert-Info",
+    "Call-Info",
+    "User-to-User",
+    "Referred-By",
+    "Reason",
+];
+
+/// RFC 3261 §25.1 `token`.
+fn is_token(text: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+    !text.is_empty() && text.bytes().all(good)
+}
+
 /// Extra headers of an INVITE.
 pub(crate) fn headers(headers: std::collections::BTreeMap<String, String>) -> Result<Vec<Header>, ErrorData> {
     if headers.len() > HEADERS_MAX {
         return Err(invalid("headers", format!("at most {HEADERS_MAX} headers")));
     }
     let check = |(name, value): (String, String)| {
-        // RFC 3261 §25.1 `token`.
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
-        let is_name = name.len() > 2
+        let is_ours = name.len() > 2
             && name.len() <= HEADER_MAX
             && name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
-            && name.bytes().all(is_token);
-        if !is_name {
-            return Err(invalid(format!("headers.{name}"), "a header name that begins with X-"));
+            && is_token(&name);
+        if !is_ours && !HEADERS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            let expected = format!("a header name that begins with X-, or one of {}", HEADERS.join(", "));
+            return Err(invalid(format!("headers.{name}"), expected));
         }
         if value.len() > HEADER_MAX || value.chars().any(char::is_control) {
             let expected = format!("at most {HEADER_MAX} bytes without control characters");

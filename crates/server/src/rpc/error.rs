@@ -36,6 +36,11 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
             FileFault::DiskFull => ErrorData::DiskFull { file },
         },
         Error::LimitReached { limit, value } => ErrorData::LimitReached { limit: limit.to_owned(), value },
+        Error::GatewayUnavailable { gateway, retry_in } => ErrorData::GatewayUnavailable {
+            gateway: gateway.to_string(),
+            // A part of a second is one to wait.
+            retry_in: retry_in.map(|rest| rest.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+        },
         Error::NotNegotiated { message } => {
             tracing::debug!(message, "the peer cannot do what was asked");
             ErrorData::NotNegotiated
@@ -74,6 +79,9 @@ fn message(data: &ErrorData) -> String {
         ErrorData::FileExists { file } => format!("the file {file} exists"),
         ErrorData::DiskFull { file } => format!("the disk of {file} is full"),
         ErrorData::LimitReached { limit, value } => format!("the limit {limit} of {value} is reached"),
+        ErrorData::GatewayUnavailable { gateway, .. } => {
+            format!("the gateway {gateway} cannot be called now")
+        }
         ErrorData::NotNegotiated => "the peer cannot do it".to_owned(),
         ErrorData::ShuttingDown => "the node is shutting down".to_owned(),
         ErrorData::AnswerFailed { sip_status } => {
@@ -119,6 +127,19 @@ mod tests {
             Error::InvalidParam { param: "call_res_id", expected: "another call".to_owned() },
             -32602,
             json!({ "reason": "invalid_params", "param": "call_res_id", "expected": "another call" }),
+        );
+        check(
+            Error::GatewayUnavailable {
+                gateway: "carrier".into(),
+                retry_in: Some(std::time::Duration::from_millis(29_001)),
+            },
+            -32009,
+            json!({ "reason": "gateway_unavailable", "gateway": "carrier", "retry_in": 30 }),
+        );
+        check(
+            Error::GatewayUnavailable { gateway: "carrier".into(), retry_in: None },
+            -32009,
+            json!({ "reason": "gateway_unavailable", "gateway": "carrier", "retry_in": null }),
         );
         for (fault, reason) in [
             (FileFault::NotFound, "file_not_found"),

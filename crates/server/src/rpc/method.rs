@@ -1,10 +1,11 @@
 //! The methods of `sys.call`: what each asks of the calls, and what their reply is to the application.
 
 use offhook_call::Reply;
-use offhook_call::command::{Command, Construct, ReceiveDtmf};
+use offhook_call::command::{Command, Construct, ReceiveDtmf, SendPage};
 use offhook_call::id::NodeId;
 use offhook_client::wire::limits::{
     CAUSE_MAX, CAUSE_MIN, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX,
+    STATUS_MAX, STATUS_MIN,
 };
 use offhook_client::wire::{self, ErrorData};
 use schemars::JsonSchema;
@@ -65,6 +66,13 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     visitor.method::<wire::StopReceiveDtmfStart>();
     visitor.method::<wire::ConnectStart>();
     visitor.method::<wire::ConnectStop>();
+    visitor.method::<wire::Transfer>();
+    visitor.method::<wire::TransferAccept>();
+    visitor.method::<wire::TransferDecline>();
+    visitor.method::<wire::TransferNotify>();
+    visitor.method::<wire::SendMessage>();
+    visitor.method::<wire::NodeSendMessage>();
+    visitor.method::<wire::Gateways>();
 }
 
 impl Served for wire::Construct {
@@ -76,7 +84,7 @@ impl Served for wire::Construct {
         let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
         Ok(Step::Ask(Command::Construct(Box::new(Construct {
             from_uri: check::full_uri("from_uri", &self.from_uri)?,
-            to_uri: check::callee("to_uri", &self.to_uri)?,
+            to_uris: check::callees("to_uri", &self.to_uri)?,
             max_answer: check::seconds("max_answer_seconds", self.max_answer_seconds, SECONDS_MAX)?,
             max_ring: check::seconds("max_ring_seconds", self.max_ring_seconds, RING_SECONDS_MAX)?,
             user_data: check::user_data(self.user_data)?,
@@ -295,6 +303,79 @@ impl Served for wire::ConnectStart {
     }
 }
 
+impl Served for wire::Transfer {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let to_uri = check::full_uri("to_uri", &self.to_uri)?;
+        Ok(Step::Ask(Command::Transfer { call, to_uri }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::TransferDecline {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let cause = check::between("cause", self.cause, CAUSE_MIN, CAUSE_MAX)?;
+        Ok(Step::Ask(Command::TransferDecline { call, cause }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::TransferNotify {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let sip_status = check::between("sip_status", self.sip_status, STATUS_MIN, STATUS_MAX)?;
+        Ok(Step::Ask(Command::TransferNotify { call, sip_status }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::SendMessage {
+    fn step(self, node: &Node) -> Result<Step<wire::MessageSent>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let body = check::message(self.content, self.content_type)?;
+        Ok(Step::Ask(Command::SendMessage { call, body }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<wire::MessageSent> {
+        reply::message(&reply)
+    }
+}
+
+impl Served for wire::NodeSendMessage {
+    fn step(self, _: &Node) -> Result<Step<wire::MessageSent>, ErrorData> {
+        Ok(Step::Ask(Command::SendPage(Box::new(SendPage {
+            from_uri: check::full_uri("from_uri", &self.from_uri)?,
+            to_uri: check::callee("to_uri", &self.to_uri)?,
+            body: check::message(self.content, self.content_type)?,
+        }))))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<wire::MessageSent> {
+        reply::message(&reply)
+    }
+}
+
+impl Served for wire::Gateways {
+    fn step(self, _: &Node) -> Result<Step<Vec<wire::GatewayInfo>>, ErrorData> {
+        Ok(Step::Ask(Command::Gateways))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<Vec<wire::GatewayInfo>> {
+        let Reply::Gateways(gateways) = reply else { return None };
+        Some(gateways.into_iter().map(reply::gateway).collect())
+    }
+}
+
 /// The methods whose only parameter is the call and whose reply is only that it is done.
 macro_rules! simple {
     ($($method:ident => $command:ident,)*) => {$(
@@ -318,4 +399,5 @@ simple! {
     ReceiveDtmfStop => ReceiveDtmfStop,
     StopReceiveDtmfStart => ReceiveDtmfStop,
     ConnectStop => ConnectStop,
+    TransferAccept => TransferAccept,
 }

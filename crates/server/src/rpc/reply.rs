@@ -1,6 +1,7 @@
 //! From the calls' replies to the results of the API, by hand.
 
 use offhook_call::event::UnixMs;
+use offhook_call::gateway::GatewayStatus;
 use offhook_call::{Reply, Snapshot};
 use offhook_client::wire;
 use offhook_media::event::LegStats;
@@ -12,6 +13,22 @@ pub(crate) fn done(reply: &Reply) -> Option<()> {
     matches!(reply, Reply::Done).then_some(())
 }
 
+pub(crate) fn message(reply: &Reply) -> Option<wire::MessageSent> {
+    if let Reply::Message(message) = reply { Some(wire::MessageSent { message_id: message.0 }) } else { None }
+}
+
+pub(crate) fn gateway(gateway: GatewayStatus) -> wire::GatewayInfo {
+    wire::GatewayInfo {
+        name: gateway.name.to_string(),
+        addresses: gateway.addresses,
+        up: gateway.up,
+        registered: gateway.registered,
+        calls: gateway.calls as u64,
+        max_calls: gateway.max_calls as u64,
+        calls_per_second: gateway.max_calls_per_second,
+    }
+}
+
 pub(crate) fn call_info(node: &Node, call: Snapshot) -> wire::CallInfo {
     let seconds = |time: UnixMs| time.0.div_euclid(1000);
     wire::CallInfo {
@@ -20,6 +37,7 @@ pub(crate) fn call_info(node: &Node, call: Snapshot) -> wire::CallInfo {
         call_dir: names::direction(call.direction),
         from_uri: call.from_uri,
         to_uri: call.to_uri,
+        gateway: call.gateway.map(|name| name.to_string()),
         begin_time: seconds(call.begin),
         answer_time: call.answer_time.map(seconds),
         user_data: call.user_data,

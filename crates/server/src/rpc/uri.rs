@@ -16,7 +16,7 @@ const PORT: u16 = 5060;
 /// What a caller's or callee's URI should have been.
 pub(crate) const URI: &str = "[[sip:]user@]host[:port]";
 /// What a transport of a callee's URI should have been.
-pub(crate) const TRANSPORT: &str = "transport=udp or transport=tcp, or no transport: others are not spoken";
+pub(crate) const TRANSPORT: &str = "transport=udp, tcp or tls, or no transport: others are not spoken";
 /// What a URI of a host alone should have been.
 pub(crate) const HOST: &str = "[sip:]host[:port]";
 
@@ -50,7 +50,7 @@ pub(crate) fn full(text: &str) -> Option<String> {
 /// Whether the `transport` of a [`full`] URI, if it has one, is one that we speak (RFC 3261 §19.1.1).
 pub(crate) fn is_reachable(uri: &str) -> bool {
     let place = uri.rsplit_once('@').map_or(uri, |(_, place)| place);
-    let spoken = |value: &str| value.eq_ignore_ascii_case("udp") || value.eq_ignore_ascii_case("tcp");
+    let spoken = |value: &str| ["udp", "tcp", "tls"].iter().any(|known| value.eq_ignore_ascii_case(known));
     place.split(';').skip(1).all(|parameter| {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         !name.eq_ignore_ascii_case("transport") || spoken(value)
@@ -225,20 +225,21 @@ mod tests {
             "sip:h;lr",
             "sip:1@h;transport=udp",
             "sip:1@h;lr;Transport=TCP",
+            "sip:1@h;transport=tls",
             // A parameter of the user part is none of the URI.
-            "sip:1;transport=tls@h",
+            "sip:1;transport=ws@h",
         ] {
             assert!(is_reachable(good), "{good}");
         }
         for bad in [
-            "sip:1@h;transport=tls",
+            "sip:1@h;transport=ws",
             "sip:h:5061;lr;TRANSPORT=WS",
             "sip:1@h;transport=sctp",
             "sip:1@h;transport",
         ] {
             assert!(!is_reachable(bad), "{bad}");
         }
-        assert!(!is_reachable("sip:1@h;transport=udp;transport=tls"), "each counts");
+        assert!(!is_reachable("sip:1@h;transport=udp;transport=ws"), "each counts");
     }
 
     #[test]

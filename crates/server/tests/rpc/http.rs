@@ -26,6 +26,42 @@ async fn paths() {
     assert_eq!(server.raw("rubbish\r\n\r\n").await.0, 400);
 }
 
+/// The exposition format of Prometheus: each family once with its help and type, and its samples below it.
+#[tokio::test]
+async fn metrics() {
+    let server = Server::start_unasked().await;
+    let get = "GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let (status, text) = server.raw(get).await;
+    assert_eq!(status, 200);
+    for line in [
+        "# TYPE offhook_calls gauge",
+        "offhook_calls 5",
+        "offhook_gateway_up{gateway=\"carrier\"} 1",
+        "offhook_gateway_registered{gateway=\"carrier\"} 0",
+        "offhook_gateway_calls{gateway=\"local\"} 3",
+        "offhook_gateway_max_calls{gateway=\"carrier\"} 30",
+        "# TYPE offhook_sip_received_total counter",
+        "offhook_sip_received_total 17",
+        "offhook_sip_sessions 2",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    // What is not known is not there, rather than wrong.
+    assert!(!text.contains("offhook_gateway_up{gateway=\"local\"}"));
+    assert!(!text.contains("offhook_gateway_max_calls{gateway=\"local\"}"));
+    let mut families = std::collections::HashSet::new();
+    for line in text.lines() {
+        if let Some(family) = line.strip_prefix("# TYPE ") {
+            assert!(families.insert(family.split(' ').next().unwrap()), "{family} twice");
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            assert!(families.contains(name.split('{').next().unwrap()), "{line} before its type");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+    assert_eq!(server.raw("POST /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.0, 405);
+}
+
 #[tokio::test]
 async fn post_and_batch() {
     let server = Server::start(|_| Ok(Reply::Done)).await;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use offhook_call::command::Command;
 use offhook_call::error::{Direction, Error, FileFault};
 use offhook_call::event::UnixMs;
-use offhook_call::id::CallId;
+use offhook_call::gateway::GatewayStatus;
+use offhook_call::id::{CallId, MessageId};
 use offhook_call::state::State;
 use offhook_call::{Port, Reply, Snapshot};
 use offhook_client::wire;
@@ -30,6 +31,7 @@ fn golden(command: &Command) -> Result<Reply, Error> {
             direction: Direction::Inbound,
             from_uri: "sip:1000@192.0.2.10:5060".to_owned(),
             to_uri: "sip:2000@192.0.2.20:5060".to_owned(),
+            gateway: Some("carrier".into()),
             begin: UnixMs(1_800_000_000_999),
             answer_time: Some(UnixMs(1_800_000_003_000)),
             user_data: Some("ivr".to_owned()),
@@ -50,6 +52,17 @@ fn golden(command: &Command) -> Result<Reply, Error> {
                 ..LegStats::default()
             },
         })),
+        Command::SendMessage { .. } => Reply::Message(MessageId(8)),
+        Command::SendPage(_) => Reply::Message(MessageId(9)),
+        Command::Gateways => Reply::Gateways(vec![GatewayStatus {
+            name: "carrier".into(),
+            addresses: vec!["sip.example.com".to_owned(), "192.0.2.20:5070;transport=tcp".to_owned()],
+            up: Some(true),
+            registered: Some(true),
+            calls: 3,
+            max_calls: 30,
+            max_calls_per_second: 0,
+        }]),
         _ => Reply::Done,
     })
 }
@@ -62,7 +75,7 @@ async fn every_method_by_name_and_by_position() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if !name.starts_with("sys.call.") {
+        if !name.starts_with("sys.call.") && !name.starts_with("sys.node.") {
             continue;
         }
         methods += 1;
@@ -76,7 +89,7 @@ async fn every_method_by_name_and_by_position() {
         }
         assert_eq!(commands[0], commands[1], "{name}");
     }
-    assert_eq!(methods, 20, "the methods of this version");
+    assert_eq!(methods, 27, "the methods of this version");
 }
 
 /// The commands that some of the examples come to, written by hand.
@@ -86,7 +99,7 @@ async fn values_arrive_as_they_were_meant() {
     let client = server.client().await;
     let construct = wire::Construct {
         from_uri: "1000@192.0.2.10".to_owned(),
-        to_uri: "sip:2000@192.0.2.20:5070".to_owned(),
+        to_uri: "sip:2000@192.0.2.20:5070".into(),
         max_answer_seconds: 3600,
         codecs: Some(vec!["G711_ULAW_20MS".to_owned(), "pcma".to_owned()]),
         sip_proxy: Some("proxy.example".to_owned()),
@@ -97,7 +110,7 @@ async fn values_arrive_as_they_were_meant() {
     assert_eq!((constructed.res_id.as_str(), constructed.ipsc_info.process_id), ("0.0.0-sys.call-1", 7));
     let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
     assert_eq!(asked.from_uri, "sip:1000@192.0.2.10", "a port that was not given would make it another URI");
-    assert_eq!(asked.to_uri, "sip:2000@192.0.2.20:5070");
+    assert_eq!(asked.to_uris, ["sip:2000@192.0.2.20:5070"]);
     assert_eq!((asked.max_answer, asked.max_ring), (Duration::from_secs(3600), Duration::from_secs(50)));
     assert_eq!(asked.codecs, [Codec::Pcmu, Codec::Pcma]);
     assert_eq!(asked.proxy.as_deref(), Some("proxy.example:5060"));
@@ -171,9 +184,9 @@ async fn wrong_parameters_of_construct_are_named() {
         ("construct", construct(json!({ "to_uri": 5 })), "to_uri", "a string"),
         (
             "construct",
-            construct(json!({ "to_uri": "b@h;transport=tls" })),
+            construct(json!({ "to_uri": "b@h;transport=ws" })),
             "to_uri",
-            "transport=udp or transport=tcp",
+            "transport=udp, tcp or tls",
         ),
         (
             "construct",
@@ -200,7 +213,17 @@ async fn wrong_parameters_of_construct_are_named() {
         ("construct", construct(json!({ "codecs": ["PCMA", "opus"] })), "codecs[1]", "PCMA or PCMU"),
         ("construct", construct(json!({ "sip_proxy": "u@h" })), "sip_proxy", "[sip:]host[:port]"),
         ("construct", construct(json!({ "sip_auth_password": "p" })), "sip_auth_username", "a user name"),
+        ("construct", construct(json!({ "to_uri": [] })), "to_uri", "a URI, or a list of 1 to 8"),
+        ("construct", construct(json!({ "to_uri": vec!["b@h"; 9] })), "to_uri", "a URI, or a list of 1 to 8"),
+        ("construct", construct(json!({ "to_uri": ["b@h", "b@h\r\nX: 1"] })), "to_uri[1]", "host[:port]"),
         ("construct", construct(json!({ "headers": { "Via": "x" } })), "headers.Via", "begins with X-"),
+        ("construct", construct(json!({ "headers": { "Contact": "x" } })), "headers.Contact", "Diversion"),
+        (
+            "construct",
+            construct(json!({ "headers": { "privacy": "id\r\nVia: x" } })),
+            "headers.privacy",
+            "without control characters",
+        ),
         (
             "construct",
             construct(json!({ "headers": { "X-A": "x\ny" } })),
@@ -235,6 +258,14 @@ async fn wrong_parameters_of_calls_are_named() {
             "local_volume",
             LATER,
         ),
+        ("transfer", json!([CALL, "b@h?Replaces=x"]), "to_uri", "host[:port]"),
+        ("transfer_decline", json!([CALL, 200]), "cause", "an integer of 300 to 699"),
+        ("transfer_notify", json!([CALL, 99]), "sip_status", "an integer of 100 to 699"),
+        ("transfer_notify", json!([CALL]), "sip_status", "a value: the parameter is required"),
+        ("send_message", json!([CALL, ""]), "content", "1 to 16384 bytes"),
+        ("send_message", json!([CALL, "x".repeat(16_385)]), "content", "1 to 16384 bytes"),
+        ("send_message", json!([CALL, "x", "text"]), "content_type", "a media type"),
+        ("send_message", json!([CALL, "x", "text/plain\r\nVia: x"]), "content_type", "a media type"),
         ("nop", json!("x"), "params", "an object or an array"),
         ("nop", json!({ "res_id": [[CALL]] }), "res_id", "a string"),
     ])

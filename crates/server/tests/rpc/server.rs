@@ -8,9 +8,11 @@ use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle};
 use offhook::events::{EventLog, EventWriter, Retention, log};
 use offhook::http::{HttpConfig, serve};
+use offhook::metrics::Metrics;
 use offhook_call::Reply;
 use offhook_call::command::Command;
 use offhook_call::error::Error;
+use offhook_call::gateway::GatewayStatus;
 use offhook_call::id::NodeId;
 use offhook_client::Client;
 use offhook_client::wire::{EventKind, OnDtmf, OnRinging};
@@ -69,6 +71,7 @@ impl Server {
                         let _ = reply.send(script(&command));
                         let _ = asked_tx.send(Asked::Command(command));
                     }
+                    Ask::Metrics(reply) => drop(reply.send(metrics())),
                     Ask::Applications(count) => {
                         let _ = asked_tx.send(Asked::Applications(count));
                     }
@@ -151,6 +154,21 @@ impl Server {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         (status, body.to_owned())
     }
+}
+
+fn metrics() -> Metrics {
+    let gateway = |name: &str, up, registered, max_calls| GatewayStatus {
+        name: name.into(),
+        addresses: vec!["192.0.2.20".to_owned()],
+        up,
+        registered,
+        calls: 3,
+        max_calls,
+        max_calls_per_second: 0,
+    };
+    let gateways = vec![gateway("carrier", Some(true), Some(false), 30), gateway("local", None, None, 0)];
+    let sip = offhook_sip::Counters { received: 17, sessions: 2, ..Default::default() };
+    Metrics { calls: 5, spare_ports: 32, gateways, sip }
 }
 
 /// Waits for what must happen, but not for ever.

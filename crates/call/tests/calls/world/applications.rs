@@ -8,7 +8,7 @@ use offhook_call::state::State;
 use offhook_media::event::{Codec, ConnectMode, Dial, RecordFormat};
 
 use super::{Happening, World};
-use crate::rig::{construct, key, keys, receive};
+use crate::rig::{construct, key, keys, receive, text};
 
 impl World {
     pub(super) fn new_call(&mut self) {
@@ -20,7 +20,11 @@ impl World {
         }
         let max_answer = self.seconds(60);
         let max_ring = self.seconds(5);
-        self.request(Command::Construct(Box::new(Construct { max_answer, max_ring, ..construct() })));
+        let mut to_uris = vec!["sip:1@192.0.2.9".to_owned(), "sip:1@second".to_owned()];
+        self.rng.shuffle(&mut to_uris);
+        to_uris.truncate(self.rng.usize(1..3));
+        let construct = Construct { max_answer, max_ring, to_uris, ..construct() };
+        self.request(Command::Construct(Box::new(construct)));
     }
 
     pub(super) fn application(&mut self) {
@@ -47,6 +51,7 @@ impl World {
             State::Initiated if often < 57 => {
                 Some(Command::Redirect { call, target: "192.0.2.9".to_owned() })
             }
+            State::Idle if often < 10 => Some(self.beside_an_action(call)),
             State::Idle => Some(self.start(call)),
             State::Play if often < 20 => Some(Command::PlayStop { call }),
             State::Record if often < 20 => Some(Command::RecordStop { call }),
@@ -54,6 +59,11 @@ impl World {
             State::ReceiveDtmf if often < 10 => Some(Command::ReceiveDtmfStop { call }),
             State::Connect if often < 10 => Some(Command::ConnectStop { call }),
             State::Released => None,
+            State::Play | State::Record | State::SendDtmf | State::ReceiveDtmf | State::Connect
+                if (91..=97).contains(&often) =>
+            {
+                Some(self.beside_an_action(call))
+            }
             _ if often > 97 => Some(Command::Drop { call, cause: 603 }),
             _ => Some(Command::Get { call }),
         }
@@ -61,7 +71,7 @@ impl World {
 
     fn anything(&mut self, call: CallId) -> Command {
         let call = if self.chance(10) { CallId(self.rng.u64(..2000)) } else { call };
-        match self.rng.u8(..13) {
+        match self.rng.u8(..14) {
             0 => self.answer(call),
             1 => Command::Drop { call, cause: self.rng.u16(300..700) },
             2 => Command::Reject { call, cause: 486 },
@@ -74,7 +84,18 @@ impl World {
             9 => Command::ReceiveDtmfStop { call },
             10 => Command::ConnectStop { call },
             11 => Command::List { state: None, after: Some(call), limit: 10 },
+            12 => self.beside_an_action(call),
             _ => self.start(call),
+        }
+    }
+
+    fn beside_an_action(&mut self, call: CallId) -> Command {
+        match self.rng.u8(..5) {
+            0 => Command::Transfer { call, to_uri: "sip:300@192.0.2.30".to_owned() },
+            1 => Command::TransferAccept { call },
+            2 => Command::TransferDecline { call, cause: 603 },
+            3 => Command::TransferNotify { call, sip_status: self.rng.u16(100..700) },
+            _ => Command::SendMessage { call, body: text("hello") },
         }
     }
 

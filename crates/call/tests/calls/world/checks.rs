@@ -46,6 +46,8 @@ fn completion_of(command: &Command) -> &'static str {
         Command::SendDtmfStart { .. } => "send",
         Command::ReceiveDtmfStart(_) => "receive",
         Command::ConnectStart { .. } => "connect",
+        Command::Transfer { .. } => "transfer",
+        Command::SendMessage { .. } => "message",
         Command::Get { .. } => "get",
         _ => "",
     }
@@ -95,6 +97,8 @@ impl Checks {
             EventKind::SendDtmfCompleted { error, .. } => ("send", error),
             EventKind::ReceiveDtmfCompleted { error, .. } => ("receive", error),
             EventKind::ConnectCompleted { error, .. } => ("connect", error),
+            EventKind::TransferCompleted { error, .. } => ("transfer", error),
+            EventKind::MessageCompleted { error, .. } => ("message", error),
             EventKind::Released(_) => {
                 ledger.released = true;
                 assert_eq!(ledger.state, Some(State::Released));
@@ -117,7 +121,11 @@ impl Checks {
                 *self.told.entry("silent".to_owned()).or_default() += 1;
                 return;
             }
-            EventKind::Incoming { .. } | EventKind::Ringing { .. } | EventKind::Dtmf { .. } => return,
+            EventKind::Incoming { .. }
+            | EventKind::Ringing { .. }
+            | EventKind::Dtmf { .. }
+            | EventKind::TransferRequested { .. }
+            | EventKind::Message(_) => return,
         };
         *ledger.completed.entry(name).or_default() += 1;
         assert!(
@@ -144,6 +152,9 @@ impl Checks {
     }
 
     pub(super) fn step(&self, calls: &Calls) {
+        for gateway in calls.gateways() {
+            assert!(gateway.calls <= gateway.max_calls, "{gateway:?}");
+        }
         if calls.live() == 0 {
             assert_eq!(calls.remembered(), 0, "something is remembered of calls that are gone");
             assert!(self.open.is_empty(), "never answered: {:?}", self.open);
@@ -225,6 +236,14 @@ pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
         "refused 500",
         "accepted offer",
         "accepted none",
+        "transfer ok",
+        "transfer refused",
+        "transfer timeout",
+        "transfer hangup",
+        "message ok",
+        "message refused",
+        "message timeout",
+        "message hangup",
     ];
     let unseen: Vec<_> = ends.iter().filter(|&&end| told.get(end).copied().unwrap_or(0) < 5).collect();
     assert!(unseen.is_empty(), "hardly ever seen: {unseen:?} of {told:#?}");

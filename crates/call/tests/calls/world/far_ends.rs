@@ -1,7 +1,7 @@
 //! Far ends and the SIP user agent between them and us, as its vocabulary promises it: one `Ended` per session, its
 //! last; and its own promise held against the calls: no command that the session's state does not allow.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use offhook_sip::event::{Body, Command, EndCause, Event, Refuser, SessionId};
 
@@ -29,6 +29,16 @@ pub(super) struct FarEnds {
     /// An offer that is not answered yet, and whether it has a description.
     offered: Option<(SessionId, bool)>,
     callers: u64,
+    /// Who was asked to call somebody else, and has not said how that ended.
+    pub(super) transferring: HashSet<SessionId>,
+    /// Who asked for that itself, and whether it was accepted.
+    pub(super) referring: HashMap<SessionId, bool>,
+}
+
+impl FarEnds {
+    pub(super) fn is_up(&self, session: SessionId) -> bool {
+        self.sessions.get(&session) == Some(&Session::Up)
+    }
 }
 
 impl FarEnds {
@@ -117,7 +127,7 @@ impl World {
             Command::Bye { session, .. } => {
                 self.close(session, |session| matches!(session, Session::Up | Session::Answering { .. }));
             }
-            other => panic!("calls do not ask for {other:?}"),
+            other => self.tell_far_end_beside(other),
         }
     }
 
@@ -230,6 +240,8 @@ impl World {
         }
         if self.chance(20) {
             self.soon(20_000, Happening::Info(session));
+            self.soon(20_000, Happening::Message(session));
+            self.soon(20_000, Happening::Refer(session));
         }
         if self.chance(40) {
             self.soon(10_000, Happening::Offer(session));
@@ -261,10 +273,12 @@ impl World {
 
     fn over(&mut self, session: SessionId, cause: EndCause) {
         self.far_ends.sessions.remove(&session);
+        self.far_ends.referring.remove(&session);
+        self.transfer_is_over(session);
         self.say(Event::Ended { session, cause });
     }
 
-    fn say(&mut self, event: Event) {
+    pub(super) fn say(&mut self, event: Event) {
         self.calls.sip(self.now(), event);
     }
 }

@@ -4,6 +4,7 @@
 //! A failure prints its seed; `OFFHOOK_SEED=<n>` replays that world alone.
 
 mod applications;
+mod beside;
 mod checks;
 mod disk;
 mod engine;
@@ -14,12 +15,13 @@ use std::time::{Duration, Instant};
 
 use offhook_call::command::{Command, Request};
 use offhook_call::event::UnixMs;
+use offhook_call::gateway::Gateway;
 use offhook_call::id::RequestId;
 use offhook_call::{Calls, Config, DiskEvent, JobId, Now, Output, Port};
 use offhook_media::event::{ActionId, LegId, RecordingId};
-use offhook_sip::event::SessionId;
+use offhook_sip::event::{self as sip, SessionId};
 
-use crate::rig::{EPOCH, config, epoch};
+use crate::rig::{EPOCH, config, epoch, gateway};
 use checks::Checks;
 use disk::Disk;
 use engine::Engine;
@@ -58,6 +60,14 @@ enum Happening {
     Offer(SessionId),
     /// A far end acknowledges a change for which we made the offer.
     AckChange(SessionId),
+    /// A far end sends a message.
+    Message(SessionId),
+    /// A far end answers a message or a digit.
+    Reply(SessionId, sip::RequestId),
+    /// A far end says how the call goes that it was asked for.
+    Transfer(SessionId),
+    /// A far end asks to be transferred.
+    Refer(SessionId),
     /// A far end refuses, gives up, hangs up, or is lost, as befits the moment.
     HangUp(SessionId),
     /// What we ended has come to rest.
@@ -105,6 +115,9 @@ impl World {
         let config = Config { incoming_timeout: Duration::from_secs(10), idle_timeout, ..config() };
         let mut calls = Calls::new(config, 1 + rng.u64(..1000));
         calls.set_applications(1);
+        // So few calls that they are refused now and then; callers come by `peer`, and calls go to the other two.
+        let limited = |name, numbers: &[u8]| Gateway { max_calls: 4, ..gateway(name, numbers) };
+        calls.set_gateways(vec![limited("peer", &[7]), limited("first", &[9]), limited("second", &[10])]);
         let mut world = Self {
             rng,
             calls,
@@ -199,6 +212,9 @@ impl World {
             | Happening::Heard(_)
             | Happening::ActionEnds(..)
             | Happening::LegGone(_) => self.engine(happening),
+            Happening::Message(_) | Happening::Reply(..) | Happening::Transfer(_) | Happening::Refer(_) => {
+                self.beside(happening)
+            }
             Happening::Disk(_)
             | Happening::FileOpen(..)
             | Happening::FileFails(_)
@@ -219,6 +235,7 @@ impl World {
                 Output::Disk { job, request } => self.ask_disk(job, request),
                 Output::Reply { request, result } => self.checks.replied(request, result),
                 Output::Event(event) => self.checks.told(&event),
+                Output::NodeEvent(event) => panic!("nothing happens to the node: {event:?}"),
                 Output::PortReleased(port) => {
                     self.checks.freed(port);
                     self.soon(100, Happening::Lease(port));

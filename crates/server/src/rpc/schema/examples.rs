@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use offhook_call::cause::{Cause, DroppedBy, Failure};
 use offhook_call::error::Direction;
-use offhook_call::event::{Event, EventKind, MediaAlarm, Released, Span, UnixMs};
-use offhook_call::id::{CallId, NodeId};
+use offhook_call::event::{
+    Event, EventKind, MediaAlarm, Message, NodeEvent, NodeEventKind, Released, Span, UnixMs,
+};
+use offhook_call::id::{CallId, MessageId, NodeId};
 use offhook_call::state::State;
 use offhook_client::wire::{self, Method};
 use offhook_media::event::{DigitSource, Key, LegStats};
+use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 use serde_json::{Value, json};
 
 use super::super::method::{self, Served, Visitor};
 use super::super::params;
 use super::sorted;
-use crate::events::{Read, Retention, append_call_event, log};
+use crate::events::{Read, Retention, append_call_event, append_node_event, log};
 
 /// File names and contents.
 pub(crate) fn examples() -> Vec<(String, Value)> {
@@ -63,7 +66,7 @@ fn written(method: &str) -> (Value, Value) {
     match method {
         "sys.call.construct" => (
             json!({
-                "from_uri": "1000@192.0.2.10", "to_uri": "sip:2000@192.0.2.20:5070", "max_answer_seconds": 3600,
+                "from_uri": "1000@192.0.2.10", "to_uri": ["2000@carrier", "sip:2000@192.0.2.20:5070"], "max_answer_seconds": 3600,
                 "max_ring_seconds": 30, "user_data": "order 17", "codecs": ["PCMA", "G711_ULAW_20MS"],
                 "headers": { "X-Account": "4711" }
             }),
@@ -97,6 +100,22 @@ fn written(method: &str) -> (Value, Value) {
             json!({ "res_id": CALL, "max_seconds": 1800, "call_res_id": OTHER, "connect_mode": 1 }),
             Value::Null,
         ),
+        "sys.call.transfer" => (json!({ "res_id": CALL, "to_uri": "sip:3000@192.0.2.30" }), Value::Null),
+        "sys.call.transfer_notify" => (json!({ "res_id": CALL, "sip_status": 200 }), Value::Null),
+        "sys.call.send_message" => {
+            (json!({ "res_id": CALL, "content": "Ring back at noon" }), json!({ "message_id": 8 }))
+        }
+        "sys.node.send_message" => (
+            json!({ "from_uri": "2000@192.0.2.20", "to_uri": "1000@carrier", "content": "Ring back at noon" }),
+            json!({ "message_id": 9 }),
+        ),
+        "sys.node.gateways" => (
+            json!({}),
+            json!([{
+                "name": "carrier", "addresses": ["sip.example.com", "192.0.2.20:5070;transport=tcp"], "up": true,
+                "registered": true, "calls": 3, "max_calls": 30, "calls_per_second": 0
+            }]),
+        ),
         "sys.event.subscribe" => (json!({ "after": 41, "types": ["sys.call.*"] }), json!(6_123_456_789_u64)),
         _ => (json!({ "res_id": CALL }), Value::Null),
     }
@@ -105,7 +124,7 @@ fn written(method: &str) -> (Value, Value) {
 fn snapshot() -> Value {
     json!({
         "res_id": CALL, "state": "Idle", "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
-        "to_uri": "sip:2000@192.0.2.20:5060", "begin_time": 1_800_000_000, "answer_time": 1_800_000_003,
+        "to_uri": "sip:2000@192.0.2.20:5060", "gateway": "carrier", "begin_time": 1_800_000_000, "answer_time": 1_800_000_003,
         "user_data": "ivr", "ipsc_info": { "process_id": 7, "call_id": "a84b4c76e66710@192.0.2.10" }, "codec": "PCMA",
         "remote_media": "192.0.2.10:30000", "local_port": 20_000, "connected_to": null,
         "media": {
@@ -119,11 +138,17 @@ fn snapshot() -> Value {
 /// One event of every type, in the order in which a call might have them.
 fn events() -> Value {
     let (mut writer, log) = log(Retention { bytes: 1 << 20, age: Duration::from_secs(3600) }, 1);
-    for (after_ms, kind) in call_events() {
+    let mut calls = call_events();
+    calls.extend(beside_events());
+    calls.sort_by_key(|&(after_ms, ref kind)| (after_ms, matches!(kind, EventKind::Released(_))));
+    for (after_ms, kind) in calls {
         let time = UnixMs(1_800_000_000_250 + after_ms);
         let user_data = (!matches!(kind, EventKind::Incoming { .. })).then(|| "ivr".to_owned());
         let event = Event { call: CallId(1), time, user_data, kind };
         append_call_event(&mut writer, NodeId::default(), 7, event);
+    }
+    for kind in node_events() {
+        append_node_event(&mut writer, NodeEvent { time: UnixMs(1_800_000_050_000), kind });
     }
     let reason = wire::GapReason::Expired;
     writer.append(
@@ -160,8 +185,9 @@ fn call_events() -> Vec<(i64, EventKind)> {
     let rejected = Some(Failure::Rejected { sip_status: 486 });
     let (timeout, hangup) = (Some(Failure::Timeout), Some(Failure::Hangup));
     let file = "2026/message.wav".to_owned();
+    let (gateway, headers) = ("carrier".into(), vec![header("Privacy", "id"), header("X-Account", "4711")]);
     vec![
-        (0, EventKind::Incoming { from_uri, to_uri, begin: at(0), codecs }),
+        (0, EventKind::Incoming { from_uri, to_uri, begin: at(0), codecs, gateway, headers }),
         (0, EventKind::StateChanged { state: State::Initiated, prior: None }),
         (500, EventKind::Ringing { time: at(500) }),
         (900, EventKind::AnswerCompleted { error: None, span: span(800, 900) }),
@@ -204,5 +230,53 @@ fn call_events() -> Vec<(i64, EventKind)> {
             },
         ),
         (40_000, EventKind::Released(Box::new(released))),
+    ]
+}
+
+/// What goes on beside the state of a call.
+fn beside_events() -> Vec<(i64, EventKind)> {
+    let at = |ms: i64| UnixMs(1_800_000_000_250 + ms);
+    let span = Span { begin: at(36_000), end: at(39_000) };
+    vec![
+        (
+            30_000,
+            EventKind::TransferRequested { to_uri: "sip:3000@192.0.2.30".to_owned(), referred_by: None },
+        ),
+        (35_000, EventKind::Message(message())),
+        (35_500, EventKind::MessageCompleted { message: MessageId(8), error: None, sip_status: Some(200) }),
+        (
+            39_000,
+            EventKind::TransferCompleted {
+                error: Some(Failure::Refused { sip_status: 603 }),
+                span,
+                sip_status: Some(603),
+            },
+        ),
+    ]
+}
+
+fn header(name: &str, value: &str) -> Header {
+    Header { name: name.to_owned(), value: value.to_owned() }
+}
+
+fn message() -> Message {
+    Message {
+        from_uri: "sip:1000@192.0.2.10".to_owned(),
+        to_uri: "sip:2000@192.0.2.20".to_owned(),
+        body: Body { content_type: "text/plain".to_owned(), bytes: b"Ring back at noon".to_vec() },
+    }
+}
+
+fn node_events() -> Vec<NodeEventKind> {
+    let gateway: GatewayName = "carrier".into();
+    let expires = Duration::from_secs(3_600);
+    vec![
+        NodeEventKind::GatewayState { gateway: gateway.clone(), up: true, sip_status: 200 },
+        NodeEventKind::RegistrationState {
+            gateway: gateway.clone(),
+            state: RegistrationState::Registered { expires },
+        },
+        NodeEventKind::Message { gateway: Some(gateway), message: message() },
+        NodeEventKind::MessageCompleted { message: MessageId(9), error: None, sip_status: 200 },
     ]
 }

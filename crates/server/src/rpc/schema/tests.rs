@@ -135,6 +135,7 @@ fn codes_and_reasons_agree() {
         ErrorData::AnswerFailed { sip_status: 408 },
         ErrorData::ResourceNotFound { res_id: String::new() },
         ErrorData::LimitReached { limit: String::new(), value: 0 },
+        ErrorData::GatewayUnavailable { gateway: String::new(), retry_in: None },
     ] {
         let reason = serde_json::to_value(&data).unwrap()["reason"].as_str().unwrap().to_owned();
         assert!(ErrorData::REASONS.contains(&(reason.as_str(), data.code())), "{reason}");

@@ -1,0 +1,112 @@
+//! `/metrics`: how things are, in the text that Prometheus reads (exposition format 0.0.4). Names of gateways are the only
+//! labels: no calls and no people.
+
+use std::fmt::{Display, Write};
+
+use offhook_call::gateway::GatewayStatus;
+use offhook_sip::Counters;
+
+/// The media type of [`text`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How things are, at one moment of the control loop.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Calls that have not been released.
+    pub calls: usize,
+    /// Pairs of ports that wait for the next calls.
+    pub spare_ports: usize,
+    /// Every gateway.
+    pub gateways: Vec<GatewayStatus>,
+    /// What the SIP user agent has counted.
+    pub sip: Counters,
+}
+
+/// All of it as text.
+pub fn text(metrics: &Metrics) -> String {
+    let mut text = String::new();
+    family(&mut text, "offhook_calls", "gauge", "Calls that have not been released.");
+    line(&mut text, "offhook_calls", None, metrics.calls);
+    family(&mut text, "offhook_spare_ports", "gauge", "Pairs of open ports that wait for the next calls.");
+    line(&mut text, "offhook_spare_ports", None, metrics.spare_ports);
+    gateways(&mut text, &metrics.gateways);
+    sip(&mut text, &metrics.sip);
+    text
+}
+
+fn gateways(text: &mut String, gateways: &[GatewayStatus]) {
+    type Value = fn(&GatewayStatus) -> Option<usize>;
+    let families: [(&str, &str, Value); 5] = [
+        ("offhook_gateway_up", "Whether the gateway answers to OPTIONS.", |gateway| {
+            gateway.up.map(usize::from)
+        }),
+        ("offhook_gateway_registered", "Whether the node is registered with the gateway.", |gateway| {
+            gateway.registered.map(usize::from)
+        }),
+        ("offhook_gateway_calls", "Calls that count against the gateway's limit.", |gateway| {
+            Some(gateway.calls)
+        }),
+        ("offhook_gateway_max_calls", "The gateway's limit of calls; none where it has none.", |gateway| {
+            Some(gateway.max_calls).filter(|&most| most != 0)
+        }),
+        (
+            "offhook_gateway_max_calls_per_second",
+            "The gateway's limit of new calls in a second; none where it has none.",
+            |gateway| usize::try_from(gateway.max_calls_per_second).ok().filter(|&most| most != 0),
+        ),
+    ];
+    for (name, help, value) in families {
+        family(text, name, "gauge", help);
+        for gateway in gateways {
+            if let Some(value) = value(gateway) {
+                line(text, name, Some(&gateway.name), value);
+            }
+        }
+    }
+}
+
+fn sip(text: &mut String, counters: &Counters) {
+    for (name, help, value) in [
+        ("received", "SIP messages that arrived.", counters.received),
+        ("malformed", "Messages that are no SIP; dropped.", counters.malformed),
+        ("faulty", "Requests with a fault; answered 400 and the like.", counters.faulty),
+        ("untrusted", "Requests from no gateway's network.", counters.untrusted),
+        ("over_source", "Messages of sources that send more than they may.", counters.over_source),
+        (
+            "over_strangers",
+            "Messages of strangers beyond what all of them may send.",
+            counters.over_strangers,
+        ),
+        ("challenged", "Requests that were asked for credentials.", counters.challenged),
+        ("wrong_credentials", "Requests with wrong credentials.", counters.wrong_credentials),
+        ("stale_credentials", "Requests with credentials that were right once.", counters.stale_credentials),
+        ("stray_responses", "Responses to nothing that was asked.", counters.stray_responses),
+        ("stray_acks", "ACKs of nothing that was answered.", counters.stray_acks),
+        ("overload", "Requests refused for a full table.", counters.overload),
+        ("retransmissions", "Messages sent again.", counters.retransmissions),
+    ] {
+        let name = format!("offhook_sip_{name}_total");
+        family(text, &name, "counter", help);
+        line(text, &name, None, value);
+    }
+    for (name, help, value) in [
+        ("offhook_sip_sessions", "Live SIP sessions.", counters.sessions),
+        ("offhook_sip_transactions", "Live SIP transactions.", counters.transactions),
+    ] {
+        family(text, name, "gauge", help);
+        line(text, name, None, value);
+    }
+}
+
+// Writing to a string cannot fail.
+fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+}
+
+/// Names of gateways have no character that a label would have to escape.
+fn line(text: &mut String, name: &str, gateway: Option<&str>, value: impl Display) {
+    let _ = match gateway {
+        Some(gateway) => writeln!(text, "{name}{{gateway=\"{gateway}\"}} {value}"),
+        None => writeln!(text, "{name} {value}"),
+    };
+}
