@@ -21,6 +21,7 @@ pub mod caller;
 pub mod dir;
 pub mod kamailio;
 pub mod linphone;
+pub mod peer;
 pub mod ports;
 pub mod process;
 pub mod rtp;

@@ -8,6 +8,7 @@
 
 mod digits;
 mod events;
+mod gateways;
 mod hostile;
 mod inbound;
 mod interop;
@@ -17,3 +18,4 @@ mod media;
 mod outbound;
 mod rpc;
 mod telephone;
+mod transfers;
