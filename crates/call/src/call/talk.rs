@@ -91,6 +91,7 @@ impl Talk {
             }
             Input::Sip(sip::Event::Offer { body, .. }) => self.offered(core, cx, body.as_ref()),
             Input::Sip(sip::Event::Acked { body, .. }) => self.acked(core, cx, body.as_ref()),
+            Input::Sip(sip::Event::Updated { body, .. }) => self.accept(core, cx, Some(body)),
             _ => {}
         }
     }
@@ -118,9 +119,12 @@ impl Talk {
     /// The answer to our offer. A missing or bad one changes nothing: the far end has its 200 and cannot be refused any
     /// more, and a call that works is worth more than the change (reliability P5).
     fn acked(&mut self, core: &Core, cx: &mut Context<'_>, body: Option<&Body>) {
-        if !std::mem::take(&mut self.is_offering) {
-            return;
+        if std::mem::take(&mut self.is_offering) {
+            self.accept(core, cx, body);
         }
+    }
+
+    fn accept(&mut self, core: &Core, cx: &mut Context<'_>, body: Option<&Body>) {
         if let Some(Ok(media)) = sdp_of(body).map(|answer| self.session.accept(answer)) {
             self.change(core, cx, media);
         }

@@ -292,3 +292,17 @@ fn an_update_before_the_ack_is_taken_where_our_answer_is_out() {
     rig.request(answer(CALL));
     assert_eq!(rig.sip(offer(Some(OFFER))), ["sip refuse 491"], "our offer is not answered");
 }
+
+/// A refresh by re-INVITE carries our last description, and its answer may say something new (RFC 4028 §9).
+#[test]
+fn what_the_answer_to_a_refresh_changes_holds() {
+    for state in DOING {
+        let mut rig = doing(state);
+        let held = sip::Event::Updated { session: inbound(CALL), body: sdp(&with("a=sendonly")) };
+        let lines = rig.sip(held);
+        assert!(lines.iter().any(|line| line.contains("RecvOnly")), "{state:?}: {lines:?}");
+        let bad = sip::Event::Updated { session: inbound(CALL), body: sdp("v=0") };
+        assert_eq!(rig.sip(bad), Vec::<String>::new(), "{state:?}");
+        assert_eq!(rig.get(CALL).state, state);
+    }
+}
