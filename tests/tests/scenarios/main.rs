@@ -6,6 +6,7 @@
     reason = "scenarios are an outside world: they own sockets, processes and the clock"
 )]
 
+mod changes;
 mod digits;
 mod events;
 mod gateways;
