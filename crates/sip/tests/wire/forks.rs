@@ -17,7 +17,7 @@ fn placed(stage: &mut Stage) -> Sent {
 }
 
 #[test]
-fn the_first_2xx_wins_and_the_other_is_hung_up() {
+fn s13_the_first_2xx_wins_and_the_other_is_hung_up() {
     let mut stage = Stage::new();
     let invite = placed(&mut stage);
     stage.receive(&invite.response("180 Ringing", "bob", &contact("192.0.2.31")));
@@ -54,7 +54,7 @@ fn the_first_2xx_wins_and_the_other_is_hung_up() {
 }
 
 #[test]
-fn a_second_2xx_after_the_end_is_hung_up_too() {
+fn s13_a_second_2xx_after_the_end_is_hung_up_too() {
     let mut stage = Stage::new();
     let invite = placed(&mut stage);
     stage.receive(&invite.response("200 OK", "bob", &contact("192.0.2.31")));
@@ -70,7 +70,7 @@ fn a_second_2xx_after_the_end_is_hung_up_too() {
 }
 
 #[test]
-fn a_forking_flood_is_bounded() {
+fn s13_a_forking_flood_is_bounded() {
     let mut stage = Stage::new();
     let invite = placed(&mut stage);
     for fork in 0..100 {
@@ -87,7 +87,7 @@ fn a_forking_flood_is_bounded() {
 }
 
 #[test]
-fn a_100_with_a_tag_fixes_nothing() {
+fn s13_a_100_with_a_tag_fixes_nothing() {
     let mut stage = Stage::new();
     let invite = placed(&mut stage);
     stage.receive(&invite.response("100 Trying", "proxy", ""));

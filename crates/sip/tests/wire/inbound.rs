@@ -131,7 +131,7 @@ fn a_cancel_after_the_answer_changes_nothing() {
 }
 
 #[test]
-fn a_forged_cancel_is_refused() {
+fn s2_a_forged_cancel_is_refused() {
     let mut stage = Stage::new();
     ringing(&mut stage);
     // Another branch, and the right branch from another address.

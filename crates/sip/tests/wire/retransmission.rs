@@ -34,7 +34,7 @@ fn a_provisional_response_stops_the_invite() {
 }
 
 #[test]
-fn an_answer_that_nobody_acknowledges() {
+fn s10_an_answer_that_nobody_acknowledges() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let mut stage = Stage::new();
         stage.receive_by(transport, PEER, &request("1 INVITE", "invite", "", ""));
@@ -56,7 +56,7 @@ fn an_answer_that_nobody_acknowledges() {
 }
 
 #[test]
-fn a_lost_ack() {
+fn s10_a_lost_ack() {
     let mut stage = Stage::new();
     stage.receive(&request("1 INVITE", "invite", "", ""));
     stage.command(Command::Answer { session: CALL, body: sdp("v=0\r\n") });

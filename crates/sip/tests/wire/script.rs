@@ -6,6 +6,9 @@
 
 #![allow(dead_code, reason = "each fuzz target uses a part")]
 
+#[path = "input.rs"]
+mod input;
+
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,40 +19,11 @@ use offhook_sip::event::{
 };
 use offhook_sip::{Config, Endpoint, Gateway, StreamFramer};
 
+use input::Input;
+
 /// The most steps of one script, and the most messages and sessions that it looks back at.
 const STEPS: usize = 200;
 const MEMORY: usize = 16;
-
-/// The bytes of a script, taken from the front; without end, since zeros follow.
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-
-    fn bytes(&mut self, most: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(most.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
-    /// Bytes with their length before them.
-    fn chunk(&mut self) -> &'a [u8] {
-        let most = usize::from(self.byte());
-        self.bytes(most)
-    }
-
-    fn text(&mut self) -> String {
-        String::from_utf8_lossy(self.chunk()).into_owned()
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[usize::from(self.byte()) % choices.len()]
-    }
-}
 
 /// An endpoint, everybody around it, and what they remember.
 pub(crate) struct Script {

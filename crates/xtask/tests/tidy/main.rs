@@ -6,6 +6,7 @@
 
 mod code;
 mod documents;
+mod reliability;
 mod rules;
 
 use std::fs;
@@ -96,4 +97,12 @@ fn documents_name_what_is_there() {
         documents::check(name, &text, &known)
     });
     none(texts.concat());
+}
+
+#[test]
+fn every_threat_has_its_tests() {
+    let table = fs::read_to_string(root().join("crates/sip/README.md")).expect("the table");
+    let sources = files(".rs");
+    let texts: Vec<&str> = sources.iter().map(|file| file.text.as_str()).collect();
+    none(reliability::check(&table, &texts));
 }
