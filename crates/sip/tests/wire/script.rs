@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use offhook_sip::event::{
-    Body, Command, Credentials, EndCause, Event, Flow, Header, InDialog, Invite, Lookup, Page, PageId, Ping,
-    QueryId, Reason, Registration, RegistrationState, RequestId, Route, SessionId, Target, Transport,
+    Body, Command, Credentials, EndCause, Event, Flow, Header, InDialog, Invite, Page, PageId, Ping, QueryId,
+    Reason, Registration, RegistrationState, RequestId, Route, SessionId, Target, Transport,
 };
 use offhook_sip::{Config, Endpoint, Gateway, StreamFramer};
 
@@ -395,7 +395,7 @@ impl Script {
             );
             assert!(!framer.is_partial());
             let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
-            self.see(deed(&text));
+            self.seen.insert(deed(&text));
             self.sent.push_front(text);
             self.sent.truncate(MEMORY);
         }
@@ -404,19 +404,12 @@ impl Script {
                 assert!(!text.chars().any(char::is_control), "{event:?}");
             }
             self.check_order(&event);
-            self.see(name(&event).to_owned());
+            self.seen.insert(name(&event).to_owned());
             match event {
                 Event::Incoming(incoming) => self.remember(incoming.session),
                 Event::Resolve { query, .. } => self.queries.push_back(query),
                 _ => {}
             }
-        }
-    }
-
-    fn see(&mut self, what: String) {
-        // More than the tests ask for, and no more.
-        if self.seen.len() < 1000 {
-            self.seen.insert(what);
         }
     }
 
@@ -567,13 +560,9 @@ pub(crate) fn texts(event: &Event) -> Vec<&str> {
             EndCause::Bye { reason: Some(reason) } => vec![&reason.text],
             _ => Vec::new(),
         },
-        Event::Resolve { lookup, .. } => lookup_texts(lookup),
+        Event::Resolve { lookup, .. } => vec![&lookup.host],
         Event::Replied { .. } | Event::Paged { .. } | Event::Registration { .. } | Event::Gateway { .. } => {
             Vec::new()
         }
     }
-}
-
-fn lookup_texts(lookup: &Lookup) -> Vec<&str> {
-    vec![&lookup.host]
 }
