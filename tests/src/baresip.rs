@@ -54,7 +54,7 @@ impl Baresip {
 
     /// Calls `uri` (with its scheme) and waits until the call is established.
     pub async fn call(&mut self, uri: &str) {
-        self.type_in(&format!("/dial {uri}\n")).await;
+        self.command(&format!("dial {uri}")).await;
         self.said("Call established").await;
     }
 
@@ -62,6 +62,11 @@ impl Baresip {
     pub async fn press(&mut self, key: char) {
         // EOT is how the console says that a key is up again; until then baresip goes on sending it.
         self.type_in(&format!("{key}\u{4}")).await;
+    }
+
+    /// Gives a long command, e.g. `hold`, `resume` or `transfer URI`.
+    pub async fn command(&mut self, command: &str) {
+        self.type_in(&format!("/{command}\n")).await;
     }
 
     /// Hangs up.

@@ -1,8 +1,9 @@
 //! Kamailio, a proxy and registrar of another make: everybody's password is `secret`, the realm and the domain are
-//! `offhook.test`. One process, no TCP.
+//! `offhook.test`. Calls to those who are registered are let through, calls to elsewhere are challenged. One process, no TCP.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::dir::TestDir;
 use crate::ports;
@@ -56,6 +57,12 @@ impl Kamailio {
     pub async fn saw(&self, text: &str) {
         let logged = async || self.process.log().contains(text).then_some(());
         wait::until(&format!("Kamailio to see {text:?}"), PATIENCE, logged).await;
+    }
+
+    /// Waits until it has logged `text` more than `count` times.
+    pub async fn saw_more_than(&self, count: usize, text: &str, patience: Duration) {
+        let logged = async || (self.count(text) > count).then_some(());
+        wait::until(&format!("Kamailio to see {text:?} again"), patience, logged).await;
     }
 
     /// How often it has logged `text`.
