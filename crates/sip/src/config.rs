@@ -16,7 +16,8 @@ pub struct Config {
     pub tcp: Vec<SocketAddr>,
     /// Our listening TLS addresses.
     pub tls: Vec<SocketAddr>,
-    /// `host[:port]` for Via and Contact instead of the bound address, behind a NAT; without a port, the bound one.
+    /// `host[:port]` for Via and Contact instead of the bound address, behind a NAT; without a port, the bound one. By TLS
+    /// it is always the bound port.
     pub advertise: Option<String>,
     /// The value of User-Agent and Server.
     pub user_agent: String,

@@ -106,14 +106,14 @@ impl Core {
             Transport::Udp => flow.local,
             stream => self.first_local(stream, flow.local).unwrap_or(flow.local),
         };
-        match &self.config.advertise {
-            None => bound.to_string(),
-            Some(host) => match split_host_port(host) {
-                Some((_, Some(_))) => host.clone(),
-                Some((_, None)) => format!("{host}:{}", bound.port()),
-                // An IPv6 address may come without its brackets.
-                None => format!("[{host}]:{}", bound.port()),
-            },
+        let Some(advertised) = &self.config.advertise else { return bound.to_string() };
+        match split_host_port(advertised) {
+            // The advertised port is not that of TLS, which has none to share with the others.
+            Some((host, Some(_))) if flow.transport == Transport::Tls => format!("{host}:{}", bound.port()),
+            Some((_, Some(_))) => advertised.clone(),
+            Some((host, None)) => format!("{host}:{}", bound.port()),
+            // An IPv6 address may come without its brackets.
+            None => format!("[{advertised}]:{}", bound.port()),
         }
     }
 

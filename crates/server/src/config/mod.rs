@@ -73,7 +73,8 @@ pub struct Node {
 pub struct Sip {
     /// Where SIP is listened for: `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`, `tls:ADDRESS:PORT`. Port 0 takes a free one.
     pub listen: Vec<Listener>,
-    /// `address[:port]` to name in Via, Contact and SDP when behind NAT; empty for the address that is bound.
+    /// `address[:port]` to name in Via, Contact and SDP when behind NAT; empty for the address that is bound. The port is
+    /// that of UDP and TCP: a listener by TLS names its own.
     pub advertise: Advertise,
     /// The value of User-Agent and Server.
     #[serde(deserialize_with = "value::user_agent")]

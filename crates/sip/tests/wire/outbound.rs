@@ -341,6 +341,29 @@ fn the_advertised_address_is_told() {
     assert_eq!(sent.header("Contact"), "<sip:203.0.113.80:5060>");
 }
 
+/// SIP and SIP over TLS never share a port, so the one that is advertised is not that of TLS.
+#[test]
+fn the_advertised_port_is_not_that_of_tls() {
+    for (advertise, host) in [("203.0.113.80:5070", "203.0.113.80"), ("pbx:5070", "pbx")] {
+        let config = offhook_sip::Config {
+            advertise: Some(advertise.to_owned()),
+            tls: vec![address("198.51.100.1:5061")],
+            ..config(OURS)
+        };
+        for (to, transport, port, tail) in [
+            ("sip:100@192.0.2.7", "UDP", 5070, ""),
+            ("sip:100@192.0.2.7;transport=tcp", "TCP", 5070, ";transport=tcp"),
+            ("sip:100@192.0.2.7;transport=tls", "TLS", 5061, ";transport=tls"),
+        ] {
+            let mut stage = Stage::with(config.clone());
+            let sent = placed(&mut stage, invite(to));
+            let via = format!("SIP/2.0/{transport} {host}:{port};");
+            assert!(sent.header("Via").starts_with(&via), "{}", sent.header("Via"));
+            assert_eq!(sent.header("Contact"), format!("<sip:{host}:{port}{tail}>"));
+        }
+    }
+}
+
 #[test]
 fn every_2xx_lost_and_the_peer_gave_up() {
     let mut stage = Stage::new();
