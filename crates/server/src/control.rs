@@ -209,6 +209,7 @@ impl Control {
         let Parts { endpoint, calls, router, .. } = &mut self.parts;
         match input {
             Input::Message { flow, bytes } => endpoint.receive(now.mono, flow, &bytes),
+            Input::FlowClosed(flow) if self.streams.is_open(flow) => {}
             Input::FlowClosed(flow) => endpoint.transport_failed(now.mono, flow),
             Input::Resolved { query, targets } => {
                 self.command(now, sip::Command::Resolved { query, targets })

@@ -236,10 +236,13 @@ impl Dialog {
         let Flow { local, .. } = self.origin;
         let Target { transport, address: remote, name } = target;
         let flow = Flow { transport, local, remote, name };
-        let same_way = flow == self.origin
-            || (transport == Transport::Udp
-                && self.origin.transport == Transport::Udp
-                && local.is_ipv4() == remote.is_ipv4());
+        // A connection that the dialog was made by, by whomever, is good enough for the rest of it.
+        if name.is_none() && flow == (Flow { name, ..self.origin }) {
+            return Some(self.origin);
+        }
+        let same_way = transport == Transport::Udp
+            && self.origin.transport == Transport::Udp
+            && local.is_ipv4() == remote.is_ipv4();
         if same_way { Some(flow) } else { core.flow_to(target) }
     }
 

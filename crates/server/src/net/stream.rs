@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::tls::Tls;
+use super::tls::{self, Tls};
 use crate::clock;
 use crate::input::Input;
 
@@ -161,11 +161,12 @@ impl Connections {
         let local = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
         let connections = self.clone();
+        let name = if transport == Transport::Tls { self.tls.as_ref().and_then(Tls::peer) } else { None };
         tokio::task::spawn_local(async move {
             loop {
                 match listener.accept().await {
                     Ok((stream, remote)) => {
-                        let flow = Flow { transport, local, remote, name: None };
+                        let flow = Flow { transport, local, remote, name };
                         drop(connections.start(flow, Origin::Accepted(stream)));
                     }
                     Err(error) => {
@@ -188,13 +189,20 @@ impl Connections {
         line.push(bytes, self.limits.queue);
     }
 
+    /// Whether a flow has a connection. That of an [`Input::FlowClosed`] has one where another one was made before the end
+    /// of the last was heard of: what is asked by the new one has not failed.
+    pub fn is_open(&self, flow: Flow) -> bool {
+        self.open.borrow().contains_key(&flow)
+    }
+
     /// The connection of a flow. Where nobody says who must be at its end, one that has been verified for any name will
     /// do: the Contact of most peers by TLS is an address, for which no certificate is made out.
     fn existing(&self, flow: Flow) -> Option<Rc<Line>> {
         let open = self.open.borrow();
         let exact = open.get(&flow);
         let any = || {
-            let unnamed = |other: &Flow| Flow { name: None, ..*other } == flow;
+            let unnamed =
+                |other: &Flow| other.name != Some(tls::UNVERIFIED) && Flow { name: None, ..*other } == flow;
             open.iter().find(|(other, _)| unnamed(other)).map(|(_, line)| line)
         };
         let anyone = flow.transport == Transport::Tls && flow.name.is_none();

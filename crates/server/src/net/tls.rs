@@ -33,6 +33,10 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 /// Host names that are remembered. One that is forgotten is looked up again with the next call to it.
 const MAX_NAMES: usize = 4_096;
 
+/// The name of who connected to us and showed no certificate: nobody's, so that no request is sent to them in the belief
+/// that they are who is meant. Host names are numbered from 1.
+pub const UNVERIFIED: PeerName = PeerName(0);
+
 /// A key of the configuration and what is wrong with the file that it names.
 pub type Fault = (&'static str, String);
 
@@ -186,6 +190,7 @@ impl Names {
 pub struct Tls {
     sides: Rc<RefCell<Rc<Sides>>>,
     names: Names,
+    verify_client: bool,
 }
 
 impl std::fmt::Debug for Tls {
@@ -198,9 +203,15 @@ impl Tls {
     /// Reads the files, and again every `every`, on the control thread's runtime.
     pub fn start(config: config::Tls, names: Names, every: Duration) -> Result<Self, Fault> {
         let files = Files::read(&config)?;
-        let sides = Rc::new(RefCell::new(Rc::new(Sides::new(&files, config.verify_client)?)));
+        let verify_client = config.verify_client;
+        let sides = Rc::new(RefCell::new(Rc::new(Sides::new(&files, verify_client)?)));
         tokio::task::spawn_local(watch(Rc::clone(&sides), config, files, every));
-        Ok(Self { sides, names })
+        Ok(Self { sides, names, verify_client })
+    }
+
+    /// Who is at the end of a connection that was made to us.
+    pub fn peer(&self) -> Option<PeerName> {
+        if self.verify_client { None } else { Some(UNVERIFIED) }
     }
 
     /// Our side of a connection that was made to us.
@@ -213,7 +224,7 @@ impl Tls {
     pub async fn connect(&self, stream: TcpStream, flow: Flow) -> io::Result<client::TlsStream<TcpStream>> {
         let config = Arc::clone(&self.sides.borrow().client);
         let name = match flow.name {
-            None => ServerName::IpAddress(flow.remote.ip().into()),
+            None | Some(UNVERIFIED) => ServerName::IpAddress(flow.remote.ip().into()),
             Some(id) => {
                 let name =
                     self.names.name(id).ok_or_else(|| io::Error::other("the host name is forgotten"))?;

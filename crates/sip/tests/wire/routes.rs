@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offhook_sip::Config;
 use offhook_sip::event::{
-    Command, Credentials, EndCause, Event, Flow, Invite, Lookup, Refuser, Route, Target, Transport,
+    Command, Credentials, EndCause, Event, Flow, Invite, Lookup, PeerName, Refuser, Route, Target, Transport,
 };
 
 use crate::stage::{OURS, OUTBOUND, Sent, Stage, address, config, invite, kinds, request, route, sdp, udp};
@@ -342,4 +342,31 @@ fn a_secure_dialog_stays_secure() {
     // Back by the connection that it came by, rather than in the clear.
     let bye = stage.one();
     assert_eq!((bye.to, bye.transport), (address(peer), Transport::Tls));
+}
+
+/// A Contact that is the end of the connection means that connection, whoever it is that opened it: nobody else is told
+/// what is said there.
+#[test]
+fn a_dialog_by_tls_goes_on_by_its_connection() {
+    let peer = "192.0.2.7:40000";
+    let contact = format!("Contact: <sip:alice@{peer};transport=tls>");
+    let invite = request("1 INVITE", "a", "", "").replace("Contact: <sip:alice@192.0.2.7>", &contact);
+    let mut stage = Stage::with(with_tls());
+    let accepted = Flow {
+        transport: Transport::Tls,
+        local: with_tls().tls[0],
+        remote: address(peer),
+        name: Some(PeerName(0)),
+    };
+    stage.endpoint.receive(stage.now, accepted, invite.as_bytes());
+    let Event::Incoming(incoming) = stage.event() else { panic!() };
+    let session = incoming.session;
+    stage.command(Command::Answer { session, body: sdp("") });
+    let ok = stage.sent().pop().unwrap();
+    stage.endpoint.receive(stage.now, accepted, request("1 ACK", "b", ok.to_tag(), "").as_bytes());
+    stage.drain_events();
+    stage.command(Command::Bye { session, reason: None });
+    let bye = stage.endpoint.poll_transmit().unwrap();
+    assert!(bye.bytes.starts_with(b"BYE "));
+    assert_eq!(bye.flow, accepted);
 }

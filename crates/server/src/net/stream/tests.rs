@@ -137,6 +137,36 @@ fn p7_beyond_the_limits_the_idlest_connection_goes() {
     });
 }
 
+/// The end of a connection that was cut off is heard of late: another one may have its place by then.
+#[test]
+fn p7_a_connection_that_was_evicted_does_not_fail_its_successor() {
+    run(async {
+        let mut ours = Side::tcp(Limits { connections: 1, ..Limits::default() });
+        let mut theirs = Side::tcp(Limits::default());
+        let other = Side::tcp(Limits::default());
+        let flow = ours.flow_to(Transport::Tcp, theirs.address);
+        let between = ours.flow_to(Transport::Tcp, other.address);
+        ours.connections.send(flow, OPTIONS.into());
+        let (first, _) = theirs.message().await;
+        ours.connections.send(between, OPTIONS.into());
+        ours.connections.send(flow, OPTIONS.into());
+        for _ in 0..2 {
+            let closed = ours.closed().await;
+            assert_eq!(ours.connections.is_open(closed), closed == flow, "{closed:?}");
+        }
+        let mut second = None;
+        for _ in 0..2 {
+            match theirs.next().await {
+                Input::Message { flow, .. } => second = Some(flow),
+                Input::FlowClosed(closed) => assert_eq!(closed, first),
+                other => panic!("{other:?} of a connection"),
+            }
+        }
+        theirs.connections.send(second.expect("a second connection"), OPTIONS.into());
+        assert_eq!(ours.message().await.0, flow);
+    });
+}
+
 #[test]
 fn p7_a_slow_sender_is_cut_at_the_deadline() {
     run(async {
@@ -366,6 +396,32 @@ fn a_client_shows_its_certificate_where_it_is_wanted() {
         stranger.closed().await;
         theirs.closed().await;
     });
+}
+
+/// Who connects to us from the address that a request goes to is not therefore the one who is to get it: without a
+/// certificate, what it sent is answered there, and nothing else is told it.
+#[test]
+fn a_request_by_tls_does_not_go_to_who_showed_no_certificate() {
+    for verified in [false, true] {
+        run(async {
+            let names = Names::default();
+            let asking = config::Tls { verify_client: verified, ..settings("sip") };
+            let mut ours = secure(asking, &names, Limits::default());
+            let mut theirs = secure(settings("sip"), &names, Limits::default());
+            let there = theirs.flow_to(Transport::Tls, ours.address);
+            theirs.connections.send(there, OPTIONS.into());
+            let (came, _) = ours.message().await;
+            let request = Flow { name: None, ..came };
+            ours.connections.send(request, "INVITE sip:a@b SIP/2.0\r\nl: 0\r\n\r\n".into());
+            if verified {
+                assert!(theirs.message().await.1.starts_with("INVITE"));
+            } else {
+                assert_eq!(ours.closed().await, request, "nobody listens there");
+            }
+            ours.connections.send(came, OPTIONS.into());
+            assert_eq!(theirs.message().await, (there, OPTIONS.to_owned()));
+        });
+    }
 }
 
 /// The certificate that a listener shows to a client of rustls.
