@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::dir::TestDir;
 use crate::ports;
 use crate::process::Process;
+use crate::server::fixtures;
 use crate::wait::{self, PATIENCE};
 
 /// Where Debian puts the modules, and where others do.
@@ -31,14 +32,33 @@ pub struct Baresip {
 impl Baresip {
     /// Starts it with `voice` (WAV, 8 kHz, mono, 16 bit) as its microphone. It speaks PCMU and accepts every call.
     pub async fn start(voice: &Path, dir: &TestDir) -> Self {
+        Self::start_with(voice, dir, None).await
+    }
+
+    /// The same by TLS, with this pair of `fixtures/tls`; it is at the port above [`Baresip::address`] then.
+    pub async fn start_secure(voice: &Path, dir: &TestDir, pair: &str) -> Self {
+        Self::start_with(voice, dir, Some(pair)).await
+    }
+
+    async fn start_with(voice: &Path, dir: &TestDir, pair: Option<&str>) -> Self {
         let ports = ports::block(24);
         let folder = dir.folder(&format!("baresip-{ports}"));
         let recordings = dir.folder(&format!("baresip-{ports}/heard"));
         let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, ports));
         let console = SocketAddr::from((Ipv4Addr::LOCALHOST, ports + 2));
-        std::fs::write(folder.join("config"), config(sip, console, voice, &recordings))
-            .expect("baresip's configuration");
-        let account = format!("<sip:phone@{sip}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
+        let mut config = config(sip, console, voice, &recordings);
+        if let Some(pair) = pair {
+            let tls = fixtures().join("tls");
+            let read = |suffix| std::fs::read_to_string(tls.join(pair).with_extension(suffix));
+            let both = read("pem").and_then(|certificate| Ok(certificate + &read("key")?));
+            std::fs::write(folder.join("both.pem"), both.expect("a pair")).expect("baresip's certificate");
+            writeln!(config, "sip_certificate both.pem\nsip_cafile {}", tls.join("ca.pem").display())
+                .expect("a string grows");
+        }
+        std::fs::write(folder.join("config"), config).expect("baresip's configuration");
+        let transport = if pair.is_some() { ";transport=tls" } else { "" };
+        let account =
+            format!("<sip:phone@{sip}{transport}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
         std::fs::write(folder.join("accounts"), account).expect("baresip's account");
         std::fs::write(folder.join("contacts"), "").expect("baresip's contacts");
         let process = Process::start("baresip", Path::new("baresip"), ["-4", "-f", "."], &folder);
@@ -78,6 +98,11 @@ impl Baresip {
     pub async fn said(&self, text: &str) {
         let printed = async || self.process.log().contains(text).then_some(());
         wait::until(&format!("baresip to say {text:?}"), PATIENCE, printed).await;
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        self.process.log()
     }
 
     /// What it heard in its last call, if anything: a WAV file, complete once the call is over.

@@ -29,15 +29,15 @@ pub fn one() -> u16 {
     block(2)
 }
 
-/// Whether a UDP socket is bound to `port`, by the kernel's list: looking does not get in the way of who is about to
+/// Whether a UDP socket is bound to `port`, or TCP listens there, by the kernel's lists: looking does not get in the way of who is about to
 /// bind it, as trying to bind would.
 pub fn is_bound(port: u16) -> bool {
-    let sockets = std::fs::read_to_string("/proc/net/udp").expect("the list of UDP sockets");
     let place = format!(":{port:04X}");
-    sockets
-        .lines()
-        .skip(1)
-        .any(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&place)))
+    ["udp", "udp6", "tcp", "tcp6"].iter().any(|list| {
+        let sockets = std::fs::read_to_string(format!("/proc/net/{list}")).expect("the list of sockets");
+        let mut locals = sockets.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1));
+        locals.any(|local| local.ends_with(&place))
+    })
 }
 
 /// The next `count` ports, from the beginning again at the end; each run of the tests begins elsewhere.

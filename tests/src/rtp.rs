@@ -1,7 +1,7 @@
 //! One end of an RTP stream, made by hand (RFC 3550 §5.1, RFC 4733 §2): it counts and decodes what arrives, and sends
 //! audio and digits at their pace. Its G.711 is computed from the definition, not taken from the code under test.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,7 +62,12 @@ pub struct RtpPeer {
 impl RtpPeer {
     /// Listens on `port` of 127.0.0.1.
     pub async fn listen(port: u16) -> Self {
-        let socket = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the RTP port"));
+        Self::listen_at(Ipv4Addr::LOCALHOST.into(), port).await
+    }
+
+    /// Listens on `port` of `address`.
+    pub async fn listen_at(address: IpAddr, port: u16) -> Self {
+        let socket = Arc::new(UdpSocket::bind((address, port)).await.expect("the RTP port"));
         let heard = Arc::new(Mutex::new(Vec::new()));
         let reader = tokio::spawn(read_all(Arc::clone(&socket), Arc::clone(&heard)));
         Self { socket, heard, reader, sequence: 65_530, timestamp: 4_294_960_000 }

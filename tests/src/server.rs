@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Once;
@@ -25,6 +25,10 @@ pub struct Setup {
     pub gateway: String,
     /// Whole sections.
     pub sections: String,
+    /// Transports and addresses to listen on; the first is where [`Server::sip`] is.
+    pub listen: Vec<(&'static str, IpAddr)>,
+    /// Where its RTP is.
+    pub rtp_address: IpAddr,
     /// RTP ports; a call takes an even one and the odd one above it.
     pub rtp_ports: u16,
     /// Whether it has the first core only, for a measure of what one core carries.
@@ -34,7 +38,9 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let (sip, gateway, sections) = Default::default();
-        Self { sip, gateway, sections, rtp_ports: 40, one_core: false }
+        let local = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let listen = vec![("udp", local)];
+        Self { sip, gateway, sections, listen, rtp_address: local, rtp_ports: 40, one_core: false }
     }
 }
 
@@ -43,6 +49,7 @@ impl Default for Setup {
 pub struct Server {
     process: Process,
     dir: TestDir,
+    port: u16,
     sip: SocketAddr,
     rpc: SocketAddr,
 }
@@ -57,12 +64,13 @@ impl Server {
     pub async fn start_with(name: &str, setup: &Setup) -> Self {
         let dir = TestDir::new(name);
         let first = ports::block(setup.rtp_ports + 4);
-        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, first));
+        let (transport, address) = setup.listen.first().expect("something to listen on");
+        let sip = SocketAddr::new(*address, sip_port(first, transport));
         let rpc = SocketAddr::from((Ipv4Addr::LOCALHOST, first + 2));
         let config = dir.join("offhook.toml");
         copy_files(&fixtures().join("prompts"), &dir.folder("prompts"));
         dir.folder("recordings");
-        std::fs::write(&config, configuration(setup, &dir, sip, rpc)).expect("the configuration");
+        std::fs::write(&config, configuration(setup, &dir, first, rpc)).expect("the configuration");
         let binary = binary();
         let serve = [binary.as_os_str(), "serve".as_ref(), "--config".as_ref(), config.as_os_str()];
         let launcher: &[&OsStr] = if setup.one_core {
@@ -80,12 +88,17 @@ impl Server {
             is_healthy(rpc).await.then_some(())
         })
         .await;
-        Self { process, dir, sip, rpc }
+        Self { process, dir, port: first, sip, rpc }
     }
 
     /// Where it takes SIP.
     pub fn sip(&self) -> SocketAddr {
         self.sip
+    }
+
+    /// Where it takes SIP by one of the transports that it was set up with.
+    pub fn sip_by(&self, transport: &str, address: impl Into<IpAddr>) -> SocketAddr {
+        SocketAddr::new(address.into(), sip_port(self.port, transport))
     }
 
     /// Where applications connect.
@@ -141,7 +154,7 @@ pub fn fixtures() -> PathBuf {
 
 /// `offhook`, built to the same place as the program that runs now: `target/<profile>/` for a bench, and one folder
 /// above `target/<profile>/deps/` for a test.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("the path of this program");
     let places = own.ancestors().skip(1).take(2).map(|dir| dir.join("offhook"));
     let built = places.into_iter().find(|path| path.is_file());
@@ -154,18 +167,28 @@ fn binary() -> PathBuf {
     built
 }
 
-fn configuration(setup: &Setup, dir: &TestDir, sip: SocketAddr, rpc: SocketAddr) -> String {
+/// TLS has the port above that of the others, as is usual.
+fn sip_port(first: u16, transport: &str) -> u16 {
+    if transport == "tls" { first + 1 } else { first }
+}
+
+fn configuration(setup: &Setup, dir: &TestDir, first: u16, rpc: SocketAddr) -> String {
+    let listener = |&(transport, address): &(&str, IpAddr)| {
+        format!("\"{transport}:{}\"", SocketAddr::new(address, sip_port(first, transport)))
+    };
+    let listen = setup.listen.iter().map(listener).collect::<Vec<_>>().join(", ");
     let rtp_first = rpc.port() + 2;
     let mut text = String::new();
     let mut section = |section: &str| writeln!(text, "{section}\n").expect("a string grows");
     section(&format!("[node]\ndata_dir = {:?}", dir.join("data")));
-    section(&format!("[sip]\nlisten = [\"udp:{sip}\"]\n{}", setup.sip));
+    section(&format!("[sip]\nlisten = [{listen}]\n{}", setup.sip));
     section(&format!(
-        "[[sip.gateway]]\nname = \"peers\"\naddress = \"127.0.0.1\"\nnetworks = [\"127.0.0.0/8\"]\n{}",
+        "[[sip.gateway]]\nname = \"peers\"\naddress = \"127.0.0.1\"\nnetworks = [\"127.0.0.0/8\", \"::1/128\"]\n{}",
         setup.gateway
     ));
     section(&format!(
-        "[rtp]\naddress = \"127.0.0.1\"\nports = \"{rtp_first}-{}\"",
+        "[rtp]\naddress = \"{}\"\nports = \"{rtp_first}-{}\"",
+        setup.rtp_address,
         rtp_first + setup.rtp_ports - 1
     ));
     section(&format!(

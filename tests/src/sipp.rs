@@ -1,7 +1,7 @@
 //! SIPp as a caller or a callee. The scenarios lie in `tests/scenarios/*.xml`; a `{{name}}` in them is filled in by the
 //! test, so that one file serves a family of cases. What counts is SIPp's own statistics file, not its mood.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -24,7 +24,9 @@ pub struct Sipp {
     name: String,
     calls: u32,
     rate: u32,
-    port: u16,
+    address: SocketAddr,
+    mode: &'static str,
+    media: IpAddr,
     user: String,
     remote: Option<SocketAddr>,
 }
@@ -40,7 +42,9 @@ impl Sipp {
             name: name.to_owned(),
             calls: 1,
             rate: START_AT_ONCE,
-            port: ports::one(),
+            address: (Ipv4Addr::LOCALHOST, ports::one()).into(),
+            mode: "u1",
+            media: Ipv4Addr::LOCALHOST.into(),
             user: "service".into(),
             remote: None,
         }
@@ -66,9 +70,22 @@ impl Sipp {
         self
     }
 
-    /// The port on 127.0.0.1 it will listen and send on.
+    /// By way of this transport (`-t`: `t1` is TCP by one connection), from this address.
+    pub fn by(mut self, mode: &'static str, address: IpAddr) -> Self {
+        self.mode = mode;
+        self.address.set_ip(address);
+        self
+    }
+
+    /// The address that its SDP names, of whatever IP version.
+    pub fn media(mut self, address: IpAddr) -> Self {
+        self.media = address;
+        self
+    }
+
+    /// The port it will listen and send on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// Calls `server`.
@@ -80,7 +97,7 @@ impl Sipp {
     /// Waits to be called; returns when its port is open.
     pub async fn listen(self, dir: &TestDir) -> RunningSipp {
         let running = self.start(dir);
-        let open = async || ports::is_bound(running.port).then_some(());
+        let open = async || ports::is_bound(running.address.port()).then_some(());
         wait::until("SIPp's port", wait::PATIENCE, open).await;
         running
     }
@@ -88,20 +105,23 @@ impl Sipp {
     fn start(self, dir: &TestDir) -> RunningSipp {
         assert!(!self.scenario.contains("{{"), "{}: a hole was not filled in:\n{}", self.name, self.scenario);
         // Several runs of one scenario may share a folder.
-        let folder = dir.folder(&format!("sipp-{}-{}", self.name, self.port));
+        let folder = dir.folder(&format!("sipp-{}-{}", self.name, self.port()));
         let file = folder.join("scenario.xml");
         std::fs::write(&file, &self.scenario).expect("the scenario's copy");
         let process = Process::start("sipp", Path::new("sipp"), self.arguments(&file, &folder), &folder);
-        RunningSipp { process, folder, name: self.name, port: self.port }
+        RunningSipp { process, folder, name: self.name, address: self.address }
     }
 
     fn arguments(&self, file: &Path, folder: &Path) -> Vec<String> {
         let text = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
         let mut arguments: Vec<String> =
-            ["-nostdin", "-i", "127.0.0.1", "-trace_stat", "-fd", "1", "-trace_err"].map(String::from).into();
+            ["-nostdin", "-trace_stat", "-fd", "1", "-trace_err"].map(String::from).into();
         let mut pair = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         pair("-sf", text(file.to_owned()));
-        pair("-p", self.port.to_string());
+        pair("-i", self.address.ip().to_string());
+        pair("-p", self.port().to_string());
+        pair("-t", self.mode.to_owned());
+        pair("-mi", self.media.to_string());
         pair("-m", self.calls.to_string());
         pair("-r", self.rate.to_string());
         pair("-s", self.user.clone());
@@ -124,7 +144,7 @@ pub struct RunningSipp {
     process: Process,
     folder: PathBuf,
     name: String,
-    port: u16,
+    address: SocketAddr,
 }
 
 /// How a SIPp run ended: its cumulative counters.
@@ -145,7 +165,7 @@ pub struct Report {
 impl RunningSipp {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port))
+        self.address
     }
 
     /// All SIP messages so far, as SIPp logged them.

@@ -20,3 +20,4 @@ mod outbound;
 mod rpc;
 mod telephone;
 mod transfers;
+mod transports;

@@ -11,7 +11,7 @@ use offhook_tests::wav::Signal;
 
 /// A voice for baresip's microphone: the prompt `name`, as the 16-bit file that `aufile` wants, after half a second of quiet
 /// and before twenty seconds of it: at the end of the file baresip hangs up.
-fn voice(server: &Server, name: &str) -> (Signal, std::path::PathBuf) {
+pub(crate) fn voice(server: &Server, name: &str) -> (Signal, std::path::PathBuf) {
     let said = Signal::read(&server.prompt(name));
     let mut padded = vec![0.0; 4000];
     padded.extend(&said.0);
