@@ -1,5 +1,7 @@
 //! After the last call every table is empty, those too that no counter shows.
 
+mod changes;
+
 use std::time::{Duration, Instant};
 
 use crate::event::{
