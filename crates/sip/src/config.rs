@@ -111,7 +111,7 @@ impl Config {
                 pin_source: false,
             }],
             strangers: Strangers::Drop,
-            source_rate: 2_000,
+            source_rate: 10_000,
             stranger_rate: 2_000,
             session_timer: SessionTimer::default(),
             reliable_provisionals: true,
