@@ -356,7 +356,9 @@ pub enum EndCause {
     /// No ACK for our 2xx within 64·T1, and a BYE has been sent (RFC 3261 §13.3.1.4); or no PRACK for a reliable provisional
     /// response, and the INVITE has been refused (RFC 3262 §3).
     NoAck,
-    /// A request of ours inside the dialog got 481, 408 or no response: the peer no longer knows the call.
+    /// A request of ours inside the dialog got 481, 408 or no response: the peer no longer knows the call. What ends a
+    /// call first is its cause, so this may also be a peer whose BYE was overtaken by its 481, or came after it: that BYE
+    /// is answered and changes nothing.
     Lost,
     /// Nobody refreshed the session in time (RFC 4028 §10); a BYE has been sent.
     Expired,

@@ -9,6 +9,8 @@
 //!
 //! One at a time, so that the peer gets them in the order of their numbers whatever the wire does to them: what comes
 //! too late it would have to refuse (§12.2.2), and digits by INFO would change places. The BYE alone waits for nobody.
+//! The price: behind a NOTIFY or a refresh that nobody answers, digits wait for up to 64·T1. Whoever does not answer a
+//! refresh is lost by then anyway, and a number that overtakes another is refused with 500 by a peer that goes by the book.
 
 use std::collections::VecDeque;
 use std::time::Instant;
