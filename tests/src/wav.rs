@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Samples per second of all audio here.
 pub const RATE: u32 = 8000;
@@ -25,7 +26,10 @@ pub struct Match {
 impl Signal {
     /// Reads any file that sox can read; panics with what sox says when it cannot, or warns.
     pub fn read(path: &Path) -> Self {
-        let pcm = path.with_extension("as-pcm.wav");
+        // A name of its own: several tests may read one file of the fixtures.
+        static READ: AtomicU32 = AtomicU32::new(0);
+        let number = READ.fetch_add(1, Ordering::Relaxed);
+        let pcm = path.with_extension(format!("as-pcm-{}-{number}.wav", std::process::id()));
         let output = Command::new("sox")
             .args(["-V2", "-D"])
             .arg(path)
