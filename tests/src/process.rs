@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
@@ -58,6 +58,7 @@ impl Process {
             .stdout(output)
             .stderr(errors)
             .kill_on_drop(true)
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error} ({})", name, program.display()));
         Self { name: name.to_owned(), child, log }
@@ -99,6 +100,11 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // With the children that it may have: Kamailio has some, and they hold its ports.
+        let id = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(group) = id {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         if std::thread::panicking() {
             eprintln!("--- log of {} ---\n{}", self.name, tail(&self.log(), 60));
         }

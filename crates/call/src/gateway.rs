@@ -290,7 +290,7 @@ impl Gateways {
         commands
     }
 
-    /// What SIP has to do when the node ends: nobody shall send calls here any more.
+    /// What SIP has to do when the node drains: nobody shall send calls here any more.
     pub(crate) fn close(&mut self) -> Vec<sip::Command> {
         let pings = self.pings.drain().map(|(gateway, _)| sip::Command::Unping { gateway });
         let accounts = self.entries.iter().filter(|entry| entry.gateway.registration.is_some());
@@ -435,8 +435,15 @@ impl Gateways {
         }
     }
 
-    /// An address of a gateway answers, or does not; what there is to tell of the gateway.
-    pub(crate) fn pinged(&mut self, ping: &GatewayName, up: bool, sip_status: u16) -> Option<NodeEventKind> {
+    /// An address of a gateway answers, or does not; what there is to tell of the gateway, and to do: one that comes back
+    /// without knowing us is registered with at once, or it would send no calls until the next try, half an hour away
+    /// at worst.
+    pub(crate) fn pinged(
+        &mut self,
+        ping: &GatewayName,
+        up: bool,
+        sip_status: u16,
+    ) -> Option<(NodeEventKind, Option<sip::Command>)> {
         let (name, index) = self.pings.get(ping)?.clone();
         let entry = self.entry_mut(&name)?;
         *entry.up.get_mut(index)? = Some(up);
@@ -444,10 +451,14 @@ impl Gateways {
             entry.rests_until = None;
         }
         let is_up = entry.is_up()?;
-        if entry.told_up.replace(is_up) == Some(is_up) {
+        let was_up = entry.told_up.replace(is_up);
+        if was_up == Some(is_up) {
             return None;
         }
-        Some(NodeEventKind::GatewayState { gateway: name, up: is_up, sip_status })
+        let comes_back = is_up && was_up == Some(false) && !entry.registered;
+        let registration = entry.gateway.registration.clone().filter(|_| comes_back);
+        let register = registration.map(|registration| sip::Command::Register(Box::new(registration)));
+        Some((NodeEventKind::GatewayState { gateway: name, up: is_up, sip_status }, register))
     }
 
     /// A registration has come to something.

@@ -228,8 +228,10 @@ impl Calls {
                 news.into_iter().for_each(|news| self.context(now).tell_node(news));
             }
             sip::Event::Gateway { gateway, up, status } => {
-                let news = self.node.gateways.pinged(&gateway, up, status);
-                news.into_iter().for_each(|news| self.context(now).tell_node(news));
+                if let Some((news, register)) = self.node.gateways.pinged(&gateway, up, status) {
+                    self.context(now).tell_node(news);
+                    self.node.outputs.extend(register.map(Output::Sip));
+                }
             }
             // The call is over; its session still comes to rest.
             _ => {}
@@ -288,19 +290,19 @@ impl Calls {
         self.node.applications = subscribers;
     }
 
-    /// From now on no new call gets in, either way.
+    /// From now on no new call gets in, either way, and gateways are told so: registrations are removed.
     pub fn drain(&mut self) {
         self.gate.close();
+        let commands = self.node.gateways.close();
+        self.node.outputs.extend(commands.into_iter().map(Output::Sip));
     }
 
-    /// Drops every call, completion events first: cause 503, also for those that were answered. Gateways are left.
+    /// Drops every call, completion events first: cause 503, also for those that were answered.
     pub fn hang_up_all(&mut self, now: Now) {
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
             self.handle(call, now, Input::Shutdown);
         }
-        let commands = self.node.gateways.close();
-        self.node.outputs.extend(commands.into_iter().map(Output::Sip));
     }
 
     /// How many calls there are that have not been released.

@@ -276,10 +276,10 @@ fn every_address_is_asked_and_one_that_answers_is_enough() {
     assert_eq!(rig.sip(pinged("stranger", true, 200)), [""; 0]);
 }
 
-#[test]
-fn registrations_are_made_told_and_removed_at_the_end() {
+/// A gateway that we register with and that is asked whether it is there.
+fn registered_with(name: &str) -> Gateway {
     let registration = sip::Registration {
-        account: "first".into(),
+        account: name.into(),
         registrar: sip::Route {
             to: "sip:192.0.2.1".to_owned(),
             proxy: None,
@@ -289,11 +289,13 @@ fn registrations_are_made_told_and_removed_at_the_end() {
         contact_user: "alice".to_owned(),
         expires: Duration::from_secs(3600),
     };
-    let first = Gateway {
-        registration: Some(registration),
-        ping: Some(Duration::from_secs(10)),
-        ..gateway("first", &[1])
-    };
+    let ping = Some(Duration::from_secs(10));
+    Gateway { registration: Some(registration), ping, ..gateway(name, &[1]) }
+}
+
+#[test]
+fn registrations_are_made_told_and_removed_at_the_end() {
+    let first = registered_with("first");
     let mut rig = Rig::new();
     rig.calls.set_gateways(vec![first.clone()]);
     assert_eq!(rig.lines(), ["sip register first as sip:alice@192.0.2.1", "sip ping first sip:192.0.2.1"]);
@@ -311,9 +313,23 @@ fn registrations_are_made_told_and_removed_at_the_end() {
     assert!(rig.is_clean());
     rig.calls.set_gateways(vec![first]);
     rig.lines();
-    let now = rig.now();
-    rig.calls.hang_up_all(now);
-    assert_eq!(rig.lines(), ["sip unping first", "sip unregister first"]);
+    rig.calls.drain();
+    assert_eq!(rig.lines(), ["sip unping first", "sip unregister first"], "while the calls go on");
+}
+
+/// Or it would send no calls until the next try by itself, which may be half an hour away.
+#[test]
+fn a_gateway_that_comes_back_is_registered_with_at_once() {
+    let mut rig = Rig::new();
+    rig.calls.set_gateways(vec![registered_with("first")]);
+    rig.lines();
+    assert_eq!(rig.sip(pinged("first", false, 408)), ["node: first is down 408"]);
+    let back = ["node: first is up 200", "sip register first as sip:alice@192.0.2.1"];
+    assert_eq!(rig.sip(pinged("first", true, 200)), back);
+    let state = RegistrationState::Registered { expires: Duration::from_secs(300) };
+    rig.sip(sip::Event::Registration { account: "first".into(), state });
+    assert_eq!(rig.sip(pinged("first", false, 408)), ["node: first is down 408"]);
+    assert_eq!(rig.sip(pinged("first", true, 200)), ["node: first is up 200"], "it knows us");
 }
 
 /// Other limits than before count the calls that there are.

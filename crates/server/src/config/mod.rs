@@ -293,7 +293,7 @@ impl Default for Limits {
             incoming_timeout_seconds: 60,
             idle_timeout_seconds: 3600,
             transfer_timeout_seconds: 15,
-            source_requests_per_second: 2000,
+            source_requests_per_second: 10000,
             stranger_requests_per_second: 2000,
             drain_seconds: 10,
         }
