@@ -162,6 +162,16 @@ pub(crate) enum Ending {
     SessionGone,
 }
 
+/// What the far end said of why it ended the call.
+pub(crate) fn reason_of(cause: &EndCause) -> Option<String> {
+    match cause {
+        EndCause::Refused { reason, .. } | EndCause::Cancelled { reason } | EndCause::Bye { reason } => {
+            reason.clone()
+        }
+        EndCause::NoAck | EndCause::Lost | EndCause::Expired | EndCause::Local => None,
+    }
+}
+
 impl Ending {
     /// What the end of its SIP session means to a call.
     pub(crate) fn of_session(cause: &EndCause) -> Self {
@@ -173,7 +183,7 @@ impl Ending {
                 };
                 Self::Refused { status: *status, by }
             }
-            EndCause::Cancelled => Self::Cancelled,
+            EndCause::Cancelled { .. } => Self::Cancelled,
             EndCause::Bye { .. } => Self::Bye,
             EndCause::NoAck => Self::NoAck,
             EndCause::Lost | EndCause::Expired => Self::Lost,

@@ -267,6 +267,8 @@ pub struct Released {
     pub end: UnixMs,
     /// Why it ended.
     pub cause: Cause,
+    /// The far end's Reason headers (RFC 3326), where it ended the call and said so.
+    pub reason: Option<String>,
     /// The SIP Call-ID; empty where no INVITE could be sent.
     pub sip_call_id: String,
     /// What its media has seen.

@@ -463,7 +463,7 @@ fn end_of(command: &sip::Command) -> Option<End> {
             let session = invite.session;
             Box::new(move |error| {
                 let (status, phrase, by) = (status(error), error.to_string(), sip::Refuser::Us);
-                let cause = sip::EndCause::Refused { status, phrase, by, retry_after: None };
+                let cause = sip::EndCause::Refused { status, phrase, by, retry_after: None, reason: None };
                 sip::Event::Ended { session, cause }
             })
         }

@@ -345,13 +345,18 @@ pub enum EndCause {
         by: Refuser,
         /// When to try again, where the response says so.
         retry_after: Option<Duration>,
+        /// The response's Reason headers (RFC 3326), e.g. `Q.850;cause=17`, as they came.
+        reason: Option<String>,
     },
     /// The peer cancelled its INVITE before we had answered it, or had said by Expires that it would wait no longer.
-    Cancelled,
+    Cancelled {
+        /// The Reason headers of its CANCEL, e.g. `SIP;cause=200;text="Call completed elsewhere"`, as they came.
+        reason: Option<String>,
+    },
     /// The peer hung up.
     Bye {
-        /// The peer's Reason header with protocol SIP, if it sent one.
-        reason: Option<Reason>,
+        /// The Reason headers of its BYE, as they came.
+        reason: Option<String>,
     },
     /// No ACK for our 2xx within 64·T1, and a BYE has been sent (RFC 3261 §13.3.1.4); or no PRACK for a reliable provisional
     /// response, and the INVITE has been refused (RFC 3262 §3).

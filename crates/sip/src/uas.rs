@@ -92,7 +92,8 @@ impl Endpoint {
         let response = Response { status: 200, to_tag: &tag, ..Response::default() };
         self.core.respond(now, transaction, request, &response);
         if let Some(id) = user {
-            self.touch(id, |session, core| session.on_cancel(core, now, invite));
+            let reason = request.message.reason();
+            self.touch(id, |session, core| session.on_cancel(core, now, invite, reason));
         }
     }
 

@@ -161,6 +161,7 @@ impl Ended {
             answer_time: self.answered,
             end: self.end,
             cause: self.cause,
+            reason: core.reason.clone(),
             sip_call_id: core.sip_call_id.clone().unwrap_or_default(),
             stats: self.stats,
         };

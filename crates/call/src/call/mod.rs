@@ -28,7 +28,7 @@ use crate::call::ended::{Cut, Ended};
 use crate::call::idle::Idle;
 use crate::call::initiated::{Dialling, Inbound};
 pub(crate) use crate::call::talk::Talk;
-use crate::cause::Ending;
+use crate::cause::{Ending, reason_of};
 use crate::command::Command;
 use crate::disk::DiskEvent;
 use crate::error::{Direction, Error};
@@ -70,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) begin: UnixMs,
     pub(crate) user_data: Option<String>,
     pub(crate) sip_call_id: Option<String>,
+    /// What the far end said of why it ended the call.
+    pub(crate) reason: Option<String>,
     /// The gateway that it came from, or goes to.
     pub(crate) gateway: Option<GatewayName>,
     /// The gateways where it has a place.
@@ -384,6 +386,9 @@ impl Phase {
         }
         if let Some(talk) = self.talk_mut() {
             talk.hear(core, cx, &input);
+        }
+        if let Input::Sip(sip::Event::Ended { cause, .. }) = &input {
+            core.reason = reason_of(cause);
         }
         if let Some(ending) = self.ending(cx, &input) {
             let step = self.end(core, cx, ending);

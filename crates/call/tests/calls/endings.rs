@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use offhook_call::command::Command;
+use offhook_call::event::EventKind;
 use offhook_call::id::CallId;
-use offhook_call::{Config, Port};
+use offhook_call::{Config, Output, Port};
 use offhook_media::event as media;
 use offhook_media::event::{LegId, LegStats};
 use offhook_sip::event::{EndCause, Refuser, SessionId};
@@ -217,10 +218,37 @@ fn serials_go_on_from_where_they_were() {
     rig.calls = calls;
     let lines = rig.request(Command::Construct(Box::new(construct())));
     assert_eq!(lines[1], "reply call 700 Some(\"mark\")");
-    let refused =
-        EndCause::Refused { status: 486, phrase: String::new(), by: Refuser::Peer, retry_after: None };
+    let refused = EndCause::Refused {
+        status: 486,
+        phrase: String::new(),
+        by: Refuser::Peer,
+        retry_after: None,
+        reason: None,
+    };
     rig.sip(ended(SessionId::Outbound(700), refused));
     rig.calls.lease(Port(20000));
     let lines = rig.request(Command::Construct(Box::new(construct())));
     assert_eq!(lines[1], "reply call 701 Some(\"mark\")");
+}
+
+/// RFC 3326: what the far end says of its hang-up is told as it came; what we end has no reason but our cause.
+#[test]
+fn the_reason_of_the_far_end_is_told() {
+    let told = |end: EndCause| {
+        let mut rig = Rig::new();
+        rig.invite(Some(OFFER));
+        rig.calls.sip(rig.now(), ended(inbound(CALL), end));
+        let released = rig.outputs().into_iter().find_map(|output| match output {
+            Output::Event(event) => match event.kind {
+                EventKind::Released(released) => Some(released.reason),
+                _ => None,
+            },
+            _ => None,
+        });
+        released.expect("the call is over")
+    };
+    let reason = || Some("Q.850;cause=31".to_owned());
+    assert_eq!(told(EndCause::Bye { reason: reason() }), reason());
+    assert_eq!(told(EndCause::Cancelled { reason: reason() }), reason());
+    assert_eq!(told(EndCause::Cancelled { reason: None }), None);
 }

@@ -156,7 +156,7 @@ fn sent(call: u64, route: usize) -> sip::Event {
 
 fn refused(call: u64, status: u16, retry_after: Option<u64>) -> sip::Event {
     let (phrase, retry_after) = (String::new(), retry_after.map(Duration::from_secs));
-    let cause = EndCause::Refused { status, phrase, by: Refuser::Peer, retry_after };
+    let cause = EndCause::Refused { status, phrase, by: Refuser::Peer, retry_after, reason: None };
     ended(SessionId::Outbound(call), cause)
 }
 

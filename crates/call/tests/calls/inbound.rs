@@ -75,14 +75,14 @@ fn nobody_acts_on_it_and_the_caller_gets_480() {
 fn the_caller_gives_up_before_anybody_acts() {
     let mut rig = Rig::new();
     rig.invite(Some(OFFER));
-    let lines = rig.sip(ended(inbound(CALL), EndCause::Cancelled));
+    let lines = rig.sip(ended(inbound(CALL), EndCause::Cancelled { reason: None }));
     assert_eq!(lines, ["1: Initiated→Released", "1: released 487 User", "free 20000"]);
     assert!(rig.is_clean());
 }
 
 #[test]
 fn the_caller_gives_up_before_its_ack() {
-    for cause in [EndCause::Cancelled, EndCause::Bye { reason: None }] {
+    for cause in [EndCause::Cancelled { reason: None }, EndCause::Bye { reason: None }] {
         let mut rig = Rig::new();
         rig.invite(Some(OFFER));
         rig.request(answer(CALL));
@@ -249,7 +249,7 @@ fn e2_without_a_spare_port_a_caller_is_turned_away_before_it_rings() {
         rig.request(Command::Reject { call: CallId(1), cause: 486 }),
         rig.request(Command::Drop { call: CallId(2), cause: 603 }),
         rig.request(Command::Redirect { call: CallId(3), target: "192.0.2.9".to_owned() }),
-        rig.sip(ended(SessionId::Inbound(4), EndCause::Cancelled)),
+        rig.sip(ended(SessionId::Inbound(4), EndCause::Cancelled { reason: None })),
     ];
     for (call, lines) in ends.iter().enumerate() {
         let freed = format!("free {}", 20_000 + 2 * call);

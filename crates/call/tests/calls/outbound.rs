@@ -34,11 +34,23 @@ fn answered(body: Option<&str>) -> sip::Event {
 }
 
 fn refused(status: u16) -> sip::Event {
-    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Peer, retry_after: None })
+    ended(
+        SESSION,
+        EndCause::Refused {
+            status,
+            phrase: String::new(),
+            by: Refuser::Peer,
+            retry_after: None,
+            reason: None,
+        },
+    )
 }
 
 fn unreached(status: u16) -> sip::Event {
-    ended(SESSION, EndCause::Refused { status, phrase: String::new(), by: Refuser::Us, retry_after: None })
+    ended(
+        SESSION,
+        EndCause::Refused { status, phrase: String::new(), by: Refuser::Us, retry_after: None, reason: None },
+    )
 }
 
 #[test]

@@ -330,6 +330,8 @@ events! {
         dropped_by: DroppedBy,
         /// A SIP status: 200 for a normal hang-up.
         cause: u16,
+        /// The far end's Reason headers (RFC 3326), e.g. `Q.850;cause=16`, where it ended the call and said so.
+        reason: Option<String>,
         /// As given to `construct` or `answer`.
         user_data: Option<String>,
         /// Where it lived, and its SIP Call-ID.

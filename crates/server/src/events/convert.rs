@@ -230,6 +230,7 @@ impl Of {
                 DroppedBy::User => wire::DroppedBy::User,
             },
             cause: call.cause.status,
+            reason: call.reason,
             user_data: self.user_data,
             ipsc_info: wire::IpscInfo { process_id, call_id },
         }

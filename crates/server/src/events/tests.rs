@@ -173,6 +173,7 @@ fn a_released_call_in_the_apis_words() {
         answer_time: None,
         end: UnixMs(1_700_000_009_999),
         cause: Cause { by: DroppedBy::System, status: 487 },
+        reason: None,
         sip_call_id: "id@h".to_owned(),
         stats: LegStats::default(),
     };

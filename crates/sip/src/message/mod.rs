@@ -39,7 +39,7 @@ pub(crate) use uri::{Scheme, Uri, UriError, literal, same_address, split_host_po
 pub(crate) use via::{COOKIE, DEFAULT_PORT, DEFAULT_TLS_PORT, Via};
 pub(crate) use write::{Draft, Response, ack_of_refusal, cancel_of, phrase, reason_header};
 
-use crate::event::{Body, Header, Reason};
+use crate::event::{Body, Header};
 use crate::message::multipart::Description;
 
 /// The largest message: what fits into one datagram, and the most a stream may hold back for one message
@@ -262,16 +262,11 @@ impl Message {
         }
     }
 
-    /// The Reason of protocol SIP (RFC 3326), if there is one.
-    pub(crate) fn reason(&self) -> Option<Reason> {
-        self.list(Name::Reason)?.iter().find_map(|value| {
-            let (protocol, params) = cut(value, b';');
-            let params = Params::parse(params?)?;
-            let cause = number(params.get("cause")?.as_bytes(), 699)?;
-            let text = params.get("text").unwrap_or_default().to_owned();
-            protocol.eq_ignore_ascii_case(b"SIP").then_some(())?;
-            Some(Reason { cause: u16::try_from(cause).ok().filter(|&cause| cause >= 100)?, text })
-        })
+    /// The Reason headers (RFC 3326), as they came, if there are any.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let reasons = self.list(Name::Reason)?;
+        let reasons: Vec<String> = reasons.iter().map(|reason| lossy(reason)).collect();
+        Some(reasons.join(", ")).filter(|reasons| !reasons.is_empty())
     }
 
     /// The seconds that a header such as Retry-After or Expires says, without its comment and parameters (§20.33).

@@ -9,7 +9,7 @@ use super::fork::Fork;
 use super::leg::Leg;
 use super::outbound::{Outbound, State, sender};
 use crate::core::{Core, Request};
-use crate::event::{Body, CommandError, EndCause, Event, Reason};
+use crate::event::{Body, CommandError, EndCause, Event};
 use crate::message::{Head, Message, Response};
 use crate::transaction::TransactionId;
 
@@ -118,7 +118,7 @@ impl Outbound {
     }
 
     /// The peer hangs up a dialog of ours; its BYE has been answered.
-    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<Reason>) {
+    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<String>) {
         if let Some((leg, mut sender)) = self.talking(core, now)
             && leg.dialog.remote_tag == remote_tag
         {

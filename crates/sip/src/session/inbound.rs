@@ -241,11 +241,17 @@ impl Inbound {
     }
 
     /// The peer cancels; its CANCEL has been answered. No effect once the INVITE has its final response.
-    pub(crate) fn on_cancel(&mut self, core: &mut Core, now: Instant, transaction: TransactionId) {
+    pub(crate) fn on_cancel(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        transaction: TransactionId,
+        reason: Option<String>,
+    ) {
         match &self.state {
             State::Ringing(ringing) if ringing.transaction == transaction => {
                 self.refuse(core, now, 487, &[]);
-                self.end(core, now, EndCause::Cancelled);
+                self.end(core, now, EndCause::Cancelled { reason });
             }
             _ => self.leg.on_cancel(core, now, transaction),
         }
@@ -333,7 +339,7 @@ impl Inbound {
     }
 
     /// The peer hangs up; its BYE has been answered.
-    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, reason: Option<Reason>) {
+    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, reason: Option<String>) {
         match self.state {
             State::Ringing(_) => {
                 self.refuse(core, now, 487, &[]);
@@ -411,7 +417,7 @@ impl Inbound {
             && ringing.expires.is_some_and(|expires| expires <= now)
         {
             self.refuse(core, now, 487, &[]);
-            return self.end(core, now, EndCause::Cancelled);
+            return self.end(core, now, EndCause::Cancelled { reason: None });
         }
         self.remind(core, now);
         if let State::Answered(Answered { accepted, then }) = &mut self.state

@@ -41,7 +41,7 @@ pub(crate) use leg::Leg;
 pub(crate) use outbound::Outbound;
 
 use crate::core::{Core, Request};
-use crate::event::{Body, CommandError, QueryId, Reason, Target};
+use crate::event::{Body, CommandError, QueryId, Target};
 use crate::message::{Head, Message, Response};
 use crate::transaction::TransactionId;
 
@@ -94,7 +94,7 @@ impl Session {
         }
     }
 
-    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<Reason>) {
+    pub(crate) fn on_bye(&mut self, core: &mut Core, now: Instant, remote_tag: &str, reason: Option<String>) {
         match self {
             Self::Inbound(call) => call.on_bye(core, now, reason),
             Self::Outbound(call) => call.on_bye(core, now, remote_tag, reason),
@@ -147,9 +147,15 @@ impl Session {
     }
 
     /// The peer cancels an INVITE of its own.
-    pub(crate) fn on_cancel(&mut self, core: &mut Core, now: Instant, transaction: TransactionId) {
+    pub(crate) fn on_cancel(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        transaction: TransactionId,
+        reason: Option<String>,
+    ) {
         match self {
-            Self::Inbound(call) => call.on_cancel(core, now, transaction),
+            Self::Inbound(call) => call.on_cancel(core, now, transaction, reason),
             Self::Outbound(call) => call.on_cancel(core, now, transaction),
         }
     }

@@ -376,5 +376,11 @@ pub(super) fn sender<'a>(
 
 /// The end of a call to which no response came.
 fn made_here(status: u16) -> EndCause {
-    EndCause::Refused { status, phrase: phrase(status).to_owned(), by: Refuser::Us, retry_after: None }
+    EndCause::Refused {
+        status,
+        phrase: phrase(status).to_owned(),
+        by: Refuser::Us,
+        retry_after: None,
+        reason: None,
+    }
 }

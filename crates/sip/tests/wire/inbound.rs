@@ -71,7 +71,7 @@ fn a_call_from_invite_to_bye() {
         "Reason: Q.850;cause=16, SIP;cause=200;text=\"bye\"\r\n",
     ));
     assert_eq!(stage.one().status(), 200);
-    let reason = Some(Reason { cause: 200, text: "bye".to_owned() });
+    let reason = Some("Q.850;cause=16, SIP;cause=200;text=\"bye\"".to_owned());
     assert_eq!(stage.event(), ended(EndCause::Bye { reason }));
     stage.assert_nothing_left();
 }
@@ -109,12 +109,13 @@ fn a_refusal_is_acknowledged_by_the_transaction() {
 fn a_cancel_ends_the_ringing() {
     let mut stage = Stage::new();
     let tag = ringing(&mut stage);
-    stage.receive(&request("1 CANCEL", "invite", "", ""));
+    let elsewhere = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    stage.receive(&request("1 CANCEL", "invite", "", &format!("Reason: {elsewhere}\r\n")));
     let sent = stage.sent();
     assert_eq!(kinds(&sent), ["200", "487"]);
     assert_eq!((sent[0].to_tag(), sent[0].header("CSeq")), (&*tag, "1 CANCEL"));
     assert_eq!((sent[1].to_tag(), sent[1].header("CSeq")), (&*tag, "1 INVITE"));
-    assert_eq!(stage.event(), ended(EndCause::Cancelled));
+    assert_eq!(stage.event(), ended(EndCause::Cancelled { reason: Some(elsewhere.to_owned()) }));
     stage.receive(&request("1 CANCEL", "invite", "", ""));
     assert_eq!(stage.one().status(), 200, "a retransmission");
     stage.receive(&request("1 ACK", "invite", &tag, ""));

@@ -81,7 +81,7 @@ fn without_loss_both_ends_agree() {
                 (EndCause::Bye { .. }, EndCause::Local) => caller.connected,
                 // A request is refused with 481 after the BYE, and the 481 overtakes the BYE.
                 (EndCause::Local, EndCause::Lost) | (EndCause::Lost, EndCause::Local) => true,
-                (EndCause::Local, EndCause::Cancelled) => !caller.connected && !callee.connected,
+                (EndCause::Local, EndCause::Cancelled { .. }) => !caller.connected && !callee.connected,
                 (EndCause::Refused { status: 486, .. }, EndCause::Local) => {
                     !caller.connected && !callee.connected
                 }
@@ -103,6 +103,7 @@ fn a_dead_wire_ends_every_call() {
             phrase: "Request Timeout".to_owned(),
             by: Refuser::Us,
             retry_after: None,
+            reason: None,
         };
         assert!(cause == timed_out || cause == EndCause::Local, "{cause:?}");
     }

@@ -17,12 +17,24 @@ fn ended(cause: EndCause) -> Event {
 }
 
 fn refused(status: u16, phrase: &str) -> Event {
-    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Peer, retry_after: None })
+    ended(EndCause::Refused {
+        status,
+        phrase: phrase.to_owned(),
+        by: Refuser::Peer,
+        retry_after: None,
+        reason: None,
+    })
 }
 
 /// Nobody answered, or nobody could be asked.
 fn unreached(status: u16, phrase: &str) -> Event {
-    ended(EndCause::Refused { status, phrase: phrase.to_owned(), by: Refuser::Us, retry_after: None })
+    ended(EndCause::Refused {
+        status,
+        phrase: phrase.to_owned(),
+        by: Refuser::Us,
+        retry_after: None,
+        reason: None,
+    })
 }
 
 fn cancel(reason: Option<Reason>) -> Command {

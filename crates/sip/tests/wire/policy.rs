@@ -261,7 +261,7 @@ fn s2_a_cancel_comes_from_where_its_invite_came_from() {
     assert_eq!(stage.events(), []);
     stage.receive(&request("1 CANCEL", "invite", "", ""));
     assert_eq!(kinds(&stage.sent()), ["200", "487"]);
-    assert_eq!(stage.event(), Event::Ended { session: CALL, cause: EndCause::Cancelled });
+    assert_eq!(stage.event(), Event::Ended { session: CALL, cause: EndCause::Cancelled { reason: None } });
 }
 
 #[test]

@@ -8,7 +8,10 @@ const TO: &str = "sip:100@192.0.2.7";
 
 fn refused(status: u16, phrase: &str) -> Event {
     let (phrase, by) = (phrase.to_owned(), Refuser::Peer);
-    Event::Ended { session: OUTBOUND, cause: EndCause::Refused { status, phrase, by, retry_after: None } }
+    Event::Ended {
+        session: OUTBOUND,
+        cause: EndCause::Refused { status, phrase, by, retry_after: None, reason: None },
+    }
 }
 
 /// A call that may be redirected to these hosts; gives its INVITE.

@@ -145,7 +145,7 @@ fn a_call_that_ends_while_its_answer_waits() {
     let mut stage = waiting();
     stage.receive(&request("1 CANCEL", "invite", "", ""));
     assert_eq!(kinds(&stage.sent()), ["200", "487"]);
-    assert_eq!(stage.event(), Event::Ended { session: CALL, cause: EndCause::Cancelled });
+    assert_eq!(stage.event(), Event::Ended { session: CALL, cause: EndCause::Cancelled { reason: None } });
     stage.pass(Duration::from_secs(32));
     stage.assert_nothing_left();
 }

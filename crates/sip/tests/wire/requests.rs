@@ -302,7 +302,7 @@ fn an_invitation_that_has_expired_is_void() {
     assert_eq!(stage.pass(std::time::Duration::from_millis(19_999)).len(), 0);
     let sent = stage.pass(std::time::Duration::from_millis(1));
     assert_eq!((sent.len(), sent[0].1.status()), (1, 487));
-    assert_eq!(stage.event(), Event::Ended { session, cause: EndCause::Cancelled });
+    assert_eq!(stage.event(), Event::Ended { session, cause: EndCause::Cancelled { reason: None } });
     // Answered in time, it is void no more; nor where nobody can read when.
     for expires in ["20", "4294967295", "4294967296", "-1", "soon"] {
         let mut stage = Stage::new();

@@ -12,7 +12,10 @@ use crate::stage::{OURS, OUTBOUND, Sent, Stage, address, config, invite, kinds, 
 /// The end of a call for which nobody was reached.
 fn unreached(status: u16, phrase: &str) -> Event {
     let (phrase, by) = (phrase.to_owned(), Refuser::Us);
-    Event::Ended { session: OUTBOUND, cause: EndCause::Refused { status, phrase, by, retry_after: None } }
+    Event::Ended {
+        session: OUTBOUND,
+        cause: EndCause::Refused { status, phrase, by, retry_after: None, reason: None },
+    }
 }
 
 fn place(stage: &mut Stage, invite: Invite) {
@@ -141,7 +144,10 @@ fn an_inbound_sips_call_has_to_come_by_tls() {
 
 fn refused_by_peer(status: u16, phrase: &str, retry_after: Option<Duration>) -> Event {
     let (phrase, by) = (phrase.to_owned(), Refuser::Peer);
-    Event::Ended { session: OUTBOUND, cause: EndCause::Refused { status, phrase, by, retry_after } }
+    Event::Ended {
+        session: OUTBOUND,
+        cause: EndCause::Refused { status, phrase, by, retry_after, reason: None },
+    }
 }
 
 fn told_sent(sent: &Sent, route: usize) -> Event {

@@ -557,7 +557,7 @@ pub(crate) fn texts(event: &Event) -> Vec<&str> {
         Event::Info { body, .. } | Event::Updated { body, .. } => vec![&body.content_type],
         Event::Ended { cause, .. } => match cause {
             EndCause::Refused { phrase, .. } => vec![phrase],
-            EndCause::Bye { reason: Some(reason) } => vec![&reason.text],
+            EndCause::Bye { reason: Some(reason) } => vec![reason],
             _ => Vec::new(),
         },
         Event::Resolve { lookup, .. } => vec![&lookup.host],

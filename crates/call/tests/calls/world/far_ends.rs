@@ -251,8 +251,8 @@ impl World {
 
     fn hung_up(&mut self, session: SessionId, state: Session) {
         let cause = match state {
-            Session::Ringing { .. } => EndCause::Cancelled,
-            Session::Answering { .. } if self.rng.bool() => EndCause::Cancelled,
+            Session::Ringing { .. } => EndCause::Cancelled { reason: None },
+            Session::Answering { .. } if self.rng.bool() => EndCause::Cancelled { reason: None },
             Session::Answering { .. } => EndCause::Bye { reason: None },
             Session::Up if self.chance(10) => EndCause::Lost,
             Session::Up => EndCause::Bye { reason: None },
@@ -264,7 +264,7 @@ impl World {
                         .choice(&[(408, Refuser::Us), (503, Refuser::Us), (404, Refuser::Peer)])
                         .expect("three"),
                 };
-                EndCause::Refused { status, phrase: String::new(), by, retry_after: None }
+                EndCause::Refused { status, phrase: String::new(), by, retry_after: None, reason: None }
             }
             Session::Closing => return,
         };

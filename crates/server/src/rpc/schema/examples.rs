@@ -179,6 +179,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
         answer_time: Some(at(900)),
         end: at(40_000),
         cause: Cause { by: DroppedBy::User, status: 200 },
+        reason: Some("Q.850;cause=16".to_owned()),
         sip_call_id: format!("a84b4c76e66710@{}", remote.ip()),
         stats: LegStats::default(),
     };

@@ -42,6 +42,7 @@ impl Outbound {
             phrase: message.phrase(),
             by: Refuser::Peer,
             retry_after: message.retry_after(),
+            reason: message.reason(),
         };
         match status {
             401 | 407 if self.is_answerable(message) => {
