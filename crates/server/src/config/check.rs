@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::value::Listener;
-use super::{Config, Sip};
+use super::value::{Listener, Network};
+use super::{Config, Gateway, Sip};
 
 /// The first disagreement: the key to change, and why.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
@@ -57,7 +57,36 @@ fn sip(config: &Config) -> Result<(), (String, String)> {
             (format!("sip.gateway.{key}"), format!("of {:?}: {problem}", gateway.name))
         })?;
     }
+    passwords(sip)
+}
+
+/// Of two gateways whose networks overlap the first is meant. A password that the second has to show must not be
+/// forgotten by that without a word.
+fn passwords(sip: &Sip) -> Result<(), (String, String)> {
+    let asking = |gateway: &Gateway| !gateway.inbound_username.is_empty();
+    for (index, second) in sip.gateway.iter().enumerate().filter(|(_, gateway)| asking(gateway)) {
+        let asks_else = |first: &&Gateway| {
+            (&first.inbound_username, &first.inbound_password)
+                != (&second.inbound_username, &second.inbound_password)
+        };
+        for first in sip.gateway.iter().take(index).filter(asks_else) {
+            let shared =
+                second.networks.iter().find(|network| first.networks.iter().any(|o| overlap(o, network)));
+            if let Some(network) = shared {
+                let problem = format!(
+                    "{} of {:?} overlaps those of {:?}, which is meant first and asks for another password, or none",
+                    network.0, second.name, first.name
+                );
+                return fault("sip.gateway.networks", problem);
+            }
+        }
+    }
     Ok(())
+}
+
+/// Networks are nested or apart: one holds the other's first address, or they share nothing.
+fn overlap(one: &Network, other: &Network) -> bool {
+    one.0.contains(*other.0.addresses().start()) || other.0.contains(*one.0.addresses().start())
 }
 
 fn tls(sip: &Sip) -> Result<(), (String, String)> {

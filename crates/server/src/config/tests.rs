@@ -171,6 +171,21 @@ fn what_keys_must_agree_on() {
     refused("rtp.codecs = ['PCMU', 'pcmu']", "f.toml: rtp.codecs: PCMU is there twice");
     let gateway = "[[sip.gateway]]\nname = 'x'\naddress = 'h'\nnetworks = []\n";
     refused(&format!("{gateway}{gateway}"), "f.toml: sip.gateway.name: \"x\" is there twice");
+    let gateway = |name: &str, network: &str, lines: &str| {
+        format!("[[sip.gateway]]\nname = '{name}'\naddress = '{name}'\nnetworks = ['{network}']\n{lines}\n")
+    };
+    let asking = "inbound_username = 'a'\ninbound_password = 'b'";
+    let (open, strict) = (gateway("open", "10.0.0.0/8", ""), gateway("strict", "10.1.0.0/16", asking));
+    let problem = "which is meant first and asks for another password, or none";
+    refused(
+        &format!("{open}{strict}"),
+        &format!(
+            "f.toml: sip.gateway.networks: 10.1.0.0/16 of \"strict\" overlaps those of \"open\", {problem}"
+        ),
+    );
+    assert!(read(&format!("{strict}{open}")).is_ok(), "the narrow one first");
+    assert!(read(&format!("{strict}{}", gateway("twin", "10.1.2.3", asking))).is_ok());
+    assert!(read(&format!("{open}{}", gateway("apart", "11.0.0.0/8", asking))).is_ok());
 }
 
 /// A gateway with these lines beside the three that it needs.

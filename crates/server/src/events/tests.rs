@@ -173,14 +173,14 @@ fn a_released_call_in_the_apis_words() {
         answer_time: None,
         end: UnixMs(1_700_000_009_999),
         cause: Cause { by: DroppedBy::System, status: 487 },
-        reason: None,
+        reason: Some("Q.850;cause=41".to_owned()),
         sip_call_id: "id@h".to_owned(),
         stats: LegStats::default(),
     };
     let params = json!({
         "res_id": "1.2.3-sys.call-42", "call_dir": "outbound", "from_uri": "sip:a@h", "to_uri": "sip:b@h",
         "begin_time": 1_700_000_000, "answer_time": null, "end_time": 1_700_000_009, "dropped_by": "sys", "cause": 487,
-        "user_data": "mark", "ipsc_info": { "process_id": 99, "call_id": "id@h" }
+        "reason": "Q.850;cause=41", "user_data": "mark", "ipsc_info": { "process_id": 99, "call_id": "id@h" }
     });
     converted(Some("mark"), CallEvent::Released(Box::new(released)), "sys.call.on_released", params);
 }
