@@ -16,25 +16,18 @@ fn ended(cause: EndCause) -> Event {
     Event::Ended { session: OUTBOUND, cause }
 }
 
+fn final_response(status: u16, phrase: &str, by: Refuser) -> Event {
+    let phrase = phrase.to_owned();
+    ended(EndCause::Refused { status, phrase, by, retry_after: None, reason: None })
+}
+
 fn refused(status: u16, phrase: &str) -> Event {
-    ended(EndCause::Refused {
-        status,
-        phrase: phrase.to_owned(),
-        by: Refuser::Peer,
-        retry_after: None,
-        reason: None,
-    })
+    final_response(status, phrase, Refuser::Peer)
 }
 
 /// Nobody answered, or nobody could be asked.
 fn unreached(status: u16, phrase: &str) -> Event {
-    ended(EndCause::Refused {
-        status,
-        phrase: phrase.to_owned(),
-        by: Refuser::Us,
-        retry_after: None,
-        reason: None,
-    })
+    final_response(status, phrase, Refuser::Us)
 }
 
 fn cancel(reason: Option<Reason>) -> Command {

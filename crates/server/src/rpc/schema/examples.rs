@@ -166,7 +166,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
     let at = |ms: i64| UnixMs(1_800_000_000_250 + ms);
     let span = |begin, end| Span { begin: at(begin), end: at(end) };
     let key = |char| Key::from_char(char).unwrap();
-    let (hash, one) = (Some(key('#')), key('1'));
+    let (hash, one, file) = (Some(key('#')), key('1'), "2026/message.wav".to_owned());
     let (from_uri, to_uri) = ("sip:1000@192.0.2.10:5060".to_owned(), "sip:2000@192.0.2.20:5060".to_owned());
     let codecs = vec!["PCMA".to_owned(), "PCMU".to_owned()];
     let (played, duration) = (Duration::from_millis(2_040), Duration::from_millis(1_960));
@@ -185,7 +185,6 @@ fn call_events() -> Vec<(i64, EventKind)> {
     };
     let rejected = Some(Failure::Rejected { sip_status: 486 });
     let (timeout, hangup) = (Some(Failure::Timeout), Some(Failure::Hangup));
-    let file = "2026/message.wav".to_owned();
     let (gateway, headers) = ("carrier".into(), vec![header("Privacy", "id"), header("X-Account", "4711")]);
     vec![
         (0, EventKind::Incoming { from_uri, to_uri, begin: at(0), codecs, gateway, headers }),
