@@ -32,6 +32,11 @@ pub(crate) const PEERS: &[Need] = &[
     Need { program: "linphonec", packages: &["linphone-cli"], why: "a phone that holds and transfers calls" },
     Need { program: "kamailio", packages: &["kamailio"], why: "an outbound proxy and a registrar" },
     Need { program: "sipsak", packages: &["sipsak"], why: "asks by OPTIONS and MESSAGE, as operators do" },
+    Need {
+        program: "openssl",
+        packages: &["openssl"],
+        why: "speaks TLS to us, and shows what certificate it saw",
+    },
 ];
 
 /// How this process may install packages.
@@ -160,7 +165,7 @@ mod tests {
         assert_eq!(missing(PEERS, |_| true), []);
         let programs: Vec<&str> =
             missing(PEERS, |program| program == "sox").iter().map(|need| need.program).collect();
-        assert_eq!(programs, ["sipp", "baresip", "linphonec", "kamailio", "sipsak"]);
+        assert_eq!(programs, ["sipp", "baresip", "linphonec", "kamailio", "sipsak", "openssl"]);
     }
 
     #[test]
