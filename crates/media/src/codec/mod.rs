@@ -3,6 +3,7 @@
 //! Linear audio is 16-bit samples at 8 kHz everywhere in the engine. [`Codec::encode`] and [`Codec::decode`] append, so
 //! that one buffer serves a whole packet; [`Codec::transcode`] goes from law to law without linear samples between.
 
+pub mod g722;
 mod pcma;
 mod pcmu;
 pub mod resample;
