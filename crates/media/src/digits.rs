@@ -5,11 +5,12 @@
 //!   events                1   2   3   4  5E  5E  5E         │  packets 1–5, the end three times (RFC 4733 §2.5.1.4)
 //!   tones             ~~~~~~~~~~~~~~~~~~                    │  then silence
 //! ```
+//! Events count by the clock of the audio beside them, tones are made at the rate of the audio they go into.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::FRAME_SAMPLES;
+use crate::FRAME;
 use crate::dtmf::Key;
 use crate::dtmf::event::{EventPacket, EventSender};
 use crate::dtmf::generate::ToneGenerator;
@@ -21,10 +22,10 @@ const PRESS: Duration = Duration::from_millis(100);
 const KEY_FRAMES: u32 = 10;
 /// Frames of a `,`: 500 ms.
 const PAUSE_FRAMES: u32 = 25;
+/// Frames of our clock in a second.
+const FRAMES_PER_SECOND: u32 = 50;
 /// Keys of the other party that wait to be passed on. Nobody dials faster than he is passed on for as long as this.
 const MAX_PASSED_ON: usize = 16;
-/// Ticks of the RTP clock from one event packet to the next.
-const PACKET_TICKS: u32 = 160;
 
 /// Digits being sent.
 #[derive(Debug)]
@@ -46,6 +47,15 @@ enum Step {
 enum Way {
     Events(EventSender),
     Tone(ToneGenerator),
+}
+
+/// Where a telephone-event begins that begins in this frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventStart {
+    /// Its RTP timestamp.
+    pub(crate) timestamp: u32,
+    /// Ticks of that clock per second.
+    pub(crate) clock: u32,
 }
 
 /// What goes out in one frame.
@@ -85,18 +95,14 @@ impl Digits {
         }
     }
 
-    /// The next frame. `event_timestamp` is that of an event which begins in it; none where events are not negotiated.
-    /// `tone` is filled where there is one.
-    pub(crate) fn frame(
-        &mut self,
-        event_timestamp: Option<u32>,
-        tone: &mut [i16; FRAME_SAMPLES],
-    ) -> DigitFrame {
+    /// The next frame. `event` is where an event would begin in it; none where events are not negotiated. `tone`, which
+    /// is a frame long at the rate of the audio, is filled where there is one.
+    pub(crate) fn frame(&mut self, event: Option<EventStart>, tone: &mut [i16]) -> DigitFrame {
         if matches!(self.step, Step::Next) {
             self.step = match self.waiting.pop_front() {
                 None => return DigitFrame::Over,
                 Some(Dial::Pause) => Step::Pause { frames: 0 },
-                Some(Dial::Key(key)) => Step::Press { frame: 0, way: Way::of(key, event_timestamp) },
+                Some(Dial::Key(key)) => Step::Press { frame: 0, way: Way::of(key, event, tone.len()) },
             };
         }
         let (made, frames, last) = match &mut self.step {
@@ -113,14 +119,19 @@ impl Digits {
 }
 
 impl Way {
-    fn of(key: Key, event_timestamp: Option<u32>) -> Self {
-        match event_timestamp {
-            Some(timestamp) => Self::Events(EventSender::new(key, PRESS, timestamp, PACKET_TICKS)),
-            None => Self::Tone(ToneGenerator::new(key, PRESS)),
+    fn of(key: Key, event: Option<EventStart>, frame_samples: usize) -> Self {
+        match event {
+            Some(EventStart { timestamp, clock }) => {
+                Self::Events(EventSender::new(key, PRESS, timestamp, clock, FRAME))
+            }
+            None => {
+                let rate = u32::try_from(frame_samples).unwrap_or_default() * FRAMES_PER_SECOND;
+                Self::Tone(ToneGenerator::new(key, PRESS, rate))
+            }
         }
     }
 
-    fn frame(&mut self, frame: u32, tone: &mut [i16; FRAME_SAMPLES]) -> DigitFrame {
+    fn frame(&mut self, frame: u32, tone: &mut [i16]) -> DigitFrame {
         match self {
             // The first packet tells of the frame that has passed.
             Self::Events(_) if frame == 0 => DigitFrame::Rest,
@@ -144,12 +155,13 @@ mod tests {
     /// One character a frame: `.` rest, `~` tone, `-` silence between tones, digits an event (its key), `E` its end.
     fn draw(digits: &mut Digits, events: bool) -> String {
         let mut drawn = String::new();
-        let mut tone = [0; FRAME_SAMPLES];
+        let mut tone = [0; 160];
         for frame in 0.. {
-            match digits.frame(events.then_some(frame * 160), &mut tone) {
+            let event = events.then_some(EventStart { timestamp: frame * 160, clock: 8000 });
+            match digits.frame(event, &mut tone) {
                 DigitFrame::Over => break,
                 DigitFrame::Rest => drawn.push('.'),
-                DigitFrame::Tone if tone == [0; FRAME_SAMPLES] => drawn.push('-'),
+                DigitFrame::Tone if tone == [0; 160] => drawn.push('-'),
                 DigitFrame::Tone => drawn.push('~'),
                 DigitFrame::Event(packet) if packet.payload[1] & 0x80 != 0 => drawn.push('E'),
                 DigitFrame::Event(packet) => drawn.push(Key::from_code(packet.payload[0]).unwrap().as_char()),
@@ -167,13 +179,38 @@ mod tests {
     }
 
     #[test]
+    fn events_count_by_their_clock_and_tones_by_the_frames_they_go_into() {
+        for (clock, frame) in [(8_000, 160), (16_000, 320), (48_000, 960)] {
+            let mut digits = Digits::new(ActionId(1), dial("1"));
+            let mut durations = Vec::new();
+            let mut tone = vec![0; usize::from(frame)];
+            for _ in 0..10 {
+                let event = Some(EventStart { timestamp: 0, clock });
+                if let DigitFrame::Event(packet) = digits.frame(event, &mut tone) {
+                    durations.push(u16::from_be_bytes([packet.payload[2], packet.payload[3]]));
+                }
+            }
+            assert_eq!(durations, [1, 2, 3, 4, 5, 5, 5].map(|n| n * frame), "{clock}");
+
+            let mut digits = Digits::new(ActionId(1), dial("1"));
+            let mut samples = Vec::new();
+            while digits.frame(None, &mut tone) == DigitFrame::Tone {
+                samples.extend_from_slice(&tone);
+            }
+            let sounding = samples.iter().rposition(|&sample| sample != 0).unwrap();
+            let tenth = usize::try_from(clock / 10).unwrap();
+            assert!((tenth - 4..tenth).contains(&sounding), "{clock}: {sounding}");
+        }
+    }
+
+    #[test]
     fn a_stop_lets_the_key_on_its_way_end() {
         let mut digits = Digits::new(ActionId(1), dial("12"));
-        digits.frame(Some(0), &mut [0; FRAME_SAMPLES]);
+        digits.frame(Some(EventStart { timestamp: 0, clock: 8000 }), &mut [0; 160]);
         digits.stop();
         assert_eq!(draw(&mut digits, true), "1111EEE..");
         let mut digits = Digits::new(ActionId(1), dial(",2"));
-        digits.frame(Some(0), &mut [0; FRAME_SAMPLES]);
+        digits.frame(Some(EventStart { timestamp: 0, clock: 8000 }), &mut [0; 160]);
         digits.stop();
         assert_eq!(draw(&mut digits, true), "");
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::codec::Codec;
-use crate::digits::{DigitFrame, Digits};
+use crate::digits::{DigitFrame, Digits, EventStart};
 use crate::dtmf::dedup::Dedup;
 use crate::dtmf::event::EventReceiver;
 use crate::dtmf::tone::ToneDetector;
@@ -110,7 +110,7 @@ impl Leg {
             presence: Presence::new(now, &config),
             receiver: Receiver::default(),
             playout: Playout::new(config.media.codec),
-            events: EventReceiver::new(),
+            events: EventReceiver::new(config.media.codec.clock_rate()),
             tones: config.detect_tones.then(Box::default),
             dedup: Dedup::new(),
             pressed: None,
@@ -368,11 +368,11 @@ impl Leg {
         if event.is_some() {
             self.flush_outgoing(shared);
         }
-        let clock = self.clock();
-        let timestamp = event.map(|_| self.sender.begin(clock).0);
+        let (at, clock) = (self.clock(), self.media.codec.clock_rate());
+        let start = event.map(|_| EventStart { timestamp: self.sender.begin(at).0, clock });
         let Some(digits) = &mut self.digits else { return false };
         let mut tone = [0; FRAME_SAMPLES];
-        match (digits.frame(timestamp, &mut tone), event) {
+        match (digits.frame(start, &mut tone), event) {
             (DigitFrame::Over, _) => {
                 self.end_digits(shared);
                 return false;

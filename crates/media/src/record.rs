@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, SAMPLE_RATE};
 use crate::dtmf::generate::ToneGenerator;
 use crate::event::{ActionId, Chunk, RecordEnd, RecordingId};
 use crate::file::RecordFormat;
@@ -52,7 +52,7 @@ impl Recording {
             action,
             id,
             format,
-            beep: beep.then(ToneGenerator::beep),
+            beep: beep.then(|| ToneGenerator::beep(SAMPLE_RATE)),
             max: duration_to_samples(max),
             recorded: 0,
             held: Vec::new(),

@@ -3,7 +3,7 @@
 //! ```text
 //!  0                   1                   2                   3      §2.3
 //! ┌───────────────┬─┬─┬───────────┬───────────────────────────────┐
-//! │     event     │E│R│  volume   │           duration            │  duration so far, in ticks of 1/8000 s
+//! │     event     │E│R│  volume   │           duration            │  duration so far, in ticks of the RTP clock
 //! └───────────────┴─┴─┴───────────┴───────────────────────────────┘
 //!
 //! ts 1000  M  5 .  160    first packet: marker
@@ -16,6 +16,9 @@
 //! The timestamp names the press: all packets of one press carry that of its start, so loss, duplication and reordering
 //! neither lose a press nor make two of it. The marker bit is not looked at on receipt: some senders set it on every
 //! packet, and the packet that carries it can be lost.
+//!
+//! The clock is that of the audio beside the events (§2.1: one stream, one clock): 8 kHz, with wideband codecs 16 kHz or
+//! 48 kHz. Durations are in its ticks, so a press that takes one segment at 8 kHz may take six at 48 kHz.
 
 use std::time::{Duration, Instant};
 
@@ -28,10 +31,14 @@ mod tests;
 /// burst of three losses at 60 ms, and an application that waits for a digit does not yet feel it.
 const RELEASE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Packets of a press that began up to this many ticks before the last one known are late and count for nothing. Ten
-/// seconds: the longest press without a new segment (8.2 s), and the longest delay of a packet that still comes. A step
+/// Packets of a press that began up to so many seconds before the last one known are late and count for nothing: the
+/// longest press without a new segment (8.2 s at 8 kHz), and the longest delay of a packet that still comes. A step
 /// further back is no delay but a sender that began a new timeline.
-const LATE_TICKS: u32 = 80_000;
+const LATE_SECONDS: u32 = 10;
+
+/// The blocks of a packet that are looked at. Packed events have to be over but for the last (§2.5.1.5), so a packet time
+/// holds two keys at most; twice that is taken, and a payload cannot make us tell a key for each four bytes of it.
+const MAX_BLOCKS: usize = 4;
 
 /// Times that the end of a press is sent (§2.5.1.4).
 const END_PACKETS: u8 = 3;
@@ -39,6 +46,9 @@ const END_PACKETS: u8 = 3;
 /// The longest duration that a payload can tell; a longer press goes on in a new segment (§2.5.1.3). Of a segment's last
 /// packet no copies are sent: whatever comes of the next segment tells the same.
 const SEGMENT_TICKS: u16 = 0xffff;
+
+/// Bytes of one event in a payload.
+const BLOCK_BYTES: usize = 4;
 
 /// The level that our events are sent with, in −dBm0: that of our own tones.
 const VOLUME: u8 = 8;
@@ -57,8 +67,8 @@ pub struct EventPayload {
 }
 
 impl EventPayload {
-    /// Reads the first event block of a payload. `None` if it is too short to be one. The reserved bit and any bytes
-    /// after the block are passed over.
+    /// Reads the first event block of a payload. `None` if it is too short to be one. The reserved bit and whatever is
+    /// behind the block are passed over.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let &[event, flags, high, low, ..] = payload else { return None };
         Some(Self {
@@ -77,8 +87,10 @@ impl EventPayload {
 }
 
 /// Turns telephone-events that arrive into key presses, each told once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EventReceiver {
+    /// Ticks per second.
+    clock: u32,
     /// The last press: the one that lasts, or the last that ended, whose late packets are known by its timestamp.
     press: Option<Press>,
 }
@@ -102,38 +114,54 @@ enum Phase {
 }
 
 impl EventReceiver {
-    /// A receiver that has heard nothing.
-    pub fn new() -> Self {
-        Self::default()
+    /// A receiver that has heard nothing, of a stream whose RTP clock is `clock` Hz (at least 1).
+    pub fn new(clock: u32) -> Self {
+        Self { clock: clock.max(1), press: None }
     }
 
     /// Takes the payload of a telephone-event packet and its RTP timestamp. Returns what it tells, in order: nothing
-    /// for an update, up to three events where it ends a press whose end was lost and is itself a whole one.
+    /// for an update, up to three events where it ends a press whose end was lost and is itself a whole one, and more
+    /// where several are packed into it.
     ///
     /// Malformed payloads and events that are no keys are passed over.
     pub fn receive(&mut self, now: Instant, timestamp: u32, payload: &[u8]) -> Vec<KeyEvent> {
         let mut told = Vec::new();
-        let Some(payload) = EventPayload::parse(payload) else { return told };
-        let Some(key) = Key::from_code(payload.event) else { return told };
-        match self.press.as_mut() {
-            Some(press) if timestamp == press.timestamp => press.update(now, key, payload, &mut told),
-            Some(press) if press.goes_on_at(timestamp, key) => {
-                press.earlier += u64::from(SEGMENT_TICKS);
-                press.timestamp = timestamp;
-                press.ticks = u64::from(payload.duration);
-                press.update(now, key, payload, &mut told);
+        let (mut timestamp, mut rest) = (timestamp, payload);
+        for _ in 0..MAX_BLOCKS {
+            let Some(block) = EventPayload::parse(rest) else { break };
+            self.block(now, timestamp, block, &mut told);
+            // Events that are packed follow each other without a gap, so all but the last are over. Anything else behind
+            // a block is some sender's padding.
+            if !block.end {
+                break;
             }
-            Some(press) if press.timestamp.wrapping_sub(timestamp) <= LATE_TICKS => {}
+            timestamp = timestamp.wrapping_add(u32::from(block.duration));
+            rest = &rest[BLOCK_BYTES..];
+        }
+        told
+    }
+
+    fn block(&mut self, now: Instant, timestamp: u32, block: EventPayload, told: &mut Vec<KeyEvent>) {
+        let Some(key) = Key::from_code(block.event) else { return };
+        let clock = self.clock;
+        match self.press.as_mut() {
+            Some(press) if timestamp == press.timestamp => press.update(now, key, block, clock, told),
+            Some(press) if press.goes_on_at(timestamp, key) => {
+                press.earlier += u64::from(timestamp.wrapping_sub(press.timestamp));
+                press.timestamp = timestamp;
+                press.ticks = u64::from(block.duration);
+                press.update(now, key, block, clock, told);
+            }
+            Some(press) if press.timestamp.wrapping_sub(timestamp) <= clock.saturating_mul(LATE_SECONDS) => {}
             _ => {
                 told.extend(self.reset());
                 told.push(KeyEvent::Start(key));
                 let phase = Phase::Pressed { last_packet: now };
-                let ticks = u64::from(payload.duration);
+                let ticks = u64::from(block.duration);
                 let press = self.press.insert(Press { key, timestamp, earlier: 0, ticks, phase });
-                press.update(now, key, payload, &mut told);
+                press.update(now, key, block, clock, told);
             }
         }
-        told
     }
 
     /// When [`Self::handle_timeout`] is due: while a key is pressed.
@@ -149,19 +177,27 @@ impl EventReceiver {
         if self.poll_timeout()? > now {
             return None;
         }
-        self.press.as_mut().and_then(Press::release)
+        let clock = self.clock;
+        self.press.as_mut().and_then(|press| press.release(clock))
     }
 
     /// Forgets the timeline and ends a press that lasts: the stream began anew with another SSRC.
     pub fn reset(&mut self) -> Option<KeyEvent> {
-        self.press.take()?.release()
+        self.press.take()?.release(self.clock)
     }
 }
 
 impl Press {
     /// A packet with the timestamp of this press. After its end it is a repetition; another key under the same timestamp
     /// is no press of its own (§2.2: one timestamp, one event).
-    fn update(&mut self, now: Instant, key: Key, payload: EventPayload, told: &mut Vec<KeyEvent>) {
+    fn update(
+        &mut self,
+        now: Instant,
+        key: Key,
+        payload: EventPayload,
+        clock: u32,
+        told: &mut Vec<KeyEvent>,
+    ) {
         if key != self.key || !matches!(self.phase, Phase::Pressed { .. }) {
             return;
         }
@@ -174,22 +210,26 @@ impl Press {
         }
         self.phase = Phase::Pressed { last_packet: now };
         if payload.end {
-            told.extend(self.release());
+            told.extend(self.release(clock));
         }
     }
 
-    /// Whether a packet of another timestamp continues this press: a new segment begins where a full one ended (§2.5.1.3).
+    /// Whether a packet of another timestamp continues this press: a new segment begins where the one before ended
+    /// (§2.5.1.3), which is when it was full. Some senders begin one earlier, with the last packet that still fits; its
+    /// duration then says where the next begins, and no second press of a key begins where the first has not ended.
     fn goes_on_at(&self, timestamp: u32, key: Key) -> bool {
-        let next = self.timestamp.wrapping_add(u32::from(SEGMENT_TICKS));
-        matches!(self.phase, Phase::Pressed { .. }) && timestamp == next && key == self.key
+        let segment = u64::from(timestamp.wrapping_sub(self.timestamp));
+        let follows = segment == u64::from(SEGMENT_TICKS) || segment == self.ticks;
+        matches!(self.phase, Phase::Pressed { .. }) && follows && key == self.key
     }
 
-    fn release(&mut self) -> Option<KeyEvent> {
+    fn release(&mut self, clock: u32) -> Option<KeyEvent> {
         match std::mem::replace(&mut self.phase, Phase::Released) {
             Phase::Released => None,
             Phase::Pressed { .. } => {
-                let ticks = self.earlier + self.ticks;
-                Some(KeyEvent::End { key: self.key, duration: Duration::from_micros(ticks * 125) })
+                let ticks = self.earlier.saturating_add(self.ticks);
+                let micros = ticks.saturating_mul(1_000_000) / u64::from(clock);
+                Some(KeyEvent::End { key: self.key, duration: Duration::from_micros(micros) })
             }
         }
     }
@@ -218,24 +258,24 @@ pub struct EventSender {
     elapsed: u64,
     /// Ticks of the whole press.
     total: u64,
-    packet_ticks: u32,
+    packet_ticks: u64,
     ends_left: u8,
 }
 
 impl EventSender {
-    /// A press of `key` for `duration`, which begins at the RTP timestamp `timestamp` and is told every `packet_ticks`
-    /// (timestamp units at 8 kHz: 160 for 20 ms). Its first packet is due one packet time after its start.
-    pub fn new(key: Key, duration: Duration, timestamp: u32, packet_ticks: u32) -> Self {
+    /// A press of `key` for `duration`, which begins at the RTP timestamp `timestamp` of a clock of `clock` Hz and is told
+    /// every `packet_time`. Its first packet is due one packet time after its start.
+    pub fn new(key: Key, duration: Duration, timestamp: u32, clock: u32, packet_time: Duration) -> Self {
         // No press is shorter than a tick, nor a packet time, so that every poll makes headway.
-        let total = duration_to_samples(duration).max(1);
-        let packet_ticks = packet_ticks.max(1);
+        let total = duration_to_samples(duration, clock).max(1);
+        let packet_ticks = duration_to_samples(packet_time, clock).max(1);
         Self { key, timestamp, earlier: 0, elapsed: 0, total, packet_ticks, ends_left: END_PACKETS }
     }
 
     /// The packet of this packet time. `None` when the press is over and its end has been sent three times.
     pub fn poll(&mut self) -> Option<EventPacket> {
         let marker = self.elapsed == 0;
-        self.elapsed = self.total.min(self.elapsed + u64::from(self.packet_ticks));
+        self.elapsed = self.total.min(self.elapsed + self.packet_ticks);
         let timestamp = self.timestamp;
         let Ok(duration) = u16::try_from(self.elapsed - self.earlier) else {
             // The segment is full: it is told so, and the next packet begins another where it ended.

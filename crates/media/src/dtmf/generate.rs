@@ -2,7 +2,8 @@
 //!
 //! Each tone is a recurrence of one multiplication per sample, `y[n] = 2 cos ω · y[n−1] − y[n−2]`, which runs on from block
 //! to block. A raised cosine of 5 ms at either end keeps the switching from being heard as a click, and from spreading
-//! energy over the other frequencies of the pad, which a detector would take for speech.
+//! energy over the other frequencies of the pad, which a detector would take for speech. The rate is that of the audio they
+//! go into: 8, 16 or 48 kHz.
 
 use std::f64::consts::PI;
 use std::time::Duration;
@@ -21,8 +22,8 @@ const BEEP_FREQUENCY: f32 = 1400.0;
 const BEEP_DURATION: Duration = Duration::from_millis(300);
 /// Peak amplitude of a sine of 0 dBm0: 3.14 dB under full scale (ITU-T G.711 §4).
 const ZERO_DBM0: f64 = 22_826.0;
-/// Samples in each of the two ramps: 5 ms.
-const RAMP: u64 = 40;
+/// How long each of the two ramps is.
+const RAMP: Duration = Duration::from_millis(5);
 
 /// A tone of a given length, made block by block.
 #[derive(Clone, Debug)]
@@ -30,28 +31,29 @@ pub struct ToneGenerator {
     voices: [Oscillator; 2],
     position: u64,
     length: u64,
+    ramp: u64,
 }
 
 impl ToneGenerator {
-    /// The two tones of a key, for as long as it is pressed.
-    pub fn new(key: Key, duration: Duration) -> Self {
+    /// The two tones of a key for as long as it is pressed, at so many samples per second.
+    pub fn new(key: Key, duration: Duration, rate: u32) -> Self {
         let (row, column) = key.place();
-        Self::of(
-            [Oscillator::new(ROWS[row], ROW_LEVEL), Oscillator::new(COLUMNS[column], COLUMN_LEVEL)],
-            duration,
-        )
+        let row = Oscillator::new(ROWS[row], ROW_LEVEL, rate);
+        Self::of([row, Oscillator::new(COLUMNS[column], COLUMN_LEVEL, rate)], duration, rate)
     }
 
-    /// The beep before a recording: 300 ms of 1400 Hz.
-    pub fn beep() -> Self {
-        Self::of([Oscillator::new(BEEP_FREQUENCY, BEEP_LEVEL), Oscillator::silent()], BEEP_DURATION)
+    /// The beep before a recording, 300 ms of 1400 Hz, at so many samples per second.
+    pub fn beep(rate: u32) -> Self {
+        let beep = Oscillator::new(BEEP_FREQUENCY, BEEP_LEVEL, rate);
+        Self::of([beep, Oscillator::silent()], BEEP_DURATION, rate)
     }
 
-    fn of(voices: [Oscillator; 2], duration: Duration) -> Self {
-        Self { voices, position: 0, length: duration_to_samples(duration) }
+    fn of(voices: [Oscillator; 2], duration: Duration, rate: u32) -> Self {
+        let samples = |duration| duration_to_samples(duration, rate);
+        Self { voices, position: 0, length: samples(duration), ramp: samples(RAMP) }
     }
 
-    /// Fills `out` with the next samples at 8 kHz, and with silence past the end. Returns how many are tone: fewer than
+    /// Fills `out` with the next samples, and with silence past the end. Returns how many are tone: fewer than
     /// `out.len()` once the tone ends within this block, 0 when it was over before.
     pub fn fill(&mut self, out: &mut [i16]) -> usize {
         let left = usize::try_from(self.length - self.position).unwrap_or(usize::MAX);
@@ -70,13 +72,13 @@ impl ToneGenerator {
         self.length - self.position
     }
 
-    /// 0 to 1, rising over the first and falling over the last [`RAMP`] samples.
+    /// 0 to 1, rising over the first and falling over the last [`RAMP`].
     fn envelope(&self) -> f64 {
         let from_edge = self.position.min(self.length - 1 - self.position);
-        if from_edge >= RAMP {
+        if from_edge >= self.ramp {
             return 1.0;
         }
-        let part = (from_edge as f64 + 0.5) / RAMP as f64;
+        let part = (from_edge as f64 + 0.5) / self.ramp as f64;
         (1.0 - (PI * part).cos()) / 2.0
     }
 }
@@ -90,8 +92,8 @@ struct Oscillator {
 }
 
 impl Oscillator {
-    fn new(frequency: f32, level_dbm0: f64) -> Self {
-        let step = 2.0 * PI * f64::from(frequency) / 8000.0;
+    fn new(frequency: f32, level_dbm0: f64, rate: u32) -> Self {
+        let step = 2.0 * PI * f64::from(frequency) / f64::from(rate);
         let amplitude = ZERO_DBM0 * 10f64.powf(level_dbm0 / 20.0);
         Self {
             coefficient: 2.0 * step.cos(),
@@ -166,7 +168,7 @@ mod tests {
         let columns = [1209.0, 1336.0, 1477.0, 1633.0];
         for (row, chars) in rows {
             for (column, char) in columns.into_iter().zip(chars.chars()) {
-                let samples = samples(ToneGenerator::new(key(char), Duration::from_secs(2)), 160);
+                let samples = samples(ToneGenerator::new(key(char), Duration::from_secs(2), 8000), 160);
                 assert!((level(&samples, row) + 10.0).abs() < 0.05, "{char}: {}", level(&samples, row));
                 assert!((level(&samples, column) + 8.0).abs() < 0.05, "{char}: {}", level(&samples, column));
                 let others =
@@ -180,13 +182,13 @@ mod tests {
 
     #[test]
     fn it_lasts_as_long_as_asked_however_it_is_cut() {
-        let whole = samples(ToneGenerator::new(key('5'), Duration::from_millis(100)), 800);
+        let whole = samples(ToneGenerator::new(key('5'), Duration::from_millis(100), 8000), 800);
         assert_eq!(whole.len(), 800);
         for block in [1, 80, 160, 333, 5000] {
-            assert_eq!(samples(ToneGenerator::new(key('5'), Duration::from_millis(100)), block), whole);
+            assert_eq!(samples(ToneGenerator::new(key('5'), Duration::from_millis(100), 8000), block), whole);
         }
-        assert_eq!(samples(ToneGenerator::new(key('5'), Duration::ZERO), 160), []);
-        let mut generator = ToneGenerator::new(key('5'), Duration::from_millis(100));
+        assert_eq!(samples(ToneGenerator::new(key('5'), Duration::ZERO, 8000), 160), []);
+        let mut generator = ToneGenerator::new(key('5'), Duration::from_millis(100), 8000);
         generator.fill(&mut [0; 300]);
         assert_eq!(generator.remaining(), 500);
     }
@@ -195,7 +197,7 @@ mod tests {
     #[test]
     fn it_begins_and_ends_without_a_click() {
         for millis in [40, 61, 100] {
-            let samples = samples(ToneGenerator::new(key('D'), Duration::from_millis(millis)), 160);
+            let samples = samples(ToneGenerator::new(key('D'), Duration::from_millis(millis), 8000), 160);
             let peak = |part: &[i16]| part.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
             assert!(peak(&samples[..4]) < 500 && peak(&samples[samples.len() - 4..]) < 500);
             assert!(peak(&samples[40..samples.len() - 40]) > 14_000);
@@ -203,17 +205,31 @@ mod tests {
         }
     }
 
+    /// At 16 and 48 kHz every second, every sixth sample is that of 8 kHz.
+    #[test]
+    fn a_key_is_the_same_at_every_rate() {
+        let narrow = samples(ToneGenerator::new(key('7'), Duration::from_millis(100), 8000), 160);
+        for (rate, times) in [(16_000, 2), (48_000, 6)] {
+            let wide = samples(ToneGenerator::new(key('7'), Duration::from_millis(100), rate), 960);
+            assert_eq!(wide.len(), 800 * times);
+            // Between the ramps, which lie by half a sample otherwise.
+            for n in 40..760 {
+                assert!(narrow[n].abs_diff(wide[n * times]) <= 1, "{rate} {n}");
+            }
+        }
+    }
+
     #[test]
     fn the_shortest_tones_are_sound() {
         for samples_long in 0..=100 {
             let duration = Duration::from_micros(samples_long * 125);
-            assert_eq!(samples(ToneGenerator::new(key('1'), duration), 7).len() as u64, samples_long);
+            assert_eq!(samples(ToneGenerator::new(key('1'), duration, 8000), 7).len() as u64, samples_long);
         }
     }
 
     #[test]
     fn the_beep_is_one_tone_of_300_ms() {
-        let beep = samples(ToneGenerator::beep(), 160);
+        let beep = samples(ToneGenerator::beep(8000), 160);
         assert_eq!(beep.len(), 2400);
         let crossings = beep.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
         // 1400 Hz.

@@ -74,7 +74,7 @@ pub enum KeyEvent {
     },
 }
 
-/// The number of samples at 8 kHz in a stretch of time, rounded down.
-fn duration_to_samples(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros() / 125).unwrap_or(u64::MAX)
+/// The number of samples in a stretch of time at a rate in Hz, rounded down.
+fn duration_to_samples(duration: Duration, rate: u32) -> u64 {
+    u64::try_from(duration.as_nanos() * u128::from(rate) / 1_000_000_000).unwrap_or(u64::MAX)
 }

@@ -372,13 +372,14 @@ fn our_own_keys_are_heard_and_our_beep_is_none() {
         let mut generator = crate::dtmf::generate::ToneGenerator::new(
             Key::from_char(char).unwrap(),
             Duration::from_millis(60),
+            8000,
         );
         while generator.fill(&mut packet) > 0 {
             samples.extend_from_slice(&packet);
         }
         samples.resize(samples.len() + 400, 0);
     }
-    let mut beep = crate::dtmf::generate::ToneGenerator::beep();
+    let mut beep = crate::dtmf::generate::ToneGenerator::beep(8000);
     while beep.fill(&mut packet) > 0 {
         samples.extend_from_slice(&packet);
     }
