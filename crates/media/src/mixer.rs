@@ -1,0 +1,385 @@
+//! The mixer of a room: everybody hears all the others, and nobody itself.
+//!
+//! ```text
+//!   each frame of 20 ms:  say    member ─▶ level ─▶ audible? ─▶ gain ─╮
+//!                         play   prompts to all, background ──────────┤
+//!                         mix                                         ▼
+//!                                up to 16 talkers ─▶ one sum for each sample rate, and crossings between them
+//!                         hear   who says nothing: the sum ──────────────────▶ limiter ─▶ one frame for all of them
+//!                                who says something: the sum less its voice ─▶ limiter ─▶ a frame of its own
+//! ```
+//! What a frame costs is one sum for each talker, of whom there are never more than [`MAX_TALKERS`], and one limiter for
+//! each frame that differs: a hundred who listen cost as much as one. Where rates differ, what is said at each crosses to
+//! the others as one sum (`bus.rs`), so a member with 48 kHz is heard with 48 kHz by all who can.
+//!
+//! Who is not audible is not in the sum, so that the noise of a hundred rooms does not add up. Voices come in and go out
+//! in 2 ms, so that no switch clicks.
+
+mod bus;
+mod limiter;
+mod talk;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use crate::gain::Gain;
+pub use crate::mixer::bus::Rate;
+use crate::mixer::bus::{Bus, Crossing};
+use crate::mixer::limiter::Limiter;
+use crate::mixer::talk::{Talk, level};
+
+/// Voices that are heard at once. More are a noise that nobody understands, and cost as much as they are many.
+pub const MAX_TALKERS: usize = 16;
+/// A voice that is in the sum stays there unless another is louder by this, 6 dB as power: no two that are equally loud
+/// take turns.
+const STAYS: f32 = 4.0;
+/// The part of a frame in which a voice comes in or goes out: 2 ms of 20.
+const RAMP: usize = 10;
+
+/// Which way a member takes part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VoiceMode {
+    /// It hears and is heard.
+    #[default]
+    HearAndSpeak,
+    /// It is heard and hears nothing.
+    SpeakOnly,
+    /// It hears and is not heard.
+    HearOnly,
+    /// It is there, no more.
+    Neither,
+}
+
+impl VoiceMode {
+    /// Whether the others hear it.
+    pub fn speaks(self) -> bool {
+        matches!(self, Self::HearAndSpeak | Self::SpeakOnly)
+    }
+
+    /// Whether it hears the others.
+    pub fn hears(self) -> bool {
+        matches!(self, Self::HearAndSpeak | Self::HearOnly)
+    }
+}
+
+/// How a member takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// Which way.
+    pub mode: VoiceMode,
+    /// How loud the others hear it.
+    pub says: Gain,
+    /// How loud it hears the others.
+    pub hears: Gain,
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self { mode: VoiceMode::default(), says: Gain::UNITY, hears: Gain::UNITY }
+    }
+}
+
+/// A member's place in its mixer. It is given to another when the member has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Seat(usize);
+
+/// What a member hears in one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// The same as everybody of its rate who says nothing: it need be encoded only once.
+    Common(&'a [i16]),
+    /// All but itself.
+    Own(&'a [i16]),
+}
+
+/// Who says what, and what each hears of it.
+#[derive(Debug)]
+pub struct Mixer {
+    members: Vec<Option<Member>>,
+    /// By [`Rate::index`].
+    buses: [Bus; Rate::ALL.len()],
+    crossings: Vec<(Rate, Rate, Crossing)>,
+    /// The rate at which somebody records.
+    recorded: Option<Rate>,
+    /// At which rates somebody hears, or records.
+    is_heard: [bool; Rate::ALL.len()],
+    ranking: Vec<(f32, usize)>,
+    talks: VecDeque<(Seat, bool)>,
+    /// All but one member.
+    others: Vec<i32>,
+    own: Vec<i16>,
+}
+
+#[derive(Debug)]
+struct Member {
+    rate: Rate,
+    voice: Voice,
+    talk: Talk,
+    part: Part,
+    /// Whether a frame came that may be in the sum.
+    asks: bool,
+    /// What it says in this frame, as loud as the others hear it. Empty while it is not audible.
+    said: Vec<i32>,
+    limiter: Limiter,
+}
+
+/// Whether a voice is in the sum of this frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Out,
+    Enters,
+    In,
+    Leaves,
+}
+
+impl Default for Mixer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Mixer {
+    /// An empty room.
+    pub fn new() -> Self {
+        Self {
+            members: Vec::new(),
+            buses: Rate::ALL.map(Bus::new),
+            crossings: Vec::new(),
+            recorded: None,
+            is_heard: [false; Rate::ALL.len()],
+            ranking: Vec::new(),
+            talks: VecDeque::new(),
+            others: Vec::with_capacity(Rate::Full.frame()),
+            own: Vec::with_capacity(Rate::Full.frame()),
+        }
+    }
+
+    /// A member comes in.
+    pub fn join(&mut self, rate: Rate, voice: Voice) -> Seat {
+        let member = Some(Member::new(rate, voice));
+        let seat = match self.members.iter().position(Option::is_none) {
+            Some(free) => {
+                self.members[free] = member;
+                Seat(free)
+            }
+            None => {
+                self.members.push(member);
+                Seat(self.members.len() - 1)
+            }
+        };
+        self.count();
+        seat
+    }
+
+    /// A member goes. That its talk ends is not told any more.
+    pub fn leave(&mut self, seat: Seat) {
+        if let Some(place) = self.members.get_mut(seat.0) {
+            *place = None;
+        }
+        self.talks.retain(|&(other, _)| other != seat);
+        self.count();
+    }
+
+    /// A member takes part in another way, from the next frame on.
+    pub fn set_voice(&mut self, seat: Seat, voice: Voice) {
+        let Some(member) = self.members.get_mut(seat.0).and_then(Option::as_mut) else { return };
+        member.voice = voice;
+        if !voice.mode.speaks() {
+            let talked = std::mem::replace(&mut member.talk, Talk::new()).is_talking();
+            if talked {
+                self.talks.push_back((seat, false));
+            }
+        }
+        self.count();
+    }
+
+    /// A member speaks and hears at another rate, from the next frame on.
+    pub fn set_rate(&mut self, seat: Seat, rate: Rate) {
+        if let Some(member) = self.members.get_mut(seat.0).and_then(Option::as_mut)
+            && member.rate != rate
+        {
+            (member.rate, member.part, member.asks) = (rate, Part::Out, false);
+            self.count();
+        }
+    }
+
+    /// Keeps [`Mixer::recorded`] ready at this rate.
+    pub fn record(&mut self, rate: Option<Rate>) {
+        self.recorded = rate;
+        self.count();
+    }
+
+    /// The highest rate of a member: that of all that can be heard.
+    pub fn rate(&self) -> Rate {
+        self.members.iter().flatten().map(|member| member.rate).max().unwrap_or(Rate::Narrow)
+    }
+
+    /// What a member says in the next frame, [`Rate::frame`] samples. Once for each frame; who says nothing is silent.
+    pub fn say(&mut self, seat: Seat, frame: &[i16]) {
+        let Some(member) = self.members.get_mut(seat.0).and_then(Option::as_mut) else { return };
+        if member.voice.mode.speaks()
+            && let Some(talks) = member.talk.hear(level(frame))
+        {
+            self.talks.push_back((seat, talks));
+        }
+        member.say(frame);
+    }
+
+    /// Plays something to all in the next frame, at any rate.
+    pub fn play(&mut self, rate: Rate, frame: &[i16], gain: Gain) {
+        self.buses[rate.index()].add(frame.iter().map(|&sample| gain.of(sample)));
+    }
+
+    /// Ends a frame: what was said since the last one can be heard now.
+    pub fn mix(&mut self) {
+        self.choose();
+        for member in self.members.iter_mut().flatten().filter(|member| member.part != Part::Out) {
+            member.ramp();
+            self.buses[member.rate.index()].add(member.said.iter().copied());
+        }
+        self.cross();
+        self.buses.iter_mut().for_each(Bus::turn);
+        for (_, to, crossing) in &mut self.crossings {
+            crossing.give(&mut self.buses[to.index()]);
+        }
+    }
+
+    /// What a member hears of that; `None` if it hears nothing at all. Once for each frame.
+    pub fn heard(&mut self, seat: Seat) -> Option<Heard<'_>> {
+        let member = self.members.get_mut(seat.0)?.as_mut().filter(|member| member.voice.mode.hears())?;
+        let bus = &mut self.buses[member.rate.index()];
+        let gain = member.voice.hears;
+        let (total, said) = (bus.total().iter(), member.said.iter());
+        self.others.clear();
+        match (member.part, gain) {
+            (Part::Out, Gain::UNITY) => {
+                bus.common();
+                member.limiter = bus.limiter();
+                return Some(Heard::Common(bus.common()));
+            }
+            (Part::Out, _) => self.others.extend(total.map(|&sum| gain.of_sum(sum))),
+            (_, Gain::UNITY) => self.others.extend(total.zip(said).map(|(sum, said)| sum - said)),
+            (_, _) => self.others.extend(total.zip(said).map(|(sum, said)| gain.of_sum(sum - said))),
+        }
+        member.limiter.limit(&self.others, &mut self.own);
+        Some(Heard::Own(&self.own))
+    }
+
+    /// What all say together, at the rate that was asked for by [`Mixer::record`].
+    pub fn recorded(&mut self) -> Option<&[i16]> {
+        self.recorded.map(|rate| self.buses[rate.index()].common())
+    }
+
+    /// The next member that began (`true`) or ended to talk.
+    pub fn poll_talk(&mut self) -> Option<(Seat, bool)> {
+        self.talks.pop_front()
+    }
+
+    /// Whether a member is talking.
+    pub fn is_talking(&self, seat: Seat) -> bool {
+        self.members.get(seat.0).and_then(Option::as_ref).is_some_and(|member| member.talk.is_talking())
+    }
+
+    /// Decides whose voices are in the sum: all that are audible, or the loudest of them.
+    fn choose(&mut self) {
+        self.ranking.clear();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let Some(member) = member else { continue };
+            match (std::mem::take(&mut member.asks), member.talk.is_audible()) {
+                (true, true) => {
+                    let loudness = member.talk.loudness();
+                    let rank = if member.is_in() { loudness * STAYS } else { loudness };
+                    self.ranking.push((rank, index));
+                }
+                (true, false) => member.goes(),
+                (false, _) => member.part = Part::Out,
+            }
+        }
+        if self.ranking.len() > MAX_TALKERS {
+            self.ranking.select_nth_unstable_by(MAX_TALKERS - 1, |(a, _), (b, _)| b.total_cmp(a));
+        }
+        for (place, &(_, index)) in self.ranking.iter().enumerate() {
+            if let Some(Some(member)) = self.members.get_mut(index) {
+                if place < MAX_TALKERS { member.comes() } else { member.goes() }
+            }
+        }
+    }
+
+    /// Counts at which rates somebody hears.
+    fn count(&mut self) {
+        let members = || self.members.iter().flatten().filter(|member| member.voice.mode.hears());
+        self.is_heard =
+            Rate::ALL.map(|rate| self.recorded == Some(rate) || members().any(|member| member.rate == rate));
+        self.crossings.retain(|(_, to, _)| self.is_heard[to.index()]);
+    }
+
+    /// Takes what is said at each rate to the others at which somebody hears.
+    fn cross(&mut self) {
+        for from in Rate::ALL.into_iter().filter(|from| !self.buses[from.index()].is_silent()) {
+            for to in Rate::ALL.into_iter().filter(|to| self.is_heard[to.index()]) {
+                let is_there =
+                    |crossings: &[(Rate, Rate, _)]| crossings.iter().any(|(a, b, _)| (*a, *b) == (from, to));
+                if !is_there(&self.crossings)
+                    && let Some(crossing) = Crossing::new(from, to)
+                {
+                    self.crossings.push((from, to, crossing));
+                }
+            }
+        }
+        for (from, _, crossing) in &mut self.crossings {
+            crossing.take(&self.buses[from.index()]);
+        }
+    }
+}
+
+impl Member {
+    fn new(rate: Rate, voice: Voice) -> Self {
+        Self {
+            rate,
+            voice,
+            talk: Talk::new(),
+            part: Part::Out,
+            asks: false,
+            said: Vec::new(),
+            limiter: Limiter::new(),
+        }
+    }
+
+    fn say(&mut self, frame: &[i16]) {
+        self.said.clear();
+        self.asks = self.talk.is_audible() || self.is_in();
+        if self.asks {
+            let gain = self.voice.says;
+            self.said.extend(frame.iter().take(self.rate.frame()).map(|&sample| gain.of(sample)));
+            self.said.resize(self.rate.frame(), 0);
+        }
+    }
+
+    /// Whether it was in the sum of the frame before.
+    fn is_in(&self) -> bool {
+        matches!(self.part, Part::Enters | Part::In)
+    }
+
+    fn comes(&mut self) {
+        self.part = if self.is_in() { Part::In } else { Part::Enters };
+    }
+
+    fn goes(&mut self) {
+        self.part = if self.is_in() { Part::Leaves } else { Part::Out };
+    }
+
+    /// Lets the voice come in or go out.
+    fn ramp(&mut self) {
+        let length = i32::try_from(self.rate.frame() / RAMP).unwrap_or(i32::MAX);
+        let (ramp, rest) = self.said.split_at_mut(self.rate.frame() / RAMP);
+        match self.part {
+            Part::Enters => ramp.iter_mut().zip(0..).for_each(|(sample, n)| *sample = *sample * n / length),
+            Part::Leaves => {
+                ramp.iter_mut().zip(0..).for_each(|(sample, n)| *sample = *sample * (length - n) / length);
+                rest.fill(0);
+            }
+            Part::In | Part::Out => {}
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Whether a member is to be heard, and whether it talks: the level of its frames against that of its background.
+//!
+//! ```text
+//!   level of a frame ─▶ the least of the last 1–2 s: background
+//!                       9 dB above it, or loud anyway: voice ─▶ audible, from that frame to 300 ms after the last
+//!                                                           └─▶ talking, after 100 ms of voice, to 600 ms after the last
+//! ```
+//! Levels are mean squares of samples; dB are relative to full scale, where a sine of full scale has -3. Speech in the
+//! telephone network lies at -20 to -30 dB.
+
+/// Below -55 dB nothing is voice: the noise of the codec and the line.
+const LEAST_VOICE: f32 = 3_400.0;
+/// Above -36 dB anything is, however constant: a melody is no background.
+const LOUD: f32 = 270_000.0;
+/// Voice is this much above the background: 9 dB.
+const ABOVE: f32 = 8.0;
+/// The background before one is known: it lets pass what is above -45 dB.
+const FIRST_BACKGROUND: f32 = 4_250.0;
+/// Below -70 dB there is no background but none: a stream that has paused or suppresses its silence.
+const NOTHING: f32 = 100.0;
+/// The stretch in which the least level is looked for, 1 s: people take breath more often.
+const WINDOW_FRAMES: u32 = 50;
+/// How long a member is heard after its last frame of voice, 300 ms: ends of words are soft, and pauses within a
+/// sentence shorter.
+const AUDIBLE_FRAMES: u32 = 15;
+/// Voice that begins a talk, 100 ms: no click or cough.
+const TALK_BEGINS: u32 = 5;
+/// Frames after the last one of voice in which a talk ends, 600 ms: a breath is no end.
+const TALK_ENDS: u32 = 30;
+/// How a loudness fades: to half its power in 140 ms, so that it is that of syllables rather than of vowels.
+const FADE: f32 = 0.906;
+
+/// What is known of one member's voice.
+#[derive(Clone, Debug)]
+pub(super) struct Talk {
+    /// The least levels of this window and of the one before.
+    least: [f32; 2],
+    /// Frames of this window.
+    frames: u32,
+    loudness: f32,
+    /// Frames since the last of voice.
+    since: u32,
+    /// Frames of voice since the member became audible.
+    voice: u32,
+    is_talking: bool,
+}
+
+impl Talk {
+    pub(super) fn new() -> Self {
+        Self {
+            least: [f32::INFINITY, FIRST_BACKGROUND],
+            frames: 0,
+            loudness: 0.0,
+            since: AUDIBLE_FRAMES,
+            voice: 0,
+            is_talking: false,
+        }
+    }
+
+    /// Takes the level of the next frame. Tells when a talk begins (`true`) or ends.
+    pub(super) fn hear(&mut self, level: f32) -> Option<bool> {
+        self.loudness = level.max(self.loudness * FADE);
+        let is_voice = level > LEAST_VOICE && (level > ABOVE * self.background() || level > LOUD);
+        self.watch(level);
+        if is_voice {
+            (self.since, self.voice) = (0, self.voice + 1);
+        } else {
+            self.since = self.since.saturating_add(1);
+            if !self.is_audible() {
+                self.voice = 0;
+            }
+        }
+        let talks = if self.is_talking { self.since < TALK_ENDS } else { self.voice >= TALK_BEGINS };
+        (talks != self.is_talking).then(|| {
+            self.is_talking = talks;
+            talks
+        })
+    }
+
+    pub(super) fn is_audible(&self) -> bool {
+        self.since < AUDIBLE_FRAMES
+    }
+
+    pub(super) fn is_talking(&self) -> bool {
+        self.is_talking
+    }
+
+    /// How loud the member is at the moment, as power.
+    pub(super) fn loudness(&self) -> f32 {
+        self.loudness
+    }
+
+    fn background(&self) -> f32 {
+        self.least[0].min(self.least[1])
+    }
+
+    fn watch(&mut self, level: f32) {
+        if level > NOTHING {
+            self.least[0] = self.least[0].min(level);
+        }
+        self.frames += 1;
+        if self.frames == WINDOW_FRAMES {
+            self.frames = 0;
+            // A window in which nothing came says nothing about the background.
+            if self.least[0].is_finite() {
+                self.least = [f32::INFINITY, self.least[0]];
+            }
+        }
+    }
+}
+
+/// The level of a frame: the mean square of its samples.
+#[expect(clippy::cast_precision_loss, reason = "a level needs no more digits")]
+pub(super) fn level(frame: &[i16]) -> f32 {
+    let square = |&sample: &i16| i64::from(i32::from(sample) * i32::from(sample));
+    frame.iter().map(square).sum::<i64>() as f32 / frame.len().max(1) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mean square at a level in dB.
+    fn at(decibels: f32) -> f32 {
+        32_768.0f32.powi(2) * 10f32.powf(decibels / 10.0)
+    }
+
+    /// So many frames at each level; one character a frame: `.` inaudible, `a` audible, `T` talking.
+    fn draw(talk: &mut Talk, parts: &[(f32, usize)]) -> String {
+        let mut drawn = String::new();
+        for &(decibels, frames) in parts {
+            for _ in 0..frames {
+                let before = talk.is_talking();
+                let told = talk.hear(at(decibels));
+                assert_eq!(told, (before != talk.is_talking()).then_some(talk.is_talking()));
+                drawn.push(match (talk.is_talking(), talk.is_audible()) {
+                    (true, _) => 'T',
+                    (false, true) => 'a',
+                    (false, false) => '.',
+                });
+            }
+        }
+        drawn
+    }
+
+    #[test]
+    fn levels_are_mean_squares() {
+        assert!((level(&[100, -100, 100, -100]) - 10_000.0).abs() < 0.1);
+        assert!((level(&[i16::MIN; 960]) / at(0.0) - 1.0).abs() < 1e-6);
+        assert!(level(&[]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_first_frame_is_heard_and_the_fifth_is_a_talk() {
+        let drawn = draw(&mut Talk::new(), &[(-90.0, 3), (-25.0, 10), (-90.0, 40)]);
+        assert_eq!(drawn, format!("...aaaa{}{}", "T".repeat(6 + 29), ".".repeat(11)));
+    }
+
+    #[test]
+    fn a_click_is_heard_and_is_no_talk() {
+        let drawn = draw(&mut Talk::new(), &[(-20.0, 2), (-90.0, 20)]);
+        assert_eq!(drawn, format!("aa{}{}", "a".repeat(14), ".".repeat(6)));
+    }
+
+    #[test]
+    fn pauses_between_words_end_nothing() {
+        let mut talk = Talk::new();
+        for _ in 0..20 {
+            draw(&mut talk, &[(-24.0, 12), (-60.0, 14)]);
+            assert!(talk.is_audible() && talk.is_talking());
+        }
+    }
+
+    #[test]
+    fn a_constant_noise_is_background_after_two_seconds() {
+        let mut talk = Talk::new();
+        draw(&mut talk, &[(-42.0, 120)]);
+        assert_eq!(draw(&mut talk, &[(-42.0, 50)]), ".".repeat(50));
+        // A voice above it is heard, one within it is not.
+        assert_eq!(draw(&mut talk, &[(-38.0, 3), (-31.0, 1)]), "...a");
+    }
+
+    #[test]
+    fn what_is_loud_is_heard_however_constant() {
+        let mut talk = Talk::new();
+        draw(&mut talk, &[(-30.0, 500)]);
+        assert_eq!(draw(&mut talk, &[(-30.0, 50)]), "T".repeat(50));
+    }
+
+    #[test]
+    fn a_paused_stream_is_no_background() {
+        let mut talk = Talk::new();
+        draw(&mut talk, &[(-42.0, 120), (-90.0, 300)]);
+        assert_eq!(draw(&mut talk, &[(-42.0, 50)]), ".".repeat(50));
+    }
+
+    #[test]
+    fn a_noise_that_ends_lets_soft_voices_through() {
+        let mut talk = Talk::new();
+        draw(&mut talk, &[(-40.0, 120), (-65.0, 60)]);
+        assert_eq!(draw(&mut talk, &[(-50.0, 1)]), "a");
+    }
+}
