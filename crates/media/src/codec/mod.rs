@@ -4,6 +4,7 @@
 //! that one buffer serves a whole packet; [`Codec::transcode`] goes from law to law without linear samples between.
 
 pub mod g722;
+pub mod gsm;
 mod pcma;
 mod pcmu;
 pub mod resample;
