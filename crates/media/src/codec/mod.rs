@@ -3,6 +3,7 @@
 //! Linear audio is 16-bit samples at 8 kHz everywhere in the engine. [`Codec::encode`] and [`Codec::decode`] append, so
 //! that one buffer serves a whole packet; [`Codec::transcode`] goes from law to law without linear samples between.
 
+pub mod adpcm;
 pub mod g722;
 pub mod gsm;
 mod pcma;
