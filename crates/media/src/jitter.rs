@@ -7,6 +7,8 @@
 //!                               └───┴───┴───┴───┴───┘
 //! ```
 
+use crate::codec::Codec;
+
 /// Packets that are kept: the longest target of 200 ms three times over at 10 ms a packet. More would only be delay.
 const CAPACITY: u64 = 64;
 
@@ -25,13 +27,15 @@ pub(crate) struct JitterBuffer {
     /// The place after the highest that was inserted.
     end: u64,
     packets: usize,
-    samples: usize,
+    ticks: usize,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Slot {
     place: Option<u64>,
+    codec: Codec,
     payload: Vec<u8>,
+    ticks: usize,
 }
 
 /// What became of a packet that was to be inserted.
@@ -46,8 +50,8 @@ pub(crate) enum Inserted {
 /// What is at the next place.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<'a> {
-    /// A payload; empty for a packet that is no audio.
-    Packet(&'a [u8]),
+    /// A payload and its codec; empty for a packet that is no audio.
+    Packet(Codec, &'a [u8]),
     /// Nothing, but something is behind it.
     Lost,
     /// Nothing, and nothing is behind it. The place stays the next.
@@ -60,12 +64,12 @@ impl JitterBuffer {
         for slot in &mut self.slots {
             slot.place = None;
         }
-        (self.next, self.packets, self.samples) = (None, 0, 0);
+        (self.next, self.packets, self.ticks) = (None, 0, 0);
     }
 
-    /// Samples in the packets that wait, at one byte each.
-    pub(crate) fn samples(&self) -> usize {
-        self.samples
+    /// How long the packets that wait last, in ticks.
+    pub(crate) fn ticks(&self) -> usize {
+        self.ticks
     }
 
     /// Whether nothing waits.
@@ -73,8 +77,8 @@ impl JitterBuffer {
         self.packets == 0
     }
 
-    /// Puts a packet at its place. If it lies beyond the capacity, the oldest make room.
-    pub(crate) fn insert(&mut self, place: u64, payload: &[u8]) -> Inserted {
+    /// Puts a packet that lasts so many ticks at its place. If it lies beyond the capacity, the oldest make room.
+    pub(crate) fn insert(&mut self, place: u64, codec: Codec, payload: &[u8], ticks: usize) -> Inserted {
         let earliest = match self.next {
             Some(next) => next,
             None if self.packets == 0 => {
@@ -87,18 +91,19 @@ impl JitterBuffer {
             return Inserted::Late;
         }
         if self.slots.is_empty() {
-            self.slots.resize(slot(CAPACITY - 1) + 1, Slot::default());
+            let empty = Slot { place: None, codec, payload: Vec::new(), ticks: 0 };
+            self.slots.resize(slot(CAPACITY - 1) + 1, empty);
         }
         if self.slots[slot(place)].place == Some(place) {
             return Inserted::Duplicate;
         }
         self.make_room(place);
         let slot = &mut self.slots[slot(place)];
-        slot.place = Some(place);
+        (slot.place, slot.codec, slot.ticks) = (Some(place), codec, ticks);
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
         self.packets += 1;
-        self.samples += payload.len();
+        self.ticks += ticks;
         Inserted::Queued
     }
 
@@ -112,15 +117,10 @@ impl JitterBuffer {
             if slot.place.is_some_and(|place| place < earliest) {
                 slot.place = None;
                 self.packets -= 1;
-                self.samples -= slot.payload.len();
+                self.ticks -= slot.ticks;
             }
         }
         self.next = self.next.map(|next| next.max(earliest));
-    }
-
-    /// Puts what waits into another codec.
-    pub(crate) fn recode(&mut self, recode: impl Fn(&mut Vec<u8>)) {
-        self.slots.iter_mut().filter(|slot| slot.place.is_some()).for_each(|slot| recode(&mut slot.payload));
     }
 
     /// Takes what is at the next place.
@@ -137,8 +137,8 @@ impl JitterBuffer {
         }
         slot.place = None;
         self.packets -= 1;
-        self.samples -= slot.payload.len();
-        Taken::Packet(&slot.payload)
+        self.ticks -= slot.ticks;
+        Taken::Packet(slot.codec, &slot.payload)
     }
 }
 
@@ -146,21 +146,25 @@ impl JitterBuffer {
 mod tests {
     use super::*;
 
+    fn insert(buffer: &mut JitterBuffer, place: u64, payload: &[u8]) -> Inserted {
+        buffer.insert(place, Codec::Pcmu, payload, payload.len())
+    }
+
     /// Inserts the places, then takes until empty: the first byte of each packet, `None` for a lost one.
     fn check(places: &[u64], expected: &[Option<u8>]) {
         let mut buffer = JitterBuffer::default();
         for &place in places {
-            buffer.insert(place, &place.to_be_bytes()[7..]);
+            insert(&mut buffer, place, &place.to_be_bytes()[7..]);
         }
         assert_eq!(drain(&mut buffer), expected, "{places:?}");
-        assert_eq!((buffer.samples(), buffer.is_empty()), (0, true));
+        assert_eq!((buffer.ticks(), buffer.is_empty()), (0, true));
     }
 
     fn drain(buffer: &mut JitterBuffer) -> Vec<Option<u8>> {
         let mut taken = Vec::new();
         loop {
             match buffer.take() {
-                Taken::Packet(payload) => taken.push(Some(payload[0])),
+                Taken::Packet(_, payload) => taken.push(Some(payload[0])),
                 Taken::Lost => taken.push(None),
                 Taken::Empty => return taken,
             }
@@ -180,15 +184,15 @@ mod tests {
     #[test]
     fn what_was_taken_is_late() {
         let mut buffer = JitterBuffer::default();
-        assert_eq!(buffer.insert(10, &[0; 160]), Inserted::Queued);
-        assert_eq!(buffer.insert(10, &[0; 160]), Inserted::Duplicate);
-        assert_eq!(buffer.samples(), 160);
-        assert_eq!(buffer.take(), Taken::Packet(&[0; 160]));
-        assert_eq!(buffer.insert(10, &[0; 160]), Inserted::Late);
-        assert_eq!(buffer.insert(9, &[0; 160]), Inserted::Late);
+        assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Queued);
+        assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Duplicate);
+        assert_eq!(buffer.ticks(), 160);
+        assert_eq!(buffer.take(), Taken::Packet(Codec::Pcmu, &[0; 160]));
+        assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Late);
+        assert_eq!(insert(&mut buffer, 9, &[0; 160]), Inserted::Late);
         assert_eq!(buffer.take(), Taken::Empty);
         assert_eq!(
-            buffer.insert(11, &[0; 160]),
+            insert(&mut buffer, 11, &[0; 160]),
             Inserted::Queued,
             "an empty buffer waits for the next place"
         );
@@ -198,15 +202,15 @@ mod tests {
     fn the_oldest_make_room() {
         let mut buffer = JitterBuffer::default();
         for place in 0..200 {
-            buffer.insert(place, &[0]);
+            insert(&mut buffer, place, &[0]);
         }
-        assert_eq!(buffer.samples(), 64);
-        assert_eq!(buffer.take(), Taken::Packet(&[0]));
-        assert_eq!(buffer.insert(5000, &[9]), Inserted::Queued);
+        assert_eq!(buffer.ticks(), 64);
+        assert_eq!(buffer.take(), Taken::Packet(Codec::Pcmu, &[0]));
+        assert_eq!(insert(&mut buffer, 5000, &[9]), Inserted::Queued);
         let taken = drain(&mut buffer);
         assert_eq!((taken.len(), taken.last()), (64, Some(&Some(9))));
         buffer.restart();
-        assert_eq!(buffer.insert(3, &[3]), Inserted::Queued, "a restart forgets the places");
+        assert_eq!(insert(&mut buffer, 3, &[3]), Inserted::Queued, "a restart forgets the places");
         assert_eq!(drain(&mut buffer), [Some(3)]);
     }
 }

@@ -18,6 +18,7 @@ pub mod gain;
 mod jitter;
 mod leg;
 pub mod mixer;
+mod outgoing;
 mod packet;
 mod play;
 mod playout;
@@ -43,9 +44,9 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// The legs are spread over so many phases of one frame, so that their packets do not leave in one burst.
 pub const PHASES: u8 = 10;
 
-/// Samples in a frame.
+/// Samples in a frame at 8 kHz.
 const FRAME_SAMPLES: usize = 160;
-/// One sample.
+/// One sample at 8 kHz.
 const SAMPLE_MICROS: u64 = 125;
 
 /// One moment by two clocks: for the stamps in RTCP, which count by the time of day.
@@ -258,12 +259,12 @@ impl Engine {
     }
 }
 
-/// The number of samples in a stretch of time, rounded down.
+/// The number of samples at 8 kHz in a stretch of time, rounded down.
 fn duration_to_samples(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX) / SAMPLE_MICROS
 }
 
-/// How long so many samples last.
+/// How long so many samples at 8 kHz last.
 fn samples_to_duration(samples: u64) -> Duration {
     Duration::from_micros(samples.saturating_mul(SAMPLE_MICROS))
 }

@@ -97,7 +97,7 @@ struct Source {
     expected_prior: u64,
     received_prior: u64,
     transit: Option<u32>,
-    /// In samples (A.8).
+    /// In units of the RTP clock (A.8).
     jitter: f64,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Reception {
     pub(crate) fraction_lost: u8,
     pub(crate) lost: i64,
     pub(crate) highest: u32,
-    /// In samples.
+    /// In units of the RTP clock.
     pub(crate) jitter: u32,
 }
 
@@ -149,7 +149,8 @@ impl Receiver {
         Arrival::Restart(first)
     }
 
-    /// Takes the timing of an audio packet into the jitter (A.8). `arrival` is our clock in samples. Packets of one
+    /// Takes the timing of an audio packet into the jitter (A.8). `arrival` is our clock, at the rate of
+    /// the timestamps. Packets of one
     /// telephone-event share a timestamp and say nothing about timing.
     pub(crate) fn timing(&mut self, arrival: u32, timestamp: u32) {
         let Some(source) = &mut self.source else { return };
@@ -170,7 +171,7 @@ impl Receiver {
         self.lost_before + self.source.as_ref().map_or(0, Source::lost)
     }
 
-    /// Interarrival jitter in samples (A.8).
+    /// Interarrival jitter in units of the RTP clock (A.8).
     pub(crate) fn jitter(&self) -> f64 {
         self.source.as_ref().map_or(0.0, |source| source.jitter)
     }
@@ -304,7 +305,7 @@ impl Sender {
         (self.packets, self.bytes)
     }
 
-    /// Our timestamp at a moment of the leg's clock, in samples since the leg began.
+    /// Our timestamp at a moment of the leg's RTP clock, which began with the leg.
     pub(crate) fn timestamp_at(&self, clock: u32) -> u32 {
         self.base.wrapping_add(clock)
     }
@@ -313,6 +314,12 @@ impl Sender {
     pub(crate) fn change_ssrc(&mut self, ssrc: u32) {
         self.ssrc = ssrc;
         self.stream = Stream::Silent;
+    }
+
+    /// Goes on as another source, whose clock has another rate and is at `clock` now.
+    pub(crate) fn change_clock(&mut self, ssrc: u32, clock: u32) {
+        self.change_ssrc(ssrc);
+        self.timestamp = self.timestamp_at(clock);
     }
 
     /// Nothing is sent for now: the next packet begins a talkspurt. Relayed packets have their own pauses.
@@ -337,7 +344,7 @@ impl Sender {
     }
 
     /// Begins to send something of our own, unless it goes on. Returns the timestamp of what comes next, and whether
-    /// this is the beginning. `clock` is the leg's, in samples.
+    /// this is the beginning. `clock` is the leg's.
     pub(crate) fn begin(&mut self, clock: u32) -> (u32, bool) {
         let first = self.stream != Stream::Own;
         if first {
@@ -347,7 +354,7 @@ impl Sender {
         (self.timestamp, first)
     }
 
-    /// The numbers of a packet of our own audio of so many samples.
+    /// The numbers of a packet of our own audio that lasts so long by the RTP clock.
     pub(crate) fn audio(&mut self, clock: u32, samples: u32) -> Numbers {
         let (timestamp, marker) = self.begin(clock);
         self.timestamp = timestamp.wrapping_add(samples);

@@ -1,72 +1,115 @@
-//! A list of prompts on its way out: slices of payload that was encoded once, without a gap from one to the next.
+//! A list of prompts on its way out: payload that was encoded once, without a gap from one to the next.
+//!
+//! What is in another codec than the leg's, because that has changed since, is decoded here and encoded on its way out.
+//! A prompt that is still being made and not far enough is waited for in silence, which does not count as played.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, Decoder, FRAME_TICKS, TICKS};
 use crate::event::ActionId;
-use crate::file::Prompt;
-use crate::samples_to_duration;
+use crate::file::{Part, Prompt};
+use crate::outgoing::Outgoing;
 
 /// Prompts being played.
 #[derive(Debug)]
 pub(crate) struct Playback {
     pub(crate) action: ActionId,
-    /// None of them empty, so that every turn of the list makes headway.
     prompts: Vec<Arc<Prompt>>,
     /// Turns of the list after this one.
     repeat: u32,
+    /// The prompt of the list, its part, and the byte of that, to be played next.
     index: usize,
+    part: usize,
     offset: usize,
-    /// Samples of prompts that went out.
+    /// Ticks played in this turn, and in all. A turn that plays nothing is the last.
+    turn: u64,
     played: u64,
+    /// Ticks that the last frame had more than its time, as units may be longer than what was left of it.
+    ahead: usize,
+    decoder: Option<Decoder>,
+    samples: Vec<i16>,
 }
 
 impl Playback {
-    pub(crate) fn new(action: ActionId, mut prompts: Vec<Arc<Prompt>>, repeat: u32) -> Self {
-        prompts.retain(|prompt| !prompt.payload().is_empty());
-        Self { action, prompts, repeat, index: 0, offset: 0, played: 0 }
+    pub(crate) fn new(action: ActionId, prompts: Vec<Arc<Prompt>>, repeat: u32) -> Self {
+        Self {
+            action,
+            prompts,
+            repeat,
+            index: 0,
+            part: 0,
+            offset: 0,
+            turn: 0,
+            played: 0,
+            ahead: 0,
+            decoder: None,
+            samples: Vec::new(),
+        }
     }
 
     /// How much went out, repetitions included.
     pub(crate) fn played(&self) -> Duration {
-        samples_to_duration(self.played)
+        Duration::from_micros(self.played.saturating_mul(1_000_000) / u64::from(TICKS))
     }
 
-    /// Appends the next `samples` in `codec` to `out`, silence past the end, and nothing if there was nothing to play.
-    /// Returns whether there is more.
-    pub(crate) fn fill(&mut self, codec: Codec, samples: usize, out: &mut Vec<u8>) -> bool {
-        if self.is_over() {
-            return false;
+    /// Says the next frame, with silence past the end; nothing if there was nothing to play. Returns whether there is
+    /// more.
+    pub(crate) fn frame(&mut self, out: &mut Outgoing) -> bool {
+        let mut left = FRAME_TICKS.saturating_sub(self.ahead);
+        self.ahead = self.ahead.saturating_sub(FRAME_TICKS);
+        let Some(prompt) = self.current() else { return false };
+        let mut prompt = prompt;
+        while left > 0 {
+            let Part::Payload(part) = prompt.part(self.part) else { break };
+            let (codec, unit) = (prompt.codec(), prompt.codec().unit());
+            let unit_ticks = unit.samples * codec.sample_ticks();
+            let rest = &part[self.offset..];
+            let units = left.div_ceil(unit_ticks).min(rest.len() / unit.bytes);
+            self.say(codec, &rest[..units * unit.bytes], out);
+            self.offset += units * unit.bytes;
+            let ticks = units * unit_ticks;
+            self.turn += ticks as u64;
+            self.played += ticks as u64;
+            self.ahead += ticks.saturating_sub(left);
+            left = left.saturating_sub(ticks);
+            match self.current() {
+                Some(next) => prompt = next,
+                None => break,
+            }
         }
-        let end = out.len() + samples;
-        while out.len() < end && !self.is_over() {
-            let prompt = &self.prompts[self.index];
-            let rest = &prompt.payload()[self.offset..];
-            let part = rest.len().min(end - out.len());
-            codec.transcode(prompt.codec(), &rest[..part], out);
-            self.offset += part;
-            self.played += part as u64;
-        }
-        out.resize(end, codec.silence());
-        !self.is_over()
+        out.say_silence(left / out.codec().sample_ticks());
+        self.current().is_some()
     }
 
-    /// Goes on to the next prompt where one is through; whether all are.
-    fn is_over(&mut self) -> bool {
-        let Some(prompt) = self.prompts.get(self.index) else { return true };
-        if self.offset < prompt.payload().len() {
-            return false;
+    fn say(&mut self, codec: Codec, payload: &[u8], out: &mut Outgoing) {
+        if out.codec().transcodes(codec) {
+            return out.say_payload(codec, payload);
         }
-        if self.index + 1 < self.prompts.len() {
-            (self.index, self.offset) = (self.index + 1, 0);
-            return false;
-        }
-        match self.repeat.checked_sub(1) {
-            None => true,
-            Some(left) => {
-                (self.repeat, self.index, self.offset) = (left, 0, 0);
-                false
+        let kept = self.decoder.take().filter(|decoder| decoder.codec() == codec);
+        self.samples.clear();
+        self.decoder.insert(kept.unwrap_or_else(|| Decoder::new(codec))).decode(payload, &mut self.samples);
+        out.say(&self.samples, codec.sample_rate());
+    }
+
+    /// The prompt that is to be played next, which has payload or will have; nothing if all are through.
+    fn current(&mut self) -> Option<Arc<Prompt>> {
+        // Ends: every step goes on by a part or a prompt, and a turn in which nothing was played is the last.
+        loop {
+            let Some(prompt) = self.prompts.get(self.index) else {
+                let more = self.turn > 0 && self.repeat > 0;
+                if !more {
+                    return None;
+                }
+                self.repeat -= 1;
+                (self.index, self.turn) = (0, 0);
+                continue;
+            };
+            match prompt.part(self.part) {
+                Part::Payload(part) if self.offset < part.len() => return Some(Arc::clone(prompt)),
+                Part::Payload(_) => (self.part, self.offset) = (self.part + 1, 0),
+                Part::NotYet => return Some(Arc::clone(prompt)),
+                Part::End => (self.index, self.part, self.offset) = (self.index + 1, 0, 0),
             }
         }
     }
@@ -75,37 +118,97 @@ impl Playback {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::PromptWriter;
 
-    fn check(prompts: &[&[u8]], repeat: u32, expected: &[&[u8]]) {
-        let list = prompts.iter().map(|payload| Arc::new(Prompt::new(Codec::Pcmu, *payload))).collect();
-        let mut playback = Playback::new(ActionId(1), list, repeat);
-        for (index, expected_frame) in expected.iter().enumerate() {
-            let mut frame = Vec::new();
-            let more = playback.fill(Codec::Pcmu, 4, &mut frame);
-            assert_eq!(frame, *expected_frame, "frame {index}");
-            assert_eq!(more, index + 1 < expected.len(), "after frame {index}");
+    /// The payload of each frame, until the end.
+    fn frames(playback: &mut Playback, codec: Codec) -> Vec<Vec<u8>> {
+        let mut out = Outgoing::new(codec);
+        let mut frames = Vec::new();
+        loop {
+            let more = playback.frame(&mut out);
+            out.packets(20, |payload, _| frames.push(payload.to_vec()));
+            if !more {
+                return frames;
+            }
         }
-        let samples =
-            prompts.iter().map(|payload| payload.len() as u64).sum::<u64>() * (u64::from(repeat) + 1);
-        assert_eq!(playback.played(), Duration::from_micros(125 * samples));
+    }
+
+    fn payload(byte: u8, length: usize) -> Vec<u8> {
+        vec![byte; length]
+    }
+
+    fn check(prompts: &[Vec<u8>], repeat: u32, expected: &[Vec<u8>]) {
+        let list = prompts.iter().map(|payload| Arc::new(Prompt::new(Codec::Pcmu, &payload[..]))).collect();
+        let mut playback = Playback::new(ActionId(1), list, repeat);
+        assert_eq!(frames(&mut playback, Codec::Pcmu), expected);
+        let samples = prompts.iter().map(|payload| payload.len() as u64).sum::<u64>();
+        let turns = if samples == 0 { 0 } else { u64::from(repeat) + 1 };
+        assert_eq!(playback.played(), Duration::from_micros(125 * samples * turns));
     }
 
     #[test]
     fn lists_and_repetitions_have_no_gap() {
-        check(&[&[1, 2, 3, 4]], 0, &[&[1, 2, 3, 4]]);
-        check(&[&[1, 2, 3]], 0, &[&[1, 2, 3, 0xff]]);
-        check(&[&[1, 2, 3], &[], &[4, 5]], 1, &[&[1, 2, 3, 4], &[5, 1, 2, 3], &[4, 5, 0xff, 0xff]]);
-        check(&[&[7]], 5, &[&[7, 7, 7, 7], &[7, 7, 0xff, 0xff]]);
-        check(&[], 9, &[&[]]);
-        check(&[&[], &[]], u32::MAX, &[&[]]);
+        check(&[payload(1, 160)], 0, &[payload(1, 160)]);
+        check(&[payload(1, 120)], 0, &[[payload(1, 120), payload(0xff, 40)].concat()]);
+        check(
+            &[payload(1, 120), vec![], payload(2, 80)],
+            1,
+            &[
+                [payload(1, 120), payload(2, 40)].concat(),
+                [payload(2, 40), payload(1, 120)].concat(),
+                [payload(2, 80), payload(0xff, 80)].concat(),
+            ],
+        );
+        check(&[payload(7, 40)], 5, &[payload(7, 160), [payload(7, 80), payload(0xff, 80)].concat()]);
+        check(&[], 9, &[]);
+        check(&[vec![], vec![]], u32::MAX, &[]);
     }
 
     #[test]
     fn a_prompt_in_the_other_law_is_converted() {
         // +4 kHz digital milliwatt values: mu-law 0x1e is a-law 0x34 (G.711 table 5 and 6: the same level).
         let mut playback = Playback::new(ActionId(1), vec![Arc::new(Prompt::new(Codec::Pcmu, [0x1e]))], 0);
-        let mut frame = Vec::new();
-        playback.fill(Codec::Pcma, 2, &mut frame);
-        assert_eq!(frame, [0x34, 0xd5]);
+        let frames = frames(&mut playback, Codec::Pcma);
+        assert_eq!(frames, [[vec![0x34], payload(0xd5, 159)].concat()]);
+    }
+
+    #[test]
+    fn a_prompt_at_another_rate_lasts_as_long() {
+        let prompt = Prompt::encode(&[1000; 16_000], Codec::L16Wide);
+        let mut playback = Playback::new(ActionId(1), vec![prompt], 1);
+        let mut out = Outgoing::new(Codec::L16Narrow);
+        let mut sent = 0;
+        while playback.frame(&mut out) {
+            out.packets(20, |_, samples| sent += samples);
+        }
+        out.fill_up(20);
+        out.packets(20, |_, samples| sent += samples);
+        assert_eq!((sent, playback.played()), (16_000, Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_prompt_that_is_not_made_yet_is_waited_for_in_silence() {
+        let mut writer = PromptWriter::new(Codec::L16Narrow);
+        let mut playback = Playback::new(ActionId(1), vec![Arc::clone(writer.prompt())], 0);
+        let mut out = Outgoing::new(Codec::L16Narrow);
+        let mut frame = |playback: &mut Playback| {
+            let more = playback.frame(&mut out);
+            let mut sent = Vec::new();
+            out.packets(20, |payload, _| sent.extend_from_slice(payload));
+            (sent, more)
+        };
+        assert_eq!(frame(&mut playback), (payload(0, 320), true));
+        writer.push(&[0x0101; 1680]);
+        for _ in 0..10 {
+            assert_eq!(frame(&mut playback), (payload(1, 320), true));
+        }
+        // The first part had all of it, as pushed at once; now nothing, then the rest.
+        let rest = [payload(1, 160), payload(0, 160)].concat();
+        assert_eq!(frame(&mut playback), (rest, true));
+        assert_eq!(frame(&mut playback), (payload(0, 320), true));
+        writer.push(&[0x0202; 40]);
+        writer.finish();
+        assert_eq!(frame(&mut playback), ([payload(2, 80), payload(0, 240)].concat(), false));
+        assert_eq!(playback.played(), Duration::from_millis(215));
     }
 }

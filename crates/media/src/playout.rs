@@ -1,38 +1,37 @@
 //! Playout: what is heard in each frame of 20 ms, made of packets that come when they will.
 //!
 //! ```text
-//!   packets ─▶ jitter buffer ─▶ samples of the next packets ─▶ 160 samples a frame
-//!   of 10–60 ms                                              └▶ a faded repetition, then silence, where they lack
+//!   packets ─▶ jitter buffer ─▶ decoder ─▶ samples of the next packets ─▶ one frame of them each 20 ms
+//!   of 10–60 ms                                                      └▶ a faded repetition, then silence, where they lack
 //! ```
 //! The frame is asked for by our clock, always. So whatever the network does, a second has 50 frames, and what is
-//! recorded of them is as long as it lasted. Samples stay in the leg's codec: nobody may want to hear them decoded.
+//! recorded of them is as long as it lasted. Frames are linear, at the rate of the leg: whatever codec a packet is in.
 //!
 //! The delay adapts. It is held near one packet and three times the jitter (RFC 3550 A.8), more for a while after a
 //! packet came late. Where the two clocks differ, the buffer slowly fills or empties; a frame is then left out or
-//! played twice, in silence if silence comes soon.
+//! played twice, in silence if silence comes soon. Delays are counted in ticks of 1/48,000 s, which all rates divide.
 
-use crate::FRAME_SAMPLES;
-use crate::codec::Codec;
+use crate::codec::resample::{Resampler, resample_all};
+use crate::codec::{Codec, Decoder, FRAME_TICKS, TICKS};
 use crate::jitter::{Inserted, JitterBuffer, Taken};
 
-/// One frame of one byte a sample.
-pub(crate) type Frame = [u8; FRAME_SAMPLES];
-
-/// The shortest and longest delay that is aimed at, in samples: 20 and 200 ms. Beyond, a talk becomes a duplex of turns.
-const TARGET: std::ops::RangeInclusive<usize> = 160..=1600;
-/// Delay beside packet and jitter, in samples: at first, at least, and how much more after a packet that came late.
-const FIRST_MARGIN: usize = 160;
-const LEAST_MARGIN: usize = 80;
-const LATE_MARGIN: usize = 160;
-/// How much of the margin is given back in each window without a late packet: 2 ms.
-const MARGIN_DECAY: usize = 16;
+/// Ticks in a millisecond.
+const MS: usize = 48;
+/// The shortest and longest delay that is aimed at: 20 and 200 ms. Beyond, a talk becomes a duplex of turns.
+const TARGET: std::ops::RangeInclusive<usize> = 20 * MS..=200 * MS;
+/// Delay beside packet and jitter: at first, at least, and how much more after a packet that came late.
+const FIRST_MARGIN: usize = 20 * MS;
+const LEAST_MARGIN: usize = 10 * MS;
+const LATE_MARGIN: usize = 20 * MS;
+/// How much of the margin is given back in each window without a late packet.
+const MARGIN_DECAY: usize = 2 * MS;
 /// The window in which the least delay is looked for: 2 s, in which a burst of jitter passes.
 const WINDOW_FRAMES: u32 = 100;
-/// How far the least delay may lie over or under the target before a frame is left out or doubled: 30 and 15 ms.
-const SURPLUS: usize = 240;
-const DEFICIT: usize = 120;
+/// How far the least delay may lie over or under the target before a frame is left out or doubled.
+const SURPLUS: usize = 30 * MS;
+const DEFICIT: usize = 15 * MS;
 /// More than this is no drift but a burst after a standstill, and is given up at once: twice the longest target.
-const OVERFULL: usize = 3200;
+const OVERFULL: usize = 400 * MS;
 /// Frames without a packet after which the stream has paused, and fills again before it is heard.
 const DRY_FRAMES: u32 = 3;
 /// A frame whose peak is below this is silence for the ear (-48 dBm0).
@@ -41,18 +40,21 @@ const SILENT_PEAK: u16 = 128;
 /// The stream that one leg hears.
 #[derive(Debug)]
 pub(crate) struct Playout {
-    codec: Codec,
+    rate: u32,
     buffer: JitterBuffer,
+    /// Of the codec of the last packet that was taken, with the way from its rate to ours.
+    decoder: Option<(Decoder, Option<Resampler>)>,
     /// Samples of packets that have been taken, in order.
-    ready: Vec<u8>,
+    ready: Vec<i16>,
     state: State,
+    frame: Vec<i16>,
     /// What a lost frame is made of.
-    last: Frame,
+    last: Vec<i16>,
     /// Frames made up since the last that was heard.
     made_up: u32,
-    /// Samples in the last packet.
+    /// Ticks of the last packet.
     packet: usize,
-    /// In samples, from the receiver's books.
+    /// In ticks, from the receiver's books.
     jitter: usize,
     margin: usize,
     window: Window,
@@ -71,7 +73,7 @@ enum State {
     Playing { dry: u32 },
 }
 
-/// The least delay of the present window, in samples, and whether a packet was late in it.
+/// The least delay of the present window, in ticks, and whether a packet was late in it.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     frames: u32,
@@ -90,15 +92,18 @@ enum Adjustment {
 }
 
 impl Playout {
-    pub(crate) fn new(codec: Codec) -> Self {
+    /// Nothing has come yet; frames are at `rate`.
+    pub(crate) fn new(rate: u32) -> Self {
         Self {
-            codec,
+            rate,
             buffer: JitterBuffer::default(),
+            decoder: None,
             ready: Vec::new(),
             state: State::Silent,
-            last: [codec.silence(); FRAME_SAMPLES],
+            frame: vec![0; frame_samples(rate)],
+            last: vec![0; frame_samples(rate)],
             made_up: DRY_FRAMES,
-            packet: FRAME_SAMPLES,
+            packet: FRAME_TICKS,
             jitter: 0,
             margin: FIRST_MARGIN,
             window: NEW_WINDOW,
@@ -107,40 +112,38 @@ impl Playout {
         }
     }
 
-    /// Another stream begins, maybe in another codec; what was queued is gone.
-    pub(crate) fn restart(&mut self, codec: Codec) {
-        self.codec = codec;
+    /// Another stream begins; what was queued is gone.
+    pub(crate) fn restart(&mut self) {
         self.buffer.restart();
+        self.decoder = None;
         self.ready.clear();
         self.state = State::Silent;
-        self.last = [codec.silence(); FRAME_SAMPLES];
+        self.last.fill(0);
         self.window = NEW_WINDOW;
         self.adjustment = Adjustment::None;
     }
 
-    /// The stream goes on in another codec.
-    pub(crate) fn recode(&mut self, codec: Codec) {
-        let from = std::mem::replace(&mut self.codec, codec);
-        let recode = |bytes: &mut Vec<u8>| {
-            let before = std::mem::take(bytes);
-            codec.transcode(from, &before, bytes);
-        };
-        self.buffer.recode(recode);
-        recode(&mut self.ready);
-        let mut last = self.last.to_vec();
-        recode(&mut last);
-        self.last.copy_from_slice(&last);
+    /// The stream goes on at another rate.
+    pub(crate) fn set_rate(&mut self, rate: u32) {
+        if rate == self.rate {
+            return;
+        }
+        self.ready = resample_all(&self.ready, self.rate, rate).unwrap_or_default();
+        self.rate = rate;
+        self.decoder = None;
+        (self.frame, self.last) = (vec![0; frame_samples(rate)], vec![0; frame_samples(rate)]);
     }
 
-    /// Queues a packet of the stream; an empty one keeps the place of a packet that is no audio. `jitter` is in samples.
-    pub(crate) fn insert(&mut self, place: u64, payload: &[u8], jitter: f64) -> Inserted {
-        let inserted = self.buffer.insert(place, payload);
+    /// Queues a packet of the stream; an empty one keeps the place of a packet that is no audio. `jitter` is in seconds.
+    pub(crate) fn insert(&mut self, place: u64, codec: Codec, payload: &[u8], jitter: f64) -> Inserted {
+        let ticks = codec.samples_in(payload).unwrap_or_default() * codec.sample_ticks();
+        let inserted = self.buffer.insert(place, codec, payload, ticks);
         match inserted {
             Inserted::Late => self.came_late(),
-            Inserted::Queued if !payload.is_empty() => {
-                self.packet = payload.len();
+            Inserted::Queued if ticks > 0 => {
+                self.packet = ticks;
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-                let jitter = jitter as usize;
+                let jitter = (jitter * f64::from(TICKS)) as usize;
                 self.jitter = jitter;
             }
             Inserted::Queued | Inserted::Duplicate => {}
@@ -148,30 +151,47 @@ impl Playout {
         inserted
     }
 
-    /// The delay that is aimed at, in samples.
-    pub(crate) fn target(&self) -> usize {
+    /// The delay that is aimed at, in ticks.
+    fn target(&self) -> usize {
         (self.packet + 3 * self.jitter.min(*TARGET.end()) + self.margin).clamp(*TARGET.start(), *TARGET.end())
     }
 
+    /// The delay that is aimed at, in frames, rounded up.
+    pub(crate) fn target_frames(&self) -> usize {
+        self.target().div_ceil(FRAME_TICKS)
+    }
+
+    /// The delay there is, in ticks.
+    fn delay(&self) -> usize {
+        self.ready.len() * self.sample_ticks() + self.buffer.ticks()
+    }
+
+    fn sample_ticks(&self) -> usize {
+        (TICKS / self.rate) as usize
+    }
+
     /// The next frame: one is asked for every 20 ms of our clock.
-    pub(crate) fn frame(&mut self) -> Frame {
-        let mut frame = [self.codec.silence(); FRAME_SAMPLES];
+    pub(crate) fn frame(&mut self) -> &[i16] {
+        self.frame.fill(0);
         if !self.is_playing() {
-            return frame;
+            return &self.frame;
         }
         self.give_up_what_is_old();
         self.adjust();
         self.fill();
-        let heard = self.ready.len().min(FRAME_SAMPLES);
-        frame[..heard].copy_from_slice(&self.ready[..heard]);
+        let heard = self.ready.len().min(self.frame.len());
+        self.frame[..heard].copy_from_slice(&self.ready[..heard]);
         self.ready.drain(..heard);
-        if heard == FRAME_SAMPLES {
-            (self.last, self.made_up) = (frame, 0);
+        if heard == self.frame.len() {
+            self.last.copy_from_slice(&self.frame);
+            self.made_up = 0;
         } else {
+            let mut frame = std::mem::take(&mut self.frame);
             self.make_up(&mut frame[heard..]);
+            self.frame = frame;
         }
         self.watch();
-        frame
+        &self.frame
     }
 
     /// Whether it is time to hear something.
@@ -182,19 +202,19 @@ impl Playout {
             State::Silent => 0,
             State::Filling { frames } => frames,
         };
-        let waited = frames * FRAME_SAMPLES;
-        let enough = self.buffer.samples() >= self.target() || waited >= self.target();
+        let waited = frames * FRAME_TICKS;
+        let enough = self.buffer.ticks() >= self.target() || waited >= self.target();
         self.state = if enough { State::Playing { dry: 0 } } else { State::Filling { frames: frames + 1 } };
         enough
     }
 
     /// After a standstill of the network or of ourselves: the talk goes on with what is new.
     fn give_up_what_is_old(&mut self) {
-        if self.buffer.samples() <= OVERFULL {
+        if self.buffer.ticks() <= OVERFULL {
             return;
         }
         self.ready.clear();
-        while self.buffer.samples() > self.target() {
+        while self.buffer.ticks() > self.target() {
             self.buffer.take();
         }
         self.window = NEW_WINDOW;
@@ -203,22 +223,24 @@ impl Playout {
     /// Takes packets until a frame is ready or none is left. Ends, since every turn takes a place of the buffer.
     fn fill(&mut self) {
         let mut took = false;
-        while self.ready.len() < FRAME_SAMPLES {
+        while self.ready.len() < self.frame.len() {
             match self.buffer.take() {
-                Taken::Packet(payload) => {
+                Taken::Packet(codec, payload) => {
                     took = true;
-                    self.ready.extend_from_slice(payload);
+                    if !payload.is_empty() {
+                        let decoder = decoder(&mut self.decoder, codec, self.rate);
+                        decode(decoder, payload, &mut self.scratch, &mut self.ready);
+                    }
                 }
                 Taken::Lost => {
                     took = true;
-                    let length = self.packet;
-                    self.lost(length);
+                    self.lost(self.packet / self.sample_ticks());
                 }
                 Taken::Empty => break,
             }
         }
         self.state = match self.state {
-            State::Playing { dry } if !took && self.ready.len() < FRAME_SAMPLES => match dry + 1 {
+            State::Playing { dry } if !took && self.ready.len() < self.frame.len() => match dry + 1 {
                 DRY_FRAMES => State::Silent,
                 dry => State::Playing { dry },
             },
@@ -232,35 +254,28 @@ impl Playout {
     }
 
     /// A packet is missing and a later one is there: its time is filled, so that the later one comes at its own.
-    fn lost(&mut self, length: usize) {
-        let mut left = length;
+    fn lost(&mut self, samples: usize) {
+        let mut left = samples;
         while left > 0 {
-            let mut frame = [self.codec.silence(); FRAME_SAMPLES];
-            let part = left.min(FRAME_SAMPLES);
-            self.make_up(&mut frame[..part]);
-            self.ready.extend_from_slice(&frame[..part]);
+            let part = left.min(self.frame.len());
+            let start = self.ready.len();
+            self.ready.resize(start + part, 0);
+            let mut ready = std::mem::take(&mut self.ready);
+            self.make_up(&mut ready[start..]);
+            self.ready = ready;
             left -= part;
         }
     }
 
     /// The last frame again at half its level, then at a quarter, then silence.
-    fn make_up(&mut self, out: &mut [u8]) {
+    fn make_up(&mut self, out: &mut [i16]) {
         self.made_up += 1;
-        if self.made_up > 2 {
-            out.fill(self.codec.silence());
-            return;
+        out.fill(0);
+        if self.made_up <= 2 {
+            for (made, sample) in out.iter_mut().zip(&self.last) {
+                *made = sample >> self.made_up;
+            }
         }
-        self.scratch.clear();
-        self.codec.decode(&self.last[..out.len()], &mut self.scratch);
-        for sample in &mut self.scratch {
-            *sample >>= self.made_up;
-        }
-        let mut encoded = std::mem::take(&mut self.ready);
-        let before = encoded.len();
-        self.codec.encode(&self.scratch, &mut encoded);
-        out.copy_from_slice(&encoded[before..]);
-        encoded.truncate(before);
-        self.ready = encoded;
     }
 
     fn came_late(&mut self) {
@@ -274,10 +289,9 @@ impl Playout {
             return;
         };
         self.fill();
-        let Some(next) = self.ready.get(..FRAME_SAMPLES) else { return };
-        self.scratch.clear();
-        self.codec.decode(next, &mut self.scratch);
-        let silent = self.scratch.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
+        let frame = self.frame.len();
+        let Some(next) = self.ready.get(..frame) else { return };
+        let silent = next.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
         if !silent && waited < WINDOW_FRAMES {
             match &mut self.adjustment {
                 Adjustment::LeaveOut { waited } | Adjustment::Double { waited } => *waited += 1,
@@ -286,8 +300,8 @@ impl Playout {
             return;
         }
         match self.adjustment {
-            Adjustment::Double { .. } => self.ready.extend_from_within(..FRAME_SAMPLES),
-            Adjustment::LeaveOut { .. } | Adjustment::None => drop(self.ready.drain(..FRAME_SAMPLES)),
+            Adjustment::Double { .. } => self.ready.extend_from_within(..frame),
+            Adjustment::LeaveOut { .. } | Adjustment::None => drop(self.ready.drain(..frame)),
         }
         self.adjustment = Adjustment::None;
         self.window = NEW_WINDOW;
@@ -298,7 +312,7 @@ impl Playout {
         if self.adjustment != Adjustment::None {
             return;
         }
-        self.window.least = self.window.least.min(self.ready.len() + self.buffer.samples());
+        self.window.least = self.window.least.min(self.delay());
         self.window.frames += 1;
         if self.window.frames < WINDOW_FRAMES {
             return;
@@ -306,13 +320,48 @@ impl Playout {
         if !self.window.late {
             self.margin = self.margin.saturating_sub(MARGIN_DECAY).max(LEAST_MARGIN);
         }
-        let aim = self.target() - FRAME_SAMPLES;
+        let aim = self.target() - FRAME_TICKS;
         if self.window.least > aim + SURPLUS {
             self.adjustment = Adjustment::LeaveOut { waited: 0 };
         } else if self.window.least + DEFICIT < aim {
             self.adjustment = Adjustment::Double { waited: 0 };
         }
         self.window = NEW_WINDOW;
+    }
+}
+
+/// Samples in a frame at a rate.
+fn frame_samples(rate: u32) -> usize {
+    FRAME_TICKS * rate as usize / TICKS as usize
+}
+
+/// The decoder of a codec, with the way to `rate`.
+fn decoder(
+    decoder: &mut Option<(Decoder, Option<Resampler>)>,
+    codec: Codec,
+    rate: u32,
+) -> &mut (Decoder, Option<Resampler>) {
+    let kept = decoder.take().filter(|(decoder, _)| decoder.codec() == codec);
+    decoder.insert(kept.unwrap_or_else(|| {
+        let from = codec.sample_rate();
+        let resampler = if from == rate { None } else { Resampler::new(from, rate) };
+        (Decoder::new(codec), resampler)
+    }))
+}
+
+fn decode(
+    (decoder, resampler): &mut (Decoder, Option<Resampler>),
+    payload: &[u8],
+    scratch: &mut Vec<i16>,
+    out: &mut Vec<i16>,
+) {
+    match resampler {
+        None => decoder.decode(payload, out),
+        Some(resampler) => {
+            scratch.clear();
+            decoder.decode(payload, scratch);
+            resampler.push(scratch, out);
+        }
     }
 }
 

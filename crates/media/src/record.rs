@@ -8,11 +8,11 @@
 
 use std::time::Duration;
 
-use crate::codec::{Codec, SAMPLE_RATE};
+use crate::codec::SAMPLE_RATE;
+use crate::codec::resample::Resampler;
 use crate::dtmf::generate::ToneGenerator;
 use crate::event::{ActionId, Chunk, RecordEnd, RecordingId};
 use crate::file::RecordFormat;
-use crate::playout::Frame;
 use crate::shared::Shared;
 use crate::{FRAME_SAMPLES, duration_to_samples, samples_to_duration};
 
@@ -37,7 +37,10 @@ pub(crate) struct Recording {
     recorded: u64,
     /// Encoded, not handed out yet.
     held: Vec<u8>,
-    scratch: Vec<i16>,
+    /// From the leg's rate, where it is not the file's.
+    resampler: Option<(u32, Box<Resampler>)>,
+    /// Samples at the file's rate.
+    samples: Vec<i16>,
 }
 
 impl Recording {
@@ -56,7 +59,8 @@ impl Recording {
             max: duration_to_samples(max),
             recorded: 0,
             held: Vec::new(),
-            scratch: Vec::new(),
+            resampler: None,
+            samples: Vec::new(),
         }
     }
 
@@ -80,17 +84,24 @@ impl Recording {
         self.recorded == self.max
     }
 
-    /// Writes what was heard in one frame.
-    pub(crate) fn write(&mut self, codec: Codec, frame: &Frame, shared: &mut Shared) {
-        let frame = &frame[..self.room(FRAME_SAMPLES)];
-        self.recorded += frame.len() as u64;
-        if self.format.codec() == Some(codec) {
-            self.held.extend_from_slice(frame);
+    /// Writes what was heard in one frame, at `rate`.
+    pub(crate) fn write(&mut self, frame: &[i16], rate: u32, shared: &mut Shared) {
+        self.samples.clear();
+        if rate == SAMPLE_RATE {
+            self.samples.extend_from_slice(frame);
         } else {
-            self.scratch.clear();
-            codec.decode(frame, &mut self.scratch);
-            self.format.encode(&self.scratch, &mut self.held);
+            let kept = self.resampler.take().filter(|(from, _)| *from == rate);
+            self.resampler = kept.or_else(|| Some((rate, Box::new(Resampler::new(rate, SAMPLE_RATE)?))));
+            if let Some((_, resampler)) = &mut self.resampler {
+                resampler.push(frame, &mut self.samples);
+            }
+            // The first frame lacks what the filter holds back; one frame is recorded for each that was heard.
+            let lacking = FRAME_SAMPLES.saturating_sub(self.samples.len());
+            self.samples.splice(..0, std::iter::repeat_n(0, lacking));
         }
+        self.samples.truncate(self.room(self.samples.len()));
+        self.recorded += self.samples.len() as u64;
+        self.format.encode(&self.samples, &mut self.held);
         self.hand_out(shared);
     }
 

@@ -10,8 +10,6 @@ use crate::shared::Shared;
 
 /// Between two tellings of [`Event::Stats`].
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
-/// Samples in a millisecond.
-const SAMPLES_PER_MS: f64 = 8.0;
 
 /// What is reported of one leg.
 #[derive(Debug)]
@@ -80,10 +78,7 @@ impl Reports {
             let flow = (stream.sender.sent().0, stream.receiver.received());
             if flow != self.told {
                 self.told = flow;
-                shared.tell(Event::Stats {
-                    leg: stream.leg,
-                    stats: self.stats(stream.sender, stream.receiver),
-                });
+                shared.tell(Event::Stats { leg: stream.leg, stats: self.stats(stream) });
             }
         }
     }
@@ -95,8 +90,9 @@ impl Reports {
         }
     }
 
-    pub(crate) fn stats(&self, sender: &Sender, receiver: &Receiver) -> LegStats {
-        let (packets_sent, bytes_sent) = sender.sent();
+    pub(crate) fn stats(&self, stream: &Stream<'_>) -> LegStats {
+        let (packets_sent, bytes_sent) = stream.sender.sent();
+        let receiver = &*stream.receiver;
         LegStats {
             packets_sent,
             bytes_sent,
@@ -105,7 +101,7 @@ impl Reports {
             packets_lost: receiver.lost(),
             packets_late: self.late,
             packets_refused: self.refused,
-            jitter_ms: receiver.jitter() / SAMPLES_PER_MS,
+            jitter_ms: receiver.jitter() * 1000.0 / f64::from(stream.clock_rate),
             round_trip_ms: self.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1000.0),
             remote_lost: self.remote_lost.map(i64::from),
         }
@@ -140,8 +136,9 @@ pub(crate) struct Stream<'a> {
     pub(crate) destination: SocketAddr,
     pub(crate) sender: &'a Sender,
     pub(crate) receiver: &'a mut Receiver,
-    /// The leg's clock in samples.
+    /// The leg's RTP clock, and its rate in Hz.
     pub(crate) clock: u32,
+    pub(crate) clock_rate: u32,
 }
 
 /// The interval, spread by half to both sides so that reports of many legs do not come together (RFC 3550 §6.3.1).

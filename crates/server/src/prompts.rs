@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use offhook_call::error::FileFault;
+use offhook_media::codec::SAMPLE_RATE;
+use offhook_media::codec::resample::resample_all;
 use offhook_media::event::{Codec, Prompt};
 use offhook_media::file::{self, PromptError};
 
@@ -64,15 +66,15 @@ impl Prompts {
         if let Some(kept) = self.cache.get(&key).filter(|kept| kept.0 == identity) {
             return Ok(Arc::clone(&kept.1));
         }
-        let prompt = Arc::new(read(file, name, codec)?);
+        let prompt = read(file, name, codec)?;
         self.keep(key, identity, &prompt);
         Ok(prompt)
     }
 
     fn keep(&self, key: (String, Codec), identity: Identity, prompt: &Arc<Prompt>) {
-        self.bytes.fetch_add(prompt.payload().len(), Ordering::Relaxed);
+        self.bytes.fetch_add(prompt.bytes(), Ordering::Relaxed);
         if let Some((_, old)) = self.cache.insert(key.clone(), (identity, Arc::clone(prompt))) {
-            self.bytes.fetch_sub(old.payload().len(), Ordering::Relaxed);
+            self.bytes.fetch_sub(old.bytes(), Ordering::Relaxed);
         }
         while self.bytes.load(Ordering::Relaxed) > KEEP_BYTES {
             let Some(other) = self.cache.iter().map(|entry| entry.key().clone()).find(|other| *other != key)
@@ -80,16 +82,17 @@ impl Prompts {
                 return;
             };
             if let Some((_, (_, old))) = self.cache.remove(&other) {
-                self.bytes.fetch_sub(old.payload().len(), Ordering::Relaxed);
+                self.bytes.fetch_sub(old.bytes(), Ordering::Relaxed);
             }
         }
     }
 }
 
-fn read(file: File, name: &str, codec: Codec) -> Result<Prompt, FileFault> {
+fn read(file: File, name: &str, codec: Codec) -> Result<Arc<Prompt>, FileFault> {
     let pcm = file::decode(file, name).map_err(|error| match error {
         PromptError::Unreadable(_) => FileFault::Unreadable,
         _ => FileFault::Unsupported,
     })?;
+    let pcm = resample_all(&pcm, SAMPLE_RATE, codec.sample_rate()).ok_or(FileFault::Unsupported)?;
     Ok(Prompt::encode(&pcm, codec))
 }

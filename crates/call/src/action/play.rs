@@ -167,7 +167,7 @@ fn begin(
     prompts: Vec<Arc<Prompt>>,
     over: Option<Outcome>,
 ) -> Step {
-    let silent = prompts.iter().all(|prompt| prompt.payload().is_empty());
+    let silent = prompts.iter().all(|prompt| prompt.is_empty());
     if let Some(outcome) = over.or(silent.then(Outcome::default)) {
         return complete(cx, talk, ask, outcome, Duration::ZERO);
     }

@@ -303,7 +303,7 @@ fn begin(
         return complete(cx, talk, collected, outcome).passing(State::ReceiveDtmf);
     }
     // A prompt that nobody can hear is no prompt, and is not repeated either.
-    let silent = prompts.iter().all(|prompt| prompt.payload().is_empty());
+    let silent = prompts.iter().all(|prompt| prompt.is_empty());
     let repeats = if silent { 0 } else { repeats };
     let broken = collected.ask.break_on_key && !collected.keys.is_empty();
     if silent || broken {

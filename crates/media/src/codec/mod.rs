@@ -1,9 +1,16 @@
 //! Codecs by their names in SDP, what each needs on the wire, and the samples in and out of them.
 //!
-//! Linear audio is 16-bit samples at 8 kHz everywhere in the engine. [`Codec::encode`] and [`Codec::decode`] append, so
-//! that one buffer serves a whole packet; [`Codec::transcode`] goes from law to law without linear samples between.
+//! ```text
+//!   Codec      facts: names, rates, how long a payload lasts, what silence looks like      a Copy value
+//!   Encoder    samples at the codec's rate ─▶ payload      one for each stream, since most codecs remember
+//!   Decoder    payload ─▶ samples at the codec's rate      likewise
+//! ```
+//! Linear audio is 16-bit samples of one channel at [`Codec::sample_rate`]; RTP counts by [`Codec::clock_rate`], which
+//! may differ (RFC 3551 §4.5.2). Everything appends, so that one buffer serves a whole packet. [`Codec::transcode`] goes
+//! from law to law without linear samples between.
 
 pub mod adpcm;
+mod coder;
 pub mod g722;
 pub mod gsm;
 mod pcma;
@@ -12,8 +19,16 @@ pub mod resample;
 #[cfg(test)]
 mod tests;
 
-/// Samples per second of linear audio in the engine, and of both laws of G.711.
+pub use coder::{Decoder, Encoder};
+
+/// Samples per second of narrow-band audio, of both laws of G.711, and of all detectors.
 pub const SAMPLE_RATE: u32 = 8000;
+
+/// Frames per second, by which the engine hears and speaks.
+const FRAMES: u32 = 50;
+
+/// The longest payload that is taken, as a part of a second: 60 ms, the longest packet time (reliability.md P5).
+const LONGEST_PAYLOAD: (u32, u32) = (60, 1000);
 
 /// A codec that we speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,68 +37,140 @@ pub enum Codec {
     Pcmu,
     /// G.711 a-law, static payload type 8.
     Pcma,
+    /// Linear samples at 8 kHz, the high byte first (RFC 3551 §4.5.11).
+    L16Narrow,
+    /// Linear samples at 16 kHz.
+    L16Wide,
 }
 
+/// The smallest piece that a payload can be cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// Its bytes.
+    pub bytes: usize,
+    /// The samples that it lasts.
+    pub samples: usize,
+}
+
+/// A moment's measure that all sample rates divide: 1/48,000 s.
+pub(crate) const TICKS: u32 = 48_000;
+
+/// Ticks in a frame of 20 ms.
+pub(crate) const FRAME_TICKS: usize = (TICKS / FRAMES) as usize;
+
 impl Codec {
+    /// All of them. Of two with the same name, the one that the name alone means comes first.
+    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::L16Wide, Self::L16Narrow];
+
     /// The encoding name of its `a=rtpmap` (RFC 3551), which the API uses too.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::L16Narrow | Self::L16Wide => "L16",
         }
     }
 
     /// The codec of an encoding name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Pcmu, Self::Pcma].into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name))
     }
 
-    /// The RTP clock rate in Hz.
+    /// The codec of an `a=rtpmap`: name, clock rate in Hz and channels (RFC 8866 §6.6).
+    pub fn from_rtpmap(name: &str, clock_rate: u32, channels: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|codec| {
+            codec.name().eq_ignore_ascii_case(name)
+                && (codec.clock_rate(), codec.channels()) == (clock_rate, channels)
+        })
+    }
+
+    /// The channels that its `a=rtpmap` names. Audio is one channel, whatever that says.
+    pub fn channels(self) -> u8 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::L16Narrow | Self::L16Wide => 1,
+        }
+    }
+
+    /// The rate in Hz of the samples that go in and come out.
+    pub fn sample_rate(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::L16Narrow => SAMPLE_RATE,
+            Self::L16Wide => 16_000,
+        }
+    }
+
+    /// The rate in Hz that RTP timestamps count by.
     pub fn clock_rate(self) -> u32 {
-        SAMPLE_RATE
+        self.sample_rate()
     }
 
-    /// The payload type we offer it with.
-    pub fn payload_type(self) -> u8 {
+    /// The payload type that needs no `a=rtpmap` (RFC 3551 table 4); none for those that have a dynamic one.
+    pub fn static_payload_type(self) -> Option<u8> {
         match self {
-            Self::Pcmu => 0,
-            Self::Pcma => 8,
+            Self::Pcmu => Some(0),
+            Self::Pcma => Some(8),
+            Self::L16Narrow | Self::L16Wide => None,
         }
     }
 
-    /// Appends the payload bytes of `samples` to `out`: one byte per sample.
-    pub fn encode(self, samples: &[i16], out: &mut Vec<u8>) {
+    /// The smallest piece that its payload can be cut into.
+    pub fn unit(self) -> Unit {
         match self {
-            Self::Pcmu => out.extend(samples.iter().map(|&sample| pcmu::encode(sample))),
-            Self::Pcma => out.extend(samples.iter().map(|&sample| pcma::encode(sample))),
+            Self::Pcmu | Self::Pcma => Unit { bytes: 1, samples: 1 },
+            Self::L16Narrow | Self::L16Wide => Unit { bytes: 2, samples: 1 },
         }
     }
 
-    /// Appends the samples of `payload` to `out`: one sample per byte. Every byte is valid.
-    pub fn decode(self, payload: &[u8], out: &mut Vec<i16>) {
-        let table = match self {
-            Self::Pcmu => &pcmu::DECODED,
-            Self::Pcma => &pcma::DECODED,
-        };
-        out.extend(payload.iter().map(|&code| table[usize::from(code)]));
-    }
-
-    /// The payload byte of silence.
-    pub fn silence(self) -> u8 {
+    /// A unit of silence.
+    pub fn silence(self) -> &'static [u8] {
         match self {
-            Self::Pcmu => pcmu::SILENCE,
-            Self::Pcma => pcma::SILENCE,
+            Self::Pcmu => &[pcmu::SILENCE],
+            Self::Pcma => &[pcma::SILENCE],
+            Self::L16Narrow | Self::L16Wide => &[0, 0],
         }
     }
 
-    /// Appends to `out`, in this codec, the payload `bytes` that are in the codec `from`.
+    /// Samples in a frame of 20 ms.
+    pub fn frame_samples(self) -> usize {
+        (self.sample_rate() / FRAMES) as usize
+    }
+
+    /// How many samples a payload lasts, or nothing if it is no whole number of units, none at all, or longer than 60 ms.
+    pub fn samples_in(self, payload: &[u8]) -> Option<usize> {
+        let unit = self.unit();
+        let samples = payload.len() / unit.bytes * unit.samples;
+        let (part, whole) = LONGEST_PAYLOAD;
+        let longest = (self.sample_rate() / whole * part) as usize;
+        (payload.len().is_multiple_of(unit.bytes) && (1..=longest).contains(&samples)).then_some(samples)
+    }
+
+    /// Ticks of 1/48,000 s in a sample.
+    pub(crate) fn sample_ticks(self) -> usize {
+        (TICKS / self.sample_rate()) as usize
+    }
+
+    /// So many samples as RTP timestamps count them.
+    pub fn samples_to_clock(self, samples: usize) -> u32 {
+        let clock = samples as u64 * u64::from(self.clock_rate()) / u64::from(self.sample_rate());
+        u32::try_from(clock).unwrap_or(u32::MAX)
+    }
+
+    /// Whether its payload is made of that of another, or of its own, without samples between.
+    pub fn transcodes(self, from: Codec) -> bool {
+        let is_law = |codec| matches!(codec, Self::Pcmu | Self::Pcma);
+        self == from || (is_law(self) && is_law(from))
+    }
+
+    /// Appends to `out`, in this codec, the payload `bytes` that are in the codec `from`; nothing where that cannot be
+    /// done ([`Codec::transcodes`]).
     ///
-    /// Each code becomes the one that its decoded value encodes to.
+    /// Of the two laws, each code becomes the one that its decoded value encodes to.
     pub fn transcode(self, from: Codec, bytes: &[u8], out: &mut Vec<u8>) {
         let table = match (from, self) {
             (Self::Pcmu, Self::Pcma) => &MU_TO_A,
             (Self::Pcma, Self::Pcmu) => &A_TO_MU,
-            (Self::Pcmu, Self::Pcmu) | (Self::Pcma, Self::Pcma) => return out.extend_from_slice(bytes),
+            _ if from == self => return out.extend_from_slice(bytes),
+            _ => return,
         };
         out.extend(bytes.iter().map(|&code| table[usize::from(code)]));
     }

@@ -3,7 +3,7 @@
 //! A code is found by searching the decision values of Table 1/G.711 and Table 2/G.711, as a person with the paper
 //! would; G.191 adds only that negative samples are taken by ones' complement.
 
-use super::Codec;
+use super::{Codec, Decoder, Encoder};
 
 /// Table 1a/G.711: 0, 2, 4 … 62 | 64, 68 … 124 | 128, 136 … | … 3968, of a range of 4096; each begins an interval.
 fn a_law_decisions() -> Vec<i32> {
@@ -37,13 +37,13 @@ fn expected_mu_law(decisions: &[i32], sample: i16) -> u8 {
 
 fn encode(codec: Codec, sample: i16) -> u8 {
     let mut out = Vec::new();
-    codec.encode(&[sample], &mut out);
+    Encoder::new(codec).encode(&[sample], &mut out);
     out[0]
 }
 
 fn decode(codec: Codec, code: u8) -> i16 {
     let mut out = Vec::new();
-    codec.decode(&[code], &mut out);
+    Decoder::new(codec).decode(&[code], &mut out);
     out[0]
 }
 
@@ -120,7 +120,7 @@ fn the_recommendations_own_examples() {
     ] {
         assert_eq!(decode(Codec::Pcmu, character), y * 4);
     }
-    assert_eq!((Codec::Pcma.silence(), Codec::Pcmu.silence()), (0xd5, 0xff));
+    assert_eq!((Codec::Pcma.silence(), Codec::Pcmu.silence()), (&[0xd5][..], &[0xff][..]));
 }
 
 #[test]
@@ -147,4 +147,59 @@ fn transcoding_takes_the_code_of_the_decoded_value() {
         assert_eq!(to_mu[index], expected_mu_law(&mu, decode(Codec::Pcma, code)));
     }
     assert_eq!(same, codes);
+}
+
+#[test]
+fn linear_samples_have_the_high_byte_first() {
+    // RFC 3551 §4.5.11: two's complement, network byte order.
+    for codec in [Codec::L16Narrow, Codec::L16Wide] {
+        let mut payload = Vec::new();
+        Encoder::new(codec).encode(&[1, -2, 0x1234], &mut payload);
+        assert_eq!(payload, [0, 1, 0xff, 0xfe, 0x12, 0x34]);
+        let mut samples = Vec::new();
+        Decoder::new(codec).decode(&payload, &mut samples);
+        assert_eq!(samples, [1, -2, 0x1234]);
+    }
+}
+
+#[test]
+fn names_and_rates_name_one_codec_each() {
+    for codec in Codec::ALL {
+        let (name, rate) = (codec.name().to_lowercase(), codec.clock_rate());
+        assert_eq!(Codec::from_rtpmap(&name, rate, codec.channels()), Some(codec));
+        assert_eq!(Codec::from_rtpmap(&name, rate + 1, codec.channels()), None);
+        assert_eq!(Codec::from_name(&name).map(Codec::name), Some(codec.name()));
+    }
+    assert_eq!(Codec::from_name("L16"), Some(Codec::L16Wide));
+}
+
+#[test]
+fn payloads_of_any_length_are_whole_or_refused() {
+    for codec in Codec::ALL {
+        for length in 0..4000 {
+            let payload = vec![0x55; length];
+            let Some(samples) = codec.samples_in(&payload) else { continue };
+            assert!(
+                samples > 0 && samples <= (codec.sample_rate() * 60 / 1000) as usize,
+                "{codec:?} {length}"
+            );
+            let mut decoded = Vec::new();
+            Decoder::new(codec).decode(&payload, &mut decoded);
+            assert_eq!(decoded.len(), samples, "{codec:?} {length}");
+        }
+    }
+}
+
+#[test]
+fn silence_decodes_to_silence() {
+    for codec in Codec::ALL {
+        let unit = codec.unit();
+        assert_eq!(codec.silence().len(), unit.bytes);
+        let mut decoded = Vec::new();
+        Decoder::new(codec)
+            .decode(&codec.silence().repeat(codec.frame_samples() / unit.samples), &mut decoded);
+        assert_eq!(decoded.len(), codec.frame_samples());
+        // The smallest step of either law is 8 of 32,768.
+        assert!(decoded.iter().all(|sample| sample.unsigned_abs() <= 8), "{codec:?}");
+    }
 }

@@ -123,6 +123,7 @@ fn round(value: f64) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{Codec, Decoder};
 
     fn key(char: char) -> Key {
         Key::from_char(char).unwrap()
@@ -157,7 +158,7 @@ mod tests {
     fn level(samples: &[i16], frequency: f64) -> f64 {
         let codes = [0x34, 0x21, 0x21, 0x34, 0xb4, 0xa1, 0xa1, 0xb4].repeat(1100);
         let mut reference = Vec::new();
-        crate::codec::Codec::Pcma.decode(&codes, &mut reference);
+        Decoder::new(Codec::Pcma).decode(&codes, &mut reference);
         20.0 * (amplitude(samples, frequency) / amplitude(&reference, 1000.0)).log10()
     }
 

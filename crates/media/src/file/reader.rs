@@ -18,7 +18,7 @@ use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
 use symphonia::default::formats::WavReader;
 
 use crate::codec::resample::{MAX_RATE, MIN_RATE, Resampler};
-use crate::codec::{Codec, SAMPLE_RATE};
+use crate::codec::{Codec, Decoder, SAMPLE_RATE};
 
 #[cfg(test)]
 mod tests;
@@ -92,7 +92,7 @@ fn decode_raw(source: impl Read, codec: Codec) -> Result<Vec<i16>, PromptError> 
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     let mut samples = Vec::new();
-    codec.decode(&bytes, &mut samples);
+    Decoder::new(codec).decode(&bytes, &mut samples);
     within_limit(samples)
 }
 

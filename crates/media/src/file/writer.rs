@@ -12,7 +12,7 @@
 //! data size … [pad]                     data size … [pad]
 //! ```
 
-use crate::codec::{Codec, SAMPLE_RATE};
+use crate::codec::{Codec, Encoder, SAMPLE_RATE};
 
 /// What a recording is written as; all are WAV files at 8 kHz, mono.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,34 +49,25 @@ impl RecordFormat {
         }
     }
 
-    /// The codec whose payload bytes can be written as they are.
-    pub fn codec(self) -> Option<Codec> {
-        match self {
-            Self::Alaw => Some(Codec::Pcma),
-            Self::Mulaw => Some(Codec::Pcmu),
-            Self::Pcm8 | Self::Pcm16 => None,
-        }
-    }
-
     /// Appends the bytes of `samples` at 8 kHz to `out`.
     pub fn encode(self, samples: &[i16], out: &mut Vec<u8>) {
         match self {
             Self::Pcm8 => out.extend(samples.iter().map(|&sample| to_unsigned_8(sample))),
-            Self::Alaw => Codec::Pcma.encode(samples, out),
-            Self::Mulaw => Codec::Pcmu.encode(samples, out),
+            Self::Alaw => Encoder::new(Codec::Pcma).encode(samples, out),
+            Self::Mulaw => Encoder::new(Codec::Pcmu).encode(samples, out),
             Self::Pcm16 => out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes())),
         }
     }
 
     /// Appends the bytes of that many samples of silence to `out`.
     pub fn silence(self, samples: usize, out: &mut Vec<u8>) {
-        let (byte, count) = match self {
-            Self::Pcm8 => (0x80, samples),
-            Self::Alaw => (Codec::Pcma.silence(), samples),
-            Self::Mulaw => (Codec::Pcmu.silence(), samples),
-            Self::Pcm16 => (0, samples * 2),
+        let sample: &[u8] = match self {
+            Self::Pcm8 => &[0x80],
+            Self::Alaw => Codec::Pcma.silence(),
+            Self::Mulaw => Codec::Pcmu.silence(),
+            Self::Pcm16 => &[0, 0],
         };
-        out.resize(out.len() + count, byte);
+        (0..samples).for_each(|_| out.extend_from_slice(sample));
     }
 
     /// How many bytes that many samples are.
@@ -125,7 +116,7 @@ impl WavHeader {
         let width = self.format.bytes_per_sample();
         let mut rest = Vec::with_capacity(64);
         rest.extend_from_slice(b"WAVE");
-        let linear = self.format.codec().is_none();
+        let linear = self.format.tag() == 1;
         rest.extend_from_slice(b"fmt ");
         rest.extend_from_slice(&if linear { 16u32 } else { 18 }.to_le_bytes());
         rest.extend_from_slice(&self.format.tag().to_le_bytes());
@@ -198,7 +189,7 @@ mod tests {
         for format in ALL {
             let lengths = [0, 1, 1600, u64::from(u32::MAX), u64::MAX / 2]
                 .map(|len| WavHeader::new(format).header_bytes(len).len());
-            assert_eq!(lengths, [if format.codec().is_some() { 58 } else { 44 }; 5]);
+            assert_eq!(lengths, [if format.tag() == 1 { 44 } else { 58 }; 5]);
         }
     }
 

@@ -50,28 +50,26 @@ impl Leg {
             }
             Arrival::Probation => return,
         };
+        let own = self.media.codec;
         let (payload_type, from, samples) = match (*content, self.media.telephone_event) {
-            (Content::Audio(codec), _) => (self.media.send_payload_type, Some(codec), packet.payload.len()),
-            (Content::TelephoneEvent, Some(event)) => (event.send_payload_type, None, 0),
+            (Content::Audio(codec), _) if own.transcodes(codec) => {
+                let samples = codec.samples_in(packet.payload).unwrap_or_default();
+                (self.media.send_payload_type, codec, samples)
+            }
+            (Content::TelephoneEvent, Some(event)) => (event.send_payload_type, own, 0),
+            (Content::Audio(_), _) => return,
             // It comes as a tone, once it is a digit.
             (Content::TelephoneEvent, None) => return,
         };
         if !self.may_send() || self.is_speaking() {
             return;
         }
-        let samples = u32::try_from(samples).unwrap_or_default();
-        let Some(numbers) = self.sender.relay(self.clock(), place, packet, samples) else { return };
-        match from {
-            Some(codec) if codec != self.media.codec => {
-                let own = self.media.codec;
-                self.send(numbers, payload_type, packet.payload.len(), shared, |out| {
-                    own.transcode(codec, packet.payload, out);
-                });
-            }
-            _ => self.send(numbers, payload_type, packet.payload.len(), shared, |out| {
-                out.extend_from_slice(packet.payload);
-            }),
-        }
+        let duration = own.samples_to_clock(samples);
+        let Some(numbers) = self.sender.relay(self.clock(), place, packet, duration) else { return };
+        self.presence.sent(own, samples);
+        self.send(numbers, payload_type, packet.payload.len(), shared, |out| {
+            own.transcode(from, packet.payload, out);
+        });
     }
 
     /// A key of the other party. As a telephone-event it came as it was, if we have them; else it is pressed anew.

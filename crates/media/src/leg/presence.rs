@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::duration_to_samples;
+use crate::codec::{Codec, TICKS};
 use crate::event::LegConfig;
 use crate::sdp::Direction;
 
@@ -22,7 +22,7 @@ pub(super) struct Presence {
     /// When a packet came last, or the peer was last bound to send.
     since: Instant,
     is_silent: bool,
-    /// Payload that may still be sent while nothing comes, in samples; none without a limit, or once heard.
+    /// Audio that may still be sent while nothing comes, in ticks; none without a limit, or once heard.
     credit: Option<u64>,
 }
 
@@ -59,10 +59,10 @@ impl Presence {
         self.credit != Some(0)
     }
 
-    /// So much payload was sent.
-    pub(super) fn sent(&mut self, payload: usize) {
+    /// So many samples were sent.
+    pub(super) fn sent(&mut self, codec: Codec, samples: usize) {
         if let Some(credit) = &mut self.credit {
-            *credit = credit.saturating_sub(payload as u64);
+            *credit = credit.saturating_sub((samples * codec.sample_ticks()) as u64);
         }
     }
 }
@@ -72,5 +72,5 @@ fn owed(config: &LegConfig) -> Option<Duration> {
 }
 
 fn credit(config: &LegConfig) -> Option<u64> {
-    config.unheard_limit.map(duration_to_samples)
+    config.unheard_limit.map(|limit| limit.as_secs() * u64::from(TICKS))
 }

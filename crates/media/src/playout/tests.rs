@@ -2,22 +2,32 @@
 
 use super::*;
 
+use crate::codec::Encoder;
+
 const SILENCE: u8 = 0xff;
+const CODEC: Codec = Codec::Pcmu;
 
 /// A packet whose samples all tell its number; 0x80 and up are loud positive samples of mu-law.
 fn payload(number: u64, samples: usize) -> Vec<u8> {
     vec![0x80 + u8::try_from(number % 32).unwrap(); samples]
 }
 
+/// What the samples are in the codec of the packets.
+fn mu_law(samples: &[i16]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    Encoder::new(CODEC).encode(samples, &mut payload);
+    payload
+}
+
 /// Plays packets of `samples`, each at its frame; gives the first byte of each frame.
 fn play(samples: usize, arrivals: &[(usize, u64)], frames: usize) -> Vec<u8> {
-    let mut playout = Playout::new(Codec::Pcmu);
+    let mut playout = Playout::new(8000);
     let mut heard = Vec::new();
     for frame in 0..frames {
         for (_, place) in arrivals.iter().filter(|(at, _)| *at == frame) {
-            playout.insert(*place, &payload(*place, samples), 0.0);
+            playout.insert(*place, CODEC, &payload(*place, samples), 0.0);
         }
-        heard.push(playout.frame()[0]);
+        heard.push(mu_law(playout.frame())[0]);
     }
     heard
 }
@@ -60,18 +70,18 @@ fn a_pause_ends_in_silence_and_begins_anew() {
 fn any_packet_time() {
     // Packets of `ms`, sent when they are full: what is heard is the concatenation.
     for samples in [80, 100, 240, 320, 392, 480] {
-        let mut playout = Playout::new(Codec::Pcmu);
+        let mut playout = Playout::new(8000);
         let mut sent = Vec::new();
         let mut heard = Vec::new();
         let mut place = 0;
         for frame in 1..200 {
             while sent.len() + samples <= frame * 160 {
                 let packet = payload(place, samples);
-                playout.insert(place, &packet, 0.0);
+                playout.insert(place, CODEC, &packet, 0.0);
                 sent.extend(packet);
                 place += 1;
             }
-            heard.extend(playout.frame());
+            heard.extend(mu_law(playout.frame()));
         }
         let start = heard.iter().position(|&byte| byte != SILENCE).unwrap();
         assert!(start <= 1600, "{samples}: {start}");
@@ -82,19 +92,19 @@ fn any_packet_time() {
 
 /// Samples of delay after an hour of a peer whose clock differs by `ppm`.
 fn drift(ppm: i64, loud: bool) -> (usize, usize) {
-    let mut playout = Playout::new(Codec::Pcmu);
+    let mut playout = Playout::new(8000);
     let (mut place, mut made_up) = (0u64, 0);
     for frame in 1..180_000i64 {
         let peer = frame * 160 * (1_000_000 + ppm) / 1_000_000;
         while i64::try_from((place + 1) * 160).unwrap() <= peer {
             let byte = if loud || place % 100 > 50 { 0x90 } else { SILENCE };
-            playout.insert(place, &[byte; 160], 0.0);
+            playout.insert(place, CODEC, &[byte; 160], 0.0);
             place += 1;
         }
         playout.frame();
         made_up += usize::from(playout.made_up == 1);
     }
-    (playout.ready.len() + playout.buffer.samples(), made_up)
+    (playout.delay() / 6, made_up)
 }
 
 #[test]
@@ -111,42 +121,42 @@ fn clocks_that_differ_do_not_add_delay() {
 
 #[test]
 fn late_packets_raise_the_delay_and_quiet_gives_it_back() {
-    let mut playout = Playout::new(Codec::Pcmu);
+    let mut playout = Playout::new(8000);
     let target = playout.target();
-    assert_eq!(target, 320);
+    assert_eq!(target, 40 * MS);
     for place in 0..2000u64 {
         // Each 20th packet comes 60 ms late, after its place was given up.
         if place % 20 != 0 || place >= 200 {
-            playout.insert(place, &payload(place, 160), 0.0);
+            playout.insert(place, CODEC, &payload(place, 160), 0.0);
         }
         if place % 20 == 3 && (4..200).contains(&place) {
-            playout.insert(place - 3, &payload(place - 3, 160), 0.0);
+            playout.insert(place - 3, CODEC, &payload(place - 3, 160), 0.0);
         }
         playout.frame();
-        assert!(playout.target() <= 1600);
+        assert!(playout.target() <= 200 * MS);
         if place == 199 {
             assert!(playout.target() > target);
         }
     }
     let after_the_trouble = playout.target();
     for place in 2000..20_000u64 {
-        playout.insert(place, &payload(place, 160), 0.0);
+        playout.insert(place, CODEC, &payload(place, 160), 0.0);
         playout.frame();
     }
     assert!(playout.target() < after_the_trouble);
-    assert!(playout.ready.len() + playout.buffer.samples() <= 480);
+    assert!(playout.delay() <= 60 * MS);
 }
 
 #[test]
 fn a_burst_after_a_standstill_is_given_up() {
-    let mut playout = Playout::new(Codec::Pcmu);
+    let mut playout = Playout::new(8000);
     for place in 0..10 {
-        playout.insert(place, &payload(place, 160), 0.0);
+        playout.insert(place, CODEC, &payload(place, 160), 0.0);
         playout.frame();
     }
     for place in 10..260 {
-        playout.insert(place, &payload(place, 160), 0.0);
+        playout.insert(place, CODEC, &payload(place, 160), 0.0);
     }
     playout.frame();
-    assert!(playout.ready.len() + playout.buffer.samples() <= playout.target());
+    assert!(playout.delay() <= playout.target());
 }

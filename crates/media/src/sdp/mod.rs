@@ -231,9 +231,8 @@ struct Chosen {
 impl Chosen {
     fn of(audio: &Media<'_>, local: &LocalMedia, in_use: Option<Codec>) -> Result<Self, SdpError> {
         let ours = |encoding: Encoding<'_>| {
-            let codec = Codec::from_name(encoding.name)?;
-            let fits = encoding.clock_rate == codec.clock_rate() && encoding.channels == 1;
-            (fits && local.codecs.contains(&codec)).then_some((codec, encoding.payload_type))
+            let codec = Codec::from_rtpmap(encoding.name, encoding.clock_rate, encoding.channels)?;
+            local.codecs.contains(&codec).then_some((codec, encoding.payload_type))
         };
         let mut common = audio.encodings().filter_map(ours);
         let stays = audio.encodings().filter_map(ours).find(|(codec, _)| Some(*codec) == in_use);

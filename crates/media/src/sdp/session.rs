@@ -13,6 +13,7 @@ use super::parse::Description;
 use super::{
     Encodings, LocalMedia, Negotiated, SdpError, TELEPHONE_EVENT, accept_as, answer_as, offer_as, rejected,
 };
+use crate::codec::Codec;
 
 /// Our side of one session.
 #[derive(Clone, Debug)]
@@ -92,29 +93,39 @@ impl Session {
 impl Encodings {
     /// What a first offer has.
     pub(super) fn of(local: &LocalMedia) -> Self {
-        let audio = local.codecs.iter().map(|&codec| (codec, codec.payload_type())).collect();
-        Self { audio, telephone_event: TELEPHONE_EVENT }
+        let mut encodings = Self { audio: Vec::new(), telephone_event: TELEPHONE_EVENT };
+        local.codecs.iter().for_each(|&codec| encodings.add(codec));
+        encodings
     }
 
     /// What a later offer has: payload types keep the meaning that they have been given (RFC 3264 §8.3.2).
     fn around(local: &LocalMedia, media: &Negotiated) -> Self {
-        let mut audio = vec![(media.codec, media.receive_payload_type)];
-        let taken = media.telephone_event.map(|event| event.receive_payload_type);
-        for &codec in &local.codecs {
-            let number = codec.payload_type();
-            if codec != media.codec && number != media.receive_payload_type && Some(number) != taken {
-                audio.push((codec, number));
-            }
-        }
+        let event = media.telephone_event.map(|event| event.receive_payload_type);
         let free = (TELEPHONE_EVENT..128).find(|number| *number != media.receive_payload_type);
-        Self { audio, telephone_event: taken.or(free).unwrap_or(TELEPHONE_EVENT) }
+        let telephone_event = event.or(free).unwrap_or(TELEPHONE_EVENT);
+        let mut encodings = Self { audio: vec![(media.codec, media.receive_payload_type)], telephone_event };
+        let others = local.codecs.iter().filter(|codec| **codec != media.codec);
+        others.for_each(|&codec| encodings.add(codec));
+        encodings
+    }
+
+    /// Adds a codec under its own number, or the first free one of the dynamic range (RFC 3551 §6); a codec whose own
+    /// number means something else here is left out.
+    fn add(&mut self, codec: Codec) {
+        let taken = |number: u8| {
+            number == self.telephone_event || self.audio.iter().any(|(_, other)| *other == number)
+        };
+        let number = match codec.static_payload_type() {
+            Some(number) => (!taken(number)).then_some(number),
+            None => (96..128).find(|number| !taken(*number)),
+        };
+        self.audio.extend(number.map(|number| (codec, number)));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Codec;
     use crate::sdp::tests::{body, local};
 
     fn version(text: &str) -> &str {

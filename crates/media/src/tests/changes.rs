@@ -31,7 +31,7 @@ fn a_prompt_on_hold_is_not_sent_and_ends_when_it_would_have_ended() {
         let after = packets[before];
         assert!(after.rtp().mark(), "a talkspurt begins");
         // What is heard after a second of hold is what stands a second later in the prompt.
-        let heard_at = find(prompt.payload(), after.rtp().payload()).unwrap();
+        let heard_at = find(payload(&prompt), after.rtp().payload()).unwrap();
         assert!(heard_at.abs_diff((before + 50) * 160) <= 320, "{heard_at}");
         let gap = after.rtp().timestamp().wrapping_sub(packets[before - 1].rtp().timestamp());
         assert!(gap.abs_diff(51 * 160) <= 320, "the timestamps tell the pause: {gap}");

@@ -140,5 +140,5 @@ fn a_prompt_waits_for_digits_and_goes_on() {
     world.stop_record(2, 1, 0);
     assert_eq!(keys(&world, 2), "12");
     // The last half is beyond everything that the keys silenced.
-    assert!(find(world.file(1), &prompt.payload()[4000..]).is_some());
+    assert!(find(world.file(1), &payload(&prompt)[4000..]).is_some());
 }

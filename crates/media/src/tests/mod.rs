@@ -2,6 +2,7 @@
 
 mod actions;
 mod changes;
+mod codecs;
 mod connect;
 mod digits;
 mod hostile;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use rtp_rs::RtpReader;
 
 use crate::event::*;
+use crate::file::Part;
 use crate::sdp::{Direction, TelephoneEvent};
 use crate::{Clock, Engine, PHASES};
 
@@ -221,10 +223,11 @@ fn address(leg: u64) -> SocketAddr {
 /// A leg with telephone-events 101 and 20 ms, that does not look for tones.
 fn config(codec: Codec) -> LegConfig {
     let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101 };
+    let payload_type = codec.static_payload_type().unwrap_or(96);
     let media = Negotiated {
         codec,
-        send_payload_type: codec.payload_type(),
-        receive_payload_type: codec.payload_type(),
+        send_payload_type: payload_type,
+        receive_payload_type: payload_type,
         telephone_event: Some(event),
         remote_rtp: address(0),
         remote_rtcp: address(0),
@@ -249,6 +252,14 @@ fn prompt(codec: Codec, samples: usize, seed: u64) -> Arc<Prompt> {
     let mut random = fastrand::Rng::with_seed(seed);
     let payload: Vec<u8> = (0..samples).map(|_| random.u8(0x10..0x50)).collect();
     Arc::new(Prompt::new(codec, payload))
+}
+
+/// The payload of a prompt that is in one part.
+fn payload(prompt: &Prompt) -> &[u8] {
+    match prompt.part(0) {
+        Part::Payload(payload) => payload,
+        Part::NotYet | Part::End => &[],
+    }
 }
 
 /// Where `part` lies in `whole`.

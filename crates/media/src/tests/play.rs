@@ -12,7 +12,7 @@ fn a_prompt_is_heard_as_it_was_played() {
         world.play(1, 2, &[&prompt], 0);
         world.run(3000);
         world.stop_record(2, 1, 0);
-        assert!(find(world.file(1), prompt.payload()).is_some());
+        assert!(find(world.file(1), payload(&prompt)).is_some());
         let played = Duration::from_micros(16_037 * 125);
         assert!(world.told().contains(&&Event::PlayEnded { leg: LegId(1), action: ActionId(2), played }));
     }
@@ -27,9 +27,9 @@ fn the_packets_of_a_prompt() {
     world.run(400);
     let packets = world.rtp_of(1);
     // Twice 400 samples without a gap: five packets.
-    let expected = [first.payload(), second.payload(), first.payload(), second.payload()].concat();
-    let payload: Vec<u8> = packets.iter().flat_map(|packet| packet.rtp().payload().to_vec()).collect();
-    assert_eq!(payload, expected);
+    let expected = [payload(&first), payload(&second), payload(&first), payload(&second)].concat();
+    let sent: Vec<u8> = packets.iter().flat_map(|packet| packet.rtp().payload().to_vec()).collect();
+    assert_eq!(sent, expected);
     let markers: Vec<_> = packets.iter().map(|packet| packet.rtp().mark()).collect();
     assert_eq!(markers, [true, false, false, false, false]);
     for pair in packets.windows(2) {
@@ -66,7 +66,7 @@ fn any_packet_time_out() {
         world.play(1, 2, &[&prompt], 0);
         world.run(1500);
         world.stop_record(2, 1, 0);
-        assert!(find(world.file(1), prompt.payload()).is_some(), "{ptime_ms} ms");
+        assert!(find(world.file(1), payload(&prompt)).is_some(), "{ptime_ms} ms");
         for packet in world.rtp_of(1) {
             assert_eq!(packet.rtp().payload().len(), usize::from(ptime_ms) * 8);
         }
@@ -103,7 +103,7 @@ fn early_media_becomes_the_final_answer_while_a_prompt_plays() {
     let turn = types.iter().position(|&payload_type| payload_type == 8).unwrap();
     assert_eq!(types, [vec![0; turn], vec![8; 50 - turn]].concat());
     let mut expected = Vec::new();
-    Codec::Pcma.transcode(Codec::Pcmu, &prompt.payload()[turn * 160..][..160], &mut expected);
+    Codec::Pcma.transcode(Codec::Pcmu, &payload(&prompt)[turn * 160..][..160], &mut expected);
     assert_eq!(packets[turn].rtp().payload(), expected);
 }
 
@@ -120,7 +120,7 @@ fn an_update_between_two_packets_loses_nothing() {
             world.run(500);
             let sent: Vec<u8> =
                 world.rtp_of(1).iter().flat_map(|packet| packet.rtp().payload().to_vec()).collect();
-            assert!(sent[..3840] == *prompt.payload(), "{before_ms} to {after_ms} ms at {run_ms} ms");
+            assert!(sent[..3840] == *payload(&prompt), "{before_ms} to {after_ms} ms at {run_ms} ms");
         }
     }
 }

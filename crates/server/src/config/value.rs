@@ -267,8 +267,14 @@ impl FromStr for CodecName {
     fn from_str(text: &str) -> Result<Self, String> {
         Codec::from_name(text)
             .map(Self)
-            .ok_or_else(|| format!("{text:?} is no codec of ours; there are PCMU and PCMA"))
+            .ok_or_else(|| format!("{text:?} is no codec of ours; there are {}", names_of_codecs()))
     }
+}
+
+fn names_of_codecs() -> String {
+    let mut names = Codec::ALL.map(Codec::name).to_vec();
+    names.dedup();
+    names.join(", ")
 }
 
 impl fmt::Display for CodecName {

@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::time::Duration;
 
 use super::ToneDetector;
-use crate::codec::Codec;
+use crate::codec::{Codec, Decoder, Encoder};
 use crate::dtmf::{Key, KeyEvent};
 
 const CHARS: &str = "123A456B789C*0#D";
@@ -202,8 +202,8 @@ fn keys_are_heard_at_all_levels_of_either_law() {
             }
             signal.silence(60.0);
             let (mut payload, mut line) = (Vec::new(), Vec::new());
-            codec.encode(&signal.linear(), &mut payload);
-            codec.decode(&payload, &mut line);
+            Encoder::new(codec).encode(&signal.linear(), &mut payload);
+            Decoder::new(codec).decode(&payload, &mut line);
             let heard = ToneDetector::new().push(&line);
             assert_eq!(keys(&heard), CHARS, "{level} dBm0 {codec:?}");
         }
@@ -392,6 +392,6 @@ fn our_own_keys_are_heard_and_our_beep_is_none() {
 fn the_keys_of_sox_are_heard() {
     let wav = include_bytes!("../../../../../fixtures/dtmf/keys.wav");
     let mut samples = Vec::new();
-    Codec::Pcmu.decode(&wav[58..], &mut samples);
+    Decoder::new(Codec::Pcmu).decode(&wav[58..], &mut samples);
     assert_eq!(keys(&ToneDetector::new().push(&samples)), CHARS);
 }

@@ -84,7 +84,7 @@ fn g711_in_wav_decodes_as_on_the_line() {
     for (name, codec) in [("8k-mono-alaw.wav", Codec::Pcma), ("8k-mono-mulaw.wav", Codec::Pcmu)] {
         let (_, bytes) = READABLE.into_iter().find(|fixture| fixture.0 == name).unwrap();
         let mut expected = Vec::new();
-        codec.decode(&bytes[58..], &mut expected);
+        Decoder::new(codec).decode(&bytes[58..], &mut expected);
         assert_eq!(decode(bytes, name).unwrap(), expected);
     }
 }

@@ -1,0 +1,118 @@
+//! What a leg is told to do, and the ends of its actions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Leg;
+use crate::digits::Digits;
+use crate::dtmf::event::EventReceiver;
+use crate::event::{ActionId, Dial, DigitSource, Event, LegConfig, LegStats, Prompt, RecordEnd};
+use crate::play::Playback;
+use crate::record::Recording;
+use crate::report::Stream;
+use crate::shared::Shared;
+
+impl Leg {
+    pub(crate) fn update(&mut self, now: Instant, config: LegConfig, shared: &mut Shared) {
+        let is_elsewhere = config.media.remote_rtp != self.media.remote_rtp;
+        if self.presence.agreed(now, &config, is_elsewhere) {
+            shared.tell(Event::Heard { leg: self.id });
+        }
+        self.hearing.detect_tones(config.detect_tones);
+        let (former, codec) = (self.media.codec, config.media.codec);
+        if codec != former {
+            self.hearing.set_rate(codec.sample_rate());
+            self.outgoing.recode(codec);
+        }
+        let ssrc = (codec.clock_rate() != former.clock_rate()).then(|| shared.random());
+        self.former = Some(std::mem::replace(&mut self.media, config.media));
+        if let Some(ssrc) = ssrc {
+            // One source counts by one clock (RFC 7160 §4.1).
+            self.sender.change_clock(ssrc, self.clock());
+            if let Some(end) = self.events.reset() {
+                self.key(now, DigitSource::Rfc4733, end, shared);
+            }
+            self.events = EventReceiver::new(codec.clock_rate());
+        }
+    }
+
+    pub(crate) fn play(
+        &mut self,
+        action: ActionId,
+        prompts: Vec<Arc<Prompt>>,
+        repeat: u32,
+        shared: &mut Shared,
+    ) {
+        self.end_playback(shared);
+        self.playback = Some(Playback::new(action, prompts, repeat));
+    }
+
+    pub(crate) fn stop_play(&mut self, action: ActionId, shared: &mut Shared) {
+        if self.playback.as_ref().is_some_and(|playback| playback.action == action) {
+            self.end_playback(shared);
+        }
+    }
+
+    pub(crate) fn record(&mut self, recording: Recording, shared: &mut Shared) {
+        self.end_recording(RecordEnd::Stopped, Duration::ZERO, shared);
+        self.recording = Some(recording);
+    }
+
+    pub(crate) fn stop_record(&mut self, action: ActionId, trim: Duration, shared: &mut Shared) {
+        if self.recording.as_ref().is_some_and(|recording| recording.action == action) {
+            self.end_recording(RecordEnd::Stopped, trim, shared);
+        }
+    }
+
+    pub(crate) fn send_digits(&mut self, action: ActionId, digits: Vec<Dial>, shared: &mut Shared) {
+        self.end_digits(shared);
+        self.digits = Some(Digits::new(action, digits));
+    }
+
+    pub(crate) fn stop_digits(&mut self, action: ActionId) {
+        if let Some(digits) = self.digits.as_mut().filter(|digits| digits.action == Some(action)) {
+            digits.stop();
+        }
+    }
+
+    /// Ends the actions, each with its event, and says good-bye.
+    pub(crate) fn remove(mut self, now: Instant, shared: &mut Shared) -> LegStats {
+        self.end_playback(shared);
+        self.end_recording(RecordEnd::LegRemoved, Duration::ZERO, shared);
+        self.end_digits(shared);
+        let clock = self.clock();
+        let mut stream = Stream {
+            leg: self.id,
+            destination: self.media.remote_rtcp,
+            sender: &self.sender,
+            receiver: &mut self.receiver,
+            clock,
+            clock_rate: self.media.codec.clock_rate(),
+        };
+        self.reports.say_bye(now, &mut stream, shared);
+        self.reports.stats(&stream)
+    }
+
+    // ---- Ends, each told once ---------------------------------------------------------------------------------
+
+    pub(super) fn end_playback(&mut self, shared: &mut Shared) {
+        if let Some(playback) = self.playback.take() {
+            let (action, played) = (playback.action, playback.played());
+            shared.tell(Event::PlayEnded { leg: self.id, action, played });
+        }
+    }
+
+    pub(super) fn end_recording(&mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) {
+        if let Some(recording) = self.recording.take() {
+            let action = recording.action;
+            let duration = recording.finish(end, trim, shared);
+            shared.tell(Event::RecordEnded { leg: self.id, action, duration, end });
+        }
+    }
+
+    pub(super) fn end_digits(&mut self, shared: &mut Shared) {
+        if let Some(action) = self.digits.take().and_then(|digits| digits.action) {
+            shared.tell(Event::DigitsSent { leg: self.id, action });
+        }
+    }
+}

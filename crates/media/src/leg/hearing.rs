@@ -1,0 +1,169 @@
+//! What a leg hears, frame by frame, and the keys among it. Nothing is queued or decoded while nobody listens.
+//!
+//! ```text
+//!   playout ─▶ a frame at the leg's rate ─┬─▶ 8 kHz ─▶ tone detector ─▶ keys
+//!                                         └─▶ recording
+//! ```
+
+use std::time::{Duration, Instant};
+
+use super::Leg;
+use crate::codec::resample::Resampler;
+use crate::codec::{Codec, SAMPLE_RATE};
+use crate::dtmf::tone::ToneDetector;
+use crate::dtmf::{Key, KeyEvent};
+use crate::event::{DigitSource, Event, RecordEnd};
+use crate::jitter::Inserted;
+use crate::playout::Playout;
+use crate::shared::Shared;
+
+/// The way of what arrives to who listens.
+#[derive(Debug)]
+pub(super) struct Hearing {
+    /// Made when somebody begins to listen, and gone with the last who does.
+    playout: Option<Box<Playout>>,
+    tones: Option<Box<ToneDetector>>,
+    /// To the rate of the detector, where it is not the leg's.
+    narrow: Option<(u32, Box<Resampler>)>,
+    narrowed: Vec<i16>,
+    frame: Vec<i16>,
+}
+
+impl Hearing {
+    pub(super) fn new(detect_tones: bool) -> Self {
+        let tones = detect_tones.then(Box::default);
+        Self { playout: None, tones, narrow: None, narrowed: Vec::new(), frame: Vec::new() }
+    }
+
+    /// Another source begins.
+    pub(super) fn restart(&mut self) {
+        if let Some(playout) = &mut self.playout {
+            playout.restart();
+        }
+    }
+
+    pub(super) fn detect_tones(&mut self, detect: bool) {
+        match (&self.tones, detect) {
+            (None, true) => self.tones = Some(Box::default()),
+            (Some(_), false) => self.tones = None,
+            _ => {}
+        }
+    }
+
+    /// The leg goes on in another codec.
+    pub(super) fn set_rate(&mut self, rate: u32) {
+        if let Some(playout) = &mut self.playout {
+            playout.set_rate(rate);
+        }
+    }
+
+    /// Frames from the arrival of a packet to its being heard, at most.
+    fn delay_frames(&self) -> usize {
+        self.playout.as_ref().map_or(0, |playout| playout.target_frames() + 1)
+    }
+
+    /// Looks for keys in the present frame. Returns whether it sounds like one.
+    fn listen_for_tones(&mut self, rate: u32) -> (Vec<KeyEvent>, bool) {
+        let Self { tones: Some(tones), narrow, narrowed, frame, .. } = self else {
+            return (Vec::new(), false);
+        };
+        let samples = if rate == SAMPLE_RATE {
+            &*frame
+        } else {
+            let kept = narrow.take().filter(|(from, _)| *from == rate);
+            *narrow = kept.or_else(|| Some((rate, Box::new(Resampler::new(rate, SAMPLE_RATE)?))));
+            narrowed.clear();
+            if let Some((_, narrow)) = narrow {
+                narrow.push(frame, narrowed);
+            }
+            &*narrowed
+        };
+        (tones.push(samples), tones.is_tone())
+    }
+}
+
+impl Leg {
+    /// Queues a packet for who listens; an empty one keeps the place of one that is no audio.
+    pub(super) fn queue(&mut self, place: u64, codec: Codec, payload: &[u8]) {
+        if !self.is_listened_to() {
+            return;
+        }
+        let rate = self.media.codec.sample_rate();
+        let jitter = self.receiver.jitter() / f64::from(self.media.codec.clock_rate());
+        let playout = self.hearing.playout.get_or_insert_with(|| Box::new(Playout::new(rate)));
+        let inserted = playout.insert(place, codec, payload, jitter);
+        self.reports.late += u64::from(inserted != Inserted::Queued);
+    }
+
+    /// Whether anybody wants to hear what arrives, here and frame by frame.
+    fn is_listened_to(&self) -> bool {
+        self.hearing.tones.is_some() || self.recording.is_some()
+    }
+
+    /// One frame for who listens.
+    pub(super) fn hear(&mut self, now: Instant, shared: &mut Shared) {
+        if !self.is_listened_to() {
+            self.hearing.playout = None;
+            return;
+        }
+        let codec = self.media.codec;
+        self.hearing.frame.clear();
+        match &mut self.hearing.playout {
+            Some(playout) => self.hearing.frame.extend_from_slice(playout.frame()),
+            None => self.hearing.frame.resize(codec.frame_samples(), 0),
+        }
+        let (events, is_tone) = self.hearing.listen_for_tones(codec.sample_rate());
+        for event in events {
+            self.key(now, DigitSource::Inband, event, shared);
+        }
+        let is_key = is_tone || self.pressed.is_some() || self.muted > 0;
+        self.muted = self.muted.saturating_sub(1);
+        let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) else {
+            return;
+        };
+        if is_key {
+            recording.write_silence(1, shared);
+        } else {
+            recording.write(&self.hearing.frame, codec.sample_rate(), shared);
+        }
+        if recording.is_full() {
+            self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
+        }
+    }
+
+    pub(super) fn key(&mut self, now: Instant, source: DigitSource, event: KeyEvent, shared: &mut Shared) {
+        match event {
+            KeyEvent::Start(key) if source == DigitSource::Rfc4733 => self.pressed = Some(key),
+            KeyEvent::Start(_) => {
+                if let Some(recording) = &mut self.recording {
+                    recording.silence_onset();
+                }
+            }
+            KeyEvent::End { key, duration } => {
+                if source == DigitSource::Rfc4733 {
+                    self.pressed = None;
+                    self.muted = self.hearing.delay_frames();
+                }
+                self.digit(now, key, source, duration, shared);
+            }
+        }
+    }
+
+    /// Tells a press, unless it was told by another way. Tones reach the other party in the audio; the rest is passed on.
+    pub(crate) fn digit(
+        &mut self,
+        now: Instant,
+        key: Key,
+        source: DigitSource,
+        duration: Duration,
+        shared: &mut Shared,
+    ) {
+        if !self.dedup.admit(now, key, source, duration) {
+            return;
+        }
+        shared.tell(Event::Digit { leg: self.id, key, source, duration });
+        if let (Some(peer), DigitSource::Rfc4733 | DigitSource::Info) = (self.talks_to, source) {
+            shared.pass_on(peer, key, source);
+        }
+    }
+}

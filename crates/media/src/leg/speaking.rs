@@ -1,0 +1,124 @@
+//! What a leg says in each frame, and its packets.
+
+use super::{Leg, clock_of};
+use crate::codec::SAMPLE_RATE;
+use crate::digits::{DigitFrame, EventStart};
+use crate::event::Channel;
+use crate::outgoing::Outgoing;
+use crate::packet::{Numbers, Packet};
+use crate::record::Recording;
+use crate::sdp::Direction;
+use crate::shared::Shared;
+
+impl Leg {
+    /// Digits, or else a beep, or else a prompt.
+    pub(super) fn speak(&mut self, shared: &mut Shared) {
+        if self.digits.is_some() && self.speak_digits(shared) {
+            return;
+        }
+        if let Some(samples) = self.recording.as_mut().and_then(Recording::beep) {
+            self.outgoing.say(&samples, SAMPLE_RATE);
+            self.send_outgoing(shared);
+        } else if let Some(playback) = &mut self.playback {
+            let more = playback.frame(&mut self.outgoing);
+            self.send_outgoing(shared);
+            if !more {
+                self.flush_outgoing(shared);
+                self.end_playback(shared);
+            }
+        } else {
+            self.flush_outgoing(shared);
+            self.sender.pause();
+        }
+    }
+
+    /// One frame of digits; `false` if they are over and the frame is free for something else.
+    fn speak_digits(&mut self, shared: &mut Shared) -> bool {
+        let event = self.media.telephone_event.map(|event| event.send_payload_type);
+        if event.is_some() {
+            self.flush_outgoing(shared);
+        }
+        let codec = self.media.codec;
+        let at = self.clock();
+        let start =
+            event.map(|_| EventStart { timestamp: self.sender.begin(at).0, clock: codec.clock_rate() });
+        let Some(digits) = &mut self.digits else { return false };
+        self.tone.resize(codec.frame_samples(), 0);
+        match (digits.frame(start, &mut self.tone), event) {
+            (DigitFrame::Over, _) => {
+                self.end_digits(shared);
+                return false;
+            }
+            (DigitFrame::Tone, _) => {
+                self.outgoing.say(&self.tone, codec.sample_rate());
+                self.send_outgoing(shared);
+            }
+            (DigitFrame::Event(packet), Some(payload_type)) => {
+                if self.may_send() {
+                    let numbers = self.sender.event(packet.timestamp, packet.marker);
+                    let payload = packet.payload;
+                    self.send(numbers, payload_type, payload.len(), shared, |out| out.extend(payload));
+                }
+                self.sender.skip(clock_of(1, self.media.codec));
+            }
+            (DigitFrame::Rest | DigitFrame::Event(_), _) => self.sender.skip(clock_of(1, self.media.codec)),
+        }
+        true
+    }
+
+    pub(super) fn is_speaking(&self) -> bool {
+        self.digits.is_some()
+            || self.playback.is_some()
+            || self.recording.as_ref().is_some_and(Recording::is_beeping)
+    }
+
+    // ---- Packets out ------------------------------------------------------------------------------------------
+
+    /// Sends the packets that are full.
+    fn send_outgoing(&mut self, shared: &mut Shared) {
+        let codec = self.media.codec;
+        let mut outgoing = std::mem::replace(&mut self.outgoing, Outgoing::new(codec));
+        outgoing.packets(self.media.ptime_ms, |payload, samples| {
+            if !self.may_send() {
+                return self.sender.pause();
+            }
+            let numbers = self.sender.audio(self.clock(), codec.samples_to_clock(samples));
+            self.presence.sent(codec, samples);
+            self.send(numbers, self.media.send_payload_type, payload.len(), shared, |out| {
+                out.extend_from_slice(payload);
+            });
+        });
+        self.outgoing = outgoing;
+    }
+
+    /// Sends what does not fill a packet, with silence behind it.
+    fn flush_outgoing(&mut self, shared: &mut Shared) {
+        if !self.outgoing.is_empty() {
+            self.outgoing.fill_up(self.media.ptime_ms);
+            self.send_outgoing(shared);
+        }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        numbers: Numbers,
+        payload_type: u8,
+        payload: usize,
+        shared: &mut Shared,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.sender.count(payload);
+        let Numbers { sequence, timestamp, marker, ssrc } = numbers;
+        shared.send(self.id, Channel::Rtp, self.media.remote_rtp, |out| {
+            Packet { payload_type, marker, sequence, timestamp, ssrc, payload: &[] }.write(out);
+            write(out);
+        });
+    }
+
+    /// Whether the peer wants to hear us, and may; an address of zeros is hold the old way.
+    pub(super) fn may_send(&self) -> bool {
+        matches!(self.media.direction, Direction::SendRecv | Direction::SendOnly)
+            && !self.media.remote_rtp.ip().is_unspecified()
+            && self.presence.may_hear()
+    }
+}

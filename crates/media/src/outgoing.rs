@@ -1,0 +1,179 @@
+//! Audio on its way into packets: payload that is ready, or samples at any rate that are encoded here.
+//!
+//! ```text
+//!   payload of prompts ──────────────────────────────┐
+//!   samples ─▶ the codec's rate ─▶ whole units ─▶ encoder ─▶ payload ─▶ cut by the packet time
+//! ```
+//! Everything here lasts less than a packet, between two frames.
+
+use crate::codec::resample::{Resampler, resample_all};
+use crate::codec::{Codec, Decoder, Encoder};
+
+/// The most payload bytes in a packet: with all headers of IPv6 it fits an Ethernet frame and what tunnels leave of one.
+const MAX_BYTES: usize = 1320;
+
+/// Audio that one leg says.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    codec: Codec,
+    /// Made when samples are said for the first time.
+    encoder: Option<Encoder>,
+    /// From the rate of what is being said.
+    resampler: Option<(u32, Resampler)>,
+    /// At the codec's rate, less than a unit between two calls.
+    samples: Vec<i16>,
+    payload: Vec<u8>,
+}
+
+impl Outgoing {
+    pub(crate) fn new(codec: Codec) -> Self {
+        Self { codec, encoder: None, resampler: None, samples: Vec::new(), payload: Vec::new() }
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Goes on in another codec; what does not fill a packet yet goes along.
+    pub(crate) fn recode(&mut self, codec: Codec) {
+        let former = std::mem::replace(self, Self::new(codec));
+        if codec.transcodes(former.codec) {
+            codec.transcode(former.codec, &former.payload, &mut self.payload);
+            return;
+        }
+        let (from, to) = (former.codec.sample_rate(), codec.sample_rate());
+        let mut samples = Vec::new();
+        Decoder::new(former.codec).decode(&former.payload, &mut samples);
+        samples.extend(former.samples);
+        self.samples = resample_all(&samples, from, to).unwrap_or_default();
+        self.encode();
+    }
+
+    /// Says payload in `codec`, whole units of it.
+    pub(crate) fn say_payload(&mut self, codec: Codec, payload: &[u8]) {
+        self.codec.transcode(codec, payload, &mut self.payload);
+    }
+
+    /// Says samples at `rate`.
+    pub(crate) fn say(&mut self, samples: &[i16], rate: u32) {
+        let to = self.codec.sample_rate();
+        if rate == to {
+            self.samples.extend_from_slice(samples);
+        } else {
+            let kept = self.resampler.take().filter(|(from, _)| *from == rate);
+            let resampler = kept.or_else(|| Some((rate, Resampler::new(rate, to)?)));
+            self.resampler = resampler.map(|(rate, mut resampler)| {
+                resampler.push(samples, &mut self.samples);
+                (rate, resampler)
+            });
+        }
+        self.encode();
+    }
+
+    /// Says silence that lasts so many samples of the codec, whole units.
+    pub(crate) fn say_silence(&mut self, samples: usize) {
+        let (unit, silence) = (self.codec.unit(), self.codec.silence());
+        for _ in 0..samples / unit.samples {
+            self.payload.extend_from_slice(silence);
+        }
+    }
+
+    /// Fills the last packet with silence: nothing comes after it.
+    pub(crate) fn fill_up(&mut self, ptime_ms: u8) {
+        if let Some((_, resampler)) = self.resampler.take() {
+            resampler.finish(&mut self.samples);
+        }
+        let unit = self.codec.unit();
+        self.samples.resize(self.samples.len().next_multiple_of(unit.samples), 0);
+        self.encode();
+        let packet = packet_units(self.codec, ptime_ms);
+        let units = self.payload.len() / unit.bytes;
+        self.say_silence((units.next_multiple_of(packet) - units) * unit.samples);
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.payload.is_empty() && self.samples.is_empty() && self.resampler.is_none()
+    }
+
+    /// Hands out each packet that is full: its payload, and the samples that it lasts.
+    pub(crate) fn packets(&mut self, ptime_ms: u8, mut packet: impl FnMut(&[u8], usize)) {
+        let unit = self.codec.unit();
+        let units = packet_units(self.codec, ptime_ms);
+        let mut payloads = self.payload.chunks_exact(units * unit.bytes);
+        for payload in &mut payloads {
+            packet(payload, units * unit.samples);
+        }
+        let handed_out = self.payload.len() - payloads.remainder().len();
+        self.payload.drain(..handed_out);
+    }
+
+    /// Encodes the whole units.
+    fn encode(&mut self) {
+        let whole = self.samples.len() / self.codec.unit().samples * self.codec.unit().samples;
+        let encoder = self.encoder.get_or_insert_with(|| Encoder::new(self.codec));
+        encoder.encode(&self.samples[..whole], &mut self.payload);
+        self.samples.drain(..whole);
+    }
+}
+
+/// Units in a packet: of the packet time, but at least one, and no more than a datagram holds.
+fn packet_units(codec: Codec, ptime_ms: u8) -> usize {
+    let unit = codec.unit();
+    let of_ms = |ms: usize| ms * codec.sample_rate() as usize / (1000 * unit.samples);
+    let longest = (1..=6).map(|tens| of_ms(tens * 10)).rfind(|units| units * unit.bytes <= MAX_BYTES);
+    of_ms(usize::from(ptime_ms.clamp(10, 60))).min(longest.unwrap_or_default()).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lengths of the packets that so many frames of a rate become, the last one filled up.
+    fn packets(codec: Codec, ptime_ms: u8, rate: u32, frames: usize) -> Vec<usize> {
+        let mut outgoing = Outgoing::new(codec);
+        let mut lengths = Vec::new();
+        for _ in 0..frames {
+            outgoing.say(&vec![100; rate as usize / 50], rate);
+            outgoing.packets(ptime_ms, |payload, samples| {
+                assert_eq!(codec.samples_in(payload), Some(samples));
+                lengths.push(payload.len());
+            });
+        }
+        outgoing.fill_up(ptime_ms);
+        outgoing.packets(ptime_ms, |payload, _| lengths.push(payload.len()));
+        assert!(outgoing.is_empty());
+        lengths
+    }
+
+    #[test]
+    fn the_packet_time_decides_how_much_is_in_a_packet() {
+        assert_eq!(packets(Codec::Pcmu, 20, 8000, 3), [160; 3]);
+        assert_eq!(packets(Codec::Pcmu, 30, 8000, 3), [240; 2]);
+        assert_eq!(packets(Codec::Pcma, 60, 8000, 4), [480; 2]);
+        assert_eq!(packets(Codec::L16Narrow, 10, 8000, 2), [160; 4]);
+        assert_eq!(packets(Codec::L16Wide, 20, 16_000, 2), [640; 2]);
+        assert_eq!(packets(Codec::L16Wide, 60, 16_000, 6), [1280; 3], "no longer than a datagram holds");
+    }
+
+    #[test]
+    fn samples_of_any_rate_last_as_long() {
+        for (codec, frame) in [(Codec::Pcmu, 160), (Codec::L16Wide, 640)] {
+            for rate in [8000, 16_000, 48_000] {
+                assert_eq!(packets(codec, 20, rate, 10), vec![frame; 10], "{codec:?} from {rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_goes_on_in_another_codec() {
+        let mut outgoing = Outgoing::new(Codec::Pcmu);
+        // mu-law 0xaf is 4092 (G.711 table 2a: 1023, in units of 1/8159 of which each is four).
+        outgoing.say_payload(Codec::Pcmu, &[0xaf; 80]);
+        outgoing.recode(Codec::L16Narrow);
+        outgoing.fill_up(20);
+        let mut sent = Vec::new();
+        outgoing.packets(20, |payload, _| sent.extend_from_slice(payload));
+        assert_eq!(sent, [[0x0f, 0xfc].repeat(80), vec![0; 160]].concat());
+    }
+}

@@ -1,0 +1,135 @@
+//! Codecs of all kinds on the wire: other rates than 8 kHz, other sizes than a byte for a sample.
+
+use super::*;
+
+/// A sine of 500 Hz at the codec's rate.
+fn sine(codec: Codec, seconds: f64) -> Vec<i16> {
+    let rate = f64::from(codec.sample_rate());
+    let sample = |n: u32| (8000.0 * (std::f64::consts::TAU * 500.0 * f64::from(n) / rate).sin()).round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range")]
+    (0..(seconds * rate) as u32).map(|n| sample(n) as i16).collect()
+}
+
+/// How many ms of that sine are in samples at 8 kHz: 14 of the 16 samples of its period are far from zero.
+fn heard_ms(samples: &[i16]) -> usize {
+    samples.iter().filter(|sample| sample.unsigned_abs() > 500).count() / 7
+}
+
+/// The samples of a recording in linear PCM.
+fn samples(file: &[u8]) -> Vec<i16> {
+    file.as_chunks::<2>().0.iter().map(|&bytes| i16::from_le_bytes(bytes)).collect()
+}
+
+/// The root of the mean square.
+fn level(samples: &[i16]) -> f64 {
+    let sum: f64 = samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum();
+    (sum / samples.len() as f64).sqrt()
+}
+
+#[test]
+fn packets_of_every_codec_are_as_long_as_was_agreed() {
+    for codec in Codec::ALL {
+        for ptime_ms in [10, 20, 30, 40, 60] {
+            let config = with(config(codec), |media| media.ptime_ms = ptime_ms);
+            let mut world = World::pair(1, Network::default(), config.clone(), config);
+            world.record(2, 1, RecordFormat::Pcm16, 10_000);
+            world.play(1, 2, &[&Prompt::encode(&sine(codec, 1.0), codec)], 0);
+            world.run(1500);
+            world.stop_record(2, 1, 0);
+            let packets = world.rtp_of(1);
+            let clock = |index: usize| packets[index].rtp().timestamp();
+            let lasted: u32 = packets
+                .windows(2)
+                .map(|pair| {
+                    let (one, other) = (pair[0].rtp(), pair[1].rtp());
+                    let passed = other.timestamp().wrapping_sub(one.timestamp());
+                    let samples = codec.samples_in(one.payload()).unwrap();
+                    assert_eq!(passed, codec.samples_to_clock(samples), "{codec:?} {ptime_ms}");
+                    assert!(samples <= codec.frame_samples() * usize::from(ptime_ms) / 20);
+                    passed
+                })
+                .sum();
+            assert_eq!(clock(packets.len() - 1).wrapping_sub(clock(0)), lasted);
+            let played = Duration::from_secs(1);
+            assert!(world.told().contains(&&Event::PlayEnded { leg: LegId(1), action: ActionId(2), played }));
+            // All of it is heard, and what the end is taken for, a loss, fades away in two frames.
+            let file = samples(world.file(1));
+            let heard = heard_ms(&file);
+            assert!((1000..=1045).contains(&heard), "{codec:?} {ptime_ms}: {heard} ms");
+            let middle = level(&file[file.len() / 3..file.len() / 2]);
+            assert!((5300.0..6000.0).contains(&middle), "{codec:?} {ptime_ms}: {middle}");
+        }
+    }
+}
+
+#[test]
+fn tones_and_the_beep_are_heard_in_every_codec() {
+    for codec in Codec::ALL {
+        let deaf = with(config(codec), |media| media.telephone_event = None);
+        let listener = LegConfig { detect_tones: true, ..deaf.clone() };
+        let mut world = World::pair(1, Network::default(), deaf, listener);
+        world.send_digits(1, 1, "1590#D");
+        world.run(2000);
+        let keys: String = world.digits_of(2).iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, "1590#D", "{codec:?}");
+        world.record(1, 2, RecordFormat::Pcm16, 10_000);
+        world.command(Command::Record {
+            leg: LegId(2),
+            action: ActionId(3),
+            recording: RecordingId(3),
+            format: RecordFormat::Pcm16,
+            beep: true,
+            max: Duration::from_secs(1),
+        });
+        world.run(600);
+        world.stop_record(1, 2, 0);
+        let heard = samples(world.file(2));
+        let loud = heard.iter().filter(|sample| sample.unsigned_abs() > 1000).count();
+        // 300 ms of a sine of 8 kHz samples, seldom below a tenth of its peak of 5700.
+        assert!((2000..=2400).contains(&loud), "{codec:?}: {loud}");
+    }
+}
+
+#[test]
+fn equal_codecs_are_relayed_as_they_are() {
+    for codec in Codec::ALL {
+        let mut world = World::new(2, 1, Network::default());
+        for (engine, leg, to) in [(0, 1, 11), (0, 2, 12), (1, 11, 1), (1, 12, 2)] {
+            world.add(engine, leg, to, config(codec));
+        }
+        world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both });
+        world.play(11, 1, &[&Prompt::encode(&sine(codec, 0.5), codec)], 0);
+        world.run(700);
+        let payload = |leg| -> Vec<Vec<u8>> {
+            world.rtp_of(leg).iter().map(|packet| packet.rtp().payload().to_vec()).collect()
+        };
+        assert_eq!(payload(2).len(), 25, "{codec:?}");
+        assert_eq!(payload(2), payload(11), "{codec:?}");
+    }
+}
+
+#[test]
+fn a_prompt_and_a_recording_go_on_when_the_codec_changes_to_another_rate() {
+    let (narrow, wide) = (Codec::Pcmu, Codec::L16Wide);
+    let mut world = World::pair(1, Network::default(), config(narrow), config(narrow));
+    world.record(2, 1, RecordFormat::Pcm16, 10_000);
+    world.play(1, 2, &[&Prompt::encode(&sine(narrow, 3.0), narrow)], 0);
+    world.run(1000);
+    for (leg, to) in [(2, 1), (1, 2)] {
+        let config =
+            with(config(wide), |media| (media.remote_rtp, media.remote_rtcp) = (address(to), address(to)));
+        world.command(Command::UpdateLeg { leg: LegId(leg), config });
+    }
+    world.run(2500);
+    world.stop_record(2, 1, 0);
+    let played = Duration::from_secs(3);
+    assert!(world.told().contains(&&Event::PlayEnded { leg: LegId(1), action: ActionId(2), played }));
+    let file = samples(world.file(1));
+    assert!(file.len().abs_diff(3500 * 8) <= 160, "{}", file.len());
+    // The change of clocks begins another source (RFC 7160 §4.1), and the sound goes on.
+    let mut sources: Vec<u32> = world.rtp_of(1).iter().map(|packet| packet.rtp().ssrc()).collect();
+    sources.dedup();
+    assert_eq!(sources.len(), 2);
+    let heard = heard_ms(&file);
+    assert!((2980..=3060).contains(&heard), "{heard} ms");
+}
