@@ -72,10 +72,9 @@ impl Outgoing {
 
     /// Says silence that lasts so many samples of the codec, whole units.
     pub(crate) fn say_silence(&mut self, samples: usize) {
-        let (unit, silence) = (self.codec.unit(), self.codec.silence());
-        for _ in 0..samples / unit.samples {
-            self.payload.extend_from_slice(silence);
-        }
+        let unit = self.codec.unit();
+        let silence = self.codec.silence().iter().cycle();
+        self.payload.extend(silence.take(samples / unit.samples * unit.bytes));
     }
 
     /// Fills the last packet with silence: nothing comes after it.

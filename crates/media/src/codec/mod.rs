@@ -38,6 +38,10 @@ pub enum Codec {
     Pcmu,
     /// G.711 a-law, static payload type 8.
     Pcma,
+    /// G.722 at 64 kbit/s, static payload type 9: samples at 16 kHz, by a clock of 8 kHz (RFC 3551 §4.5.2).
+    G722,
+    /// GSM 06.10 full rate, static payload type 3: frames of 20 ms.
+    Gsm,
     /// Linear samples at 8 kHz, the high byte first (RFC 3551 §4.5.11).
     L16Narrow,
     /// Linear samples at 16 kHz.
@@ -61,13 +65,16 @@ pub(crate) const FRAME_TICKS: usize = (TICKS / FRAMES) as usize;
 
 impl Codec {
     /// All of them. Of two with the same name, the one that the name alone means comes first.
-    pub const ALL: [Self; 4] = [Self::Pcmu, Self::Pcma, Self::L16Wide, Self::L16Narrow];
+    pub const ALL: [Self; 6] =
+        [Self::Pcmu, Self::Pcma, Self::G722, Self::Gsm, Self::L16Wide, Self::L16Narrow];
 
     /// The encoding name of its `a=rtpmap` (RFC 3551), which the API uses too.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
+            Self::G722 => "G722",
+            Self::Gsm => "GSM",
             Self::L16Narrow | Self::L16Wide => "L16",
         }
     }
@@ -88,28 +95,34 @@ impl Codec {
     /// The channels that its `a=rtpmap` names. Audio is one channel, whatever that says.
     pub fn channels(self) -> u8 {
         match self {
-            Self::Pcmu | Self::Pcma | Self::L16Narrow | Self::L16Wide => 1,
+            Self::Pcmu | Self::Pcma | Self::G722 | Self::Gsm | Self::L16Narrow | Self::L16Wide => 1,
         }
     }
 
     /// The rate in Hz of the samples that go in and come out.
     pub fn sample_rate(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma | Self::L16Narrow => SAMPLE_RATE,
-            Self::L16Wide => 16_000,
+            Self::Pcmu | Self::Pcma | Self::Gsm | Self::L16Narrow => SAMPLE_RATE,
+            Self::G722 | Self::L16Wide => 16_000,
         }
     }
 
     /// The rate in Hz that RTP timestamps count by.
     pub fn clock_rate(self) -> u32 {
-        self.sample_rate()
+        match self {
+            // A mistake of RFC 1890 that has to stay.
+            Self::G722 => SAMPLE_RATE,
+            Self::Pcmu | Self::Pcma | Self::Gsm | Self::L16Narrow | Self::L16Wide => self.sample_rate(),
+        }
     }
 
     /// The payload type that needs no `a=rtpmap` (RFC 3551 table 4); none for those that have a dynamic one.
     pub fn static_payload_type(self) -> Option<u8> {
         match self {
             Self::Pcmu => Some(0),
+            Self::Gsm => Some(3),
             Self::Pcma => Some(8),
+            Self::G722 => Some(9),
             Self::L16Narrow | Self::L16Wide => None,
         }
     }
@@ -118,15 +131,19 @@ impl Codec {
     pub fn unit(self) -> Unit {
         match self {
             Self::Pcmu | Self::Pcma => Unit { bytes: 1, samples: 1 },
+            Self::G722 => Unit { bytes: 1, samples: 2 },
+            Self::Gsm => Unit { bytes: gsm::FRAME_OCTETS, samples: gsm::FRAME_SAMPLES },
             Self::L16Narrow | Self::L16Wide => Unit { bytes: 2, samples: 1 },
         }
     }
 
-    /// A unit of silence.
+    /// Some silence, whole units, to be repeated.
     pub fn silence(self) -> &'static [u8] {
         match self {
             Self::Pcmu => &[pcmu::SILENCE],
             Self::Pcma => &[pcma::SILENCE],
+            Self::G722 => &G722_SILENCE,
+            Self::Gsm => &GSM_SILENCE,
             Self::L16Narrow | Self::L16Wide => &[0, 0],
         }
     }
@@ -176,6 +193,16 @@ impl Codec {
         out.extend(bytes.iter().map(|&code| table[usize::from(code)]));
     }
 }
+
+/// The smallest steps up and down in both bands, in turn: from whatever was before, the step sizes and both predictors
+/// fall to nothing. One octet alone would leave the low band's predictor at a constant.
+const G722_SILENCE: [u8; 4] = [0x7d, 0x7d, 0xff, 0xff];
+
+/// What an encoder at rest makes of a frame of silence.
+const GSM_SILENCE: [u8; gsm::FRAME_OCTETS] = [
+    0xd8, 0x20, 0xa2, 0xe1, 0x5a, 0x50, 0x00, 0x49, 0x24, 0x92, 0x49, 0x24, 0x50, 0x00, 0x49, 0x24, 0x92,
+    0x49, 0x24, 0x50, 0x00, 0x49, 0x24, 0x92, 0x49, 0x24, 0x50, 0x00, 0x49, 0x24, 0x92, 0x49, 0x24,
+];
 
 const MU_TO_A: [u8; 256] = {
     let mut table = [0; 256];

@@ -193,13 +193,27 @@ fn payloads_of_any_length_are_whole_or_refused() {
 #[test]
 fn silence_decodes_to_silence() {
     for codec in Codec::ALL {
-        let unit = codec.unit();
-        assert_eq!(codec.silence().len(), unit.bytes);
-        let mut decoded = Vec::new();
-        Decoder::new(codec)
-            .decode(&codec.silence().repeat(codec.frame_samples() / unit.samples), &mut decoded);
-        assert_eq!(decoded.len(), codec.frame_samples());
-        // The smallest step of either law is 8 of 32,768.
-        assert!(decoded.iter().all(|sample| sample.unsigned_abs() <= 8), "{codec:?}");
+        let frame: Vec<u8> = codec.silence().iter().copied().cycle().take(bytes_of_a_frame(codec)).collect();
+        let loudest = |decoder: &mut Decoder| {
+            let mut decoded = Vec::new();
+            decoder.decode(&frame, &mut decoded);
+            assert_eq!(decoded.len(), codec.frame_samples());
+            decoded.iter().map(|sample| sample.unsigned_abs()).max().unwrap()
+        };
+        let mut decoder = Decoder::new(codec);
+        // −60 dB of full scale; GSM's silence is 24.
+        assert!(loudest(&mut decoder) <= 32, "{codec:?}");
+        // After something loud, it dies away within a frame or two.
+        let (mut loud, mut decoded) = (Vec::new(), Vec::new());
+        let noise = |n: usize| if n % 7 < 3 { 9000 } else { -9000 };
+        Encoder::new(codec).encode(&(0..codec.frame_samples() * 5).map(noise).collect::<Vec<_>>(), &mut loud);
+        decoder.decode(&loud, &mut decoded);
+        assert!(decoded.iter().any(|sample| sample.unsigned_abs() > 5000));
+        let levels: Vec<u16> = (0..5).map(|_| loudest(&mut decoder)).collect();
+        assert!(levels[2..].iter().all(|&level| level <= 32), "{codec:?}: {levels:?}");
     }
+}
+
+fn bytes_of_a_frame(codec: Codec) -> usize {
+    codec.frame_samples() / codec.unit().samples * codec.unit().bytes
 }

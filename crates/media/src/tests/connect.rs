@@ -21,7 +21,7 @@ fn format(codec: Codec) -> RecordFormat {
     match codec {
         Codec::Pcmu => RecordFormat::Mulaw,
         Codec::Pcma => RecordFormat::Alaw,
-        Codec::L16Narrow | Codec::L16Wide => RecordFormat::Pcm16,
+        _ => RecordFormat::Pcm16,
     }
 }
 
