@@ -11,6 +11,7 @@
 
 pub mod adpcm;
 mod coder;
+pub mod comfort_noise;
 pub mod conceal;
 pub mod g722;
 pub mod gsm;
