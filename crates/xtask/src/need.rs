@@ -15,10 +15,12 @@ pub(crate) struct Need {
     pub(crate) why: &'static str,
 }
 
-/// What a build needs. No crate of the tree builds C yet; Opus will bring cmake. `.cargo/linker` sees to the C compiler
-/// before the first link, but a cached xtask links nothing.
-pub(crate) const BUILD: &[Need] =
-    &[Need { program: "cc", packages: &["gcc", "libc6-dev"], why: "links every Rust program" }];
+/// What a build needs. `.cargo/linker` sees to the C compiler before the first link, but a cached xtask links nothing.
+pub(crate) const BUILD: &[Need] = &[
+    Need { program: "cc", packages: &["gcc", "libc6-dev"], why: "links every Rust program" },
+    Need { program: "cmake", packages: &["cmake"], why: "builds libopus, with make" },
+    Need { program: "make", packages: &["make"], why: "builds libopus for cmake" },
+];
 
 /// The peers and judges that the tests drive.
 pub(crate) const PEERS: &[Need] = &[
