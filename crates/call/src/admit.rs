@@ -76,7 +76,7 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
         | Command::Gateways => return Ok(()),
         _ if standing.state == State::Released => return Err(Denied::Over),
         Command::Drop { .. } | Command::Nop { .. } | Command::Get { .. } => return Ok(()),
-        Command::Answer { .. } | Command::Reject { .. } | Command::Redirect { .. } => {
+        Command::Answer { .. } | Command::Reject { .. } | Command::Redirect { .. } | Command::Ring { .. } => {
             if standing.direction == Direction::Outbound {
                 return Err(Denied::Direction);
             }

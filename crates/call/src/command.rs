@@ -77,6 +77,13 @@ pub enum Command {
         /// `host[:port]`, IPv6 in brackets.
         target: String,
     },
+    /// Let an inbound call ring, or hear something, before its answer.
+    Ring {
+        /// Which call.
+        call: CallId,
+        /// What the caller hears over and over (183); none for a tone of its own making (180).
+        content: Option<Content>,
+    },
     /// Whether there is such a call: true until its `on_released`. To every other command a call that is over is none
     /// any more.
     Exists {
@@ -224,6 +231,7 @@ impl Command {
             | Self::Drop { call, .. }
             | Self::Reject { call, .. }
             | Self::Redirect { call, .. }
+            | Self::Ring { call, .. }
             | Self::Exists { call }
             | Self::Nop { call }
             | Self::Get { call }

@@ -38,7 +38,7 @@ use offhook_media::event::{self as media, Codec};
 use offhook_media::sdp::Destinations;
 use offhook_sip::event as sip;
 
-use crate::call::{Call, Input, initiated};
+use crate::call::{Call, Input, inbound, initiated};
 use crate::command::{Command, Construct, Request};
 pub use crate::disk::{DiskEvent, DiskJob, JobId};
 use crate::error::Error;
@@ -394,11 +394,11 @@ impl Calls {
         let id = CallId(self.next_serial);
         let welcome = welcome.filter(|_| self.node.gateways.admit(now.mono, &incoming.gateway));
         let Some(ticket) = welcome else {
-            return initiated::turn_away(&mut self.context(now), incoming.session);
+            return inbound::turn_away(&mut self.context(now), incoming.session);
         };
         // Also a call that is refused for its offer has cost us its share.
         self.gate.enter(ticket);
-        if let Some(call) = initiated::receive(id, &mut self.context(now), incoming) {
+        if let Some(call) = inbound::receive(id, &mut self.context(now), incoming) {
             self.next_serial += 1;
             self.keep(call);
         }

@@ -89,6 +89,12 @@ impl Client {
         self.call(&wire::Reject { res_id: res_id.to_owned(), cause }).await
     }
 
+    /// Lets an inbound call ring before its answer, or hear a file over and over.
+    pub async fn ring(&self, res_id: &str, file: Option<&str>) -> Result<(), Error> {
+        let ring_play_file = file.map(str::to_owned);
+        self.call(&wire::Ring { res_id: res_id.to_owned(), ring_play_file }).await
+    }
+
     /// Sends an inbound call elsewhere before its answer.
     pub async fn redirect(&self, res_id: &str, redirect_uri: &str) -> Result<(), Error> {
         self.call(&wire::Redirect { res_id: res_id.to_owned(), redirect_uri: redirect_uri.to_owned() }).await

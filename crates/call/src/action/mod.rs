@@ -83,7 +83,12 @@ impl Pending {
 
     /// The disk has answered, and the action cannot begin.
     pub(crate) fn refuse(self, cx: &mut Context<'_>, fault: FileFault, file: String) {
-        cx.reply(self.request, Err(Error::File { fault, file }));
+        self.fail(cx, Error::File { fault, file });
+    }
+
+    /// It cannot begin, for whatever reason.
+    pub(crate) fn fail(self, cx: &mut Context<'_>, error: Error) {
+        cx.reply(self.request, Err(error));
     }
 
     /// The disk did not answer in time. A file that it opens later is abandoned.

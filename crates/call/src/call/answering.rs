@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use offhook_media::sdp::{self, Negotiated};
-use offhook_sip::event::{self as sip, Body, SessionId};
+use offhook_sip::event::{self as sip, Body};
 
 use crate::Port;
+use crate::call::early::Early;
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{Core, Input, Phase, Step, Talk, pass_over, sdp_body, sdp_of};
@@ -22,25 +23,31 @@ use crate::output::Reply;
 pub(crate) enum Agreement {
     /// The 200 carries the answer to the caller's offer.
     Settled(sdp::Session, Negotiated),
+    /// The 200 repeats the answer that a 183 has carried, and there is a leg.
+    Early(Box<Early>),
     /// The 200 carries our offer, and the ACK will carry the answer.
     Offered(sdp::Session),
 }
 
 impl Agreement {
     /// An UPDATE that overtakes the ACK (RFC 3311 §5.2). Where our own offer is still open it has to wait.
-    fn change(&mut self, id: SessionId, offer: Option<&Body>) -> sip::Command {
+    fn change(&mut self, core: &Core, cx: &mut Context<'_>, offer: Option<&Body>) {
+        let id = core.session;
         let refused = |status| sip::Command::Refuse { session: id, status };
-        let Self::Settled(session, media) = self else { return refused(491) };
-        if offer.is_none() {
-            return refused(491);
-        }
-        match sdp_of(offer).map(|offer| session.answer(offer)) {
-            Some(Ok((text, changed))) => {
-                *media = changed;
-                sip::Command::Accept { session: id, body: sdp_body(text) }
+        let command = match (self, offer) {
+            (Self::Offered(_), _) | (_, None) => refused(491),
+            (Self::Early(early), offer) => return early.offered(core, cx, offer),
+            (Self::Settled(session, media), offer) => {
+                match sdp_of(offer).map(|offer| session.answer(offer)) {
+                    Some(Ok((text, changed))) => {
+                        *media = changed;
+                        sip::Command::Accept { session: id, body: sdp_body(text) }
+                    }
+                    Some(Err(_)) | None => refused(488),
+                }
             }
-            Some(Err(_)) | None => refused(488),
-        }
+        };
+        cx.sip(command);
     }
 }
 
@@ -69,11 +76,18 @@ impl Answering {
         self.port
     }
 
+    pub(crate) fn early(&self) -> Option<&Early> {
+        if let Agreement::Early(early) = &self.agreement { Some(early) } else { None }
+    }
+
+    pub(crate) fn early_mut(&mut self) -> Option<&mut Early> {
+        if let Agreement::Early(early) = &mut self.agreement { Some(early) } else { None }
+    }
+
     pub(crate) fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         match input {
             Input::Sip(sip::Event::Offer { body, .. }) => {
-                let command = self.agreement.change(core.session, body.as_ref());
-                cx.sip(command);
+                self.agreement.change(core, cx, body.as_ref());
                 Step::to(Phase::Answering(self))
             }
             Input::Sip(sip::Event::Acked { body, .. }) => self.acked(core, cx, body),
@@ -86,11 +100,12 @@ impl Answering {
 
     fn acked(self, core: &Core, cx: &mut Context<'_>, body: Option<Body>) -> Step {
         let Self { port, request, begin, max_answer, agreement } = self;
-        let agreed = match agreement {
-            Agreement::Settled(session, media) => (session, media),
+        let talk = match agreement {
+            Agreement::Settled(session, media) => Talk::begin(core, cx, port, (session, media), max_answer),
+            Agreement::Early(early) => Talk::resume(core, cx, port, *early, max_answer),
             Agreement::Offered(mut session) => {
                 match sdp_of(body.as_ref()).map(|answer| session.accept(answer)) {
-                    Some(Ok(media)) => (session, media),
+                    Some(Ok(media)) => Talk::begin(core, cx, port, (session, media), max_answer),
                     Some(Err(_)) | None => {
                         let agreement = Agreement::Offered(session);
                         let answering = Self { port, request, begin, max_answer, agreement };
@@ -99,7 +114,6 @@ impl Answering {
                 }
             }
         };
-        let talk = Talk::begin(core, cx, port, agreed, max_answer);
         cx.reply(request, Ok(Reply::Done));
         let span = Span { begin, end: cx.now.wall };
         Step::to(Phase::Idle(Idle::new(talk, cx))).telling(EventKind::AnswerCompleted { error: None, span })
@@ -112,6 +126,10 @@ impl Answering {
         cx.reply(self.request, Err(Error::AnswerFailed { sip_status: ending.cause(None).status }));
         let span = Span { begin: self.begin, end: cx.now.wall };
         let completion = EventKind::AnswerCompleted { error: Some(ending.not_answered()), span };
-        Step::to(Phase::Ended(Ended::unanswered(cx, &ending, Some(self.port), Some(completion))))
+        let mut ended = Ended::unanswered(cx, &ending, Some(self.port), Some(completion));
+        if let Agreement::Early(early) = &self.agreement {
+            ended = ended.after(core, cx, early, &ending);
+        }
+        Step::to(Phase::Ended(ended))
     }
 }

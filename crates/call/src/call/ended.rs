@@ -8,6 +8,7 @@ use offhook_media::event::{self as media, ActionId, LegId, LegStats, RecordingId
 
 use crate::Port;
 use crate::action::failure_of;
+use crate::call::early::Early;
 use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
 use crate::cause::{Cause, Ending};
 use crate::disk::DiskEvent;
@@ -61,6 +62,15 @@ impl Ended {
             leg: None,
             guard: None,
         }
+    }
+
+    /// And of its early media, whose leg is being removed.
+    pub(crate) fn after(self, core: &Core, cx: &mut Context<'_>, early: &Early, ending: &Ending) -> Self {
+        let leg = (*ending != Ending::MediaGone).then(|| core.leg());
+        if let Some(leg) = leg {
+            cx.media(media::Command::RemoveLeg { leg });
+        }
+        Self { stats: *early.stats(), leg, guard: cx.deadline(SETTLED_WITHIN), ..self }
     }
 
     /// The end of a call whose leg is being removed.

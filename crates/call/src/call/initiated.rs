@@ -1,22 +1,20 @@
-//! Initiated: an inbound call that waits for an application to act on it, or an outbound call that is being dialled.
+//! Initiated: an outbound call that is being dialled.
 
 use std::time::{Duration, Instant};
 
-use offhook_media::event::Codec;
-use offhook_media::sdp::{self, Negotiated, SdpError};
-use offhook_sip::event::{self as sip, Header, Incoming, SessionId};
+use offhook_media::sdp::{self, Negotiated};
+use offhook_sip::event::{self as sip, SessionId};
 
 use crate::Port;
-use crate::call::answering::{Agreement, Answering};
 use crate::call::beside::Beside;
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{Call, Core, Input, Phase, Step, Talk, is_due, pass_over, sdp_body, sdp_of};
 use crate::cause::Ending;
-use crate::command::{Command, Construct};
+use crate::command::Construct;
 use crate::error::{Direction, Error};
 use crate::event::{EventKind, Span};
-use crate::gate::{RETRY_AFTER, Refusal};
+use crate::gate::Refusal;
 use crate::gateway::{Plan, Way};
 use crate::id::{CallId, RequestId};
 use crate::node::Context;
@@ -26,193 +24,6 @@ use crate::output::Reply;
 /// 32 s; a 100 stops that clock and starts none (RFC 3261 §17.1.1.2), so this one ends the call, after the time a proxy
 /// gives it (§16.6, timer C).
 pub(crate) const RINGS_WITHIN: Duration = Duration::from_secs(180);
-
-/// An inbound call that is not answered.
-#[derive(Debug)]
-pub(crate) struct Inbound {
-    /// Its ports, taken before it rings: a call that is rung can be answered (reliability E2).
-    port: Port,
-    /// The far end's offer; without one the answer will make ours (RFC 3261 §13.2.1).
-    offer: Option<Vec<u8>>,
-    /// The URI it asked for.
-    request_uri: String,
-    /// When it is too long that no application acts.
-    until: Option<Instant>,
-}
-
-/// A new inbound call, or none where there are no ports left or its offer cannot be used, and it has been refused. The far end hears it ring from
-/// now on: an application is being told.
-pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> Option<Call> {
-    let session = incoming.session;
-    let mut core = Core {
-        id,
-        direction: Direction::Inbound,
-        session,
-        from_uri: incoming.from,
-        to_uri: incoming.to,
-        begin: cx.now.wall,
-        user_data: None,
-        sip_call_id: Some(incoming.call_id),
-        reason: None,
-        gateway: Some(incoming.gateway.clone()),
-        held: Vec::new(),
-        beside: Beside::default(),
-    };
-    let Ok(port) = cx.lease_port() else {
-        turn_away(cx, session);
-        return None;
-    };
-    let mut codecs = Vec::new();
-    let mut offer = None;
-    if let Some(body) = incoming.body {
-        match judge(&core, cx, port, &body.bytes) {
-            Ok(names) => codecs = names,
-            Err(error) => {
-                cx.return_port(port);
-                let (status, warning) = refusal(&error);
-                cx.sip(sip::Command::Reject { session, status, headers: vec![warning] });
-                return None;
-            }
-        }
-        offer = Some(body.bytes);
-    }
-    cx.sip(sip::Command::Progress { session, status: 180, body: None });
-    let (from_uri, to_uri) = (core.from_uri.clone(), core.to_uri.clone());
-    core.hold(cx, vec![incoming.gateway.clone()]);
-    let (begin, gateway, headers) = (core.begin, incoming.gateway, incoming.headers);
-    core.tell(cx, EventKind::Incoming { from_uri, to_uri, begin, codecs, gateway, headers });
-    let until = cx.deadline(cx.node.config.incoming_timeout);
-    let phase = Phase::Inbound(Inbound { port, offer, request_uri: incoming.request_uri, until });
-    Some(Call::begin(core, cx, phase))
-}
-
-/// Whether an offer could be answered at all, and the names of its codecs.
-fn judge(core: &Core, cx: &Context<'_>, port: Port, offer: &[u8]) -> Result<Vec<String>, SdpError> {
-    sdp::answer(offer, &core.local_media(cx, port, &[]))?;
-    sdp::offered(offer)
-}
-
-/// The final response to an INVITE whose offer cannot be used, and the Warning that says why (RFC 3261 §20.43).
-fn refusal(error: &SdpError) -> (u16, Header) {
-    let (status, code, text) = match error {
-        SdpError::Malformed(reason) => (400, 399, format!("Bad session description: {reason}")),
-        SdpError::NoAudio => {
-            (488, 304, "Media type not available: no audio over RTP/AVP is offered".to_owned())
-        }
-        SdpError::NoCommonCodec => {
-            (488, 305, "Incompatible media format: none of the codecs is ours".to_owned())
-        }
-        SdpError::BadAddress => {
-            let text = "Incompatible network address formats: not a unicast address of our family";
-            (488, 301, text.to_owned())
-        }
-    };
-    (status, Header { name: "Warning".to_owned(), value: format!("{code} offhook \"{text}\"") })
-}
-
-/// Refuses an INVITE for want of room.
-pub(crate) fn turn_away(cx: &mut Context<'_>, session: SessionId) {
-    cx.sip(sip::Command::Reject { session, status: 503, headers: vec![retry_after()] });
-}
-
-fn retry_after() -> Header {
-    Header { name: "Retry-After".to_owned(), value: RETRY_AFTER.as_secs().to_string() }
-}
-
-impl Inbound {
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.until
-    }
-
-    pub(crate) fn port(&self) -> Port {
-        self.port
-    }
-
-    pub(crate) fn handle(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
-        let (id, command) = match input {
-            Input::Request { id, command } => (id, command),
-            Input::Sip(sip::Event::Offer { .. }) => {
-                // Its first offer is not answered yet (RFC 3311 §5.2).
-                cx.sip(sip::Command::Refuse { session: core.session, status: 500 });
-                return Step::to(Phase::Inbound(self));
-            }
-            Input::Due if is_due(self.until, cx) => return self.end(core, cx, Ending::Unattended),
-            other => {
-                pass_over(cx, other);
-                return Step::to(Phase::Inbound(self));
-            }
-        };
-        let ending = match command {
-            Command::Answer { max_answer, user_data, codec, .. } => match self.agree(core, cx, codec) {
-                Ok((sdp, agreement)) => {
-                    core.user_data = user_data;
-                    cx.sip(sip::Command::Answer { session: core.session, body: sdp_body(sdp) });
-                    let answering = Answering::new(self.port, id, cx.now.wall, max_answer, agreement);
-                    return Step::to(Phase::Answering(answering));
-                }
-                Err(error) => {
-                    cx.reply(id, Err(error));
-                    return Step::to(Phase::Inbound(self));
-                }
-            },
-            Command::Reject { cause, .. } => Ending::Drop { cause },
-            Command::Redirect { target, .. } => Ending::Redirected { contact: self.contact(&target) },
-            command => {
-                pass_over(cx, Input::Request { id, command });
-                return Step::to(Phase::Inbound(self));
-            }
-        };
-        let step = self.end(core, cx, ending);
-        cx.reply(id, Ok(Reply::Done));
-        step
-    }
-
-    /// The description and the meaning of an answer. The offer was good when it came, so only the codec that is asked
-    /// for can be wrong; the call can be answered again otherwise.
-    fn agree(
-        &self,
-        core: &Core,
-        cx: &Context<'_>,
-        codec: Option<Codec>,
-    ) -> Result<(String, Agreement), Error> {
-        let local = core.local_media(cx, self.port, codec.as_slice());
-        let mut session = sdp::Session::new(local);
-        let Some(offer) = &self.offer else {
-            return Ok((session.offer(), Agreement::Offered(session)));
-        };
-        match session.answer(offer) {
-            Ok((sdp, media)) => Ok((sdp, Agreement::Settled(session, media))),
-            Err(_) => {
-                let names = sdp::offered(offer).unwrap_or_default();
-                Err(Error::NotNegotiated { message: format!("the caller offers {}", names.join(", ")) })
-            }
-        }
-    }
-
-    /// The Contact that sends the caller elsewhere, to the same user.
-    fn contact(&self, target: &str) -> String {
-        let rest = self.request_uri.split_once(':').map_or(self.request_uri.as_str(), |(_, rest)| rest);
-        match rest.split_once('@') {
-            Some((user, _)) => format!("<sip:{}@{target}>", user.split(':').next().unwrap_or(user)),
-            None => format!("<sip:{target}>"),
-        }
-    }
-
-    pub(crate) fn end(self, core: &Core, cx: &mut Context<'_>, ending: Ending) -> Step {
-        if ending.farewell().is_some() {
-            let headers = match &ending {
-                Ending::Redirected { contact } => {
-                    vec![Header { name: "Contact".to_owned(), value: contact.clone() }]
-                }
-                Ending::Shutdown => vec![retry_after()],
-                _ => Vec::new(),
-            };
-            let status = ending.cause(None).status;
-            cx.sip(sip::Command::Reject { session: core.session, status, headers });
-        }
-        Step::to(Phase::Ended(Ended::unanswered(cx, &ending, Some(self.port), None)))
-    }
-}
 
 /// An outbound call that is not answered.
 #[derive(Debug)]

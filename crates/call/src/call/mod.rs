@@ -3,8 +3,10 @@
 
 pub(crate) mod answering;
 mod beside;
+pub(crate) mod early;
 pub(crate) mod ended;
 pub(crate) mod idle;
+pub(crate) mod inbound;
 pub(crate) mod initiated;
 mod talk;
 
@@ -12,8 +14,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_media::event::{self as media, Key, LegId};
-use offhook_media::sdp::LocalMedia;
+use offhook_media::event::{self as media, Key, LegId, LegStats};
+use offhook_media::sdp::{LocalMedia, Negotiated};
 use offhook_sip::event::{self as sip, Body, GatewayName, SessionId};
 
 use crate::action::connect::{Connect, Notice};
@@ -24,9 +26,11 @@ use crate::action::send_dtmf::SendDtmf;
 use crate::admit::{Role, Standing};
 use crate::call::answering::Answering;
 use crate::call::beside::Beside;
+use crate::call::early::Early;
 use crate::call::ended::{Cut, Ended};
 use crate::call::idle::Idle;
-use crate::call::initiated::{Dialling, Inbound};
+use crate::call::inbound::Inbound;
+use crate::call::initiated::Dialling;
 pub(crate) use crate::call::talk::Talk;
 use crate::cause::{Ending, reason_of};
 use crate::command::Command;
@@ -305,7 +309,7 @@ impl Call {
 
     /// All that is known of it.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let talk = self.phase.talk();
+        let (talk, media) = (self.phase.talk(), self.phase.media());
         Snapshot {
             call: self.core.id,
             state: self.state(),
@@ -317,14 +321,14 @@ impl Call {
             answer_time: talk.map(|talk| talk.answered),
             user_data: self.core.user_data.clone(),
             sip_call_id: self.core.sip_call_id.clone(),
-            codec: talk.map(|talk| talk.media.codec),
-            remote_media: talk.map(|talk| talk.media.remote_rtp),
+            codec: media.map(|(media, _)| media.codec),
+            remote_media: media.map(|(media, _)| media.remote_rtp),
             local_port: self.port(),
             connected_to: match &self.phase {
                 Phase::Connect(connect) => Some(connect.other()),
                 _ => None,
             },
-            stats: talk.map(|talk| talk.stats).unwrap_or_default(),
+            stats: media.map(|(_, stats)| *stats).unwrap_or_default(),
         }
     }
 
@@ -379,6 +383,29 @@ impl Phase {
         }
     }
 
+    /// The early media of a call that is not answered.
+    fn early(&self) -> Option<&Early> {
+        match self {
+            Self::Inbound(inbound) => inbound.early(),
+            Self::Answering(answering) => answering.early(),
+            _ => None,
+        }
+    }
+
+    fn early_mut(&mut self) -> Option<&mut Early> {
+        match self {
+            Self::Inbound(inbound) => inbound.early_mut(),
+            Self::Answering(answering) => answering.early_mut(),
+            _ => None,
+        }
+    }
+
+    /// What a leg has agreed on and come to, where there is one.
+    fn media(&self) -> Option<(&Negotiated, &LegStats)> {
+        let talk = self.talk().map(|talk| (&talk.media, &talk.stats));
+        talk.or_else(|| self.early().map(|early| (early.media(), early.stats())))
+    }
+
     /// First what means the same in every state, then the state's own.
     fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         if let Self::Ended(ended) = self {
@@ -386,6 +413,9 @@ impl Phase {
         }
         if let Some(talk) = self.talk_mut() {
             talk.hear(core, cx, &input);
+        }
+        if let Some(early) = self.early_mut() {
+            early.hear(&input);
         }
         if let Input::Sip(sip::Event::Ended { cause, .. }) = &input {
             core.reason = reason_of(cause);
@@ -422,7 +452,9 @@ impl Phase {
             }
             Input::Sip(sip::Event::Ended { cause, .. }) => Some(Ending::of_session(cause)),
             Input::Shutdown => Some(Ending::Shutdown),
-            Input::Media(media::Event::LegRemoved { .. }) if self.talk().is_some() => Some(Ending::MediaGone),
+            Input::Media(media::Event::LegRemoved { .. }) if self.media().is_some() => {
+                Some(Ending::MediaGone)
+            }
             Input::Due if is_due(self.talk().and_then(|talk| talk.until), cx) => Some(Ending::MaxAnswer),
             Input::Due if is_due(self.talk().and_then(|talk| talk.silent_until), cx) => Some(Ending::Silent),
             _ => None,

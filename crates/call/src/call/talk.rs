@@ -16,6 +16,7 @@ use offhook_media::event::{self as media, LegConfig, LegStats};
 use offhook_media::sdp::{self, Direction, Negotiated};
 use offhook_sip::event::{self as sip, Body};
 
+use crate::call::early::Early;
 use crate::call::{Core, Input, TypeAhead, sdp_body, sdp_of};
 use crate::event::{EventKind, MediaAlarm, UnixMs};
 use crate::gateway::DtmfWay;
@@ -52,13 +53,37 @@ impl Talk {
     ) -> Self {
         let config = leg_config(core, cx, &media);
         cx.output(Output::OpenLeg { port, leg: core.leg(), config });
+        Self::new(core, cx, port, (session, media, LegStats::default()), max_answer)
+    }
+
+    /// Goes on with the leg of a call that had early media. From now on the caller owes us some as well.
+    pub(crate) fn resume(
+        core: &Core,
+        cx: &mut Context<'_>,
+        port: Port,
+        early: Early,
+        max_answer: Duration,
+    ) -> Self {
+        let (session, media, stats) = early.into_parts();
+        let config = leg_config(core, cx, &media);
+        cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
+        Self::new(core, cx, port, (session, media, stats), max_answer)
+    }
+
+    fn new(
+        core: &Core,
+        cx: &mut Context<'_>,
+        port: Port,
+        (session, media, stats): (sdp::Session, Negotiated, LegStats),
+        max_answer: Duration,
+    ) -> Self {
         if is_hold(&media) {
             core.tell(cx, EventKind::Hold { held: true });
         }
         Self {
             port,
             media,
-            stats: LegStats::default(),
+            stats,
             typed: TypeAhead::default(),
             answered: cx.now.wall,
             until: cx.deadline(max_answer),
@@ -163,7 +188,7 @@ fn is_hold(media: &Negotiated) -> bool {
     matches!(media.direction, Direction::RecvOnly | Direction::Inactive)
 }
 
-fn leg_config(core: &Core, cx: &Context<'_>, media: &Negotiated) -> LegConfig {
+pub(super) fn leg_config(core: &Core, cx: &Context<'_>, media: &Negotiated) -> LegConfig {
     let config = &cx.node.config;
     let tones = match core.dtmf(cx) {
         DtmfWay::Auto | DtmfWay::Info => config.tones,

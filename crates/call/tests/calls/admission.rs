@@ -17,12 +17,13 @@ use crate::rig::{answer, construct, page, receive, text};
 ///
 /// The columns, for an inbound call and again for an outbound one: Initiated, Answer, Idle, Play, Record, SendDtmf,
 /// ReceiveDtmf, Connect as the first party, Connect as the second, Released.
-const EXPECTED: [(&str, &str, &str); 28] = [
+const EXPECTED: [(&str, &str, &str); 29] = [
     ("construct", "yyyyyyyyyy", "yyyyyyyyyy"),
     ("answer", "y........x", "dddddddddx"),
     ("drop", "yyyyyyyyyx", "yyyyyyyyyx"),
     ("reject", "y........x", "dddddddddx"),
     ("redirect", "y........x", "dddddddddx"),
+    ("ring", "y........x", "dddddddddx"),
     ("exists", "yyyyyyyyyy", "yyyyyyyyyy"),
     ("nop", "yyyyyyyyyx", "yyyyyyyyyx"),
     ("get", "yyyyyyyyyx", "yyyyyyyyyx"),
@@ -62,6 +63,7 @@ fn commands(name: &str) -> Vec<Command> {
         "drop" => Command::Drop { call: CALL, cause: 603 },
         "reject" => Command::Reject { call: CALL, cause: 603 },
         "redirect" => Command::Redirect { call: CALL, target: "192.0.2.1".to_owned() },
+        "ring" => Command::Ring { call: CALL, content: Some(content()) },
         "exists" => Command::Exists { call: CALL },
         "nop" => Command::Nop { call: CALL },
         "get" => Command::Get { call: CALL },

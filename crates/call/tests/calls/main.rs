@@ -12,6 +12,7 @@ mod messages;
 mod outbound;
 mod recordings;
 mod rig;
+mod ringing;
 mod silence;
 mod transfers;
 mod world;

@@ -344,7 +344,9 @@ pub(crate) fn line(output: &Output) -> String {
 fn sip_line(command: &sip::Command) -> String {
     match command {
         sip::Command::Invite(invite) => format!("invite {} from {}", invite.routes[0].to, invite.from),
-        sip::Command::Progress { status, .. } => status.to_string(),
+        sip::Command::Progress { status, body, .. } => {
+            format!("{status}{}", if body.is_some() { " with an answer" } else { "" })
+        }
         sip::Command::Answer { .. } => "200".to_owned(),
         sip::Command::Reject { status, headers, .. } => headers
             .iter()

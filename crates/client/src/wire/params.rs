@@ -188,6 +188,23 @@ impl Default for Reject {
     }
 }
 
+/// Lets an inbound call ring, or hear something, before its answer. The call stays Initiated and no completion event
+/// comes, since nothing is completed: what is heard goes on until the call is answered, refused, redirected, dropped or
+/// given up, or until the next `ring`. `limits.incoming_timeout_seconds` starts anew with each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Ring {
+    /// The call.
+    pub res_id: String,
+    /// What the caller hears over and over: a file, or several joined by `|` (183 with our session description, which the
+    /// answer repeats). Null or empty: the caller's own tone (180). A caller that offers no session description before the
+    /// answer can only ring: `not_negotiated`.
+    #[serde(default)]
+    pub ring_play_file: Option<String>,
+}
+method!(Ring = "sys.call.ring" -> ());
+
 /// Sends an inbound call elsewhere before its answer (302), the called user part kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -51,6 +51,7 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     visitor.method::<wire::Drop>();
     visitor.method::<wire::Reject>();
     visitor.method::<wire::Redirect>();
+    visitor.method::<wire::Ring>();
     visitor.method::<wire::Exists>();
     visitor.method::<wire::Nop>();
     visitor.method::<wire::Get>();
@@ -146,6 +147,19 @@ impl Served for wire::Redirect {
         let call = check::call(node.id, &self.res_id)?;
         let target = check::host("redirect_uri", &self.redirect_uri)?;
         Ok(Step::Ask(Command::Redirect { call, target }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::Ring {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let files = self.ring_play_file.filter(|files| !files.is_empty()).map(wire::Content::Files);
+        let content = files.map(|files| check::content("ring_play_file", &files)).transpose()?;
+        Ok(Step::Ask(Command::Ring { call, content }))
     }
 
     fn result(_: &Node, reply: Reply) -> Option<()> {

@@ -247,6 +247,8 @@ async fn wrong_parameters_of_calls_are_named() {
         ("drop", json!([CALL, null]), "cause", "an integer of 300 to 699"),
         ("reject", json!([CALL, 200]), "cause", "an integer of 300 to 699"),
         ("redirect", json!([CALL, "u@h"]), "redirect_uri", "[sip:]host[:port]"),
+        ("ring", json!([CALL, "a.wav||b.wav"]), "ring_play_file", "a file name"),
+        ("ring", json!([CALL, null, 1]), "[2]", "at most 2 parameters: res_id, ring_play_file"),
         ("list", json!({ "limit": 0 }), "limit", "an integer of 1 to 1000"),
         ("list", json!({ "state": "Busy" }), "state", "Initiated"),
         ("list", json!({ "after": "x" }), "after", "res_id of a call"),

@@ -80,12 +80,13 @@ impl Reliable {
         }
     }
 
-    /// Lines up a response.
+    /// Lines up a response; without its description where one before it has given the answer (RFC 3264 §4).
     pub(super) fn push(&mut self, status: u16, body: Option<Body>) -> Result<(), CommandError> {
         if self.waiting.len() == MAX_WAITING {
             return Err(CommandError::Full);
         }
-        self.waiting.push_back((status, body));
+        let is_answered = self.answer.is_some() || self.waiting.iter().any(|(_, body)| body.is_some());
+        self.waiting.push_back((status, body.filter(|_| !is_answered)));
         Ok(())
     }
 

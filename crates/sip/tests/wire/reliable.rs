@@ -100,6 +100,26 @@ fn one_after_the_other_and_the_answer_last() {
     assert_eq!(stage.one().body(), "early");
 }
 
+/// RFC 3264 §4: there is one answer to an offer. A second one would be none, and nobody could refuse it.
+#[test]
+fn the_answer_is_given_once() {
+    let mut stage = Stage::new();
+    called(&mut stage, "Supported: 100rel\r\n");
+    stage.command(progress(180, None));
+    let ringing = stage.one();
+    stage.command(progress(183, Some("early")));
+    stage.command(progress(183, Some("early")));
+    let mut last = ringing;
+    for (cseq, body) in [(2, "early"), (3, ""), (4, "")] {
+        stage.receive(&prack(cseq, &last));
+        if cseq == 4 {
+            stage.command(progress(183, Some("early")));
+        }
+        last = stage.sent().pop().expect("a 183");
+        assert_eq!((last.status(), last.body()), (183, body));
+    }
+}
+
 #[test]
 fn a_response_without_a_description_holds_nothing_up() {
     let mut stage = Stage::new();

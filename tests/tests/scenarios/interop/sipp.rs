@@ -1,7 +1,7 @@
 //! SIPp with what a telephone seldom does: reliable provisional responses, session timers, hold, late offers, redirections,
 //! transfers and messages (RFC 3262, RFC 4028, RFC 3264, RFC 3515, RFC 3428).
 
-use offhook_client::wire::{EventKind, NodeSendMessage, Transfer, TransferAccept, TransferNotify};
+use offhook_client::wire::{CallState, EventKind, NodeSendMessage, Transfer, TransferAccept, TransferNotify};
 use offhook_tests::app::App;
 use offhook_tests::dir::TestDir;
 use offhook_tests::ports;
@@ -9,6 +9,7 @@ use offhook_tests::rtp::RtpPeer;
 use offhook_tests::server::{Server, Setup};
 use offhook_tests::sipp::Sipp;
 use offhook_tests::wait::PATIENCE;
+use offhook_tests::wav::Signal;
 
 use super::events::{held, transfer_completed, transfer_requested};
 
@@ -23,6 +24,37 @@ async fn a_caller_acknowledges_what_rings() {
     let mut sipp = caller.call(server.sip(), server.dir());
     let call = app.answer().await;
     sipp.succeed(1, PATIENCE).await;
+    assert_eq!(app.released(&call).await.cause, 200);
+    app.check_order();
+}
+
+/// Early media: the caller hears a file over and over before the answer, and what it plays after that.
+#[tokio::test]
+async fn a_caller_hears_something_before_the_answer() {
+    let server = Server::start("sipp-early").await;
+    let mut app = App::connect(&server).await;
+    let rtp = RtpPeer::listen(ports::one()).await;
+    let caller = Sipp::new("uac-early").set("rtp_port", rtp.port()).set("talk_ms", 1500);
+    let mut sipp = caller.call(server.sip(), server.dir());
+    let call = app.incoming().await.res_id;
+    let error = app.client.ring(&call, Some("none.wav")).await.expect_err("no such file");
+    assert_eq!(error.reason(), Some("file_not_found"));
+    app.client.ring(&call, Some("welcome.wav")).await.expect("early media");
+    let info = app.client.get(&call).await.expect("a call");
+    assert_eq!((info.state, info.answer_time), (CallState::Initiated, None));
+    rtp.hear(30, PATIENCE).await;
+    app.client.answer(&call, 60).await.expect("an answer");
+    let before = rtp.count();
+    app.client.play_start(&call, PROMPT, "").await.expect("a play");
+    rtp.hear(before + 20, PATIENCE).await;
+    sipp.succeed(1, PATIENCE).await;
+    let messages = sipp.messages();
+    let ours = messages.lines().filter(|line| line.starts_with("o=") && !line.starts_with("o=sipp"));
+    let ours: Vec<&str> = ours.collect();
+    assert!(ours.len() == 2 && ours[0] == ours[1], "{ours:?}");
+    let prompt = Signal::read(&server.prompt("welcome.wav"));
+    let found = rtp.signal().find(&prompt);
+    assert!(found.correlation > 0.99 && found.lag < 8 * 60, "{found:?}");
     assert_eq!(app.released(&call).await.cause, 200);
     app.check_order();
 }

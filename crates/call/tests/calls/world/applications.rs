@@ -51,6 +51,7 @@ impl World {
             State::Initiated if often < 57 => {
                 Some(Command::Redirect { call, target: "192.0.2.9".to_owned() })
             }
+            State::Initiated if often < 75 => Some(self.ring(call)),
             State::Idle if often < 10 => Some(self.beside_an_action(call)),
             State::Idle => Some(self.start(call)),
             State::Play if often < 20 => Some(Command::PlayStop { call }),
@@ -71,7 +72,7 @@ impl World {
 
     fn anything(&mut self, call: CallId) -> Command {
         let call = if self.chance(10) { CallId(self.rng.u64(..2000)) } else { call };
-        match self.rng.u8(..14) {
+        match self.rng.u8(..15) {
             0 => self.answer(call),
             1 => Command::Drop { call, cause: self.rng.u16(300..700) },
             2 => Command::Reject { call, cause: 486 },
@@ -85,6 +86,7 @@ impl World {
             10 => Command::ConnectStop { call },
             11 => Command::List { state: None, after: Some(call), limit: 10 },
             12 => self.beside_an_action(call),
+            13 => self.ring(call),
             _ => self.start(call),
         }
     }
@@ -105,8 +107,17 @@ impl World {
         Command::Answer { call, max_answer, user_data: Some("mark".to_owned()), codec }
     }
 
+    fn ring(&mut self, call: CallId) -> Command {
+        let content = self.chance(70).then(|| self.content());
+        Command::Ring { call, content }
+    }
+
+    fn content(&mut self) -> Content {
+        Content { files: vec!["p.wav".to_owned(); self.rng.usize(..3)] }
+    }
+
     fn start(&mut self, call: CallId) -> Command {
-        let content = Content { files: vec!["p.wav".to_owned(); self.rng.usize(..3)] };
+        let content = self.content();
         let finish_keys = keys(if self.rng.bool() { "#" } else { "" });
         match self.rng.u8(..5) {
             0 => Command::PlayStart { call, content, finish_keys, repeat: self.rng.u32(..3) },

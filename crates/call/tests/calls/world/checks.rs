@@ -231,6 +231,8 @@ pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
         "hold true",
         "hold false",
         "silent",
+        "told 180",
+        "told 183 with an answer",
         "refused 488",
         "refused 491",
         "refused 500",

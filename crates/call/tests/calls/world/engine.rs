@@ -23,8 +23,14 @@ struct Leg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
-    Play,
-    Record { recording: RecordingId, end: RecordEnd },
+    Play {
+        /// Over and over: it has no end of its own, and nobody waits for the one that it is given.
+        endless: bool,
+    },
+    Record {
+        recording: RecordingId,
+        end: RecordEnd,
+    },
     Digits,
 }
 
@@ -52,17 +58,24 @@ impl World {
             Command::Play { leg, action, prompts, repeat } => {
                 let codecs = &self.engine.legs.get(&leg).expect("a leg that is there").codecs;
                 assert!(prompts.iter().all(|prompt| codecs.contains(&prompt.codec())), "in the leg's codec");
-                self.begin(leg, action, Doing::Play, 3_000 * (1 + u64::from(repeat)));
+                let endless = repeat == u32::MAX;
+                let within = (!endless).then(|| 3_000 * (1 + u64::from(repeat)));
+                self.begin(leg, action, Doing::Play { endless }, within);
             }
             Command::Record { leg, action, recording, .. } => {
                 let doing = Doing::Record { recording, end: RecordEnd::MaxDuration };
-                self.begin(leg, action, doing, 8_000);
+                self.begin(leg, action, doing, Some(8_000));
             }
             Command::SendDigits { leg, action, digits } => {
-                self.begin(leg, action, Doing::Digits, 200 * digits.len() as u64);
+                self.begin(leg, action, Doing::Digits, Some(200 * digits.len() as u64));
             }
             Command::StopPlay { leg, action } | Command::StopDigits { leg, action } => {
-                self.stop(leg, action);
+                let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
+                if found == Some((action, Doing::Play { endless: true })) {
+                    self.end_action(leg);
+                } else {
+                    self.stop(leg, action);
+                }
             }
             Command::StopRecord { leg, action, .. } => {
                 if let Some(Leg { action: Some((current, Doing::Record { end, .. })), .. }) =
@@ -107,11 +120,13 @@ impl World {
         }
     }
 
-    fn begin(&mut self, leg: LegId, action: ActionId, doing: Doing, within: u64) {
+    fn begin(&mut self, leg: LegId, action: ActionId, doing: Doing, within: Option<u64>) {
         let found = self.engine.legs.get_mut(&leg).expect("a leg that is there");
         assert!(found.action.is_none() || found.stuck, "{leg:?} is busy with {:?}", found.action);
         found.action = Some((action, doing));
-        self.soon(within, Happening::ActionEnds(leg, action));
+        if let Some(within) = within {
+            self.soon(within, Happening::ActionEnds(leg, action));
+        }
     }
 
     fn stop(&mut self, leg: LegId, action: ActionId) {
@@ -166,7 +181,7 @@ impl World {
         }
         let Some((action, doing)) = found.action.take() else { return };
         let event = match doing {
-            Doing::Play => Event::PlayEnded { leg, action, played: Duration::from_millis(500) },
+            Doing::Play { .. } => Event::PlayEnded { leg, action, played: Duration::from_millis(500) },
             Doing::Digits => Event::DigitsSent { leg, action },
             Doing::Record { recording, end } => {
                 self.end_mark(recording);

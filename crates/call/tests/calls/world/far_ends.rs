@@ -99,7 +99,9 @@ impl World {
                     self.later(32_000, Happening::NoAck(session));
                 }
             }
-            Command::Progress { session, .. } => {
+            Command::Progress { session, status, body } => {
+                let early = if body.is_some() { " with an answer" } else { "" };
+                self.checks.saw(format!("told {status}{early}"));
                 let found = self.far_ends.sessions.get(&session);
                 assert!(matches!(found, Some(Session::Ringing { .. })), "rung: {session:?} {found:?}");
             }

@@ -80,6 +80,7 @@ fn written(method: &str) -> (Value, Value) {
         "sys.call.redirect" => {
             (json!({ "res_id": CALL, "redirect_uri": "sip:[2001:db8::1]:5070" }), Value::Null)
         }
+        "sys.call.ring" => (json!({ "res_id": CALL, "ring_play_file": "ringing.wav" }), Value::Null),
         "sys.call.exists" => (json!({ "res_id": CALL }), json!(true)),
         "sys.call.get" => (json!({ "res_id": CALL }), snapshot()),
         "sys.call.list" => (json!({ "state": "Idle", "after": CALL, "limit": 10 }), json!([OTHER])),

@@ -1,0 +1,111 @@
+//! Early media: what a caller hears of ours before its call is answered (RFC 3261 §13.2.1, RFC 3960 §3.2).
+//!
+//! ```text
+//!   ring with a file ─▶ the disk … ─▶ a leg, 183 with our answer, the file over and over
+//!   answer           ─▶ silence; the 200 repeats that answer, and the ACK makes a Talk of the same leg
+//!   anything else that ends the call ─▶ the leg is removed, and its ports are free when it is gone
+//! ```
+//! The first description that a caller hears is our answer, whatever comes after it; so it is the same in every response.
+//! A caller need not send anything before the answer: silence is none of its faults yet.
+
+use std::sync::Arc;
+
+use offhook_media::event::{self as media, ActionId, LegConfig, LegStats, Prompt};
+use offhook_media::sdp::{self, Negotiated};
+use offhook_sip::event::{self as sip, Body};
+
+use crate::Port;
+use crate::call::talk::leg_config;
+use crate::call::{Core, Input, sdp_body, sdp_of};
+use crate::node::Context;
+use crate::output::Output;
+
+/// Turns of the file after the first: as good as for ever, since nobody rings for that long.
+const OVER_AND_OVER: u32 = u32::MAX;
+
+/// The media of an inbound call that is not answered.
+#[derive(Debug)]
+pub(crate) struct Early {
+    session: sdp::Session,
+    media: Negotiated,
+    /// Our answer, as it was sent first.
+    answer: String,
+    stats: LegStats,
+    playing: Option<ActionId>,
+}
+
+impl Early {
+    /// Opens the leg.
+    pub(crate) fn begin(
+        core: &Core,
+        cx: &mut Context<'_>,
+        port: Port,
+        (session, media): (sdp::Session, Negotiated),
+        answer: String,
+    ) -> Self {
+        let config = LegConfig { silent_after: None, ..leg_config(core, cx, &media) };
+        cx.output(Output::OpenLeg { port, leg: core.leg(), config });
+        Self { session, media, answer, stats: LegStats::default(), playing: None }
+    }
+
+    /// Our answer to the caller's offer: the same in each response.
+    pub(crate) fn answer(&self) -> Body {
+        sdp_body(self.answer.clone())
+    }
+
+    pub(crate) fn media(&self) -> &Negotiated {
+        &self.media
+    }
+
+    pub(crate) fn stats(&self) -> &LegStats {
+        &self.stats
+    }
+
+    /// The caller hears this instead of what it heard.
+    pub(crate) fn play(&mut self, core: &Core, cx: &mut Context<'_>, prompts: Vec<Arc<Prompt>>) {
+        self.stop(core, cx);
+        if prompts.iter().all(|prompt| prompt.payload().is_empty()) {
+            return;
+        }
+        let (leg, action) = (core.leg(), cx.new_action());
+        cx.media(media::Command::Play { leg, action, prompts, repeat: OVER_AND_OVER });
+        self.playing = Some(action);
+    }
+
+    /// The caller hears nothing more of it. Nobody waits for the end of what was played.
+    pub(crate) fn stop(&mut self, core: &Core, cx: &mut Context<'_>) {
+        if let Some(action) = self.playing.take() {
+            cx.media(media::Command::StopPlay { leg: core.leg(), action });
+        }
+    }
+
+    /// What it hears in every state.
+    pub(crate) fn hear(&mut self, input: &Input) {
+        if let Input::Media(media::Event::Stats { stats, .. } | media::Event::LegRemoved { stats, .. }) =
+            input
+        {
+            self.stats = *stats;
+        }
+    }
+
+    /// The caller changes the session before its ACK, by UPDATE or PRACK (RFC 3311 §5.2); only our answer to an offer
+    /// can be meant, an offer of ours nobody is asked for here.
+    pub(crate) fn offered(&mut self, core: &Core, cx: &mut Context<'_>, offer: Option<&Body>) {
+        let session = core.session;
+        let Some(answered) = sdp_of(offer).and_then(|offer| self.session.answer(offer).ok()) else {
+            return cx.sip(sip::Command::Refuse { session, status: 488 });
+        };
+        let (text, media) = answered;
+        cx.sip(sip::Command::Accept { session, body: sdp_body(text) });
+        if media != self.media {
+            self.media = media;
+            let config = LegConfig { silent_after: None, ..leg_config(core, cx, &self.media) };
+            cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
+        }
+    }
+
+    /// The call is answered: what it has come to.
+    pub(crate) fn into_parts(self) -> (sdp::Session, Negotiated, LegStats) {
+        (self.session, self.media, self.stats)
+    }
+}
