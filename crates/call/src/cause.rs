@@ -42,6 +42,13 @@ pub enum Failure {
         /// The final response.
         sip_status: u16,
     },
+    /// The far end wants credentials, and there are none, or not the right ones.
+    Unauthorized {
+        /// 401 or 407.
+        sip_status: u16,
+    },
+    /// The name service knows no address of the callee.
+    Unresolved,
     /// The far end refused a transfer, a message or digits, or could not be reached with them.
     Refused {
         /// The final response.
@@ -85,6 +92,8 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::RingTimeout => "ring_timeout",
             Self::Rejected { .. } => "rejected",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::Unresolved => "unresolved",
             Self::Refused { .. } => "refused",
             Self::Dropped => "dropped",
             Self::Cancelled => "cancelled",
@@ -100,7 +109,9 @@ impl Failure {
     /// The SIP status behind it, where there is one.
     pub fn sip_status(self) -> Option<u16> {
         match self {
-            Self::Rejected { sip_status } | Self::Refused { sip_status } => Some(sip_status),
+            Self::Rejected { sip_status }
+            | Self::Unauthorized { sip_status }
+            | Self::Refused { sip_status } => Some(sip_status),
             Self::Cancelled | Self::RingTimeout => Some(487),
             Self::NoAck => Some(408),
             Self::NotNegotiated => Some(488),
@@ -129,7 +140,11 @@ pub(crate) enum Ending {
         status: u16,
         /// Whose response: the far end's, or one made here.
         by: DroppedBy,
+        /// Where it would have sent the call.
+        contacts: Vec<String>,
     },
+    /// The callee's name leads nowhere.
+    Unresolved,
     /// `drop` or `reject`.
     Drop {
         /// As the application gave it.
@@ -176,12 +191,13 @@ impl Ending {
     /// What the end of its SIP session means to a call.
     pub(crate) fn of_session(cause: &EndCause) -> Self {
         match cause {
-            EndCause::Refused { status, by, .. } => {
+            EndCause::Refused { by: Refuser::Names, .. } => Self::Unresolved,
+            EndCause::Refused { status, by, contacts, .. } => {
                 let by = match by {
                     Refuser::Peer => DroppedBy::User,
-                    Refuser::Us => DroppedBy::System,
+                    Refuser::Us | Refuser::Names => DroppedBy::System,
                 };
-                Self::Refused { status: *status, by }
+                Self::Refused { status: *status, by, contacts: contacts.clone() }
             }
             EndCause::Cancelled { .. } => Self::Cancelled,
             EndCause::Bye { .. } => Self::Bye,
@@ -200,7 +216,7 @@ impl Ending {
             Self::Cancelled => (DroppedBy::User, 487),
             Self::Bye if answered.is_some() => (DroppedBy::User, 200),
             Self::Bye => (DroppedBy::User, 487),
-            Self::Refused { status, by } => (*by, *status),
+            Self::Refused { status, by, .. } => (*by, *status),
             Self::Drop { cause: DECLINE } if answered.is_some() => (DroppedBy::System, 200),
             Self::Drop { cause } => (DroppedBy::System, *cause),
             Self::Redirected { .. } => (DroppedBy::System, 302),
@@ -209,7 +225,7 @@ impl Ending {
             Self::MaxAnswer => (DroppedBy::System, DECLINE),
             Self::Unattended | Self::IdleTimeout => (DroppedBy::System, 480),
             Self::NotNegotiated => (DroppedBy::System, 488),
-            Self::Shutdown => (DroppedBy::System, 503),
+            Self::Shutdown | Self::Unresolved => (DroppedBy::System, 503),
             Self::MediaGone | Self::SessionGone => (DroppedBy::System, 500),
         };
         Cause { by, status }
@@ -233,6 +249,10 @@ impl Ending {
             Self::RingTimeout => Failure::RingTimeout,
             Self::NotNegotiated => Failure::NotNegotiated,
             Self::MediaGone | Self::SessionGone => Failure::Internal,
+            Self::Unresolved => Failure::Unresolved,
+            Self::Refused { status: status @ (401 | 407), by: DroppedBy::User, .. } => {
+                Failure::Unauthorized { sip_status: *status }
+            }
             _ => Failure::Rejected { sip_status: self.cause(None).status },
         }
     }
@@ -241,7 +261,7 @@ impl Ending {
     pub(crate) fn farewell(&self) -> Option<Reason> {
         let text = match self {
             Self::Cancelled | Self::Bye | Self::NoAck | Self::Lost => return None,
-            Self::Refused { .. } | Self::SessionGone => return None,
+            Self::Refused { .. } | Self::Unresolved | Self::SessionGone => return None,
             Self::Drop { .. } => "Dropped",
             Self::Redirected { .. } => "Redirected",
             Self::Unattended => "Unattended",

@@ -258,6 +258,8 @@ impl Command {
 pub struct Construct {
     /// The caller's URI.
     pub from_uri: String,
+    /// The caller's name.
+    pub from_name: Option<String>,
     /// The callee's URIs in the order to try them, at least one; the host of each is a gateway's name, or an address.
     pub to_uris: Vec<String>,
     /// The longest talk, from the answer.

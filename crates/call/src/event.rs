@@ -44,6 +44,8 @@ pub enum EventKind {
     Incoming {
         /// The caller's URI.
         from_uri: String,
+        /// The caller's name, as its side gives it.
+        from_name: Option<String>,
         /// The callee's URI.
         to_uri: String,
         /// When it came.
@@ -75,6 +77,8 @@ pub enum EventKind {
         span: Span,
         /// When it was answered.
         answer_time: Option<UnixMs>,
+        /// Where a 3xx that was not followed would have sent the call.
+        contacts: Vec<String>,
     },
     /// A play ended.
     PlayCompleted {

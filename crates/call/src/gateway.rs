@@ -110,6 +110,10 @@ pub struct GatewayStatus {
     pub max_calls: usize,
     /// The most new calls in a second; 0 for no limit of its own.
     pub max_calls_per_second: u32,
+    /// How long it is still left in peace, having said when to come back (503 with Retry-After).
+    pub rest: Option<Duration>,
+    /// How many times it has said so.
+    pub rests: u64,
 }
 
 /// One route of a call, and whose it is.
@@ -153,6 +157,7 @@ struct Entry {
     /// What was told of it last.
     told_up: Option<bool>,
     rests_until: Option<Instant>,
+    rests: u64,
     registered: bool,
 }
 
@@ -160,7 +165,7 @@ impl Entry {
     fn new(gateway: Gateway) -> Self {
         let up = vec![None; gateway.addresses.len()];
         let bucket = Bucket::default();
-        Self { gateway, bucket, calls: 0, up, told_up: None, rests_until: None, registered: false }
+        Self { gateway, bucket, calls: 0, up, told_up: None, rests_until: None, rests: 0, registered: false }
     }
 
     /// Up by any address, down by all of them, and unknown until then.
@@ -184,10 +189,15 @@ impl Entry {
         Ok(())
     }
 
+    /// How long it is still left in peace.
+    fn rest(&self, now: Instant) -> Option<Duration> {
+        let rest = self.rests_until.and_then(|until| until.checked_duration_since(now));
+        rest.filter(|rest| !rest.is_zero())
+    }
+
     /// Whether it can be called now.
     fn is_there(&self, now: Instant) -> Result<(), Error> {
-        let rest = self.rests_until.and_then(|until| until.checked_duration_since(now));
-        let rest = rest.filter(|rest| !rest.is_zero());
+        let rest = self.rest(now);
         if rest.is_none() && self.is_up() != Some(false) {
             return Ok(());
         }
@@ -387,6 +397,16 @@ impl Gateways {
         Ok(plan.routes)
     }
 
+    /// Where a far end finds who is behind a URI: a gateway's name means nothing to it, so its first address that answers
+    /// stands in for that.
+    pub(crate) fn target(&self, now: Instant, uri: &str) -> Result<String, Error> {
+        let callee = Callee::parse(uri);
+        let Some((entry, None)) = self.find(&callee) else { return Ok(uri.to_owned()) };
+        entry.is_there(now)?;
+        let address = entry.addresses(None).first().copied();
+        Ok(address.map_or_else(|| uri.to_owned(), |address| address.uri(callee.user, &callee.parameters)))
+    }
+
     /// The hosts of all gateways: where a 3xx may send a call, as an application may (reliability S8).
     fn hosts(&self) -> Vec<String> {
         let addresses = self.entries.iter().flat_map(|entry| &entry.gateway.addresses);
@@ -432,6 +452,7 @@ impl Gateways {
     pub(crate) fn rest(&mut self, now: Instant, name: &str, retry_after: Duration) {
         if let Some(entry) = self.entry_mut(name) {
             entry.rests_until = now.checked_add(retry_after.min(LONGEST_REST));
+            entry.rests += 1;
         }
     }
 
@@ -473,7 +494,7 @@ impl Gateways {
     }
 
     /// What is known of each, in the order of the configuration.
-    pub(crate) fn status(&self) -> Vec<GatewayStatus> {
+    pub(crate) fn status(&self, now: Instant) -> Vec<GatewayStatus> {
         let status = |entry: &Entry| GatewayStatus {
             name: entry.gateway.name.clone(),
             addresses: entry
@@ -487,6 +508,8 @@ impl Gateways {
             calls: entry.calls,
             max_calls: entry.gateway.max_calls,
             max_calls_per_second: entry.gateway.max_calls_per_second,
+            rest: entry.rest(now),
+            rests: entry.rests,
         };
         self.entries.iter().map(status).collect()
     }

@@ -146,7 +146,7 @@ impl Calls {
             Ok(()) => match command {
                 Command::Construct(construct) => return self.construct(now, id, *construct),
                 Command::SendPage(page) => message::send(&mut self.context(now), *page),
-                Command::Gateways => Ok(Reply::Gateways(self.gateways())),
+                Command::Gateways => Ok(Reply::Gateways(self.gateways(now.mono))),
                 Command::List { state, after, limit } => Ok(self.list(state, after, limit)),
                 Command::Exists { call } => Ok(Reply::Exists(self.calls.contains_key(&call))),
                 Command::Get { call } => self.snapshot(call),
@@ -167,8 +167,8 @@ impl Calls {
     }
 
     /// What is known of each gateway, in the order of the configuration.
-    pub fn gateways(&self) -> Vec<GatewayStatus> {
-        self.node.gateways.status()
+    pub fn gateways(&self, now: Instant) -> Vec<GatewayStatus> {
+        self.node.gateways.status(now)
     }
 
     /// Handles news of the SIP user agent. [`sip::Event::Resolve`] is not for calls and is passed over.

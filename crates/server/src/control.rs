@@ -247,7 +247,7 @@ impl Control {
         Metrics {
             calls: calls.live(),
             spare_ports: calls.spare_ports(),
-            gateways: calls.gateways(),
+            gateways: calls.gateways(clock::now().mono),
             sip: endpoint.counters(),
         }
     }
@@ -397,6 +397,7 @@ impl Control {
         match self.stage {
             Stage::Serving => {
                 tracing::info!(calls = self.parts.calls.live(), "draining");
+                self.parts.endpoint.drain();
                 self.parts.calls.drain();
                 self.stage = Stage::Draining { until: now.mono + self.parts.drain };
             }
@@ -463,7 +464,14 @@ fn end_of(command: &sip::Command) -> Option<End> {
             let session = invite.session;
             Box::new(move |error| {
                 let (status, phrase, by) = (status(error), error.to_string(), sip::Refuser::Us);
-                let cause = sip::EndCause::Refused { status, phrase, by, retry_after: None, reason: None };
+                let cause = sip::EndCause::Refused {
+                    status,
+                    phrase,
+                    by,
+                    retry_after: None,
+                    reason: None,
+                    contacts: Vec::new(),
+                };
                 sip::Event::Ended { session, cause }
             })
         }

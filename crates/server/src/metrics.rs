@@ -36,7 +36,7 @@ pub fn text(metrics: &Metrics) -> String {
 
 fn gateways(text: &mut String, gateways: &[GatewayStatus]) {
     type Value = fn(&GatewayStatus) -> Option<usize>;
-    let families: [(&str, &str, Value); 5] = [
+    let families: [(&str, &str, Value); 6] = [
         ("offhook_gateway_up", "Whether the gateway answers to OPTIONS.", |gateway| {
             gateway.up.map(usize::from)
         }),
@@ -54,6 +54,9 @@ fn gateways(text: &mut String, gateways: &[GatewayStatus]) {
             "The gateway's limit of new calls in a second; none where it has none.",
             |gateway| usize::try_from(gateway.max_calls_per_second).ok().filter(|&most| most != 0),
         ),
+        ("offhook_gateway_resting", "Whether the gateway has said when to come back.", |gateway| {
+            Some(usize::from(gateway.rest.is_some()))
+        }),
     ];
     for (name, help, value) in families {
         family(text, name, "gauge", help);
@@ -62,6 +65,11 @@ fn gateways(text: &mut String, gateways: &[GatewayStatus]) {
                 line(text, name, Some(&gateway.name), value);
             }
         }
+    }
+    let name = "offhook_gateway_rests_total";
+    family(text, name, "counter", "Times the gateway has said when to come back (503 with Retry-After).");
+    for gateway in gateways {
+        line(text, name, Some(&gateway.name), gateway.rests);
     }
 }
 

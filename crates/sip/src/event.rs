@@ -94,6 +94,8 @@ pub struct Invite {
     pub session: SessionId,
     /// The From URI, e.g. `sip:alice@example.com`.
     pub from: String,
+    /// The display name beside it, any text but control characters ([`CommandError::BadHeader`]); empty for none.
+    pub from_display: String,
     /// The ways to the callee in the order to try them, at least one. The next one is tried when every address of
     /// one is silent (408), refuses to serve (503) or cannot be reached; any other final response ends the call.
     pub routes: Vec<Route>,
@@ -235,6 +237,8 @@ pub enum Command {
         session: SessionId,
         /// 488 and the like, 400–699.
         status: u16,
+        /// Extra headers: `Warning`.
+        headers: Vec<Header>,
     },
     /// Send a request inside the dialog of an answered call. Its end is [`Event::Replied`].
     Request {
@@ -329,6 +333,8 @@ pub enum Refuser {
     Peer,
     /// This side: nobody answered (408), or there was no way to ask (503).
     Us,
+    /// This side too: the name service knows nowhere to ask (503).
+    Names,
 }
 
 /// Why a session ended.
@@ -347,6 +353,8 @@ pub enum EndCause {
         retry_after: Option<Duration>,
         /// The response's Reason headers (RFC 3326), e.g. `Q.850;cause=17`, as they came.
         reason: Option<String>,
+        /// Where a 3xx that was not followed would have sent the call: its SIP URIs, the highest q first.
+        contacts: Vec<String>,
     },
     /// The peer cancelled its INVITE before we had answered it, or had said by Expires that it would wait no longer.
     Cancelled {

@@ -11,13 +11,16 @@ use crate::Endpoint;
 use crate::config::Config;
 use crate::core::Request;
 use crate::event::{Event, Flow, SessionId};
-use crate::message::{Head, Message, Method, Name, Response};
+use crate::message::{Head, Message, Method, Name, Response, cut};
 use crate::options;
 use crate::session::{Leg, Sender};
 use crate::uas::{RETRY_AFTER, Refusal, refuse_body, refuse_method, refuse_require, refuse_size};
 
 /// The INFO packages that we take: none, which the empty list says (RFC 6086 §5.2.3).
 const NO_PACKAGE: &str = "";
+
+/// What an INFO may say: a digit, in the two ways that gateways use and no RFC describes.
+const INFO_TYPES: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 
 impl Endpoint {
     /// The ACK of a 2xx: it belongs to no transaction, and nothing answers it.
@@ -82,9 +85,14 @@ impl Endpoint {
         if request.message.value(Name::InfoPackage).is_some() {
             return self.refuse(now, request, Refusal::with(469, "Recv-Info", NO_PACKAGE));
         }
+        let message = &request.message;
+        let is_told = message.body_length() > 0 && is_info(message);
+        if message.body_length() > 0 && !is_told && !message.may_ignore_body() {
+            return self.refuse(now, request, Refusal::with(415, "Accept", INFO_TYPES.join(", ")));
+        }
         let talks = self.in_call(now, id, request, |_, _| ()).is_some();
         self.core.answer(now, request, &ok());
-        if let Some(body) = request.message.body().filter(|_| talks) {
+        if let Some(body) = request.message.body().filter(|_| talks && is_told) {
             self.core.tell(Event::Info { session: id, body });
         }
     }
@@ -157,6 +165,13 @@ impl Endpoint {
             None => true,
         }
     }
+}
+
+/// Whether the body of an INFO is one that we understand.
+fn is_info(message: &Message) -> bool {
+    let content_type = message.value(Name::ContentType).unwrap_or_default();
+    let (media_type, _) = cut(&content_type, b';');
+    INFO_TYPES.iter().any(|known| media_type.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn ok() -> Response<'static> {

@@ -31,6 +31,7 @@ fn outbound(number: u64, host: &str) -> Command {
     Command::Invite(Box::new(Invite {
         session: SessionId::Outbound(number),
         from: "sip:b@127.0.0.1".to_owned(),
+        from_display: String::new(),
         routes: vec![route(&format!("sip:200@{host}"))],
         redirect_hosts: Vec::new(),
         headers: Vec::new(),

@@ -77,6 +77,8 @@ pub struct Endpoint {
     deadlines: Deadlines<SessionId>,
     next_inbound: u64,
     agents: Agents,
+    /// Whether OPTIONS are told that no call is welcome.
+    draining: bool,
 }
 
 impl Endpoint {
@@ -91,6 +93,7 @@ impl Endpoint {
             deadlines: Deadlines::new(),
             next_inbound: 0,
             agents: Agents::new(),
+            draining: false,
         }
     }
 
@@ -144,8 +147,9 @@ impl Endpoint {
                 check::body(&body)?;
                 self.commanded(session, |session, core| session.accept(core, now, &body))
             }
-            Command::Refuse { session, status } => {
-                self.commanded(session, |session, core| session.refuse_offer(core, now, status))
+            Command::Refuse { session, status, headers } => {
+                check::headers(&headers, false)?;
+                self.commanded(session, |session, core| session.refuse_offer(core, now, status, &headers))
             }
             Command::Page(page) => self.agents.page(&mut self.core, now, *page),
             Command::Register(registration) => self.agents.register(&mut self.core, now, *registration),
@@ -190,6 +194,12 @@ impl Endpoint {
         let own =
             [self.core.transactions.next_deadline(), self.deadlines.next(), self.agents.next_deadline()];
         own.into_iter().flatten().min()
+    }
+
+    /// From now on whoever asks by OPTIONS is told to come back later (503), as an INVITE would be (RFC 3261 §11.2), so that
+    /// gateways send their calls elsewhere. Refusing the INVITE itself is the application's.
+    pub fn drain(&mut self) {
+        self.draining = true;
     }
 
     /// Replaces the gateways, who alone may send requests outside of a dialog.

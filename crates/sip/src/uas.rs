@@ -112,6 +112,9 @@ impl Endpoint {
         match (self.refuse_outside(&request), request.head.method) {
             (Some(refusal), _) => self.refuse(now, &request, refusal),
             (None, Method::Invite) => self.on_invite(now, request, gateway),
+            (None, Method::Options) if self.draining => {
+                self.refuse(now, &request, Refusal::with(503, "Retry-After", RETRY_AFTER));
+            }
             (None, Method::Options) => {
                 let capabilities = options::capabilities(&self.core.config);
                 self.core.answer(now, &request, &options::answer(&capabilities));

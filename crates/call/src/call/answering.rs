@@ -10,7 +10,7 @@ use crate::Port;
 use crate::call::early::Early;
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
-use crate::call::{Core, Input, Phase, Step, Talk, pass_over, sdp_body, sdp_of};
+use crate::call::{Core, Input, Phase, Step, Talk, pass_over, refuse, refuse_description, sdp_body, sdp_of};
 use crate::cause::Ending;
 use crate::error::Error;
 use crate::event::{EventKind, Span, UnixMs};
@@ -33,9 +33,8 @@ impl Agreement {
     /// An UPDATE that overtakes the ACK (RFC 3311 §5.2). Where our own offer is still open it has to wait.
     fn change(&mut self, core: &Core, cx: &mut Context<'_>, offer: Option<&Body>) {
         let id = core.session;
-        let refused = |status| sip::Command::Refuse { session: id, status };
         let command = match (self, offer) {
-            (Self::Offered(_), _) | (_, None) => refused(491),
+            (Self::Offered(_), _) | (_, None) => refuse(id, 491, None),
             (Self::Early(early), offer) => return early.offered(core, cx, offer),
             (Self::Settled(session, media), offer) => {
                 match sdp_of(offer).map(|offer| session.answer(offer)) {
@@ -43,7 +42,8 @@ impl Agreement {
                         *media = changed;
                         sip::Command::Accept { session: id, body: sdp_body(text) }
                     }
-                    Some(Err(_)) | None => refused(488),
+                    Some(Err(error)) => refuse_description(id, Some(&error)),
+                    None => refuse_description(id, None),
                 }
             }
         };

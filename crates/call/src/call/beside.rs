@@ -92,10 +92,16 @@ impl Beside {
 
 fn request(core: &mut Core, cx: &mut Context<'_>, id: RequestId, command: Command) -> Option<Command> {
     match command {
-        Command::Transfer { to_uri, .. } => {
-            core.beside.transfer = Some(cx.now.wall);
-            cx.sip(sip::Command::Refer { session: core.session, to: to_uri });
-        }
+        Command::Transfer { to_uri, .. } => match cx.node.gateways.target(cx.now.mono, &to_uri) {
+            Ok(to) => {
+                core.beside.transfer = Some(cx.now.wall);
+                cx.sip(sip::Command::Refer { session: core.session, to });
+            }
+            Err(error) => {
+                cx.reply(id, Err(error));
+                return None;
+            }
+        },
         Command::TransferAccept { .. } => answer(core, cx, 202, Referral::Accepted),
         Command::TransferDecline { cause, .. } => answer(core, cx, cause, Referral::None),
         Command::TransferNotify { sip_status, .. } => {

@@ -16,7 +16,7 @@ use offhook_sip::event::{self as sip, Body};
 
 use crate::Port;
 use crate::call::talk::leg_config;
-use crate::call::{Core, Input, sdp_body, sdp_of};
+use crate::call::{Core, Input, refuse_description, sdp_body, sdp_of};
 use crate::node::Context;
 use crate::output::Output;
 
@@ -92,10 +92,11 @@ impl Early {
     /// can be meant, an offer of ours nobody is asked for here.
     pub(crate) fn offered(&mut self, core: &Core, cx: &mut Context<'_>, offer: Option<&Body>) {
         let session = core.session;
-        let Some(answered) = sdp_of(offer).and_then(|offer| self.session.answer(offer).ok()) else {
-            return cx.sip(sip::Command::Refuse { session, status: 488 });
+        let (text, media) = match sdp_of(offer).map(|offer| self.session.answer(offer)) {
+            Some(Ok(answered)) => answered,
+            Some(Err(error)) => return cx.sip(refuse_description(session, Some(&error))),
+            None => return cx.sip(refuse_description(session, None)),
         };
-        let (text, media) = answered;
         cx.sip(sip::Command::Accept { session, body: sdp_body(text) });
         if media != self.media {
             self.media = media;

@@ -14,7 +14,7 @@ use crate::call::answering::{Agreement, Answering};
 use crate::call::beside::Beside;
 use crate::call::early::Early;
 use crate::call::ended::Ended;
-use crate::call::{Call, Core, Input, Phase, Step, is_due, pass_over, sdp_body};
+use crate::call::{Call, Core, Input, Phase, Step, is_due, pass_over, refusal, refuse, sdp_body};
 use crate::cause::Ending;
 use crate::command::{Command, Content};
 use crate::disk::{DiskEvent, DiskJob};
@@ -90,7 +90,8 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
     let (from_uri, to_uri) = (core.from_uri.clone(), core.to_uri.clone());
     core.hold(cx, vec![incoming.gateway.clone()]);
     let (begin, gateway, headers) = (core.begin, incoming.gateway, incoming.headers);
-    core.tell(cx, EventKind::Incoming { from_uri, to_uri, begin, codecs, gateway, headers });
+    let from_name = Some(incoming.from_display).filter(|name| !name.is_empty());
+    core.tell(cx, EventKind::Incoming { from_uri, from_name, to_uri, begin, codecs, gateway, headers });
     let until = cx.deadline(cx.node.config.incoming_timeout);
     let request_uri = incoming.request_uri;
     let (loading, early, rung) = (None, None, RINGING);
@@ -102,24 +103,6 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
 fn judge(core: &Core, cx: &Context<'_>, port: Port, offer: &[u8]) -> Result<Vec<String>, SdpError> {
     sdp::answer(offer, &core.local_media(cx, port, &[]))?;
     sdp::offered(offer)
-}
-
-/// The final response to an INVITE whose offer cannot be used, and the Warning that says why (RFC 3261 §20.43).
-fn refusal(error: &SdpError) -> (u16, Header) {
-    let (status, code, text) = match error {
-        SdpError::Malformed(reason) => (400, 399, format!("Bad session description: {reason}")),
-        SdpError::NoAudio => {
-            (488, 304, "Media type not available: no audio over RTP/AVP is offered".to_owned())
-        }
-        SdpError::NoCommonCodec => {
-            (488, 305, "Incompatible media format: none of the codecs is ours".to_owned())
-        }
-        SdpError::BadAddress => {
-            let text = "Incompatible network address formats: not a unicast address of our family";
-            (488, 301, text.to_owned())
-        }
-    };
-    (status, Header { name: "Warning".to_owned(), value: format!("{code} offhook \"{text}\"") })
 }
 
 /// Refuses an INVITE for want of room.
@@ -183,7 +166,7 @@ impl Inbound {
             Input::Sip(sip::Event::Offer { body, .. }) => match &mut self.early {
                 Some(early) => early.offered(core, cx, body.as_ref()),
                 // Its first offer is not answered yet (RFC 3311 §5.2).
-                None => cx.sip(sip::Command::Refuse { session: core.session, status: 500 }),
+                None => cx.sip(refuse(core.session, 500, None)),
             },
             Input::Disk(DiskEvent::Prompts { job, result }) => {
                 if let Some(pending) = self.loading.take_if(|pending| pending.job == job) {

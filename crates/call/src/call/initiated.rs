@@ -9,7 +9,9 @@ use crate::Port;
 use crate::call::beside::Beside;
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
-use crate::call::{Call, Core, Input, Phase, Step, Talk, is_due, pass_over, sdp_body, sdp_of};
+use crate::call::{
+    Call, Core, Input, Phase, Step, Talk, is_due, pass_over, refuse, refuse_description, sdp_body, sdp_of,
+};
 use crate::cause::Ending;
 use crate::command::Construct;
 use crate::error::{Direction, Error};
@@ -94,6 +96,7 @@ pub(crate) fn dial(
     cx.sip(sip::Command::Invite(Box::new(sip::Invite {
         session,
         from: core.from_uri.clone(),
+        from_display: construct.from_name.unwrap_or_default(),
         routes: plan.routes,
         redirect_hosts: plan.redirect_hosts,
         headers: construct.headers,
@@ -183,7 +186,7 @@ impl Dialling {
     fn offered(&mut self, core: &Core, cx: &mut Context<'_>, body: Option<&sip::Body>) {
         let (session, offer) = (core.session, sdp_of(body));
         let first = match &self.early {
-            Early::Nothing => return cx.sip(sip::Command::Refuse { session, status: 491 }),
+            Early::Nothing => return cx.sip(refuse(session, 491, None)),
             Early::Answer(first) if self.session.accept(first).is_err() => None,
             Early::Answer(first) | Early::Changed { first, .. } => Some(first.clone()),
         };
@@ -192,7 +195,8 @@ impl Dialling {
                 cx.sip(sip::Command::Accept { session, body: sdp_body(text) });
                 self.early = Early::Changed { first, media };
             }
-            Some((_, Err(_))) | None => cx.sip(sip::Command::Refuse { session, status: 488 }),
+            Some((_, Err(error))) => cx.sip(refuse_description(session, Some(&error))),
+            None => cx.sip(refuse_description(session, None)),
         }
     }
 
@@ -217,6 +221,7 @@ impl Dialling {
             error: None,
             span: Span { begin: core.begin, end: now },
             answer_time: Some(now),
+            contacts: Vec::new(),
         })
     }
 
@@ -232,6 +237,10 @@ impl Dialling {
             error: Some(ending.not_answered()),
             span: Span { begin: core.begin, end: cx.now.wall },
             answer_time: None,
+            contacts: match ending {
+                Ending::Refused { contacts, .. } => contacts.clone(),
+                _ => Vec::new(),
+            },
         };
         Step::to(Phase::Ended(Ended::unanswered(cx, ending, Some(self.port), Some(completion))))
     }

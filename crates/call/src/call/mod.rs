@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::event::{self as media, Key, LegId, LegStats};
-use offhook_media::sdp::{LocalMedia, Negotiated};
-use offhook_sip::event::{self as sip, Body, GatewayName, SessionId};
+use offhook_media::sdp::{LocalMedia, Negotiated, SdpError};
+use offhook_sip::event::{self as sip, Body, GatewayName, Header, SessionId};
 
 use crate::action::connect::{Connect, Notice};
 use crate::action::play::Play;
@@ -156,6 +156,34 @@ pub(crate) fn sdp_body(sdp: String) -> Body {
 /// The session description of a body, if it is one.
 pub(crate) fn sdp_of(body: Option<&Body>) -> Option<&[u8]> {
     body.filter(|body| info::is_type(body, "application/sdp")).map(|body| body.bytes.as_slice())
+}
+
+/// Refuses a change of the session, and says why where there is more to say than the status does.
+pub(crate) fn refuse(session: SessionId, status: u16, warning: Option<Header>) -> sip::Command {
+    sip::Command::Refuse { session, status, headers: warning.into_iter().collect() }
+}
+
+/// Refuses a change to what cannot be had (RFC 3261 §14.2): whatever is wrong with it, the session stays as it is.
+pub(crate) fn refuse_description(session: SessionId, error: Option<&SdpError>) -> sip::Command {
+    refuse(session, 488, error.map(|error| refusal(error).1))
+}
+
+/// The final response to an offer that cannot be used, and the Warning that says why (RFC 3261 §20.43).
+pub(crate) fn refusal(error: &SdpError) -> (u16, Header) {
+    let (status, code, text) = match error {
+        SdpError::Malformed(reason) => (400, 399, format!("Bad session description: {reason}")),
+        SdpError::NoAudio => {
+            (488, 304, "Media type not available: no audio over RTP/AVP is offered".to_owned())
+        }
+        SdpError::NoCommonCodec => {
+            (488, 305, "Incompatible media format: none of the codecs is ours".to_owned())
+        }
+        SdpError::BadAddress => {
+            let text = "Incompatible network address formats: not a unicast address of our family";
+            (488, 301, text.to_owned())
+        }
+    };
+    (status, Header { name: "Warning".to_owned(), value: format!("{code} offhook \"{text}\"") })
 }
 
 /// Keys that nobody was waiting for, until `receive_dtmf_start` asks for them.

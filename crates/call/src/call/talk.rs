@@ -17,7 +17,7 @@ use offhook_media::sdp::{self, Direction, Negotiated};
 use offhook_sip::event::{self as sip, Body};
 
 use crate::call::early::Early;
-use crate::call::{Core, Input, TypeAhead, sdp_body, sdp_of};
+use crate::call::{Core, Input, TypeAhead, refuse, refuse_description, sdp_body, sdp_of};
 use crate::event::{EventKind, MediaAlarm, UnixMs};
 use crate::gateway::DtmfWay;
 use crate::node::Context;
@@ -125,7 +125,7 @@ impl Talk {
     fn offered(&mut self, core: &Core, cx: &mut Context<'_>, body: Option<&Body>) {
         let session = core.session;
         if self.is_offering {
-            return cx.sip(sip::Command::Refuse { session, status: 491 });
+            return cx.sip(refuse(session, 491, None));
         }
         if body.is_none() {
             self.is_offering = true;
@@ -137,7 +137,8 @@ impl Talk {
                 cx.sip(sip::Command::Accept { session, body: sdp_body(text) });
                 self.change(core, cx, media);
             }
-            Some(Err(_)) | None => cx.sip(sip::Command::Refuse { session, status: 488 }),
+            Some(Err(error)) => cx.sip(refuse_description(session, Some(&error))),
+            None => cx.sip(refuse_description(session, None)),
         }
     }
 

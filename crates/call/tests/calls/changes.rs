@@ -306,3 +306,33 @@ fn what_the_answer_to_a_refresh_changes_holds() {
         assert_eq!(rig.get(CALL).state, state);
     }
 }
+
+/// RFC 3261 §20.43: a change that is refused says why, as the refusal of a call does.
+#[test]
+fn a_refused_change_says_why() {
+    let mut rig = Rig::new();
+    rig.answered();
+    for (bad, code) in [
+        (G729.to_owned(), "305"),
+        (OFFER.replace("audio", "video"), "304"),
+        (OFFER.replace("192.0.2.7", "224.2.1.1"), "301"),
+        ("hello".to_owned(), "399"),
+    ] {
+        let offer = sip::Event::Offer { session: inbound(CALL), body: Some(sdp(&bad)) };
+        rig.calls.sip(rig.now(), offer);
+        let warnings: Vec<String> = rig
+            .outputs()
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Sip(sip::Command::Refuse { status: 488, headers, .. }) => Some(headers),
+                _ => None,
+            })
+            .flatten()
+            .map(|header| format!("{}: {}", header.name, header.value))
+            .collect();
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with(&format!("Warning: {code} offhook \"")),
+            "{warnings:?}"
+        );
+    }
+}

@@ -224,6 +224,7 @@ fn serials_go_on_from_where_they_were() {
         by: Refuser::Peer,
         retry_after: None,
         reason: None,
+        contacts: Vec::new(),
     };
     rig.sip(ended(SessionId::Outbound(700), refused));
     rig.calls.lease(Port(20000));

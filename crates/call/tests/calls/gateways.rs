@@ -9,7 +9,7 @@ use offhook_call::{Output, Reply};
 use offhook_media::event::{Codec, Dial, Key};
 use offhook_sip::event::{self as sip, Credentials, EndCause, Refuser, RegistrationState, SessionId};
 
-use crate::rig::{ALAW, OFFER, Rig, call_to, construct, ended, gateway, page};
+use crate::rig::{ALAW, OFFER, Rig, call_to, construct, ended, gateway, inbound, page};
 
 fn rig(gateways: Vec<Gateway>) -> Rig {
     let mut rig = Rig::new();
@@ -147,7 +147,7 @@ fn a_gateways_codecs_come_before_the_nodes_and_after_the_applications() {
 }
 
 fn calls_of(rig: &mut Rig) -> Vec<usize> {
-    rig.calls.gateways().iter().map(|status| status.calls).collect()
+    rig.calls.gateways(rig.now().mono).iter().map(|status| status.calls).collect()
 }
 
 fn sent(call: u64, route: usize) -> sip::Event {
@@ -156,7 +156,14 @@ fn sent(call: u64, route: usize) -> sip::Event {
 
 fn refused(call: u64, status: u16, retry_after: Option<u64>) -> sip::Event {
     let (phrase, retry_after) = (String::new(), retry_after.map(Duration::from_secs));
-    let cause = EndCause::Refused { status, phrase, by: Refuser::Peer, retry_after, reason: None };
+    let cause = EndCause::Refused {
+        status,
+        phrase,
+        by: Refuser::Peer,
+        retry_after,
+        reason: None,
+        contacts: Vec::new(),
+    };
     ended(SessionId::Outbound(call), cause)
 }
 
@@ -249,6 +256,47 @@ fn a_gateway_that_says_when_to_come_back_rests_until_then() {
     assert_eq!(rig.request(call_to(&["sip:1@second"])).len(), 3);
 }
 
+#[test]
+fn how_long_a_gateway_rests_can_be_seen() {
+    let mut rig = rig(vec![gateway("first", &[1])]);
+    let rest = |rig: &Rig| {
+        let status = &rig.calls.gateways(rig.now().mono)[0];
+        (status.rest, status.rests)
+    };
+    assert_eq!(rest(&rig), (None, 0));
+    rig.request(call_to(&["sip:1@first"]));
+    rig.sip(refused(1, 503, Some(30)));
+    assert_eq!(rest(&rig), (Some(Duration::from_secs(30)), 1));
+    rig.secs(29);
+    assert_eq!(rest(&rig), (Some(Duration::from_secs(1)), 1));
+    rig.secs(1);
+    assert_eq!(rest(&rig), (None, 1));
+}
+
+/// The far end knows no names of ours: it is told where the gateway is.
+#[test]
+fn a_transfer_to_a_gateway_by_its_name() {
+    let ping = Some(Duration::from_secs(30));
+    let mut rig = rig(vec![Gateway { ping, ..gateway("first", &[1, 2]) }]);
+    let call = rig.answered();
+    let to = |uri: &str| Command::Transfer { call, to_uri: uri.to_owned() };
+    let refer = |rig: &mut Rig, uri: &str| {
+        let lines = rig.request(to(uri));
+        rig.sip(sip::Event::Transfer { session: inbound(call), status: 603, phrase: String::new() });
+        lines[0].clone()
+    };
+    assert_eq!(refer(&mut rig, "sip:3000@FIRST;user=phone"), "sip refer sip:3000@192.0.2.1;user=phone");
+    rig.sip(pinged("first", false, 408));
+    assert_eq!(refer(&mut rig, "sip:3000@first"), "sip refer sip:3000@192.0.2.2");
+    // An address is meant as it is, whether we reach it or not.
+    assert_eq!(refer(&mut rig, "sip:3000@192.0.2.1"), "sip refer sip:3000@192.0.2.1");
+    assert_eq!(refer(&mut rig, "sip:3000@example.com"), "sip refer sip:3000@example.com");
+    assert_eq!(refer(&mut rig, "sip:3000@first:5080"), "sip refer sip:3000@first:5080", "that is a host");
+    rig.sip(pinged("first#1", false, 408));
+    let refused = r#"refuse GatewayUnavailable { gateway: "first", retry_in: None }"#;
+    assert_eq!(refer(&mut rig, "sip:3000@first"), refused);
+}
+
 fn pinged(name: &str, up: bool, status: u16) -> sip::Event {
     sip::Event::Gateway { gateway: name.into(), up, status }
 }
@@ -259,7 +307,7 @@ fn every_address_is_asked_and_one_that_answers_is_enough() {
     let mut rig = Rig::new();
     rig.calls.set_gateways(vec![asked]);
     assert_eq!(rig.lines(), ["sip ping first sip:192.0.2.1", "sip ping first#1 sip:192.0.2.2"]);
-    assert_eq!(rig.calls.gateways()[0].up, None);
+    assert_eq!(rig.calls.gateways(rig.now().mono)[0].up, None);
     assert_eq!(rig.sip(pinged("first", false, 408)), [""; 0], "the other may be there");
     assert_eq!(rig.sip(pinged("first#1", true, 200)), ["node: first is up 200"]);
     assert_eq!(
@@ -299,11 +347,11 @@ fn registrations_are_made_told_and_removed_at_the_end() {
     let mut rig = Rig::new();
     rig.calls.set_gateways(vec![first.clone()]);
     assert_eq!(rig.lines(), ["sip register first as sip:alice@192.0.2.1", "sip ping first sip:192.0.2.1"]);
-    assert_eq!(rig.calls.gateways()[0].registered, Some(false));
+    assert_eq!(rig.calls.gateways(rig.now().mono)[0].registered, Some(false));
     let state = |state| sip::Event::Registration { account: "first".into(), state };
     let registered = RegistrationState::Registered { expires: Duration::from_secs(300) };
     assert_eq!(rig.sip(state(registered)), ["node: first Registered { expires: 300s }"]);
-    assert_eq!(rig.calls.gateways()[0].registered, Some(true));
+    assert_eq!(rig.calls.gateways(rig.now().mono)[0].registered, Some(true));
     // Taken out of the configuration, its calls go on.
     rig.request(call_to(&["sip:1@first"]));
     rig.calls.set_gateways(vec![gateway("second", &[2])]);

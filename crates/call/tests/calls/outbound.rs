@@ -1,7 +1,7 @@
 //! Calls that are placed: `construct`, `on_ringing`, `on_dial_completed`.
 
 use offhook_call::Output;
-use offhook_call::command::Command;
+use offhook_call::command::{Command, Construct};
 use offhook_call::id::CallId;
 use offhook_media::event::Codec;
 use offhook_sip::event::{self as sip, EndCause, Refuser, SessionId};
@@ -42,6 +42,7 @@ fn refused(status: u16) -> sip::Event {
             by: Refuser::Peer,
             retry_after: None,
             reason: None,
+            contacts: Vec::new(),
         },
     )
 }
@@ -49,8 +50,47 @@ fn refused(status: u16) -> sip::Event {
 fn unreached(status: u16) -> sip::Event {
     ended(
         SESSION,
-        EndCause::Refused { status, phrase: String::new(), by: Refuser::Us, retry_after: None, reason: None },
+        EndCause::Refused {
+            status,
+            phrase: String::new(),
+            by: Refuser::Us,
+            retry_after: None,
+            reason: None,
+            contacts: Vec::new(),
+        },
     )
+}
+
+/// What a program reacts to in another way has another code.
+#[test]
+fn why_a_call_could_not_be_placed() {
+    let cause = |status, by, contacts: &[&str]| {
+        let (phrase, contacts) = (String::new(), contacts.iter().map(|&uri| uri.to_owned()).collect());
+        ended(SESSION, EndCause::Refused { status, phrase, by, retry_after: None, reason: None, contacts })
+    };
+    for (status, by, contacts, told) in [
+        (401, Refuser::Peer, [].as_slice(), "unauthorized 401"),
+        (407, Refuser::Peer, &[], "unauthorized 407"),
+        (403, Refuser::Peer, &[], "rejected 403"),
+        (503, Refuser::Names, &[], "unresolved"),
+        (503, Refuser::Us, &[], "rejected 503"),
+        (302, Refuser::Peer, &["sip:a@h", "sip:b@h"], "rejected 302 to sip:a@h to sip:b@h"),
+    ] {
+        let mut rig = dialling();
+        assert_eq!(rig.sip(cause(status, by, contacts))[1], format!("1: dial {told}"));
+        assert!(rig.is_clean());
+    }
+}
+
+#[test]
+fn a_caller_may_have_a_name() {
+    let mut rig = Rig::new();
+    let call = Construct { from_name: Some("Order \"desk\"".to_owned()), ..construct() };
+    let lines = rig.request(Command::Construct(Box::new(call)));
+    assert_eq!(lines[0], r#"sip invite sip:100@192.0.2.9:5060 from "Order \"desk\"" sip:1000@192.0.2.1"#);
+    let incoming = sip::Incoming { from_display: "Alice".to_owned(), ..incoming(7, Some(OFFER)) };
+    let lines = rig.sip(sip::Event::Incoming(Box::new(incoming)));
+    assert_eq!(lines[1], r#"2: incoming "Alice" sip:alice@192.0.2.7 sip:4000@198.51.100.1 PCMA,PCMU"#);
 }
 
 #[test]

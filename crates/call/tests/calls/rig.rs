@@ -217,6 +217,7 @@ pub(crate) fn answer(call: CallId) -> Command {
 pub(crate) fn construct() -> Construct {
     Construct {
         from_uri: "sip:1000@192.0.2.1".to_owned(),
+        from_name: None,
         to_uris: vec!["sip:100@192.0.2.9:5060".to_owned()],
         max_answer: Duration::from_secs(600),
         max_ring: Duration::from_secs(50),
@@ -343,7 +344,11 @@ pub(crate) fn line(output: &Output) -> String {
 
 fn sip_line(command: &sip::Command) -> String {
     match command {
-        sip::Command::Invite(invite) => format!("invite {} from {}", invite.routes[0].to, invite.from),
+        sip::Command::Invite(invite) => {
+            let name = Some(&invite.from_display).filter(|name| !name.is_empty());
+            let name = name.map(|name| format!("{name:?} ")).unwrap_or_default();
+            format!("invite {} from {name}{}", invite.routes[0].to, invite.from)
+        }
         sip::Command::Progress { status, body, .. } => {
             format!("{status}{}", if body.is_some() { " with an answer" } else { "" })
         }
@@ -429,15 +434,18 @@ fn event_line(event: &Event) -> String {
     let code = |error: &Option<offhook_call::cause::Failure>| error.map_or("ok", |error| error.code());
     let finish = |key: &Option<Key>| key.map(|key| format!(" by {}", key.as_char())).unwrap_or_default();
     match &event.kind {
-        EventKind::Incoming { from_uri, to_uri, codecs, .. } => {
-            format!("incoming {from_uri} {to_uri} {}", codecs.join(","))
+        EventKind::Incoming { from_uri, from_name, to_uri, codecs, .. } => {
+            let name = from_name.as_ref().map(|name| format!("{name:?} ")).unwrap_or_default();
+            format!("incoming {name}{from_uri} {to_uri} {}", codecs.join(","))
         }
         EventKind::Ringing { .. } => "ringing".to_owned(),
         EventKind::AnswerCompleted { error, .. } => format!("answer {}", code(error)),
-        EventKind::DialCompleted { error, answer_time, .. } => {
+        EventKind::DialCompleted { error, answer_time, contacts, .. } => {
             let sip =
                 error.and_then(|error| error.sip_status()).map(|sip| format!(" {sip}")).unwrap_or_default();
-            format!("dial {}{sip}{}", code(error), if answer_time.is_some() { " answered" } else { "" })
+            let answered = if answer_time.is_some() { " answered" } else { "" };
+            let contacts: String = contacts.iter().map(|contact| format!(" to {contact}")).collect();
+            format!("dial {}{sip}{answered}{contacts}", code(error))
         }
         EventKind::PlayCompleted { error, finish_key, played, .. } => {
             format!("play {}{} {played:?}", code(error), finish(finish_key))

@@ -116,6 +116,8 @@ events! {
         res_id: String,
         /// The caller's URI.
         from_uri: String,
+        /// The caller's name as its side gives it (the display name of From), without its quotes; null where it gives none.
+        from_name: Option<String>,
         /// The callee's URI.
         to_uri: String,
         /// When it came, Unix time in seconds.
@@ -169,6 +171,8 @@ events! {
         end_time: i64,
         /// As given to `construct`.
         user_data: Option<String>,
+        /// Where a redirection (3xx) that was not followed would have sent the call: its SIP URIs, the best first.
+        contacts: Vec<String>,
     }
     /// A play ended.
     PlayCompleted / OnPlayCompleted = "sys.call.on_play_completed" {

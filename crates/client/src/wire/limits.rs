@@ -18,6 +18,8 @@ pub const FILES_MAX: usize = 100;
 pub const USER_DATA_MAX: usize = 4_096;
 /// The longest URI in bytes, as for URIs on the wire.
 pub const URI_MAX: usize = 1_024;
+/// The longest display name in bytes: more than any telephone shows.
+pub const NAME_MAX: usize = 128;
 /// The longest file name in bytes, with its folders.
 pub const FILE_NAME_MAX: usize = 1_024;
 /// The most extra headers of an INVITE, and the longest name and value in bytes: together well below a datagram.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schema")]
 use super::limits::{
-    CAUSE_MAX, CAUSE_MIN, CODECS_MAX, HEADERS_MAX, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, PATTERNS_MAX,
-    REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX,
+    CAUSE_MAX, CAUSE_MIN, CODECS_MAX, HEADERS_MAX, KEY_SECONDS_MAX, KEYS_MAX, NAME_MAX, PAGE_MAX,
+    PATTERNS_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX,
 };
 use super::{CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
 
@@ -103,6 +103,11 @@ pub struct Construct {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = HEADERS_MAX)))]
     pub headers: BTreeMap<String, String>,
+    /// The caller's name, shown beside `from_uri` (the display name of From): at most 128 bytes without control characters.
+    /// Null or empty: none.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = NAME_MAX)))]
+    pub from_name: Option<String>,
 }
 method!(Construct = "sys.call.construct" -> Constructed);
 
@@ -123,6 +128,7 @@ impl Default for Construct {
             sip_auth_username: None,
             sip_auth_password: None,
             headers: BTreeMap::new(),
+            from_name: None,
         }
     }
 }

@@ -100,6 +100,9 @@ pub struct GatewayInfo {
     pub max_calls: u64,
     /// The most new calls in a second; 0: no limit of its own.
     pub calls_per_second: u32,
+    /// How long it is not called yet, having said when to come back (503 with Retry-After); null where it may be.
+    #[serde(default)]
+    pub rest_seconds: Option<u64>,
 }
 
 /// The result of `sys.call.get`: all that is known of a call.

@@ -32,10 +32,11 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
     use wire::EventKind as Wire;
     let call = Of { res_id: node.res_id(event.call), user_data: event.user_data };
     match event.kind {
-        EventKind::Incoming { from_uri, to_uri, begin, codecs, gateway, headers } => {
+        EventKind::Incoming { from_uri, from_name, to_uri, begin, codecs, gateway, headers } => {
             Wire::Incoming(wire::OnIncoming {
                 res_id: call.res_id,
                 from_uri,
+                from_name,
                 to_uri,
                 begin_time: seconds(begin),
                 user_data: call.user_data,
@@ -47,8 +48,8 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
         }
         EventKind::Ringing { time } => Wire::Ringing(call.ringing(time)),
         EventKind::AnswerCompleted { error, span } => Wire::AnswerCompleted(call.answered(error, span)),
-        EventKind::DialCompleted { error, span, answer_time } => {
-            Wire::DialCompleted(call.dialled(error, span, answer_time))
+        EventKind::DialCompleted { error, span, answer_time, contacts } => {
+            Wire::DialCompleted(call.dialled(error, span, answer_time, contacts))
         }
         EventKind::PlayCompleted { error, span, finish_key, played } => {
             Wire::PlayCompleted(call.played(error, span, finish_key, played))
@@ -115,11 +116,17 @@ impl Of {
         wire::OnAnswerCompleted { res_id, error, begin_time, end_time, user_data }
     }
 
-    fn dialled(self, error: Option<Failure>, span: Span, answered: Option<UnixMs>) -> wire::OnDialCompleted {
+    fn dialled(
+        self,
+        error: Option<Failure>,
+        span: Span,
+        answered: Option<UnixMs>,
+        contacts: Vec<String>,
+    ) -> wire::OnDialCompleted {
         let Self { res_id, user_data } = self;
         let (error, begin_time, end_time) = outcome(error, span);
         let answer_time = answered.map(seconds);
-        wire::OnDialCompleted { res_id, error, begin_time, answer_time, end_time, user_data }
+        wire::OnDialCompleted { res_id, error, begin_time, answer_time, end_time, user_data, contacts }
     }
 
     fn played(
@@ -314,6 +321,8 @@ fn action_error(failure: Failure) -> wire::ActionError {
         Failure::Timeout => "nothing came in time",
         Failure::RingTimeout => "nobody answered in time",
         Failure::Rejected { .. } => "the far end refused or could not be reached",
+        Failure::Unauthorized { .. } => "the far end wants credentials that it was not given",
+        Failure::Unresolved => "the name service knows no address of the callee",
         Failure::Refused { .. } => "the far end refused it",
         Failure::Dropped => "dropped by request",
         Failure::Cancelled => "the caller gave up",

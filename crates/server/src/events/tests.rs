@@ -147,6 +147,7 @@ fn converted(user_data: Option<&str>, kind: CallEvent, type_name: &str, params: 
 fn an_incoming_call_in_the_apis_words() {
     let kind = CallEvent::Incoming {
         from_uri: "sip:a@h".to_owned(),
+        from_name: Some("A".to_owned()),
         to_uri: "sip:b@h".to_owned(),
         begin: UnixMs(1_700_000_009_999),
         codecs: vec!["PCMA".to_owned(), "opus".to_owned()],
@@ -156,7 +157,8 @@ fn an_incoming_call_in_the_apis_words() {
             .to_vec(),
     };
     let params = json!({
-        "res_id": "1.2.3-sys.call-42", "from_uri": "sip:a@h", "to_uri": "sip:b@h", "begin_time": 1_700_000_009,
+        "res_id": "1.2.3-sys.call-42", "from_uri": "sip:a@h", "from_name": "A", "to_uri": "sip:b@h",
+        "begin_time": 1_700_000_009,
         "user_data": null, "ipsc_info": { "process_id": 99 }, "codecs": ["PCMA", "opus"],
         "gateway": "carrier", "headers": { "Privacy": ["id"], "X-A": ["1", "2"] }
     });
@@ -192,11 +194,12 @@ fn a_failed_dialling_in_the_apis_words() {
     let params = json!({
         "res_id": "1.2.3-sys.call-42",
         "error": { "code": "rejected", "message": "the far end refused or could not be reached", "sip_status": 486 },
-        "begin_time": 1_700_000_000, "answer_time": null, "end_time": 1_700_000_009, "user_data": null
+        "begin_time": 1_700_000_000, "answer_time": null, "end_time": 1_700_000_009, "user_data": null,
+        "contacts": ["sip:c@h"]
     });
     converted(
         None,
-        CallEvent::DialCompleted { error, span, answer_time: None },
+        CallEvent::DialCompleted { error, span, answer_time: None, contacts: vec!["sip:c@h".to_owned()] },
         "sys.call.on_dial_completed",
         params,
     );

@@ -7,7 +7,7 @@ use offhook_call::command::{Content, KeySet};
 use offhook_call::id::{CallId, NodeId};
 use offhook_client::wire::limits::{
     CALLEES_MAX, CODECS_MAX, CONTENT_TYPE_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_MAX, HEADER_MAX,
-    HEADERS_MAX, ITEMS_MAX, KEYS_MAX, MESSAGE_MAX, USER_DATA_MAX,
+    HEADERS_MAX, ITEMS_MAX, KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX,
 };
 use offhook_client::wire::{self, ErrorData, What};
 use offhook_media::event::{Codec, Dial, Key};
@@ -224,6 +224,15 @@ pub(crate) fn headers(headers: std::collections::BTreeMap<String, String>) -> Re
         Ok(Header { name, value })
     };
     headers.into_iter().map(check).collect()
+}
+
+/// A display name; none for null and for nothing.
+pub(crate) fn name(param: &str, name: Option<String>) -> Result<Option<String>, ErrorData> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+    if name.len() > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(invalid(param, format!("null, or at most {NAME_MAX} bytes without control characters")));
+    }
+    Ok(Some(name))
 }
 
 /// What a digest challenge is answered with, if anything.

@@ -93,6 +93,7 @@ impl Served for wire::Construct {
             proxy: proxy.map(|proxy| check::host("sip_proxy", proxy)).transpose()?,
             credentials: check::credentials(self.sip_auth_username, self.sip_auth_password)?,
             headers: check::headers(self.headers)?,
+            from_name: check::name("from_name", self.from_name)?,
         }))))
     }
 

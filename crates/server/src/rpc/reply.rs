@@ -26,6 +26,10 @@ pub(crate) fn gateway(gateway: GatewayStatus) -> wire::GatewayInfo {
         calls: gateway.calls as u64,
         max_calls: gateway.max_calls as u64,
         calls_per_second: gateway.max_calls_per_second,
+        // A rest that is not over yet is not 0.
+        rest_seconds: gateway
+            .rest
+            .map(|rest| u64::try_from(rest.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)),
     }
 }
 

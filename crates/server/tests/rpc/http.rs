@@ -39,6 +39,8 @@ async fn metrics() {
         "offhook_gateway_up{gateway=\"carrier\"} 1",
         "offhook_gateway_registered{gateway=\"carrier\"} 0",
         "offhook_gateway_calls{gateway=\"local\"} 3",
+        "offhook_gateway_resting{gateway=\"carrier\"} 1",
+        "offhook_gateway_rests_total{gateway=\"carrier\"} 2",
         "offhook_gateway_max_calls{gateway=\"carrier\"} 30",
         "# TYPE offhook_sip_received_total counter",
         "offhook_sip_received_total 17",

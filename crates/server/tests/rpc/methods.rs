@@ -62,6 +62,8 @@ fn golden(command: &Command) -> Result<Reply, Error> {
             calls: 3,
             max_calls: 30,
             max_calls_per_second: 0,
+            rest: Some(Duration::from_millis(4_200)),
+            rests: 2,
         }]),
         _ => Reply::Done,
     })
@@ -231,6 +233,13 @@ async fn wrong_parameters_of_construct_are_named() {
             "without control characters",
         ),
         ("construct", construct(json!({ "headers": { "X-A:": "x" } })), "headers.X-A:", "begins with X-"),
+        (
+            "construct",
+            construct(json!({ "from_name": "a\r\nVia: x" })),
+            "from_name",
+            "without control characters",
+        ),
+        ("construct", construct(json!({ "from_name": "a".repeat(129) })), "from_name", "at most 128 bytes"),
         ("construct", construct(json!({ "user_data": many })), "user_data", "at most 4096 bytes"),
     ])
     .await;

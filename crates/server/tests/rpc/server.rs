@@ -165,6 +165,8 @@ fn metrics() -> Metrics {
         calls: 3,
         max_calls,
         max_calls_per_second: 0,
+        rest: Some(Duration::from_millis(4_200)),
+        rests: 2,
     };
     let gateways = vec![gateway("carrier", Some(true), Some(false), 30), gateway("local", None, None, 0)];
     let sip = offhook_sip::Counters { received: 17, sessions: 2, ..Default::default() };

@@ -54,7 +54,7 @@ fn sdp(text: &str) -> Body {
 }
 
 const ACCEPT: Step = Does(|session| Command::Accept { session, body: sdp("ours") });
-const REFUSE: Step = Does(|session| Command::Refuse { session, status: 488 });
+const REFUSE: Step = Does(|session| Command::Refuse { session, status: 488, headers: Vec::new() });
 const INFO: Step = Does(|session| Command::Request {
     session,
     request: RequestId(1),

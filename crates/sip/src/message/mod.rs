@@ -206,6 +206,15 @@ impl Message {
         self.body.len()
     }
 
+    /// Whether its sender says that a body which is not understood may be ignored (RFC 3261 §20.11).
+    pub(crate) fn may_ignore_body(&self) -> bool {
+        let disposition = self.value(Name::ContentDisposition).unwrap_or_default();
+        let params = cut(&disposition, b';').1.and_then(Params::parse);
+        params.is_some_and(|params| {
+            params.get("handling").is_some_and(|it| it.eq_ignore_ascii_case("optional"))
+        })
+    }
+
     /// The header fields that are for the application, in order: those whose name begins with `X-`, and those that say
     /// who calls and why. There may be several of a name (Diversion, History-Info, two P-Asserted-Identity), as many as a
     /// message may have fields. Compact names are told in full.

@@ -177,12 +177,18 @@ impl Leg {
     }
 
     /// The application refuses.
-    pub(super) fn refuse(&mut self, core: &mut Core, now: Instant, status: u16) -> Result<(), CommandError> {
+    pub(super) fn refuse(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        status: u16,
+        headers: &[Header],
+    ) -> Result<(), CommandError> {
         if !(400..700).contains(&status) {
             return Err(CommandError::BadStatus);
         }
         let asked = self.change.asked.take().ok_or(CommandError::WrongState)?;
-        asked.refuse(core, now, status, &self.dialog.local_tag);
+        asked.refuse(core, now, (status, headers), &self.dialog.local_tag);
         Ok(())
     }
 
@@ -238,7 +244,7 @@ impl Leg {
     /// The peer cancels its re-INVITE: the session stays as it is.
     pub(super) fn on_cancel(&mut self, core: &mut Core, now: Instant, transaction: TransactionId) {
         if let Some(asked) = self.change.asked.take_if(|asked| asked.transaction == transaction) {
-            asked.refuse(core, now, 487, &self.dialog.local_tag);
+            asked.refuse(core, now, (487, &[]), &self.dialog.local_tag);
         }
     }
 
@@ -247,7 +253,7 @@ impl Leg {
         self.refresh.stop();
         self.change.accepted = None;
         if let Some(asked) = self.change.asked.take() {
-            asked.refuse(core, now, 487, &self.dialog.local_tag);
+            asked.refuse(core, now, (487, &[]), &self.dialog.local_tag);
         }
     }
 
@@ -255,7 +261,7 @@ impl Leg {
     pub(super) fn on_change_deadline(&mut self, sender: &mut Sender<'_>) -> Fate {
         let now = sender.now;
         if let Some(asked) = self.change.asked.take_if(|asked| asked.give_up <= now) {
-            asked.refuse(sender.core, now, 504, &self.dialog.local_tag);
+            asked.refuse(sender.core, now, (504, &[]), &self.dialog.local_tag);
         }
         if let Some((accepted, _)) = &mut self.change.accepted
             && !accepted.on_deadline(sender.core, now)
@@ -328,8 +334,9 @@ impl Leg {
 }
 
 impl Asked {
-    fn refuse(self, core: &mut Core, now: Instant, status: u16, to_tag: &str) {
-        let response = Response { status, to_tag, ..Response::default() };
+    fn refuse(self, core: &mut Core, now: Instant, (status, headers): (u16, &[Header]), to_tag: &str) {
+        let headers: Vec<_> = headers.iter().map(|header| (&*header.name, header.value.clone())).collect();
+        let response = Response { status, to_tag, headers: &headers, ..Response::default() };
         core.respond(now, self.transaction, &self.request, &response);
     }
 }

@@ -50,6 +50,9 @@ const OWN: [&str; 38] = [
 /// Whether an outbound call can be placed, and where each of its routes leads.
 pub(crate) fn invite(invite: &Invite) -> Result<Vec<Destination>, CommandError> {
     sender(&invite.from)?;
+    if invite.from_display.chars().any(char::is_control) {
+        return Err(CommandError::BadHeader("From".to_owned()));
+    }
     headers(&invite.headers, false)?;
     body(&invite.body)?;
     if invite.routes.is_empty() {

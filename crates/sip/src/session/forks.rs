@@ -9,7 +9,7 @@ use super::fork::Fork;
 use super::leg::Leg;
 use super::outbound::{Outbound, State, sender};
 use crate::core::{Core, Request};
-use crate::event::{Body, CommandError, EndCause, Event};
+use crate::event::{Body, CommandError, EndCause, Event, Header};
 use crate::message::{Head, Message, Response};
 use crate::transaction::TransactionId;
 
@@ -180,8 +180,9 @@ impl Outbound {
         core: &mut Core,
         now: Instant,
         status: u16,
+        headers: &[Header],
     ) -> Result<(), CommandError> {
-        self.asking_fork()?.leg.refuse(core, now, status)
+        self.asking_fork()?.leg.refuse(core, now, status, headers)
     }
 
     /// The fork whose peer has made an offer.

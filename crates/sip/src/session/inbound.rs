@@ -309,8 +309,9 @@ impl Inbound {
         core: &mut Core,
         now: Instant,
         status: u16,
+        headers: &[Header],
     ) -> Result<(), CommandError> {
-        self.leg.refuse(core, now, status)
+        self.leg.refuse(core, now, status, headers)
     }
 
     /// An ACK inside the dialog. Says whether it was the one we waited for.

@@ -41,7 +41,7 @@ pub(crate) use leg::Leg;
 pub(crate) use outbound::Outbound;
 
 use crate::core::{Core, Request};
-use crate::event::{Body, CommandError, QueryId, Target};
+use crate::event::{Body, CommandError, Header, QueryId, Target};
 use crate::message::{Head, Message, Response};
 use crate::transaction::TransactionId;
 
@@ -131,10 +131,11 @@ impl Session {
         core: &mut Core,
         now: Instant,
         status: u16,
+        headers: &[Header],
     ) -> Result<(), CommandError> {
         match self {
-            Self::Inbound(call) => call.refuse_offer(core, now, status),
-            Self::Outbound(call) => call.refuse_offer(core, now, status),
+            Self::Inbound(call) => call.refuse_offer(core, now, status, headers),
+            Self::Outbound(call) => call.refuse_offer(core, now, status, headers),
         }
     }
 

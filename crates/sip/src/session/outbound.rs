@@ -112,7 +112,7 @@ impl Outbound {
             method: "INVITE",
             uri: String::new(),
             routes: Vec::new(),
-            from: format!("<{}>;tag={local_tag}", command.from).into_bytes(),
+            from: from(&command.from_display, &command.from, &local_tag).into_bytes(),
             to: Vec::new(),
             call_id,
             cseq: 1,
@@ -200,6 +200,7 @@ impl Outbound {
         match &self.state {
             State::Resolving { query: ours, asked, otherwise, .. } if *ours == query => {
                 let otherwise = otherwise.clone();
+                let otherwise = if targets.is_empty() { unresolved(otherwise) } else { otherwise };
                 self.itinerary.waited(now.saturating_duration_since(*asked));
                 self.way.resolved(targets);
                 self.try_next(core, now, otherwise);
@@ -382,5 +383,50 @@ fn made_here(status: u16) -> EndCause {
         by: Refuser::Us,
         retry_after: None,
         reason: None,
+        contacts: Vec::new(),
+    }
+}
+
+/// The end of a call whose callee's name leads nowhere; unless an address before that has said more.
+fn unresolved(otherwise: EndCause) -> EndCause {
+    match otherwise {
+        EndCause::Refused { status: 503, by: Refuser::Us, phrase, retry_after, reason, contacts } => {
+            EndCause::Refused { status: 503, by: Refuser::Names, phrase, retry_after, reason, contacts }
+        }
+        said => said,
+    }
+}
+
+/// The value of From. A display name is always quoted, and what could end the quotes is escaped (RFC 3261 §25.1): whatever
+/// it says, it cannot become the address.
+fn from(display: &str, uri: &str, tag: &str) -> String {
+    if display.is_empty() {
+        return format!("<{uri}>;tag={tag}");
+    }
+    let escaped = display.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\" <{uri}>;tag={tag}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Address;
+
+    /// RFC 3261 §25.1 `quoted-string`: what a name says stays a name, as others write it and as we read it.
+    #[test]
+    fn p9_a_display_name_never_becomes_the_address() {
+        for (name, quoted) in [
+            ("Alice", r#""Alice""#),
+            ("J\u{fc}rg <sip:evil@example.com>", "\"J\u{fc}rg <sip:evil@example.com>\""),
+            (r#"" <sip:evil@example.com>;tag=x, ""#, r#""\" <sip:evil@example.com>;tag=x, \"""#),
+            (r"\", r#""\\""#),
+            (r#"\" <sip:evil@example.com>"#, r#""\\\" <sip:evil@example.com>""#),
+        ] {
+            let from = from(name, "sip:us@example.com", "1");
+            assert_eq!(from, format!("{quoted} <sip:us@example.com>;tag=1"));
+            let read = Address::parse(from.as_bytes()).expect("an address");
+            assert_eq!((&*read.display, &*read.uri, read.tag()), (name, "sip:us@example.com", "1"));
+        }
+        assert_eq!(from("", "sip:us@example.com", "1"), "<sip:us@example.com>;tag=1");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_sip::event::{Command, CommandError, EndCause, Event, SessionId, Transport};
+use offhook_sip::event::{Command, CommandError, EndCause, Event, Header, SessionId, Transport};
 
 use crate::stage::{OUTBOUND, PEER, Sent, Stage, address, invite, kinds, request, sdp, times, with_sdp};
 
@@ -92,7 +92,7 @@ fn the_callee_may_change_the_session_too() {
     assert_eq!(stage.event(), Event::Acked { session: OUTBOUND, body: None });
     stage.receive(&with_sdp(&from_callee(&sent, "2 UPDATE", "up", ""), "resume"));
     assert_eq!(stage.event(), offer(OUTBOUND, Some("resume")));
-    stage.command(Command::Refuse { session: OUTBOUND, status: 488 });
+    stage.command(Command::Refuse { session: OUTBOUND, status: 488, headers: Vec::new() });
     assert_eq!(stage.one().status(), 488);
     assert_eq!(stage.events(), []);
 }
@@ -104,12 +104,17 @@ fn a_refused_change_changes_nothing() {
     let moved = request("2 INVITE", "re", &tag, "").replace("<sip:alice@192.0.2.7>", "<sip:alice@192.0.2.8>");
     stage.receive(&with_sdp(&moved, "video"));
     stage.events();
-    let bad = Command::Refuse { session: CALL, status: 302 };
+    let bad = Command::Refuse { session: CALL, status: 302, headers: Vec::new() };
     assert_eq!(stage.endpoint.command(stage.now, bad), Err(CommandError::BadStatus));
-    stage.command(Command::Refuse { session: CALL, status: 488 });
-    assert_eq!(stage.one().status(), 488);
+    let header = |value: &str| vec![Header { name: "Warning".to_owned(), value: value.to_owned() }];
+    let evil = Command::Refuse { session: CALL, status: 488, headers: header("305 x \"\"\r\nVia: x") };
+    assert_eq!(stage.endpoint.command(stage.now, evil), Err(CommandError::BadHeader("Warning".to_owned())));
+    let headers = header("304 offhook \"no audio\"");
+    stage.command(Command::Refuse { session: CALL, status: 488, headers });
+    let refused = stage.one();
+    assert_eq!((refused.status(), refused.header("Warning")), (488, "304 offhook \"no audio\""));
     stage.receive(&request("2 ACK", "re", &tag, ""));
-    let again = Command::Refuse { session: CALL, status: 488 };
+    let again = Command::Refuse { session: CALL, status: 488, headers: Vec::new() };
     assert_eq!(stage.endpoint.command(stage.now, again), Err(CommandError::WrongState));
     stage.command(Command::Bye { session: CALL, reason: None });
     assert!(stage.one().text.starts_with("BYE sip:alice@192.0.2.7 SIP/2.0\r\n"));

@@ -419,6 +419,34 @@ fn s15_what_follows_the_bye_of_the_peer_does_not_revive_the_call() {
     stage.assert_nothing_left();
 }
 
+/// RFC 3261 §8.2.3: what is not understood is refused with what would be, unless its sender says that it may be ignored
+/// (§20.11). An INFO without a body asks only whether the call is there (RFC 6086 §4.2.2).
+#[test]
+fn an_info_that_says_what_nobody_understands() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    let mut number = 1;
+    let mut status = |headers: &str| {
+        number += 1;
+        let info = request(&format!("{number} INFO"), &format!("info{number}"), &tag, headers);
+        stage.receive(&info.replace("Content-Length: 0\r\n\r\n", "Content-Length: 1\r\n\r\n5"));
+        let response = stage.one();
+        let accept = response.all("Accept").first().map(|&accept| accept.to_owned());
+        (response.status(), accept, stage.events().len())
+    };
+    let understood = Some("application/dtmf-relay, application/dtmf".to_owned());
+    assert_eq!(status("Content-Type: application/media_control+xml\r\n"), (415, understood.clone(), 0));
+    assert_eq!(status("c: text/plain;charset=utf-8\r\n"), (415, understood.clone(), 0));
+    assert_eq!(status("Content-Type: multipart/mixed;boundary=x\r\n"), (415, understood.clone(), 0));
+    assert_eq!(status(""), (415, understood, 0), "it has to say what it is, §20.15");
+    let optional = "Content-Disposition: render;handling=optional\r\n";
+    assert_eq!(status(&format!("c: text/plain\r\n{optional}")), (200, None, 0));
+    assert_eq!(status("Content-Type: Application/DTMF-relay; x=y\r\n"), (200, None, 1));
+    assert_eq!(status("Content-Type: application/dtmf\r\n"), (200, None, 1));
+    stage.receive(&request("20 INFO", "empty", &tag, "Content-Type: text/plain\r\n"));
+    assert_eq!((stage.one().status(), stage.events().len()), (200, 0));
+}
+
 #[test]
 fn an_info_of_a_package_that_we_never_asked_for() {
     let mut stage = Stage::new();

@@ -104,6 +104,7 @@ fn a_dead_wire_ends_every_call() {
             by: Refuser::Us,
             retry_after: None,
             reason: None,
+            contacts: Vec::new(),
         };
         assert!(cause == timed_out || cause == EndCause::Local, "{cause:?}");
     }

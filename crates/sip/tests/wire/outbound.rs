@@ -18,7 +18,7 @@ fn ended(cause: EndCause) -> Event {
 
 fn final_response(status: u16, phrase: &str, by: Refuser) -> Event {
     let phrase = phrase.to_owned();
-    ended(EndCause::Refused { status, phrase, by, retry_after: None, reason: None })
+    ended(EndCause::Refused { status, phrase, by, retry_after: None, reason: None, contacts: Vec::new() })
 }
 
 fn refused(status: u16, phrase: &str) -> Event {
@@ -59,6 +59,20 @@ pub(crate) fn from_callee(invite: &Sent, cseq: &str, branch: &str, tag: &str) ->
     request(cseq, branch, our_tag, "")
         .replace("tag=alice", &format!("tag={tag}"))
         .replace("call-1@192.0.2.7", invite.header("Call-ID"))
+}
+
+#[test]
+fn p9_a_caller_has_a_name_and_no_header_of_its_own() {
+    let mut stage = Stage::new();
+    let sent = placed(&mut stage, Invite { from_display: "Order desk".to_owned(), ..invite(TO) });
+    assert!(sent.header("From").starts_with("\"Order desk\" <sip:offhook@example.com>;tag="));
+    for name in ["a\r\nVia: x", "a\nb", "a\0", "\u{7f}"] {
+        let call = Invite { from_display: name.to_owned(), ..invite(TO) };
+        let mut stage = Stage::new();
+        let command = Command::Invite(Box::new(call));
+        let refused = Err(CommandError::BadHeader("From".to_owned()));
+        assert_eq!(stage.endpoint.command(stage.now, command), refused, "{name:?}");
+    }
 }
 
 #[test]
@@ -266,14 +280,14 @@ fn a_name_without_an_address_ends_the_call() {
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     let Event::Resolve { query, .. } = stage.event() else { panic!() };
     stage.command(Command::Resolved { query, targets: Vec::new() });
-    assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
+    assert_eq!(stage.event(), final_response(503, "Service Unavailable", Refuser::Names));
     stage.assert_nothing_left();
 
     // Nobody answers the question at all; and the caller gives up while it is asked.
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     stage.events();
     stage.pass(Duration::from_secs(5));
-    assert_eq!(stage.event(), unreached(503, "Service Unavailable"));
+    assert_eq!(stage.event(), final_response(503, "Service Unavailable", Refuser::Names));
     stage.command(Command::Invite(Box::new(invite("sip:100@gw.example.com"))));
     stage.events();
     stage.command(cancel(None));

@@ -7,10 +7,15 @@ use crate::stage::{OUTBOUND, Sent, Stage, address, config, invite, kinds, route}
 const TO: &str = "sip:100@192.0.2.7";
 
 fn refused(status: u16, phrase: &str) -> Event {
+    refused_to(status, phrase, &[])
+}
+
+fn refused_to(status: u16, phrase: &str, contacts: &[&str]) -> Event {
+    let contacts = contacts.iter().map(|&contact| contact.to_owned()).collect();
     let (phrase, by) = (phrase.to_owned(), Refuser::Peer);
     Event::Ended {
         session: OUTBOUND,
-        cause: EndCause::Refused { status, phrase, by, retry_after: None, reason: None },
+        cause: EndCause::Refused { status, phrase, by, retry_after: None, reason: None, contacts },
     }
 }
 
@@ -89,7 +94,10 @@ fn s8_a_redirection_leads_to_allowed_hosts_only() {
         let first = placed(&mut stage, hosts, invite(TO));
         let sent = redirected(&mut stage, &first, &format!("Contact: {contact}\r\n"));
         assert_eq!(kinds(&sent), ["ACK"], "{contact}");
-        assert_eq!(stage.event(), refused(302, "Moved Temporarily"), "{contact}");
+        let told = contact.rsplit('<').next().and_then(|uri| uri.strip_suffix('>'));
+        let told: Vec<_> =
+            told.filter(|uri| uri.starts_with("sip:") && !uri.contains("method=")).into_iter().collect();
+        assert_eq!(stage.event(), refused_to(302, "Moved Temporarily", &told), "{contact}");
         stage.assert_nothing_left();
     }
     // Names have no case.
@@ -117,7 +125,7 @@ fn a_redirection_goes_nowhere_twice_and_comes_to_an_end() {
     let sent = redirected(&mut stage, &first, "Contact: <sip:100@192.0.2.31>\r\n");
     let sent = redirected(&mut stage, &sent[1], "Contact: <sip:100@192.0.2.7>\r\n");
     assert_eq!(kinds(&sent), ["ACK"], "there it was sent first");
-    assert_eq!(stage.event(), refused(302, "Moved Temporarily"));
+    assert_eq!(stage.event(), refused_to(302, "Moved Temporarily", &["sip:100@192.0.2.7"]));
 
     let mut stage = Stage::new();
     let mut last = placed(&mut stage, &["192.0.2.31"], invite(TO));
@@ -131,7 +139,7 @@ fn a_redirection_goes_nowhere_twice_and_comes_to_an_end() {
         last = sent.pop().unwrap();
     }
     assert_eq!(hops, 5);
-    assert_eq!(stage.event(), refused(302, "Moved Temporarily"));
+    assert_eq!(stage.event(), refused_to(302, "Moved Temporarily", &["sip:5@192.0.2.31"]));
     stage.assert_nothing_left();
 }
 
@@ -174,4 +182,27 @@ fn s6_no_password_goes_to_where_a_redirection_leads() {
     let sent = redirected(&mut stage, &first, "Contact: <sip:200@192.0.2.7>\r\n");
     stage.receive(&sent[1].response("401 Unauthorized", "y", CHALLENGE));
     assert_eq!(stage.sent().pop().unwrap().all("Authorization").len(), 1);
+}
+
+/// An application that may not be sent on by a 3xx is told where to, and decides itself.
+#[test]
+fn a_redirection_that_is_not_followed_says_where_it_leads() {
+    let mut stage = Stage::new();
+    let first = placed(&mut stage, &[], invite(TO));
+    let contacts = "Contact: <sip:a@192.0.2.31>;q=0.2, \"B\" <sips:b@example.com:5061?X-Evil=1>;q=0.9\r\n\
+                    Contact: <tel:+12125551212>, <mailto:a@b>\r\n";
+    assert_eq!(kinds(&redirected(&mut stage, &first, contacts)), ["ACK"]);
+    let Event::Ended { cause: EndCause::Refused { status, contacts, .. }, .. } = stage.event() else {
+        panic!("no end");
+    };
+    assert_eq!((status, contacts), (302, vec!["sips:b@example.com:5061".into(), "sip:a@192.0.2.31".into()]));
+    // Of another refusal a Contact is no place to go.
+    let mut stage = Stage::new();
+    let first = placed(&mut stage, &[], invite(TO));
+    stage.receive(&first.response("485 Ambiguous", "x", "Contact: <sip:a@192.0.2.31>\r\n"));
+    assert_eq!(stage.one().kind(), "ACK");
+    let Event::Ended { cause: EndCause::Refused { contacts, .. }, .. } = stage.event() else {
+        panic!("no end");
+    };
+    assert!(contacts.is_empty(), "{contacts:?}");
 }

@@ -11,10 +11,22 @@ use crate::stage::{OURS, OUTBOUND, Sent, Stage, address, config, invite, kinds, 
 
 /// The end of a call for which nobody was reached.
 fn unreached(status: u16, phrase: &str) -> Event {
-    let (phrase, by) = (phrase.to_owned(), Refuser::Us);
+    unreached_by(Refuser::Us, status, phrase)
+}
+
+/// And whose fault that is.
+fn unreached_by(by: Refuser, status: u16, phrase: &str) -> Event {
+    let phrase = phrase.to_owned();
     Event::Ended {
         session: OUTBOUND,
-        cause: EndCause::Refused { status, phrase, by, retry_after: None, reason: None },
+        cause: EndCause::Refused {
+            status,
+            phrase,
+            by,
+            retry_after: None,
+            reason: None,
+            contacts: Vec::new(),
+        },
     }
 }
 
@@ -146,7 +158,7 @@ fn refused_by_peer(status: u16, phrase: &str, retry_after: Option<Duration>) -> 
     let (phrase, by) = (phrase.to_owned(), Refuser::Peer);
     Event::Ended {
         session: OUTBOUND,
-        cause: EndCause::Refused { status, phrase, by, retry_after, reason: None },
+        cause: EndCause::Refused { status, phrase, by, retry_after, reason: None, contacts: Vec::new() },
     }
 }
 
@@ -301,7 +313,7 @@ fn s18_a_call_waits_five_seconds_for_names_in_all() {
     }
     let asked: Vec<_> = asked.iter().map(|(host, at)| (&**host, *at)).collect();
     assert_eq!(asked, [("a.example.com", 0), ("b.example.com", 1666), ("c.example.com", 3333)]);
-    assert_eq!(end, Some(unreached(503, "Service Unavailable")));
+    assert_eq!(end, Some(unreached_by(Refuser::Names, 503, "Service Unavailable")));
     assert_eq!((stage.now - start).as_millis(), 5000);
     stage.assert_nothing_left();
 }

@@ -233,7 +233,11 @@ impl Script {
             "Contact: <sip:bob@192.0.2.8:5070>\r\nSupported: timer\r\nSession-Expires: 90;refresher=uac\r\n",
             "Contact: <sip:bob@192.0.2.7>\r\nAllow: UPDATE\r\nSupported: timer\r\nSession-Expires: 60\r\n",
         ]);
-        let body = input.of(&BODIES);
+        let body = match (method, input.of(&BODIES)) {
+            // What an INFO may say, and what not.
+            ("INFO", body) if body.starts_with("Content-Type") && !body.contains("multipart") => DIGIT,
+            (_, body) => body,
+        };
         let extra = input.chunk();
         let mut message = format!(
             "{method} sip:100@198.51.100.1 SIP/2.0\r\nVia: {via}\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {}\r\n\
@@ -293,7 +297,16 @@ impl Script {
             0..=2 => {
                 let session = SessionId::Outbound(next);
                 let routes = vec![route.clone(), route];
-                Command::Invite(Box::new(Invite { session, from, routes, redirect_hosts, headers, body }))
+                let from_display = headers.iter().map(|header| header.value.clone()).collect();
+                Command::Invite(Box::new(Invite {
+                    session,
+                    from,
+                    from_display,
+                    routes,
+                    redirect_hosts,
+                    headers,
+                    body,
+                }))
             }
             3 => Command::Progress { session, status, body: Some(body) },
             4 | 5 => Command::Answer { session, body },
@@ -301,7 +314,7 @@ impl Script {
             7 => Command::Cancel { session, reason },
             8 => Command::Bye { session, reason },
             9 => Command::Accept { session, body },
-            10 => Command::Refuse { session, status },
+            10 => Command::Refuse { session, status, headers: Vec::new() },
             11 => Command::Request { session, request: RequestId(next), method: InDialog::Info, body },
             12 => Command::Refer { session, to: to.to_owned() },
             13 => Command::AnswerRefer { session, status },
@@ -441,6 +454,8 @@ impl Script {
         assert!(self.alive.is_empty() && self.pages.is_empty() && self.requests.is_empty(), "{pending:?}");
     }
 }
+
+const DIGIT: &str = "Content-Type: application/dtmf\r\nContent-Length: 1\r\n\r\n5";
 
 /// What follows the header fields, with the empty line.
 const BODIES: [&str; 5] = [

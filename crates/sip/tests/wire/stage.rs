@@ -270,6 +270,7 @@ pub(crate) fn invite(to: &str) -> Invite {
     Invite {
         session: OUTBOUND,
         from: "sip:offhook@example.com".to_owned(),
+        from_display: String::new(),
         routes: vec![route(to)],
         redirect_hosts: Vec::new(),
         headers: Vec::new(),

@@ -128,6 +128,7 @@ impl World {
             let invite = Invite {
                 session,
                 from: "sip:offhook@example.com".to_owned(),
+                from_display: String::new(),
                 routes: vec![route(&to)],
                 redirect_hosts: Vec::new(),
                 headers: Vec::new(),

@@ -151,8 +151,8 @@ impl Checks {
         }
     }
 
-    pub(super) fn step(&self, calls: &Calls) {
-        for gateway in calls.gateways() {
+    pub(super) fn step(&self, calls: &Calls, now: std::time::Instant) {
+        for gateway in calls.gateways(now) {
             assert!(gateway.calls <= gateway.max_calls, "{gateway:?}");
         }
         if calls.live() == 0 {

@@ -118,7 +118,7 @@ impl World {
                     self.soon(500, Happening::AckChange(session));
                 }
             }
-            Command::Refuse { session, status } => {
+            Command::Refuse { session, status, .. } => {
                 let offered = self.far_ends.offered.take().expect("an offer");
                 assert_eq!(offered.0, session);
                 self.checks.saw(format!("refused {status}"));
@@ -266,7 +266,14 @@ impl World {
                         .choice(&[(408, Refuser::Us), (503, Refuser::Us), (404, Refuser::Peer)])
                         .expect("three"),
                 };
-                EndCause::Refused { status, phrase: String::new(), by, retry_after: None, reason: None }
+                EndCause::Refused {
+                    status,
+                    phrase: String::new(),
+                    by,
+                    retry_after: None,
+                    reason: None,
+                    contacts: Vec::new(),
+                }
             }
             Session::Closing => return,
         };

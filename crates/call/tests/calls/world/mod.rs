@@ -243,7 +243,8 @@ impl World {
             }
         }
         self.far_ends.step();
-        self.checks.step(&self.calls);
+        let now = self.now().mono;
+        self.checks.step(&self.calls, now);
     }
 
     fn run(&mut self, hang_up_at: Option<u64>) {

@@ -68,7 +68,7 @@ fn written(method: &str) -> (Value, Value) {
             json!({
                 "from_uri": "1000@192.0.2.10", "to_uri": ["2000@carrier", "sip:2000@192.0.2.20:5070"], "max_answer_seconds": 3600,
                 "max_ring_seconds": 30, "user_data": "order 17", "codecs": ["PCMA", "G711_ULAW_20MS"],
-                "headers": { "X-Account": "4711" }
+                "headers": { "X-Account": "4711" }, "from_name": "Order desk"
             }),
             json!({ "res_id": CALL, "ipsc_info": { "process_id": 7 }, "user_data": "order 17" }),
         ),
@@ -114,7 +114,7 @@ fn written(method: &str) -> (Value, Value) {
             json!({}),
             json!([{
                 "name": "carrier", "addresses": ["sip.example.com", "192.0.2.20:5070;transport=tcp"], "up": true,
-                "registered": true, "calls": 3, "max_calls": 30, "calls_per_second": 0
+                "registered": true, "calls": 3, "max_calls": 30, "calls_per_second": 0, "rest_seconds": 5
             }]),
         ),
         "sys.event.subscribe" => (json!({ "after": 41, "types": ["sys.call.*"] }), json!(6_123_456_789_u64)),
@@ -184,16 +184,18 @@ fn call_events() -> Vec<(i64, EventKind)> {
         sip_call_id: format!("a84b4c76e66710@{}", remote.ip()),
         stats: LegStats::default(),
     };
-    let rejected = Some(Failure::Rejected { sip_status: 486 });
+    let moved = Some(Failure::Rejected { sip_status: 302 });
+    let contacts = vec!["sip:2000@192.0.2.40".to_owned()];
+    let from_name = Some("Alice".to_owned());
     let (timeout, hangup) = (Some(Failure::Timeout), Some(Failure::Hangup));
     let (gateway, headers) = ("carrier".into(), vec![header("Privacy", "id"), header("X-Account", "4711")]);
     vec![
-        (0, EventKind::Incoming { from_uri, to_uri, begin: at(0), codecs, gateway, headers }),
+        (0, EventKind::Incoming { from_uri, from_name, to_uri, begin: at(0), codecs, gateway, headers }),
         (0, EventKind::StateChanged { state: State::Initiated, prior: None }),
         (500, EventKind::Ringing { time: at(500) }),
         (900, EventKind::AnswerCompleted { error: None, span: span(800, 900) }),
         (900, EventKind::StateChanged { state: State::Idle, prior: Some(State::Answer) }),
-        (1_000, EventKind::DialCompleted { error: rejected, span: span(0, 1_000), answer_time: None }),
+        (1_000, EventKind::DialCompleted { error: moved, span: span(0, 1_000), answer_time: None, contacts }),
         (
             4_000,
             EventKind::Dtmf { key: one, source: DigitSource::Rfc4733, duration: Duration::from_millis(100) },

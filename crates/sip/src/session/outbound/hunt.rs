@@ -22,6 +22,7 @@ use crate::core::Core;
 use crate::event::{EndCause, Event, Header, Refuser};
 use crate::message::Message;
 use crate::options;
+use crate::redirect::contacts;
 use crate::way::Way;
 
 impl Outbound {
@@ -43,6 +44,10 @@ impl Outbound {
             by: Refuser::Peer,
             retry_after: message.retry_after(),
             reason: message.reason(),
+            contacts: match status {
+                300..400 => contacts(message).iter().map(|uri| uri.as_str().to_owned()).collect(),
+                _ => Vec::new(),
+            },
         };
         match status {
             401 | 407 if self.is_answerable(message) => {
