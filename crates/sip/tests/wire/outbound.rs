@@ -62,20 +62,6 @@ pub(crate) fn from_callee(invite: &Sent, cseq: &str, branch: &str, tag: &str) ->
 }
 
 #[test]
-fn p9_a_caller_has_a_name_and_no_header_of_its_own() {
-    let mut stage = Stage::new();
-    let sent = placed(&mut stage, Invite { from_display: "Order desk".to_owned(), ..invite(TO) });
-    assert!(sent.header("From").starts_with("\"Order desk\" <sip:offhook@example.com>;tag="));
-    for name in ["a\r\nVia: x", "a\nb", "a\0", "\u{7f}"] {
-        let call = Invite { from_display: name.to_owned(), ..invite(TO) };
-        let mut stage = Stage::new();
-        let command = Command::Invite(Box::new(call));
-        let refused = Err(CommandError::BadHeader("From".to_owned()));
-        assert_eq!(stage.endpoint.command(stage.now, command), refused, "{name:?}");
-    }
-}
-
-#[test]
 fn a_call_from_invite_to_bye() {
     let mut stage = Stage::new();
     let mut call = invite(TO);

@@ -388,3 +388,18 @@ fn a_dialog_by_tls_goes_on_by_its_connection() {
     assert!(bye.bytes.starts_with(b"BYE "));
     assert_eq!(bye.flow, accepted);
 }
+
+#[test]
+fn p9_a_caller_has_a_name_and_no_header_of_its_own() {
+    let mut stage = Stage::new();
+    let sent =
+        placed(&mut stage, Invite { from_display: "Order desk".to_owned(), ..invite("sip:100@192.0.2.7") });
+    assert!(sent.header("From").starts_with("\"Order desk\" <sip:offhook@example.com>;tag="));
+    for name in ["a\r\nVia: x", "a\nb", "a\0", "\u{7f}"] {
+        let call = Invite { from_display: name.to_owned(), ..invite("sip:100@192.0.2.7") };
+        let mut stage = Stage::new();
+        let command = Command::Invite(Box::new(call));
+        let refused = Err(CommandError::BadHeader("From".to_owned()));
+        assert_eq!(stage.endpoint.command(stage.now, command), refused, "{name:?}");
+    }
+}
