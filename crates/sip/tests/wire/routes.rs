@@ -399,7 +399,7 @@ fn p9_a_caller_has_a_name_and_no_header_of_its_own() {
         let call = Invite { from_display: name.to_owned(), ..invite("sip:100@192.0.2.7") };
         let mut stage = Stage::new();
         let command = Command::Invite(Box::new(call));
-        let refused = Err(CommandError::BadHeader("From".to_owned()));
+        let refused = Err(offhook_sip::event::CommandError::BadHeader("From".to_owned()));
         assert_eq!(stage.endpoint.command(stage.now, command), refused, "{name:?}");
     }
 }
