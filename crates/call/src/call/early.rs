@@ -64,7 +64,7 @@ impl Early {
     /// The caller hears this instead of what it heard.
     pub(crate) fn play(&mut self, core: &Core, cx: &mut Context<'_>, prompts: Vec<Arc<Prompt>>) {
         self.stop(core, cx);
-        if prompts.iter().all(|prompt| prompt.payload().is_empty()) {
+        if prompts.iter().all(|prompt| prompt.is_empty()) {
             return;
         }
         let (leg, action) = (core.leg(), cx.new_action());
