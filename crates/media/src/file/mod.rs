@@ -1,5 +1,8 @@
 //! Prompt files in, recording files out.
 
+pub mod ogg;
+#[cfg(feature = "opus")]
+pub mod opus;
 mod prompt;
 pub mod reader;
 mod writer;
