@@ -240,6 +240,10 @@ pub struct LegStats {
     pub round_trip_ms: Option<f64>,
     /// What the peer's last report says it lost of our packets.
     pub remote_lost: Option<i64>,
+    /// Milliseconds that were made up for packets that were lost or late, where somebody listened here.
+    pub concealed_ms: u64,
+    /// An estimate of the mean opinion score of what arrives (ITU-T G.107), 1 to 4.41, once something has.
+    pub mos: Option<f64>,
 }
 
 /// What the engine tells.

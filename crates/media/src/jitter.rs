@@ -33,6 +33,8 @@ pub(crate) struct JitterBuffer {
 #[derive(Clone, Debug)]
 struct Slot {
     place: Option<u64>,
+    /// The place that was taken from here last.
+    taken: Option<u64>,
     codec: Codec,
     payload: Vec<u8>,
     ticks: usize,
@@ -42,8 +44,10 @@ struct Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inserted {
     Queued,
-    /// Its place was taken already: it comes too late.
-    Late,
+    /// It was given up so many places ago.
+    Late {
+        places: u64,
+    },
     Duplicate,
 }
 
@@ -62,7 +66,7 @@ impl JitterBuffer {
     /// Forgets everything: another stream begins.
     pub(crate) fn restart(&mut self) {
         for slot in &mut self.slots {
-            slot.place = None;
+            (slot.place, slot.taken) = (None, None);
         }
         (self.next, self.packets, self.ticks) = (None, 0, 0);
     }
@@ -88,10 +92,11 @@ impl JitterBuffer {
             None => self.end.saturating_sub(CAPACITY),
         };
         if place < earliest {
-            return Inserted::Late;
+            let was_taken = self.slots.get(slot(place)).is_some_and(|slot| slot.taken == Some(place));
+            return if was_taken { Inserted::Duplicate } else { Inserted::Late { places: earliest - place } };
         }
         if self.slots.is_empty() {
-            let empty = Slot { place: None, codec, payload: Vec::new(), ticks: 0 };
+            let empty = Slot { place: None, taken: None, codec, payload: Vec::new(), ticks: 0 };
             self.slots.resize(slot(CAPACITY - 1) + 1, empty);
         }
         if self.slots[slot(place)].place == Some(place) {
@@ -135,7 +140,7 @@ impl JitterBuffer {
         if slot.place != Some(next) {
             return Taken::Lost;
         }
-        slot.place = None;
+        (slot.place, slot.taken) = (None, Some(next));
         self.packets -= 1;
         self.ticks -= slot.ticks;
         Taken::Packet(slot.codec, &slot.payload)
@@ -188,8 +193,8 @@ mod tests {
         assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Duplicate);
         assert_eq!(buffer.ticks(), 160);
         assert_eq!(buffer.take(), Taken::Packet(Codec::Pcmu, &[0; 160]));
-        assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Late);
-        assert_eq!(insert(&mut buffer, 9, &[0; 160]), Inserted::Late);
+        assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Duplicate, "it was heard");
+        assert_eq!(insert(&mut buffer, 9, &[0; 160]), Inserted::Late { places: 2 });
         assert_eq!(buffer.take(), Taken::Empty);
         assert_eq!(
             insert(&mut buffer, 11, &[0; 160]),

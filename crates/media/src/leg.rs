@@ -252,7 +252,7 @@ impl Leg {
             sender: &self.sender,
             receiver: &mut self.receiver,
             clock,
-            clock_rate: self.media.codec.clock_rate(),
+            codec: self.media.codec,
         };
         self.reports.tick(now, &mut stream, shared);
     }

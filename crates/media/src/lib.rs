@@ -22,11 +22,13 @@ mod outgoing;
 mod packet;
 mod play;
 mod playout;
+mod quality;
 mod record;
 mod report;
 mod rtcp;
 pub mod sdp;
 mod shared;
+mod stretch;
 #[cfg(test)]
 mod tests;
 

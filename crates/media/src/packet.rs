@@ -171,6 +171,12 @@ impl Receiver {
         self.lost_before + self.source.as_ref().map_or(0, Source::lost)
     }
 
+    /// The part of the packets that never came.
+    pub(crate) fn loss(&self) -> f64 {
+        let lost = self.lost().max(0) as f64;
+        lost / (self.received as f64 + lost).max(1.0)
+    }
+
     /// Interarrival jitter in units of the RTP clock (A.8).
     pub(crate) fn jitter(&self) -> f64 {
         self.source.as_ref().map_or(0.0, |source| source.jitter)

@@ -2,40 +2,45 @@
 //!
 //! ```text
 //!   packets ─▶ jitter buffer ─▶ decoder ─▶ samples of the next packets ─▶ one frame of them each 20 ms
-//!   of 10–60 ms                                                      └▶ a faded repetition, then silence, where they lack
+//!   of 10–60 ms                    concealment where they lack ┘    └ longer or shorter by a period where the delay is off
 //! ```
 //! The frame is asked for by our clock, always. So whatever the network does, a second has 50 frames, and what is
 //! recorded of them is as long as it lasted. Frames are linear, at the rate of the leg: whatever codec a packet is in.
 //!
 //! The delay adapts. It is held near one packet and three times the jitter (RFC 3550 A.8), more for a while after a
-//! packet came late. Where the two clocks differ, the buffer slowly fills or empties; a frame is then left out or
-//! played twice, in silence if silence comes soon. Delays are counted in ticks of 1/48,000 s, which all rates divide.
+//! packet came late. A late packet makes it grow at once, by periods of the voice that are heard twice (`stretch.rs`). It
+//! shrinks slowly, and so does what gathers where the peer's clock is faster than ours. Delays are counted in ticks of
+//! 1/48,000 s, which all rates divide.
 
+use crate::codec::conceal::Concealer;
 use crate::codec::resample::{Resampler, resample_all};
 use crate::codec::{Codec, Decoder, FRAME_TICKS, TICKS};
 use crate::jitter::{Inserted, JitterBuffer, Taken};
+use crate::stretch;
 
 /// Ticks in a millisecond.
 const MS: usize = 48;
 /// The shortest and longest delay that is aimed at: 20 and 200 ms. Beyond, a talk becomes a duplex of turns.
 const TARGET: std::ops::RangeInclusive<usize> = 20 * MS..=200 * MS;
-/// Delay beside packet and jitter: at first, at least, and how much more after a packet that came late.
+/// Delay beside packet and jitter: at first, at least, and how much more after a packet that came late, at most.
 const FIRST_MARGIN: usize = 20 * MS;
 const LEAST_MARGIN: usize = 10 * MS;
-const LATE_MARGIN: usize = 20 * MS;
+const LATE_MARGIN: usize = 40 * MS;
 /// How much of the margin is given back in each window without a late packet.
 const MARGIN_DECAY: usize = 2 * MS;
 /// The window in which the least delay is looked for: 2 s, in which a burst of jitter passes.
 const WINDOW_FRAMES: u32 = 100;
-/// How far the least delay may lie over or under the target before a frame is left out or doubled.
+/// How far the least delay may lie over or under the target before it is changed.
 const SURPLUS: usize = 30 * MS;
 const DEFICIT: usize = 15 * MS;
+/// A change of less than this is none: half the longest period that it is made of.
+const LEAST_CHANGE: isize = 6 * MS.cast_signed();
+/// Between two periods that are left out, so that nobody hears haste: 100 ms.
+const REST_FRAMES: u32 = 5;
 /// More than this is no drift but a burst after a standstill, and is given up at once: twice the longest target.
 const OVERFULL: usize = 400 * MS;
 /// Frames without a packet after which the stream has paused, and fills again before it is heard.
 const DRY_FRAMES: u32 = 3;
-/// A frame whose peak is below this is silence for the ear (-48 dBm0).
-const SILENT_PEAK: u16 = 128;
 
 /// The stream that one leg hears.
 #[derive(Debug)]
@@ -48,17 +53,21 @@ pub(crate) struct Playout {
     ready: Vec<i16>,
     state: State,
     frame: Vec<i16>,
-    /// What a lost frame is made of.
-    last: Vec<i16>,
-    /// Frames made up since the last that was heard.
-    made_up: u32,
+    concealer: Box<Concealer>,
     /// Ticks of the last packet.
     packet: usize,
     /// In ticks, from the receiver's books.
     jitter: usize,
     margin: usize,
     window: Window,
-    adjustment: Adjustment,
+    /// By how much the delay is to grow, or to shrink if negative, in ticks.
+    change: isize,
+    /// Frames until a period may be left out.
+    rest: u32,
+    /// Ticks that were made up since there was no packet any more: of one that is lost, or only late.
+    ahead: usize,
+    /// Ticks that were made up for lost and late packets.
+    concealed: u64,
     scratch: Vec<i16>,
 }
 
@@ -83,14 +92,6 @@ struct Window {
 
 const NEW_WINDOW: Window = Window { frames: 0, least: usize::MAX, late: false };
 
-/// What is to be done about the delay, at the next silent frame or after a window of waiting for one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Adjustment {
-    None,
-    LeaveOut { waited: u32 },
-    Double { waited: u32 },
-}
-
 impl Playout {
     /// Nothing has come yet; frames are at `rate`.
     pub(crate) fn new(rate: u32) -> Self {
@@ -101,13 +102,15 @@ impl Playout {
             ready: Vec::new(),
             state: State::Silent,
             frame: vec![0; frame_samples(rate)],
-            last: vec![0; frame_samples(rate)],
-            made_up: DRY_FRAMES,
+            concealer: Box::new(Concealer::new(rate)),
             packet: FRAME_TICKS,
             jitter: 0,
             margin: FIRST_MARGIN,
             window: NEW_WINDOW,
-            adjustment: Adjustment::None,
+            change: 0,
+            rest: 0,
+            ahead: 0,
+            concealed: 0,
             scratch: Vec::new(),
         }
     }
@@ -118,9 +121,8 @@ impl Playout {
         self.decoder = None;
         self.ready.clear();
         self.state = State::Silent;
-        self.last.fill(0);
         self.window = NEW_WINDOW;
-        self.adjustment = Adjustment::None;
+        self.change = 0;
     }
 
     /// The stream goes on at another rate.
@@ -131,7 +133,8 @@ impl Playout {
         self.ready = resample_all(&self.ready, self.rate, rate).unwrap_or_default();
         self.rate = rate;
         self.decoder = None;
-        (self.frame, self.last) = (vec![0; frame_samples(rate)], vec![0; frame_samples(rate)]);
+        self.frame = vec![0; frame_samples(rate)];
+        *self.concealer = Concealer::new(rate);
     }
 
     /// Queues a packet of the stream; an empty one keeps the place of a packet that is no audio. `jitter` is in seconds.
@@ -139,7 +142,11 @@ impl Playout {
         let ticks = codec.samples_in(payload).unwrap_or_default() * codec.sample_ticks();
         let inserted = self.buffer.insert(place, codec, payload, ticks);
         match inserted {
-            Inserted::Late => self.came_late(),
+            Inserted::Late { places } => {
+                let by = usize::try_from(places).unwrap_or(usize::MAX).saturating_mul(self.packet);
+                let missing = self.came_late(by).saturating_sub(self.delay());
+                self.change = self.change.max(missing.min(by).cast_signed());
+            }
             Inserted::Queued if ticks > 0 => {
                 self.packet = ticks;
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
@@ -170,6 +177,11 @@ impl Playout {
         (TICKS / self.rate) as usize
     }
 
+    /// How much was made up for packets that were lost or late since this was asked last, in ticks.
+    pub(crate) fn take_concealed(&mut self) -> u64 {
+        std::mem::take(&mut self.concealed)
+    }
+
     /// The next frame: one is asked for every 20 ms of our clock.
     pub(crate) fn frame(&mut self) -> &[i16] {
         self.frame.fill(0);
@@ -177,18 +189,15 @@ impl Playout {
             return &self.frame;
         }
         self.give_up_what_is_old();
+        let took = self.take(self.frame.len());
+        self.note(took);
         self.adjust();
-        self.fill();
         let heard = self.ready.len().min(self.frame.len());
         self.frame[..heard].copy_from_slice(&self.ready[..heard]);
         self.ready.drain(..heard);
-        if heard == self.frame.len() {
-            self.last.copy_from_slice(&self.frame);
-            self.made_up = 0;
-        } else {
-            let mut frame = std::mem::take(&mut self.frame);
-            self.make_up(&mut frame[heard..]);
-            self.frame = frame;
+        if heard < self.frame.len() {
+            self.ahead += (self.frame.len() - heard) * self.sample_ticks();
+            self.concealer.lost(&mut self.frame[heard..]);
         }
         self.watch();
         &self.frame
@@ -204,6 +213,10 @@ impl Playout {
         };
         let waited = frames * FRAME_TICKS;
         let enough = self.buffer.ticks() >= self.target() || waited >= self.target();
+        if enough {
+            self.ahead = 0;
+            self.concealer.restart();
+        }
         self.state = if enough { State::Playing { dry: 0 } } else { State::Filling { frames: frames + 1 } };
         enough
     }
@@ -220,98 +233,80 @@ impl Playout {
         self.window = NEW_WINDOW;
     }
 
-    /// Takes packets until a frame is ready or none is left. Ends, since every turn takes a place of the buffer.
-    fn fill(&mut self) {
-        let mut took = false;
-        while self.ready.len() < self.frame.len() {
+    /// Takes packets until so many samples are ready or none is left. Returns whether there was any. Ends, since every turn
+    /// takes a place of the buffer.
+    fn take(&mut self, samples: usize) -> bool {
+        let (mut took, mut late) = (false, 0);
+        while self.ready.len() < samples {
+            let start = self.ready.len();
             match self.buffer.take() {
                 Taken::Packet(codec, payload) => {
-                    took = true;
+                    late += std::mem::take(&mut self.ahead);
                     if !payload.is_empty() {
                         let decoder = decoder(&mut self.decoder, codec, self.rate);
                         decode(decoder, payload, &mut self.scratch, &mut self.ready);
+                        self.concealer.arrived(&mut self.ready[start..]);
                     }
                 }
+                // A later one is there: the time of this one is filled, so that the later one comes at its own.
                 Taken::Lost => {
-                    took = true;
-                    self.lost(self.packet / self.sample_ticks());
+                    let left = self.packet.saturating_sub(self.ahead);
+                    self.ahead = self.ahead.saturating_sub(self.packet);
+                    self.concealed += self.packet as u64;
+                    self.ready.resize(start + left / self.sample_ticks(), 0);
+                    self.concealer.lost(&mut self.ready[start..]);
                 }
                 Taken::Empty => break,
             }
+            took = true;
         }
-        self.state = match self.state {
-            State::Playing { dry } if !took && self.ready.len() < self.frame.len() => match dry + 1 {
-                DRY_FRAMES => State::Silent,
-                dry => State::Playing { dry },
-            },
-            State::Playing { dry } if dry > 0 => {
-                // It was no pause but a packet that took its time.
-                self.came_late();
-                State::Playing { dry: 0 }
-            }
-            state => state,
+        if late > 0 {
+            // It was no loss and no pause; the delay has grown by that already.
+            self.concealed += late as u64;
+            self.came_late(late);
+        }
+        took
+    }
+
+    /// Takes note of a frame for which packets came or did not.
+    fn note(&mut self, took: bool) {
+        let State::Playing { dry } = self.state else { return };
+        self.state = if took || self.ready.len() >= self.frame.len() {
+            State::Playing { dry: 0 }
+        } else if dry + 1 < DRY_FRAMES {
+            State::Playing { dry: dry + 1 }
+        } else {
+            State::Silent
         };
     }
 
-    /// A packet is missing and a later one is there: its time is filled, so that the later one comes at its own.
-    fn lost(&mut self, samples: usize) {
-        let mut left = samples;
-        while left > 0 {
-            let part = left.min(self.frame.len());
-            let start = self.ready.len();
-            self.ready.resize(start + part, 0);
-            let mut ready = std::mem::take(&mut self.ready);
-            self.make_up(&mut ready[start..]);
-            self.ready = ready;
-            left -= part;
-        }
-    }
-
-    /// The last frame again at half its level, then at a quarter, then silence.
-    fn make_up(&mut self, out: &mut [i16]) {
-        self.made_up += 1;
-        out.fill(0);
-        if self.made_up <= 2 {
-            for (made, sample) in out.iter_mut().zip(&self.last) {
-                *made = sample >> self.made_up;
-            }
-        }
-    }
-
-    fn came_late(&mut self) {
+    /// A packet came later than it should have been heard. Returns the delay that is aimed at now.
+    fn came_late(&mut self, by: usize) -> usize {
         self.window.late = true;
-        self.margin = (self.margin + LATE_MARGIN).min(*TARGET.end());
+        self.margin = (self.margin + by.min(LATE_MARGIN)).min(*TARGET.end());
+        self.target()
     }
 
-    /// Leaves out or doubles a frame where the delay has drifted.
+    /// Lets a period be heard twice or leaves one out, where the delay is to change.
     fn adjust(&mut self) {
-        let (Adjustment::LeaveOut { waited } | Adjustment::Double { waited }) = self.adjustment else {
-            return;
-        };
-        self.fill();
-        let frame = self.frame.len();
-        let Some(next) = self.ready.get(..frame) else { return };
-        let silent = next.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
-        if !silent && waited < WINDOW_FRAMES {
-            match &mut self.adjustment {
-                Adjustment::LeaveOut { waited } | Adjustment::Double { waited } => *waited += 1,
-                Adjustment::None => {}
+        self.rest = self.rest.saturating_sub(1);
+        let ticks = self.sample_ticks();
+        if self.change >= LEAST_CHANGE {
+            let more = stretch::lengthen(&mut self.ready, self.rate) * ticks;
+            self.change = self.change.saturating_sub_unsigned(more).max(0);
+        } else if self.change <= -LEAST_CHANGE && self.rest == 0 {
+            self.rest = REST_FRAMES;
+            let needed = self.frame.len() + stretch::enough(self.rate) / 2;
+            self.take(needed);
+            if self.ready.len() >= needed {
+                let less = stretch::shorten(&mut self.ready, self.rate) * ticks;
+                self.change = self.change.saturating_add_unsigned(less).min(0);
             }
-            return;
         }
-        match self.adjustment {
-            Adjustment::Double { .. } => self.ready.extend_from_within(..frame),
-            Adjustment::LeaveOut { .. } | Adjustment::None => drop(self.ready.drain(..frame)),
-        }
-        self.adjustment = Adjustment::None;
-        self.window = NEW_WINDOW;
     }
 
     /// Watches the least delay that is left after a frame. At the target, it is the target less that frame.
     fn watch(&mut self) {
-        if self.adjustment != Adjustment::None {
-            return;
-        }
         self.window.least = self.window.least.min(self.delay());
         self.window.frames += 1;
         if self.window.frames < WINDOW_FRAMES {
@@ -321,11 +316,9 @@ impl Playout {
             self.margin = self.margin.saturating_sub(MARGIN_DECAY).max(LEAST_MARGIN);
         }
         let aim = self.target() - FRAME_TICKS;
-        if self.window.least > aim + SURPLUS {
-            self.adjustment = Adjustment::LeaveOut { waited: 0 };
-        } else if self.window.least + DEFICIT < aim {
-            self.adjustment = Adjustment::Double { waited: 0 };
-        }
+        let off = aim.cast_signed() - self.window.least.cast_signed();
+        let tolerated = -SURPLUS.cast_signed()..=DEFICIT.cast_signed();
+        self.change = if tolerated.contains(&off) { 0 } else { off };
         self.window = NEW_WINDOW;
     }
 }

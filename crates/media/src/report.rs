@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::FRAME;
+use crate::codec::{Codec, TICKS};
 use crate::event::{Channel, Event, LegId, LegStats};
 use crate::packet::{Receiver, Sender};
+use crate::quality;
 use crate::rtcp::{self, INTERVAL, LastReport, Report, SenderInfo};
 use crate::shared::Shared;
 
@@ -29,6 +32,8 @@ pub(crate) struct Reports {
     pub(crate) bytes_received: u64,
     pub(crate) late: u64,
     pub(crate) refused: u64,
+    /// Ticks of made-up audio.
+    pub(crate) concealed: u64,
 }
 
 impl Reports {
@@ -47,6 +52,7 @@ impl Reports {
             bytes_received: 0,
             late: 0,
             refused: 0,
+            concealed: 0,
         }
     }
 
@@ -93,6 +99,9 @@ impl Reports {
     pub(crate) fn stats(&self, stream: &Stream<'_>) -> LegStats {
         let (packets_sent, bytes_sent) = stream.sender.sent();
         let receiver = &*stream.receiver;
+        let jitter = Duration::from_secs_f64(receiver.jitter() / f64::from(stream.codec.clock_rate()));
+        // A packet that is filled, the way, and what a jitter buffer waits.
+        let delay = FRAME + self.round_trip.unwrap_or_default() / 2 + jitter * 3;
         LegStats {
             packets_sent,
             bytes_sent,
@@ -101,9 +110,11 @@ impl Reports {
             packets_lost: receiver.lost(),
             packets_late: self.late,
             packets_refused: self.refused,
-            jitter_ms: receiver.jitter() * 1000.0 / f64::from(stream.clock_rate),
+            jitter_ms: jitter.as_secs_f64() * 1000.0,
             round_trip_ms: self.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1000.0),
             remote_lost: self.remote_lost.map(i64::from),
+            concealed_ms: self.concealed / u64::from(TICKS / 1000),
+            mos: (receiver.received() > 0).then(|| quality::mos(stream.codec, receiver.loss(), delay)),
         }
     }
 
@@ -136,9 +147,9 @@ pub(crate) struct Stream<'a> {
     pub(crate) destination: SocketAddr,
     pub(crate) sender: &'a Sender,
     pub(crate) receiver: &'a mut Receiver,
-    /// The leg's RTP clock, and its rate in Hz.
+    /// The leg's RTP clock, and its codec.
     pub(crate) clock: u32,
-    pub(crate) clock_rate: u32,
+    pub(crate) codec: Codec,
 }
 
 /// The interval, spread by half to both sides so that reports of many legs do not come together (RFC 3550 §6.3.1).

@@ -166,4 +166,8 @@ pub struct MediaStats {
     pub round_trip_ms: Option<f64>,
     /// What the peer says it lost of our packets.
     pub remote_lost: Option<i64>,
+    /// Milliseconds that were made up for packets that were lost or late, where they were heard here.
+    pub concealed_ms: u64,
+    /// An estimate of the mean opinion score of what arrives (ITU-T G.107), 1 to 4.41, once something has.
+    pub mos: Option<f64>,
 }

@@ -109,6 +109,12 @@ impl Concealer {
         self.remember(frame);
     }
 
+    /// Forgets what was: what arrives next follows silence.
+    pub fn restart(&mut self) {
+        self.history.fill(0);
+        self.loss = None;
+    }
+
     fn begin(&self) -> Loss {
         let period = self.period();
         let heard = self.history[self.history.len() - MAX_PERIODS * period - period.div_ceil(4)..].to_vec();

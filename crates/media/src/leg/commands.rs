@@ -87,7 +87,7 @@ impl Leg {
             sender: &self.sender,
             receiver: &mut self.receiver,
             clock,
-            clock_rate: self.media.codec.clock_rate(),
+            codec: self.media.codec,
         };
         self.reports.say_bye(now, &mut stream, shared);
         self.reports.stats(&stream)

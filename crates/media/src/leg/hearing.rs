@@ -109,7 +109,10 @@ impl Leg {
         let codec = self.media.codec;
         self.hearing.frame.clear();
         match &mut self.hearing.playout {
-            Some(playout) => self.hearing.frame.extend_from_slice(playout.frame()),
+            Some(playout) => {
+                self.hearing.frame.extend_from_slice(playout.frame());
+                self.reports.concealed += playout.take_concealed();
+            }
             None => self.hearing.frame.resize(codec.frame_samples(), 0),
         }
         let (events, is_tone) = self.hearing.listen_for_tones(codec.sample_rate());

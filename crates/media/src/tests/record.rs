@@ -139,3 +139,34 @@ fn a_standstill_is_in_the_file_as_silence() {
     let (duration, _) = ended(&world);
     assert!(duration.abs_diff(Duration::from_secs(7)) <= Duration::from_millis(20), "{duration:?}");
 }
+
+/// Row G8: 5 % loss, 40 ms of jitter with the reordering that comes of it, 2 % duplicates.
+#[test]
+fn r6_an_hour_over_a_bad_network_is_an_hour() {
+    let network = Network { loss: 0.05, duplication: 0.02, delay_ms: 40 };
+    let mut world = World::pair(8, network, config(Codec::Pcmu), config(Codec::Pcmu));
+    let prompt = prompt(Codec::Pcmu, 80_000, 1);
+    world.play(1, 1, &[&prompt], 400);
+    world.run(100);
+    world.record(2, 2, RecordFormat::Mulaw, 5_000_000);
+    world.run(3_600_000);
+    world.stop_record(2, 2, 0);
+    let (duration, _) = ended(&world);
+    let hour = Duration::from_secs(3600);
+    assert!(duration.abs_diff(hour) < Duration::from_millis(20), "{duration:?}");
+    assert_eq!(world.file(2).len(), 3600 * 8000);
+    // What is said is where it was said: the frames of the prompt that were heard whole come every ten seconds, to
+    // within what the delay may change by.
+    let file = world.file(2);
+    let mark = &payload(&prompt)[40_000..40_080];
+    let places: Vec<usize> = (0..360)
+        .filter_map(|turn| {
+            let start = turn * 80_000;
+            find(&file[start..(start + 80_000).min(file.len())], mark).map(|place| start + place)
+        })
+        .collect();
+    assert!(places.len() > 300, "{}", places.len());
+    let offsets: Vec<usize> = places.iter().map(|place| place % 80_000).collect();
+    let spread = offsets.iter().max().unwrap() - offsets.iter().min().unwrap();
+    assert!(spread <= 180 * 8, "{} ms", spread / 8);
+}

@@ -40,7 +40,8 @@ fn another_source_is_heard_after_its_second_packet() {
     let count = |code| world.file(1).iter().filter(|&&byte| byte == code).count();
     // At the change what was queued of the old is gone, and the first of the new.
     assert!((48 * 160..=50 * 160).contains(&count(0x20)), "{}", count(0x20));
-    assert_eq!(count(0x30), 49 * 160);
+    // The end is taken for a loss, whose first 10 ms are as loud.
+    assert!((49 * 160..=49 * 160 + 100).contains(&count(0x30)), "{}", count(0x30));
     let stats = stats(&mut world, 1);
     assert_eq!((stats.packets_received, stats.packets_lost), (99, 0));
 }

@@ -66,5 +66,7 @@ fn media_stats(stats: &LegStats) -> wire::MediaStats {
         jitter_ms: stats.jitter_ms,
         round_trip_ms: stats.round_trip_ms,
         remote_lost: stats.remote_lost,
+        concealed_ms: stats.concealed_ms,
+        mos: stats.mos,
     }
 }

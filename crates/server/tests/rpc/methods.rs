@@ -49,6 +49,8 @@ fn golden(command: &Command) -> Result<Reply, Error> {
                 jitter_ms: 0.5,
                 round_trip_ms: Some(12.5),
                 remote_lost: Some(0),
+                concealed_ms: 20,
+                mos: Some(4.375),
                 ..LegStats::default()
             },
         })),
