@@ -317,12 +317,9 @@ impl Mixer {
     /// Takes what is said at each rate to the others at which somebody hears.
     fn cross(&mut self) {
         for from in Rate::ALL.into_iter().filter(|from| !self.buses[from.index()].is_silent()) {
-            for to in Rate::ALL.into_iter().filter(|to| self.is_heard[to.index()]) {
-                let is_there =
-                    |crossings: &[(Rate, Rate, _)]| crossings.iter().any(|(a, b, _)| (*a, *b) == (from, to));
-                if !is_there(&self.crossings)
-                    && let Some(crossing) = Crossing::new(from, to)
-                {
+            for to in Rate::ALL.into_iter().filter(|&to| to != from && self.is_heard[to.index()]) {
+                let is_there = self.crossings.iter().any(|(of, at, _)| (*of, *at) == (from, to));
+                if !is_there && let Some(crossing) = Crossing::new(from, to) {
                     self.crossings.push((from, to, crossing));
                 }
             }

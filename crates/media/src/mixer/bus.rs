@@ -147,9 +147,9 @@ pub(super) struct Crossing {
 const QUIET: u32 = 2;
 
 impl Crossing {
-    /// `None` where the rates are the same.
+    /// `None` where the rates cannot be changed into each other, which all of [`Rate`] can.
     pub(super) fn new(from: Rate, to: Rate) -> Option<Self> {
-        let resampler = Resampler::new(from.hz(), to.hz()).filter(|_| from != to)?;
+        let resampler = Resampler::new(from.hz(), to.hz())?;
         let (limited, ready) = (Vec::with_capacity(from.frame()), Vec::with_capacity(2 * to.frame()));
         Some(Self { limiter: Limiter::new(), resampler, frame: to.frame(), limited, ready, quiet: QUIET })
     }
