@@ -249,6 +249,8 @@ impl Calls {
             | media::Event::Silent { leg }
             | media::Event::Heard { leg }
             | media::Event::LegRemoved { leg, .. } => *leg,
+            // No call opens a room.
+            media::Event::Room { .. } => return,
         };
         self.handle(CallId(leg.0), now, Input::Media(event));
     }

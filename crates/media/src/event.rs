@@ -4,6 +4,8 @@
 //! command that carries an [`ActionId`] and ends with exactly one event that carries the same: by itself, by its stop
 //! command, or because the leg is removed. A command for a leg or an action that is gone is ignored: it raced with an end.
 
+mod room;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,10 @@ use std::time::Duration;
 pub use crate::codec::Codec;
 pub use crate::dtmf::Key;
 pub use crate::file::{Prompt, RecordFormat};
+pub use crate::gain::Gain;
+pub use crate::mixer::{Voice, VoiceMode};
 pub use crate::sdp::Negotiated;
+pub use room::{RoomCommand, RoomEvent, RoomId};
 
 /// One party's media. Chosen by whoever adds the leg, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,7 +93,8 @@ pub enum Command {
         /// What holds now.
         config: LegConfig,
     },
-    /// End a leg. Its actions end first, each with its event; then [`Event::LegRemoved`]. A connection it was in ends.
+    /// End a leg. It leaves its room, its actions end, each with its event; then [`Event::LegRemoved`]. A connection it was
+    /// in ends.
     RemoveLeg {
         /// Which leg.
         leg: LegId,
@@ -151,7 +157,8 @@ pub enum Command {
         /// Which action.
         action: ActionId,
     },
-    /// Let two legs of this engine hear each other until [`Command::Disconnect`] or the removal of one.
+    /// Let two legs of this engine hear each other until [`Command::Disconnect`] or the removal of one. Either leaves the
+    /// room or the connection that it is in.
     Connect {
         /// The first party.
         first: LegId,
@@ -176,12 +183,20 @@ pub enum Command {
         /// How long it was pressed, as the INFO says.
         duration: Duration,
     },
+    /// A room, in which any number of legs of this engine hear each other.
+    Room {
+        /// Which room.
+        room: RoomId,
+        /// What it shall do.
+        command: RoomCommand,
+    },
 }
 
 impl Command {
-    /// The leg it is for; of a connection, the first party.
-    pub fn leg(&self) -> LegId {
+    /// The leg it is for; of a connection, the first party; of what a room shall do, the member it is about.
+    pub fn leg(&self) -> Option<LegId> {
         match self {
+            Self::Room { command, .. } => command.leg(),
             Self::AddLeg { leg, .. }
             | Self::UpdateLeg { leg, .. }
             | Self::RemoveLeg { leg }
@@ -193,7 +208,15 @@ impl Command {
             | Self::StopDigits { leg, .. }
             | Self::InfoDigit { leg, .. }
             | Self::Connect { first: leg, .. }
-            | Self::Disconnect { first: leg, .. } => *leg,
+            | Self::Disconnect { first: leg, .. } => Some(*leg),
+        }
+    }
+
+    /// The room it is for.
+    pub fn room(&self) -> Option<RoomId> {
+        match self {
+            Self::Room { room, .. } => Some(*room),
+            _ => None,
         }
     }
 
@@ -215,6 +238,8 @@ pub enum RecordEnd {
     MaxDuration,
     /// The leg was removed.
     LegRemoved,
+    /// The room was closed.
+    RoomClosed,
 }
 
 /// What a leg has sent and received (RFC 3550 §6.4).
@@ -304,6 +329,13 @@ pub enum Event {
     Heard {
         /// Which leg.
         leg: LegId,
+    },
+    /// What a room tells.
+    Room {
+        /// Which room.
+        room: RoomId,
+        /// What happened.
+        event: RoomEvent,
     },
     /// A leg is gone; the last event of the leg.
     LegRemoved {

@@ -5,8 +5,8 @@
 //!                                 │                └▶ telephone-events ─▶ digits
 //!                                 └▶ the other party of a connection, in its own numbers
 //!
-//!   frame of 20 ms    hear:   playout ─▶ tone detector ─▶ recording
-//!   (the work)        speak:  digits, or a beep, or a prompt ─▶ packets
+//!   frame of 20 ms    hear:   playout ─▶ tone detector ─▶ recording, room
+//!   (the work)        speak:  digits, or a beep, or a prompt, or a room ─▶ packets
 //!                     report: RTCP, statistics
 //! ```
 //! Time is counted in frames of our clock. A leg that nobody speaks to or listens to does next to nothing in its frame.
@@ -14,10 +14,11 @@
 mod commands;
 mod connection;
 mod hearing;
+mod member;
 mod presence;
 mod speaking;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::FRAME;
 use crate::codec::Codec;
@@ -28,8 +29,10 @@ use crate::dtmf::event::EventReceiver;
 use crate::event::{DigitSource, Event, LegConfig, LegId};
 use crate::leg::connection::Relayed;
 use crate::leg::hearing::Hearing;
+pub(crate) use crate::leg::member::RoomAudio;
 use crate::leg::presence::Presence;
 use crate::outgoing::Outgoing;
+use crate::pace::Pace;
 use crate::packet::{Arrival, Packet, Receiver, Sender};
 use crate::play::Playback;
 use crate::record::Recording;
@@ -37,13 +40,6 @@ use crate::report::{Reports, Stream};
 use crate::sdp::Negotiated;
 use crate::shared::Shared;
 
-/// Frames that a late tick makes up for, 200 ms: what a busy machine costs now and then, and no more than a jitter buffer
-/// holds. After a longer standstill the peer has given up waiting, so those frames are skipped and the timestamps tell
-/// the gap.
-const MAX_CATCH_UP: u64 = 10;
-/// How a frame's deadline follows the ticks that come: by this part of the difference, so that lateness of one tick does
-/// not show and a driver that began its ticks anew is soon followed.
-const FOLLOW: u32 = 16;
 /// Times that we take another SSRC because the peer uses ours. Once is a collision; again, it is an echo of ourselves.
 const MAX_COLLISIONS: u8 = 1;
 
@@ -80,9 +76,11 @@ pub struct Leg {
     talks_to: Option<LegId>,
     hears: Option<LegId>,
 
+    /// Whether a room wants to hear it.
+    says_to_room: bool,
+
     // Time and books.
-    /// The deadline of the next frame; none before the first tick.
-    frame_due: Option<Instant>,
+    pace: Pace,
     /// Frames since the leg began.
     frames: u64,
     reports: Reports,
@@ -118,7 +116,8 @@ impl Leg {
             tone: Vec::new(),
             talks_to: None,
             hears: None,
-            frame_due: None,
+            says_to_room: false,
+            pace: Pace::default(),
             frames: 0,
             reports: Reports::new(now, shared),
             media: config.media,
@@ -199,24 +198,12 @@ impl Leg {
 
     /// Runs the frames that are due.
     pub(crate) fn tick(&mut self, now: Instant, shared: &mut Shared) {
-        let due = *self.frame_due.get_or_insert(now);
-        if now + FRAME / 2 < due {
-            return;
+        let due = self.pace.tick(now);
+        self.skip(due.skip, shared);
+        for _ in 0..due.run {
+            self.hear(now, shared);
+            self.speak(now, None, shared);
         }
-        let behind = now.saturating_duration_since(due);
-        let frames =
-            u64::try_from((behind + FRAME / 2).as_nanos() / FRAME.as_nanos()).unwrap_or(u64::MAX) + 1;
-        let run = if frames > MAX_CATCH_UP { 1 } else { frames };
-        self.skip(frames - run, shared);
-        for _ in 0..run {
-            self.frame(now, shared);
-        }
-        let next = due + FRAME * u32::try_from(frames).unwrap_or(u32::MAX);
-        let on_time = now + FRAME;
-        self.frame_due = Some(match on_time.checked_duration_since(next) {
-            Some(late) => next + late / FOLLOW,
-            None => next - next.duration_since(on_time) / FOLLOW,
-        });
     }
 
     /// Lets frames pass that nobody could hear any more.
@@ -229,19 +216,6 @@ impl Leg {
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
             recording.write_silence(frames, shared);
         }
-    }
-
-    fn frame(&mut self, now: Instant, shared: &mut Shared) {
-        if self.presence.falls_silent(now) {
-            shared.tell(Event::Silent { leg: self.id });
-        }
-        if let Some(end) = self.events.handle_timeout(now) {
-            self.key(now, DigitSource::Rfc4733, end, shared);
-        }
-        self.hear(now, shared);
-        self.speak(shared);
-        self.report(now, shared);
-        self.frames += 1;
     }
 
     fn report(&mut self, now: Instant, shared: &mut Shared) {
@@ -264,7 +238,7 @@ impl Leg {
 
     /// Our clock at an arrival, finer than a frame, modulo 2^32.
     fn clock_at(&self, now: Instant, clock_rate: u32) -> u32 {
-        let since = self.frame_due.map_or(Duration::ZERO, |due| (now + FRAME).saturating_duration_since(due));
+        let since = self.pace.since(now);
         let passed = FRAME.as_micros() * u128::from(self.frames) + since.as_micros();
         modulo_32(passed * u128::from(clock_rate) / 1_000_000)
     }

@@ -7,7 +7,7 @@
 //! ```
 //! [`Engine`] owns its legs and knows no socket, file, thread or clock. Whoever drives it hands in datagrams as they come,
 //! calls [`Engine::tick`] every [`FRAME`]` / `[`PHASES`] with the next phase, and polls until nothing comes after each
-//! call. `event.rs` is the whole vocabulary; `leg.rs` is the pipeline; the rest are values that know neither.
+//! call. `event.rs` is the whole vocabulary; `leg.rs` is the pipeline, `room.rs` that of many; the rest are values that know neither.
 
 pub mod codec;
 mod digits;
@@ -19,12 +19,14 @@ mod jitter;
 mod leg;
 pub mod mixer;
 mod outgoing;
+mod pace;
 mod packet;
 mod play;
 mod playout;
 mod quality;
 mod record;
 mod report;
+mod room;
 mod rtcp;
 pub mod sdp;
 mod shared;
@@ -35,9 +37,12 @@ mod tests;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::event::{Audio, Channel, Command, ConnectMode, DigitSource, Event, LegConfig, LegId, Transmit};
+use crate::event::{
+    Audio, Channel, Command, ConnectMode, DigitSource, Event, LegConfig, LegId, RoomId, Transmit,
+};
 pub use crate::leg::Leg;
 use crate::record::Recording;
+use crate::room::Room;
 use crate::shared::{PassedOn, Shared};
 
 /// The step of all media: what is played, heard and recorded goes by frames of this length, whatever the packet time.
@@ -64,21 +69,39 @@ pub struct Clock {
 #[derive(Debug)]
 pub struct Engine {
     legs: HashMap<LegId, Placed>,
-    phases: [Vec<LegId>; PHASES as usize],
+    rooms: HashMap<RoomId, Room>,
+    phases: [Phase; PHASES as usize],
     shared: Shared,
 }
 
 #[derive(Debug)]
 struct Placed {
     phase: u8,
+    /// The room that runs its frames; none if it has them by itself.
+    room: Option<RoomId>,
     leg: Leg,
+}
+
+/// What is due in a phase.
+#[derive(Debug, Default)]
+struct Phase {
+    /// Legs that are in no room.
+    legs: Vec<LegId>,
+    rooms: Vec<RoomId>,
+    /// Legs, those in rooms included.
+    load: usize,
 }
 
 impl Engine {
     /// An engine without legs. `seed` yields what nobody shall guess: SSRCs, first sequence numbers and timestamps, and
     /// names in RTCP (RFC 3550 §5.1, §9.1). The same seed and inputs yield the same outputs.
     pub fn new(epoch: Clock, seed: [u8; 32]) -> Self {
-        Self { legs: HashMap::new(), phases: Default::default(), shared: Shared::new(epoch, seed) }
+        Self {
+            legs: HashMap::new(),
+            rooms: HashMap::new(),
+            phases: Default::default(),
+            shared: Shared::new(epoch, seed),
+        }
     }
 
     /// Takes a datagram that came to one of a leg's sockets from the peer they are connected to. What is malformed or was
@@ -102,9 +125,14 @@ impl Engine {
     /// Does the work of the legs of one phase, which is due every [`FRAME`]. Phases from [`PHASES`] up have none.
     pub fn tick(&mut self, now: Instant, phase: u8) {
         let Some(due) = self.phases.get(usize::from(phase)) else { return };
-        for id in due {
+        for id in &due.legs {
             if let Some(Placed { leg, .. }) = self.legs.get_mut(id) {
                 leg.tick(now, &mut self.shared);
+            }
+        }
+        for id in &due.rooms {
+            if let Some(room) = self.rooms.get_mut(id) {
+                room.tick(now, &mut self.legs, &mut self.shared);
             }
         }
         self.pass_on();
@@ -120,6 +148,7 @@ impl Engine {
                     self.shared.tell(Event::LegRemoved { leg: id, stats });
                 }
             }
+            Command::Room { room, command } => self.obey_room(room, command),
             Command::Connect { first, second, mode } => self.connect(first, second, mode),
             Command::Disconnect { first, second } => {
                 self.unlink(first, second);
@@ -166,9 +195,12 @@ impl Engine {
         self.shared.poll_event()
     }
 
-    /// The phase in which a leg's work is done.
-    pub fn phase_of(&self, leg: LegId) -> Option<u8> {
-        self.legs.get(&leg).map(|placed| placed.phase)
+    /// The legs whose work is done in a phase.
+    pub fn legs_of(&self, phase: u8) -> impl Iterator<Item = LegId> {
+        let due = self.phases.get(usize::from(phase));
+        let members = |id| self.rooms.get(id).into_iter().flat_map(Room::members);
+        due.into_iter()
+            .flat_map(move |due| due.legs.iter().copied().chain(due.rooms.iter().flat_map(members)))
     }
 
     /// How many legs there are.
@@ -176,18 +208,20 @@ impl Engine {
         self.legs.len()
     }
 
-    /// Takes a leg out, to be attached to another engine. Its actions go on there; a connection it was in ends.
+    /// Whether there is nothing to tick for, no leg and no room.
+    pub fn is_idle(&self) -> bool {
+        self.legs.is_empty() && self.rooms.is_empty()
+    }
+
+    /// Takes a leg out, to be attached to another engine. Its actions go on there; the room or connection it was in ends
+    /// for it.
     pub fn detach(&mut self, leg: LegId) -> Option<Leg> {
-        let Placed { leg: found, .. } = self.legs.get(&leg)?;
-        let (hearer, talker) = (found.talks_to(), found.hears());
-        if let Some(hearer) = hearer {
-            self.unlink(leg, hearer);
-        }
-        if let Some(talker) = talker {
-            self.unlink(talker, leg);
-        }
-        let Placed { phase, leg: found } = self.legs.remove(&leg)?;
-        self.phases[usize::from(phase)].retain(|&other| other != leg);
+        self.leave_room(leg);
+        self.disconnect(leg);
+        let Placed { phase, leg: found, .. } = self.legs.remove(&leg)?;
+        let phase = &mut self.phases[usize::from(phase)];
+        phase.legs.retain(|&other| other != leg);
+        phase.load -= 1;
         Some(found)
     }
 
@@ -207,10 +241,16 @@ impl Engine {
 
     /// Puts a leg into the phase that has the fewest.
     fn place(&mut self, id: LegId, leg: Leg) {
-        let fewest = (0..PHASES).min_by_key(|&phase| self.phases[usize::from(phase)].len());
-        let phase = fewest.unwrap_or_default();
-        self.phases[usize::from(phase)].push(id);
-        self.legs.insert(id, Placed { phase, leg });
+        let phase = self.calmest();
+        let due = &mut self.phases[usize::from(phase)];
+        due.legs.push(id);
+        due.load += 1;
+        self.legs.insert(id, Placed { phase, room: None, leg });
+    }
+
+    /// The phase that has the fewest legs.
+    fn calmest(&self) -> u8 {
+        (0..PHASES).min_by_key(|&phase| self.phases[usize::from(phase)].load).unwrap_or_default()
     }
 
     fn on(&mut self, id: LegId, obey: impl FnOnce(&mut Leg, &mut Shared)) {
@@ -223,6 +263,9 @@ impl Engine {
         if first == second || !self.legs.contains_key(&first) || !self.legs.contains_key(&second) {
             return;
         }
+        for leg in [first, second] {
+            self.leave_room(leg);
+        }
         self.unlink(first, second);
         self.unlink(second, first);
         if mode != ConnectMode::FirstHears {
@@ -230,6 +273,18 @@ impl Engine {
         }
         if mode != ConnectMode::SecondHears {
             self.link(second, first);
+        }
+    }
+
+    /// Ends the connection that a leg is in.
+    fn disconnect(&mut self, leg: LegId) {
+        let Some(Placed { leg: found, .. }) = self.legs.get(&leg) else { return };
+        let (hearer, talker) = (found.talks_to(), found.hears());
+        if let Some(hearer) = hearer {
+            self.unlink(leg, hearer);
+        }
+        if let Some(talker) = talker {
+            self.unlink(talker, leg);
         }
     }
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Instant;
 
-use offhook_media::event::{Audio, Channel, Command, Event, LegConfig, LegId};
+use offhook_media::event::{Audio, Channel, Command, Event, LegConfig, LegId, RoomCommand, RoomId};
 use offhook_media::{Clock, Engine, FRAME, Leg, PHASES};
 use tokio::sync::mpsc;
 
@@ -69,6 +69,7 @@ enum ToMedia {
 pub struct Router {
     threads: Vec<Outbox<ToMedia, SyncSender<ToMedia>>>,
     homes: HashMap<LegId, usize>,
+    rooms: HashMap<RoomId, usize>,
     loads: Vec<usize>,
 }
 
@@ -80,7 +81,12 @@ impl Router {
         disk: &SyncSender<ToDisk>,
         mut seed: impl FnMut() -> [u8; 32],
     ) -> std::io::Result<Self> {
-        let mut router = Self { threads: Vec::new(), homes: HashMap::new(), loads: vec![0; threads] };
+        let mut router = Self {
+            threads: Vec::new(),
+            homes: HashMap::new(),
+            rooms: HashMap::new(),
+            loads: vec![0; threads],
+        };
         for index in 0..threads {
             let (sender, inbox) = sync_channel(INBOX);
             let thread = Thread::new(seed(), inbox, control.clone(), disk.clone());
@@ -92,18 +98,23 @@ impl Router {
 
     /// Begins a leg on the thread that has the fewest.
     pub fn open(&mut self, leg: LegId, sockets: Sockets, config: LegConfig) {
-        let home = self.loads.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(index, _)| index);
+        let home = self.calmest();
         self.homes.insert(leg, home);
         self.loads[home] += 1;
         self.send(home, ToMedia::Open { leg, sockets, config });
     }
 
-    /// Hands a command to the thread that has its leg; a command for a leg that is gone has raced with its end.
+    /// Hands a command to the thread that has its leg or room; one for what is gone has raced with its end.
     pub fn command(&mut self, command: Command) {
-        if let Command::Connect { first, second, .. } = &command {
-            self.bring_together(*first, *second);
-        }
-        if let Some(&home) = self.homes.get(&command.leg()) {
+        let home = match &command {
+            Command::Room { room, command } => self.home_of_room(*room, command),
+            Command::Connect { first, second, .. } => {
+                let home = self.homes.get(first).copied();
+                home.inspect(|&home| self.bring(*second, home))
+            }
+            _ => command.leg().and_then(|leg| self.homes.get(&leg).copied()),
+        };
+        if let Some(home) = home {
             self.send(home, ToMedia::Command(command));
         }
     }
@@ -120,16 +131,34 @@ impl Router {
         self.threads.iter_mut().for_each(Outbox::flush);
     }
 
-    /// Both parties of a connection live on one thread: the second moves to the first.
-    fn bring_together(&mut self, first: LegId, second: LegId) {
-        let (Some(&to), Some(&from)) = (self.homes.get(&first), self.homes.get(&second)) else { return };
-        if to == from {
-            return;
+    /// The thread that has a room. It is the one with the fewest legs when the room is opened; who joins moves there.
+    fn home_of_room(&mut self, room: RoomId, command: &RoomCommand) -> Option<usize> {
+        match command {
+            RoomCommand::Open { .. } => {
+                let calmest = self.calmest();
+                Some(*self.rooms.entry(room).or_insert(calmest))
+            }
+            RoomCommand::Close => self.rooms.remove(&room),
+            RoomCommand::Join { leg, .. } => {
+                let home = self.rooms.get(&room).copied();
+                home.inspect(|&home| self.bring(*leg, home))
+            }
+            _ => self.rooms.get(&room).copied(),
         }
-        self.send(to, ToMedia::Expect { leg: second });
+    }
+
+    /// The thread that has the fewest legs.
+    fn calmest(&self) -> usize {
+        self.loads.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(index, _)| index)
+    }
+
+    /// Who hears each other lives on one thread: moves a leg to where the others are.
+    fn bring(&mut self, leg: LegId, to: usize) {
+        let Some(&from) = self.homes.get(&leg).filter(|&&from| from != to) else { return };
+        self.send(to, ToMedia::Expect { leg });
         let sender = self.threads[to].sender().clone();
-        self.send(from, ToMedia::Move { leg: second, to: sender });
-        self.homes.insert(second, to);
+        self.send(from, ToMedia::Move { leg, to: sender });
+        self.homes.insert(leg, to);
         self.loads[from] -= 1;
         self.loads[to] += 1;
     }
@@ -143,8 +172,8 @@ impl Router {
 struct Thread {
     engine: Engine,
     sockets: HashMap<LegId, Sockets>,
-    /// The legs whose sockets are swept in each phase.
-    phases: [Vec<LegId>; PHASES as usize],
+    /// The legs whose sockets are being swept.
+    due: Vec<LegId>,
     /// Legs that are on their way here, and what is to be done with them when they have come.
     expected: HashMap<LegId, Vec<ToMedia>>,
     inbox: Receiver<ToMedia>,
@@ -165,7 +194,7 @@ impl Thread {
         Self {
             engine: Engine::new(Clock { mono: now.mono, unix_ms: now.wall.0 }, seed),
             sockets: HashMap::new(),
-            phases: Default::default(),
+            due: Vec::new(),
             expected: HashMap::new(),
             inbox,
             events: Outbox::new(control),
@@ -182,7 +211,7 @@ impl Thread {
         let mut due = clock::now().mono;
         let mut phase = 0;
         loop {
-            if self.engine.legs() == 0 && self.events.backlog() == 0 && self.audio.backlog() == 0 {
+            if self.engine.is_idle() && self.events.backlog() == 0 && self.audio.backlog() == 0 {
                 // Nothing to tick for: sleep until something comes.
                 let Ok(message) = self.inbox.recv() else { return };
                 due = clock::now().mono;
@@ -229,11 +258,11 @@ impl Thread {
             ToMedia::Open { leg, mut sockets, config } => {
                 connect(&mut sockets, &config);
                 self.engine.command(now, Command::AddLeg { leg, config });
-                self.install(leg, sockets);
+                self.sockets.insert(leg, sockets);
             }
             ToMedia::Command(command) => self.command(now, command),
             ToMedia::Move { leg, to } => {
-                let moved = self.engine.detach(leg).zip(self.remove(leg)).map(Box::new);
+                let moved = self.engine.detach(leg).zip(self.sockets.remove(&leg)).map(Box::new);
                 // The other thread waits for it, so this is the one place that may have to wait for room.
                 let _ = to.send(ToMedia::Arrive { leg, moved });
             }
@@ -246,7 +275,7 @@ impl Thread {
                 if let Some(moved) = moved {
                     let (value, sockets) = *moved;
                     self.engine.attach(now, leg, value);
-                    self.install(leg, sockets);
+                    self.sockets.insert(leg, sockets);
                 }
                 for message in self.expected.remove(&leg).unwrap_or_default() {
                     self.accept(now, message);
@@ -259,10 +288,10 @@ impl Thread {
     fn awaits(&self, message: &ToMedia) -> Option<LegId> {
         let (leg, second) = match message {
             ToMedia::Command(command) => (command.leg(), command.second()),
-            ToMedia::Move { leg, .. } => (*leg, None),
+            ToMedia::Move { leg, .. } => (Some(*leg), None),
             ToMedia::Open { .. } | ToMedia::Expect { .. } | ToMedia::Arrive { .. } => return None,
         };
-        [Some(leg), second].into_iter().flatten().find(|leg| self.expected.contains_key(leg))
+        [leg, second].into_iter().flatten().find(|leg| self.expected.contains_key(leg))
     }
 
     fn command(&mut self, now: Instant, command: Command) {
@@ -274,24 +303,14 @@ impl Thread {
         self.engine.command(now, command);
     }
 
-    fn install(&mut self, leg: LegId, sockets: Sockets) {
-        if let Some(phase) = self.engine.phase_of(leg) {
-            self.phases[usize::from(phase)].push(leg);
-            self.sockets.insert(leg, sockets);
-        }
-    }
-
-    fn remove(&mut self, leg: LegId) -> Option<Sockets> {
-        self.phases.iter_mut().for_each(|legs| legs.retain(|other| *other != leg));
-        self.sockets.remove(&leg)
-    }
-
     fn tick(&mut self, now: Instant, phase: u8) {
         if phase == 0 {
             self.frames = self.frames.wrapping_add(1);
         }
-        for index in 0..self.phases[usize::from(phase)].len() {
-            let leg = self.phases[usize::from(phase)][index];
+        self.due.clear();
+        self.due.extend(self.engine.legs_of(phase));
+        for index in 0..self.due.len() {
+            let leg = self.due[index];
             self.sweep(now, leg, Channel::Rtp);
             if self.frames.is_multiple_of(RTCP_EVERY) {
                 self.sweep(now, leg, Channel::Rtcp);
@@ -326,7 +345,7 @@ impl Thread {
         }
         while let Some(event) = self.engine.poll_event() {
             match event {
-                Event::LegRemoved { leg, .. } => drop(self.remove(leg)),
+                Event::LegRemoved { leg, .. } => drop(self.sockets.remove(&leg)),
                 Event::Stats { .. } if self.events.backlog() > STATS_BACKLOG => continue,
                 _ => {}
             }
@@ -353,6 +372,7 @@ pub fn default_threads() -> usize {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use offhook_media::event::{RoomEvent, Voice};
     use offhook_media::sdp::{Direction, Negotiated};
 
     use super::*;
@@ -397,5 +417,45 @@ mod tests {
         let arrived = at_last.try_recv().expect("the leg at its last place");
         assert!(matches!(arrived, ToMedia::Arrive { leg: LegId(1), moved: Some(_) }), "{arrived:?}");
         assert_eq!((from.engine.legs(), between.engine.legs()), (0, 0));
+    }
+    /// A room lives on one thread, and a leg of another one that joins is a member as soon as it has arrived.
+    #[test]
+    fn a_leg_that_joins_a_room_moves_to_its_thread() {
+        let (now, leg, room) = (clock::now().mono, LegId(1), RoomId(1));
+        let (to_first, at_first) = sync_channel(8);
+        let (to_second, at_second) = sync_channel(8);
+        let mut router = Router {
+            threads: [to_first, to_second].map(Outbox::new).into(),
+            homes: HashMap::from([(leg, 0)]),
+            rooms: HashMap::new(),
+            loads: vec![1, 0],
+        };
+        let (mut first, mut second) = (thread(), thread());
+        opened(&mut first, now, leg, 18_432);
+        let voice = Voice::default();
+        for command in [
+            RoomCommand::Open { tells_talking: false },
+            RoomCommand::Join { leg, voice },
+            RoomCommand::Leave { leg },
+            RoomCommand::Join { leg, voice },
+        ] {
+            router.command(Command::Room { room, command });
+        }
+        assert_eq!((router.homes[&leg], &router.loads), (1, &vec![0, 1]));
+        // The thread of the room is the faster one.
+        at_second.try_iter().for_each(|message| second.accept(now, message));
+        at_first.try_iter().for_each(|message| first.accept(now, message));
+        at_second.try_iter().for_each(|message| second.accept(now, message));
+        assert_eq!((first.engine.legs(), second.engine.legs()), (0, 1));
+        router.command(Command::Room { room, command: RoomCommand::Close });
+        at_second.try_iter().for_each(|message| second.accept(now, message));
+        let told: Vec<Event> = std::iter::from_fn(|| second.engine.poll_event()).collect();
+        let left = Event::Room { room, event: RoomEvent::Left { leg } };
+        assert_eq!(told, [left.clone(), left, Event::Room { room, event: RoomEvent::Closed }]);
+        assert!(!second.engine.is_idle(), "the leg goes on");
+        router.command(Command::RemoveLeg { leg });
+        at_second.try_iter().for_each(|message| second.accept(now, message));
+        assert!(second.engine.is_idle());
+        assert!(router.rooms.is_empty());
     }
 }

@@ -248,7 +248,7 @@ impl Running {
         let outcome = match (self.audio, end) {
             (Audio::Stopping { outcome, .. } | Audio::Ended { outcome, .. }, _) => outcome,
             (Audio::Flowing, RecordEnd::MaxDuration) => Outcome::failed(Failure::MaxSeconds),
-            (Audio::Flowing, RecordEnd::Stopped | RecordEnd::LegRemoved) => {
+            (Audio::Flowing, RecordEnd::Stopped | RecordEnd::LegRemoved | RecordEnd::RoomClosed) => {
                 Outcome::failed(Failure::Internal)
             }
         };

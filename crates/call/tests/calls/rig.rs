@@ -407,7 +407,9 @@ fn media_line(command: &media::Command) -> String {
             let event = event.unwrap_or_default();
             format!("update {} {} {remote_rtp} {ptime_ms} {direction:?}{event}", leg.0, codec.name())
         }
-        media::Command::AddLeg { .. } => panic!("not sent by calls: {command:?}"),
+        media::Command::AddLeg { .. } | media::Command::Room { .. } => {
+            panic!("not sent by calls: {command:?}")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   playout ─▶ a frame at the leg's rate ─┬─▶ 8 kHz ─▶ tone detector ─▶ keys
-//!                                         └─▶ recording
+//!                                         └─▶ recording, room
 //! ```
 
 use std::time::{Duration, Instant};
@@ -97,11 +97,22 @@ impl Leg {
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
     fn is_listened_to(&self) -> bool {
-        self.hearing.tones.is_some() || self.recording.is_some()
+        self.hearing.tones.is_some() || self.recording.is_some() || self.says_to_room
     }
 
-    /// One frame for who listens.
+    /// What the far end said in the present frame, as far as others are to hear it.
+    pub(super) fn heard(&self) -> &[i16] {
+        &self.hearing.frame
+    }
+
+    /// The first half of a frame: whether the far end is there, and what it says, for who listens.
     pub(super) fn hear(&mut self, now: Instant, shared: &mut Shared) {
+        if self.presence.falls_silent(now) {
+            shared.tell(Event::Silent { leg: self.id });
+        }
+        if let Some(end) = self.events.handle_timeout(now) {
+            self.key(now, DigitSource::Rfc4733, end, shared);
+        }
         if !self.is_listened_to() {
             self.hearing.playout = None;
             return;
@@ -121,6 +132,9 @@ impl Leg {
         }
         let is_key = is_tone || self.pressed.is_some() || self.muted > 0;
         self.muted = self.muted.saturating_sub(1);
+        if is_key {
+            self.hearing.frame.fill(0);
+        }
         let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) else {
             return;
         };

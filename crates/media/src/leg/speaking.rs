@@ -1,6 +1,8 @@
 //! What a leg says in each frame, and its packets.
 
-use super::{Leg, clock_of};
+use std::time::Instant;
+
+use super::{Leg, RoomAudio, clock_of};
 use crate::codec::SAMPLE_RATE;
 use crate::digits::{DigitFrame, EventStart};
 use crate::event::Channel;
@@ -11,11 +13,17 @@ use crate::sdp::Direction;
 use crate::shared::Shared;
 
 impl Leg {
-    /// Digits, or else a beep, or else a prompt.
-    pub(super) fn speak(&mut self, shared: &mut Shared) {
-        if self.digits.is_some() && self.speak_digits(shared) {
-            return;
+    /// The second half of a frame: what the far end hears, and reports. A room is heard where there is nothing else.
+    pub(super) fn speak(&mut self, now: Instant, room: Option<RoomAudio<'_>>, shared: &mut Shared) {
+        if self.digits.is_none() || !self.speak_digits(shared) {
+            self.speak_audio(room, shared);
         }
+        self.report(now, shared);
+        self.frames += 1;
+    }
+
+    /// A beep, or else a prompt, or else the room.
+    fn speak_audio(&mut self, room: Option<RoomAudio<'_>>, shared: &mut Shared) {
         if let Some(samples) = self.recording.as_mut().and_then(Recording::beep) {
             self.outgoing.say(&samples, SAMPLE_RATE);
             self.send_outgoing(shared);
@@ -26,6 +34,13 @@ impl Leg {
                 self.flush_outgoing(shared);
                 self.end_playback(shared);
             }
+        } else if let Some(audio) = room {
+            let codec = self.media.codec;
+            match audio {
+                RoomAudio::Payload(payload) => self.outgoing.say_payload(codec, payload),
+                RoomAudio::Samples(samples) => self.outgoing.say(samples, codec.sample_rate()),
+            }
+            self.send_outgoing(shared);
         } else {
             self.flush_outgoing(shared);
             self.sender.pause();

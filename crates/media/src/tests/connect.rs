@@ -161,7 +161,7 @@ fn a_leg_that_moves_goes_on_where_it_was() {
     for leg in [1, 2] {
         let home = world.homes.insert(LegId(leg), 2).unwrap();
         let value = world.engines[home].detach(LegId(leg)).unwrap();
-        assert_eq!((world.engines[home].legs(), world.engines[home].phase_of(LegId(leg))), (0, None));
+        assert_eq!((world.engines[home].legs(), phase_of(&world.engines[home], leg)), (0, None));
         let now = world.now();
         world.engines[2].attach(now, LegId(leg), value);
     }

@@ -9,6 +9,7 @@ mod hostile;
 mod play;
 mod presence;
 mod record;
+mod rooms;
 mod rtp;
 
 use std::collections::{BTreeMap, HashMap};
@@ -110,7 +111,8 @@ impl World {
 
     fn command(&mut self, command: Command) {
         let now = self.now();
-        let engine = self.homes[&command.leg()];
+        // Rooms are in the first engine.
+        let engine = if command.room().is_some() { 0 } else { self.homes[&command.leg().unwrap()] };
         self.engines[engine].command(now, command);
         self.drain();
     }
@@ -214,6 +216,11 @@ impl World {
         let digits = dial(keys);
         self.command(Command::SendDigits { leg: LegId(leg), action: ActionId(action), digits });
     }
+}
+
+/// The phase that a leg is in.
+fn phase_of(engine: &Engine, leg: u64) -> Option<u8> {
+    (0..PHASES).find(|&phase| engine.legs_of(phase).any(|other| other == LegId(leg)))
 }
 
 fn address(leg: u64) -> SocketAddr {

@@ -188,7 +188,7 @@ fn legs_are_spread_over_the_phases() {
     for leg in 1..=20 {
         world.add(0, leg, 99, config(Codec::Pcmu));
     }
-    let mut phases: Vec<_> = (1..=20).map(|leg| world.engines[0].phase_of(LegId(leg)).unwrap()).collect();
+    let mut phases: Vec<_> = (1..=20).map(|leg| phase_of(&world.engines[0], leg).unwrap()).collect();
     phases.sort_unstable();
     assert_eq!(phases, (0..20).map(|index| index / 2).collect::<Vec<u8>>());
     assert_eq!(world.engines[0].legs(), 20);

@@ -1,0 +1,45 @@
+//! A leg's part in a room, which runs its frames: first all members are heard, then all of them hear.
+
+use std::time::Instant;
+
+use super::Leg;
+use crate::codec::Codec;
+use crate::pace::Pace;
+use crate::shared::Shared;
+
+/// One frame of what a room has for a member, in the member's codec or at its rate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RoomAudio<'a> {
+    /// The same payload as for others.
+    Payload(&'a [u8]),
+    /// Samples of its own.
+    Samples(&'a [i16]),
+}
+
+impl Leg {
+    pub(crate) fn codec(&self) -> Codec {
+        self.media.codec
+    }
+
+    /// Whether a room wants to hear it.
+    pub(crate) fn set_says_to_room(&mut self, says: bool) {
+        self.says_to_room = says;
+    }
+
+    /// Follows the ticks of the room, and lets frames pass that nobody could hear any more.
+    pub(crate) fn keep_pace(&mut self, pace: Pace, skip: u64, shared: &mut Shared) {
+        self.pace = pace;
+        self.skip(skip, shared);
+    }
+
+    /// The first half of a frame. Returns what the member says, if the room wants to hear it.
+    pub(crate) fn say_to_room(&mut self, now: Instant, shared: &mut Shared) -> Option<&[i16]> {
+        self.hear(now, shared);
+        self.says_to_room.then(|| self.heard())
+    }
+
+    /// The second half.
+    pub(crate) fn hear_room(&mut self, now: Instant, audio: Option<RoomAudio<'_>>, shared: &mut Shared) {
+        self.speak(now, audio, shared);
+    }
+}

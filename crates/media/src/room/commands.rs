@@ -1,0 +1,99 @@
+//! Rooms in an engine: who is in which.
+//!
+//! A leg is in one room or one connection at most. While it is in a room its frames are the room's, in the room's phase;
+//! when it leaves it keeps that phase.
+
+use crate::event::{LegId, RoomCommand, RoomId, Voice};
+use crate::record::Recording;
+use crate::room::Room;
+use crate::room::input::Input;
+use crate::shared::Shared;
+use crate::{Engine, Placed};
+
+impl Engine {
+    /// Obeys a command for a room.
+    pub(crate) fn obey_room(&mut self, id: RoomId, command: RoomCommand) {
+        match command {
+            RoomCommand::Open { tells_talking } => self.open_room(id, tells_talking),
+            RoomCommand::Close => self.close_room(id),
+            RoomCommand::Join { leg, voice } => self.join_room(id, leg, voice),
+            RoomCommand::Leave { leg } => {
+                if self.is_member(id, leg) {
+                    self.leave_room(leg);
+                }
+            }
+            RoomCommand::SetVoice { leg, voice } => {
+                if self.is_member(id, leg) {
+                    self.on(leg, |leg, _| leg.set_says_to_room(voice.mode.speaks()));
+                    self.on_room(id, |room, _| room.set_voice(leg, voice));
+                }
+            }
+            RoomCommand::Play { action, prompts, repeat, gain } => {
+                self.on_room(id, |room, shared| room.play(Input::new(action, prompts, repeat, gain), shared));
+            }
+            RoomCommand::StopPlay { action } => {
+                self.on_room(id, |room, shared| room.stop_play(action, shared));
+            }
+            RoomCommand::Record { action, recording, format, max } => {
+                let recording = Recording::new(action, recording, format, false, max);
+                self.on_room(id, |room, shared| room.record(recording, shared));
+            }
+            RoomCommand::StopRecord { action } => {
+                self.on_room(id, |room, shared| room.stop_record(action, shared));
+            }
+        }
+    }
+
+    /// Takes a leg out of the room that it is in.
+    pub(crate) fn leave_room(&mut self, id: LegId) {
+        let Some(placed) = self.legs.get_mut(&id) else { return };
+        let Some(room) = placed.room.take() else { return };
+        placed.leg.set_says_to_room(false);
+        self.phases[usize::from(placed.phase)].legs.push(id);
+        self.on_room(room, |room, shared| room.leave(id, shared));
+    }
+
+    fn open_room(&mut self, id: RoomId, tells_talking: bool) {
+        if !self.rooms.contains_key(&id) {
+            let phase = self.calmest();
+            self.phases[usize::from(phase)].rooms.push(id);
+            self.rooms.insert(id, Room::new(id, phase, tells_talking));
+        }
+    }
+
+    fn close_room(&mut self, id: RoomId) {
+        self.on_room(id, Room::end_actions);
+        while let Some(leg) = self.rooms.get(&id).and_then(|room| room.members().next()) {
+            self.leave_room(leg);
+        }
+        if let Some(room) = self.rooms.remove(&id) {
+            self.phases[usize::from(room.phase)].rooms.retain(|&other| other != id);
+            room.close(&mut self.shared);
+        }
+    }
+
+    fn join_room(&mut self, id: RoomId, leg: LegId, voice: Voice) {
+        let Some(phase) = self.rooms.get(&id).map(|room| room.phase) else { return };
+        self.leave_room(leg);
+        self.disconnect(leg);
+        let Some(placed) = self.legs.get_mut(&leg) else { return };
+        let former = &mut self.phases[usize::from(placed.phase)];
+        former.legs.retain(|&other| other != leg);
+        former.load -= 1;
+        self.phases[usize::from(phase)].load += 1;
+        (placed.phase, placed.room) = (phase, Some(id));
+        placed.leg.set_says_to_room(voice.mode.speaks());
+        let rate = placed.leg.codec().sample_rate();
+        self.on_room(id, |room, _| room.join(leg, rate, voice));
+    }
+
+    fn is_member(&self, room: RoomId, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(|Placed { room: of, .. }| *of == Some(room))
+    }
+
+    fn on_room(&mut self, id: RoomId, obey: impl FnOnce(&mut Room, &mut Shared)) {
+        if let Some(room) = self.rooms.get_mut(&id) {
+            obey(room, &mut self.shared);
+        }
+    }
+}
