@@ -10,6 +10,8 @@
 //! call. `event.rs` is the whole vocabulary; `leg.rs` is the pipeline, `room.rs` that of many; the rest are values that know neither.
 
 pub mod codec;
+mod complex;
+pub mod detect;
 mod digits;
 pub mod dtmf;
 pub mod event;
@@ -23,6 +25,7 @@ mod pace;
 mod packet;
 mod play;
 mod playout;
+pub mod progress;
 mod quality;
 mod record;
 mod report;

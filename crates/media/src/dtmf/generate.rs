@@ -17,13 +17,13 @@ const COLUMN_LEVEL: f64 = -8.0;
 /// Level of the beep in dBm0; like loud speech.
 const BEEP_LEVEL: f64 = -12.0;
 /// The beep's frequency in Hz: that of the recording-warning tone, and of no key.
-const BEEP_FREQUENCY: f32 = 1400.0;
+const BEEP_FREQUENCY: f64 = 1400.0;
 /// How long the beep sounds.
 const BEEP_DURATION: Duration = Duration::from_millis(300);
 /// Peak amplitude of a sine of 0 dBm0: 3.14 dB under full scale (ITU-T G.711 §4).
 const ZERO_DBM0: f64 = 22_826.0;
 /// How long each of the two ramps is.
-const RAMP: Duration = Duration::from_millis(5);
+pub(crate) const RAMP: Duration = Duration::from_millis(5);
 
 /// A tone of a given length, made block by block.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ impl ToneGenerator {
     /// The two tones of a key for as long as it is pressed, at so many samples per second.
     pub fn new(key: Key, duration: Duration, rate: u32) -> Self {
         let (row, column) = key.place();
-        let row = Oscillator::new(ROWS[row], ROW_LEVEL, rate);
-        Self::of([row, Oscillator::new(COLUMNS[column], COLUMN_LEVEL, rate)], duration, rate)
+        let row = Oscillator::new(f64::from(ROWS[row]), ROW_LEVEL, rate);
+        Self::of([row, Oscillator::new(f64::from(COLUMNS[column]), COLUMN_LEVEL, rate)], duration, rate)
     }
 
     /// The beep before a recording, 300 ms of 1400 Hz, at so many samples per second.
@@ -74,27 +74,40 @@ impl ToneGenerator {
 
     /// 0 to 1, rising over the first and falling over the last [`RAMP`].
     fn envelope(&self) -> f64 {
-        let from_edge = self.position.min(self.length - 1 - self.position);
-        if from_edge >= self.ramp {
-            return 1.0;
-        }
-        let part = (from_edge as f64 + 0.5) / self.ramp as f64;
-        (1.0 - (PI * part).cos()) / 2.0
+        raised_cosine(self.position.min(self.length - 1 - self.position), self.ramp)
     }
+}
+
+/// 0 to 1, rising over so many samples from an edge.
+pub(crate) fn raised_cosine(from_edge: u64, ramp: u64) -> f64 {
+    if from_edge >= ramp {
+        return 1.0;
+    }
+    let part = (from_edge as f64 + 0.5) / ramp as f64;
+    (1.0 - (PI * part).cos()) / 2.0
 }
 
 /// One sine, by recurrence.
 #[derive(Clone, Debug)]
-struct Oscillator {
+pub(crate) struct Oscillator {
     coefficient: f64,
     last: f64,
     before_last: f64,
 }
 
 impl Oscillator {
-    fn new(frequency: f32, level_dbm0: f64, rate: u32) -> Self {
-        let step = 2.0 * PI * f64::from(frequency) / f64::from(rate);
-        let amplitude = ZERO_DBM0 * 10f64.powf(level_dbm0 / 20.0);
+    /// A sine of a frequency in Hz at a level in dBm0.
+    pub(crate) fn new(frequency: f64, level_dbm0: f64, rate: u32) -> Self {
+        Self::of(frequency, ZERO_DBM0 * 10f64.powf(level_dbm0 / 20.0), rate)
+    }
+
+    /// A sine of amplitude 1, to multiply with.
+    pub(crate) fn unit(frequency: f64, rate: u32) -> Self {
+        Self::of(frequency, 1.0, rate)
+    }
+
+    fn of(frequency: f64, amplitude: f64, rate: u32) -> Self {
+        let step = 2.0 * PI * frequency / f64::from(rate.max(1));
         Self {
             coefficient: 2.0 * step.cos(),
             last: -amplitude * step.sin(),
@@ -102,12 +115,13 @@ impl Oscillator {
         }
     }
 
-    fn silent() -> Self {
+    /// Nothing.
+    pub(crate) fn silent() -> Self {
         Self { coefficient: 0.0, last: 0.0, before_last: 0.0 }
     }
 
     /// The next sample; the first is 0, rising.
-    fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         let value = self.coefficient * self.last - self.before_last;
         self.before_last = std::mem::replace(&mut self.last, value);
         value
@@ -116,7 +130,7 @@ impl Oscillator {
 
 /// The nearest sample.
 #[expect(clippy::cast_possible_truncation, reason = "rounded and clamped to the range just before")]
-fn round(value: f64) -> i16 {
+pub(crate) fn round(value: f64) -> i16 {
     value.round().clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
 }
 

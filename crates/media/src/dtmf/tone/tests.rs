@@ -184,11 +184,53 @@ fn twist_is_accepted_within_limits_and_refused_beyond() {
 
 #[test]
 fn keys_are_heard_through_noise_12_db_below() {
-    // Two tones of −10 dBm0 make −7 dBm0.
-    for seed in 0..8 {
+    // Two tones of −10 dBm0 make −7 dBm0. 1,040 keys.
+    for seed in 0..13 {
         let (sent, heard) = all_keys(NOMINAL, 40.0, Some(-19.0), seed);
         assert_eq!(heard, sent, "seed {seed}");
     }
+}
+
+/// One line of the table: what is sent, what is asked, and of 1,040 presses how many are heard, and how many keys that
+/// nobody pressed.
+fn row(what: &str, least: usize, most: usize, shape: Shape, noise: Option<f64>) {
+    let (mut sent, mut heard, mut wrong) = (0, 0, 0);
+    for seed in 100..113 {
+        let (keys, told) = all_keys(shape, 40.0, noise, seed);
+        sent += keys.len();
+        let mut rest = keys.chars();
+        for key in told.chars() {
+            if rest.any(|sent| sent == key) { heard += 1 } else { wrong += 1 }
+        }
+    }
+    println!("| {what:<42} | {least:>4} – {most:<4} | {heard:>4} of {sent} | {wrong} |");
+    assert!((least..=most).contains(&heard) && wrong == 0, "{what}: {heard} of {sent}, {wrong} wrong");
+}
+
+/// The figures to reach, as a table: `cargo test -p offhook-media the_table_of_keys -- --nocapture`.
+#[test]
+fn the_table_of_keys() {
+    println!("| keys                                       | asked       | heard        | wrong |");
+    row("40 ms on, 40 ms off", 1040, 1040, NOMINAL, None);
+    row("23 ms on", 0, 0, Shape { milliseconds: 23.0, ..NOMINAL }, None);
+    row("22 ms on", 0, 0, Shape { milliseconds: 22.0, ..NOMINAL }, None);
+    for off in [1.5, -1.5] {
+        let shape = Shape { row_off: off, column_off: off, ..NOMINAL };
+        row(&format!("both tones off by {off:+} %"), 1040, 1040, shape, None);
+        let shape = Shape { row_off: off, column_off: -off, ..NOMINAL };
+        row(&format!("row off by {off:+} %, column by {:+} %", -off), 1040, 1040, shape, None);
+    }
+    for off in [3.5, -3.5] {
+        for milliseconds in [40.0, 400.0] {
+            let of = |row_off, column_off| Shape { milliseconds, row_off, column_off, ..NOMINAL };
+            row(&format!("row off by {off:+} %, {milliseconds} ms"), 0, 0, of(off, 0.0), None);
+            row(&format!("column off by {off:+} %, {milliseconds} ms"), 0, 0, of(0.0, off), None);
+        }
+    }
+    let twisted = |row_dbm0, column_dbm0| Shape { row_dbm0, column_dbm0, ..NOMINAL };
+    row("row 8 dB over column", 1040, 1040, twisted(-10.0, -18.0), None);
+    row("column 4 dB over row", 1040, 1040, twisted(-14.0, -10.0), None);
+    row("white noise 12 dB below", 1040, 1040, NOMINAL, Some(-19.0));
 }
 
 #[test]

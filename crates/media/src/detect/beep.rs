@@ -1,0 +1,241 @@
+//! The beep of a voice mailbox: one tone of 400–2,500 Hz for 100 ms to 2 s, and then silence.
+//!
+//! ```text
+//!   … after the tone.   ____/‾‾‾‾‾‾\____________
+//!                           1000 Hz │ 200 ms of silence: told
+//! ```
+//! Below 700 Hz lie the tones of the network, busy above all, whose silences are up to 750 ms. There a beep is told only
+//! after 1.1 s of silence, if it is no longer than 0.7 s, as ring-back is, and if it is the first of its kind for a
+//! second. Three tones that follow each other are no beep (special information tone).
+
+use std::time::Duration;
+
+use super::STEP_TIME;
+use super::sound::Sound;
+
+/// The frequencies of beeps, in Hz.
+const FREQUENCIES: std::ops::RangeInclusive<f32> = 390.0..=2510.0;
+/// Below this are the tones of the network.
+const NETWORK: f32 = 700.0;
+/// How far a tone may waver, in Hz.
+const STEADY: f32 = 20.0;
+/// The softest beep in dBm0.
+const SOFTEST: f32 = -35.0;
+/// Steps of a beep: the edges of one of 100 ms may take two from it.
+const STEPS: std::ops::RangeInclusive<u32> = 4..=100;
+/// Steps of a beep below [`NETWORK`] at most.
+const NETWORK_STEPS: u32 = 35;
+/// Steps of silence after a beep.
+const SILENCE: u32 = 10;
+/// Steps of silence after a beep below [`NETWORK`], and before it.
+const NETWORK_SILENCE: u32 = 55;
+/// How far below the tone silence is, in dB.
+const DROP: f32 = 12.0;
+/// Steps in which a tone may end: the window that hears it reaches back.
+const EDGE: u32 = 2;
+
+/// A beep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Beep {
+    /// Its frequency in Hz.
+    pub frequency: f32,
+    /// How long it was.
+    pub duration: Duration,
+}
+
+/// Hears beeps.
+#[derive(Clone, Debug)]
+pub struct BeepDetector {
+    tone: Option<Run>,
+    /// A tone that is over, and the steps since.
+    ended: Option<(Run, u32)>,
+    /// Steps since any tone.
+    since: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    frequency: f32,
+    level: f32,
+    steps: u32,
+    /// Steps without a tone before it.
+    before: u32,
+}
+
+impl Default for BeepDetector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BeepDetector {
+    /// Nothing has been heard.
+    pub fn new() -> Self {
+        Self { tone: None, ended: None, since: u32::MAX }
+    }
+
+    /// Takes what the next 20 ms sound like.
+    pub fn push(&mut self, sound: &Sound) -> Option<Beep> {
+        let is_tone =
+            sound.is_tone() && FREQUENCIES.contains(&sound.first.frequency) && sound.level >= SOFTEST;
+        if is_tone {
+            self.hear_tone(sound);
+            return None;
+        }
+        self.since = self.since.saturating_add(1);
+        if let Some(run) = self.tone.take() {
+            self.ended = (run.could_be_a_beep()).then_some((run, 0));
+            self.since = 1;
+        }
+        let (run, silent) = self.ended.as_mut()?;
+        *silent += 1;
+        if *silent > EDGE && sound.level > run.level - DROP {
+            // Something goes on: the tone was part of it.
+            self.ended = None;
+            return None;
+        }
+        let (run, silent) = (*run, *silent);
+        if silent < EDGE + run.silence() {
+            return None;
+        }
+        self.ended = None;
+        Some(Beep { frequency: run.frequency, duration: STEP_TIME * run.steps })
+    }
+
+    fn hear_tone(&mut self, sound: &Sound) {
+        let frequency = sound.first.frequency;
+        self.ended = None;
+        match &mut self.tone {
+            Some(run) if (frequency - run.frequency).abs() <= STEADY => {
+                run.steps = run.steps.saturating_add(1);
+                // The first step may be half silent, and the last.
+                run.frequency += (frequency - run.frequency) / run.steps.min(10) as f32;
+                run.level = run.level.max(sound.level);
+            }
+            Some(run) => {
+                // Another tone. What has just begun was the edge of it.
+                let before = if run.steps <= EDGE { run.before } else { 0 };
+                *run = Run { frequency, level: sound.level, steps: 1, before };
+            }
+            None => {
+                self.tone = Some(Run { frequency, level: sound.level, steps: 1, before: self.since });
+            }
+        }
+        self.since = 0;
+    }
+}
+
+impl Run {
+    fn could_be_a_beep(&self) -> bool {
+        let is_network = self.frequency < NETWORK;
+        STEPS.contains(&self.steps)
+            && self.before > EDGE
+            && (!is_network || (self.steps <= NETWORK_STEPS && self.before >= NETWORK_SILENCE))
+    }
+
+    fn silence(&self) -> u32 {
+        if self.frequency < NETWORK { NETWORK_SILENCE } else { SILENCE }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::sound::Ear;
+    use crate::detect::testing::{Signal, steps};
+    use crate::progress::{Country, Progress};
+
+    fn told(signal: &Signal) -> Vec<(u64, Beep)> {
+        let (mut ear, mut beeps) = (Ear::new(), BeepDetector::new());
+        let steps: Vec<_> = steps(&signal.samples()).collect();
+        (20..)
+            .step_by(20)
+            .zip(steps)
+            .filter_map(|(at, step)| Some((at, beeps.push(&ear.hear(&step))?)))
+            .collect()
+    }
+
+    #[test]
+    fn beeps_of_all_kinds_are_told_200_ms_after_their_end() {
+        for frequency in [800.0, 1000.0, 1400.0, 2000.0, 2480.0] {
+            for milliseconds in [100.0, 180.0, 500.0, 1000.0, 1900.0] {
+                let mut signal = Signal::new(1);
+                for _ in 0..4 {
+                    signal.syllable(-20.0, 250.0);
+                    signal.silence(80.0);
+                }
+                signal.silence(300.0);
+                signal.tone(&[(frequency, -15.0)], milliseconds);
+                signal.silence(1000.0);
+                signal.noise(-50.0);
+                let told = told(&signal);
+                let [(at, beep)] = told[..] else { panic!("{frequency} {milliseconds}: {told:?}") };
+                assert!((f64::from(beep.frequency) - frequency).abs() < 10.0, "{beep:?}");
+                let duration = beep.duration.as_secs_f64() * 1000.0;
+                assert!((duration - milliseconds).abs() <= 50.0, "{milliseconds}: {beep:?}");
+                let after = at as f64 - 1620.0 - milliseconds;
+                assert!((180.0..=300.0).contains(&after), "{milliseconds}: {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_low_beep_is_told_after_a_second() {
+        let mut signal = Signal::new(2);
+        signal.silence(1500.0);
+        signal.tone(&[(440.0, -15.0)], 400.0);
+        signal.silence(2000.0);
+        assert_eq!(told(&signal).len(), 1);
+    }
+
+    #[test]
+    fn what_is_shorter_longer_or_goes_on_is_no_beep() {
+        for milliseconds in [40.0, 3000.0] {
+            let mut signal = Signal::new(3);
+            signal.silence(500.0);
+            signal.tone(&[(1000.0, -15.0)], milliseconds);
+            signal.silence(1000.0);
+            assert_eq!(told(&signal), [], "{milliseconds}");
+        }
+        // A tune.
+        let mut signal = Signal::new(3);
+        for frequency in [880.0, 988.0, 1047.0, 880.0, 1175.0] {
+            signal.tone(&[(frequency, -15.0)], 300.0);
+        }
+        signal.silence(1000.0);
+        assert_eq!(told(&signal), []);
+        // A tone under speech.
+        let mut signal = Signal::new(3);
+        signal.silence(500.0);
+        signal.tone(&[(1000.0, -15.0)], 200.0);
+        signal.syllable(-15.0, 600.0);
+        signal.silence(1000.0);
+        assert_eq!(told(&signal), []);
+    }
+
+    #[test]
+    fn the_tones_of_no_country_and_no_key_are_beeps() {
+        for country in Country::all() {
+            for progress in [Progress::Dial, Progress::RingBack, Progress::Busy, Progress::Congestion] {
+                let mut signal = Signal::new(4);
+                let mut samples = vec![0; 8000 * 12];
+                crate::progress::ProgressTone::new(country, progress, 8000).fill(&mut samples);
+                signal.samples_of(&samples);
+                signal.silence(2000.0);
+                assert_eq!(told(&signal), [], "{} {progress:?}", country.code());
+            }
+        }
+        let mut signal = Signal::new(5);
+        for tones in [[697.0, 1209.0], [941.0, 1477.0]] {
+            signal.silence(500.0);
+            signal.tone(&tones.map(|frequency| (frequency, -10.0)), 200.0);
+        }
+        // ITU-T E.180 §7: the special information tone.
+        signal.silence(500.0);
+        for frequency in [950.0, 1400.0, 1800.0] {
+            signal.tone(&[(frequency, -12.0)], 330.0);
+        }
+        signal.silence(1000.0);
+        assert_eq!(told(&signal), []);
+    }
+}
