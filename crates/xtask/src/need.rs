@@ -30,6 +30,7 @@ pub(crate) const PEERS: &[Need] = &[
         packages: &["baresip-core"],
         why: "a real phone, which hears prompts and sends digits",
     },
+    Need { program: "espeak-ng", packages: &["espeak-ng"], why: "speaks to our detectors" },
     Need { program: "sox", packages: &["sox"], why: "judges our recordings" },
     Need { program: "linphonec", packages: &["linphone-cli"], why: "a phone that holds and transfers calls" },
     Need { program: "kamailio", packages: &["kamailio"], why: "an outbound proxy and a registrar" },
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(missing(PEERS, |_| true), []);
         let programs: Vec<&str> =
             missing(PEERS, |program| program == "sox").iter().map(|need| need.program).collect();
-        assert_eq!(programs, ["sipp", "baresip", "linphonec", "kamailio", "sipsak", "openssl"]);
+        assert_eq!(programs, ["sipp", "baresip", "espeak-ng", "linphonec", "kamailio", "sipsak", "openssl"]);
     }
 
     #[test]
