@@ -32,15 +32,21 @@ pub struct Baresip {
 impl Baresip {
     /// Starts it with `voice` (WAV, 8 kHz, mono, 16 bit) as its microphone. It speaks PCMU and accepts every call.
     pub async fn start(voice: &Path, dir: &TestDir) -> Self {
-        Self::start_with(voice, dir, None).await
+        Self::start_with(voice, dir, None, None).await
     }
 
     /// The same by TLS, with this pair of `fixtures/tls`; it is at the port above [`Baresip::address`] then.
     pub async fn start_secure(voice: &Path, dir: &TestDir, pair: &str) -> Self {
-        Self::start_with(voice, dir, Some(pair)).await
+        Self::start_with(voice, dir, Some(pair), None).await
     }
 
-    async fn start_with(voice: &Path, dir: &TestDir, pair: Option<&str>) -> Self {
+    /// The same, with its media protected: `srtp` where the other side can, `srtp-mand` always (RTP/SAVP), `srtp-mandf`
+    /// always (RTP/SAVPF).
+    pub async fn start_protected(voice: &Path, dir: &TestDir, pair: &str, protection: &str) -> Self {
+        Self::start_with(voice, dir, Some(pair), Some(protection)).await
+    }
+
+    async fn start_with(voice: &Path, dir: &TestDir, pair: Option<&str>, protection: Option<&str>) -> Self {
         let ports = ports::block(24);
         let folder = dir.folder(&format!("baresip-{ports}"));
         let recordings = dir.folder(&format!("baresip-{ports}/heard"));
@@ -55,10 +61,15 @@ impl Baresip {
             writeln!(config, "sip_certificate both.pem\nsip_cafile {}", tls.join("ca.pem").display())
                 .expect("a string grows");
         }
+        if protection.is_some() {
+            writeln!(config, "module srtp.so").expect("a string grows");
+        }
         std::fs::write(folder.join("config"), config).expect("baresip's configuration");
         let transport = if pair.is_some() { ";transport=tls" } else { "" };
-        let account =
-            format!("<sip:phone@{sip}{transport}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n");
+        let protection = protection.map(|name| format!(";mediaenc={name}")).unwrap_or_default();
+        let account = format!(
+            "<sip:phone@{sip}{transport}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{protection}\n"
+        );
         std::fs::write(folder.join("accounts"), account).expect("baresip's account");
         std::fs::write(folder.join("contacts"), "").expect("baresip's contacts");
         let process = Process::start("baresip", Path::new("baresip"), ["-4", "-f", "."], &folder);

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use offhook_media::event::Codec;
+use offhook_media::sdp::{Order, Protection};
 use offhook_sip::event::{self as sip, Credentials, GatewayName};
 
 use crate::error::Error;
@@ -83,6 +84,10 @@ pub struct Gateway {
     pub max_calls_per_second: u32,
     /// Codecs in order of preference; empty for the node's.
     pub codecs: Vec<Codec>,
+    /// Whose order of codecs our answers to it go by.
+    pub codec_order: Order,
+    /// Whether media with it is protected (SRTP).
+    pub srtp: Protection,
     /// How digits travel.
     pub dtmf: DtmfWay,
     /// Whether a 3xx from it may send a call to a host of another gateway.

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_media::event::{self as media, Codec};
-use offhook_media::sdp::Destinations;
+use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::event as sip;
 
 use crate::call::{Call, Input, inbound, initiated};
@@ -68,6 +68,10 @@ pub struct Config {
     pub codecs: Vec<Codec>,
     /// Packet time to ask for and to send, in milliseconds.
     pub ptime_ms: u8,
+    /// Whether our offers let RTCP come to the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
+    /// What the keys of protected media are drawn from; another one each time that the node starts.
+    pub seed: Seed,
     /// The most calls at a time.
     pub max_calls: usize,
     /// The most new calls in a second.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use offhook_media::event::{self as media, Codec};
+use offhook_media::sdp::Suite;
 use offhook_sip::event::{self as sip, GatewayName};
 
 use crate::Port;
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub sip_call_id: Option<String>,
     /// The codec, once negotiated.
     pub codec: Option<Codec>,
+    /// What its media is protected with; none: it goes in the clear.
+    pub srtp: Option<Suite>,
     /// Where its media goes, once negotiated.
     pub remote_media: Option<SocketAddr>,
     /// Its local RTP port.

@@ -257,7 +257,7 @@ pub struct LegStats {
     pub packets_lost: i64,
     /// Packets that came too late to be played, duplicates included.
     pub packets_late: u64,
-    /// Packets refused: malformed, or of a payload type that was not negotiated.
+    /// Packets refused: malformed, not authentic (SRTP), or of a payload type that was not negotiated.
     pub packets_refused: u64,
     /// Interarrival jitter in milliseconds (RFC 3550 A.8).
     pub jitter_ms: f64,

@@ -16,6 +16,7 @@ mod connection;
 mod hearing;
 mod member;
 mod presence;
+mod protection;
 mod speaking;
 
 use std::time::Instant;
@@ -39,6 +40,7 @@ use crate::record::Recording;
 use crate::report::{Reports, Stream};
 use crate::sdp::Negotiated;
 use crate::shared::Shared;
+use crate::srtp;
 
 /// Times that we take another SSRC because the peer uses ours. Once is a collision; again, it is an echo of ourselves.
 const MAX_COLLISIONS: u8 = 1;
@@ -51,6 +53,8 @@ pub struct Leg {
     /// What held before: packets of it are still on their way (RFC 3264 §8.3.2).
     former: Option<Negotiated>,
     presence: Presence,
+    /// What everything is protected with, both ways; none: it goes in the clear.
+    protection: Option<Box<srtp::Session>>,
 
     // What comes in.
     receiver: Receiver,
@@ -97,10 +101,14 @@ impl Leg {
     pub(crate) fn new(now: Instant, id: LegId, config: LegConfig, shared: &mut Shared) -> Self {
         let [sequence_high, sequence_low, ..] = shared.random().to_be_bytes();
         let sequence = u16::from_be_bytes([sequence_high, sequence_low]);
+        // Below the middle, so that no loss of the first packets lets the peer count turns of it from the wrong one
+        // (RFC 3711 §3.3.1).
+        let sequence = if config.media.keys.is_some() { sequence >> 1 } else { sequence };
         Self {
             id,
             former: None,
             presence: Presence::new(now, &config),
+            protection: config.media.keys.as_ref().map(|keys| Box::new(srtp::Session::new(keys))),
             receiver: Receiver::default(),
             events: EventReceiver::new(config.media.codec.clock_rate()),
             hearing: Hearing::new(config.detect_tones),
@@ -222,6 +230,8 @@ impl Leg {
         let clock = self.clock();
         let mut stream = Stream {
             leg: self.id,
+            channel: self.report_channel(),
+            protection: self.protection.as_deref_mut(),
             destination: self.media.remote_rtcp,
             sender: &self.sender,
             receiver: &mut self.receiver,

@@ -33,6 +33,7 @@ mod room;
 mod rtcp;
 pub mod sdp;
 mod shared;
+mod srtp;
 mod stretch;
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,8 @@ pub struct Engine {
     rooms: HashMap<RoomId, Room>,
     phases: [Phase; PHASES as usize],
     shared: Shared,
+    /// A protected datagram, unprotected; its memory is used again.
+    plain: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -104,13 +107,15 @@ impl Engine {
             rooms: HashMap::new(),
             phases: Default::default(),
             shared: Shared::new(epoch, seed),
+            plain: Vec::new(),
         }
     }
 
-    /// Takes a datagram that came to one of a leg's sockets from the peer they are connected to. What is malformed or was
-    /// not negotiated is counted and dropped.
+    /// Takes a datagram that came to one of a leg's sockets from the peer they are connected to. What is malformed, not
+    /// authentic or was not negotiated is counted and dropped.
     pub fn receive(&mut self, now: Instant, leg: LegId, channel: Channel, bytes: &[u8]) {
         let Some(Placed { leg, .. }) = self.legs.get_mut(&leg) else { return };
+        let Some((channel, bytes)) = leg.open(channel, bytes, &mut self.plain) else { return };
         match channel {
             Channel::Rtcp => leg.receive_rtcp(now, bytes, &mut self.shared),
             Channel::Rtp => {

@@ -10,6 +10,7 @@ use crate::packet::{Receiver, Sender};
 use crate::quality;
 use crate::rtcp::{self, INTERVAL, LastReport, Report, SenderInfo};
 use crate::shared::Shared;
+use crate::srtp;
 
 /// Between two tellings of [`Event::Stats`].
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
@@ -137,13 +138,21 @@ impl Reports {
         });
         let reception = stream.receiver.report().map(|reception| (reception, last));
         let report = Report { ssrc: stream.sender.ssrc(), cname: &self.cname, sender, reception, bye };
-        shared.send(stream.leg, Channel::Rtcp, stream.destination, |out| report.write(out));
+        shared.send(stream.leg, stream.channel, stream.destination, |out| {
+            let start = out.len();
+            report.write(out);
+            if let Some(protection) = &mut stream.protection {
+                protection.protect_rtcp(out, start);
+            }
+        });
     }
 }
 
 /// Both directions of a leg, as its reports see them.
 pub(crate) struct Stream<'a> {
     pub(crate) leg: LegId,
+    pub(crate) channel: Channel,
+    pub(crate) protection: Option<&'a mut srtp::Session>,
     pub(crate) destination: SocketAddr,
     pub(crate) sender: &'a Sender,
     pub(crate) receiver: &'a mut Receiver,

@@ -64,7 +64,7 @@ impl Shared {
         self.random.next_u32()
     }
 
-    /// Queues the packet that `write` appends.
+    /// Queues the packet that `write` appends, if it does.
     pub(crate) fn send(
         &mut self,
         leg: LegId,
@@ -80,6 +80,9 @@ impl Shared {
         }
         let start = self.arena.len();
         write(&mut self.arena);
+        if self.arena.len() == start {
+            return;
+        }
         self.packets.push_back(Queued { leg, channel, destination, bytes: start..self.arena.len() });
     }
 

@@ -31,6 +31,8 @@ pub(crate) fn outbound(gateway: &config::Gateway) -> Gateway {
         max_calls: gateway.max_calls,
         max_calls_per_second: gateway.calls_per_second,
         codecs: gateway.codecs.iter().map(|name| name.0).collect(),
+        codec_order: gateway.codec_order.into(),
+        srtp: gateway.srtp.into(),
         dtmf: gateway.dtmf.into(),
         follow_redirects: gateway.follow_redirects,
         ping: (ping != 0).then(|| Duration::from_secs(ping)),

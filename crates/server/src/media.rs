@@ -394,8 +394,10 @@ mod tests {
             telephone_event: None,
             remote_rtp: remote,
             remote_rtcp: remote,
+            rtcp_mux: false,
             ptime_ms: 20,
             direction: Direction::SendRecv,
+            keys: None,
         };
         let config = LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None };
         let sockets = ports.take(lease).expect("its sockets");

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_call::Calls;
-use offhook_media::sdp::Destinations;
+use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
 use offhook_sip::event::Transport;
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +35,7 @@ const BLOCKING_THREADS: usize = 16;
 pub fn run(config: Config) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(|error| Failure::Failed(format!("no signals: {error}")))?;
+        config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let server = Server::start(config).await?;
         tracing::info!(rpc = %server.rpc, sip = ?server.sip, "ready");
         let inputs = server.inputs.clone();
@@ -278,6 +279,8 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         media_address: config.sip.advertise.address.unwrap_or(config.rtp.address),
         codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
         ptime_ms: config.rtp.ptime_ms,
+        rtcp_mux: config.rtp.rtcp_mux,
+        seed: Seed(seed()),
         max_calls: config.limits.calls,
         max_calls_per_second: config.limits.calls_per_second,
         incoming_timeout: Duration::from_secs(config.limits.incoming_timeout_seconds),

@@ -17,6 +17,7 @@ mod lifecycle;
 mod load;
 mod media;
 mod outbound;
+mod protection;
 mod rpc;
 mod telephone;
 mod transfers;

@@ -26,7 +26,7 @@ const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const RENEWAL: Duration = Duration::from_secs(25);
 
 /// Everything at once.
-fn everywhere() -> Setup {
+pub(crate) fn everywhere() -> Setup {
     let transports = ["udp", "tcp", "tls"];
     let listen = [V4, V6].into_iter().flat_map(|at| transports.map(|transport| (transport, at))).collect();
     let tls = fixtures().join("tls");
@@ -98,7 +98,7 @@ async fn media_goes_by_ipv6() {
 }
 
 /// Where a baresip by TLS is.
-fn secure(phone: &Baresip) -> SocketAddr {
+pub(crate) fn secure(phone: &Baresip) -> SocketAddr {
     SocketAddr::new(V4, phone.address().port() + 1)
 }
 

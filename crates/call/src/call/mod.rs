@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::event::{self as media, Key, LegId, LegStats};
-use offhook_media::sdp::{LocalMedia, Negotiated, SdpError};
+use offhook_media::sdp::{LocalMedia, Negotiated, Protection, SdpError};
 use offhook_sip::event::{self as sip, Body, GatewayName, Header, SessionId};
 
 use crate::action::connect::{Connect, Notice};
@@ -124,17 +124,28 @@ impl Core {
         cx.output(Output::Event(event));
     }
 
+    /// Whether its media is protected: one offer goes to all gateways that the call may come to, so the strictest counts.
+    fn protection(&self, cx: &Context<'_>) -> Protection {
+        let gateways = self.gateway.iter().chain(&self.held).filter_map(|name| cx.node.gateways.get(name));
+        gateways.map(|gateway| gateway.srtp).max().unwrap_or_default()
+    }
+
     /// Our side of its session description; `codecs` before the gateway's, and those before the node's.
     pub(crate) fn local_media(&self, cx: &Context<'_>, port: Port, codecs: &[media::Codec]) -> LocalMedia {
         let config = &cx.node.config;
         let gateway = self.gateway.as_ref().and_then(|name| cx.node.gateways.get(name));
         let gateways = gateway.map(|gateway| gateway.codecs.as_slice()).unwrap_or_default();
         let lists = [codecs, gateways, &config.codecs];
+        let order = gateway.map(|gateway| gateway.codec_order).unwrap_or_default();
         LocalMedia {
             address: config.media_address,
             port: port.0,
             codecs: lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default().to_vec(),
+            order,
             telephone_events: self.dtmf(cx) != DtmfWay::Inband,
+            rtcp_mux: config.rtcp_mux,
+            protection: self.protection(cx),
+            seed: config.seed,
             ptime_ms: config.ptime_ms,
             session_id: self.id.0,
             version: 1,
@@ -172,11 +183,13 @@ pub(crate) fn refuse_description(session: SessionId, error: Option<&SdpError>) -
 pub(crate) fn refusal(error: &SdpError) -> (u16, Header) {
     let (status, code, text) = match error {
         SdpError::Malformed(reason) => (400, 399, format!("Bad session description: {reason}")),
-        SdpError::NoAudio => {
-            (488, 304, "Media type not available: no audio over RTP/AVP is offered".to_owned())
-        }
+        SdpError::NoAudio => (488, 304, "Media type not available: no audio over RTP is offered".to_owned()),
         SdpError::NoCommonCodec => {
             (488, 305, "Incompatible media format: none of the codecs is ours".to_owned())
+        }
+        SdpError::Protection => {
+            let text = "Incompatible transport protocol: not protected as it has to be, or as it can be here";
+            (488, 302, text.to_owned())
         }
         SdpError::BadAddress => {
             let text = "Incompatible network address formats: not a unicast address of our family";
@@ -350,6 +363,7 @@ impl Call {
             user_data: self.core.user_data.clone(),
             sip_call_id: self.core.sip_call_id.clone(),
             codec: media.map(|(media, _)| media.codec),
+            srtp: media.and_then(|(media, _)| media.keys).map(|keys| keys.ours.suite()),
             remote_media: media.map(|(media, _)| media.remote_rtp),
             local_port: self.port(),
             connected_to: match &self.phase {

@@ -7,9 +7,10 @@ use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::CallId;
 use offhook_call::{Output, Reply};
 use offhook_media::event::{Codec, Dial, Key};
+use offhook_media::sdp::{Order, Protection, Suite};
 use offhook_sip::event::{self as sip, Credentials, EndCause, Refuser, RegistrationState, SessionId};
 
-use crate::rig::{ALAW, OFFER, Rig, call_to, construct, ended, gateway, inbound, page};
+use crate::rig::{ALAW, OFFER, Rig, acked, answer, call_to, construct, ended, gateway, inbound, page};
 
 fn rig(gateways: Vec<Gateway>) -> Rig {
     let mut rig = Rig::new();
@@ -144,6 +145,71 @@ fn a_gateways_codecs_come_before_the_nodes_and_after_the_applications() {
     let own = Construct { codecs: vec![Codec::Pcma], to_uris: vec!["sip:1@first".to_owned()], ..construct() };
     let invite = invited(&mut rig, Command::Construct(Box::new(own)));
     assert_eq!(audio(invite), "m=audio 20004 RTP/AVP 8 101");
+}
+
+#[test]
+fn the_order_of_codecs_is_the_offers_or_the_gateways() {
+    for (codec_order, expected) in [(Order::Theirs, Codec::Pcmu), (Order::Ours, Codec::Pcma)] {
+        let first = Gateway { codec_order, ..gateway("peer", &[1]) };
+        let mut rig = rig(vec![first]);
+        rig.invite(Some(&OFFER.replace("8 0 101", "0 8 101")));
+        rig.request(answer(CallId(1)));
+        rig.sip(acked(CallId(1)));
+        assert_eq!(rig.get(CallId(1)).codec, Some(expected));
+    }
+}
+
+/// One INVITE goes to all gateways of a list: its offer is what the strictest of them asks for.
+#[test]
+fn an_offer_is_protected_as_the_strictest_gateway_asks() {
+    let with = |name: &str, number, srtp| Gateway { srtp, ..gateway(name, &[number]) };
+    let gateways = vec![
+        with("off", 1, Protection::Off),
+        with("optional", 2, Protection::Optional),
+        with("required", 3, Protection::Required),
+    ];
+    let mut rig = rig(gateways);
+    for (uris, profile, cryptos) in [
+        (&["sip:1@off"][..], "RTP/AVP", 0),
+        (&["sip:1@nobody.example"], "RTP/AVP", 0),
+        (&["sip:1@optional"], "RTP/AVP", 4),
+        (&["sip:1@required"], "RTP/SAVP", 4),
+        (&["sip:1@off", "sip:1@optional"], "RTP/AVP", 4),
+        (&["sip:1@off", "sip:1@required"], "RTP/SAVP", 4),
+    ] {
+        let sdp = String::from_utf8(invited(&mut rig, call_to(uris)).body.bytes).expect("text");
+        let audio = sdp.lines().find(|line| line.starts_with("m=audio")).expect("audio");
+        assert_eq!(audio.split(' ').nth(2), Some(profile), "{uris:?}");
+        assert_eq!(sdp.matches("\r\na=crypto:").count(), cryptos, "{uris:?}");
+    }
+}
+
+/// `get` tells what the media is protected with, and what has to be protected is refused otherwise.
+#[test]
+fn an_inbound_call_is_protected_as_its_gateway_asks() {
+    let crypto = "a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    let keys = OFFER.to_owned() + crypto;
+    let savp = keys.replace("RTP/AVP", "RTP/SAVP");
+    let short = Some(Suite::AesCm128HmacSha1_32);
+    for (srtp, offer, expected) in [
+        (Protection::Off, &keys, Ok(None)),
+        (Protection::Off, &savp, Err(())),
+        (Protection::Optional, &OFFER.to_owned(), Ok(None)),
+        (Protection::Optional, &keys, Ok(short)),
+        (Protection::Required, &savp, Ok(short)),
+        (Protection::Required, &OFFER.to_owned(), Err(())),
+    ] {
+        let mut rig = rig(vec![Gateway { srtp, ..gateway("peer", &[1]) }]);
+        let lines = rig.invite(Some(offer));
+        if let Ok(suite) = expected {
+            rig.request(answer(CallId(1)));
+            rig.sip(acked(CallId(1)));
+            assert_eq!(rig.get(CallId(1)).srtp, suite, "{srtp:?} {offer}");
+        } else {
+            let warning = "sip 488 Warning: 302 offhook \"Incompatible transport protocol: ";
+            assert!(lines[0].starts_with(warning), "{srtp:?} {offer}: {lines:?}");
+        }
+    }
 }
 
 fn calls_of(rig: &mut Rig) -> Vec<usize> {

@@ -12,6 +12,7 @@ use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::{CallId, RequestId};
 use offhook_call::{Calls, Config, DiskEvent, DiskJob, Now, Output, Port, Reply, ToneDetection};
 use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Key, LegId, LegStats, Prompt};
+use offhook_media::sdp::{Order, Protection, Seed};
 use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
 
 /// Both codecs and telephone-events, as a telephone of RFC 3264's days would offer them.
@@ -32,6 +33,8 @@ pub(crate) fn config() -> Config {
         media_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         codecs: vec![Codec::Pcma, Codec::Pcmu],
         ptime_ms: 20,
+        rtcp_mux: false,
+        seed: Seed([7; 32]),
         max_calls: 100,
         max_calls_per_second: 100,
         incoming_timeout: Duration::from_secs(60),
@@ -256,6 +259,8 @@ pub(crate) fn gateway(name: &str, numbers: &[u8]) -> Gateway {
         max_calls: 0,
         max_calls_per_second: 0,
         codecs: Vec::new(),
+        codec_order: Order::Theirs,
+        srtp: Protection::Off,
         dtmf: DtmfWay::Auto,
         follow_redirects: false,
         ping: None,

@@ -132,6 +132,9 @@ pub struct CallInfo {
     pub ipsc_info: IpscInfo,
     /// The codec, once negotiated.
     pub codec: Option<String>,
+    /// The crypto-suite that its media is protected with (SRTP); null where it goes in the clear.
+    #[serde(default)]
+    pub srtp: Option<String>,
     /// Where its media goes, once negotiated: address and port.
     pub remote_media: Option<String>,
     /// Its local RTP port.
@@ -158,7 +161,7 @@ pub struct MediaStats {
     pub packets_lost: i64,
     /// Packets that came too late to be played.
     pub packets_late: u64,
-    /// Packets refused: malformed, or of a payload type that was not negotiated.
+    /// Packets refused: malformed, not authentic (SRTP), or of a payload type that was not negotiated.
     pub packets_refused: u64,
     /// Interarrival jitter in milliseconds.
     pub jitter_ms: f64,

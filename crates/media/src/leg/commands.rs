@@ -25,6 +25,7 @@ impl Leg {
             self.outgoing.recode(codec);
         }
         let ssrc = (codec.clock_rate() != former.clock_rate()).then(|| shared.random());
+        self.change_keys(config.media.keys.as_ref());
         self.former = Some(std::mem::replace(&mut self.media, config.media));
         if let Some(ssrc) = ssrc {
             // One source counts by one clock (RFC 7160 §4.1).
@@ -83,6 +84,8 @@ impl Leg {
         let clock = self.clock();
         let mut stream = Stream {
             leg: self.id,
+            channel: self.report_channel(),
+            protection: self.protection.as_deref_mut(),
             destination: self.media.remote_rtcp,
             sender: &self.sender,
             receiver: &mut self.receiver,

@@ -124,9 +124,14 @@ impl Leg {
     ) {
         self.sender.count(payload);
         let Numbers { sequence, timestamp, marker, ssrc } = numbers;
+        let protection = &mut self.protection;
         shared.send(self.id, Channel::Rtp, self.media.remote_rtp, |out| {
+            let start = out.len();
             Packet { payload_type, marker, sequence, timestamp, ssrc, payload: &[] }.write(out);
             write(out);
+            if let Some(protection) = protection {
+                protection.protect_rtp(out, start);
+            }
         });
     }
 

@@ -11,6 +11,8 @@ const MAX_MEDIA: usize = 16;
 const MAX_FORMATS: usize = 64;
 /// The longest word of an `m=` line: an answer repeats them. The longest in use, `TCP/TLS/RTP/SAVPF`, has 17 bytes.
 const MAX_WORD: usize = 64;
+/// The most `a=crypto` lines kept of one stream: there are nine crypto-suites in all, and each is offered once or twice.
+const MAX_CRYPTO: usize = 16;
 /// The packet times that are taken, in milliseconds; any other is as if it were not there.
 const PTIME_MS: std::ops::RangeInclusive<u8> = 10..=60;
 
@@ -56,7 +58,41 @@ pub(super) struct Media<'a> {
     pub(super) rtcp: Option<&'a str>,
     pub(super) ptime_ms: Option<u8>,
     pub(super) max_ptime_ms: Option<u8>,
+    /// Whether RTCP may come to the port of RTP (RFC 5761).
+    pub(super) rtcp_mux: bool,
+    /// The values of its `a=crypto` lines (RFC 4568).
+    pub(super) crypto: Vec<&'a str>,
     maps: Vec<Encoding<'a>>,
+}
+
+/// An RTP profile: with or without protection, with or without feedback by RTCP (RFC 3551, 3711, 4585, 5124).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    Avp,
+    Avpf,
+    Savp,
+    Savpf,
+}
+
+impl Profile {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Avp => "RTP/AVP",
+            Self::Avpf => "RTP/AVPF",
+            Self::Savp => "RTP/SAVP",
+            Self::Savpf => "RTP/SAVPF",
+        }
+    }
+
+    fn of(protocol: &str) -> Option<Self> {
+        let all = [Self::Avp, Self::Avpf, Self::Savp, Self::Savpf];
+        all.into_iter().find(|profile| profile.name().eq_ignore_ascii_case(protocol))
+    }
+
+    /// Whether media over it is protected, always.
+    pub(super) fn is_secure(self) -> bool {
+        matches!(self, Self::Savp | Self::Savpf)
+    }
 }
 
 /// What a payload type stands for.
@@ -107,9 +143,9 @@ impl<'a> Description<'a> {
         Ok(Self { time: session.time, media })
     }
 
-    /// The stream that a call uses: the first of audio over plain RTP that is not rejected (port 0), and its place.
-    pub(super) fn audio(&self) -> Result<(usize, &Media<'a>), SdpError> {
-        self.media.iter().enumerate().find(|(_, media)| media.is_audio()).ok_or(SdpError::NoAudio)
+    /// The streams that a call could use, and their places: audio over RTP that is not rejected (port 0).
+    pub(super) fn audio(&self) -> impl Iterator<Item = (usize, Profile, &Media<'a>)> {
+        self.media.iter().enumerate().filter_map(|(place, media)| Some((place, media.profile()?, media)))
     }
 }
 
@@ -150,6 +186,8 @@ impl<'a> Media<'a> {
             rtcp: None,
             ptime_ms: None,
             max_ptime_ms: None,
+            rtcp_mux: false,
+            crypto: Vec::new(),
             maps: Vec::new(),
         })
     }
@@ -161,14 +199,16 @@ impl<'a> Media<'a> {
             "ptime" => self.ptime_ms = packet_time(value).or(self.ptime_ms),
             "maxptime" => self.max_ptime_ms = packet_time(value).or(self.max_ptime_ms),
             "rtcp" => self.rtcp = Some(value),
+            "rtcp-mux" => self.rtcp_mux = true,
+            "crypto" if self.crypto.len() < MAX_CRYPTO => self.crypto.push(value),
             _ => self.direction = direction(attribute).unwrap_or(self.direction),
         }
     }
 
-    fn is_audio(&self) -> bool {
-        self.kind.eq_ignore_ascii_case("audio")
-            && self.protocol.eq_ignore_ascii_case("RTP/AVP")
-            && self.port != 0
+    /// What its audio goes over; none where it is no audio that we could use.
+    fn profile(&self) -> Option<Profile> {
+        let is_audio = self.kind.eq_ignore_ascii_case("audio") && self.port != 0;
+        Profile::of(self.protocol).filter(|_| is_audio)
     }
 
     /// What its formats stand for, in their order; a dynamic one without a mapping is nothing. The first mapping of a

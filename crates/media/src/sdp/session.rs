@@ -9,11 +9,14 @@
 //! their places, and payload types their meanings. The codec in use stays as long as both sides have it: what is being
 //! played or recorded goes on undisturbed.
 
-use super::parse::Description;
-use super::{
-    Encodings, LocalMedia, Negotiated, SdpError, TELEPHONE_EVENT, accept_as, answer_as, offer_as, rejected,
-};
+use super::choice::{Chosen, Remote, Taken, answered};
+use super::crypto::{Crypto, Ring};
+use super::numbers::Numbers;
+use super::parse::{Description, Profile};
+use super::write::{Audio, description, rejected};
+use super::{Direction, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent};
 use crate::codec::Codec;
+use crate::srtp::{Keys, Protection, Suite};
 
 /// Our side of one session.
 #[derive(Clone, Debug)]
@@ -24,27 +27,52 @@ pub struct Session {
     /// The `m=` lines of the streams that are rejected, around the one in use.
     before: Vec<String>,
     after: Vec<String>,
-    encodings: Encodings,
-    in_use: Option<Negotiated>,
+    numbers: Numbers,
+    ring: Ring,
+    /// The keys of our last offer.
+    cryptos: Vec<Crypto>,
+    in_use: Option<InUse>,
+}
+
+/// What was agreed on last.
+#[derive(Clone, Debug)]
+struct InUse {
+    profile: Profile,
+    media: Negotiated,
 }
 
 impl Session {
     /// A session in which nothing has been told yet; the version of `local` is that of the first description.
     pub fn new(local: LocalMedia) -> Self {
-        let encodings = Encodings::of(&local);
-        Self { local, told: String::new(), before: Vec::new(), after: Vec::new(), encodings, in_use: None }
+        Self {
+            ring: Ring::new(local.seed, local.session_id),
+            local,
+            told: String::new(),
+            before: Vec::new(),
+            after: Vec::new(),
+            numbers: Numbers::default(),
+            cryptos: Vec::new(),
+            in_use: None,
+        }
     }
 
     /// Our offer: everything that we can, what is in use first, sending and receiving; we hold nobody.
     pub fn offer(&mut self) -> String {
-        if let Some(media) = &self.in_use {
-            self.encodings = Encodings::around(&self.local, media);
-        }
-        let Self { before, after, encodings, .. } = &*self;
-        let text = offer_as(&self.local, encodings, before, after);
-        self.tell(text, |session| {
-            offer_as(&session.local, &session.encodings, &session.before, &session.after)
-        })
+        self.numbers.give(&self.local);
+        self.cryptos = self.our_cryptos();
+        let codecs = self.codecs();
+        let rates: Vec<u32> = codecs.iter().map(|codec| codec.clock_rate()).collect();
+        let with_number = |codec| self.numbers.codec(codec).map(|number| (codec, number));
+        let events = self.numbers.events().filter(|(rate, _)| rates.contains(rate));
+        let audio = Audio {
+            profile: self.in_use.as_ref().map_or(first_profile(self.local.protection), |it| it.profile),
+            encodings: codecs.into_iter().filter_map(with_number).collect(),
+            events: events.filter(|_| self.local.telephone_events).collect(),
+            rtcp_mux: self.offers_mux(),
+            cryptos: self.cryptos.clone(),
+            direction: Direction::SendRecv,
+        };
+        self.tell("0 0", &audio)
     }
 
     /// Our answer to an offer, and what holds from now on.
@@ -52,18 +80,36 @@ impl Session {
     /// # Errors
     /// [`SdpError`]: the offer cannot be answered (488), and what held before it goes on.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(String, Negotiated), SdpError> {
-        let codec = self.in_use.as_ref().map(|media| media.codec);
-        let (text, media) = answer_as(offer, &self.local, codec)?;
-        let description = Description::parse(offer)?;
-        let (place, _) = description.audio()?;
-        let mut streams = description.media.iter().map(rejected);
+        let offer = Description::parse(offer)?;
+        let Taken { place, profile, audio, crypto } = Taken::of(&offer, self.local.protection)?;
+        let chosen = Chosen::of(audio, &self.local, self.local.order, self.codec())?;
+        let remote = Remote::of(audio, &self.local, audio.rtcp_mux)?;
+        let keys = crypto.map(|crypto| Keys { ours: self.ring.key(crypto.key.suite()), theirs: crypto.key });
+        // An answer names the offerer's payload types, so both directions use the same.
+        let (codec, number) = (chosen.codec, chosen.payload_type);
+        self.numbers.learn_codec(codec, number);
+        let event = chosen.telephone_event;
+        event.into_iter().for_each(|number| self.numbers.learn_event(codec.clock_rate(), number));
+        let ours = Audio {
+            profile,
+            encodings: vec![(codec, number)],
+            events: event.into_iter().map(|number| (codec.clock_rate(), number)).collect(),
+            rtcp_mux: audio.rtcp_mux,
+            cryptos: crypto
+                .zip(keys)
+                .map(|(it, keys)| Crypto { tag: it.tag, key: keys.ours })
+                .into_iter()
+                .collect(),
+            direction: remote.direction,
+        };
+        let event =
+            event.map(|number| TelephoneEvent { send_payload_type: number, receive_payload_type: number });
+        let media = remote.negotiated(&chosen, number, event, keys);
+        let mut streams = offer.media.iter().map(rejected);
         self.before = streams.by_ref().take(place).collect();
         self.after = streams.skip(1).collect();
-        self.in_use = Some(media.clone());
-        let text = self.tell(text, |session| {
-            answer_as(offer, &session.local, codec).map(|(text, _)| text).unwrap_or_default()
-        });
-        Ok((text, media))
+        self.agree(profile, &media);
+        Ok((self.tell(offer.time, &ours), media))
     }
 
     /// What the peer's answer to our last [`Session::offer`] means.
@@ -71,55 +117,76 @@ impl Session {
     /// # Errors
     /// [`SdpError`]: the answer cannot be used, and what held before the offer goes on.
     pub fn accept(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
-        let codec = self.in_use.as_ref().map(|media| media.codec);
-        let media = accept_as(answer, &self.local, &self.encodings, codec)?;
-        self.in_use = Some(media.clone());
+        let answer = Description::parse(answer)?;
+        let (profile, audio, keys) = answered(&answer, self.local.protection, &self.cryptos)?;
+        let chosen = Chosen::of(audio, &self.local, Order::Theirs, self.codec())?;
+        let remote = Remote::of(audio, &self.local, audio.rtcp_mux && self.offers_mux())?;
+        let number = self.numbers.codec(chosen.codec).ok_or(SdpError::NoCommonCodec)?;
+        let receives = self.numbers.event(chosen.codec.clock_rate());
+        let event = chosen.telephone_event.zip(receives).map(|(send_payload_type, receive_payload_type)| {
+            TelephoneEvent { send_payload_type, receive_payload_type }
+        });
+        let media = remote.negotiated(&chosen, number, event, keys);
+        self.agree(profile, &media);
         Ok(media)
     }
 
-    /// Remembers a description as told, under a version of its own if it says something new.
-    fn tell(&mut self, text: String, write: impl Fn(&Self) -> String) -> String {
-        let text = if self.told.is_empty() || text == self.told {
-            text
-        } else {
+    fn codec(&self) -> Option<Codec> {
+        self.in_use.as_ref().map(|it| it.media.codec)
+    }
+
+    /// What we offer, in order.
+    fn codecs(&self) -> Vec<Codec> {
+        let in_use = self.codec();
+        let others = self.local.codecs.iter().copied().filter(|codec| Some(*codec) != in_use);
+        in_use.into_iter().chain(others).collect()
+    }
+
+    /// What shares a port goes on sharing it.
+    fn offers_mux(&self) -> bool {
+        self.local.rtcp_mux || self.in_use.as_ref().is_some_and(|it| it.media.rtcp_mux)
+    }
+
+    /// The keys that we offer: one for each suite, or that in use.
+    fn our_cryptos(&mut self) -> Vec<Crypto> {
+        let in_use = self.in_use.as_ref().and_then(|it| it.media.keys).map(|keys| keys.ours);
+        match (self.local.protection, in_use) {
+            (Protection::Off, _) => Vec::new(),
+            (_, Some(key)) => vec![Crypto { tag: 1, key }],
+            (_, None) => {
+                let suites = Suite::ALL.into_iter().zip(1..);
+                suites.map(|(suite, tag)| Crypto { tag, key: self.ring.key(suite) }).collect()
+            }
+        }
+    }
+
+    /// This holds from now on.
+    fn agree(&mut self, profile: Profile, media: &Negotiated) {
+        let former = self.in_use.as_ref().and_then(|it| it.media.keys).map(|keys| keys.ours);
+        if let Some(former) = former.filter(|former| media.keys.is_none_or(|keys| keys.ours != *former)) {
+            self.ring.retire(&former);
+        }
+        self.in_use = Some(InUse { profile, media: media.clone() });
+    }
+
+    /// Writes a description, under a version of its own if it says something new.
+    fn tell(&mut self, time: &str, audio: &Audio) -> String {
+        let around = (self.before.as_slice(), self.after.as_slice());
+        let mut text = description(&self.local, time, audio, around);
+        if !self.told.is_empty() && text != self.told {
             self.local.version += 1;
-            write(self)
-        };
+            text = description(&self.local, time, audio, around);
+        }
         self.told.clone_from(&text);
         text
     }
 }
 
-impl Encodings {
-    /// What a first offer has.
-    pub(super) fn of(local: &LocalMedia) -> Self {
-        let mut encodings = Self { audio: Vec::new(), telephone_event: TELEPHONE_EVENT };
-        local.codecs.iter().for_each(|&codec| encodings.add(codec));
-        encodings
-    }
-
-    /// What a later offer has: payload types keep the meaning that they have been given (RFC 3264 §8.3.2).
-    fn around(local: &LocalMedia, media: &Negotiated) -> Self {
-        let event = media.telephone_event.map(|event| event.receive_payload_type);
-        let free = (TELEPHONE_EVENT..128).find(|number| *number != media.receive_payload_type);
-        let telephone_event = event.or(free).unwrap_or(TELEPHONE_EVENT);
-        let mut encodings = Self { audio: vec![(media.codec, media.receive_payload_type)], telephone_event };
-        let others = local.codecs.iter().filter(|codec| **codec != media.codec);
-        others.for_each(|&codec| encodings.add(codec));
-        encodings
-    }
-
-    /// Adds a codec under its own number, or the first free one of the dynamic range (RFC 3551 §6); a codec whose own
-    /// number means something else here is left out.
-    fn add(&mut self, codec: Codec) {
-        let taken = |number: u8| {
-            number == self.telephone_event || self.audio.iter().any(|(_, other)| *other == number)
-        };
-        let number = match codec.static_payload_type() {
-            Some(number) => (!taken(number)).then_some(number),
-            None => (96..128).find(|number| !taken(*number)),
-        };
-        self.audio.extend(number.map(|number| (codec, number)));
+/// What a first offer goes over. One who knows no keys reads the second as plain RTP (RFC 8643).
+fn first_profile(policy: Protection) -> Profile {
+    match policy {
+        Protection::Required => Profile::Savp,
+        Protection::Off | Protection::Optional => Profile::Avp,
     }
 }
 

@@ -8,7 +8,11 @@ pub(super) fn local() -> LocalMedia {
         address: "192.0.2.1".parse().unwrap(),
         port: 20000,
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        order: Order::Theirs,
         telephone_events: true,
+        rtcp_mux: false,
+        protection: Protection::Off,
+        seed: Seed([7; 32]),
         ptime_ms: 20,
         session_id: 7,
         version: 1,
@@ -81,8 +85,10 @@ fn an_answer_takes_the_offerers_order_and_numbers() {
             telephone_event: Some(TelephoneEvent { send_payload_type: 98, receive_payload_type: 98 }),
             remote_rtp: "198.51.100.2:40000".parse().unwrap(),
             remote_rtcp: "198.51.100.2:40001".parse().unwrap(),
+            rtcp_mux: false,
             ptime_ms: 30,
             direction: Direction::SendRecv,
+            keys: None,
         }
     );
 }
@@ -210,7 +216,8 @@ fn nothing_in_common() {
     fails(body("96", &["a=rtpmap:96 PCMU/16000"]).as_bytes(), &SdpError::NoCommonCodec);
     fails(body("0", &["a=rtpmap:0 G722/8000"]).as_bytes(), &SdpError::NoCommonCodec);
     fails(body("0", &[]).replace("40000", "0").as_bytes(), &SdpError::NoAudio);
-    fails(body("0", &[]).replace("RTP/AVP", "RTP/SAVP").as_bytes(), &SdpError::NoAudio);
+    fails(body("0", &[]).replace("RTP/AVP", "RTP/SAVP").as_bytes(), &SdpError::Protection);
+    fails(body("0", &[]).replace("RTP/AVP", "UDP/TLS/RTP/SAVPF").as_bytes(), &SdpError::NoAudio);
     let only_a_law = LocalMedia { codecs: vec![Codec::Pcma], ..local() };
     assert_eq!(answer(body("0", &[]).as_bytes(), &only_a_law).unwrap_err(), SdpError::NoCommonCodec);
 }

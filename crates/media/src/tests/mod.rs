@@ -8,6 +8,7 @@ mod digits;
 mod hostile;
 mod play;
 mod presence;
+mod protection;
 mod record;
 mod rooms;
 mod rtp;
@@ -238,8 +239,10 @@ fn config(codec: Codec) -> LegConfig {
         telephone_event: Some(event),
         remote_rtp: address(0),
         remote_rtcp: address(0),
+        rtcp_mux: false,
         ptime_ms: 20,
         direction: Direction::SendRecv,
+        keys: None,
     };
     LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None }
 }

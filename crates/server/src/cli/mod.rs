@@ -94,7 +94,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             demo::run()
         }
         Command::Check => {
-            checked(load()?)?;
+            let config = checked(load()?)?;
+            config.warnings().iter().for_each(|warning| eprintln!("offhook: warning: {warning}"));
             let what =
                 cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
             print(&format!("{what}: good\n"))

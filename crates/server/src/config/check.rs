@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::gateway::Srtp;
 use super::value::{Listener, Network};
 use super::{Config, Gateway, Sip};
 
@@ -12,6 +13,20 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
     sip(config)?;
     media(config)?;
     rpc(config)
+}
+
+/// What is allowed and seldom meant: the key, and what it leads to.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let is_open = |gateway: &&Gateway| gateway.srtp != Srtp::Off && !gateway.is_called_by_tls();
+    let open = config.sip.gateway.iter().filter(is_open);
+    let warning = |gateway: &Gateway| {
+        format!(
+            "sip.gateway.srtp: of {:?}: the keys travel in SDP, and whoever can read the signalling can decrypt the media: \
+             let its address end in ;transport=tls",
+            gateway.name
+        )
+    };
+    open.map(warning).collect()
 }
 
 fn fault(key: &str, problem: impl Into<String>) -> Result<(), (String, String)> {

@@ -52,6 +52,12 @@ pub struct Gateway {
     /// Codecs in order of preference; empty: those of `rtp.codecs`.
     #[serde(default)]
     pub codecs: Vec<CodecName>,
+    /// Whose order of codecs our answers to it go by.
+    #[serde(default)]
+    pub codec_order: CodecOrder,
+    /// Whether media with it is protected (SRTP), by keys in SDP (RFC 4568). They are as safe as the signalling: use TLS.
+    #[serde(default)]
+    pub srtp: Srtp,
     /// How digits travel.
     #[serde(default)]
     pub dtmf: GatewayDtmf,
@@ -100,6 +106,8 @@ impl Gateway {
             max_calls: 0,
             calls_per_second: 0,
             codecs: Vec::new(),
+            codec_order: CodecOrder::default(),
+            srtp: Srtp::default(),
             dtmf: GatewayDtmf::default(),
             options_ping_seconds: 0,
             register: false,
@@ -114,6 +122,12 @@ impl Gateway {
     /// Where we register.
     pub fn registrar(&self) -> Option<&Address> {
         self.registrar.as_ref().or(self.address.0.first())
+    }
+
+    /// Whether all our calls to it go by TLS, as far as we can tell.
+    pub(super) fn is_called_by_tls(&self) -> bool {
+        let by_tls = |address: &Address| address.transport == Some("tls");
+        self.outbound_proxy.as_ref().map_or_else(|| self.address.0.iter().all(by_tls), by_tls)
     }
 
     /// What must agree: the key that does not, and why.
@@ -155,6 +169,49 @@ impl Gateway {
             return Err(("register_aor", "means nothing without register = true".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// Whose order of codecs an answer goes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecOrder {
+    /// That of the offer, as RFC 3264 asks.
+    #[default]
+    Offer,
+    /// That of our `codecs`.
+    Ours,
+}
+
+impl From<CodecOrder> for offhook_media::sdp::Order {
+    fn from(order: CodecOrder) -> Self {
+        match order {
+            CodecOrder::Offer => Self::Theirs,
+            CodecOrder::Ours => Self::Ours,
+        }
+    }
+}
+
+/// Whether media is protected (SRTP).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Srtp {
+    /// Never: it goes in the clear.
+    #[default]
+    Off,
+    /// Where both sides can: RTP/AVP with keys is offered (RFC 8643), and an offer with keys is answered so.
+    Optional,
+    /// Always: RTP/SAVP is offered, and an offer without keys that we can use is refused (488).
+    Required,
+}
+
+impl From<Srtp> for offhook_media::sdp::Protection {
+    fn from(srtp: Srtp) -> Self {
+        match srtp {
+            Srtp::Off => Self::Off,
+            Srtp::Optional => Self::Optional,
+            Srtp::Required => Self::Required,
+        }
     }
 }
 

@@ -132,6 +132,8 @@ pub struct Rtp {
     pub ptime_ms: u8,
     /// Codecs in order of preference.
     pub codecs: Vec<CodecName>,
+    /// Whether our offers let RTCP come to the port of RTP (RFC 5761); offers that do are answered so in any case.
+    pub rtcp_mux: bool,
     /// When in-band tones are searched for digits.
     pub dtmf: DtmfMode,
     /// The networks that media may be sent to, e.g. `192.0.2.0/24`; empty: any that a peer names.
@@ -221,6 +223,13 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+impl Config {
+    /// What is allowed and seldom meant, each with its key.
+    pub fn warnings(&self) -> Vec<String> {
+        check::warnings(self)
+    }
+}
+
 impl Default for Node {
     fn default() -> Self {
         Self { id: NodeId::default(), data_dir: "data".into() }
@@ -259,6 +268,7 @@ impl Default for Rtp {
             ports: PortRange { first: 20000, last: 29999 },
             ptime_ms: 20,
             codecs: vec![CodecName::PCMU, CodecName::PCMA],
+            rtcp_mux: false,
             dtmf: DtmfMode::default(),
             allowed_networks: Vec::new(),
             timeout_seconds: 60,

@@ -403,3 +403,30 @@ proptest! {
         let _ = read(&text);
     }
 }
+
+/// Keys are as safe as the signalling that they travel in.
+#[test]
+fn keys_that_travel_in_the_clear_are_warned_of() {
+    let warnings = |keys: &str| {
+        let text = format!("[[sip.gateway]]\nname = 'a'\nnetworks = ['10.0.0.0/8']\n{keys}");
+        read(&text).unwrap().warnings()
+    };
+    let warned = "sip.gateway.srtp: of \"a\": the keys travel in SDP, and whoever can read the signalling can decrypt the \
+                  media: let its address end in ;transport=tls";
+    assert_eq!(warnings("address = 'h'\nsrtp = 'optional'"), [warned]);
+    assert_eq!(warnings("address = 'h;transport=tcp'\nsrtp = 'required'"), [warned]);
+    assert_eq!(warnings("address = ['h;transport=tls', 'i']\nsrtp = 'required'"), [warned]);
+    assert_eq!(warnings("address = 'h;transport=tls'\noutbound_proxy = 'p'\nsrtp = 'required'"), [warned]);
+    let none: [&str; 0] = [];
+    assert_eq!(warnings("address = 'h'"), none);
+    assert_eq!(warnings("address = 'h;transport=tls'\nsrtp = 'required'"), none);
+    assert_eq!(warnings("address = 'h'\noutbound_proxy = 'p;transport=tls'\nsrtp = 'required'"), none);
+    assert_eq!(Config::default().warnings(), none);
+    let key = "[[sip.gateway]]\nname = 'a'\naddress = 'h'\nnetworks = []\nsrtp = 'yes'";
+    refused(
+        key,
+        "f.toml:5: sip.gateway[0].srtp: unknown variant `yes`, expected one of `off`, `optional`, `required`",
+    );
+    let key = "[[sip.gateway]]\nname = 'a'\naddress = 'h'\nnetworks = []\ncodec_order = 'mine'";
+    refused(key, "f.toml:5: sip.gateway[0].codec_order: unknown variant `mine`, expected `offer` or `ours`");
+}

@@ -47,6 +47,7 @@ pub(crate) fn call_info(node: &Node, call: Snapshot) -> wire::CallInfo {
         user_data: call.user_data,
         ipsc_info: wire::IpscInfo { process_id: node.process_id, call_id: call.sip_call_id },
         codec: call.codec.map(|codec| codec.name().to_owned()),
+        srtp: call.srtp.map(|suite| suite.name().to_owned()),
         remote_media: call.remote_media.map(|address| address.to_string()),
         local_port: call.local_port.map(|port| port.0),
         connected_to: call.connected_to.map(|call| node.id.res_id(call)),

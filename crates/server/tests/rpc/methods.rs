@@ -12,6 +12,7 @@ use offhook_call::state::State;
 use offhook_call::{Port, Reply, Snapshot};
 use offhook_client::wire;
 use offhook_media::event::{Codec, LegStats};
+use offhook_media::sdp::Suite;
 use serde_json::{Value, json};
 
 use crate::server::{Asked, Server};
@@ -37,6 +38,7 @@ fn golden(command: &Command) -> Result<Reply, Error> {
             user_data: Some("ivr".to_owned()),
             sip_call_id: Some("a84b4c76e66710@192.0.2.10".to_owned()),
             codec: Some(Codec::Pcma),
+            srtp: Some(Suite::AesCm128HmacSha1_80),
             remote_media: Some("192.0.2.10:30000".parse().unwrap()),
             local_port: Some(Port(20_000)),
             connected_to: None,

@@ -127,7 +127,7 @@ fn snapshot() -> Value {
         "res_id": CALL, "state": "Idle", "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
         "to_uri": "sip:2000@192.0.2.20:5060", "gateway": "carrier", "begin_time": 1_800_000_000, "answer_time": 1_800_000_003,
         "user_data": "ivr", "ipsc_info": { "process_id": 7, "call_id": "a84b4c76e66710@192.0.2.10" }, "codec": "PCMA",
-        "remote_media": "192.0.2.10:30000", "local_port": 20_000, "connected_to": null,
+        "srtp": "AES_CM_128_HMAC_SHA1_80", "remote_media": "192.0.2.10:30000", "local_port": 20_000, "connected_to": null,
         "media": {
             "packets_sent": 500, "bytes_sent": 80_000, "packets_received": 499, "bytes_received": 79_840,
             "packets_lost": 1, "packets_late": 0, "packets_refused": 0, "jitter_ms": 0.5, "round_trip_ms": 12.5,

@@ -1,0 +1,168 @@
+//! What is used of a description of the peer's: which stream, which codec, which keys, and where its media goes.
+
+use std::net::SocketAddr;
+
+use super::crypto::Crypto;
+use super::parse::{Description, Encoding, Media, Profile, malformed, number};
+use super::{Direction, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent, destination};
+use crate::codec::Codec;
+use crate::srtp::{Keys, Protection};
+
+/// The stream of an offer that is used.
+pub(super) struct Taken<'a> {
+    pub(super) place: usize,
+    pub(super) profile: Profile,
+    pub(super) audio: &'a Media<'a>,
+    /// The keys that the offer names; none: it goes in the clear.
+    pub(super) crypto: Option<Crypto>,
+}
+
+impl<'a> Taken<'a> {
+    /// The first stream of audio that the policy allows. Some offer the same stream twice, protected and not.
+    pub(super) fn of(offer: &'a Description<'a>, policy: Protection) -> Result<Self, SdpError> {
+        let mut error = SdpError::NoAudio;
+        for (place, profile, audio) in offer.audio() {
+            // The offerer's first that we know, since it prefers that (RFC 4568 §5.1.2).
+            let crypto = match policy {
+                Protection::Off => None,
+                Protection::Optional | Protection::Required => {
+                    audio.crypto.iter().find_map(|line| Crypto::parse(line))
+                }
+            };
+            if is_allowed(policy, profile, crypto.is_some()) {
+                return Ok(Self { place, profile, audio, crypto });
+            }
+            error = SdpError::Protection;
+        }
+        Err(error)
+    }
+}
+
+/// The stream of an answer, and the keys that it agrees to of those that we offered.
+pub(super) fn answered<'a>(
+    answer: &'a Description<'a>,
+    policy: Protection,
+    offered: &[Crypto],
+) -> Result<(Profile, &'a Media<'a>, Option<Keys>), SdpError> {
+    let (_, profile, audio) = answer.audio().next().ok_or(SdpError::NoAudio)?;
+    let keys = audio.crypto.iter().filter_map(|line| Crypto::parse(line)).find_map(|theirs| {
+        let is_answered = |ours: &&Crypto| ours.tag == theirs.tag && ours.key.suite() == theirs.key.suite();
+        let ours = offered.iter().find(is_answered)?;
+        Some(Keys { ours: ours.key, theirs: theirs.key })
+    });
+    if is_allowed(policy, profile, keys.is_some()) {
+        Ok((profile, audio, keys))
+    } else {
+        Err(SdpError::Protection)
+    }
+}
+
+fn is_allowed(policy: Protection, profile: Profile, has_keys: bool) -> bool {
+    let must = profile.is_secure() || policy == Protection::Required;
+    has_keys || !must
+}
+
+/// What is used of a stream that the peer describes.
+pub(super) struct Chosen {
+    pub(super) codec: Codec,
+    pub(super) payload_type: u8,
+    pub(super) telephone_event: Option<u8>,
+    ptime_ms: u8,
+}
+
+impl Chosen {
+    /// The codec in use as long as it is there, else the first by `order`.
+    pub(super) fn of(
+        audio: &Media<'_>,
+        local: &LocalMedia,
+        order: Order,
+        in_use: Option<Codec>,
+    ) -> Result<Self, SdpError> {
+        let ours = |encoding: Encoding<'_>| {
+            let codec = Codec::from_rtpmap(encoding.name, encoding.clock_rate, encoding.channels)?;
+            local.codecs.contains(&codec).then_some((codec, encoding.payload_type))
+        };
+        let common: Vec<(Codec, u8)> = audio.encodings().filter_map(ours).collect();
+        let find = |wanted: Codec| common.iter().find(|(codec, _)| *codec == wanted);
+        let first = match order {
+            Order::Theirs => common.first(),
+            Order::Ours => local.codecs.iter().find_map(|&codec| find(codec)),
+        };
+        let &(codec, payload_type) = in_use.and_then(find).or(first).ok_or(SdpError::NoCommonCodec)?;
+        let telephone_event = audio.encodings().find(|encoding| {
+            local.telephone_events
+                && encoding.name.eq_ignore_ascii_case("telephone-event")
+                && encoding.clock_rate == codec.clock_rate()
+                && (96..128).contains(&encoding.payload_type)
+        });
+        let wanted = audio.ptime_ms.unwrap_or(local.ptime_ms);
+        Ok(Self {
+            codec,
+            payload_type,
+            telephone_event: telephone_event.map(|encoding| encoding.payload_type),
+            ptime_ms: audio.max_ptime_ms.map_or(wanted, |longest| wanted.min(longest)),
+        })
+    }
+}
+
+/// Where the peer wants its media, and who sends.
+pub(super) struct Remote {
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+    rtcp_mux: bool,
+    /// As seen from here.
+    pub(super) direction: Direction,
+}
+
+impl Remote {
+    /// `rtcp_mux`: whether RTCP shares the port of RTP, since both sides said so.
+    pub(super) fn of(audio: &Media<'_>, local: &LocalMedia, rtcp_mux: bool) -> Result<Self, SdpError> {
+        let connection = audio.connection.ok_or_else(|| malformed("it has no connection address"))?;
+        let address = destination::address(connection, local)?;
+        let rtp = SocketAddr::new(address, audio.port);
+        let rtcp = if rtcp_mux { rtp } else { reports(audio, rtp, local)? };
+        destination::check(rtp, local)?;
+        destination::check(rtcp, local)?;
+        // Hold the old way (RFC 3264 §8.4): an address of zeros hears nothing.
+        let hears_nothing = rtp.ip().is_unspecified();
+        let direction = match (audio.direction, hears_nothing) {
+            (Direction::SendRecv, false) => Direction::SendRecv,
+            (Direction::RecvOnly, false) => Direction::SendOnly,
+            (Direction::SendOnly, _) | (Direction::SendRecv, true) => Direction::RecvOnly,
+            (Direction::Inactive, _) | (Direction::RecvOnly, true) => Direction::Inactive,
+        };
+        Ok(Self { rtp, rtcp, rtcp_mux, direction })
+    }
+
+    pub(super) fn negotiated(
+        self,
+        chosen: &Chosen,
+        receive: u8,
+        telephone_event: Option<TelephoneEvent>,
+        keys: Option<Keys>,
+    ) -> Negotiated {
+        Negotiated {
+            codec: chosen.codec,
+            send_payload_type: chosen.payload_type,
+            receive_payload_type: receive,
+            telephone_event,
+            remote_rtp: self.rtp,
+            remote_rtcp: self.rtcp,
+            rtcp_mux: self.rtcp_mux,
+            ptime_ms: chosen.ptime_ms,
+            direction: self.direction,
+            keys,
+        }
+    }
+}
+
+/// Where RTCP goes that has a port of its own: the next one, or as `a=rtcp` says (RFC 3605).
+fn reports(audio: &Media<'_>, rtp: SocketAddr, local: &LocalMedia) -> Result<SocketAddr, SdpError> {
+    let (port, address) = match audio.rtcp.map(|value| value.split_once(' ').unwrap_or((value, ""))) {
+        Some((port, address)) if number::<u16>(port).is_some_and(|port| port != 0) => (number(port), address),
+        _ => (audio.port.checked_add(1), ""),
+    };
+    let port = port.ok_or_else(|| malformed("it has no port for RTCP"))?;
+    let address = if address.is_empty() { rtp.ip() } else { destination::address(address, local)? };
+    Ok(SocketAddr::new(address, port))
+}

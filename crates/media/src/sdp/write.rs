@@ -1,0 +1,83 @@
+//! Our descriptions as they are written (RFC 8866 §5).
+
+use std::fmt::Write as _;
+
+use super::crypto::Crypto;
+use super::parse::{Media, Profile};
+use super::{Direction, LocalMedia};
+use crate::codec::Codec;
+
+/// Our stream of audio in one description.
+#[derive(Clone, Debug)]
+pub(super) struct Audio {
+    pub(super) profile: Profile,
+    /// Codecs and their payload types, in order of preference.
+    pub(super) encodings: Vec<(Codec, u8)>,
+    /// The clock rates of telephone-events and their payload types.
+    pub(super) events: Vec<(u32, u8)>,
+    pub(super) rtcp_mux: bool,
+    pub(super) cryptos: Vec<Crypto>,
+    pub(super) direction: Direction,
+}
+
+impl Audio {
+    /// The `m=` line and what belongs to it.
+    fn write(&self, text: &mut String, local: &LocalMedia) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "m=audio {} {}", local.port, self.profile.name());
+        let audio = self.encodings.iter().map(|(_, number)| number);
+        for number in audio.chain(self.events.iter().map(|(_, number)| number)) {
+            let _ = write!(text, " {number}");
+        }
+        text.push_str("\r\n");
+        for (codec, number) in &self.encodings {
+            let _ = write!(text, "a=rtpmap:{number} {}/{}", codec.name(), codec.clock_rate());
+            // One channel goes without saying (RFC 8866 §6.6).
+            let _ = match codec.channels() {
+                1 => write!(text, "\r\n"),
+                channels => write!(text, "/{channels}\r\n"),
+            };
+        }
+        for (clock_rate, number) in &self.events {
+            let _ =
+                write!(text, "a=rtpmap:{number} telephone-event/{clock_rate}\r\na=fmtp:{number} 0-15\r\n");
+        }
+        for crypto in &self.cryptos {
+            let _ = write!(text, "{crypto}\r\n");
+        }
+        if self.rtcp_mux {
+            text.push_str("a=rtcp-mux\r\n");
+        }
+        let direction = match self.direction {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        };
+        let _ = write!(text, "a=ptime:{}\r\na={direction}\r\n", local.ptime_ms);
+    }
+}
+
+/// A whole description: our stream between those that are rejected. The time is the offerer's (RFC 3264 §6).
+pub(super) fn description(
+    local: &LocalMedia,
+    time: &str,
+    audio: &Audio,
+    (before, after): (&[String], &[String]),
+) -> String {
+    let LocalMedia { address, session_id, version, .. } = local;
+    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
+    let mut text = format!(
+        "v=0\r\no=offhook {session_id} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt={time}\r\n"
+    );
+    text.extend(before.iter().map(String::as_str));
+    audio.write(&mut text, local);
+    text.extend(after.iter().map(String::as_str));
+    text
+}
+
+/// The line that refuses a stream, or keeps it refused (RFC 3264 §6, §8.2).
+pub(super) fn rejected(media: &Media<'_>) -> String {
+    let format = media.formats.first().copied().unwrap_or("0");
+    format!("m={} 0 {} {format}\r\n", media.kind, media.protocol)
+}

@@ -1,0 +1,132 @@
+//! Both directions of one leg, over what offers and answers change about their keys.
+
+use crate::srtp::{Inbound, Keys, Outbound};
+
+/// The protection of one leg.
+#[derive(Debug)]
+pub(crate) struct Session {
+    keys: Keys,
+    outbound: Outbound,
+    inbound: Inbound,
+    /// What the peer protected with until now: packets of it may still be on their way (RFC 3264 §8.3.2). It is forgotten
+    /// with the first packet under the new key.
+    former: Option<Inbound>,
+}
+
+impl Session {
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self {
+            keys: *keys,
+            outbound: Outbound::new(&keys.ours),
+            inbound: Inbound::new(&keys.theirs),
+            former: None,
+        }
+    }
+
+    /// Other keys than before, or the same. One that stays keeps its place, so that no index of it is used again.
+    pub(crate) fn change(&mut self, keys: &Keys) {
+        if keys.ours != self.keys.ours {
+            self.outbound = Outbound::new(&keys.ours);
+        }
+        if keys.theirs != self.keys.theirs {
+            let inbound = Inbound::new(&keys.theirs);
+            self.former = Some(std::mem::replace(&mut self.inbound, inbound));
+        }
+        self.keys = *keys;
+    }
+
+    /// Protects the RTP packet that `out` ends with, from `start`; one that cannot be is taken off.
+    pub(crate) fn protect_rtp(&mut self, out: &mut Vec<u8>, start: usize) {
+        // A packet that is sent a second time, or under no key any more, is one that is lost.
+        let _ = self.outbound.protect_rtp(out, start);
+    }
+
+    /// The same of a compound of RTCP.
+    pub(crate) fn protect_rtcp(&mut self, out: &mut Vec<u8>, start: usize) {
+        let _ = self.outbound.protect_rtcp(out, start);
+    }
+
+    /// Makes of a protected RTP packet the plain one, in its place; its length. None for one that is not believed.
+    pub(crate) fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Option<usize> {
+        self.unprotect(packet, Inbound::unprotect_rtp)
+    }
+
+    /// The same of a compound of RTCP.
+    pub(crate) fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Option<usize> {
+        self.unprotect(packet, Inbound::unprotect_rtcp)
+    }
+
+    fn unprotect<E>(
+        &mut self,
+        packet: &mut [u8],
+        by: impl Fn(&mut Inbound, &mut [u8]) -> Result<usize, E>,
+    ) -> Option<usize> {
+        match by(&mut self.inbound, packet) {
+            Ok(length) => {
+                self.former = None;
+                Some(length)
+            }
+            Err(_) => self.former.as_mut().and_then(|former| by(former, packet).ok()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::srtp::Suite;
+    use crate::srtp::tests::{packet, some_key};
+
+    fn keys(ours: u8, theirs: u8) -> Keys {
+        let suite = Suite::AesCm128HmacSha1_80;
+        Keys { ours: some_key(suite, ours), theirs: some_key(suite, theirs) }
+    }
+
+    fn sent(session: &mut Session, sequence: u16) -> Vec<u8> {
+        let mut out = packet(sequence, 1);
+        session.protect_rtp(&mut out, 0);
+        out
+    }
+
+    fn is_taken(session: &mut Session, secret: &[u8]) -> bool {
+        session.unprotect_rtp(&mut secret.to_vec()).is_some()
+    }
+
+    #[test]
+    fn keys_that_stay_keep_their_place() {
+        let (mut here, mut there) = (Session::new(&keys(1, 2)), Session::new(&keys(2, 1)));
+        let first = sent(&mut here, 7);
+        assert!(is_taken(&mut there, &first));
+        here.change(&keys(1, 2));
+        there.change(&keys(2, 1));
+        assert!(sent(&mut here, 7).is_empty(), "an index is used once");
+        assert!(!is_taken(&mut there, &first), "and taken once");
+    }
+
+    #[test]
+    fn packets_under_the_former_key_are_taken_until_the_first_under_the_new_one() {
+        let (mut here, mut there) = (Session::new(&keys(1, 2)), Session::new(&keys(2, 1)));
+        let (on_its_way, late) = (sent(&mut here, 7), sent(&mut here, 8));
+        here.change(&keys(3, 2));
+        there.change(&keys(2, 3));
+        assert!(is_taken(&mut there, &on_its_way));
+        assert!(!is_taken(&mut there, &on_its_way), "once, all the same");
+        let new = sent(&mut here, 9);
+        assert!(is_taken(&mut there, &new));
+        assert!(!is_taken(&mut there, &late));
+    }
+
+    /// Only our key changes: what the peer has sent is still not taken twice.
+    #[test]
+    fn each_direction_changes_by_itself() {
+        let (mut here, mut there) = (Session::new(&keys(1, 2)), Session::new(&keys(2, 1)));
+        let first = sent(&mut there, 7);
+        assert!(is_taken(&mut here, &first));
+        here.change(&keys(3, 2));
+        assert!(!is_taken(&mut here, &first));
+        there.change(&keys(2, 3));
+        assert!(sent(&mut there, 7).is_empty());
+        let next = sent(&mut here, 7);
+        assert!(is_taken(&mut there, &next));
+    }
+}
