@@ -15,6 +15,7 @@ pub mod comfort_noise;
 pub mod conceal;
 pub mod g722;
 pub mod gsm;
+pub mod mp3;
 pub mod opus;
 mod pcma;
 mod pcmu;
