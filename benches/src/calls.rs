@@ -1,8 +1,9 @@
 //! Calls set up and ended at a rate, by SIPp, in or out; each lasts a while, so that many stand at a time.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offhook_client::Client;
 use offhook_tests::app;
@@ -11,13 +12,22 @@ use offhook_tests::sipp::{Report, RunningSipp, Sipp};
 use offhook_tests::{ports, wait};
 
 use crate::ivr::{self, Counts, Service};
-use crate::process::CpuTime;
-
-/// Where the search for the highest rate begins, in calls per second.
-const FIRST_RATE: u32 = 100;
+use crate::process::{self, CpuTime};
 
 /// What a run may take beyond its own length.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// How far SIPp may stay behind the rate that it was told before the figure is not of that rate.
+const PACE: f64 = 0.97;
+
+/// The address of the server's RTP, its own, so that there are ports for every rate: a call gives its pair back, which
+/// then rests for five seconds.
+const RTP_ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const RTP_FIRST: u16 = 2_000;
+const RTP_PORTS: u16 = 62_000;
+
+/// The core of the server where it has one only; what calls it is on the others.
+pub(crate) const SERVER_CORE: usize = 0;
 
 /// How calls are to be made.
 #[derive(Clone, Copy, Debug)]
@@ -37,42 +47,39 @@ pub(crate) struct Plan {
 pub(crate) struct Outcome {
     /// Whether every call came about and ended as it should.
     pub(crate) good: bool,
-    /// Messages that the caller had to send again.
-    pub(crate) retransmissions: u64,
+    /// Whether no message had to be sent again on either side, and SIPp kept to the rate.
+    pub(crate) clean: bool,
 }
 
 /// SIPp calls the server; the application answers.
 pub(crate) async fn inbound(plan: Plan) -> Outcome {
     let server = start(plan).await;
     let counts = ivr::start(&server, Service::LeaveAlone).await;
-    let cpu = CpuTime::of(server.id());
+    let before = Readings::take(&server);
     let scenario = Sipp::new("uac-bye").set("rtp_port", ports::one()).set("talk_ms", plan.talk_ms);
     let sipp = scenario.load(plan.count, plan.rate).call(server.sip(), server.dir());
-    finish("in", &server, sipp, &counts, cpu, plan).await
+    finish("in", &server, sipp, &counts, before, plan).await
 }
 
-/// The highest rate at which every call comes about and no message has to be sent again, the server on one core and no
-/// packet of media anywhere; found to within a tenth.
-pub(crate) async fn ceiling(seconds: u32, highest: u32) -> bool {
-    let (mut good, mut bad) = (0, highest + 1);
-    let mut rate = FIRST_RATE.min(highest);
-    while bad - good > (good / 10).max(1) {
+/// The last of the rates from `from` to `to`, each `step` above the one before, at which every call comes about and no
+/// message has to be sent again, the server on one core and no packet of media anywhere.
+pub(crate) async fn ceiling(seconds: u32, from: u32, to: u32, step: u32) -> bool {
+    let mut last = None;
+    for rate in (from..=to).step_by(step as usize) {
         let plan = Plan { rate, count: rate * seconds, talk_ms: 0, one_core: true };
         let outcome = inbound(plan).await;
-        if outcome.good && outcome.retransmissions == 0 {
-            good = rate;
-        } else {
-            bad = rate;
-        }
-        rate = if bad > highest { (good * 2).min(highest) } else { good.midpoint(bad) };
-        if good == highest {
+        if !(outcome.good && outcome.clean) {
             break;
         }
+        last = Some(rate);
     }
-    println!(
-        "highest rate without a message sent again, on one core: {good} calls/s (tried up to {highest})"
-    );
-    good > 0
+    match last {
+        Some(rate) => {
+            println!("last rate without a failure or a message sent again, on one core: {rate} calls/s");
+        }
+        None => println!("{from} calls/s, the first rate that was tried, is more than one core carries"),
+    }
+    last.is_some()
 }
 
 /// The application calls SIPp.
@@ -84,7 +91,7 @@ pub(crate) async fn outbound(plan: Plan) -> Outcome {
     let sipp = callee.listen(server.dir()).await;
     let client =
         Arc::new(Client::connect(&server.rpc_url(), None).await.expect("a connection to the server"));
-    let cpu = CpuTime::of(server.id());
+    let before = Readings::take(&server);
     let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
     for _call in 0..count {
         pace.tick().await;
@@ -96,17 +103,46 @@ pub(crate) async fn outbound(plan: Plan) -> Outcome {
             }
         });
     }
-    finish("out", &server, sipp, &counts, cpu, plan).await
+    finish("out", &server, sipp, &counts, before, plan).await
 }
 
-/// With ports for the calls that stand at a time, half as many again, and what a quarantine of ports holds back.
+/// With ports for every rate: what is looked for is where the machine ends, not where the limits do.
 async fn start(plan: Plan) -> Server {
-    let Plan { rate, count, talk_ms, one_core } = plan;
-    let standing = (rate * (talk_ms / 1000 + 8)).min(count);
-    let rtp_ports = u16::try_from(standing * 3 + 100).unwrap_or(ports::MOST).min(ports::MOST);
-    // What is looked for is where the machine ends, not where the limits do.
-    let sections = "[limits]\ncalls_per_second = 100000\n".to_owned();
-    Server::start_with("bench-calls", &Setup { rtp_ports, sections, one_core, ..Setup::default() }).await
+    let limits = "[limits]\ncalls = 100000\ncalls_per_second = 100000\nsource_requests_per_second = 100000\n";
+    let setup = Setup {
+        rtp_address: RTP_ADDRESS.into(),
+        rtp_first: Some(RTP_FIRST),
+        rtp_ports: RTP_PORTS,
+        sections: limits.to_owned(),
+        one_core: plan.one_core,
+        ..Setup::default()
+    };
+    Server::start_with("bench-calls", &setup).await
+}
+
+/// What the counters of the machine said at one moment.
+#[derive(Clone, Copy, Debug)]
+struct Readings {
+    at: Instant,
+    server: CpuTime,
+    own: CpuTime,
+    children: CpuTime,
+    dropped_at_server: u64,
+    dropped: u64,
+}
+
+impl Readings {
+    fn take(server: &Server) -> Self {
+        let (dropped_at_server, dropped) = process::dropped(server.sip().port());
+        Self {
+            at: Instant::now(),
+            server: CpuTime::of(server.id()),
+            own: CpuTime::of(std::process::id()),
+            children: CpuTime::of_ended_children(),
+            dropped_at_server,
+            dropped,
+        }
+    }
 }
 
 async fn finish(
@@ -114,7 +150,7 @@ async fn finish(
     server: &Server,
     mut sipp: RunningSipp,
     counts: &Counts,
-    before: CpuTime,
+    before: Readings,
     plan: Plan,
 ) -> Outcome {
     let Plan { rate, count, talk_ms, .. } = plan;
@@ -125,24 +161,46 @@ async fn finish(
     let ended = || counts.released.load(Ordering::Relaxed) + counts.failed.load(Ordering::Relaxed);
     let all = async || (ended() >= known).then_some(());
     wait::until("the end of all calls", GRACE, all).await;
-    let cpu = CpuTime::of(server.id()).since(before);
-    let per_call = cpu.total() / count;
-    print(direction, plan, &report, counts, per_call);
+    let after = Readings::take(server);
+    let resent = server.metric("offhook_sip_retransmissions_total").await;
+    print(direction, plan, &report, counts, resent);
+    print_limits(plan, before, after);
     let good = report.status.success() && report.failed == 0 && load(&counts.failed) == 0;
-    Outcome { good, retransmissions: report.retransmissions }
+    let in_pace = report.rate >= f64::from(rate) * PACE;
+    Outcome { good, clean: report.retransmissions + resent == 0 && in_pace }
 }
 
-fn print(direction: &str, plan: Plan, report: &Report, counts: &Counts, per_call: Duration) {
-    println!("calls {direction}: {} at {} calls/s", plan.count, plan.rate);
+fn print(direction: &str, plan: Plan, report: &Report, counts: &Counts, resent: u64) {
+    println!("calls {direction}: {} at {} calls/s, {:.0} reached", plan.count, plan.rate, report.rate);
     println!("  SIPp           {} successful, {} failed", report.successful, report.failed);
-    println!("                 {} messages sent again", report.retransmissions);
+    println!("  sent again     {} by SIPp, {resent} by the server", report.retransmissions);
     println!(
         "  application    {} released with cause 200, {} failed",
         load(&counts.released),
         load(&counts.failed)
     );
-    let per_call = per_call.as_secs_f64() * 1000.0;
-    println!("  server CPU     {per_call:.2} ms per call, RPC, events and the talk included");
+}
+
+/// What the calls cost, and which side was the limit if there was one.
+fn print_limits(plan: Plan, before: Readings, after: Readings) {
+    let wall = after.at.duration_since(before.at);
+    let share = |cpu: CpuTime| 100.0 * cpu.total().as_secs_f64() / wall.as_secs_f64();
+    let server = after.server.since(before.server);
+    let per_call = |time: Duration| time.as_secs_f64() * 1000.0 / f64::from(plan.count);
+    println!(
+        "  server CPU     {:.3} ms per call (user {:.3}, system {:.3}), RPC, events and the talk included",
+        per_call(server.total()),
+        per_call(server.user),
+        per_call(server.system),
+    );
+    let sipp = share(after.children.since(before.children));
+    let (server, own) = (share(server), share(after.own.since(before.own)));
+    println!("  share of a core  server {server:.0} %, SIPp {sipp:.0} %, application {own:.0} %");
+    println!(
+        "  dropped        {} datagrams at the server's socket, {} at all sockets of this machine",
+        after.dropped_at_server - before.dropped_at_server,
+        after.dropped - before.dropped,
+    );
 }
 
 fn load(counter: &AtomicU64) -> u64 {

@@ -27,6 +27,7 @@ mod steady;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
 use crate::calls::Plan;
 
@@ -47,10 +48,10 @@ enum What {
     /// Calls set up and ended at a rate, by SIPp
     Calls {
         /// Calls per second
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         rate: u32,
         /// Calls in all
-        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=200_000))]
         count: u32,
         /// Who calls
         #[arg(long, value_enum, default_value_t = Direction::In)]
@@ -58,15 +59,24 @@ enum What {
         /// How long each call lasts
         #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(0..=60_000))]
         talk_ms: u32,
+        /// The server on one core, what calls it on the others
+        #[arg(long)]
+        one_core: bool,
     },
-    /// The highest rate of calls without media that one core carries without a message sent again
+    /// The highest rate of calls without media that one core carries without a message sent again, going up step by step
     Ceiling {
         /// How long each rate is tried
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=30))]
         seconds: u32,
-        /// The highest rate to try, in calls per second
-        #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u32).range(1..=2000))]
-        highest: u32,
+        /// The first rate, in calls per second
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        from: u32,
+        /// The last rate
+        #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        to: u32,
+        /// How much each rate is above the one before
+        #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        step: u32,
     },
     /// What scanners and forgers cost the user agent, without sockets
     Scanners {
@@ -97,20 +107,36 @@ enum Direction {
     Out,
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> ExitCode {
-    let good = match Arguments::parse().what {
-        What::Calls { rate, count, direction, talk_ms } => {
-            let plan = Plan { rate, count, talk_ms, one_core: false };
+fn main() -> ExitCode {
+    let what = Arguments::parse().what;
+    if matches!(what, What::Calls { one_core: true, .. } | What::Ceiling { .. }) {
+        leave_core(calls::SERVER_CORE);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    if runtime.expect("a runtime").block_on(run(what)) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Keeps this process, and all that it starts from now on, off a core where there are others.
+fn leave_core(core: usize) {
+    let mut cores = sched_getaffinity(None).expect("the cores of this process");
+    if cores.count() > 1 {
+        cores.unset(core);
+        sched_setaffinity(None, &cores).expect("cores of this process");
+    }
+}
+
+async fn run(what: What) -> bool {
+    match what {
+        What::Calls { rate, count, direction, talk_ms, one_core } => {
+            let plan = Plan { rate, count, talk_ms, one_core };
             match direction {
                 Direction::In => calls::inbound(plan).await.good,
                 Direction::Out => calls::outbound(plan).await.good,
             }
         }
-        What::Ceiling { seconds, highest } => calls::ceiling(seconds, highest).await,
+        What::Ceiling { seconds, from, to, step } => calls::ceiling(seconds, from, to, step).await,
         What::Scanners { count } => scanners::run(count),
         What::Prompts(size) => steady::run(steady::Load::Prompts, size.calls, size.seconds).await,
         What::Idle(size) => steady::run(steady::Load::Idle, size.calls, size.seconds).await,
-    };
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }

@@ -31,6 +31,8 @@ pub struct Setup {
     pub rtp_address: IpAddr,
     /// RTP ports; a call takes an even one and the odd one above it.
     pub rtp_ports: u16,
+    /// The first of them, at an address that is nobody else's; none where they are dealt out like all other ports.
+    pub rtp_first: Option<u16>,
     /// Whether it has the first core only, for a measure of what one core carries.
     pub one_core: bool,
 }
@@ -40,7 +42,16 @@ impl Default for Setup {
         let (sip, gateway, sections) = Default::default();
         let local = IpAddr::from(Ipv4Addr::LOCALHOST);
         let listen = vec![("udp", local)];
-        Self { sip, gateway, sections, listen, rtp_address: local, rtp_ports: 40, one_core: false }
+        Self {
+            sip,
+            gateway,
+            sections,
+            listen,
+            rtp_address: local,
+            rtp_ports: 40,
+            rtp_first: None,
+            one_core: false,
+        }
     }
 }
 
@@ -63,7 +74,7 @@ impl Server {
     /// Starts it with a setup, and waits until it is healthy.
     pub async fn start_with(name: &str, setup: &Setup) -> Self {
         let dir = TestDir::new(name);
-        let first = ports::block(setup.rtp_ports + 4);
+        let first = ports::block(setup.rtp_first.map_or(setup.rtp_ports, |_| 0) + 4);
         let (transport, address) = setup.listen.first().expect("something to listen on");
         let sip = SocketAddr::new(*address, sip_port(first, transport));
         let rpc = SocketAddr::from((Ipv4Addr::LOCALHOST, first + 2));
@@ -136,6 +147,13 @@ impl Server {
         is_healthy(self.rpc).await
     }
 
+    /// A metric without labels, by its name in `/metrics`.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let text = get(self.rpc, "/metrics").await.expect("metrics");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{text}"))
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         self.process.terminate();
@@ -177,7 +195,7 @@ fn configuration(setup: &Setup, dir: &TestDir, first: u16, rpc: SocketAddr) -> S
         format!("\"{transport}:{}\"", SocketAddr::new(address, sip_port(first, transport)))
     };
     let listen = setup.listen.iter().map(listener).collect::<Vec<_>>().join(", ");
-    let rtp_first = rpc.port() + 2;
+    let rtp_first = setup.rtp_first.unwrap_or(rpc.port() + 2);
     let mut text = String::new();
     let mut section = |section: &str| writeln!(text, "{section}\n").expect("a string grows");
     section(&format!("[node]\ndata_dir = {:?}", dir.join("data")));
@@ -201,14 +219,18 @@ fn configuration(setup: &Setup, dir: &TestDir, first: u16, rpc: SocketAddr) -> S
     text
 }
 
-/// `GET /healthz`, by hand: it is one line, and a client of HTTP would be one more dependency.
 async fn is_healthy(rpc: SocketAddr) -> bool {
-    let Ok(mut stream) = TcpStream::connect(rpc).await else { return false };
-    let request = format!("GET /healthz HTTP/1.1\r\nHost: {rpc}\r\nConnection: close\r\n\r\n");
-    let mut response = Vec::new();
-    stream.write_all(request.as_bytes()).await.is_ok()
-        && stream.read_to_end(&mut response).await.is_ok()
-        && response.starts_with(b"HTTP/1.1 200")
+    get(rpc, "/healthz").await.is_some()
+}
+
+/// The answer to a GET where it is 200, by hand: it is one line, and a client of HTTP would be one more dependency.
+async fn get(rpc: SocketAddr, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(rpc).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {rpc}\r\nConnection: close\r\n\r\n");
+    let mut response = String::new();
+    stream.write_all(request.as_bytes()).await.ok()?;
+    stream.read_to_string(&mut response).await.ok()?;
+    response.starts_with("HTTP/1.1 200").then_some(response)
 }
 
 /// Copies a folder with its sub-folders.

@@ -14,6 +14,12 @@ use crate::wait;
 /// SIPp gives up after this much time without the message that it waits for.
 const RECEIVE_PATIENCE: Duration = Duration::from_secs(20);
 
+/// From so many calls on a run is a load: its messages would be too many to log.
+const LOAD: u32 = 10;
+
+/// Room in SIPp's sockets under load, in bytes, so that a burst of the server is not lost there.
+const LOAD_BUFFER: u32 = 4 << 20;
+
 /// At one call per second SIPp waits a second for the first.
 const START_AT_ONCE: u32 = 20;
 
@@ -128,10 +134,14 @@ impl Sipp {
         pair("-recv_timeout", RECEIVE_PATIENCE.as_millis().to_string());
         pair("-stf", text(folder.join("statistics.csv")));
         pair("-error_file", text(folder.join("errors.log")));
-        // Its messages help after a failure; of a load they would be too many.
-        if self.calls < 10 {
+        if self.calls < LOAD {
+            // They help after a failure.
             arguments.push("-trace_msg".into());
             arguments.extend(["-message_file".to_owned(), text(folder.join("messages.log"))]);
+        } else {
+            let calls = self.calls.to_string();
+            // SIPp would call more slowly than it is told to where calls take longer than it thinks.
+            arguments.extend(["-l".to_owned(), calls, "-buff_size".to_owned(), LOAD_BUFFER.to_string()]);
         }
         arguments.extend(self.remote.map(|remote| remote.to_string()));
         arguments
@@ -158,6 +168,8 @@ pub struct Report {
     pub failed: u64,
     /// Messages that SIPp had to send again.
     pub retransmissions: u64,
+    /// Calls per second, over the whole run.
+    pub rate: f64,
     /// What SIPp complained about.
     pub errors: String,
 }
@@ -181,13 +193,14 @@ impl RunningSipp {
             std::fs::read_to_string(self.folder.join("statistics.csv")).unwrap_or_else(|error| {
                 panic!("{} left no statistics: {error}\n{}", self.name, self.process.log())
             });
-        let counter =
-            |name| counter(&statistics, name).unwrap_or_else(|| panic!("no {name} in\n{statistics}"));
+        let value = |name| value(&statistics, name).unwrap_or_else(|| panic!("no {name} in\n{statistics}"));
+        let counter = |name| value(name).parse().unwrap_or_else(|_| panic!("{name} is no number"));
         Report {
             status,
             successful: counter("SuccessfulCall(C)"),
             failed: counter("FailedCall(C)"),
             retransmissions: counter("Retransmissions(C)"),
+            rate: value("CallRate(C)").parse().expect("calls per second"),
             errors,
         }
     }
@@ -206,10 +219,10 @@ impl RunningSipp {
 }
 
 /// The last value of a column of SIPp's statistics file (`;` between columns, first line the names).
-fn counter(statistics: &str, name: &str) -> Option<u64> {
+fn value<'a>(statistics: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = statistics.lines();
     let column = lines.next()?.split(';').position(|column| column == name)?;
-    lines.next_back()?.split(';').nth(column)?.parse().ok()
+    lines.next_back()?.split(';').nth(column)
 }
 
 #[cfg(test)]
@@ -217,9 +230,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_is_read_from_the_last_line() {
+    fn a_value_is_read_from_the_last_line() {
         let file = "StartTime;FailedCall(P);FailedCall(C);\nx;1;1;\nx;1;2;\n";
-        assert_eq!(counter(file, "FailedCall(C)"), Some(2));
-        assert_eq!(counter(file, "SuccessfulCall(C)"), None);
+        assert_eq!(value(file, "FailedCall(C)"), Some("2"));
+        assert_eq!(value(file, "SuccessfulCall(C)"), None);
     }
 }
