@@ -6,12 +6,14 @@
 //!   disk ────────────┤                                       ├─▶ disk
 //!   applications ────┘  Ask                                  └─▶ replies, event log
 //! ```
-//! One input changes the cores once; then `Control::pump` drains them until they are quiet. No locks: whoever wants
-//! something of a call sends it here.
+//! One input changes the cores once; then `Control::pump` drains them until they are quiet. A turn of the loop takes
+//! what there is, and then wakes those who wait for replies and events, once: to wake a thread costs as much as to handle
+//! an input. No locks: whoever wants something of a call sends it here.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use offhook_call::command::Request;
@@ -40,8 +42,9 @@ use crate::{call_log, clock};
 /// Requests of applications that may wait; one more is refused (`limit_reached`).
 pub const ASKS: usize = 4_096;
 
-/// Inputs taken before the timers are looked at again.
-const BATCH: usize = 256;
+/// Inputs of each kind taken in a turn, before the timers are looked at again and replies are handed out: some
+/// milliseconds of work.
+const BATCH: usize = 64;
 
 /// Pairs of ports that are kept open for the next calls.
 const SPARE_PORTS: usize = 32;
@@ -125,6 +128,9 @@ impl Sockets {
     }
 }
 
+/// Where the reply to a request goes.
+type ReplyTo = oneshot::Sender<Result<Reply, Error>>;
+
 /// The control loop.
 pub struct Control {
     parts: Parts,
@@ -135,7 +141,11 @@ pub struct Control {
     inputs: mpsc::Receiver<Input>,
     sender: mpsc::Sender<Input>,
     asks: mpsc::Receiver<Ask>,
-    replies: HashMap<RequestId, oneshot::Sender<Result<Reply, Error>>>,
+    /// Where datagrams are received.
+    buffer: Vec<u8>,
+    replies: HashMap<RequestId, ReplyTo>,
+    /// Replies of this turn. No more than the requests that wait in `replies`.
+    answered: Vec<(ReplyTo, Result<Reply, Error>)>,
     requests: u64,
     stage: Stage,
     /// What the endpoint had counted when it was last told.
@@ -150,7 +160,6 @@ impl Control {
         (sender, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
         asks: mpsc::Receiver<Ask>,
     ) -> std::io::Result<Self> {
-        let start = |socket| udp::Listener::start(socket, sender.clone());
         let hosts = tls::Names::default();
         let names =
             dns::Resolver::new(sender.clone(), &parts.sip.nameservers, sockets.local(), hosts.clone())?;
@@ -158,7 +167,7 @@ impl Control {
         let secure = !sockets.tls.is_empty();
         let tls = secure.then(|| tls::Tls::start(parts.sip.tls.clone(), hosts, tls::RELOAD)).transpose();
         let tls = tls.map_err(fault)?;
-        let udp = sockets.udp.into_iter().map(start).collect::<Result<_, _>>()?;
+        let udp = sockets.udp.into_iter().map(udp::Listener::start).collect::<Result<_, _>>()?;
         let streams = stream::Connections::new(sender.clone(), tls, stream::Limits::default());
         sockets.tcp.into_iter().try_for_each(|listener| streams.listen(Transport::Tcp, listener))?;
         sockets.tls.into_iter().try_for_each(|listener| streams.listen(Transport::Tls, listener))?;
@@ -175,7 +184,9 @@ impl Control {
             inputs,
             sender,
             asks,
+            buffer: vec![0; udp::DATAGRAM],
             replies,
+            answered: Vec::new(),
             requests: 0,
             stage,
             counted,
@@ -190,6 +201,7 @@ impl Control {
             tokio::select! {
                 Some(input) = self.inputs.recv() => self.take(input),
                 Some(ask) = self.asks.recv() => self.ask(ask),
+                () = datagrams(&self.udp) => {}
                 () = tokio::time::sleep_until(deadline) => {}
             }
             for _ in 0..BATCH {
@@ -200,8 +212,37 @@ impl Control {
                 let Ok(ask) = self.asks.try_recv() else { break };
                 self.ask(ask);
             }
+            for listener in 0..self.udp.len() {
+                self.receive(listener);
+            }
             self.handle_timeouts();
+            self.publish();
         }
+    }
+
+    /// Takes the datagrams that wait at a listener.
+    fn receive(&mut self, listener: usize) {
+        for _ in 0..BATCH {
+            let Some(listener) = self.udp.get(listener) else { return };
+            match listener.receive(&mut self.buffer) {
+                udp::Received::Message(flow, bytes) => {
+                    let now = clock::now();
+                    self.parts.endpoint.receive(now.mono, flow, bytes);
+                    self.pump(now);
+                }
+                udp::Received::Nothing => {}
+                udp::Received::Empty => return,
+            }
+        }
+    }
+
+    /// Hands out what this turn has brought to those who wait for it.
+    fn publish(&mut self) {
+        for (reply, result) in self.answered.drain(..) {
+            // Whoever asked may have gone meanwhile.
+            let _ = reply.send(result);
+        }
+        self.parts.log.publish();
     }
 
     fn take(&mut self, input: Input) {
@@ -317,10 +358,8 @@ impl Control {
             Output::Media(command) => self.parts.router.command(command),
             Output::Disk { job, request } => self.ask_disk(job, request),
             Output::Reply { request, result } => {
-                if let Some(reply) = self.replies.remove(&request) {
-                    // Whoever asked may have gone meanwhile.
-                    let _ = reply.send(result);
-                }
+                let reply = self.replies.remove(&request);
+                self.answered.extend(reply.map(|reply| (reply, result)));
             }
             Output::Event(event) => {
                 let Parts { log, node, process_id, .. } = &mut self.parts;
@@ -447,6 +486,16 @@ impl Control {
         let due = [self.parts.endpoint.poll_timeout(), self.parts.calls.poll_timeout(), stage];
         due.into_iter().flatten().min().unwrap_or_else(|| clock::now().mono + FOREVER)
     }
+}
+
+/// Waits until there is a datagram at one of the listeners.
+async fn datagrams(listeners: &[udp::Listener]) {
+    std::future::poll_fn(|cx| {
+        let ready = listeners.iter().map(|listener| listener.poll_readable(cx).is_ready());
+        // All of them are asked: each has to know whom to wake.
+        if ready.fold(false, |any, ready| any | ready) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// What the calls are told where a command was refused.

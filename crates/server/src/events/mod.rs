@@ -50,7 +50,7 @@ pub fn log(retention: Retention, first_seq: u64) -> (EventWriter, Arc<EventLog>)
         last: AtomicU64::new(first - 1),
         appended: Notify::new(),
     });
-    (EventWriter { log: log.clone(), retention, bytes: 0 }, log)
+    (EventWriter { log: log.clone(), retention, bytes: 0, published: first - 1 }, log)
 }
 
 /// An event in the log.
@@ -97,10 +97,12 @@ pub struct EventWriter {
     log: Arc<EventLog>,
     retention: Retention,
     bytes: u64,
+    /// The last event that waiting readers were woken for.
+    published: u64,
 }
 
 impl EventWriter {
-    /// Appends an event and wakes the readers; returns its number.
+    /// Appends an event and returns its number. Readers that wait hear of it by [`Self::publish`].
     pub fn append(&mut self, time_ms: i64, kind: EventKind) -> u64 {
         let log = &self.log;
         let seq = log.last.load(Ordering::Relaxed) + 1;
@@ -111,8 +113,16 @@ impl EventWriter {
         log.entries.insert(seq, entry);
         log.last.store(seq, Ordering::Release);
         self.forget_old(time_ms);
-        self.log.appended.notify_waiters();
         seq
+    }
+
+    /// Wakes the readers that wait, if there is anything new. To wake another thread costs more than to append an event,
+    /// so it is done once for all events of a turn of the control loop.
+    pub fn publish(&mut self) {
+        let last = self.log.last.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.published, last) != last {
+            self.log.appended.notify_waiters();
+        }
     }
 
     /// Lets go of the oldest events past the bounds.
@@ -170,7 +180,7 @@ impl EventLog {
         if batch.is_empty() && after < last { self.read(after) } else { Read::Batch(batch) }
     }
 
-    /// Returns when there is an event after `after`, at once if there is one already.
+    /// Returns when an event after `after` is published, at once if there is one already.
     pub async fn wait(&self, after: u64) {
         loop {
             let appended = self.appended.notified();

@@ -127,6 +127,8 @@ async fn a_waiting_reader_is_woken() {
     });
     tokio::task::yield_now().await;
     writer.append(1, ringing(1));
+    writer.append(2, ringing(2));
+    writer.publish();
     reader.await.unwrap();
     log.wait(0).await;
 }

@@ -3,25 +3,22 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use offhook_sip::event::{Flow, Transport};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
-
-use crate::input::Input;
 
 /// Room for a burst of some thousand INVITEs while the control loop is busy; the kernel may grant less.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// The largest datagram there is.
-const DATAGRAM: usize = 65_535;
+pub const DATAGRAM: usize = 65_535;
 
 /// A listening address.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Listener {
-    socket: Rc<UdpSocket>,
+    socket: UdpSocket,
     local: SocketAddr,
 }
 
@@ -40,11 +37,9 @@ impl Listener {
     }
 
     /// Begins to listen, on the control thread's runtime.
-    pub fn start(socket: std::net::UdpSocket, inputs: mpsc::Sender<Input>) -> io::Result<Self> {
+    pub fn start(socket: std::net::UdpSocket) -> io::Result<Self> {
         let local = socket.local_addr()?;
-        let listener = Self { socket: Rc::new(UdpSocket::from_std(socket)?), local };
-        tokio::task::spawn_local(listener.clone().listen(inputs));
-        Ok(listener)
+        Ok(Self { socket: UdpSocket::from_std(socket)?, local })
     }
 
     /// The address it listens on.
@@ -57,35 +52,47 @@ impl Listener {
     /// It goes straight to the socket: the runtime refuses to send on a new socket until it has once heard from the
     /// kernel that the socket is writable, which loses the first message of a server that has just started.
     pub fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
-        match SockRef::from(&*self.socket).send_to(bytes, &remote.into()) {
+        match SockRef::from(&self.socket).send_to(bytes, &remote.into()) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),
         }
     }
 
-    async fn listen(self, inputs: mpsc::Sender<Input>) {
-        let mut buffer = vec![0; DATAGRAM];
-        loop {
-            let (length, remote) = match self.socket.recv_from(&mut buffer).await {
-                Ok(received) => received,
-                Err(error) => {
-                    // An ICMP error of an earlier datagram; the transaction's timer deals with its loss.
-                    tracing::debug!(%error, "UDP receive");
-                    continue;
-                }
-            };
-            let flow = Flow { transport: Transport::Udp, local: self.local, remote, name: None };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            if is_keep_alive(bytes) {
-                continue;
+    /// Whether there may be a datagram to receive; if not, the task is woken when there is.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // An error is found when it is received.
+        self.socket.poll_recv_ready(cx).map(drop)
+    }
+
+    /// Receives one message, or none where the socket is empty. While the control loop is behind, datagrams wait in the
+    /// kernel and are dropped there.
+    pub fn receive<'a>(&self, buffer: &'a mut [u8]) -> Received<'a> {
+        let (length, remote) = match self.socket.try_recv_from(buffer) {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Empty,
+            Err(error) => {
+                // An ICMP error of an earlier datagram; the transaction's timer deals with its loss.
+                tracing::debug!(%error, "UDP receive");
+                return Received::Nothing;
             }
-            let bytes = bytes.to_vec();
-            // While the control loop is behind, datagrams wait in the kernel and are dropped there.
-            if inputs.send(Input::Message { flow, bytes }).await.is_err() {
-                return;
-            }
+        };
+        let flow = Flow { transport: Transport::Udp, local: self.local, remote, name: None };
+        match buffer.get(..length) {
+            Some(bytes) if !is_keep_alive(bytes) => Received::Message(flow, bytes),
+            _ => Received::Nothing,
         }
     }
+}
+
+/// What was found in a socket.
+#[derive(Debug)]
+pub enum Received<'a> {
+    /// A message.
+    Message(Flow, &'a [u8]),
+    /// Something that is no message; there may be more behind it.
+    Nothing,
+    /// There is nothing left.
+    Empty,
 }
 
 /// Line ends, or nothing, that keep the way through a NAT open (RFC 5626 §4.4; §3.5.1 has an answer on streams only).
@@ -111,16 +118,29 @@ mod tests {
         let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_nonblocking(true).unwrap();
         let remote = peer.local_addr().unwrap();
-        let (inputs, _kept) = mpsc::channel(1);
-        let set = tokio::task::LocalSet::new();
-        set.run_until(async {
-            let socket = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-            let listener = Listener::start(socket, inputs).unwrap();
-            listener.send(b"INVITE", remote).unwrap();
-        })
-        .await;
+        let socket = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = Listener::start(socket).unwrap();
+        listener.send(b"INVITE", remote).unwrap();
         let mut buffer = [0; 16];
         let (length, _) = peer.recv_from(&mut buffer).expect("loopback delivers before send returns");
         assert_eq!(&buffer[..length], b"INVITE");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn datagrams_are_received_until_there_are_none() {
+        let socket = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = Listener::start(socket).unwrap();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (from, mut buffer) = (peer.local_addr().unwrap(), [0; 16]);
+        for bytes in [&b"\r\n\r\n"[..], b"", b"BYE"] {
+            peer.send_to(bytes, listener.local()).unwrap();
+        }
+        std::future::poll_fn(|cx| listener.poll_readable(cx)).await;
+        for _ in 0..2 {
+            assert!(matches!(listener.receive(&mut buffer), Received::Nothing), "a keep-alive");
+        }
+        let Received::Message(flow, bytes) = listener.receive(&mut buffer) else { panic!("a message") };
+        assert_eq!((flow.remote, flow.local, bytes), (from, listener.local(), &b"BYE"[..]));
+        assert!(matches!(listener.receive(&mut buffer), Received::Empty));
     }
 }

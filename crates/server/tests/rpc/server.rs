@@ -113,12 +113,14 @@ impl Server {
     pub(crate) fn ring(&mut self, n: i64) {
         let res_id = "0.0.0-sys.call-1".to_owned();
         self.writer.append(n, EventKind::Ringing(OnRinging { res_id, ring_time: n, user_data: None }));
+        self.writer.publish();
     }
 
     pub(crate) fn press(&mut self, n: i64) {
         let (res_id, key) = ("0.0.0-sys.call-1".to_owned(), "1".to_owned());
         let source = offhook_client::wire::DigitSource::Rfc4733;
         self.writer.append(n, EventKind::Dtmf(OnDtmf { res_id, key, source, duration_ms: 100 }));
+        self.writer.publish();
     }
 
     /// Tells the server to end.
