@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use offhook_call::Port;
 use offhook_media::event::Channel;
+use socket2::{Domain, Socket, Type};
 
 /// A released pair rests so long before it is used again, so that late packets of its last call reach nobody
 /// (`reliability.md` R11).
@@ -30,10 +31,11 @@ pub struct Sockets {
 impl Sockets {
     fn bind(address: IpAddr, port: u16) -> io::Result<Self> {
         let open = |port: u16| {
-            #[allow(clippy::disallowed_types, reason = "as above")]
-            let socket = std::net::UdpSocket::bind(SocketAddr::new(address, port))?;
-            socket.set_nonblocking(true)?;
-            Ok::<_, io::Error>(socket)
+            // Non-blocking from its birth, which saves a system call.
+            let socket =
+                Socket::new(Domain::for_address((address, port).into()), Type::DGRAM.nonblocking(), None)?;
+            socket.bind(&SocketAddr::new(address, port).into())?;
+            Ok::<_, io::Error>(socket.into())
         };
         Ok(Self { rtp: open(port)?, rtcp: open(port + 1)?, is_connected: false })
     }
