@@ -113,7 +113,8 @@ pub struct Port(pub u16);
 pub struct Calls {
     node: Node,
     gate: Gate,
-    calls: BTreeMap<CallId, Entry>,
+    /// By pointer: a call is taken out and put back with every input, and its neighbours in the tree would have to move.
+    calls: BTreeMap<CallId, Box<Entry>>,
     /// When each call wants to be told that time has passed. A call whose deadline has moved on meanwhile finds nothing
     /// to do when it is told, and is told again.
     deadlines: BTreeSet<(Instant, CallId)>,
@@ -426,11 +427,12 @@ impl Calls {
 
     fn step(&mut self, id: CallId, now: Now, input: Input) {
         let Some(entry) = self.calls.remove(&id) else { return };
-        if let Some(deadline) = entry.deadline {
+        let Entry { call, deadline } = *entry;
+        if let Some(deadline) = deadline {
             self.deadlines.remove(&(deadline, id));
         }
         let mut cx = Context { now, node: &mut self.node };
-        if let Some(call) = entry.call.handle(&mut cx, input) {
+        if let Some(call) = call.handle(&mut cx, input) {
             self.keep(call);
         }
     }
@@ -441,6 +443,6 @@ impl Calls {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
         }
-        self.calls.insert(id, Entry { call, deadline });
+        self.calls.insert(id, Box::new(Entry { call, deadline }));
     }
 }

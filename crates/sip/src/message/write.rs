@@ -11,12 +11,22 @@ use crate::event::{Body, Header, Reason};
 /// How many hops a request of ours may take (RFC 3261 §8.1.1.6).
 const MAX_FORWARDS: u8 = 70;
 
+/// The room that a message begins with, besides its body: most need no more, so that it is not moved while it grows.
+const ROOM: usize = 1024;
+
 /// A message while it is written.
 struct Writer(Vec<u8>);
 
 impl Writer {
-    fn request(method: &[u8], uri: &[u8]) -> Self {
-        Self([method, b" ", uri, b" SIP/2.0\r\n"].concat())
+    /// Begins with the first line, given in parts; `body` is the length of what will be its content.
+    fn begin(line: &[&[u8]], body: usize) -> Self {
+        let mut bytes = Vec::with_capacity(ROOM + body);
+        line.iter().for_each(|part| bytes.extend_from_slice(part));
+        Self(bytes)
+    }
+
+    fn request(method: &[u8], uri: &[u8], body: usize) -> Self {
+        Self::begin(&[method, b" ", uri, b" SIP/2.0\r\n"], body)
     }
 
     fn field(&mut self, name: &str, value: impl AsRef<[u8]>) {
@@ -40,6 +50,8 @@ impl Writer {
         self.field("Content-Length", content.len().to_string());
         self.0.extend_from_slice(b"\r\n");
         self.0.extend_from_slice(content);
+        // A transaction keeps it for half a minute.
+        self.0.shrink_to_fit();
         self.0
     }
 }
@@ -70,7 +82,8 @@ pub(crate) struct Draft {
 impl Draft {
     /// Writes the request. `via` is the whole value; `contact` goes where a target must be told (INVITE).
     pub(crate) fn encode(&self, via: &str, contact: Option<&str>, agent: &str) -> Vec<u8> {
-        let mut out = Writer::request(self.method.as_bytes(), self.uri.as_bytes());
+        let body = self.body.as_ref().map_or(0, |body| body.bytes.len());
+        let mut out = Writer::request(self.method.as_bytes(), self.uri.as_bytes(), body);
         out.field("Via", via);
         for route in &self.routes {
             out.field("Route", route);
@@ -113,7 +126,10 @@ impl Response<'_> {
     /// Writes the response to a request that came from `source`; without a Server field where `server` is empty.
     pub(crate) fn encode(&self, request: &Message, source: SocketAddr, server: &str) -> Vec<u8> {
         let phrase = self.phrase.unwrap_or_else(|| phrase(self.status));
-        let mut out = Writer(format!("SIP/2.0 {} {phrase}\r\n", self.status).into_bytes());
+        let body = self.body.map_or(0, |body| body.bytes.len());
+        let status = self.status.to_string();
+        let line = [b"SIP/2.0 ", status.as_bytes(), b" ", phrase.as_bytes(), b"\r\n"];
+        let mut out = Writer::begin(&line, body);
         let via = request.top_via();
         for (at, value) in request.raw_values(Name::Via).enumerate() {
             match &via {
@@ -189,7 +205,7 @@ pub(crate) fn cancel_of(invite: &Message, reason: Option<&Reason>) -> Vec<u8> {
 }
 
 fn follow_up(invite: &Message, method: &[u8]) -> Writer {
-    let mut out = Writer::request(method, invite.request_uri());
+    let mut out = Writer::request(method, invite.request_uri(), 0);
     out.copy(invite, Name::Via, "Via");
     out.copy(invite, Name::Route, "Route");
     out.field("Max-Forwards", MAX_FORWARDS.to_string());
