@@ -14,8 +14,8 @@ use offhook_sip::event::Transport;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::exit::Failure;
-use crate::config::Config;
 use crate::config::value::Listener;
+use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::control_handle::ControlHandle;
 use crate::events::{self, EventWriter, Retention};
@@ -255,6 +255,8 @@ fn http_config(config: &Config) -> HttpConfig {
 
 fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip::Config {
     let mut sip = offhook_sip::Config::new(of(Transport::Udp, local));
+    sip.timers.t1 = Duration::from_millis(config.sip.t1_ms);
+    sip.timers.t2 = Duration::from_millis(config.sip.t2_ms);
     sip.tcp = of(Transport::Tcp, local);
     sip.tls = of(Transport::Tls, local);
     sip.user_agent.clone_from(&config.sip.user_agent);
@@ -268,9 +270,18 @@ fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip
     sip.session_timer.min = Duration::from_secs(config.sip.min_se_seconds);
     sip.reliable_provisionals = config.sip.reliable_provisionals;
     sip.max_sessions = config.limits.calls;
-    sip.timers.t1 = Duration::from_millis(config.sip.t1_ms);
-    sip.timers.t2 = Duration::from_millis(config.sip.t2_ms);
+    sip.max_transactions = sip.max_transactions.max(transactions(&config.limits, &sip.timers));
     sip
+}
+
+/// How many transactions the rate of calls needs: each stays for 64·T1 after it has been answered, so that repeated
+/// requests are recognised.
+fn transactions(limits: &config::Limits, timers: &offhook_sip::Timers) -> usize {
+    /// INVITE and BYE, and as much again for what happens in between.
+    const OF_A_CALL: u64 = 4;
+    let stay = (timers.t1 * 64).as_secs() + 1;
+    let most = u64::from(limits.calls_per_second).saturating_mul(OF_A_CALL).saturating_mul(stay);
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
