@@ -37,7 +37,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
         let mut signals = Signals::new().map_err(|error| Failure::Failed(format!("no signals: {error}")))?;
         config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let server = Server::start(config).await?;
-        tracing::info!(rpc = %server.rpc, sip = ?server.sip, "ready");
+        tracing::info!(rpc = %server.rpc, sip = %server.listening.join(" "), "ready");
         let inputs = server.inputs.clone();
         let ended = server.ended();
         tokio::pin!(ended);
@@ -106,6 +106,8 @@ pub struct Server {
     pub rpc: SocketAddr,
     /// Where gateways reach it by UDP.
     pub sip: Vec<SocketAddr>,
+    /// Where gateways reach it, as `sip.listen` has it, with the ports that were free.
+    pub listening: Vec<String>,
     inputs: mpsc::Sender<Input>,
     control: JoinHandle<io::Result<()>>,
     over: oneshot::Receiver<()>,
@@ -150,7 +152,12 @@ impl Server {
             http::serve(listener, http, ControlHandle::new(asks_sender), log, async { drop(stopped.await) })
                 .await;
         });
-        Ok(Self { rpc, sip: of(Transport::Udp, &local), inputs: sender, control, over, stop_rpc, rpc_task })
+        let sip = of(Transport::Udp, &local);
+        let listening = local
+            .iter()
+            .map(|(transport, address)| format!("{}:{address}", transport.to_string().to_lowercase()));
+        let listening = listening.collect();
+        Ok(Self { rpc, sip, listening, inputs: sender, control, over, stop_rpc, rpc_task })
     }
 
     /// Drains the server and waits for its end.
