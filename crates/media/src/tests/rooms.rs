@@ -478,6 +478,28 @@ fn keys_are_told_and_not_heard_and_prompts_of_a_member_take_the_place_of_the_roo
     assert!(heard[0] < 100.0 && heard[1] > 3500.0, "{heard:?}");
 }
 
+/// A command for a room. Actions begin by their numbers, and any of them is stopped.
+fn anything(random: &mut fastrand::Rng, leg: LegId, action: u64) -> RoomCommand {
+    let modes = [VoiceMode::HearAndSpeak, VoiceMode::SpeakOnly, VoiceMode::HearOnly, VoiceMode::Neither];
+    let gain = Gain::from_decibels(random.i8(-40..=20));
+    let voice = Voice { mode: modes[random.usize(..4)], says: gain, hears: gain };
+    let prompts = vec![prompt(Codec::Pcmu, random.usize(..4000), action)];
+    let (format, max) = (RecordFormat::Alaw, Duration::from_millis(random.u64(..2000)));
+    let (recording, of) = (RecordingId(action), ActionId(random.u64(1..=action)));
+    let action = ActionId(action);
+    match random.u8(..10) {
+        0 => RoomCommand::Open { tells_talking: random.bool() },
+        1 => RoomCommand::Close,
+        2..=4 => RoomCommand::Join { leg, voice },
+        5 => RoomCommand::Leave { leg },
+        6 => RoomCommand::SetVoice { leg, voice },
+        7 => RoomCommand::Play { action, prompts, repeat: random.u32(..3), gain },
+        8 => RoomCommand::Record { action, recording, format, max },
+        _ if random.bool() => RoomCommand::StopRecord { action: of },
+        _ => RoomCommand::StopPlay { action: of },
+    }
+}
+
 /// Rooms, members and actions at any moment and in any order: each join and each action ends once, and nothing is left.
 #[test]
 fn whatever_is_asked_ends_once() {
@@ -494,26 +516,7 @@ fn whatever_is_asked_ends_once() {
         for _ in 0..150 {
             action += 1;
             let (leg, room) = (LegId(random.u64(1..=6)), RoomId(random.u64(1..=3)));
-            let modes =
-                [VoiceMode::HearAndSpeak, VoiceMode::SpeakOnly, VoiceMode::HearOnly, VoiceMode::Neither];
-            let gain = Gain::from_decibels(random.i8(-40..=20));
-            let voice = Voice { mode: modes[random.usize(..4)], says: gain, hears: gain };
-            let prompts = vec![prompt(Codec::Pcmu, random.usize(..4000), seed)];
-            let format = RecordFormat::Alaw;
-            let max = Duration::from_millis(random.u64(..2000));
-            let (id, recording) = (ActionId(action), RecordingId(action));
-            let of = ActionId(random.u64(1..=action));
-            let command = match random.u8(..10) {
-                0 => RoomCommand::Open { tells_talking: random.bool() },
-                1 => RoomCommand::Close,
-                2..=4 => RoomCommand::Join { leg, voice },
-                5 => RoomCommand::Leave { leg },
-                6 => RoomCommand::SetVoice { leg, voice },
-                7 => RoomCommand::Play { action: id, prompts, repeat: random.u32(..3), gain },
-                8 => RoomCommand::Record { action: id, recording, format, max },
-                _ if random.bool() => RoomCommand::StopRecord { action: of },
-                _ => RoomCommand::StopPlay { action: of },
-            };
+            let command = anything(&mut random, leg, action);
             world.command(Command::Room { room, command });
             match random.u8(..30) {
                 0 => world.command(Command::RemoveLeg { leg }),
