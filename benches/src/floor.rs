@@ -46,7 +46,8 @@ fn packet(tick: u32) -> Vec<u8> {
     builder.payload(&[0xff; 160]).build().expect("an RTP packet")
 }
 
-fn thread_cpu() -> Duration {
+/// CPU time of this thread so far.
+pub(crate) fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("CPU time is not negative")
 }

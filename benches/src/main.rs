@@ -21,6 +21,7 @@ mod ear;
 mod floor;
 mod ivr;
 mod process;
+mod rooms;
 mod scanners;
 mod steady;
 
@@ -84,6 +85,8 @@ enum What {
         #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
         count: u32,
     },
+    /// What members of rooms cost, without calls
+    Rooms,
     /// Calls that all hear a prompt: cost, loss, and how evenly packets come
     Prompts(Steady),
     /// Calls that are answered and left alone: cost and memory
@@ -136,6 +139,7 @@ async fn run(what: What) -> bool {
         }
         What::Ceiling { seconds, from, to, step } => calls::ceiling(seconds, from, to, step).await,
         What::Scanners { count } => scanners::run(count),
+        What::Rooms => rooms::run(),
         What::Prompts(size) => steady::run(steady::Load::Prompts, size.calls, size.seconds).await,
         What::Idle(size) => steady::run(steady::Load::Idle, size.calls, size.seconds).await,
     }

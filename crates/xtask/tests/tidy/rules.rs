@@ -39,6 +39,7 @@ const ARROWS: &[Arrows] = &[
         folder: "benches/",
         may: &[
             ("offhook_client", &[]),
+            ("offhook_media", &[]),
             ("offhook_sip", &[]),
             ("offhook_tests", &[]),
             ("offhook_benches", &[]),
