@@ -42,7 +42,8 @@ async fn a_caller_hears_something_before_the_answer() {
     app.client.ring(&call, Some("welcome.wav")).await.expect("early media");
     let info = app.client.get(&call).await.expect("a call");
     assert_eq!((info.state, info.answer_time), (CallState::Initiated, None));
-    rtp.hear(30, PATIENCE).await;
+    // The whole prompt of 2.3 s, and its beginning again.
+    rtp.hear(130, PATIENCE).await;
     app.client.answer(&call, 60).await.expect("an answer");
     let before = rtp.count();
     app.client.play_start(&call, PROMPT, "").await.expect("a play");

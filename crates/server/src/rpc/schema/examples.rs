@@ -1,7 +1,6 @@
 //! `proto/examples/`: a request by name, the same by position and its response for every method, and an event of every
 //! type. What is written here by hand passes through the contract's types on its way into the files.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_call::cause::{Cause, DroppedBy, Failure};
@@ -163,6 +162,21 @@ fn events() -> Value {
     sorted(Value::Array(envelopes))
 }
 
+fn released(from_uri: &str, to_uri: &str, begin: UnixMs, answer: UnixMs, end: UnixMs) -> EventKind {
+    EventKind::Released(Box::new(Released {
+        direction: Direction::Inbound,
+        from_uri: from_uri.to_owned(),
+        to_uri: to_uri.to_owned(),
+        begin,
+        answer_time: Some(answer),
+        end,
+        cause: Cause { by: DroppedBy::User, status: 200 },
+        reason: Some("Q.850;cause=16".to_owned()),
+        sip_call_id: "a84b4c76e66710@192.0.2.10".to_owned(),
+        stats: LegStats::default(),
+    }))
+}
+
 fn call_events() -> Vec<(i64, EventKind)> {
     let at = |ms: i64| UnixMs(1_800_000_000_250 + ms);
     let span = |begin, end| Span { begin: at(begin), end: at(end) };
@@ -171,19 +185,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
     let (from_uri, to_uri) = ("sip:1000@192.0.2.10:5060".to_owned(), "sip:2000@192.0.2.20:5060".to_owned());
     let codecs = vec!["PCMA".to_owned(), "PCMU".to_owned()];
     let (played, duration) = (Duration::from_millis(2_040), Duration::from_millis(1_960));
-    let remote: SocketAddr = "192.0.2.10:30000".parse().unwrap();
-    let released = Released {
-        direction: Direction::Inbound,
-        from_uri: from_uri.clone(),
-        to_uri: to_uri.clone(),
-        begin: at(0),
-        answer_time: Some(at(900)),
-        end: at(40_000),
-        cause: Cause { by: DroppedBy::User, status: 200 },
-        reason: Some("Q.850;cause=16".to_owned()),
-        sip_call_id: format!("a84b4c76e66710@{}", remote.ip()),
-        stats: LegStats::default(),
-    };
+    let released = released(&from_uri, &to_uri, at(0), at(900), at(40_000));
     let moved = Some(Failure::Rejected { sip_status: 302 });
     let contacts = vec!["sip:2000@192.0.2.40".to_owned()];
     let from_name = Some("Alice".to_owned());
@@ -232,7 +234,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
                 hangup: Some(CallId(1)),
             },
         ),
-        (40_000, EventKind::Released(Box::new(released))),
+        (40_000, released),
     ]
 }
 
