@@ -130,6 +130,13 @@ impl JitterBuffer {
         self.next = self.next.map(|next| next.max(earliest));
     }
 
+    /// What is at the next place, if it is a packet.
+    pub(crate) fn peek(&self) -> Option<(Codec, &[u8])> {
+        let next = self.next?;
+        let slot = self.slots.get(slot(next)).filter(|slot| slot.place == Some(next))?;
+        Some((slot.codec, &slot.payload))
+    }
+
     /// Takes what is at the next place.
     pub(crate) fn take(&mut self) -> Taken<'_> {
         if self.packets == 0 {

@@ -79,6 +79,11 @@ pub struct Leg {
     // The connection.
     talks_to: Option<LegId>,
     hears: Option<LegId>,
+    /// Whether the other party hears us by what is decoded here, and the frames of the present tick that it has not had.
+    is_interpreted: bool,
+    said: Vec<i16>,
+    /// Whether we hear the other party that way.
+    hears_interpreted: bool,
 
     /// Whether a room wants to hear it.
     says_to_room: bool,
@@ -124,6 +129,9 @@ impl Leg {
             tone: Vec::new(),
             talks_to: None,
             hears: None,
+            is_interpreted: false,
+            said: Vec::new(),
+            hears_interpreted: false,
             says_to_room: false,
             pace: Pace::default(),
             frames: 0,
@@ -204,14 +212,15 @@ impl Leg {
 
     // ---- The frame --------------------------------------------------------------------------------------------
 
-    /// Runs the frames that are due.
-    pub(crate) fn tick(&mut self, now: Instant, shared: &mut Shared) {
+    /// Runs the frames that are due. Returns whether there were any.
+    pub(crate) fn tick(&mut self, now: Instant, shared: &mut Shared) -> bool {
         let due = self.pace.tick(now);
         self.skip(due.skip, shared);
         for _ in 0..due.run {
             self.hear(now, shared);
             self.speak(now, None, shared);
         }
+        due.run > 0
     }
 
     /// Lets frames pass that nobody could hear any more.

@@ -134,8 +134,16 @@ impl Engine {
     pub fn tick(&mut self, now: Instant, phase: u8) {
         let Some(due) = self.phases.get(usize::from(phase)) else { return };
         for id in &due.legs {
+            let Some(Placed { leg, .. }) = self.legs.get_mut(id) else { continue };
+            if !leg.tick(now, &mut self.shared) {
+                continue;
+            }
+            let Some((hearer, said, rate)) = leg.take_said() else { continue };
+            if let Some(Placed { leg: hearer, .. }) = self.legs.get_mut(&hearer) {
+                hearer.say_interpreted(&said, rate, &mut self.shared);
+            }
             if let Some(Placed { leg, .. }) = self.legs.get_mut(id) {
-                leg.tick(now, &mut self.shared);
+                leg.put_said_back(said);
             }
         }
         for id in &due.rooms {
@@ -164,6 +172,7 @@ impl Engine {
             }
             Command::UpdateLeg { leg, config } => {
                 self.on(leg, |leg, shared| leg.update(now, config, shared));
+                self.tune(leg);
             }
             Command::Play { leg, action, prompts, repeat } => {
                 self.on(leg, |leg, shared| leg.play(action, prompts, repeat, shared));
@@ -306,13 +315,33 @@ impl Engine {
         }
         self.on(talker, |leg, _| leg.set_talks_to(Some(hearer)));
         self.on(hearer, |leg, _| leg.set_hears(Some(talker)));
+        self.tune(talker);
+    }
+
+    /// Lets a leg be heard, and hear, as payload where the codecs allow it, and decoded where they do not.
+    fn tune(&mut self, leg: LegId) {
+        let Some(Placed { leg: found, .. }) = self.legs.get(&leg) else { return };
+        let (hearer, talker) = (found.talks_to(), found.hears());
+        for (talker, hearer) in [(Some(leg), hearer), (talker, Some(leg))] {
+            let (Some(talker), Some(hearer)) = (talker, hearer) else { continue };
+            let (Some(from), Some(to)) = (self.legs.get(&talker), self.legs.get(&hearer)) else { continue };
+            let interpreted = !to.leg.understands(&from.leg);
+            self.on(talker, |leg, _| leg.interpret(interpreted));
+            self.on(hearer, |leg, _| leg.hear_interpreted(interpreted));
+        }
     }
 
     fn unlink(&mut self, talker: LegId, hearer: LegId) {
         let linked = |placed: &Placed| placed.leg.talks_to() == Some(hearer);
         if self.legs.get(&talker).is_some_and(linked) {
-            self.on(talker, |leg, _| leg.set_talks_to(None));
-            self.on(hearer, |leg, _| leg.set_hears(None));
+            self.on(talker, |leg, _| {
+                leg.set_talks_to(None);
+                leg.interpret(false);
+            });
+            self.on(hearer, |leg, _| {
+                leg.set_hears(None);
+                leg.hear_interpreted(false);
+            });
         }
     }
 

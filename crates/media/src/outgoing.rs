@@ -42,16 +42,23 @@ impl Outgoing {
             return;
         }
         let (from, to) = (former.codec.sample_rate(), codec.sample_rate());
-        let mut samples = Vec::new();
-        Decoder::new(former.codec).decode(&former.payload, &mut samples);
+        let (mut decoder, mut samples, mut at) = (Decoder::new(former.codec), Vec::new(), 0);
+        while let Some(piece) = former.codec.piece(&former.payload[at..], former.codec.unit_samples()) {
+            decoder.decode(piece.payload, &mut samples);
+            at += piece.bytes;
+        }
         samples.extend(former.samples);
         self.samples = resample_all(&samples, from, to).unwrap_or_default();
         self.encode();
     }
 
-    /// Says payload in `codec`, whole units of it.
+    /// Says payload in `codec`: whole units of it, or a packet.
     pub(crate) fn say_payload(&mut self, codec: Codec, payload: &[u8]) {
-        self.codec.transcode(codec, payload, &mut self.payload);
+        if codec == self.codec {
+            codec.append(payload, &mut self.payload);
+        } else {
+            self.codec.transcode(codec, payload, &mut self.payload);
+        }
     }
 
     /// Says samples at `rate`.
@@ -70,11 +77,17 @@ impl Outgoing {
         self.encode();
     }
 
-    /// Says silence that lasts so many samples of the codec, whole units.
+    /// Says silence that lasts so many samples of the codec, whole units or packets.
     pub(crate) fn say_silence(&mut self, samples: usize) {
-        let unit = self.codec.unit();
-        let silence = self.codec.silence().iter().cycle();
-        self.payload.extend(silence.take(samples / unit.samples * unit.bytes));
+        let silence = self.codec.silence();
+        match self.codec.unit() {
+            Some(unit) => {
+                let bytes = samples / unit.samples * unit.bytes;
+                self.payload.extend(silence.iter().cycle().take(bytes));
+            }
+            None => (0..samples / self.codec.frame_samples())
+                .for_each(|_| self.codec.append(silence, &mut self.payload)),
+        }
     }
 
     /// Fills the last packet with silence: nothing comes after it.
@@ -82,12 +95,10 @@ impl Outgoing {
         if let Some((_, resampler)) = self.resampler.take() {
             resampler.finish(&mut self.samples);
         }
-        let unit = self.codec.unit();
-        self.samples.resize(self.samples.len().next_multiple_of(unit.samples), 0);
+        self.samples.resize(self.samples.len().next_multiple_of(self.codec.unit_samples()), 0);
         self.encode();
-        let packet = packet_units(self.codec, ptime_ms);
-        let units = self.payload.len() / unit.bytes;
-        self.say_silence((units.next_multiple_of(packet) - units) * unit.samples);
+        let samples = self.codec.samples_of_stream(&self.payload);
+        self.say_silence(samples.next_multiple_of(packet_samples(self.codec, ptime_ms)) - samples);
     }
 
     /// Whether nothing waits.
@@ -97,31 +108,32 @@ impl Outgoing {
 
     /// Hands out each packet that is full: its payload, and the samples that it lasts.
     pub(crate) fn packets(&mut self, ptime_ms: u8, mut packet: impl FnMut(&[u8], usize)) {
-        let unit = self.codec.unit();
-        let units = packet_units(self.codec, ptime_ms);
-        let mut payloads = self.payload.chunks_exact(units * unit.bytes);
-        for payload in &mut payloads {
-            packet(payload, units * unit.samples);
+        let full = packet_samples(self.codec, ptime_ms);
+        let mut at = 0;
+        while let Some(piece) = self.codec.piece(&self.payload[at..], full) {
+            if piece.samples < full && self.codec.unit().is_some() {
+                break;
+            }
+            packet(piece.payload, piece.samples);
+            at += piece.bytes;
         }
-        let handed_out = self.payload.len() - payloads.remainder().len();
-        self.payload.drain(..handed_out);
+        self.payload.drain(..at);
     }
 
     /// Encodes the whole units.
     fn encode(&mut self) {
-        let whole = self.samples.len() / self.codec.unit().samples * self.codec.unit().samples;
         let encoder = self.encoder.get_or_insert_with(|| Encoder::new(self.codec));
-        encoder.encode(&self.samples[..whole], &mut self.payload);
-        self.samples.drain(..whole);
+        encoder.encode_units(&mut self.samples, &mut self.payload);
     }
 }
 
-/// Units in a packet: of the packet time, but at least one, and no more than a datagram holds.
-fn packet_units(codec: Codec, ptime_ms: u8) -> usize {
-    let unit = codec.unit();
+/// Samples in a packet: of the packet time, but at least a unit, and no more than a datagram holds. A packet of Opus is
+/// what was encoded at once: its packet time is a wish (RFC 7587 §6.1).
+fn packet_samples(codec: Codec, ptime_ms: u8) -> usize {
+    let Some(unit) = codec.unit() else { return codec.frame_samples() };
     let of_ms = |ms: usize| ms * codec.sample_rate() as usize / (1000 * unit.samples);
     let longest = (1..=6).map(|tens| of_ms(tens * 10)).rfind(|units| units * unit.bytes <= MAX_BYTES);
-    of_ms(usize::from(ptime_ms.clamp(10, 60))).min(longest.unwrap_or_default()).max(1)
+    of_ms(usize::from(ptime_ms.clamp(10, 60))).min(longest.unwrap_or_default()).max(1) * unit.samples
 }
 
 #[cfg(test)]

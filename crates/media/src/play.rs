@@ -58,17 +58,15 @@ impl Playback {
     pub(crate) fn frame(&mut self, out: &mut Outgoing) -> bool {
         let mut left = FRAME_TICKS.saturating_sub(self.ahead);
         self.ahead = self.ahead.saturating_sub(FRAME_TICKS);
-        let Some(prompt) = self.current() else { return false };
-        let mut prompt = prompt;
+        let Some(mut prompt) = self.current() else { return false };
         while left > 0 {
             let Part::Payload(part) = prompt.part(self.part) else { break };
-            let (codec, unit) = (prompt.codec(), prompt.codec().unit());
-            let unit_ticks = unit.samples * codec.sample_ticks();
-            let rest = &part[self.offset..];
-            let units = left.div_ceil(unit_ticks).min(rest.len() / unit.bytes);
-            self.say(codec, &rest[..units * unit.bytes], out);
-            self.offset += units * unit.bytes;
-            let ticks = units * unit_ticks;
+            let codec = prompt.codec();
+            let wanted = left.div_ceil(codec.sample_ticks());
+            let Some(piece) = codec.piece(&part[self.offset..], wanted) else { break };
+            self.say(codec, piece.payload, out);
+            self.offset += piece.bytes;
+            let ticks = piece.samples * codec.sample_ticks();
             self.turn += ticks as u64;
             self.played += ticks as u64;
             self.ahead += ticks.saturating_sub(left);

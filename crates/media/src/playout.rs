@@ -203,6 +203,11 @@ impl Playout {
         &self.frame
     }
 
+    /// Whether the last frame was of a stream that goes on.
+    pub(crate) fn is_heard(&self) -> bool {
+        matches!(self.state, State::Playing { .. })
+    }
+
     /// Whether it is time to hear something.
     fn is_playing(&mut self) -> bool {
         let frames = match self.state {
@@ -253,8 +258,10 @@ impl Playout {
                     let left = self.packet.saturating_sub(self.ahead);
                     self.ahead = self.ahead.saturating_sub(self.packet);
                     self.concealed += self.packet as u64;
-                    self.ready.resize(start + left / self.sample_ticks(), 0);
-                    self.concealer.lost(&mut self.ready[start..]);
+                    if left < self.packet || !self.recover() {
+                        self.ready.resize(start + left / self.sample_ticks(), 0);
+                        self.concealer.lost(&mut self.ready[start..]);
+                    }
                 }
                 Taken::Empty => break,
             }
@@ -266,6 +273,25 @@ impl Playout {
             self.came_late(late);
         }
         took
+    }
+
+    /// Lets the codec tell what the packet before the next one was, if it can.
+    fn recover(&mut self) -> bool {
+        let Some((decoder, resampler)) = &mut self.decoder else { return false };
+        let codec = decoder.codec();
+        let next = self.buffer.peek().filter(|(of, payload)| *of == codec && !payload.is_empty());
+        let samples = self.packet / codec.sample_ticks();
+        self.scratch.clear();
+        if !decoder.decode_lost(next.map(|(_, payload)| payload), samples, &mut self.scratch) {
+            return false;
+        }
+        let start = self.ready.len();
+        match resampler {
+            None => self.ready.extend_from_slice(&self.scratch),
+            Some(resampler) => resampler.push(&self.scratch, &mut self.ready),
+        }
+        self.concealer.arrived(&mut self.ready[start..]);
+        true
     }
 
     /// Takes note of a frame for which packets came or did not.

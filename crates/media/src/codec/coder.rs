@@ -1,5 +1,7 @@
 //! The two ways through a codec, each a value with what that codec remembers from packet to packet.
 
+#[cfg(feature = "opus")]
+use super::opus;
 use super::{Codec, g722, gsm, pcma, pcmu};
 
 /// Samples of one stream to its payload.
@@ -7,6 +9,8 @@ use super::{Codec, g722, gsm, pcma, pcmu};
 pub struct Encoder {
     codec: Codec,
     memory: EncoderMemory,
+    /// Of a codec whose packets are whole.
+    packet: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -14,6 +18,8 @@ enum EncoderMemory {
     None,
     G722(Box<g722::Encoder>),
     Gsm(Box<gsm::Encoder>),
+    #[cfg(feature = "opus")]
+    Opus(Box<opus::Encoder>),
 }
 
 impl Encoder {
@@ -23,8 +29,15 @@ impl Encoder {
             Codec::Pcmu | Codec::Pcma | Codec::L16Narrow | Codec::L16Wide => EncoderMemory::None,
             Codec::G722 => EncoderMemory::G722(Box::default()),
             Codec::Gsm => EncoderMemory::Gsm(Box::default()),
+            #[cfg(feature = "opus")]
+            Codec::Opus => {
+                let encoder = opus::Encoder::new(opus::SAMPLE_RATE, 1, opus::Settings::default());
+                EncoderMemory::Opus(Box::new(encoder.expect("libopus has memory, or nothing has")))
+            }
+            #[cfg(not(feature = "opus"))]
+            Codec::Opus => EncoderMemory::None,
         };
-        Self { codec, memory }
+        Self { codec, memory, packet: Vec::new() }
     }
 
     /// The codec it encodes.
@@ -32,17 +45,41 @@ impl Encoder {
         self.codec
     }
 
-    /// Appends the payload of `samples`, a whole number of units of the codec, to `out`.
+    /// Appends the payload of `samples`, a whole number of units of the codec, to `out`; of Opus, the packet of 20 ms.
     pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
         match (self.codec, &mut self.memory) {
             (_, EncoderMemory::G722(coder)) => coder.encode(samples, out),
             (_, EncoderMemory::Gsm(coder)) => coder.encode(samples, out),
+            #[cfg(feature = "opus")]
+            // What is no packet's length is not to be had.
+            (_, EncoderMemory::Opus(coder)) => coder.encode(samples, out).unwrap_or_default(),
             (Codec::Pcmu, _) => out.extend(samples.iter().map(|&sample| pcmu::encode(sample))),
             (Codec::Pcma, _) => out.extend(samples.iter().map(|&sample| pcma::encode(sample))),
-            (_, EncoderMemory::None) => {
+            (Codec::L16Narrow | Codec::L16Wide, _) => {
                 out.extend(samples.iter().flat_map(|sample| sample.to_be_bytes()));
             }
+            (_, EncoderMemory::None) => {}
         }
+    }
+}
+
+impl Encoder {
+    /// Takes the whole units off the beginning of `samples` and appends them to `stream`, as payload is kept there.
+    pub(crate) fn encode_units(&mut self, samples: &mut Vec<i16>, stream: &mut Vec<u8>) {
+        let unit = self.codec.unit_samples();
+        let whole = samples.len() / unit * unit;
+        if self.codec.unit().is_some() {
+            self.encode(&samples[..whole], stream);
+        } else {
+            for frame in samples[..whole].chunks_exact(unit) {
+                self.packet.clear();
+                let mut packet = std::mem::take(&mut self.packet);
+                self.encode(frame, &mut packet);
+                self.codec.append(&packet, stream);
+                self.packet = packet;
+            }
+        }
+        samples.drain(..whole);
     }
 }
 
@@ -58,6 +95,8 @@ enum DecoderMemory {
     None,
     G722(Box<g722::Decoder>),
     Gsm(Box<gsm::Decoder>),
+    #[cfg(feature = "opus")]
+    Opus(Box<opus::Decoder>),
 }
 
 impl Decoder {
@@ -67,6 +106,13 @@ impl Decoder {
             Codec::Pcmu | Codec::Pcma | Codec::L16Narrow | Codec::L16Wide => DecoderMemory::None,
             Codec::G722 => DecoderMemory::G722(Box::default()),
             Codec::Gsm => DecoderMemory::Gsm(Box::default()),
+            #[cfg(feature = "opus")]
+            Codec::Opus => {
+                let decoder = opus::Decoder::new(opus::SAMPLE_RATE);
+                DecoderMemory::Opus(Box::new(decoder.expect("libopus has memory, or nothing has")))
+            }
+            #[cfg(not(feature = "opus"))]
+            Codec::Opus => DecoderMemory::None,
         };
         Self { codec, memory }
     }
@@ -82,12 +128,32 @@ impl Decoder {
         match (self.codec, &mut self.memory) {
             (_, DecoderMemory::G722(coder)) => coder.decode(payload, out),
             (_, DecoderMemory::Gsm(coder)) => coder.decode(payload, out),
+            #[cfg(feature = "opus")]
+            (_, DecoderMemory::Opus(coder)) => {
+                let end = out.len() + self.codec.samples_in(payload).unwrap_or_default();
+                // Bytes that mean nothing are silence.
+                let _ = coder.decode(payload, out);
+                out.resize(end, 0);
+            }
             (Codec::Pcmu, _) => out.extend(payload.iter().map(|&code| pcmu::DECODED[usize::from(code)])),
             (Codec::Pcma, _) => out.extend(payload.iter().map(|&code| pcma::DECODED[usize::from(code)])),
-            (_, DecoderMemory::None) => {
+            (Codec::L16Narrow | Codec::L16Wide, _) => {
                 let (samples, _) = payload.as_chunks::<2>();
                 out.extend(samples.iter().map(|&bytes| i16::from_be_bytes(bytes)));
             }
+            (_, DecoderMemory::None) => {}
+        }
+    }
+
+    /// Appends `samples` samples that stand for a packet that was lost, of what the one after it tells, if it is there.
+    /// `false` where the codec knows nothing of losses.
+    pub(crate) fn decode_lost(&mut self, next: Option<&[u8]>, samples: usize, out: &mut Vec<i16>) -> bool {
+        match (&mut self.memory, next) {
+            #[cfg(feature = "opus")]
+            (DecoderMemory::Opus(coder), Some(next)) => coder.decode_lost(next, samples, out).is_ok(),
+            #[cfg(feature = "opus")]
+            (DecoderMemory::Opus(coder), None) => coder.conceal(samples, out).is_ok(),
+            _ => false,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod opus;
 mod pcma;
 mod pcmu;
 pub mod resample;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,9 @@ pub enum Codec {
     G722,
     /// GSM 06.10 full rate, static payload type 3: frames of 20 ms.
     Gsm,
+    /// Opus (RFC 7587), one channel: packets of any length, of 20 ms as we send them. Where the library is built in, the
+    /// feature `opus`.
+    Opus,
     /// Linear samples at 8 kHz, the high byte first (RFC 3551 §4.5.11).
     L16Narrow,
     /// Linear samples at 16 kHz.
@@ -68,6 +72,11 @@ pub(crate) const FRAME_TICKS: usize = (TICKS / FRAMES) as usize;
 
 impl Codec {
     /// All of them. Of two with the same name, the one that the name alone means comes first.
+    #[cfg(feature = "opus")]
+    pub const ALL: [Self; 7] =
+        [Self::Pcmu, Self::Pcma, Self::G722, Self::Opus, Self::Gsm, Self::L16Wide, Self::L16Narrow];
+    /// All of them but Opus, whose library is not built in.
+    #[cfg(not(feature = "opus"))]
     pub const ALL: [Self; 6] =
         [Self::Pcmu, Self::Pcma, Self::G722, Self::Gsm, Self::L16Wide, Self::L16Narrow];
 
@@ -78,6 +87,7 @@ impl Codec {
             Self::Pcma => "PCMA",
             Self::G722 => "G722",
             Self::Gsm => "GSM",
+            Self::Opus => "opus",
             Self::L16Narrow | Self::L16Wide => "L16",
         }
     }
@@ -97,9 +107,7 @@ impl Codec {
 
     /// The channels that its `a=rtpmap` names. Audio is one channel, whatever that says.
     pub fn channels(self) -> u8 {
-        match self {
-            Self::Pcmu | Self::Pcma | Self::G722 | Self::Gsm | Self::L16Narrow | Self::L16Wide => 1,
-        }
+        if self == Self::Opus { 2 } else { 1 }
     }
 
     /// The rate in Hz of the samples that go in and come out.
@@ -107,16 +115,14 @@ impl Codec {
         match self {
             Self::Pcmu | Self::Pcma | Self::Gsm | Self::L16Narrow => SAMPLE_RATE,
             Self::G722 | Self::L16Wide => 16_000,
+            Self::Opus => opus::SAMPLE_RATE,
         }
     }
 
     /// The rate in Hz that RTP timestamps count by.
     pub fn clock_rate(self) -> u32 {
-        match self {
-            // A mistake of RFC 1890 that has to stay.
-            Self::G722 => SAMPLE_RATE,
-            Self::Pcmu | Self::Pcma | Self::Gsm | Self::L16Narrow | Self::L16Wide => self.sample_rate(),
-        }
+        // A mistake of RFC 1890 that has to stay.
+        if self == Self::G722 { SAMPLE_RATE } else { self.sample_rate() }
     }
 
     /// The payload type that needs no `a=rtpmap` (RFC 3551 table 4); none for those that have a dynamic one.
@@ -126,27 +132,35 @@ impl Codec {
             Self::Gsm => Some(3),
             Self::Pcma => Some(8),
             Self::G722 => Some(9),
-            Self::L16Narrow | Self::L16Wide => None,
+            Self::Opus | Self::L16Narrow | Self::L16Wide => None,
         }
     }
 
-    /// The smallest piece that its payload can be cut into.
-    pub fn unit(self) -> Unit {
-        match self {
-            Self::Pcmu | Self::Pcma => Unit { bytes: 1, samples: 1 },
-            Self::G722 => Unit { bytes: 1, samples: 2 },
-            Self::Gsm => Unit { bytes: gsm::FRAME_OCTETS, samples: gsm::FRAME_SAMPLES },
-            Self::L16Narrow | Self::L16Wide => Unit { bytes: 2, samples: 1 },
-        }
+    /// The smallest piece that its payload can be cut into; none where every packet is whole.
+    pub fn unit(self) -> Option<Unit> {
+        let (bytes, samples) = match self {
+            Self::Pcmu | Self::Pcma => (1, 1),
+            Self::G722 => (1, 2),
+            Self::Gsm => (gsm::FRAME_OCTETS, gsm::FRAME_SAMPLES),
+            Self::L16Narrow | Self::L16Wide => (2, 1),
+            Self::Opus => return None,
+        };
+        Some(Unit { bytes, samples })
     }
 
-    /// Some silence, whole units, to be repeated.
+    /// Samples that are encoded at once: of a unit, or of the packets that we send.
+    pub(crate) fn unit_samples(self) -> usize {
+        self.unit().map_or(self.frame_samples(), |unit| unit.samples)
+    }
+
+    /// Some silence to be repeated: whole units, or a packet of 20 ms.
     pub fn silence(self) -> &'static [u8] {
         match self {
             Self::Pcmu => &[pcmu::SILENCE],
             Self::Pcma => &[pcma::SILENCE],
             Self::G722 => &G722_SILENCE,
             Self::Gsm => &GSM_SILENCE,
+            Self::Opus => &OPUS_SILENCE,
             Self::L16Narrow | Self::L16Wide => &[0, 0],
         }
     }
@@ -156,9 +170,10 @@ impl Codec {
         (self.sample_rate() / FRAMES) as usize
     }
 
-    /// How many samples a payload lasts, or nothing if it is no whole number of units, none at all, or longer than 60 ms.
+    /// How many samples a payload lasts, or nothing if it is no whole number of units, none at all, or longer than 60 ms;
+    /// of Opus, longer than the 120 ms that a packet can be.
     pub fn samples_in(self, payload: &[u8]) -> Option<usize> {
-        let unit = self.unit();
+        let Some(unit) = self.unit() else { return opus::samples_in(payload) };
         let samples = payload.len() / unit.bytes * unit.samples;
         let (part, whole) = LONGEST_PAYLOAD;
         let longest = (self.sample_rate() / whole * part) as usize;
@@ -196,6 +211,9 @@ impl Codec {
         out.extend(bytes.iter().map(|&code| table[usize::from(code)]));
     }
 }
+
+/// A packet of 20 ms without anything in it: CELT in full band, one channel.
+const OPUS_SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 
 /// The smallest steps up and down in both bands, in turn: from whatever was before, the step sizes and both predictors
 /// fall to nothing. One octet alone would leave the low band's predictor at a constant.

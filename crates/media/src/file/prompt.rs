@@ -31,7 +31,7 @@ pub struct Prompt {
 /// What is to be had of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part<'a> {
-    /// Payload, whole units of the codec.
+    /// Payload as streams of the codec are kept (`codec/stream.rs`).
     Payload(&'a [u8]),
     /// It is still being made.
     NotYet,
@@ -85,7 +85,7 @@ impl Prompt {
 
     /// How long it plays, so far.
     pub fn duration(&self) -> Duration {
-        let samples: usize = self.made().map(|part| samples_in(self.codec, part)).sum();
+        let samples: usize = self.made().map(|part| self.codec.samples_of_stream(part)).sum();
         Duration::from_micros(samples as u64 * 1_000_000 / u64::from(self.codec.sample_rate()))
     }
 
@@ -101,10 +101,6 @@ impl Prompt {
             None => Part::End,
         }
     }
-}
-
-fn samples_in(codec: Codec, part: &[u8]) -> usize {
-    part.len() / codec.unit().bytes * codec.unit().samples
 }
 
 /// Makes a prompt, a few samples after the other. Dropped, it ends the prompt where it is.
@@ -144,7 +140,7 @@ impl PromptWriter {
         self.samples.extend_from_slice(samples);
         self.encode();
         let full = self.written.max((self.prompt.codec.sample_rate() / FIRST_PART) as usize);
-        if samples_in(self.prompt.codec, &self.payload) >= full && self.parts + 1 < PARTS {
+        if self.prompt.codec.samples_of_stream(&self.payload) >= full && self.parts + 1 < PARTS {
             self.set_part();
         }
     }
@@ -156,14 +152,11 @@ impl PromptWriter {
     }
 
     fn encode(&mut self) {
-        let unit = self.prompt.codec.unit();
-        let whole = self.samples.len() / unit.samples * unit.samples;
-        self.encoder.encode(&self.samples[..whole], &mut self.payload);
-        self.samples.drain(..whole);
+        self.encoder.encode_units(&mut self.samples, &mut self.payload);
     }
 
     fn set_part(&mut self) {
-        self.written += samples_in(self.prompt.codec, &self.payload);
+        self.written += self.prompt.codec.samples_of_stream(&self.payload);
         let payload = std::mem::take(&mut self.payload).into_boxed_slice();
         self.prompt.parts[self.parts].get_or_init(|| payload);
         self.parts += 1;
@@ -172,8 +165,8 @@ impl PromptWriter {
 
 impl Drop for PromptWriter {
     fn drop(&mut self) {
-        let unit = self.prompt.codec.unit();
-        self.samples.resize(self.samples.len().next_multiple_of(unit.samples), 0);
+        let unit = self.prompt.codec.unit_samples();
+        self.samples.resize(self.samples.len().next_multiple_of(unit), 0);
         self.encode();
         if !self.payload.is_empty() {
             self.set_part();

@@ -4,7 +4,13 @@
 //!   its packet ─▶ sequence and timestamp moved by a constant, our SSRC ─▶ our packet      at once, loss and order kept
 //!                 payload as it is, or by table into our law
 //! ```
-//! Nothing is queued or decoded: the far end has a jitter buffer, and two in a row would only add delay.
+//! Nothing is queued or decoded: the far end has a jitter buffer, and two in a row would only add delay. Where the codecs
+//! are too different for that, one party interprets: it plays out what its peer sends, and the other says it in its own.
+//!
+//! ```text
+//!   its packet ─▶ jitter buffer … its frame of 20 ms ─▶ our rate ─▶ our encoder ─▶ our packet
+//! ```
+//! Telephone-events are then pressed anew, since their packets may not come between those of one timeline of audio.
 
 use super::{Content, Leg};
 use crate::digits::Digits;
@@ -38,6 +44,46 @@ impl Leg {
         self.sender.end_relay();
     }
 
+    /// Whether what another leg's peer sends can go out here without being decoded.
+    pub(crate) fn understands(&self, talker: &Self) -> bool {
+        self.media.codec.transcodes(talker.media.codec)
+    }
+
+    /// Whether the other party is to hear us decoded.
+    pub(crate) fn interpret(&mut self, interpret: bool) {
+        self.is_interpreted = interpret;
+        self.said.clear();
+    }
+
+    /// Whether we are to hear the other party decoded.
+    pub(crate) fn hear_interpreted(&mut self, interpreted: bool) {
+        self.hears_interpreted = interpreted;
+    }
+
+    /// The party that hears what was decoded in this tick, with that and its rate.
+    pub(crate) fn take_said(&mut self) -> Option<(LegId, Vec<i16>, u32)> {
+        let hearer = self.talks_to.filter(|_| self.is_interpreted)?;
+        Some((hearer, std::mem::take(&mut self.said), self.media.codec.sample_rate()))
+    }
+
+    /// Takes the memory of what was said back.
+    pub(crate) fn put_said_back(&mut self, mut said: Vec<i16>) {
+        said.clear();
+        self.said = said;
+    }
+
+    /// Says what the other party says, a few frames or none. What we have to say ourselves goes first.
+    pub(crate) fn say_interpreted(&mut self, said: &[i16], rate: u32, shared: &mut Shared) {
+        if self.is_speaking() || !self.hears_interpreted {
+            return;
+        }
+        if said.is_empty() {
+            return self.fall_silent(shared);
+        }
+        self.outgoing.say(said, rate);
+        self.send_outgoing(shared);
+    }
+
     /// Sends on what the other party sent: at once, with its order and timing, in our numbers. What we have to say
     /// ourselves goes first.
     pub(crate) fn relay(&mut self, relayed: &Relayed<'_>, shared: &mut Shared) {
@@ -61,7 +107,7 @@ impl Leg {
             // It comes as a tone, once it is a digit.
             (Content::TelephoneEvent, None) => return,
         };
-        if !self.may_send() || self.is_speaking() {
+        if !self.may_send() || self.is_speaking() || self.hears_interpreted {
             return;
         }
         let duration = own.samples_to_clock(samples);
@@ -74,7 +120,7 @@ impl Leg {
 
     /// A key of the other party. As a telephone-event it came as it was, if we have them; else it is pressed anew.
     pub(crate) fn pass_on(&mut self, key: Key, source: DigitSource) {
-        if source == DigitSource::Rfc4733 && self.media.telephone_event.is_some() {
+        if source == DigitSource::Rfc4733 && self.media.telephone_event.is_some() && !self.hears_interpreted {
             return;
         }
         match &mut self.digits {

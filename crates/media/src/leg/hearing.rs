@@ -97,7 +97,7 @@ impl Leg {
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
     fn is_listened_to(&self) -> bool {
-        self.hearing.tones.is_some() || self.recording.is_some() || self.says_to_room
+        self.hearing.tones.is_some() || self.recording.is_some() || self.says_to_room || self.is_interpreted
     }
 
     /// What the far end said in the present frame, as far as others are to hear it.
@@ -125,6 +125,9 @@ impl Leg {
                 self.reports.concealed += playout.take_concealed();
             }
             None => self.hearing.frame.resize(codec.frame_samples(), 0),
+        }
+        if self.is_interpreted && self.hearing.playout.as_ref().is_some_and(|playout| playout.is_heard()) {
+            self.said.extend_from_slice(&self.hearing.frame);
         }
         let (events, is_tone) = self.hearing.listen_for_tones(codec.sample_rate());
         for event in events {

@@ -41,10 +41,15 @@ impl Leg {
                 RoomAudio::Samples(samples) => self.outgoing.say(samples, codec.sample_rate()),
             }
             self.send_outgoing(shared);
-        } else {
-            self.flush_outgoing(shared);
-            self.sender.pause();
+        } else if !self.hears_interpreted {
+            self.fall_silent(shared);
         }
+    }
+
+    /// Says nothing for now.
+    pub(super) fn fall_silent(&mut self, shared: &mut Shared) {
+        self.flush_outgoing(shared);
+        self.sender.pause();
     }
 
     /// One frame of digits; `false` if they are over and the frame is free for something else.
@@ -90,7 +95,7 @@ impl Leg {
     // ---- Packets out ------------------------------------------------------------------------------------------
 
     /// Sends the packets that are full.
-    fn send_outgoing(&mut self, shared: &mut Shared) {
+    pub(super) fn send_outgoing(&mut self, shared: &mut Shared) {
         let codec = self.media.codec;
         let mut outgoing = std::mem::replace(&mut self.outgoing, Outgoing::new(codec));
         outgoing.packets(self.media.ptime_ms, |payload, samples| {

@@ -267,7 +267,7 @@ impl Default for Rtp {
             address: Ipv4Addr::LOCALHOST.into(),
             ports: PortRange { first: 20000, last: 29999 },
             ptime_ms: 20,
-            codecs: vec![CodecName::PCMU, CodecName::PCMA],
+            codecs: CodecName::DEFAULT.to_vec(),
             rtcp_mux: false,
             dtmf: DtmfMode::default(),
             allowed_networks: Vec::new(),

@@ -116,7 +116,7 @@ fn a_wrong_value_says_what_is_expected() {
     refused("[rtp]\nptime_ms = 70", "f.toml:2: rtp.ptime_ms: 70 is not one of 10, 20, 30, 40, 50, 60");
     refused(
         "[rtp]\ncodecs = ['G729']",
-        r#"f.toml:2: rtp.codecs[0]: "G729" is no codec of ours; there are PCMU, PCMA, G722, GSM, L16"#,
+        r#"f.toml:2: rtp.codecs[0]: "G729" is no codec of ours; there are PCMU, PCMA, G722, opus, GSM, L16"#,
     );
     refused("[limits]\ncalls = 0", "f.toml:2: limits.calls: 0 is not between 1 and 1000000");
     refused("[limits]\ncalls = -1", "f.toml:2: limits.calls: -1 is not between 1 and 1000000");

@@ -256,10 +256,8 @@ impl fmt::Display for PortRange {
 pub struct CodecName(pub Codec);
 
 impl CodecName {
-    /// G.711 mu-law.
-    pub const PCMU: Self = Self(Codec::Pcmu);
-    /// G.711 a-law.
-    pub const PCMA: Self = Self(Codec::Pcma);
+    /// What is offered where nothing else is configured: what every peer has, then what sounds better.
+    pub const DEFAULT: [Self; 3] = [Self(Codec::Pcmu), Self(Codec::Pcma), Self(Codec::G722)];
 }
 
 impl FromStr for CodecName {
