@@ -110,7 +110,7 @@ const TALKING: &[State] =
 fn doing(command: &Command) -> &'static [State] {
     match command {
         Command::PlayStop { .. } => &[State::Play],
-        Command::RecordStop { .. } => &[State::Record],
+        Command::RecordStop { .. } | Command::RecordPause { .. } => &[State::Record],
         Command::SendDtmfStop { .. } => &[State::SendDtmf],
         Command::ReceiveDtmfStop { .. } => &[State::ReceiveDtmf],
         Command::ConnectStop { .. } => &[State::Connect],

@@ -141,11 +141,20 @@ pub enum Command {
         finish_keys: KeySet,
         /// Whether an existing file may be replaced.
         overwrite: bool,
+        /// Whether quiet before the first sound and after the last is left out.
+        trim_silence: bool,
     },
     /// End a recording.
     RecordStop {
         /// Which call.
         call: CallId,
+    },
+    /// Pause a recording, or go on with it.
+    RecordPause {
+        /// Which call.
+        call: CallId,
+        /// Whether it pauses from now on.
+        is_paused: bool,
     },
     /// Send digits.
     SendDtmfStart {
@@ -239,6 +248,7 @@ impl Command {
             | Self::PlayStop { call }
             | Self::RecordStart { call, .. }
             | Self::RecordStop { call }
+            | Self::RecordPause { call, .. }
             | Self::SendDtmfStart { call, .. }
             | Self::SendDtmfStop { call }
             | Self::ReceiveDtmfStop { call }

@@ -2,8 +2,10 @@
 //! answered later, in any order, or never: a call that asked does not wait for ever.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use offhook_media::event::{Codec, Prompt, RecordFormat, RecordingId};
+use offhook_media::event::{Codec, Prompt, RecordingId};
+use offhook_media::file::RecordSpec;
 
 use crate::error::FileFault;
 
@@ -25,8 +27,8 @@ pub enum DiskJob {
     OpenRecording {
         /// The file to be, relative to the recordings directory.
         file: String,
-        /// Its format.
-        format: RecordFormat,
+        /// What it will be.
+        spec: RecordSpec,
         /// Whether an existing file may be replaced.
         overwrite: bool,
         /// The name its audio goes by.
@@ -62,12 +64,25 @@ pub enum DiskEvent {
         recording: RecordingId,
         /// Why.
         fault: FileFault,
+        /// What there is.
+        file: RecordedFile,
     },
     /// The end mark of a recording has been written and its file is complete.
     RecordingClosed {
         /// Which.
         recording: RecordingId,
-        /// The size of the file.
-        bytes: u64,
+        /// What there is.
+        file: RecordedFile,
     },
+}
+
+/// What the disk has of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordedFile {
+    /// Bytes, of all parts.
+    pub bytes: u64,
+    /// Files: one, and another for each 4 GiB.
+    pub parts: u32,
+    /// Audio that a disk that stood still has cost, and that is silence in the file.
+    pub gaps: Duration,
 }

@@ -7,6 +7,7 @@ use offhook_media::event::{DigitSource, Key};
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 
 use crate::cause::{Cause, Failure};
+use crate::disk::RecordedFile;
 use crate::error::Direction;
 use crate::id::{CallId, MessageId};
 use crate::state::State;
@@ -103,8 +104,8 @@ pub enum EventKind {
         file: String,
         /// The length of the recording.
         duration: Duration,
-        /// The size of the file.
-        bytes: u64,
+        /// What there is on the disk.
+        recorded: RecordedFile,
     },
     /// Digits have been sent.
     SendDtmfCompleted {

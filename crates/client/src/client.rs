@@ -146,6 +146,16 @@ impl Client {
         self.call(&wire::RecordStop { res_id: res_id.to_owned() }).await
     }
 
+    /// `sys.call.record_pause`.
+    pub async fn record_pause(&self, res_id: &str) -> Result<(), Error> {
+        self.call(&wire::RecordPause { res_id: res_id.to_owned() }).await
+    }
+
+    /// `sys.call.record_resume`.
+    pub async fn record_resume(&self, res_id: &str) -> Result<(), Error> {
+        self.call(&wire::RecordResume { res_id: res_id.to_owned() }).await
+    }
+
     /// Sends keys.
     pub async fn send_dtmf_start(&self, res_id: &str, keys: &str) -> Result<(), Error> {
         self.call(&wire::SendDtmfStart { res_id: res_id.to_owned(), keys: keys.to_owned() }).await

@@ -125,12 +125,21 @@ pub enum Command {
         action: ActionId,
         /// The open file that the audio goes to.
         recording: RecordingId,
-        /// What to write.
-        format: RecordFormat,
         /// Whether the far end first hears a beep, which is not in the file.
         beep: bool,
-        /// The longest recording.
+        /// The longest recording. What is trimmed off counts, a pause does not.
         max: Duration,
+        /// Whether quiet before the first sound and after the last is left out.
+        trim_silence: bool,
+    },
+    /// Stop a recording for a while, or go on with it. What is heard meanwhile is not in the file, and takes no time in it.
+    PauseRecord {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+        /// Whether it pauses from now on.
+        is_paused: bool,
     },
     /// End a recording: [`Event::RecordEnded`].
     StopRecord {
@@ -203,6 +212,7 @@ impl Command {
             | Self::Play { leg, .. }
             | Self::StopPlay { leg, .. }
             | Self::Record { leg, .. }
+            | Self::PauseRecord { leg, .. }
             | Self::StopRecord { leg, .. }
             | Self::SendDigits { leg, .. }
             | Self::StopDigits { leg, .. }
@@ -368,7 +378,7 @@ pub struct Transmit<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Audio for an open recording file, in order. Handed out at least every 200 ms of recorded time.
+/// Audio for an open recording file, in order. Handed out at least every 120 ms of recorded time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audio {
     /// Which file.
@@ -380,8 +390,20 @@ pub struct Audio {
 /// One step of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Chunk {
-    /// Encoded audio to append.
-    Data(Vec<u8>),
+    /// What was heard.
+    Data {
+        /// Samples per second: that of the leg's codec, which may change.
+        rate: u32,
+        /// Linear samples.
+        samples: Vec<i16>,
+    },
+    /// Silence.
+    Silence {
+        /// Samples per second.
+        rate: u32,
+        /// How many samples of it.
+        samples: u64,
+    },
     /// No more will come: complete the file.
     End,
 }

@@ -231,7 +231,7 @@ impl Leg {
         self.frames += frames;
         self.sender.skip(clock_of(frames, self.media.codec));
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
-            recording.write_silence(frames, shared);
+            recording.skip(frames, shared);
         }
     }
 

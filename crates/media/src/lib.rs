@@ -45,7 +45,7 @@ use crate::event::{
     Audio, Channel, Command, ConnectMode, DigitSource, Event, LegConfig, LegId, RoomId, Transmit,
 };
 pub use crate::leg::Leg;
-use crate::record::Recording;
+use crate::record::{Recording, Wish};
 use crate::room::Room;
 use crate::shared::{PassedOn, Shared};
 
@@ -57,8 +57,6 @@ pub const PHASES: u8 = 10;
 
 /// Samples in a frame at 8 kHz.
 const FRAME_SAMPLES: usize = 160;
-/// One sample at 8 kHz.
-const SAMPLE_MICROS: u64 = 125;
 
 /// One moment by two clocks: for the stamps in RTCP, which count by the time of day.
 #[derive(Clone, Copy, Debug)]
@@ -178,9 +176,12 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.play(action, prompts, repeat, shared));
             }
             Command::StopPlay { leg, action } => self.on(leg, |leg, shared| leg.stop_play(action, shared)),
-            Command::Record { leg, action, recording, format, beep, max } => {
-                let recording = Recording::new(action, recording, format, beep, max);
+            Command::Record { leg, action, recording, beep, max, trim_silence } => {
+                let recording = Recording::new(action, recording, Wish { beep, max, trim_silence });
                 self.on(leg, |leg, shared| leg.record(recording, shared));
+            }
+            Command::PauseRecord { leg, action, is_paused } => {
+                self.on(leg, |leg, _| leg.pause_record(action, is_paused));
             }
             Command::StopRecord { leg, action, trim } => {
                 self.on(leg, |leg, shared| leg.stop_record(action, trim, shared));
@@ -351,14 +352,4 @@ impl Engine {
             self.on(to, |leg, _| leg.pass_on(key, source));
         }
     }
-}
-
-/// The number of samples at 8 kHz in a stretch of time, rounded down.
-fn duration_to_samples(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX) / SAMPLE_MICROS
-}
-
-/// How long so many samples at 8 kHz last.
-fn samples_to_duration(samples: u64) -> Duration {
-    Duration::from_micros(samples.saturating_mul(SAMPLE_MICROS))
 }

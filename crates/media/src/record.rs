@@ -1,66 +1,76 @@
 //! A recording on its way to its file: one frame for each frame of our clock, whatever the network brought, so that the
-//! file is as long as it lasted.
+//! file is as long as it lasted. It leaves as linear samples at the leg's rate; encoding is the writer's business
+//! ([`file::Writer`](crate::file::Writer)), on another thread.
 //!
 //! ```text
-//!   frame of 20 ms ─▶ held back for 80–200 ms ─▶ chunks to the file
-//!                     └ where a key's first 40 ms are silenced, and the end trimmed
+//!   frame of 20 ms ─▶ held back for 60–120 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
+//!                     └ where a key's beginning is silenced, and the end cut off
 //! ```
+
+mod trim;
 
 use std::time::Duration;
 
-use crate::codec::SAMPLE_RATE;
-use crate::codec::resample::Resampler;
+use crate::codec::{SAMPLE_RATE, TICKS};
 use crate::dtmf::generate::ToneGenerator;
 use crate::event::{ActionId, Chunk, RecordEnd, RecordingId};
-use crate::file::RecordFormat;
+use crate::record::trim::Trim;
 use crate::shared::Shared;
-use crate::{FRAME_SAMPLES, duration_to_samples, samples_to_duration};
+use crate::{FRAME, FRAME_SAMPLES};
 
-/// What is held back reaches this, 200 ms, and all but [`HELD_BACK`] goes to the file: a crash costs no more.
-const HAND_OUT: usize = 1600;
-/// What is held back at least, 80 ms: the end of a recording that can be trimmed or silenced.
-const HELD_BACK: usize = 640;
+/// Frames that are held back at most, 120 ms: then all but [`HELD_BACK`] goes to the writer, which may keep what does
+/// not fill a frame of MP3 (72 ms at 8 kHz). Together they stay under the 200 ms that a crash may cost.
+const HAND_OUT: usize = 6;
+/// Frames that are held back at least, 60 ms: the end of a recording that can be trimmed or silenced.
+const HELD_BACK: usize = 3;
 /// A tone is known as a key after 30 ms and is heard in frames of 20 ms: its beginning has been written as sound.
-const TONE_ONSET: usize = 400;
+const TONE_ONSET: Duration = Duration::from_millis(50);
+
+/// What is asked of a recording.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    /// Whether a beep comes first.
+    pub(crate) beep: bool,
+    /// The longest recording; what is trimmed off counts, a pause does not.
+    pub(crate) max: Duration,
+    /// Whether the quiet at its ends is left out.
+    pub(crate) trim_silence: bool,
+}
 
 /// One recording.
 #[derive(Debug)]
 pub(crate) struct Recording {
     pub(crate) action: ActionId,
     id: RecordingId,
-    format: RecordFormat,
     /// What the far end hears first.
     beep: Option<ToneGenerator>,
-    /// Samples at most.
+    is_paused: bool,
+    trim: Option<Trim>,
+    /// Ticks at most.
     max: u64,
-    /// Samples so far, what is held back included.
+    /// Ticks so far, what is held back and what was trimmed off included.
     recorded: u64,
-    /// Encoded, not handed out yet.
-    held: Vec<u8>,
-    /// From the leg's rate, where it is not the file's.
-    resampler: Option<(u32, Box<Resampler>)>,
-    /// Samples at the file's rate.
-    samples: Vec<i16>,
+    /// Ticks that were handed out.
+    handed_out: u64,
+    /// What is held back, and its rate.
+    held: Vec<i16>,
+    rate: u32,
 }
 
 impl Recording {
-    pub(crate) fn new(
-        action: ActionId,
-        id: RecordingId,
-        format: RecordFormat,
-        beep: bool,
-        max: Duration,
-    ) -> Self {
+    pub(crate) fn new(action: ActionId, id: RecordingId, wish: Wish) -> Self {
         Self {
             action,
             id,
-            format,
-            beep: beep.then(|| ToneGenerator::beep(SAMPLE_RATE)),
-            max: duration_to_samples(max),
+            beep: wish.beep.then(|| ToneGenerator::beep(SAMPLE_RATE)),
+            is_paused: false,
+            trim: wish.trim_silence.then(Trim::default),
+            max: wish.max.as_nanos().try_into().map_or(u64::MAX, ticks),
             recorded: 0,
+            handed_out: 0,
             held: Vec::new(),
-            resampler: None,
-            samples: Vec::new(),
+            // Of no frame yet: nothing lasts nothing.
+            rate: SAMPLE_RATE,
         }
     }
 
@@ -79,83 +89,111 @@ impl Recording {
         self.beep.is_some()
     }
 
+    /// Stops recording for a while, or goes on. What is heard meanwhile is not in the file, and takes no time in it.
+    pub(crate) fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
     /// Whether the longest duration is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.recorded == self.max
     }
 
-    /// Writes what was heard in one frame, at `rate`.
-    pub(crate) fn write(&mut self, frame: &[i16], rate: u32, shared: &mut Shared) {
-        self.samples.clear();
-        if rate == SAMPLE_RATE {
-            self.samples.extend_from_slice(frame);
-        } else {
-            let kept = self.resampler.take().filter(|(from, _)| *from == rate);
-            self.resampler = kept.or_else(|| Some((rate, Box::new(Resampler::new(rate, SAMPLE_RATE)?))));
-            if let Some((_, resampler)) = &mut self.resampler {
-                resampler.push(frame, &mut self.samples);
-            }
-            // The first frame lacks what the filter holds back; one frame is recorded for each that was heard.
-            let lacking = FRAME_SAMPLES.saturating_sub(self.samples.len());
-            self.samples.splice(..0, std::iter::repeat_n(0, lacking));
+    /// Records what was heard in one frame, or frames of silence that are no longer than one.
+    pub(crate) fn write(&mut self, rate: u32, frame: &[i16], shared: &mut Shared) {
+        if self.is_paused {
+            return;
         }
-        self.samples.truncate(self.room(self.samples.len()));
-        self.recorded += self.samples.len() as u64;
-        self.format.encode(&self.samples, &mut self.held);
-        self.hand_out(shared);
+        if rate != self.rate {
+            // Another codec came to hold: what was heard in the former is complete.
+            self.hand_out(0, shared);
+            self.rate = rate;
+        }
+        let room = usize::try_from((self.max - self.recorded) / sample_ticks(rate)).unwrap_or(usize::MAX);
+        self.held.extend_from_slice(&frame[..frame.len().min(room)]);
+        self.recorded += frame.len() as u64 * sample_ticks(rate);
+        // A part of a sample is none.
+        self.recorded = if frame.len() >= room { self.max } else { self.recorded };
+        let frame_samples = samples_in(FRAME, rate);
+        if self.held.len() >= HAND_OUT * frame_samples {
+            self.hand_out(HELD_BACK * frame_samples, shared);
+        }
     }
 
-    /// Writes frames of silence: for a key that shall not be heard, and for frames that were skipped.
-    pub(crate) fn write_silence(&mut self, frames: u64, shared: &mut Shared) {
-        for _ in 0..frames {
-            let samples = self.room(FRAME_SAMPLES);
-            if samples == 0 {
-                return;
-            }
-            self.recorded += samples as u64;
-            self.format.silence(samples, &mut self.held);
-            self.hand_out(shared);
+    /// Records silence for frames that were skipped: as one piece, for they may be many.
+    pub(crate) fn skip(&mut self, frames: u64, shared: &mut Shared) {
+        if self.is_paused {
+            return;
         }
+        self.hand_out(0, shared);
+        let sample = sample_ticks(self.rate);
+        let samples = (frames * samples_in(FRAME, self.rate) as u64).min((self.max - self.recorded) / sample);
+        self.recorded += samples * sample;
+        self.pass_on(Chunk::Silence { rate: self.rate, samples }, shared);
     }
 
     /// A tone that has just been known as a key is silenced from its beginning.
     pub(crate) fn silence_onset(&mut self) {
-        let samples = (self.held.len() / self.sample_bytes()).min(TONE_ONSET);
-        self.cut(samples);
-        self.format.silence(samples, &mut self.held);
+        let begin = self.held.len().saturating_sub(samples_in(TONE_ONSET, self.rate));
+        self.held[begin..].fill(0);
     }
 
     /// Hands out the rest but for `trim` at its end, and the end mark. Returns how long the recording is.
     pub(crate) fn finish(mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) -> Duration {
         if end == RecordEnd::Stopped {
-            let trim = usize::try_from(duration_to_samples(trim)).unwrap_or(usize::MAX);
-            let trim = trim.min(self.held.len() / self.sample_bytes());
-            self.cut(trim);
-            self.recorded -= trim as u64;
+            self.held.truncate(self.held.len().saturating_sub(samples_in(trim, self.rate)));
         }
-        if !self.held.is_empty() {
-            shared.record(self.id, Chunk::Data(std::mem::take(&mut self.held)));
-        }
+        self.hand_out(0, shared);
         shared.record(self.id, Chunk::End);
-        samples_to_duration(self.recorded)
+        let nanos = u128::from(self.handed_out) * 1_000_000_000 / u128::from(TICKS);
+        Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX))
     }
 
-    fn room(&self, samples: usize) -> usize {
-        usize::try_from(self.max - self.recorded).map_or(samples, |room| room.min(samples))
-    }
-
-    fn cut(&mut self, samples: usize) {
-        self.held.truncate(self.held.len() - samples * self.sample_bytes());
-    }
-
-    fn hand_out(&mut self, shared: &mut Shared) {
-        if self.held.len() >= HAND_OUT * self.sample_bytes() {
-            let rest = self.held.split_off(self.held.len() - HELD_BACK * self.sample_bytes());
-            shared.record(self.id, Chunk::Data(std::mem::replace(&mut self.held, rest)));
+    /// Hands out what is held but for so many samples at its end.
+    fn hand_out(&mut self, keep: usize, shared: &mut Shared) {
+        let rest = self.held.split_off(self.held.len().saturating_sub(keep));
+        let samples = std::mem::replace(&mut self.held, rest);
+        if !samples.is_empty() {
+            self.pass_on(Chunk::Data { rate: self.rate, samples }, shared);
         }
     }
 
-    fn sample_bytes(&self) -> usize {
-        usize::try_from(self.format.bytes_for(1)).unwrap_or(1)
+    fn pass_on(&mut self, chunk: Chunk, shared: &mut Shared) {
+        match &mut self.trim {
+            None => {
+                self.handed_out += ticks_of(&chunk);
+                shared.record(self.id, chunk);
+            }
+            Some(trim) => {
+                for chunk in trim.push(chunk) {
+                    self.handed_out += ticks_of(&chunk);
+                    shared.record(self.id, chunk);
+                }
+            }
+        }
     }
+}
+
+/// Ticks in so many nanoseconds, rounded down.
+fn ticks(nanos: u64) -> u64 {
+    let ticks = u128::from(nanos) * u128::from(TICKS) / 1_000_000_000;
+    ticks.try_into().unwrap_or(u64::MAX)
+}
+
+fn sample_ticks(rate: u32) -> u64 {
+    u64::from(TICKS / rate.max(1)).max(1)
+}
+
+/// How long a chunk lasts.
+fn ticks_of(chunk: &Chunk) -> u64 {
+    match chunk {
+        Chunk::Data { rate, samples } => samples.len() as u64 * sample_ticks(*rate),
+        Chunk::Silence { rate, samples } => samples.saturating_mul(sample_ticks(*rate)),
+        Chunk::End => 0,
+    }
+}
+
+/// Samples in a short stretch of time.
+fn samples_in(time: Duration, rate: u32) -> usize {
+    usize::try_from(time.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(usize::MAX)
 }

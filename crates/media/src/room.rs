@@ -96,7 +96,7 @@ impl Room {
             }
         }
         if let Some(recording) = &mut self.recording {
-            recording.write_silence(due.skip, shared);
+            recording.skip(due.skip, shared);
         }
         for _ in 0..due.run {
             self.frame(now, legs, shared);
@@ -146,7 +146,7 @@ impl Room {
     fn write_recording(&mut self, shared: &mut Shared) {
         let Some(recording) = &mut self.recording else { return };
         if let Some(frame) = self.mixer.recorded() {
-            recording.write(frame, Rate::Narrow.hz(), shared);
+            recording.write(Rate::Narrow.hz(), frame, shared);
         }
         if recording.is_full() {
             self.end_recording(RecordEnd::MaxDuration, shared);

@@ -24,8 +24,8 @@ pub fn note(node: NodeId, event: &Event) {
         EventKind::Ringing { .. } => tracing::debug!(res_id, "rings"),
         EventKind::AnswerCompleted { error, .. } => tracing::debug!(res_id, error = code(*error), "answered"),
         EventKind::PlayCompleted { error, .. } => tracing::debug!(res_id, error = code(*error), "played"),
-        EventKind::RecordCompleted { error, file, bytes, .. } => {
-            tracing::debug!(res_id, error = code(*error), file, bytes, "recorded");
+        EventKind::RecordCompleted { error, file, recorded, .. } => {
+            tracing::debug!(res_id, error = code(*error), file, bytes = recorded.bytes, "recorded");
         }
         EventKind::SendDtmfCompleted { error, .. } => {
             tracing::debug!(res_id, error = code(*error), "keys sent")

@@ -23,7 +23,6 @@ use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, Reply};
 use offhook_media::event::{self as media, Audio, Chunk};
 use offhook_sip::event::{self as sip, CommandError, Transport};
 use offhook_sip::{Counters, Endpoint};
-use std::sync::mpsc::SyncSender;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
@@ -33,10 +32,9 @@ use crate::input::Input;
 use crate::media::Router;
 use crate::metrics::Metrics;
 use crate::net::{dns, stream, tls, udp};
-use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::prompts::Prompts;
-use crate::recordings::ToDisk;
+use crate::recordings::{Feed, ToDisk};
 use crate::{call_log, clock};
 
 /// Requests of applications that may wait; one more is refused (`limit_reached`).
@@ -87,8 +85,8 @@ pub struct Parts {
     pub ports: Ports,
     /// The prompt cache.
     pub prompts: Arc<Prompts>,
-    /// The recording thread.
-    pub recordings: SyncSender<ToDisk>,
+    /// The recording threads.
+    pub recordings: Feed,
     /// The event log.
     pub log: EventWriter,
     /// Our name.
@@ -134,7 +132,6 @@ type ReplyTo = oneshot::Sender<Result<Reply, Error>>;
 /// The control loop.
 pub struct Control {
     parts: Parts,
-    recordings: Outbox<ToDisk, SyncSender<ToDisk>>,
     udp: Vec<udp::Listener>,
     streams: stream::Connections,
     names: dns::Resolver,
@@ -171,13 +168,11 @@ impl Control {
         let streams = stream::Connections::new(sender.clone(), tls, stream::Limits::default());
         sockets.tcp.into_iter().try_for_each(|listener| streams.listen(Transport::Tcp, listener))?;
         sockets.tls.into_iter().try_for_each(|listener| streams.listen(Transport::Tls, listener))?;
-        let recordings = Outbox::new(parts.recordings.clone());
         let replies = HashMap::new();
         let counted = (clock::now().mono, parts.endpoint.counters());
         let stage = Stage::Serving;
         Ok(Self {
             parts,
-            recordings,
             udp,
             streams,
             names,
@@ -284,8 +279,9 @@ impl Control {
     }
 
     fn metrics(&self) -> Metrics {
-        let Parts { endpoint, calls, .. } = &self.parts;
+        let Parts { endpoint, calls, recordings, .. } = &self.parts;
         Metrics {
+            recording_gaps: recordings.gaps(),
             calls: calls.live(),
             spare_ports: calls.spare_ports(),
             gateways: calls.gateways(clock::now().mono),
@@ -303,7 +299,7 @@ impl Control {
             calls.handle_timeout(now);
         }
         router.flush();
-        self.recordings.flush();
+        self.parts.recordings.flush();
         if let Stage::Draining { until } = self.stage
             && (now.mono >= until || self.parts.calls.live() == 0)
         {
@@ -409,11 +405,11 @@ impl Control {
                     let _ = inputs.blocking_send(Input::Disk(DiskEvent::Prompts { job, result }));
                 });
             }
-            DiskJob::OpenRecording { file, format, overwrite, recording } => {
-                self.recordings.send(ToDisk::Open { job, file, format, overwrite, recording });
+            DiskJob::OpenRecording { file, spec, overwrite, recording } => {
+                self.parts.recordings.send(ToDisk::Open { job, file, spec, overwrite, recording });
             }
             DiskJob::AbandonRecording { recording } => {
-                self.recordings.send(ToDisk::Audio(Audio { recording, chunk: Chunk::End }));
+                self.parts.recordings.send(ToDisk::Audio(Audio { recording, chunk: Chunk::End }));
             }
         }
     }

@@ -27,6 +27,17 @@ impl Directory {
         Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())? })
     }
 
+    /// Another handle of the same directory.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { root: self.root.try_clone()? })
+    }
+
+    /// Bytes that files may still take on its disk.
+    pub fn free_bytes(&self) -> Result<u64, FileFault> {
+        let disk = rustix::fs::fstatvfs(&self.root).map_err(fault)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Opens a regular file to read.
     pub fn read(&self, name: &str) -> Result<File, FileFault> {
         check(name)?;

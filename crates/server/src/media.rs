@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Instant;
 
-use offhook_media::event::{Audio, Channel, Command, Event, LegConfig, LegId, RoomCommand, RoomId};
+use offhook_media::event::{Channel, Command, Event, LegConfig, LegId, RoomCommand, RoomId};
 use offhook_media::{Clock, Engine, FRAME, Leg, PHASES};
 use tokio::sync::mpsc;
 
@@ -21,7 +21,7 @@ use crate::clock;
 use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::ports::Sockets;
-use crate::recordings::ToDisk;
+use crate::recordings::{Feed, ToDisk};
 
 /// Messages that a media thread may have waiting; more wait in the router's outbox.
 const INBOX: usize = 16_384;
@@ -78,7 +78,7 @@ impl Router {
     pub fn start(
         threads: usize,
         control: &mpsc::Sender<Input>,
-        disk: &SyncSender<ToDisk>,
+        recordings: &Feed,
         mut seed: impl FnMut() -> [u8; 32],
     ) -> std::io::Result<Self> {
         let mut router = Self {
@@ -89,7 +89,7 @@ impl Router {
         };
         for index in 0..threads {
             let (sender, inbox) = sync_channel(INBOX);
-            let thread = Thread::new(seed(), inbox, control.clone(), disk.clone());
+            let thread = Thread::new(seed(), inbox, control.clone(), recordings.another());
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
             router.threads.push(Outbox::new(sender));
         }
@@ -178,18 +178,13 @@ struct Thread {
     expected: HashMap<LegId, Vec<ToMedia>>,
     inbox: Receiver<ToMedia>,
     events: Outbox<Input, mpsc::Sender<Input>>,
-    audio: Outbox<ToDisk, SyncSender<ToDisk>>,
+    audio: Feed,
     buffer: Vec<u8>,
     frames: u32,
 }
 
 impl Thread {
-    fn new(
-        seed: [u8; 32],
-        inbox: Receiver<ToMedia>,
-        control: mpsc::Sender<Input>,
-        disk: SyncSender<ToDisk>,
-    ) -> Self {
+    fn new(seed: [u8; 32], inbox: Receiver<ToMedia>, control: mpsc::Sender<Input>, audio: Feed) -> Self {
         let now = clock::now();
         Self {
             engine: Engine::new(Clock { mono: now.mono, unix_ms: now.wall.0 }, seed),
@@ -198,7 +193,7 @@ impl Thread {
             expected: HashMap::new(),
             inbox,
             events: Outbox::new(control),
-            audio: Outbox::new(disk),
+            audio,
             // The longest packet that a peer may send: longer datagrams are cut and refused by their header.
             buffer: vec![0; 2048],
             frames: 0,
@@ -340,8 +335,8 @@ impl Thread {
                 let _ = sockets.send(packet.channel, packet.bytes);
             }
         }
-        while let Some(Audio { recording, chunk }) = self.engine.poll_audio() {
-            self.audio.send(ToDisk::Audio(Audio { recording, chunk }));
+        while let Some(audio) = self.engine.poll_audio() {
+            self.audio.send(ToDisk::Audio(audio));
         }
         while let Some(event) = self.engine.poll_event() {
             match event {
@@ -380,7 +375,7 @@ mod tests {
 
     fn thread() -> Thread {
         let (_, inbox) = sync_channel(1);
-        Thread::new([7; 32], inbox, mpsc::channel(8).0, sync_channel(8).0)
+        Thread::new([7; 32], inbox, mpsc::channel(8).0, Feed::new(vec![sync_channel(8).0]))
     }
 
     fn opened(thread: &mut Thread, now: Instant, leg: LegId, port: u16) {

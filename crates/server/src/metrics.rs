@@ -2,6 +2,7 @@
 //! labels: no calls and no people.
 
 use std::fmt::{Display, Write};
+use std::time::Duration;
 
 use offhook_call::gateway::GatewayStatus;
 use offhook_sip::Counters;
@@ -18,6 +19,8 @@ pub struct Metrics {
     pub spare_ports: usize,
     /// Every gateway.
     pub gateways: Vec<GatewayStatus>,
+    /// Audio that disks which stood still have cost recordings.
+    pub recording_gaps: Duration,
     /// What the SIP user agent has counted.
     pub sip: Counters,
 }
@@ -29,6 +32,9 @@ pub fn text(metrics: &Metrics) -> String {
     line(&mut text, "offhook_calls", None, metrics.calls);
     family(&mut text, "offhook_spare_ports", "gauge", "Pairs of open ports that wait for the next calls.");
     line(&mut text, "offhook_spare_ports", None, metrics.spare_ports);
+    let gaps = "Audio that disks which stood still have cost recordings.";
+    family(&mut text, "offhook_recording_gap_seconds_total", "counter", gaps);
+    line(&mut text, "offhook_recording_gap_seconds_total", None, metrics.recording_gaps.as_secs_f64());
     gateways(&mut text, &metrics.gateways);
     sip(&mut text, &metrics.sip);
     text

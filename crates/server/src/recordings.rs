@@ -1,28 +1,45 @@
-//! The recording thread: opens, writes and completes recording files, off the control and media threads.
+//! The recording threads: they open, write and complete recording files, off the control and media threads.
 //!
-//! Each chunk of audio (at most 200 ms) is appended and then the header is written anew in place, so the file is a
-//! valid one at every moment, however the process ends (`reliability.md` D1).
+//! ```text
+//!   media threads, control ──Feed──▶ bounded queue ─▶ thread 0..N: Writer, file
+//!                              └ full: the audio is left out, and told as a gap when there is room again
+//! ```
+//! Each chunk of audio is written behind the last and then the header that counts it, in place, so the file is a valid
+//! one at every moment, however the process ends (`reliability.md` D1). A disk that stands still holds up these threads
+//! and nobody else (D3): what does not fit into their queues is silence of the same length in the file.
+
+mod feed;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use offhook_call::error::FileFault;
-use offhook_call::{DiskEvent, JobId};
-use offhook_media::event::{Audio, Chunk, RecordFormat, RecordingId};
-use offhook_media::file::WavHeader;
+use offhook_call::{DiskEvent, JobId, RecordedFile};
+use offhook_media::event::{Audio, Chunk, RecordingId};
+use offhook_media::file::{RecordSpec, Writer};
 use tokio::sync::mpsc;
 
 use crate::files::Directory;
 use crate::input::Input;
+pub use feed::Feed;
 
-/// Messages that may wait for the disk: with 500 recordings of five chunks a second, a stall of 3 s. What comes beyond
-/// waits in the media threads' outboxes.
+/// Messages that may wait for one thread: of 250 recordings that hand out 17 chunks in a second, those of 2 s. Of 16-bit
+/// samples at 48 kHz, 6 kB each, it is 47 MB.
 const INBOX: usize = 8_192;
 
-/// What the recording thread is told.
+/// Recording threads at most: they wait for the disk more than they compute, but for the encoders of MP3 and Opus.
+const MAX_THREADS: usize = 4;
+
+/// Where a file ends and the next part begins: before the 32 bits of its sizes do.
+const PART_BYTES: u64 = 0xffff_0000;
+
+/// What a recording thread is told.
 #[derive(Debug)]
 pub enum ToDisk {
     /// Open a file.
@@ -31,8 +48,8 @@ pub enum ToDisk {
         job: JobId,
         /// Relative to the recordings directory.
         file: String,
-        /// Its format.
-        format: RecordFormat,
+        /// What it will be.
+        spec: RecordSpec,
         /// Whether an existing file may be replaced.
         overwrite: bool,
         /// The name that its audio goes by.
@@ -40,66 +57,109 @@ pub enum ToDisk {
     },
     /// Audio of an open file.
     Audio(Audio),
+    /// Audio of an open file that found no room on its way here.
+    Gap {
+        /// Of which.
+        recording: RecordingId,
+        /// How long it was.
+        length: Duration,
+    },
 }
 
-/// Starts the thread; it ends when all senders are gone.
-pub fn start(directory: Directory, control: mpsc::Sender<Input>) -> io::Result<SyncSender<ToDisk>> {
-    let (sender, inbox) = sync_channel(INBOX);
-    std::thread::Builder::new()
-        .name("recordings".to_owned())
-        .spawn(move || Recorder { directory, control, open: HashMap::new() }.run(&inbox))?;
-    Ok(sender)
+impl ToDisk {
+    fn recording(&self) -> RecordingId {
+        match self {
+            Self::Open { recording, .. }
+            | Self::Audio(Audio { recording, .. })
+            | Self::Gap { recording, .. } => *recording,
+        }
+    }
+}
+
+/// Starts the threads; they end when all feeds are gone.
+pub fn start(directory: Directory, min_free: u64, control: &mpsc::Sender<Input>) -> io::Result<Feed> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let mut senders = Vec::with_capacity(threads);
+    for index in 0..threads {
+        let (sender, inbox): (SyncSender<ToDisk>, _) = sync_channel(INBOX);
+        let places = Places { directory: directory.try_clone()?, min_free, part_bytes: PART_BYTES };
+        let recorder = Recorder { places, control: control.clone(), open: HashMap::new() };
+        std::thread::Builder::new()
+            .name(format!("recordings-{index}"))
+            .spawn(move || recorder.run(&inbox))?;
+        senders.push(sender);
+    }
+    Ok(Feed::new(senders))
 }
 
 struct Recorder {
-    directory: Directory,
+    places: Places,
     control: mpsc::Sender<Input>,
     open: HashMap<RecordingId, Recording>,
+}
+
+/// Where files can be made.
+struct Places {
+    directory: Directory,
+    /// Bytes that must be free for a new recording.
+    min_free: u64,
+    /// The longest file.
+    part_bytes: u64,
 }
 
 impl Recorder {
     fn run(mut self, inbox: &Receiver<ToDisk>) {
         while let Ok(message) = inbox.recv() {
-            match message {
-                ToDisk::Open { job, file, format, overwrite, recording } => {
-                    let result = self.open(&file, format, overwrite, recording);
-                    self.tell(DiskEvent::RecordingOpened { job, result });
-                }
-                ToDisk::Audio(Audio { recording, chunk: Chunk::Data(data) }) => self.append(recording, &data),
-                ToDisk::Audio(Audio { recording, chunk: Chunk::End }) => self.close(recording),
+            self.obey(message);
+        }
+    }
+
+    fn obey(&mut self, message: ToDisk) {
+        match message {
+            ToDisk::Open { job, file, spec, overwrite, recording } => {
+                let opened = Recording::begin(&self.places, Name { file, overwrite }, spec);
+                let result = opened.map(|opened| drop(self.open.insert(recording, opened)));
+                self.tell(DiskEvent::RecordingOpened { job, result });
+            }
+            ToDisk::Audio(Audio { recording, chunk: Chunk::End }) => self.close(recording),
+            ToDisk::Audio(Audio { recording, chunk }) => {
+                self.append(recording, |recording, places| recording.append(places, &chunk));
+            }
+            ToDisk::Gap { recording: id, length } => {
+                tracing::warn!(recording = id.0, ?length, "gap in a recording: the disk stood still");
+                self.append(id, |recording, places| recording.append_gap(places, length));
             }
         }
     }
 
-    fn open(
-        &mut self,
-        file: &str,
-        format: RecordFormat,
-        overwrite: bool,
-        recording: RecordingId,
-    ) -> Result<(), FileFault> {
-        let file = self.directory.create(file, overwrite)?;
-        let opened = Recording::begin(file, format).map_err(|error| fault(&error))?;
-        self.open.insert(recording, opened);
-        Ok(())
-    }
-
     /// A failed recording is told once and closed as it is; audio that still comes finds no file and goes nowhere.
-    fn append(&mut self, id: RecordingId, data: &[u8]) {
+    fn append(
+        &mut self,
+        id: RecordingId,
+        write: impl FnOnce(&mut Recording, &Places) -> Result<(), FileFault>,
+    ) {
         let Some(recording) = self.open.get_mut(&id) else { return };
-        if let Err(error) = recording.append(data) {
-            tracing::error!(recording = id.0, %error, "recording cut off");
-            self.open.remove(&id);
-            self.tell(DiskEvent::RecordingFailed { recording: id, fault: fault(&error) });
+        if let Err(fault) = write(recording, &self.places) {
+            self.fail(id, fault);
         }
     }
 
     fn close(&mut self, id: RecordingId) {
-        let Some(recording) = self.open.remove(&id) else { return };
+        let Some(mut recording) = self.open.remove(&id) else { return };
         match recording.complete() {
-            Ok(bytes) => self.tell(DiskEvent::RecordingClosed { recording: id, bytes }),
-            Err(error) => self.tell(DiskEvent::RecordingFailed { recording: id, fault: fault(&error) }),
+            Ok(file) => self.tell(DiskEvent::RecordingClosed { recording: id, file }),
+            Err(fault) => {
+                self.open.insert(id, recording);
+                self.fail(id, fault);
+            }
         }
+    }
+
+    fn fail(&mut self, id: RecordingId, fault: FileFault) {
+        let Some(recording) = self.open.remove(&id) else { return };
+        let file = recording.facts();
+        tracing::error!(recording = id.0, ?fault, bytes = file.bytes, "recording cut off");
+        self.tell(DiskEvent::RecordingFailed { recording: id, fault, file });
     }
 
     fn tell(&self, event: DiskEvent) {
@@ -108,32 +168,132 @@ impl Recorder {
     }
 }
 
-/// One open file.
+/// What a recording is called.
+#[derive(Clone, Debug)]
+struct Name {
+    file: String,
+    overwrite: bool,
+}
+
+impl Name {
+    /// That of a part: `a.wav` is followed by `a.2.wav`, `a.3.wav` and so on.
+    fn of_part(&self, part: u32) -> String {
+        let folder = self.file.rfind('/').map_or(0, |slash| slash + 1);
+        match self.file[folder..].rfind('.') {
+            _ if part == 1 => self.file.clone(),
+            Some(dot) if dot > 0 => {
+                let (stem, ending) = self.file.split_at(folder + dot);
+                format!("{stem}.{part}{ending}")
+            }
+            _ => format!("{}.{part}", self.file),
+        }
+    }
+}
+
+/// A file that can be written anywhere and cut; in tests, on a disk that fails.
+trait Store: std::fmt::Debug {
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+    fn cut(&self, length: u64) -> io::Result<()>;
+}
+
+impl Store for File {
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        FileExt::write_all_at(self, bytes, at)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+}
+
+/// One recording, of one file or of several parts.
+#[derive(Debug)]
 struct Recording {
-    file: File,
-    header: WavHeader,
-    /// Bytes of audio in the file.
-    length: u64,
+    name: Name,
+    spec: RecordSpec,
+    file: OpenFile,
+    /// Of the parts before this one.
+    former_bytes: u64,
+    part: u32,
+    gaps: Duration,
 }
 
 impl Recording {
-    fn begin(mut file: File, format: RecordFormat) -> io::Result<Self> {
-        let header = WavHeader::new(format);
-        file.write_all(&header.header_bytes(0))?;
-        Ok(Self { file, header, length: 0 })
+    fn begin(places: &Places, name: Name, spec: RecordSpec) -> Result<Self, FileFault> {
+        if places.directory.free_bytes()? < places.min_free {
+            return Err(FileFault::DiskFull);
+        }
+        let file = OpenFile::begin(places, &name, 1, spec)?;
+        Ok(Self { name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO })
     }
 
-    /// Audio first, then the header that counts it: between the two the file is valid and merely shorter.
-    fn append(&mut self, data: &[u8]) -> io::Result<()> {
-        self.file.write_all(data)?;
-        self.length += data.len() as u64;
-        self.file.write_all_at(&self.header.header_bytes(self.length), 0)
+    fn append(&mut self, places: &Places, chunk: &Chunk) -> Result<(), FileFault> {
+        if self.file.writer.length() > places.part_bytes {
+            self.file.push(&Chunk::End)?;
+            let next = OpenFile::begin(places, &self.name, self.part + 1, self.spec)?;
+            self.former_bytes += std::mem::replace(&mut self.file, next).length;
+            self.part += 1;
+        }
+        self.file.push(chunk)
     }
 
-    /// Adds what the container wants at its end, and tells the size of the file.
-    fn complete(mut self) -> io::Result<u64> {
-        self.file.write_all(self.header.padding(self.length))?;
-        Ok(self.file.metadata()?.len())
+    fn append_gap(&mut self, places: &Places, length: Duration) -> Result<(), FileFault> {
+        self.gaps += length;
+        let rate = self.spec.rate;
+        let samples = (length.as_nanos() * u128::from(rate) + 500_000_000) / 1_000_000_000;
+        let samples = u64::try_from(samples).unwrap_or(u64::MAX);
+        self.append(places, &Chunk::Silence { rate, samples })
+    }
+
+    fn complete(&mut self) -> Result<RecordedFile, FileFault> {
+        self.file.push(&Chunk::End)?;
+        Ok(self.facts())
+    }
+
+    fn facts(&self) -> RecordedFile {
+        RecordedFile { bytes: self.former_bytes + self.file.length, parts: self.part, gaps: self.gaps }
+    }
+}
+
+/// One open file.
+#[derive(Debug)]
+struct OpenFile {
+    store: Box<dyn Store + Send>,
+    writer: Writer,
+    /// Bytes of the valid file.
+    length: u64,
+}
+
+impl OpenFile {
+    fn begin(places: &Places, name: &Name, part: u32, spec: RecordSpec) -> Result<Self, FileFault> {
+        let file = places.directory.create(&name.of_part(part), name.overwrite)?;
+        Self::on(Box::new(file), spec)
+    }
+
+    fn on(store: Box<dyn Store + Send>, spec: RecordSpec) -> Result<Self, FileFault> {
+        let mut writer = Writer::new(spec);
+        store.write_all_at(&writer.begin(), 0).map_err(|error| fault(&error))?;
+        let length = writer.length();
+        Ok(Self { store, writer, length })
+    }
+
+    /// Audio first, then the header that counts it: between the two the file is valid and merely shorter. Where there is
+    /// no room for all of it, it stays as it was.
+    fn push(&mut self, chunk: &Chunk) -> Result<(), FileFault> {
+        self.writer.push(chunk);
+        let patch = self.writer.patch();
+        let audio = self.store.write_all_at(&patch.audio, patch.at);
+        let written = audio.and_then(|()| self.store.write_all_at(&patch.header, 0));
+        match written {
+            Ok(()) => self.length = self.writer.length(),
+            Err(error) => {
+                tracing::warn!(%error, "a recording cannot be written");
+                // Nothing reads what lies behind the end that the header tells, so this may fail too.
+                let _ = self.store.cut(self.length);
+                return Err(fault(&error));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -232,7 +232,8 @@ fn assemble(
 ) -> Result<control::Parts, Failure> {
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
-    let recordings = recordings::start(recordings, inputs.clone()).map_err(no_thread)?;
+    let min_free = config.media.recordings_min_free_bytes;
+    let recordings = recordings::start(recordings, min_free, inputs).map_err(no_thread)?;
     let threads = if config.media.threads == 0 { media::default_threads() } else { config.media.threads };
     let router = Router::start(threads, inputs, &recordings, seed).map_err(no_thread)?;
     let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());

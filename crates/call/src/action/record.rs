@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use offhook_media::event::{self as media, ActionId, RecordEnd, RecordFormat, RecordingId};
+use offhook_media::file::RecordSpec;
 
 use crate::action::{Outcome, Pending, STOPPED_WITHIN, failure_of};
 use crate::call::ended::Cut;
@@ -12,7 +13,7 @@ use crate::call::idle::Idle;
 use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
 use crate::cause::{Ending, Failure};
 use crate::command::{Command, KeySet};
-use crate::disk::{DiskEvent, DiskJob};
+use crate::disk::{DiskEvent, DiskJob, RecordedFile};
 use crate::event::{EventKind, Span, UnixMs};
 use crate::id::RequestId;
 use crate::node::{Context, recording_of};
@@ -26,6 +27,7 @@ pub(crate) struct Wanted {
     pub(crate) overwrite: bool,
     pub(crate) max: Duration,
     pub(crate) beep: bool,
+    pub(crate) trim_silence: bool,
     pub(crate) finish_keys: KeySet,
 }
 
@@ -42,7 +44,7 @@ pub(crate) struct Record {
 #[derive(Debug)]
 enum Stage {
     /// The file is being opened. `over`: it was stopped already, by a command or by a key.
-    Opening { pending: Pending, over: Option<Outcome> },
+    Opening { pending: Pending, is_paused: bool, over: Option<Outcome> },
     /// Media and disk are at work.
     Running(Running),
 }
@@ -73,9 +75,9 @@ enum File {
     /// It writes.
     Open,
     /// The file is complete.
-    Closed { bytes: u64 },
+    Closed(RecordedFile),
     /// It cannot write any more; what it wrote before is complete.
-    Failed(Failure),
+    Failed(Failure, RecordedFile),
 }
 
 impl Record {
@@ -86,13 +88,14 @@ impl Record {
         request: RequestId,
         wanted: Wanted,
     ) -> Step {
+        let spec = RecordSpec::new(wanted.format, talk.media.codec.sample_rate(), 1);
         let pending = Pending::ask(core, cx, request, |job| DiskJob::OpenRecording {
             file: wanted.file.clone(),
-            format: wanted.format,
+            spec,
             overwrite: wanted.overwrite,
             recording: recording_of(job),
         });
-        let stage = Stage::Opening { pending, over: None };
+        let stage = Stage::Opening { pending, is_paused: false, over: None };
         Step::to(Phase::Record(Self { talk, begin: cx.now.wall, wanted, stage }))
     }
 
@@ -106,20 +109,22 @@ impl Record {
     pub(crate) fn handle(self, core: &Core, cx: &mut Context<'_>, input: Input) -> Step {
         let Self { mut talk, begin, wanted, stage } = self;
         let stage = match (stage, input) {
-            (Stage::Opening { pending, over }, Input::Disk(DiskEvent::RecordingOpened { job, result }))
-                if pending.job == job =>
-            {
+            (
+                Stage::Opening { pending, is_paused, over },
+                Input::Disk(DiskEvent::RecordingOpened { job, result }),
+            ) if pending.job == job => {
                 if let Err(fault) = result {
                     pending.refuse(cx, fault, wanted.file);
                     return Step::to(Phase::Idle(Idle::new(talk, cx)));
                 }
                 let running = Running::begin(core, cx, &wanted, recording_of(job));
                 pending.accept(cx, Reply::Recording { file: wanted.file.clone() });
-                let running = match over {
-                    Some(outcome) => running.stop(core, cx, outcome, Duration::ZERO),
-                    None => running,
-                };
-                Stage::Running(running)
+                let stage = Stage::Running(running);
+                let stage = if is_paused { stage.pause(core, cx, true) } else { stage };
+                match over {
+                    Some(outcome) => stage.stop(core, cx, outcome, Duration::ZERO),
+                    None => stage,
+                }
             }
             (Stage::Opening { pending, .. }, Input::Due) if pending.is_late(cx) => {
                 pending.give_up(cx);
@@ -127,6 +132,11 @@ impl Record {
             }
             (stage, Input::Request { id, command: Command::RecordStop { .. } }) => {
                 let stage = stage.stop(core, cx, Outcome::failed(Failure::Stopped), Duration::ZERO);
+                cx.reply(id, Ok(Reply::Done));
+                stage
+            }
+            (stage, Input::Request { id, command: Command::RecordPause { is_paused, .. } }) => {
+                let stage = stage.pause(core, cx, is_paused);
                 cx.reply(id, Ok(Reply::Done));
                 stage
             }
@@ -167,7 +177,7 @@ impl Record {
         let completion = Some(running.completion(cx, self.begin, self.wanted, outcome));
         let recording = match running.file {
             File::Open => Some(running.recording),
-            File::Closed { .. } | File::Failed(_) => {
+            File::Closed(_) | File::Failed(..) => {
                 cx.forget_recording(running.recording);
                 None
             }
@@ -184,10 +194,26 @@ impl Stage {
         }
     }
 
+    /// Pauses it or goes on; one that is at its end has nothing to pause.
+    fn pause(self, core: &Core, cx: &mut Context<'_>, is_paused: bool) -> Self {
+        match self {
+            Self::Opening { pending, over, .. } => Self::Opening { pending, is_paused, over },
+            Self::Running(running) => {
+                if let Audio::Flowing = running.audio {
+                    let action = running.action;
+                    cx.media(media::Command::PauseRecord { leg: core.leg(), action, is_paused });
+                }
+                Self::Running(running)
+            }
+        }
+    }
+
     /// Ends it; what has ended it first stands.
     fn stop(self, core: &Core, cx: &mut Context<'_>, outcome: Outcome, trim: Duration) -> Self {
         match self {
-            Self::Opening { pending, over } => Self::Opening { pending, over: over.or(Some(outcome)) },
+            Self::Opening { pending, is_paused, over } => {
+                Self::Opening { pending, is_paused, over: over.or(Some(outcome)) }
+            }
             Self::Running(running) => Self::Running(running.stop(core, cx, outcome, trim)),
         }
     }
@@ -201,9 +227,9 @@ impl Running {
             leg: core.leg(),
             action,
             recording,
-            format: wanted.format,
             beep: wanted.beep,
             max: wanted.max,
+            trim_silence: wanted.trim_silence,
         });
         Self { action, recording, audio: Audio::Flowing, file: File::Open }
     }
@@ -222,11 +248,13 @@ impl Running {
             {
                 self.end(cx, duration, end);
             }
-            Input::Disk(DiskEvent::RecordingClosed { recording, bytes }) if recording == self.recording => {
-                self.file = File::Closed { bytes };
+            Input::Disk(DiskEvent::RecordingClosed { recording, file }) if recording == self.recording => {
+                self.file = File::Closed(file);
             }
-            Input::Disk(DiskEvent::RecordingFailed { recording, fault }) if recording == self.recording => {
-                self.file = File::Failed(failure_of(fault));
+            Input::Disk(DiskEvent::RecordingFailed { recording, fault, file })
+                if recording == self.recording =>
+            {
+                self.file = File::Failed(failure_of(fault), file);
                 return self.stop(core, cx, Outcome::default(), Duration::ZERO);
             }
             Input::Due if is_due(self.deadline(), cx) => self.give_up(cx),
@@ -262,12 +290,12 @@ impl Running {
         }
         if let File::Open = self.file {
             cx.abandon_recording(self.recording);
-            self.file = File::Closed { bytes: 0 };
+            self.file = File::Closed(RecordedFile::default());
         }
     }
 
     fn is_complete(&self) -> bool {
-        matches!((self.audio, self.file), (Audio::Ended { .. }, File::Closed { .. } | File::Failed(_)))
+        matches!((self.audio, self.file), (Audio::Ended { .. }, File::Closed(_) | File::Failed(..)))
     }
 
     /// What is told of it. `cut` is what to say of a recording that nothing has ended yet; a fault of the disk is the
@@ -278,10 +306,10 @@ impl Running {
             Audio::Stopping { outcome, .. } => (outcome, Duration::ZERO),
             Audio::Ended { outcome, duration, .. } => (outcome, duration),
         };
-        let (error, bytes) = match self.file {
-            File::Open => (outcome.error, 0),
-            File::Closed { bytes } => (outcome.error, bytes),
-            File::Failed(failure) => (Some(failure), 0),
+        let (error, recorded) = match self.file {
+            File::Open => (outcome.error, RecordedFile::default()),
+            File::Closed(recorded) => (outcome.error, recorded),
+            File::Failed(failure, recorded) => (Some(failure), recorded),
         };
         EventKind::RecordCompleted {
             error,
@@ -289,7 +317,7 @@ impl Running {
             finish_key: outcome.finish_key,
             file: wanted.file,
             duration,
-            bytes,
+            recorded,
         }
     }
 }

@@ -146,10 +146,12 @@ impl Ended {
         }
         self.cut.recording = None;
         cx.forget_recording(*recording);
-        if let Some(EventKind::RecordCompleted { bytes, error, .. }) = &mut self.cut.completion {
+        if let Some(EventKind::RecordCompleted { recorded, error, .. }) = &mut self.cut.completion {
             match event {
-                DiskEvent::RecordingClosed { bytes: size, .. } => *bytes = *size,
-                DiskEvent::RecordingFailed { fault, .. } => *error = Some(failure_of(*fault)),
+                DiskEvent::RecordingClosed { file, .. } => *recorded = *file,
+                DiskEvent::RecordingFailed { fault, file, .. } => {
+                    (*recorded, *error) = (*file, Some(failure_of(*fault)));
+                }
                 _ => {}
             }
         }

@@ -8,7 +8,7 @@ use crate::Config;
 use crate::action::connect::{Connect, Notice};
 use crate::action::play::Play;
 use crate::action::receive_dtmf::ReceiveDtmf;
-use crate::action::record::Record;
+use crate::action::record::{Record, Wanted};
 use crate::action::send_dtmf::SendDtmf;
 use crate::call::ended::Cut;
 use crate::call::{Core, Input, Phase, Step, Talk, hang_up, is_due, pass_over};
@@ -58,9 +58,10 @@ impl Idle {
             Command::PlayStart { content, finish_keys, repeat, .. } => {
                 Play::start(talk, core, cx, id, content, finish_keys, repeat)
             }
-            Command::RecordStart { max, beep, file, format, finish_keys, overwrite, .. } => {
-                let wanted =
-                    crate::action::record::Wanted { file, format, overwrite, max, beep, finish_keys };
+            Command::RecordStart {
+                max, beep, file, format, finish_keys, overwrite, trim_silence, ..
+            } => {
+                let wanted = Wanted { file, format, overwrite, max, beep, trim_silence, finish_keys };
                 Record::start(talk, core, cx, id, wanted)
             }
             Command::SendDtmfStart { digits, .. } => SendDtmf::start(talk, core, cx, id, digits),

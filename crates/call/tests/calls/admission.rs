@@ -17,7 +17,7 @@ use crate::rig::{answer, construct, page, receive, text};
 ///
 /// The columns, for an inbound call and again for an outbound one: Initiated, Answer, Idle, Play, Record, SendDtmf,
 /// ReceiveDtmf, Connect as the first party, Connect as the second, Released.
-const EXPECTED: [(&str, &str, &str); 29] = [
+const EXPECTED: [(&str, &str, &str); 30] = [
     ("construct", "yyyyyyyyyy", "yyyyyyyyyy"),
     ("answer", "y........x", "dddddddddx"),
     ("drop", "yyyyyyyyyx", "yyyyyyyyyx"),
@@ -32,6 +32,7 @@ const EXPECTED: [(&str, &str, &str); 29] = [
     ("play_stop", "...y.....x", "...y.....x"),
     ("record_start", "..y......x", "..y......x"),
     ("record_stop", "....y....x", "....y....x"),
+    ("record_pause", "....y....x", "....y....x"),
     ("send_dtmf_start", "..y......x", "..y......x"),
     ("send_dtmf_stop", ".....y...x", ".....y...x"),
     ("receive_dtmf_start", "..y......x", "..y......x"),
@@ -78,8 +79,10 @@ fn commands(name: &str) -> Vec<Command> {
             format: RecordFormat::Alaw,
             finish_keys,
             overwrite: false,
+            trim_silence: false,
         },
         "record_stop" => Command::RecordStop { call: CALL },
+        "record_pause" => Command::RecordPause { call: CALL, is_paused: true },
         "send_dtmf_start" => Command::SendDtmfStart { call: CALL, digits: Vec::new() },
         "send_dtmf_stop" => Command::SendDtmfStop { call: CALL },
         "receive_dtmf_start" => Command::ReceiveDtmfStart(Box::new(receive(CALL, None))),

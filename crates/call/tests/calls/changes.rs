@@ -53,6 +53,7 @@ fn doing(state: State) -> Rig {
                 format: RecordFormat::Pcm16,
                 finish_keys: keys(""),
                 overwrite: false,
+                trim_silence: false,
             });
             rig.disk(offhook_call::DiskEvent::RecordingOpened {
                 job: offhook_call::JobId(1),

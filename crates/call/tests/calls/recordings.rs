@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_call::command::Command;
 use offhook_call::error::FileFault;
 use offhook_call::id::CallId;
-use offhook_call::{DiskEvent, JobId};
+use offhook_call::{DiskEvent, JobId, RecordedFile};
 use offhook_media::event::{self as media, ActionId, LegId, RecordEnd, RecordFormat, RecordingId};
 
 use crate::rig::*;
@@ -21,6 +21,7 @@ fn record() -> Command {
         format: RecordFormat::Mulaw,
         finish_keys: keys("#"),
         overwrite: false,
+        trim_silence: false,
     }
 }
 
@@ -28,12 +29,16 @@ fn opened(job: u64) -> DiskEvent {
     DiskEvent::RecordingOpened { job: JobId(job), result: Ok(()) }
 }
 
+fn file(bytes: u64) -> RecordedFile {
+    RecordedFile { bytes, parts: 1, gaps: Duration::ZERO }
+}
+
 fn closed(recording: u64, bytes: u64) -> DiskEvent {
-    DiskEvent::RecordingClosed { recording: RecordingId(recording), bytes }
+    DiskEvent::RecordingClosed { recording: RecordingId(recording), file: file(bytes) }
 }
 
 fn failed(fault: FileFault) -> DiskEvent {
-    DiskEvent::RecordingFailed { recording: RecordingId(1), fault }
+    DiskEvent::RecordingFailed { recording: RecordingId(1), fault, file: file(5658) }
 }
 
 fn record_ended(millis: u64, end: RecordEnd) -> media::Event {
@@ -99,7 +104,7 @@ fn a_disk_that_is_full_ends_it() {
         let mut rig = recording();
         assert_eq!(rig.disk(failed(fault)), ["media stop record 1 trim 0ns"]);
         let lines = rig.media(record_ended(700, RecordEnd::Stopped));
-        assert_eq!(lines, ["1: Record→Idle".to_owned(), format!("1: record {code} r.wav 700ms 0")]);
+        assert_eq!(lines, ["1: Record→Idle".to_owned(), format!("1: record {code} r.wav 700ms 5658")]);
         // The call goes on.
         assert_eq!(rig.request(Command::Nop { call: CALL }), ["reply Done"]);
     }
@@ -111,7 +116,7 @@ fn a_disk_that_is_full_at_the_very_end_is_told_too() {
     rig.media(digit(CALL, '#'));
     rig.media(record_ended(700, RecordEnd::Stopped));
     let lines = rig.disk(failed(FileFault::DiskFull));
-    assert_eq!(lines, ["1: Record→Idle", "1: record disk_full by # r.wav 700ms 0"]);
+    assert_eq!(lines, ["1: Record→Idle", "1: record disk_full by # r.wav 700ms 5658"]);
 }
 
 #[test]
@@ -134,6 +139,29 @@ fn a_stop_while_the_file_is_opened_leaves_a_complete_file() {
     );
     rig.media(record_ended(0, RecordEnd::Stopped));
     assert_eq!(rig.disk(closed(1, 58)), ["1: Record→Idle", "1: record stopped r.wav 0ns 58"]);
+}
+
+#[test]
+fn a_recording_pauses_and_goes_on() {
+    let mut rig = recording();
+    let pause = |is_paused| Command::RecordPause { call: CALL, is_paused };
+    assert_eq!(rig.request(pause(true)), ["media pause record 1", "reply Done"]);
+    assert_eq!(rig.request(pause(false)), ["media resume record 1", "reply Done"]);
+    rig.request(Command::RecordStop { call: CALL });
+    assert_eq!(rig.request(pause(true)), ["reply Done"], "there is nothing left to pause");
+    rig.media(record_ended(2000, RecordEnd::Stopped));
+    rig.disk(closed(1, 16_058));
+    assert_eq!(rig.request(pause(true)), ["refuse 1: Idle [Record]"]);
+}
+
+#[test]
+fn a_pause_while_the_file_is_opened_holds_from_the_beginning() {
+    let mut rig = opening();
+    rig.request(Command::RecordPause { call: CALL, is_paused: true });
+    assert_eq!(
+        rig.disk(opened(1)),
+        ["media record 1 on 1 as 1, 30s beep", "reply r.wav", "media pause record 1"]
+    );
 }
 
 #[test]
@@ -182,7 +210,7 @@ fn a_hangup_with_a_full_disk() {
     rig.media(record_ended(5000, RecordEnd::LegRemoved));
     rig.media(leg_removed(CALL));
     let lines = rig.disk(failed(FileFault::DiskFull));
-    assert_eq!(lines[0], "1: record disk_full r.wav 5s 0");
+    assert_eq!(lines[0], "1: record disk_full r.wav 5s 5658");
     assert!(rig.is_clean());
 }
 

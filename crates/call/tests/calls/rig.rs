@@ -393,6 +393,9 @@ fn media_line(command: &media::Command) -> String {
             let beep = if *beep { " beep" } else { "" };
             format!("record {} on {} as {}, {max:?}{beep}", action.0, leg.0, recording.0)
         }
+        media::Command::PauseRecord { action, is_paused, .. } => {
+            format!("{} record {}", if *is_paused { "pause" } else { "resume" }, action.0)
+        }
         media::Command::StopRecord { action, trim, .. } => format!("stop record {} trim {trim:?}", action.0),
         media::Command::SendDigits { leg, action, digits } => {
             format!("digits {} on {}: {}", action.0, leg.0, digits.len())
@@ -457,8 +460,8 @@ fn event_line(event: &Event) -> String {
         EventKind::PlayCompleted { error, finish_key, played, .. } => {
             format!("play {}{} {played:?}", code(error), finish(finish_key))
         }
-        EventKind::RecordCompleted { error, finish_key, file, duration, bytes, .. } => {
-            format!("record {}{} {file} {duration:?} {bytes}", code(error), finish(finish_key))
+        EventKind::RecordCompleted { error, finish_key, file, duration, recorded, .. } => {
+            format!("record {}{} {file} {duration:?} {}", code(error), finish(finish_key), recorded.bytes)
         }
         EventKind::SendDtmfCompleted { error, .. } => format!("send {}", code(error)),
         EventKind::ReceiveDtmfCompleted { error, keys, finish_key, .. } => {

@@ -209,8 +209,12 @@ events! {
         record_file: String,
         /// Its length in milliseconds.
         duration_ms: u64,
-        /// Its size.
+        /// Its size, of all parts together.
         bytes: u64,
+        /// Files that there are: a recording goes on in a new one after 4 GiB (`a.wav`, `a.2.wav`, …).
+        parts: u32,
+        /// Milliseconds of silence in it that stand for audio which a disk that stood still has cost.
+        gap_ms: u64,
     }
     /// Keys have been sent.
     SendDtmfCompleted / OnSendDtmfCompleted = "sys.call.on_send_dtmf_completed" {

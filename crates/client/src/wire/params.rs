@@ -37,6 +37,11 @@ methods_of_a_call! {
     PlayStop = "sys.call.play_stop" -> ();
     /// Ends a recording: `on_record_completed` with the error `stopped`; the file is complete.
     RecordStop = "sys.call.record_stop" -> ();
+    /// Pauses a recording: what is heard until `record_resume` is not in the file, and takes no time in it. Digits are
+    /// heard all the same.
+    RecordPause = "sys.call.record_pause" -> ();
+    /// Goes on with a recording.
+    RecordResume = "sys.call.record_resume" -> ();
     /// Ends the sending of keys.
     SendDtmfStop = "sys.call.send_dtmf_stop" -> ();
     /// Ends the collection of keys.
@@ -280,7 +285,8 @@ pub struct RecordStart {
     pub beep: bool,
     /// The file, relative to the recordings directory; missing folders are made.
     pub record_file: String,
-    /// 1 PCM 8 bit, 2 a-law, 3 mu-law, 7 PCM 16 bit. 4, 5, 6 and 8 are not supported by this version.
+    /// 1 PCM 8 bit, 2 a-law, 3 mu-law, 7 PCM 16 bit; the last at the rate of the call's codec, the others at 8 kHz.
+    /// 4, 5, 6 and 8 are not supported by this version.
     #[serde(default = "mu_law")]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 7])))]
     pub record_format: u32,
@@ -290,6 +296,10 @@ pub struct RecordStart {
     /// Whether an existing file may be replaced.
     #[serde(default)]
     pub overwrite: bool,
+    /// Whether quiet before the first sound and after the last is left out, but for 200 ms. What is left out counts
+    /// against `max_seconds` all the same.
+    #[serde(default)]
+    pub trim_silence: bool,
 }
 method!(RecordStart = "sys.call.record_start" -> Recording);
 
@@ -303,6 +313,7 @@ impl Default for RecordStart {
             record_format: mu_law(),
             finish_keys: String::new(),
             overwrite: false,
+            trim_silence: false,
         }
     }
 }

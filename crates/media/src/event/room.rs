@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ActionId, LegId, Prompt, RecordEnd, RecordFormat, RecordingId};
+use super::{ActionId, LegId, Prompt, RecordEnd, RecordingId};
 use crate::gain::Gain;
 use crate::mixer::Voice;
 
@@ -67,8 +67,6 @@ pub enum RoomCommand {
         action: ActionId,
         /// The open file that the audio goes to.
         recording: RecordingId,
-        /// What to write.
-        format: RecordFormat,
         /// The longest recording.
         max: Duration,
     },

@@ -9,5 +9,5 @@ mod writer;
 
 pub(crate) use prompt::Part;
 pub use prompt::{Prompt, PromptWriter};
-pub use reader::{PromptError, decode};
-pub use writer::{RecordFormat, WavHeader};
+pub use reader::{GAIN_DB, PromptError, PromptReader, decode};
+pub use writer::{Patch, RecordFormat, RecordSpec, Writer};

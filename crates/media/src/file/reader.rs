@@ -1,39 +1,41 @@
-//! Prompt files to linear samples at 8 kHz, mono.
+//! Prompt files to linear samples of one channel, a little at a time.
 //!
 //! ```text
-//! bytes ─ head checked ─ symphonia: container, coding ─ channels averaged ─ resampled ─ samples
+//! bytes ─ first octets: which container ─┬─ WAV        our own   ─┬─ channels averaged ─ resampled ─ gain ─▶ samples
+//!         (a name for raw ones only)     ├─ MP3, FLAC, Vorbis    ─┤
+//!                                        │             symphonia  │
+//!                                        └─ raw        our codecs ─┘
 //! ```
-//!
 //! A file is input from outside. What its header claims is never believed further than its bytes go: audio is taken as it
-//! is read, a packet at a time, so that memory follows the real length, and that has a limit. Before a header reaches
-//! symphonia its channels and rate are checked, and what nobody needs of it and could do harm is overwritten.
+//! is read, so that memory follows what was asked for, and its length has a limit. So have what may precede the audio, and
+//! what may lie between two packets of it: neither a sparse file nor one that goes in circles keeps a reader busy.
+
+mod packets;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod wav;
 
 use std::io::{self, Cursor, Read};
 use std::time::Duration;
 
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
-use symphonia::core::errors::Error;
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
-use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
-use symphonia::default::formats::WavReader;
-
 use crate::codec::resample::{MAX_RATE, MIN_RATE, Resampler};
-use crate::codec::{Codec, Decoder, SAMPLE_RATE};
 
-#[cfg(test)]
-mod tests;
-
-/// The longest prompt. It bounds the memory of one: 115 MB of samples, of which half remains when encoded.
+/// The longest prompt. It bounds what the bytes of one file can come to.
 pub const MAX_DURATION: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// The most channels: 7.1, more than any prompt has; symphonia's arithmetic holds for these.
+/// The most channels: 7.1, more than any prompt has.
 const MAX_CHANNELS: u16 = 8;
 
-/// The most bytes read of a file, those of the largest RIFF file. With it even a source without end has one.
-const MAX_BYTES: u64 = 1 << 32;
+/// The most bytes read of a file, those of two hours of stereo at 384 kHz and 64 bits twice over. With it even a source
+/// without end has one.
+const MAX_BYTES: u64 = 1 << 36;
 
-/// How far into a file its audio may begin. Notes and pictures may precede it, and are smaller.
-const HEAD: u64 = 1024 * 1024;
+/// How far into a file its audio may begin, and from one packet of it to the next. Notes and pictures may precede it.
+const MAX_GAP: u64 = 16 << 20;
+
+/// The gain that a prompt may be played with, in dB.
+pub const GAIN_DB: std::ops::RangeInclusive<i8> = -40..=20;
 
 /// Why a file is no prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,161 +50,127 @@ pub enum PromptError {
     Unreadable(String),
 }
 
-/// Decodes an audio file to samples at 8 kHz, mono. `name` is that of the file: raw G.711 is known by its ending `.alaw`,
-/// `.al`, `.ulaw` or `.ul`; all else by its content.
-///
-/// WAV is read with linear PCM of 8, 16, 24 or 32 bits, float, a-law or mu-law, at any rate; channels are averaged. A file
-/// that ends before its header says gives what is there.
-pub fn decode(mut source: impl Read + Send + Sync, name: &str) -> Result<Vec<i16>, PromptError> {
-    if let Some(codec) = raw_codec(name) {
-        return decode_raw(source, codec);
+/// A file whose header has been read: what gives its audio.
+trait Audio {
+    /// Samples per second.
+    fn rate(&self) -> u32;
+
+    /// Appends some samples, their channels averaged, to `out`. Returns whether there may be more.
+    fn read(&mut self, out: &mut Vec<i16>) -> Result<bool, PromptError>;
+}
+
+/// A prompt file being decoded.
+pub struct PromptReader<'s> {
+    audio: Box<dyn Audio + Send + 's>,
+    resampler: Option<Resampler>,
+    gain: f32,
+    /// Samples that it may still have, as they are in the file.
+    left: u64,
+    mono: Vec<i16>,
+}
+
+impl std::fmt::Debug for PromptReader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PromptReader").field("rate", &self.audio.rate()).field("left", &self.left).finish()
+    }
+}
+
+impl<'s> PromptReader<'s> {
+    /// Reads the header of a file, to decode it to samples at `rate`, louder by `gain_db` (of [`GAIN_DB`]). Files without
+    /// a header are known by the ending of `name`, which is `.alaw`, `.al`, `.ulaw`, `.ul`, `.gsm`, `.g722` or `.sln`; all
+    /// else by its content.
+    ///
+    /// WAV is read with linear PCM of 8, 16, 24 or 32 bits, float of 32 or 64, a-law, mu-law, IMA and Microsoft's ADPCM, and
+    /// GSM 06.10, as RIFF or RF64; MPEG audio, FLAC and Ogg Vorbis.
+    pub fn open(
+        source: impl Read + Send + Sync + 's,
+        name: &str,
+        rate: u32,
+        gain_db: i8,
+    ) -> Result<Self, PromptError> {
+        let audio = open(source.take(MAX_BYTES), name)?;
+        let from = audio.rate();
+        if !(MIN_RATE..=MAX_RATE).contains(&from) {
+            return Err(PromptError::Unsupported(format!("{from} samples per second")));
+        }
+        let resampler = if from == rate { None } else { Resampler::new(from, rate) };
+        let gain_db = gain_db.clamp(*GAIN_DB.start(), *GAIN_DB.end());
+        let gain = 10f32.powf(f32::from(gain_db) / 20.0);
+        let left = MAX_DURATION.as_secs() * u64::from(from);
+        Ok(Self { audio, resampler, gain, left, mono: Vec::new() })
+    }
+
+    /// Appends the next samples to `out`, some tenths of a second at most. Returns whether there may be more.
+    pub fn read(&mut self, out: &mut Vec<i16>) -> Result<bool, PromptError> {
+        self.mono.clear();
+        let more = self.audio.read(&mut self.mono)?;
+        self.left = self.left.checked_sub(self.mono.len() as u64).ok_or(PromptError::TooLong)?;
+        let start = out.len();
+        match &mut self.resampler {
+            None => out.extend_from_slice(&self.mono),
+            Some(resampler) => resampler.push(&self.mono, out),
+        }
+        if !more && let Some(resampler) = self.resampler.take() {
+            resampler.finish(out);
+        }
+        if self.gain != 1.0 {
+            out[start..].iter_mut().for_each(|sample| *sample = to_i16(f32::from(*sample) * self.gain));
+        }
+        Ok(more)
+    }
+}
+
+/// All of a file at 8 kHz.
+pub fn decode(source: impl Read + Send + Sync, name: &str) -> Result<Vec<i16>, PromptError> {
+    let mut reader = PromptReader::open(source, name, crate::codec::SAMPLE_RATE, 0)?;
+    let mut samples = Vec::new();
+    while reader.read(&mut samples)? {}
+    Ok(samples)
+}
+
+fn open<'s>(
+    mut source: impl Read + Send + Sync + 's,
+    name: &str,
+) -> Result<Box<dyn Audio + Send + 's>, PromptError> {
+    if let Some(audio) = raw::open(name) {
+        return Ok(Box::new(audio(Box::new(source))));
     }
     let mut head = Vec::new();
-    source.by_ref().take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
-    check_head(&mut head)?;
-    let whole = Cursor::new(head).chain(source).take(MAX_BYTES);
-    let stream = MediaSourceStream::new(Box::new(ReadOnlySource::new(whole)), Default::default());
-    let mut reader = WavReader::try_new(stream, FormatOptions::default()).map_err(from_symphonia)?;
-    let parameters = reader
-        .default_track(TrackType::Audio)
-        .and_then(|track| track.codec_params.as_ref()?.audio().cloned())
-        .ok_or_else(|| PromptError::Malformed("no audio track".into()))?;
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
-        .map_err(from_symphonia)?;
-    let rate = parameters.sample_rate.unwrap_or_default();
-    let resampler = Resampler::new(rate, SAMPLE_RATE).ok_or_else(|| unsupported_rate(rate))?;
-    decode_packets(&mut reader, decoder.as_mut(), resampler)
-}
-
-/// The codec of a file without a header, by its name.
-fn raw_codec(name: &str) -> Option<Codec> {
-    let (_, ending) = name.rsplit_once('.')?;
-    match ending.to_ascii_lowercase().as_str() {
-        "alaw" | "al" => Some(Codec::Pcma),
-        "ulaw" | "ul" => Some(Codec::Pcmu),
-        _ => None,
+    source.by_ref().take(12).read_to_end(&mut head).map_err(unreadable)?;
+    let is_mpeg = |head: &[u8]| head.starts_with(b"ID3") || packets::is_mpeg_frame(head);
+    let magic = head.first_chunk::<4>().copied().unwrap_or_default();
+    let whole = Cursor::new(head.clone()).chain(source);
+    match &magic {
+        b"RIFF" | b"RF64" | b"BW64" if head.get(8..) == Some(b"WAVE") => Ok(Box::new(wav::Wav::open(whole)?)),
+        b"fLaC" => Ok(Box::new(packets::Packets::flac(whole)?)),
+        b"OggS" => Ok(Box::new(packets::Packets::vorbis(whole)?)),
+        _ if is_mpeg(&head) => Ok(Box::new(packets::Packets::mpeg(whole)?)),
+        _ => Err(PromptError::Unsupported("neither WAV nor MP3, FLAC or Ogg".into())),
     }
 }
 
-fn decode_raw(source: impl Read, codec: Codec) -> Result<Vec<i16>, PromptError> {
-    let mut bytes = Vec::new();
-    source
-        .take(MAX_DURATION.as_secs() * u64::from(SAMPLE_RATE) + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    let mut samples = Vec::new();
-    Decoder::new(codec).decode(&bytes, &mut samples);
-    within_limit(samples)
-}
-
-fn decode_packets(
-    reader: &mut dyn FormatReader,
-    decoder: &mut dyn AudioDecoder,
-    mut resampler: Resampler,
-) -> Result<Vec<i16>, PromptError> {
-    let (mut interleaved, mut mono, mut out) = (Vec::<f32>::new(), Vec::new(), Vec::new());
-    loop {
-        let packet = match reader.next_packet() {
-            Ok(Some(packet)) => packet,
-            // The end that the header told, or the one that came first.
-            Ok(None) => break,
-            Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-            Err(error) => return Err(from_symphonia(error)),
-        };
-        let audio = decoder.decode(&packet).map_err(from_symphonia)?;
-        let channels = audio.spec().channels().count().max(1);
-        interleaved.resize(audio.samples_interleaved(), 0.0);
-        audio.copy_to_slice_interleaved(&mut interleaved);
-        mono.clear();
-        mono.extend(interleaved.chunks_exact(channels).map(mix_down));
-        resampler.push(&mono, &mut out);
-        out = within_limit(out)?;
-    }
-    resampler.finish(&mut out);
-    within_limit(out)
-}
-
-/// The mean of one moment's channels, of which 1.0 is full scale.
+/// The nearest sample.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a float beyond the range becomes its end, and none becomes 0"
 )]
-fn mix_down(channels: &[f32]) -> i16 {
-    let mean = channels.iter().sum::<f32>() / channels.len() as f32;
-    (mean * 32_768.0).round() as i16
-}
-
-fn within_limit(samples: Vec<i16>) -> Result<Vec<i16>, PromptError> {
-    let limit = MAX_DURATION.as_secs() * u64::from(SAMPLE_RATE);
-    if samples.len() as u64 > limit { Err(PromptError::TooLong) } else { Ok(samples) }
-}
-
-/// Checks what precedes the audio of a WAV file, and makes it safe to read.
-fn check_head(head: &mut [u8]) -> Result<(), PromptError> {
-    if head.get(..4) != Some(b"RIFF") || head.get(8..12) != Some(b"WAVE") {
-        return Err(PromptError::Unsupported("not a WAV file".into()));
-    }
-    // Not known: read to the end. A writer that was cut off has left 0 here, and a damaged size helps nobody.
-    head[4..8].fill(0xff);
-    let malformed = |what: &str| PromptError::Malformed(what.into());
-    let (mut at, mut formats) = (12, 0);
-    while let Some(&[a, b, c, d, e, f, g, h]) = head.get(at..).and_then(<[u8]>::first_chunk) {
-        let body = at + 8;
-        let end =
-            usize::try_from(u32::from_le_bytes([e, f, g, h])).ok().and_then(|len| body.checked_add(len));
-        let end = end.ok_or_else(|| malformed("a chunk without end"))?;
-        match &[a, b, c, d] {
-            b"data" if formats > 0 => return Ok(()),
-            b"data" => return Err(malformed("no format before the audio")),
-            b"fmt " => {
-                let format = head.get_mut(body..end).ok_or_else(|| malformed("ends within its format"))?;
-                check_format(format)?;
-                formats += 1;
-            }
-            // Titles and the like: symphonia would take them into memory, and passes over what it does not know.
-            b"LIST" => head[at..body - 4].copy_from_slice(b"JUNK"),
-            _ => {}
-        }
-        at = end.saturating_add(end % 2);
-    }
-    Err(malformed("no audio within reach"))
-}
-
-/// Checks the body of a format chunk.
-fn check_format(format: &mut [u8]) -> Result<(), PromptError> {
-    let &mut [_, _, a, b, c, d, e, f, ..] = format else {
-        return Err(PromptError::Malformed("short format".into()));
-    };
-    let (channels, rate) = (u16::from_le_bytes([a, b]), u32::from_le_bytes([c, d, e, f]));
-    if !(1..=MAX_CHANNELS).contains(&channels) {
-        return Err(PromptError::Unsupported(format!("{channels} channels")));
-    }
-    if !(MIN_RATE..=MAX_RATE).contains(&rate) {
-        return Err(unsupported_rate(rate));
-    }
-    // Which loudspeaker a channel belongs to does not matter, and symphonia 0.6.1 shifts out of range over some masks.
-    if let Some(mask) = format.get_mut(20..24) {
-        mask.fill(0);
-    }
-    Ok(())
-}
-
-fn unsupported_rate(rate: u32) -> PromptError {
-    PromptError::Unsupported(format!("{rate} samples per second"))
+fn to_i16(value: f32) -> i16 {
+    value.round() as i16
 }
 
 fn unreadable(error: io::Error) -> PromptError {
-    PromptError::Unreadable(error.to_string())
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => PromptError::Malformed("ends within its header".into()),
+        _ => PromptError::Unreadable(error.to_string()),
+    }
 }
 
-fn from_symphonia(error: Error) -> PromptError {
-    match error {
-        Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            PromptError::Malformed("ends within its header".into())
-        }
-        Error::IoError(error) => unreadable(error),
-        Error::Unsupported(what) => PromptError::Unsupported(what.into()),
-        other => PromptError::Malformed(other.to_string()),
-    }
+fn malformed(what: &str) -> PromptError {
+    PromptError::Malformed(what.into())
+}
+
+/// Reads over so many bytes.
+fn skip(source: &mut impl Read, bytes: u64) -> Result<(), PromptError> {
+    let skipped = io::copy(&mut source.take(bytes), &mut io::sink()).map_err(unreadable)?;
+    if skipped == bytes { Ok(()) } else { Err(malformed("ends within its header")) }
 }

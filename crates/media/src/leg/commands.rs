@@ -59,6 +59,12 @@ impl Leg {
         self.recording = Some(recording);
     }
 
+    pub(crate) fn pause_record(&mut self, action: ActionId, is_paused: bool) {
+        if let Some(recording) = self.recording.as_mut().filter(|recording| recording.action == action) {
+            recording.pause(is_paused);
+        }
+    }
+
     pub(crate) fn stop_record(&mut self, action: ActionId, trim: Duration, shared: &mut Shared) {
         if self.recording.as_ref().is_some_and(|recording| recording.action == action) {
             self.end_recording(RecordEnd::Stopped, trim, shared);

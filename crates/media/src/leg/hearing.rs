@@ -142,10 +142,9 @@ impl Leg {
             return;
         };
         if is_key {
-            recording.write_silence(1, shared);
-        } else {
-            recording.write(&self.hearing.frame, codec.sample_rate(), shared);
+            self.hearing.frame.fill(0);
         }
+        recording.write(codec.sample_rate(), &self.hearing.frame, shared);
         if recording.is_full() {
             self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
         }

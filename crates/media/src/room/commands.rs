@@ -4,7 +4,7 @@
 //! when it leaves it keeps that phase.
 
 use crate::event::{LegId, RoomCommand, RoomId, Voice};
-use crate::record::Recording;
+use crate::record::{Recording, Wish};
 use crate::room::Room;
 use crate::room::input::Input;
 use crate::shared::Shared;
@@ -34,8 +34,9 @@ impl Engine {
             RoomCommand::StopPlay { action } => {
                 self.on_room(id, |room, shared| room.stop_play(action, shared));
             }
-            RoomCommand::Record { action, recording, format, max } => {
-                let recording = Recording::new(action, recording, format, false, max);
+            RoomCommand::Record { action, recording, max } => {
+                let wish = Wish { beep: false, max, trim_silence: false };
+                let recording = Recording::new(action, recording, wish);
                 self.on_room(id, |room, shared| room.record(recording, shared));
             }
             RoomCommand::StopRecord { action } => {

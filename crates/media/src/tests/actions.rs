@@ -64,8 +64,8 @@ fn check(world: &World, begun: &HashSet<u64>, seed: u64) {
             Event::PlayEnded { leg, action, .. } | Event::DigitsSent { leg, action } => (leg, Some(action)),
             Event::RecordEnded { leg, action, duration, .. } => {
                 recorded += 1;
-                let bytes = world.file(action.0).len() as u128;
-                assert_eq!(bytes, duration.as_micros() / 125, "seed {seed}");
+                let samples = world.file(action.0).len() as u128;
+                assert_eq!(samples, duration.as_micros() / 125, "seed {seed}");
                 (leg, Some(action))
             }
             Event::Digit { leg, .. } | Event::Silent { leg } | Event::Heard { leg } => (leg, None),

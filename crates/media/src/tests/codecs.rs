@@ -79,9 +79,9 @@ fn tones_and_the_beep_are_heard_in_every_codec() {
             leg: LegId(2),
             action: ActionId(3),
             recording: RecordingId(3),
-            format: RecordFormat::Pcm16,
             beep: true,
             max: Duration::from_secs(1),
+            trim_silence: false,
         });
         world.run(600);
         world.stop_record(1, 2, 0);

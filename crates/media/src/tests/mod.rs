@@ -22,6 +22,7 @@ use rtp_rs::RtpReader;
 
 use crate::event::*;
 use crate::file::Part;
+use crate::file::{RecordSpec, Writer};
 use crate::sdp::{Direction, TelephoneEvent};
 use crate::{Clock, Engine, PHASES};
 
@@ -62,6 +63,9 @@ pub(crate) struct World {
     flying: BTreeMap<(u64, u64), (LegId, Channel, Vec<u8>)>,
     sent: Vec<Sent>,
     events: Vec<(u64, Event)>,
+    /// The formats that recordings are wanted in; linear otherwise, at 8 kHz all.
+    formats: HashMap<RecordingId, RecordFormat>,
+    writers: HashMap<RecordingId, Writer>,
     files: HashMap<RecordingId, Vec<u8>>,
     closed: Vec<RecordingId>,
 }
@@ -86,6 +90,8 @@ impl World {
             flying: BTreeMap::new(),
             sent: Vec::new(),
             events: Vec::new(),
+            formats: HashMap::new(),
+            writers: HashMap::new(),
             files: HashMap::new(),
             closed: Vec::new(),
         }
@@ -154,9 +160,13 @@ impl World {
             }
             while let Some(Audio { recording, chunk }) = self.engines[index].poll_audio() {
                 assert!(!self.closed.contains(&recording), "nothing comes after the end mark");
-                match chunk {
-                    Chunk::Data(bytes) => self.files.entry(recording).or_default().extend(bytes),
-                    Chunk::End => self.closed.push(recording),
+                let format = self.formats.get(&recording).copied().unwrap_or(RecordFormat::Pcm16);
+                let spec = RecordSpec { format, rate: 8000, channels: 1 };
+                let writer = self.writers.entry(recording).or_insert_with(|| Writer::new(spec));
+                writer.push(&chunk);
+                self.files.entry(recording).or_default().extend(writer.patch().audio);
+                if chunk == Chunk::End {
+                    self.closed.push(recording);
                 }
             }
             while let Some(event) = self.engines[index].poll_event() {
@@ -188,6 +198,7 @@ impl World {
         self.told().iter().filter_map(digit).collect()
     }
 
+    /// The audio of a recording.
     fn file(&self, recording: u64) -> &[u8] {
         self.files.get(&RecordingId(recording)).map_or(&[], Vec::as_slice)
     }
@@ -198,13 +209,14 @@ impl World {
     }
 
     fn record(&mut self, leg: u64, action: u64, format: RecordFormat, max_ms: u64) {
+        self.formats.insert(RecordingId(action), format);
         self.command(Command::Record {
             leg: LegId(leg),
             action: ActionId(action),
             recording: RecordingId(action),
-            format,
             beep: false,
             max: Duration::from_millis(max_ms),
+            trim_silence: false,
         });
     }
 

@@ -155,6 +155,9 @@ pub struct Media {
     pub prompts_dir: PathBuf,
     /// Where recordings go; nothing is written outside of it.
     pub recordings_dir: PathBuf,
+    /// Bytes that must be free on the disk of recordings for a new one to begin; 0 for none.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 1_099_511_627_776>")]
+    pub recordings_min_free_bytes: u64,
     /// Media threads, up to 1,024; 0 for one per core.
     #[serde(deserialize_with = "value::between::<_, _, 0, 1024>")]
     pub threads: usize,
@@ -279,7 +282,12 @@ impl Default for Rtp {
 
 impl Default for Media {
     fn default() -> Self {
-        Self { prompts_dir: "prompts".into(), recordings_dir: "recordings".into(), threads: 0 }
+        Self {
+            prompts_dir: "prompts".into(),
+            recordings_dir: "recordings".into(),
+            recordings_min_free_bytes: 100 << 20,
+            threads: 0,
+        }
     }
 }
 

@@ -25,6 +25,7 @@ ptime_ms = 20
 [media]
 prompts_dir = "prompts"
 recordings_dir = "recordings"
+recordings_min_free_bytes = 104857600
 threads = 0                       # 0 = one per core
 [rpc]
 listen = "127.0.0.1:8080"         # /rpc (WebSocket and POST), /sys/events, /healthz, /readyz, /metrics

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use offhook_call::RecordedFile;
 use offhook_call::cause::{DroppedBy, Failure};
 use offhook_call::event::{
     Event, EventKind, MediaAlarm, Message, NodeEvent, NodeEventKind, Released, Span, UnixMs,
@@ -54,8 +55,8 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
         EventKind::PlayCompleted { error, span, finish_key, played } => {
             Wire::PlayCompleted(call.played(error, span, finish_key, played))
         }
-        EventKind::RecordCompleted { error, span, finish_key, file, duration, bytes } => {
-            let file = (file, duration, bytes);
+        EventKind::RecordCompleted { error, span, finish_key, file, duration, recorded } => {
+            let file = (file, duration, recorded);
             Wire::RecordCompleted(call.recorded(error, span, finish_key, file))
         }
         EventKind::SendDtmfCompleted { error, span } => Wire::SendDtmfCompleted(call.sent(error, span)),
@@ -147,7 +148,7 @@ impl Of {
         error: Option<Failure>,
         span: Span,
         key: Option<Key>,
-        (record_file, duration, bytes): (String, Duration, u64),
+        (record_file, duration, recorded): (String, Duration, RecordedFile),
     ) -> wire::OnRecordCompleted {
         let (error, begin_time, end_time) = outcome(error, span);
         wire::OnRecordCompleted {
@@ -159,7 +160,9 @@ impl Of {
             user_data: self.user_data,
             record_file,
             duration_ms: millis(duration),
-            bytes,
+            bytes: recorded.bytes,
+            parts: recorded.parts,
+            gap_ms: millis(recorded.gaps),
         }
     }
 

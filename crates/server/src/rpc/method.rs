@@ -8,6 +8,7 @@ use offhook_client::wire::limits::{
     STATUS_MAX, STATUS_MIN,
 };
 use offhook_client::wire::{self, ErrorData};
+use offhook_media::event::RecordFormat;
 use schemars::JsonSchema;
 
 use super::{check, names, reply};
@@ -60,6 +61,8 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     visitor.method::<wire::PlayStop>();
     visitor.method::<wire::RecordStart>();
     visitor.method::<wire::RecordStop>();
+    visitor.method::<wire::RecordPause>();
+    visitor.method::<wire::RecordResume>();
     visitor.method::<wire::SendDtmfStart>();
     visitor.method::<wire::SendDtmfStop>();
     visitor.method::<wire::ReceiveDtmfStart>();
@@ -232,7 +235,7 @@ impl Served for wire::PlayStart {
 
 impl Served for wire::RecordStart {
     fn step(self, node: &Node) -> Result<Step<wire::Recording>, ErrorData> {
-        let format = names::record_format(self.record_format).ok_or_else(|| {
+        let format = RecordFormat::from_api(self.record_format).ok_or_else(|| {
             let expected = if (1..=8).contains(&self.record_format) {
                 "1, 2, 3 or 7: others are not supported by this version"
             } else {
@@ -248,6 +251,7 @@ impl Served for wire::RecordStart {
             format,
             finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
             overwrite: self.overwrite,
+            trim_silence: self.trim_silence,
         }))
     }
 
@@ -393,10 +397,11 @@ impl Served for wire::Gateways {
 
 /// The methods whose only parameter is the call and whose reply is only that it is done.
 macro_rules! simple {
-    ($($method:ident => $command:ident,)*) => {$(
+    ($($method:ident => $command:ident $({ $field:ident: $value:expr })?,)*) => {$(
         impl Served for wire::$method {
             fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-                Ok(Step::Ask(Command::$command { call: check::call(node.id, &self.res_id)? }))
+                let call = check::call(node.id, &self.res_id)?;
+                Ok(Step::Ask(Command::$command { call $(, $field: $value)? }))
             }
 
             fn result(_: &Node, reply: Reply) -> Option<()> {
@@ -410,6 +415,8 @@ simple! {
     Nop => Nop,
     PlayStop => PlayStop,
     RecordStop => RecordStop,
+    RecordPause => RecordPause { is_paused: true },
+    RecordResume => RecordPause { is_paused: false },
     SendDtmfStop => SendDtmfStop,
     ReceiveDtmfStop => ReceiveDtmfStop,
     StopReceiveDtmfStart => ReceiveDtmfStop,

@@ -3,7 +3,7 @@
 use offhook_call::error::Direction;
 use offhook_call::state::State;
 use offhook_client::wire::{CallDir, CallState};
-use offhook_media::event::{Codec, ConnectMode, RecordFormat};
+use offhook_media::event::{Codec, ConnectMode};
 
 /// A call's state as the API names it.
 pub(crate) fn state(state: State) -> CallState {
@@ -51,17 +51,6 @@ pub(crate) fn codec(name: &str) -> Option<Codec> {
         "G711_ULAW_20MS" => Some(Codec::Pcmu),
         _ => Codec::from_name(name),
     }
-}
-
-/// The format of a number of the document.
-pub(crate) fn record_format(number: u32) -> Option<RecordFormat> {
-    Some(match number {
-        1 => RecordFormat::Pcm8,
-        2 => RecordFormat::Alaw,
-        3 => RecordFormat::Mulaw,
-        7 => RecordFormat::Pcm16,
-        _ => return None,
-    })
 }
 
 /// The mode of a number of the document.

@@ -172,7 +172,13 @@ fn metrics() -> Metrics {
     };
     let gateways = vec![gateway("carrier", Some(true), Some(false), 30), gateway("local", None, None, 0)];
     let sip = offhook_sip::Counters { received: 17, sessions: 2, ..Default::default() };
-    Metrics { calls: 5, spare_ports: 32, gateways, sip }
+    Metrics {
+        calls: 5,
+        spare_ports: 32,
+        gateways,
+        recording_gaps: std::time::Duration::from_millis(1500),
+        sip,
+    }
 }
 
 /// Waits for what must happen, but not for ever.

@@ -56,6 +56,7 @@ impl World {
             State::Idle => Some(self.start(call)),
             State::Play if often < 20 => Some(Command::PlayStop { call }),
             State::Record if often < 20 => Some(Command::RecordStop { call }),
+            State::Record if often < 40 => Some(Command::RecordPause { call, is_paused: often < 30 }),
             State::SendDtmf if often < 20 => Some(Command::SendDtmfStop { call }),
             State::ReceiveDtmf if often < 10 => Some(Command::ReceiveDtmfStop { call }),
             State::Connect if often < 10 => Some(Command::ConnectStop { call }),
@@ -129,6 +130,7 @@ impl World {
                 format: RecordFormat::Pcm16,
                 finish_keys,
                 overwrite: false,
+                trim_silence: false,
             },
             2 => {
                 let digits = vec![Dial::Key(key('5')); self.rng.usize(1..10)];

@@ -1,12 +1,16 @@
 //! A disk that is slow, full, or does not answer. Held against the calls: no file is left open by anybody.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use offhook_call::error::FileFault;
-use offhook_call::{DiskEvent, DiskJob, JobId};
+use offhook_call::{DiskEvent, DiskJob, JobId, RecordedFile};
 use offhook_media::event::{Codec, Prompt, RecordingId};
 
 use super::{Happening, World};
+
+/// What there is of every recording that ended.
+const FILE: RecordedFile = RecordedFile { bytes: 8_058, parts: 1, gaps: Duration::ZERO };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum File {
@@ -84,10 +88,10 @@ impl World {
             }
             Happening::FileFails(recording) if self.become_file(recording, File::Failed) => {
                 let fault = if self.rng.bool() { FileFault::DiskFull } else { FileFault::Unreadable };
-                DiskEvent::RecordingFailed { recording, fault }
+                DiskEvent::RecordingFailed { recording, fault, file: FILE }
             }
             Happening::FileCloses(recording) if self.become_file(recording, File::Closed) => {
-                DiskEvent::RecordingClosed { recording, bytes: 8_058 }
+                DiskEvent::RecordingClosed { recording, file: FILE }
             }
             _ => return,
         };

@@ -4,6 +4,7 @@ use std::f64::consts::TAU;
 use std::io::{self, Read};
 
 use super::*;
+use crate::codec::{Codec, Decoder};
 
 macro_rules! wav {
     ($name:literal) => {
@@ -11,11 +12,37 @@ macro_rules! wav {
     };
 }
 
-const READABLE: [(&str, &[u8]); 13] = [
+macro_rules! audio {
+    ($name:literal, $least_db:literal) => {
+        ($name, include_bytes!(concat!("../../../../../fixtures/audio/", $name)).as_slice(), $least_db)
+    };
+}
+
+/// With the least distance of the tone from all else.
+const AUDIO: [(&str, &[u8], f64); 14] = [
+    audio!("44k1-stereo.mp3", 40.0),
+    audio!("16k-mono.mp3", 40.0),
+    audio!("8k-mono.mp3", 30.0),
+    audio!("22k05-mono.flac", 70.0),
+    audio!("48k-stereo.flac", 70.0),
+    audio!("44k1-stereo.ogg", 25.0),
+    audio!("8k-mono-ms.wav", 22.0),
+    audio!("44k1-stereo-ms.wav", 30.0),
+    audio!("16k-stereo-ima.wav", 22.0),
+    audio!("8k-mono.gsm", 14.0),
+    audio!("16k-mono.g722", 30.0),
+    audio!("8k-mono.sln", 70.0),
+    audio!("8k-mono-f64.wav", 70.0),
+    audio!("16k-mono-rf64.wav", 70.0),
+];
+
+const READABLE: [(&str, &[u8]); 15] = [
     wav!("8k-mono-u8.wav"),
     wav!("8k-mono-s16.wav"),
     wav!("8k-mono-alaw.wav"),
     wav!("8k-mono-mulaw.wav"),
+    wav!("8k-mono-ima.wav"),
+    wav!("8k-mono-gsm.wav"),
     wav!("8k-mono.alaw"),
     wav!("8k-mono.ulaw"),
     wav!("11k025-mono-u8.wav"),
@@ -54,22 +81,50 @@ fn pcm16(channels: u16, rate: u32, samples: &[i16]) -> Vec<u8> {
 }
 
 /// Every fixture is the sine that its README tells: 1 kHz at half of full scale, from phase 0. What else is in it is its
-/// coding's noise, to which the sine's eight phases are no average: at least 33 dB with 8 bits and G.711, 70 with more.
+/// coding's noise, to which the sine's eight phases are no average, and what the filters of a coding move it by.
+#[track_caller]
+fn check(name: &str, bytes: &[u8], ms: usize, least_db: f64) {
+    let samples = decode(bytes, name).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    // FFmpeg's Vorbis lacks 3 ms of what it was given, by its own account; LAME takes 0.44 dB off.
+    let lacking = if name.ends_with("ogg") { 24 } else { 1 };
+    assert!(samples.len().abs_diff(ms * 8) <= lacking, "{name}: {} samples", samples.len());
+    // Away from the ends, where filters hear the sine begin and end; the phase of this sine is 45 degrees a sample.
+    let inner = &samples[200..samples.len() - 200];
+    let (mut in_phase, mut across) = (0.0, 0.0);
+    for (n, &sample) in inner.iter().enumerate() {
+        let phase = TAU * (n + 200) as f64 / 8.0;
+        in_phase += f64::from(sample) * phase.sin() * 2.0 / inner.len() as f64;
+        across += f64::from(sample) * phase.cos() * 2.0 / inner.len() as f64;
+    }
+    let amplitude = in_phase.hypot(across);
+    let level_db = 20.0 * (amplitude / 16_384.0).log10();
+    let power: f64 = inner.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / inner.len() as f64;
+    let noise = (power - amplitude * amplitude / 2.0).max(1e-9);
+    let ratio_db = 10.0 * (power / noise).log10();
+    assert!(
+        level_db.abs() < if name.ends_with("mp3") { 0.5 } else { 0.3 },
+        "{name}: {level_db:.2} dB of the level"
+    );
+    assert!(ratio_db > least_db, "{name}: {ratio_db:.1} dB");
+}
+
 #[test]
 fn every_encoding_and_rate_gives_the_same_sine() {
     for (name, bytes) in READABLE {
-        let samples = decode(bytes, name).unwrap();
-        assert_eq!(samples.len(), if name.starts_with("96k") { 800 } else { 1600 }, "{name}");
-        // Away from the ends, where the resampler hears the sine begin and end.
-        let (mut noise, mut power) = (0.0, 0.0);
-        for (n, &sample) in samples.iter().enumerate().skip(50).take(samples.len() - 100) {
-            let expected = 16_384.0 * (TAU * 1000.0 * n as f64 / 8000.0).sin();
-            noise += (f64::from(sample) - expected).powi(2);
-            power += expected * expected;
-        }
-        let ratio = 10.0 * f64::log10(power / noise);
-        let coarse = name.contains("u8") || name.contains("law");
-        assert!(ratio > if coarse { 33.0 } else { 70.0 }, "{name}: {ratio:.1} dB");
+        let least_db = match name {
+            _ if name.contains("u8") || name.contains("law") => 33.0,
+            _ if name.contains("gsm") => 14.0,
+            _ if name.contains("ima") => 22.0,
+            _ => 70.0,
+        };
+        check(name, bytes, if name.starts_with("96k") { 100 } else { 200 }, least_db);
+    }
+}
+
+#[test]
+fn every_other_format_gives_the_same_sine() {
+    for (name, bytes, least_db) in AUDIO {
+        check(name, bytes, 500, least_db);
     }
 }
 
@@ -93,25 +148,6 @@ fn g711_in_wav_decodes_as_on_the_line() {
 fn stereo_is_averaged() {
     let both = [1000, 3000, -2000, 2000, i16::MAX, i16::MAX, i16::MIN, i16::MIN];
     assert_eq!(decode(pcm16(2, 8000, &both).as_slice(), "").unwrap(), [2000, 0, i16::MAX, i16::MIN]);
-}
-
-#[test]
-fn what_we_write_we_read() {
-    use crate::file::{RecordFormat, WavHeader};
-    let samples: Vec<i16> = (0..801).map(|n| n * 40 - 16_000).collect();
-    for format in [RecordFormat::Pcm8, RecordFormat::Alaw, RecordFormat::Mulaw, RecordFormat::Pcm16] {
-        let mut data = Vec::new();
-        format.encode(&samples, &mut data);
-        let header = WavHeader::new(format);
-        let len = data.len() as u64;
-        let file = [header.header_bytes(len), data.clone(), header.padding(len).to_vec()].concat();
-        let read = decode(file.as_slice(), "a.wav").unwrap();
-        assert_eq!(read.len(), samples.len(), "{format:?}");
-        assert!(read.iter().zip(&samples).all(|(a, b)| a.abs_diff(*b) <= 512), "{format:?}");
-        // A crash right after the first header: the audio is not lost.
-        let empty = [header.header_bytes(0), data].concat();
-        assert_eq!(decode(empty.as_slice(), "a.wav").unwrap(), []);
-    }
 }
 
 #[test]
@@ -153,9 +189,8 @@ fn each_kind_of_bad_file_has_its_error() {
     let unsupported = |bytes: &[u8]| matches!(decode(bytes, "a.wav"), Err(PromptError::Unsupported(_)));
     let malformed = |bytes: &[u8]| matches!(decode(bytes, "a.wav"), Err(PromptError::Malformed(_)));
     assert!(unsupported(b""));
-    assert!(unsupported(b"ID3\x04 an MP3 file, for instance"));
-    assert!(unsupported(wav!("8k-mono-gsm.wav").1));
-    assert!(unsupported(wav!("8k-mono-ima.wav").1));
+    assert!(unsupported(b"any text that is not audio"));
+    assert!(malformed(b"ID3\x04 an MP3 file that is not"));
     assert!(unsupported(&pcm16(1, 0, &[1])));
     assert!(unsupported(&pcm16(1, 768_000, &[1])));
     assert!(unsupported(&pcm16(0, 8000, &[1])));
@@ -195,11 +230,107 @@ fn a_file_without_end_ends_at_the_limit() {
     assert_eq!(decode(io::repeat(0xff), "a.ulaw").unwrap_err(), PromptError::TooLong);
 }
 
+/// A source that gives one byte for ever, and counts how many were asked for.
+struct Endless {
+    head: Vec<u8>,
+    read: u64,
+}
+
+impl Read for &mut Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read += buffer.len() as u64;
+        let head = self.head.len().min(buffer.len());
+        buffer.fill(0);
+        buffer[..head].copy_from_slice(&self.head[..head]);
+        self.head.drain(..head);
+        Ok(buffer.len())
+    }
+}
+
+/// `/dev/zero` behind the beginning of every container: a clear error after a few megabytes, whatever is claimed.
+#[test]
+fn a_file_of_zeros_without_end_is_given_up() {
+    let chunk = |name: &[u8; 4], size: u32| [name.as_slice(), &size.to_le_bytes()].concat();
+    let mut heads: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b"ID3\x04\0\0\0\0\0\0".to_vec(),
+        b"ID3\x04\0\0\x7f\x7f\x7f\x7f".to_vec(),
+        b"fLaC".to_vec(),
+        b"fLaC\x04\xff\xff\xff".to_vec(),
+        b"OggS".to_vec(),
+        [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"LIST", 4_000_000_000)].concat(),
+        [b"RIFF\0\0\0\0WAVE".to_vec(), chunk(b"fmt ", u32::MAX)].concat(),
+        [b"RF64\xff\xff\xff\xffWAVE".to_vec(), chunk(b"ds64", u32::MAX)].concat(),
+    ];
+    for (name, bytes, _) in AUDIO {
+        if name.ends_with("mp3") || name.ends_with("ogg") || name.ends_with("flac") {
+            heads.extend([bytes[..200].to_vec(), bytes[..bytes.len() - 100].to_vec()]);
+        }
+    }
+    for (n, head) in heads.into_iter().enumerate() {
+        let mut source = Endless { head, read: 0 };
+        let error = decode(&mut source, "a").err();
+        assert!(
+            matches!(error, Some(PromptError::Unsupported(_) | PromptError::Malformed(_))),
+            "{n}: {error:?}"
+        );
+        assert!(source.read < 3 * MAX_GAP, "{n}: {} bytes", source.read);
+    }
+}
+
+/// RF64 with sizes beyond what is there, beyond what any disk has, or of nothing.
+#[test]
+fn a_long_file_is_read_by_its_real_length() {
+    let (_, bytes, _) = AUDIO[13];
+    let at = bytes.windows(4).position(|window| window == b"ds64").unwrap() + 8;
+    let decoded = decode(bytes, "a").unwrap().len();
+    for (size, expected) in [(u64::MAX, decoded), (1 << 40, decoded), (3200, 800), (0, 0)] {
+        let mut file = bytes.to_vec();
+        // Of the RIFF, of the data (EBU Tech 3306 §3).
+        file[at..at + 8].copy_from_slice(&size.to_le_bytes());
+        file[at + 8..at + 16].copy_from_slice(&size.to_le_bytes());
+        assert_eq!(decode(file.as_slice(), "a").unwrap().len(), expected, "{size}");
+    }
+}
+
+#[test]
+fn gain_is_applied_and_saturates() {
+    let samples = [100, -100, 16_000, -16_000, 0];
+    let file = pcm16(1, 8000, &samples);
+    let with = |gain_db| {
+        let mut reader = PromptReader::open(file.as_slice(), "a.wav", 8000, gain_db).unwrap();
+        let mut out = Vec::new();
+        while reader.read(&mut out).unwrap() {}
+        out
+    };
+    assert_eq!(with(0), samples);
+    assert_eq!(with(20), [1000, -1000, i16::MAX, i16::MIN, 0]);
+    assert_eq!(with(-20), [10, -10, 1600, -1600, 0]);
+    assert_eq!(with(-40), [1, -1, 160, -160, 0]);
+}
+
+/// The first samples of a minute of MP3 are there when little of it has been read, and none of the rest.
+#[test]
+fn a_long_prompt_gives_its_beginning_at_once() {
+    let (_, bytes, _) = AUDIO[0];
+    // The frames of half a second, a hundred and twenty times over: an MP3 file is its frames in a row.
+    let long = bytes.repeat(120);
+    let mut source = Endless { head: long, read: 0 };
+    let mut reader = PromptReader::open(&mut source, "a", 8000, 0).unwrap();
+    let mut out = Vec::new();
+    while out.len() < 1600 {
+        assert!(reader.read(&mut out).unwrap());
+    }
+    drop(reader);
+    assert!(source.read <= 256 * 1024, "{} bytes for the first 200 ms", source.read);
+}
+
 #[test]
 fn mutated_files_neither_panic_nor_grow() {
     let mut random = fastrand::Rng::with_seed(2);
     for round in 0..4000 {
-        let (name, bytes) = READABLE[random.usize(..READABLE.len())];
+        let all: Vec<_> = READABLE.into_iter().chain(AUDIO.map(|(name, bytes, _)| (name, bytes))).collect();
+        let (name, bytes) = *random.choice(&all).unwrap();
         let mut bytes = bytes[..bytes.len().min(3000)].to_vec();
         for _ in 0..random.usize(1..6) {
             // Mostly in the header.
@@ -213,8 +344,14 @@ fn mutated_files_neither_panic_nor_grow() {
             bytes.resize(bytes.len().max(90), 0);
         }
         if let Ok(samples) = decode(bytes.as_slice(), name) {
-            // One byte is at most one sample, which at the lowest rate becomes eight.
-            assert!(samples.len() <= bytes.len() * 8 + 8, "round {round}, {name}");
+            // One byte is at most one sample, or two, which at the lowest rate become eight each; a packet of a few bytes may
+            // be a frame of 65,536 samples of FLAC, or 4,096 of Vorbis.
+            let packets = if name.ends_with("flac") { 65_536 * 8 } else { 0 };
+            assert!(
+                samples.len() <= bytes.len() * 300 + 8 + packets,
+                "round {round}, {name}: {}",
+                samples.len()
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use offhook_call::RecordedFile;
 use offhook_call::cause::{Cause, DroppedBy, Failure};
 use offhook_call::error::Direction;
 use offhook_call::event::{
@@ -185,6 +186,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
     let (from_uri, to_uri) = ("sip:1000@192.0.2.10:5060".to_owned(), "sip:2000@192.0.2.20:5060".to_owned());
     let codecs = vec!["PCMA".to_owned(), "PCMU".to_owned()];
     let (played, duration) = (Duration::from_millis(2_040), Duration::from_millis(1_960));
+    let recorded = RecordedFile { bytes: 15_738, parts: 1, gaps: Duration::ZERO };
     let released = released(&from_uri, &to_uri, at(0), at(900), at(40_000));
     let moved = Some(Failure::Rejected { sip_status: 302 });
     let contacts = vec!["sip:2000@192.0.2.40".to_owned()];
@@ -213,7 +215,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
                 finish_key: hash,
                 file,
                 duration,
-                bytes: 15_738,
+                recorded,
             },
         ),
         (9_000, EventKind::SendDtmfCompleted { error: None, span: span(8_000, 9_000) }),

@@ -1,0 +1,93 @@
+//! The way to the recording threads, for threads that must not wait.
+//!
+//! Questions and end marks wait for room, each recording has one of either. Audio does not: where the queue is full it is
+//! left out, and when there is room again the recording thread is told how long the gap is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use offhook_media::event::{Audio, Chunk, RecordingId};
+
+use super::ToDisk;
+use crate::outbox::{Outbox, TrySend};
+
+/// The sending end of the queues of all recording threads. Each thread that sends has its own.
+#[derive(Debug)]
+pub struct Feed {
+    /// A recording's thread is always the same, so its messages keep their order.
+    threads: Vec<Outbox<ToDisk, SyncSender<ToDisk>>>,
+    /// Gaps of recordings that are not told yet.
+    gaps: HashMap<RecordingId, Duration>,
+    /// Milliseconds of all gaps, of all feeds.
+    total: Arc<AtomicU64>,
+}
+
+impl Feed {
+    /// A feed of the threads that these lead to.
+    pub(crate) fn new(senders: Vec<SyncSender<ToDisk>>) -> Self {
+        let threads = senders.into_iter().map(Outbox::new).collect();
+        Self { threads, gaps: HashMap::new(), total: Arc::default() }
+    }
+
+    /// Another feed of the same threads.
+    pub fn another(&self) -> Self {
+        let senders = self.threads.iter().map(|thread| thread.sender().clone()).collect();
+        Self { total: Arc::clone(&self.total), ..Self::new(senders) }
+    }
+
+    /// How much audio was left out by all feeds so far.
+    pub fn gaps(&self) -> Duration {
+        Duration::from_micros(self.total.load(Ordering::Relaxed))
+    }
+
+    /// Sends, without waiting and without losing the count.
+    pub fn send(&mut self, message: ToDisk) {
+        let recording = message.recording();
+        let index = usize::try_from(recording.0).unwrap_or_default() % self.threads.len();
+        let thread = &mut self.threads[index];
+        thread.flush();
+        let length = length(&message);
+        if length.is_zero() {
+            if let Some(length) = self.gaps.remove(&recording) {
+                thread.send(ToDisk::Gap { recording, length });
+            }
+            return thread.send(message);
+        }
+        if let Some(&length) = self.gaps.get(&recording)
+            && thread.backlog() == 0
+            && thread.sender().try_send_item(ToDisk::Gap { recording, length }).is_none()
+        {
+            self.gaps.remove(&recording);
+        }
+        let is_next = thread.backlog() == 0 && !self.gaps.contains_key(&recording);
+        if !is_next || thread.sender().try_send_item(message).is_some() {
+            *self.gaps.entry(recording).or_default() += length;
+            self.total.fetch_add(u64::try_from(length.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// Sends what waits, as far as there is room.
+    pub fn flush(&mut self) {
+        self.threads.iter_mut().for_each(Outbox::flush);
+    }
+
+    /// How many messages wait.
+    pub fn backlog(&self) -> usize {
+        self.threads.iter().map(Outbox::backlog).sum()
+    }
+}
+
+/// How long the audio in a message is; none in what must not be left out.
+fn length(message: &ToDisk) -> Duration {
+    let ToDisk::Audio(Audio { chunk, .. }) = message else { return Duration::ZERO };
+    let (rate, samples) = match chunk {
+        Chunk::Data { rate, samples } => (*rate, samples.len() as u64),
+        Chunk::Silence { rate, samples } => (*rate, *samples),
+        Chunk::End => return Duration::ZERO,
+    };
+    let nanos = u128::from(samples) * 1_000_000_000 / u128::from(rate.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}

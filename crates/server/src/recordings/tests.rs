@@ -1,0 +1,190 @@
+//! Disks that are full, disks that stand still, and files that become too long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::TryRecvError;
+
+use offhook_media::event::RecordFormat;
+use offhook_media::file::decode;
+
+use super::*;
+
+/// A folder of its own for each test, removed at its end.
+struct Temp(std::path::PathBuf);
+
+impl Temp {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("offhook-recordings-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn places(&self, min_free: u64, part_bytes: u64) -> Places {
+        Places { directory: Directory::open(&self.0).unwrap(), min_free, part_bytes }
+    }
+
+    fn samples(&self, name: &str) -> Vec<i16> {
+        decode(File::open(self.0.join(name)).unwrap(), name).unwrap()
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A file on a disk with so much room; a write beyond it is done as far as it goes.
+#[derive(Debug)]
+struct Cramped {
+    file: File,
+    room: Arc<AtomicUsize>,
+}
+
+impl Store for Cramped {
+    fn write_all_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        let length = self.file.metadata()?.len();
+        let more = usize::try_from((at + bytes.len() as u64).saturating_sub(length)).unwrap();
+        let room = self.room.load(Ordering::Relaxed);
+        let fits = bytes.len() - more.saturating_sub(room);
+        self.room.store(room.saturating_sub(more), Ordering::Relaxed);
+        FileExt::write_all_at(&self.file, &bytes[..fits], at)?;
+        if fits == bytes.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+}
+
+const MU_LAW: RecordSpec = RecordSpec { format: RecordFormat::Mulaw, rate: 8000, channels: 1 };
+
+/// 60 ms of the `n`th level.
+fn chunk(n: i16) -> Chunk {
+    Chunk::Data { rate: 8000, samples: vec![(n + 1) * 100; 480] }
+}
+
+#[test]
+fn a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
+    for room in (58..4000).step_by(97) {
+        let temp = Temp::new(&format!("full-{room}"));
+        let places = temp.places(0, PART_BYTES);
+        let name = Name { file: "a.wav".to_owned(), overwrite: false };
+        let file = places.directory.create("a.wav", false).unwrap();
+        let store = Cramped { file, room: Arc::new(AtomicUsize::new(room)) };
+        let file = OpenFile::on(Box::new(store), MU_LAW).unwrap();
+        let recording =
+            Recording { name, spec: MU_LAW, file, former_bytes: 0, part: 1, gaps: Duration::ZERO };
+        let (control, mut told) = mpsc::channel(8);
+        let open = HashMap::from([(RecordingId(1), recording)]);
+        let mut recorder = Recorder { places, control, open };
+        for n in 0..10 {
+            recorder.append(RecordingId(1), |recording, places| recording.append(places, &chunk(n)));
+        }
+        let whole = (room - 58) / 480;
+        let Ok(Input::Disk(DiskEvent::RecordingFailed { recording, fault, file })) = told.try_recv() else {
+            panic!("{room}: nothing was told");
+        };
+        assert_eq!((recording, fault), (RecordingId(1), FileFault::DiskFull));
+        assert_eq!(file, RecordedFile { bytes: 58 + 480 * whole as u64, parts: 1, gaps: Duration::ZERO });
+        assert!(told.try_recv().is_err(), "it is told once");
+        assert!(recorder.open.is_empty());
+        assert_eq!(std::fs::metadata(temp.0.join("a.wav")).unwrap().len(), file.bytes, "{room}");
+        assert_eq!(temp.samples("a.wav").len(), whole * 480, "{room}");
+    }
+}
+
+#[test]
+fn nothing_new_begins_below_the_floor() {
+    let temp = Temp::new("floor");
+    let name = Name { file: "a.wav".to_owned(), overwrite: false };
+    let refused = Recording::begin(&temp.places(u64::MAX, PART_BYTES), name.clone(), MU_LAW);
+    assert_eq!(refused.map(|_| ()), Err(FileFault::DiskFull));
+    assert!(!temp.0.join("a.wav").exists());
+    assert!(Recording::begin(&temp.places(0, PART_BYTES), name, MU_LAW).is_ok());
+}
+
+#[test]
+fn a_long_recording_goes_on_in_another_part() {
+    let temp = Temp::new("parts");
+    // The counter that stands for 4 GiB: after three chunks the first part is beyond it.
+    let places = temp.places(0, 58 + 2 * 480);
+    let name = Name { file: "day.1/a.wav".to_owned(), overwrite: false };
+    let mut recording = Recording::begin(&places, name, MU_LAW).unwrap();
+    (0..8).for_each(|n| recording.append(&places, &chunk(n)).unwrap());
+    let file = recording.complete().unwrap();
+    assert_eq!(file, RecordedFile { bytes: 3 * 58 + 8 * 480, parts: 3, gaps: Duration::ZERO });
+    let parts = ["day.1/a.wav", "day.1/a.2.wav", "day.1/a.3.wav"].map(|name| temp.samples(name));
+    assert_eq!(parts.each_ref().map(Vec::len), [3 * 480, 3 * 480, 2 * 480]);
+    let levels: Vec<i16> = parts.concat().chunks(480).map(|chunk| (chunk[0] + 50) / 100).collect();
+    assert_eq!(levels, [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn parts_are_named_before_the_ending() {
+    let part = |file: &str, part| Name { file: file.to_owned(), overwrite: false }.of_part(part);
+    assert_eq!(part("a.wav", 1), "a.wav");
+    assert_eq!(part("a.wav", 2), "a.2.wav");
+    assert_eq!(part("x.y/a", 12), "x.y/a.12");
+    assert_eq!(part("x/.hidden", 2), "x/.hidden.2");
+    assert_eq!(part("a.b.opus", 2), "a.b.2.opus");
+}
+
+/// A disk that stands still for 30 s while 50 recordings go on: their audio is neither waited for nor piled up, and what
+/// was left out is silence of the same length in the file.
+#[test]
+fn a_stall_of_30_seconds_is_a_gap_of_the_right_length() {
+    let temp = Temp::new("stall");
+    let places = temp.places(0, PART_BYTES);
+    let (sender, inbox) = sync_channel(INBOX);
+    let mut feed = Feed::new(vec![sender]);
+    let (control, mut told) = mpsc::channel(1000);
+    let mut recorder = Recorder { places, control, open: HashMap::new() };
+    let ids = 1..=50u64;
+    for id in ids.clone() {
+        let (job, recording, file) = (JobId(id), RecordingId(id), format!("{id}.wav"));
+        feed.send(ToDisk::Open { job, file, spec: MU_LAW, overwrite: false, recording });
+    }
+    let say = |feed: &mut Feed, n: i16| {
+        for id in ids.clone() {
+            feed.send(ToDisk::Audio(Audio { recording: RecordingId(id), chunk: chunk(n) }));
+        }
+    };
+    // The thread runs, then stands still for 500 chunks of 60 ms, then runs again.
+    let mut run = || {
+        while let Ok(message) = inbox.try_recv() {
+            recorder.obey(message);
+        }
+        assert_eq!(inbox.try_recv().map(|_| ()), Err(TryRecvError::Empty));
+    };
+    (0..10).for_each(|n| say(&mut feed, n));
+    run();
+    (10..310).for_each(|n| say(&mut feed, n));
+    (10..210).for_each(|n| say(&mut feed, n));
+    assert_eq!(feed.backlog(), 0, "no audio waits outside of the bounded queue");
+    run();
+    (0..10).for_each(|n| say(&mut feed, n));
+    for id in ids.clone() {
+        feed.send(ToDisk::Audio(Audio { recording: RecordingId(id), chunk: Chunk::End }));
+    }
+    run();
+    const INBOX_EACH: u32 = 8192 / 50;
+    let mut gaps = Duration::ZERO;
+    while let Ok(Input::Disk(event)) = told.try_recv() {
+        if let DiskEvent::RecordingClosed { file, .. } = event {
+            assert_eq!(file.bytes, 58 + 520 * 480);
+            let least = Duration::from_millis(60) * (499 - INBOX_EACH);
+            assert!((least..=least + Duration::from_millis(60)).contains(&file.gaps), "{file:?}");
+            gaps += file.gaps;
+        }
+    }
+    assert_eq!(feed.gaps(), gaps);
+    for id in ids {
+        let samples = temp.samples(&format!("{id}.wav"));
+        assert_eq!(samples.len(), 520 * 480);
+        // Before, and after, and silence between.
+        assert!(samples[480].abs_diff(200) < 10 && samples[519 * 480].abs_diff(1000) < 50, "{id}");
+        let silent = samples.iter().filter(|&&sample| sample == 0).count();
+        assert!(silent.abs_diff((500 - INBOX / 50) * 480) <= 480, "{id}: {silent}");
+    }
+}
