@@ -35,7 +35,8 @@ struct Slot {
     place: Option<u64>,
     /// The place that was taken from here last.
     taken: Option<u64>,
-    codec: Codec,
+    /// None for what is no audio.
+    codec: Option<Codec>,
     payload: Vec<u8>,
     ticks: usize,
 }
@@ -54,8 +55,8 @@ pub(crate) enum Inserted {
 /// What is at the next place.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken<'a> {
-    /// A payload and its codec; empty for a packet that is no audio.
-    Packet(Codec, &'a [u8]),
+    /// A payload and its codec; without one, a description of silence, or nothing if empty.
+    Packet(Option<Codec>, &'a [u8]),
     /// Nothing, but something is behind it.
     Lost,
     /// Nothing, and nothing is behind it. The place stays the next.
@@ -82,7 +83,13 @@ impl JitterBuffer {
     }
 
     /// Puts a packet that lasts so many ticks at its place. If it lies beyond the capacity, the oldest make room.
-    pub(crate) fn insert(&mut self, place: u64, codec: Codec, payload: &[u8], ticks: usize) -> Inserted {
+    pub(crate) fn insert(
+        &mut self,
+        place: u64,
+        codec: Option<Codec>,
+        payload: &[u8],
+        ticks: usize,
+    ) -> Inserted {
         let earliest = match self.next {
             Some(next) => next,
             None if self.packets == 0 => {
@@ -131,7 +138,7 @@ impl JitterBuffer {
     }
 
     /// What is at the next place, if it is a packet.
-    pub(crate) fn peek(&self) -> Option<(Codec, &[u8])> {
+    pub(crate) fn peek(&self) -> Option<(Option<Codec>, &[u8])> {
         let next = self.next?;
         let slot = self.slots.get(slot(next)).filter(|slot| slot.place == Some(next))?;
         Some((slot.codec, &slot.payload))
@@ -161,7 +168,7 @@ mod tests {
     use super::*;
 
     fn insert(buffer: &mut JitterBuffer, place: u64, payload: &[u8]) -> Inserted {
-        buffer.insert(place, Codec::Pcmu, payload, payload.len())
+        buffer.insert(place, Some(Codec::Pcmu), payload, payload.len())
     }
 
     /// Inserts the places, then takes until empty: the first byte of each packet, `None` for a lost one.
@@ -201,7 +208,7 @@ mod tests {
         assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Queued);
         assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Duplicate);
         assert_eq!(buffer.ticks(), 160);
-        assert_eq!(buffer.take(), Taken::Packet(Codec::Pcmu, &[0; 160]));
+        assert_eq!(buffer.take(), Taken::Packet(Some(Codec::Pcmu), &[0; 160]));
         assert_eq!(insert(&mut buffer, 10, &[0; 160]), Inserted::Duplicate, "it was heard");
         assert_eq!(insert(&mut buffer, 9, &[0; 160]), Inserted::Late { places: 2 });
         assert_eq!(buffer.take(), Taken::Empty);
@@ -219,7 +226,7 @@ mod tests {
             insert(&mut buffer, place, &[0]);
         }
         assert_eq!(buffer.ticks(), 64);
-        assert_eq!(buffer.take(), Taken::Packet(Codec::Pcmu, &[0]));
+        assert_eq!(buffer.take(), Taken::Packet(Some(Codec::Pcmu), &[0]));
         assert_eq!(insert(&mut buffer, 5000, &[9]), Inserted::Queued);
         let taken = drain(&mut buffer);
         assert_eq!((taken.len(), taken.last()), (64, Some(&Some(9))));

@@ -42,6 +42,8 @@ use crate::sdp::Negotiated;
 use crate::shared::Shared;
 use crate::srtp;
 
+/// The payload type of comfort noise, and the clock rate of the audio that it belongs to (RFC 3389 §4).
+const COMFORT_NOISE: (u8, u32) = (13, 8000);
 /// Times that we take another SSRC because the peer uses ours. Once is a collision; again, it is an echo of ourselves.
 const MAX_COLLISIONS: u8 = 1;
 
@@ -99,6 +101,7 @@ pub struct Leg {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
     Audio(Codec),
+    ComfortNoise,
     TelephoneEvent,
 }
 
@@ -179,6 +182,10 @@ impl Leg {
                 self.receiver.timing(self.clock_at(now, codec.clock_rate()), packet.timestamp);
                 self.queue(place, codec, packet.payload);
             }
+            Content::ComfortNoise => {
+                self.receiver.timing(self.clock_at(now, COMFORT_NOISE.1), packet.timestamp);
+                self.queue_noise(place, packet.payload);
+            }
             Content::TelephoneEvent => {
                 // It keeps its place, so that it is not taken for a loss.
                 self.queue(place, self.media.codec, &[]);
@@ -203,6 +210,9 @@ impl Leg {
             let event = media.telephone_event.map(|event| event.receive_payload_type);
             if packet.payload_type == media.receive_payload_type {
                 media.codec.samples_in(packet.payload).map(|_| Content::Audio(media.codec))
+            } else if (packet.payload_type, media.codec.clock_rate()) == COMFORT_NOISE {
+                // Its number is fixed, and many send it without a word in their description.
+                (!packet.payload.is_empty()).then_some(Content::ComfortNoise)
             } else {
                 let is_event = Some(packet.payload_type) == event && !packet.payload.is_empty();
                 is_event.then_some(Content::TelephoneEvent)

@@ -12,6 +12,7 @@
 //! shrinks slowly, and so does what gathers where the peer's clock is faster than ours. Delays are counted in ticks of
 //! 1/48,000 s, which all rates divide.
 
+use crate::codec::comfort_noise::{Generator, Sid};
 use crate::codec::conceal::Concealer;
 use crate::codec::resample::{Resampler, resample_all};
 use crate::codec::{Codec, Decoder, FRAME_TICKS, TICKS};
@@ -39,6 +40,8 @@ const LEAST_CHANGE: isize = 6 * MS.cast_signed();
 const REST_FRAMES: u32 = 5;
 /// More than this is no drift but a burst after a standstill, and is given up at once: twice the longest target.
 const OVERFULL: usize = 400 * MS;
+/// Noise need not be secret, nor differ from leg to leg.
+const NOISE_SEED: u32 = 1;
 /// Frames without a packet after which the stream has paused, and fills again before it is heard.
 const DRY_FRAMES: u32 = 3;
 
@@ -47,6 +50,8 @@ const DRY_FRAMES: u32 = 3;
 pub(crate) struct Playout {
     rate: u32,
     buffer: JitterBuffer,
+    /// What the silence of a talker who sends nothing sounds like, since he said so.
+    noise: Option<Box<Generator>>,
     /// Of the codec of the last packet that was taken, with the way from its rate to ours.
     decoder: Option<(Decoder, Option<Resampler>)>,
     /// Samples of packets that have been taken, in order.
@@ -98,6 +103,7 @@ impl Playout {
         Self {
             rate,
             buffer: JitterBuffer::default(),
+            noise: None,
             decoder: None,
             ready: Vec::new(),
             state: State::Silent,
@@ -118,7 +124,7 @@ impl Playout {
     /// Another stream begins; what was queued is gone.
     pub(crate) fn restart(&mut self) {
         self.buffer.restart();
-        self.decoder = None;
+        (self.decoder, self.noise) = (None, None);
         self.ready.clear();
         self.state = State::Silent;
         self.window = NEW_WINDOW;
@@ -140,7 +146,7 @@ impl Playout {
     /// Queues a packet of the stream; an empty one keeps the place of a packet that is no audio. `jitter` is in seconds.
     pub(crate) fn insert(&mut self, place: u64, codec: Codec, payload: &[u8], jitter: f64) -> Inserted {
         let ticks = codec.samples_in(payload).unwrap_or_default() * codec.sample_ticks();
-        let inserted = self.buffer.insert(place, codec, payload, ticks);
+        let inserted = self.buffer.insert(place, Some(codec), payload, ticks);
         match inserted {
             Inserted::Late { places } => {
                 let by = usize::try_from(places).unwrap_or(usize::MAX).saturating_mul(self.packet);
@@ -156,6 +162,11 @@ impl Playout {
             Inserted::Queued | Inserted::Duplicate => {}
         }
         inserted
+    }
+
+    /// Queues a description of the silence that follows (RFC 3389).
+    pub(crate) fn insert_noise(&mut self, place: u64, payload: &[u8]) -> Inserted {
+        self.buffer.insert(place, None, payload, 0)
     }
 
     /// The delay that is aimed at, in ticks.
@@ -186,6 +197,9 @@ impl Playout {
     pub(crate) fn frame(&mut self) -> &[i16] {
         self.frame.fill(0);
         if !self.is_playing() {
+            if let Some(noise) = &mut self.noise {
+                noise.fill(&mut self.frame);
+            }
             return &self.frame;
         }
         self.give_up_what_is_old();
@@ -195,7 +209,9 @@ impl Playout {
         let heard = self.ready.len().min(self.frame.len());
         self.frame[..heard].copy_from_slice(&self.ready[..heard]);
         self.ready.drain(..heard);
-        if heard < self.frame.len() {
+        if let (Some(noise), true) = (&mut self.noise, heard < self.frame.len()) {
+            noise.fill(&mut self.frame[heard..]);
+        } else if heard < self.frame.len() {
             self.ahead += (self.frame.len() - heard) * self.sample_ticks();
             self.concealer.lost(&mut self.frame[heard..]);
         }
@@ -247,7 +263,11 @@ impl Playout {
             match self.buffer.take() {
                 Taken::Packet(codec, payload) => {
                     late += std::mem::take(&mut self.ahead);
-                    if !payload.is_empty() {
+                    if let (None, Some(sid)) = (codec, Sid::parse(payload)) {
+                        self.noise.get_or_insert_with(|| Box::new(Generator::new(NOISE_SEED))).update(&sid);
+                    }
+                    if let (Some(codec), false) = (codec, payload.is_empty()) {
+                        self.noise = None;
                         let decoder = decoder(&mut self.decoder, codec, self.rate);
                         decode(decoder, payload, &mut self.scratch, &mut self.ready);
                         self.concealer.arrived(&mut self.ready[start..]);
@@ -279,7 +299,7 @@ impl Playout {
     fn recover(&mut self) -> bool {
         let Some((decoder, resampler)) = &mut self.decoder else { return false };
         let codec = decoder.codec();
-        let next = self.buffer.peek().filter(|(of, payload)| *of == codec && !payload.is_empty());
+        let next = self.buffer.peek().filter(|(of, payload)| *of == Some(codec) && !payload.is_empty());
         let samples = self.packet / codec.sample_ticks();
         self.scratch.clear();
         if !decoder.decode_lost(next.map(|(_, payload)| payload), samples, &mut self.scratch) {

@@ -12,7 +12,7 @@
 //! ```
 //! Telephone-events are then pressed anew, since their packets may not come between those of one timeline of audio.
 
-use super::{Content, Leg};
+use super::{COMFORT_NOISE, Content, Leg};
 use crate::digits::Digits;
 use crate::dtmf::Key;
 use crate::event::{DigitSource, LegId};
@@ -102,8 +102,9 @@ impl Leg {
                 let samples = codec.samples_in(packet.payload).unwrap_or_default();
                 (self.media.send_payload_type, codec, samples)
             }
+            (Content::ComfortNoise, _) if own.clock_rate() == COMFORT_NOISE.1 => (COMFORT_NOISE.0, own, 0),
             (Content::TelephoneEvent, Some(event)) => (event.send_payload_type, own, 0),
-            (Content::Audio(_), _) => return,
+            (Content::Audio(_) | Content::ComfortNoise, _) => return,
             // It comes as a tone, once it is a digit.
             (Content::TelephoneEvent, None) => return,
         };

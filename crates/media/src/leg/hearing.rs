@@ -95,6 +95,17 @@ impl Leg {
         self.reports.late += u64::from(inserted != Inserted::Queued);
     }
 
+    /// Queues a description of the silence that follows.
+    pub(super) fn queue_noise(&mut self, place: u64, payload: &[u8]) {
+        if !self.is_listened_to() {
+            return;
+        }
+        let rate = self.media.codec.sample_rate();
+        let playout = self.hearing.playout.get_or_insert_with(|| Box::new(Playout::new(rate)));
+        let inserted = playout.insert_noise(place, payload);
+        self.reports.late += u64::from(inserted != Inserted::Queued);
+    }
+
     /// Whether anybody wants to hear what arrives, here and frame by frame.
     fn is_listened_to(&self) -> bool {
         self.hearing.tones.is_some() || self.recording.is_some() || self.says_to_room || self.is_interpreted

@@ -241,3 +241,27 @@ fn r6_what_is_lost_is_made_up_for_and_hardly_more() {
         }
     }
 }
+
+#[test]
+fn a_silence_that_is_described_sounds_as_described() {
+    let mut playout = Playout::new(8000);
+    let mut heard = Vec::new();
+    for frame in 0..100 {
+        match frame {
+            0..20 => drop(playout.insert(frame, CODEC, &payload(frame, 160), 0.0)),
+            // RFC 3389 §3: 50 dB under the overload point, white.
+            20 => drop(playout.insert_noise(20, &[50])),
+            80.. => drop(playout.insert(frame - 59, CODEC, &payload(frame, 160), 0.0)),
+            _ => {}
+        }
+        heard.extend_from_slice(playout.frame());
+    }
+    let noise = &heard[25 * 160..80 * 160];
+    let power: f64 = noise.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / noise.len() as f64;
+    let level = 10.0 * (power / 32_768f64.powi(2)).log10();
+    assert!((-51.5..-48.5).contains(&level), "{level} dBov");
+    assert!(noise.chunks(160).all(|frame| frame.iter().any(|&sample| sample != 0)), "no gap");
+    let talk = heard[84 * 160..].iter().filter(|sample| sample.unsigned_abs() > 5000).count();
+    assert!(talk > 14 * 160, "{talk}");
+    assert_eq!(playout.take_concealed(), 0, "nothing was lost");
+}

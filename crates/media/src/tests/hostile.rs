@@ -36,7 +36,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn bytes_never_panic(datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..40)) {
+    fn r8_bytes_never_panic(datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..40)) {
         let mut world = busy();
         for datagram in &datagrams {
             receive(&mut world, Channel::Rtp, datagram);
@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn packets_never_panic(packets in proptest::collection::vec(packet(), 0..80)) {
+    fn r8_packets_never_panic(packets in proptest::collection::vec(packet(), 0..80)) {
         let mut world = busy();
         for packet in &packets {
             receive(&mut world, Channel::Rtp, packet);
@@ -60,10 +60,10 @@ proptest! {
 }
 
 #[test]
-fn what_was_not_negotiated_is_counted_and_dropped() {
+fn r8_what_was_not_negotiated_is_counted_and_dropped() {
     let mut world = busy();
     let mut bytes = [0x20; 172];
-    bytes[..12].copy_from_slice(&[0x80, 13, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+    bytes[..12].copy_from_slice(&[0x80, 12, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
     receive(&mut world, Channel::Rtp, &bytes);
     receive(&mut world, Channel::Rtp, &bytes[..11]);
     let too_long = [&[0x80, 0][..], &[0; 10], &[0; 481]].concat();
