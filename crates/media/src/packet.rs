@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_that_do_not_fit_are_refused() {
+    fn r8_packets_that_do_not_fit_are_refused() {
         let header = [0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
         let with = |first: u8, rest: &[u8]| [&[first][..], &header[1..], rest].concat();
         for (bytes, why) in [
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn loss_across_the_wrap() {
+    fn r5_loss_across_the_wrap() {
         let mut receiver = Receiver::default();
         assert_eq!(receiver.arrive(1, 65_534), Arrival::Restart((1 << 16) + 65_534));
         assert_eq!(receiver.arrive(1, 65_535), Arrival::InSequence((1 << 16) + 65_535));
@@ -502,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_needs_two_packets() {
+    fn r5_a_jump_needs_two_packets() {
         let mut receiver = Receiver::default();
         receiver.arrive(1, 100);
         assert_eq!(receiver.arrive(1, 5000), Arrival::Probation);
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn another_source_is_believed_when_the_present_one_is_silent() {
+    fn r5_another_source_is_believed_when_the_present_one_is_silent() {
         let mut receiver = Receiver::default();
         receiver.arrive(1, 10);
         assert_eq!(receiver.arrive(2, 500), Arrival::Probation);

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn compounds_that_fail_the_checks() {
+    fn r8_compounds_that_fail_the_checks() {
         let good = report(true, false);
         for cut in 1..good.len() {
             let whole = cut == 52;
@@ -305,7 +305,7 @@ mod tests {
         }
 
         #[test]
-        fn mutated_reports_never_panic(changes in proptest::collection::vec((0usize..76, any::<u8>()), 1..6)) {
+        fn r8_mutated_reports_never_panic(changes in proptest::collection::vec((0usize..76, any::<u8>()), 1..6)) {
             let mut bytes = report(true, true);
             for (at, byte) in changes {
                 bytes[at] = byte;

@@ -365,7 +365,7 @@ pub fn default_threads() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
     use offhook_media::event::{RoomEvent, Voice};
     use offhook_media::sdp::{Direction, Negotiated};
@@ -379,9 +379,12 @@ mod tests {
     }
 
     fn opened(thread: &mut Thread, now: Instant, leg: LegId, port: u16) {
+        opened_to(thread, now, leg, port, (Ipv4Addr::LOCALHOST, 9).into());
+    }
+
+    fn opened_to(thread: &mut Thread, now: Instant, leg: LegId, port: u16, remote: SocketAddr) {
         let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0);
         let lease = ports.lease(now).expect("a free port");
-        let remote = (Ipv4Addr::LOCALHOST, 9).into();
         let media = Negotiated {
             codec: offhook_media::event::Codec::Pcmu,
             send_payload_type: 0,
@@ -415,6 +418,32 @@ mod tests {
         assert!(matches!(arrived, ToMedia::Arrive { leg: LegId(1), moved: Some(_) }), "{arrived:?}");
         assert_eq!((from.engine.legs(), between.engine.legs()), (0, 0));
     }
+
+    /// A flood at one port gets no more of a tick than what a leg may need, so that other calls keep their deadlines.
+    #[test]
+    #[allow(clippy::disallowed_types, reason = "a peer on the loopback")]
+    fn r10_a_flood_gets_its_share_of_a_tick_and_no_more() {
+        let (now, leg) = (clock::now().mono, LegId(1));
+        let mut thread = thread();
+        let flood = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 9_000)).expect("a free port");
+        opened_to(&mut thread, now, leg, 18_434, flood.local_addr().expect("bound"));
+        for sequence in 0..100u8 {
+            let header = [0x80, 0, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 1];
+            let packet = [&header[..], &[0xff; 160]].concat();
+            flood.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_434)).expect("sent");
+        }
+        thread.sweep(now, leg, Channel::Rtp);
+        thread.engine.command(now, Command::RemoveLeg { leg });
+        let told = std::iter::from_fn(|| thread.engine.poll_event());
+        let received: Vec<u64> = told
+            .filter_map(|event| match event {
+                Event::LegRemoved { stats, .. } => Some(stats.packets_received),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(received, [PACKETS_PER_SWEEP as u64]);
+    }
+
     /// A room lives on one thread, and a leg of another one that joins is a member as soon as it has arrived.
     #[test]
     fn a_leg_that_joins_a_room_moves_to_its_thread() {

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_released_pair_rests_before_it_is_leased_again() {
+    fn r11_a_released_pair_rests_before_it_is_leased_again() {
         let now = clock::now().mono;
         let mut ports = pool(&[18_400]);
         let port = ports.lease(now).expect("one pair is free");
@@ -182,6 +182,40 @@ mod tests {
         assert_eq!(ours.receive(Channel::Rtp, &mut buffer).expect("the peer's"), 3);
         ours.send(Channel::Rtp, b"back").expect("still to the peer");
         assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours"), 4);
+    }
+
+    #[test]
+    fn r1_media_goes_to_the_address_that_was_named_whoever_else_sends() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let [mut ours, mut theirs, mut stranger] = [18_440, 18_442, 18_444].map(|port| bound(loopback, port));
+        let at = |port| SocketAddr::new(loopback, port);
+        ours.connect(at(18_442), at(18_443)).expect("loopback");
+        theirs.connect(at(18_440), at(18_441)).expect("loopback");
+        stranger.connect(at(18_440), at(18_441)).expect("loopback");
+        let mut buffer = [0; 8];
+        for _ in 0..20 {
+            stranger.send(Channel::Rtp, b"here").expect("sent");
+            ours.send(Channel::Rtp, b"audio").expect("sent");
+            assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours"), 5);
+            assert!(stranger.receive(Channel::Rtp, &mut buffer).is_err(), "nothing of ours");
+        }
+    }
+
+    #[test]
+    fn r2_what_a_stranger_sends_is_not_taken() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let [mut ours, mut theirs, mut stranger] = [18_446, 18_448, 18_450].map(|port| bound(loopback, port));
+        let at = |port| SocketAddr::new(loopback, port);
+        ours.connect(at(18_448), at(18_449)).expect("loopback");
+        theirs.connect(at(18_446), at(18_447)).expect("loopback");
+        stranger.connect(at(18_446), at(18_447)).expect("loopback");
+        let mut buffer = [0; 8];
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            stranger.send(channel, b"injected").expect("sent");
+            theirs.send(channel, b"said").expect("sent");
+            assert_eq!(ours.receive(channel, &mut buffer).expect("the peer's"), 4);
+            assert!(ours.receive(channel, &mut buffer).is_err(), "nothing else");
+        }
     }
 
     fn bound(address: IpAddr, port: u16) -> Sockets {

@@ -26,7 +26,7 @@ fn stats(world: &mut World, leg: u64) -> LegStats {
 }
 
 #[test]
-fn another_source_is_heard_after_its_second_packet() {
+fn r5_another_source_is_heard_after_its_second_packet() {
     let mut world = single();
     world.record(1, 1, RecordFormat::Mulaw, 10_000);
     for index in 0..100u16 {
@@ -47,7 +47,7 @@ fn another_source_is_heard_after_its_second_packet() {
 }
 
 #[test]
-fn sequence_and_timestamp_wrap_unheard() {
+fn r5_sequence_and_timestamp_wrap_unheard() {
     let mut world = single();
     world.record(1, 1, RecordFormat::Mulaw, 10_000);
     let mut expected = Vec::new();
@@ -152,7 +152,7 @@ fn a_removed_leg_says_bye() {
 }
 
 #[test]
-fn a_bye_of_the_peer_ends_nothing() {
+fn r9_a_bye_of_the_peer_ends_nothing() {
     let mut world = single();
     world.play(1, 1, &[&prompt(Codec::Pcmu, 8000, 1)], 0);
     deliver(&mut world, 1, 7, 1, 0, &[0x20; 160]);
@@ -165,7 +165,7 @@ fn a_bye_of_the_peer_ends_nothing() {
 }
 
 #[test]
-fn a_collision_changes_our_ssrc_once() {
+fn r9_a_collision_changes_our_ssrc_once() {
     let mut world = single();
     world.play(1, 1, &[&prompt(Codec::Pcmu, 8000, 1)], 10);
     world.run(100);

@@ -1,8 +1,9 @@
-//! The table of threats and faults in `crates/sip/README.md` and the tests that are named after its rows: every row has a
-//! test, every test that is named there exists, and every test that is named after a row stands there.
+//! The tables of threats and faults in the READMEs of `crates/sip` and `crates/media`, and the tests that are named after
+//! their rows: every row has a test, every test that is named there exists, and every test that is named after a row
+//! stands there.
 
-/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication.
-const ROWS: [(char, u32); 2] = [('P', 9), ('S', 18)];
+/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication, R1 to R11 of media.
+const ROWS: [(char, u32); 3] = [('P', 9), ('S', 18), ('R', 11)];
 
 /// What the table says that the sources do not, and the other way round.
 pub(crate) fn check(table: &str, sources: &[&str]) -> Vec<String> {
