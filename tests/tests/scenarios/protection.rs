@@ -23,10 +23,11 @@ async fn server(name: &str, srtp: &str, phone: Option<&Baresip>) -> Server {
     Server::start_with(name, &setup).await
 }
 
-/// What baresip says: the prompt after half a second of quiet, and twenty seconds of it behind.
+/// What baresip says: the prompt after three seconds of quiet, in which the delay of what we hear settles, and twenty
+/// seconds of it behind.
 fn voice(dir: &TestDir) -> (Signal, std::path::PathBuf) {
     let said = Signal::read(&fixtures().join("prompts/record-after-beep.wav"));
-    let mut padded = vec![0.0; 4000];
+    let mut padded = vec![0.0; 24_000];
     padded.extend(&said.0);
     padded.extend(vec![0.0; 160_000]);
     let path = dir.join("voice.wav");
@@ -38,7 +39,7 @@ fn voice(dir: &TestDir) -> (Signal, std::path::PathBuf) {
 async fn talk(server: &Server, app: &mut App, call: &str, phone: &mut Baresip, said: &Signal) {
     let start = RecordStart {
         res_id: call.into(),
-        max_seconds: 3,
+        max_seconds: 6,
         record_file: "phone.wav".into(),
         ..Default::default()
     };
@@ -48,7 +49,8 @@ async fn talk(server: &Server, app: &mut App, call: &str, phone: &mut Baresip, s
     app.client.play_start(call, "welcome.wav|thank-you.wav", "").await.expect("a play");
     assert_eq!(app.played(call).await.error, None);
     let info = app.client.get(call).await.expect("what is known of it");
-    assert_eq!((info.media.packets_refused, info.media.packets_lost), (0, 0), "{info:?}");
+    // It opens its way with an APP packet of RTCP, once before its keys are in force and once after: neither is a report.
+    assert!(info.media.packets_refused <= 2 && info.media.packets_lost == 0, "{info:?}");
     phone.hang_up().await;
     assert_eq!(app.released(call).await.cause, 200);
     app.check_order();

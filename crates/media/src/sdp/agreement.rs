@@ -8,10 +8,8 @@ use proptest::sample::{select, subsequence};
 use super::*;
 use crate::srtp::{Keys, Protection, Seed};
 
-const CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];
-
 fn side(number: u8) -> impl Strategy<Value = LocalMedia> {
-    let codecs = subsequence(CODECS.to_vec(), 1..=CODECS.len()).prop_shuffle();
+    let codecs = subsequence(Codec::ALL.to_vec(), 1..=Codec::ALL.len()).prop_shuffle();
     let order = select(vec![Order::Theirs, Order::Ours]);
     let protection = select(vec![Protection::Off, Protection::Optional, Protection::Required]);
     let ptime = select(vec![10_u8, 20, 30, 40, 60]);

@@ -66,6 +66,8 @@ fn p5_what_is_tolerated() {
         ("clock rates out of range", body("0", &["a=rtpmap:96 PCMU/99999999999", "a=rtpmap:97 PCMU/-8000"])),
         ("a thousand mappings", body("0", &["a=rtpmap:96 PCMA/8000"; 1000])),
         ("payload types beyond 127 beside a good one", body("128 0 300", &[])),
+        ("a thousand keys", body("0", &["a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x"; 1000])),
+        ("a key without end", body("0", &[&format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{long}")])),
         ("an attribute without end", body("0", &[&format!("a={long}")])),
         ("no o=", body("0", &[]).replace("o=- 1 1 IN IP4 198.51.100.2\r\n", "")),
         ("an odd o=", body("0", &[]).replace("o=- 1 1", "o=-\u{1} 99999999999999999999999999 -1 x")),
@@ -175,4 +177,28 @@ fn p6_media_goes_to_allowed_networks_only() {
         Err(SdpError::BadAddress)
     );
     assert!(judged(to("198.51.100.2"), &allowing(vec![range("198.51.100.2", "198.51.100.2")])).is_ok());
+}
+
+/// Where RTCP shares the port of RTP, what else the offer says of it is nothing, and cannot turn it on others.
+#[test]
+fn p6_reports_that_share_a_port_go_nowhere_else() {
+    let sharing = LocalMedia { rtcp_mux: true, ..local() };
+    for line in ["a=rtcp:5060 IN IP4 203.0.113.1", "a=rtcp:5060 IN IP4 224.0.0.1", "a=rtcp:0"] {
+        let media = judged(body("0", &["a=rtcp-mux", line]), &sharing).unwrap();
+        assert_eq!(media.remote_rtcp, media.remote_rtp, "{line}");
+    }
+    // The port beyond that of RTP is nobody's then, the last one too.
+    let last = body("0", &["a=rtcp-mux"]).replace("40000", "65535");
+    assert!(judged(last, &sharing).is_ok());
+}
+
+/// What an offer of keys can hold is limited like the rest of it.
+#[test]
+fn p5_keys_beyond_the_limit_are_not_looked_at() {
+    let good = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    let bad = "a=crypto:1 F8_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+    let with = LocalMedia { protection: Protection::Required, ..local() };
+    let after = |count| answer(body("0", &[&vec![bad; count][..], &[good]].concat()).as_bytes(), &with);
+    assert!(after(15).is_ok());
+    assert_eq!(after(16).unwrap_err(), SdpError::Protection);
 }

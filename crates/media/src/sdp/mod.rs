@@ -14,6 +14,8 @@
 #[cfg(test)]
 mod agreement;
 mod choice;
+#[cfg(test)]
+mod codecs;
 mod crypto;
 mod destination;
 #[cfg(test)]

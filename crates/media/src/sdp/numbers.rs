@@ -1,20 +1,25 @@
-//! Payload types: what each number means in one session. A meaning that was given once stays (RFC 3264 §8.3.2), and the
-//! offerer's numbers go before ours.
+//! Payload types: what each number means in one session. A meaning that was given once is never another (RFC 3264 §8.3.2),
+//! and the offerer's numbers go before ours.
 
 use super::LocalMedia;
+use super::parse::{Encoding, Media};
 use crate::codec::Codec;
 
-/// The payload type that telephone-events have where it is free; the usual one of the dynamic range.
-const TELEPHONE_EVENT: u8 = 101;
+/// The name of telephone-events (RFC 4733 §7.1.1), in any case.
+const TELEPHONE_EVENT: &str = "telephone-event";
+/// The payload type that telephone-events have where it is free, and those after it.
+const EVENTS: std::ops::Range<u8> = 101..128;
 /// The dynamic range (RFC 3551 §3).
 const DYNAMIC: std::ops::Range<u8> = 96..128;
 
-/// The meanings that have been given.
+/// The meanings that hold.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
     audio: Vec<(Codec, u8)>,
     /// Telephone-events by their clock rate.
     events: Vec<(u32, u8)>,
+    /// Bit n is set if n has ever meant something, to us or to the peer.
+    given: u128,
 }
 
 impl Numbers {
@@ -33,18 +38,27 @@ impl Numbers {
         self.events.iter().copied()
     }
 
-    /// The peer offers a codec under this number.
+    /// Takes the meanings that an offer of the peer's gives, of all that it has: what is not used today may be used
+    /// tomorrow. Of several numbers that mean the same the first counts.
+    pub(super) fn learn(&mut self, offer: &Media<'_>) {
+        let encodings: Vec<Encoding<'_>> = offer.encodings().collect();
+        for encoding in encodings.iter().rev() {
+            let Encoding { payload_type, name, clock_rate, channels } = *encoding;
+            self.forget(payload_type);
+            if let Some(codec) = Codec::from_rtpmap(name, clock_rate, channels) {
+                self.learn_codec(codec, payload_type);
+            } else if name.eq_ignore_ascii_case(TELEPHONE_EVENT) {
+                self.events.retain(|(known, _)| *known != clock_rate);
+                self.events.push((clock_rate, payload_type));
+            }
+        }
+    }
+
+    /// A codec has this number from now on.
     pub(super) fn learn_codec(&mut self, codec: Codec, number: u8) {
         self.forget(number);
         self.audio.retain(|(known, _)| *known != codec);
         self.audio.push((codec, number));
-    }
-
-    /// The peer offers telephone-events under this number.
-    pub(super) fn learn_event(&mut self, clock_rate: u32, number: u8) {
-        self.forget(number);
-        self.events.retain(|(known, _)| *known != clock_rate);
-        self.events.push((clock_rate, number));
     }
 
     /// Gives a number to everything that we offer, as far as there is one.
@@ -56,36 +70,33 @@ impl Numbers {
             rates.dedup();
             for rate in rates {
                 if self.event(rate).is_none()
-                    && let Some(number) = self.first_free(TELEPHONE_EVENT..DYNAMIC.end)
+                    && let Some(number) = self.take(EVENTS)
                 {
                     self.events.push((rate, number));
                 }
             }
         }
         for &codec in &local.codecs {
-            if self.codec(codec).is_none() {
-                self.audio.extend(self.free_number(codec).map(|number| (codec, number)));
+            // A codec whose own number means something else here has none.
+            let range = codec.static_payload_type().map_or(DYNAMIC, |number| number..number + 1);
+            if self.codec(codec).is_none()
+                && let Some(number) = self.take(range)
+            {
+                self.audio.push((codec, number));
             }
         }
     }
 
-    /// The number that is a codec's own, or the first free one of the dynamic range; a codec whose own number means
-    /// something else here has none.
-    fn free_number(&self, codec: Codec) -> Option<u8> {
-        self.first_free(match codec.static_payload_type() {
-            Some(number) => number..number + 1,
-            None => DYNAMIC,
-        })
+    /// The first number that has never meant anything.
+    fn take(&mut self, mut range: std::ops::Range<u8>) -> Option<u8> {
+        let number = range.find(|&number| self.given >> number & 1 == 0)?;
+        self.given |= 1 << number;
+        Some(number)
     }
 
-    fn first_free(&self, mut range: std::ops::Range<u8>) -> Option<u8> {
-        range.find(|number| {
-            self.audio.iter().all(|(_, taken)| taken != number)
-                && self.events.iter().all(|(_, taken)| taken != number)
-        })
-    }
-
+    /// A number means something else from now on, whatever it did before.
     fn forget(&mut self, number: u8) {
+        self.given |= 1 << number;
         self.audio.retain(|(_, known)| *known != number);
         self.events.retain(|(_, known)| *known != number);
     }

@@ -87,9 +87,9 @@ impl Session {
         let keys = crypto.map(|crypto| Keys { ours: self.ring.key(crypto.key.suite()), theirs: crypto.key });
         // An answer names the offerer's payload types, so both directions use the same.
         let (codec, number) = (chosen.codec, chosen.payload_type);
+        self.numbers.learn(audio);
         self.numbers.learn_codec(codec, number);
         let event = chosen.telephone_event;
-        event.into_iter().for_each(|number| self.numbers.learn_event(codec.clock_rate(), number));
         let ours = Audio {
             profile,
             encodings: vec![(codec, number)],

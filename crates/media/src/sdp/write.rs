@@ -7,6 +7,10 @@ use super::parse::{Media, Profile};
 use super::{Direction, LocalMedia};
 use crate::codec::Codec;
 
+/// What we ask of who sends us Opus: to protect it against loss where it can (RFC 7587 §6.1). Its other parameters are as
+/// we want them where nothing is said: one channel, and every band.
+const OPUS: &str = "useinbandfec=1";
+
 /// Our stream of audio in one description.
 #[derive(Clone, Debug)]
 pub(super) struct Audio {
@@ -37,6 +41,9 @@ impl Audio {
                 1 => write!(text, "\r\n"),
                 channels => write!(text, "/{channels}\r\n"),
             };
+            if *codec == Codec::Opus {
+                let _ = write!(text, "a=fmtp:{number} {OPUS}\r\n");
+            }
         }
         for (clock_rate, number) in &self.events {
             let _ =

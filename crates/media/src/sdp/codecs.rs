@@ -1,0 +1,198 @@
+//! Every codec in descriptions: expected values are written by hand from RFC 3551, RFC 4733 and RFC 7587.
+
+use super::tests::{body, local};
+use super::*;
+
+fn with(codecs: &[Codec]) -> LocalMedia {
+    LocalMedia { codecs: codecs.to_vec(), ..local() }
+}
+
+/// The `m=` line and the attributes of payload types.
+fn types(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter(|line| ["m=", "a=rtpmap:", "a=fmtp:"].iter().any(|start| line.starts_with(start)))
+        .collect()
+}
+
+#[test]
+fn an_offer_of_each_codec() {
+    let tones = |codec| LocalMedia { telephone_events: false, ..with(&[codec]) };
+    for (codec, expected) in [
+        (Codec::Pcmu, ["m=audio 20000 RTP/AVP 0", "a=rtpmap:0 PCMU/8000"]),
+        (Codec::Gsm, ["m=audio 20000 RTP/AVP 3", "a=rtpmap:3 GSM/8000"]),
+        (Codec::Pcma, ["m=audio 20000 RTP/AVP 8", "a=rtpmap:8 PCMA/8000"]),
+        (Codec::G722, ["m=audio 20000 RTP/AVP 9", "a=rtpmap:9 G722/8000"]),
+        (Codec::L16Narrow, ["m=audio 20000 RTP/AVP 96", "a=rtpmap:96 L16/8000"]),
+        (Codec::L16Wide, ["m=audio 20000 RTP/AVP 96", "a=rtpmap:96 L16/16000"]),
+    ] {
+        assert_eq!(types(&offer(&tones(codec))), expected);
+    }
+}
+
+/// Telephone-events count by the clock of the audio beside them, so there is one for each clock (RFC 4733 §2.1).
+#[test]
+fn an_offer_of_several_clocks() {
+    let text = offer(&with(&[Codec::L16Wide, Codec::G722, Codec::L16Narrow, Codec::Pcmu]));
+    assert_eq!(
+        types(&text),
+        [
+            "m=audio 20000 RTP/AVP 96 9 97 0 101 102",
+            "a=rtpmap:96 L16/16000",
+            "a=rtpmap:9 G722/8000",
+            "a=rtpmap:97 L16/8000",
+            "a=rtpmap:0 PCMU/8000",
+            "a=rtpmap:101 telephone-event/8000",
+            "a=fmtp:101 0-15",
+            "a=rtpmap:102 telephone-event/16000",
+            "a=fmtp:102 0-15",
+        ]
+    );
+}
+
+#[test]
+fn an_answer_has_the_events_of_its_codecs_clock() {
+    let events =
+        ["a=rtpmap:97 L16/16000", "a=rtpmap:101 telephone-event/8000", "a=rtpmap:102 telephone-event/16000"];
+    for (formats, expected) in [
+        ("97 0 101 102", "m=audio 20000 RTP/AVP 97 102"),
+        ("0 97 101 102", "m=audio 20000 RTP/AVP 0 101"),
+        ("9 97 101 102", "m=audio 20000 RTP/AVP 9 101"),
+        ("97 101", "m=audio 20000 RTP/AVP 97"),
+    ] {
+        let local = with(&[Codec::Pcmu, Codec::G722, Codec::L16Wide]);
+        let (text, media) = answer(body(formats, &events).as_bytes(), &local).unwrap();
+        assert_eq!(types(&text)[0], expected);
+        let event = expected.split(' ').nth(4).map(|number| number.parse().unwrap());
+        assert_eq!(media.telephone_event.map(|event| event.send_payload_type), event, "{formats}");
+    }
+}
+
+/// Opus names two channels whatever it has, and 48 kHz whatever its band (RFC 7587 §7).
+#[cfg(feature = "opus")]
+#[test]
+fn opus_both_ways() {
+    let local = with(&[Codec::Opus, Codec::Pcmu]);
+    assert_eq!(
+        types(&offer(&local)),
+        [
+            "m=audio 20000 RTP/AVP 96 0 101 102",
+            "a=rtpmap:96 opus/48000/2",
+            "a=fmtp:96 useinbandfec=1",
+            "a=rtpmap:0 PCMU/8000",
+            "a=rtpmap:101 telephone-event/8000",
+            "a=fmtp:101 0-15",
+            "a=rtpmap:102 telephone-event/48000",
+            "a=fmtp:102 0-15",
+        ]
+    );
+    let lines = [
+        "a=rtpmap:111 OPUS/48000/2",
+        "a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;maxaveragebitrate=20000",
+        "a=rtpmap:110 telephone-event/48000",
+        "a=rtpmap:126 telephone-event/8000",
+        "a=ptime:20",
+    ];
+    let (text, media) = answer(body("111 0 126 110", &lines).as_bytes(), &local).unwrap();
+    assert_eq!(
+        types(&text),
+        [
+            "m=audio 20000 RTP/AVP 111 110",
+            "a=rtpmap:111 opus/48000/2",
+            "a=fmtp:111 useinbandfec=1",
+            "a=rtpmap:110 telephone-event/48000",
+            "a=fmtp:110 0-15",
+        ]
+    );
+    assert_eq!((media.codec, media.telephone_event.unwrap().send_payload_type), (Codec::Opus, 110));
+    for map in ["opus/48000", "opus/48000/1", "opus/8000/2", "opus/16000/2"] {
+        let odd = body("96", &[&format!("a=rtpmap:96 {map}")]);
+        assert_eq!(answer(odd.as_bytes(), &local).unwrap_err(), SdpError::NoCommonCodec, "{map}");
+    }
+}
+
+/// Neither a rate nor a number of channels that a codec does not have makes it that codec.
+#[test]
+fn names_with_other_rates_and_channels_are_other_codecs() {
+    for map in ["G722/16000", "L16/44100", "L16/16000/2", "GSM/16000", "PCMU/16000", "PCMU/8000/2"] {
+        let offered = body("96", &[&format!("a=rtpmap:96 {map}")]);
+        assert_eq!(
+            answer(offered.as_bytes(), &with(&Codec::ALL)).unwrap_err(),
+            SdpError::NoCommonCodec,
+            "{map}"
+        );
+    }
+    for map in ["g722/8000", "G722/8000/1", "l16/16000/1", "gsm/8000"] {
+        let offered = body("96", &[&format!("a=rtpmap:96 {map}")]);
+        assert!(answer(offered.as_bytes(), &with(&Codec::ALL)).is_ok(), "{map}");
+    }
+}
+
+#[test]
+fn an_answer_by_either_order() {
+    let theirs = with(&[Codec::Pcma, Codec::G722, Codec::Pcmu]);
+    let ours = LocalMedia { order: Order::Ours, ..theirs.clone() };
+    for (formats, by_theirs, by_ours) in [
+        ("0 9 8", Codec::Pcmu, Codec::Pcma),
+        ("18 9 0", Codec::G722, Codec::G722),
+        ("0 9", Codec::Pcmu, Codec::G722),
+    ] {
+        let codec = |local| answer(body(formats, &[]).as_bytes(), local).unwrap().1.codec;
+        assert_eq!((codec(&theirs), codec(&ours)), (by_theirs, by_ours), "{formats}");
+    }
+    // An answer to our offer is in the order of who answers, whatever we prefer (RFC 3264 §6.1).
+    assert_eq!(accept(body("0 8", &[]).as_bytes(), &ours).unwrap().codec, Codec::Pcmu);
+}
+
+/// Whoever offers again keeps the numbers, also where a codec is in use that has none of its own.
+#[test]
+fn numbers_stay_over_offers_both_ways() {
+    let mut session = Session::new(with(&[Codec::L16Wide, Codec::Pcmu]));
+    let first = session.offer();
+    assert_eq!(types(&first)[0], "m=audio 20000 RTP/AVP 96 0 101 102");
+    // Their numbers differ, and are what we send with.
+    let answer = body("110 111", &["a=rtpmap:110 L16/16000", "a=rtpmap:111 telephone-event/16000"]);
+    let media = session.accept(answer.as_bytes()).unwrap();
+    assert_eq!((media.codec, media.send_payload_type, media.receive_payload_type), (Codec::L16Wide, 110, 96));
+    assert_eq!(
+        media.telephone_event,
+        Some(TelephoneEvent { send_payload_type: 111, receive_payload_type: 102 })
+    );
+    assert_eq!(session.offer(), first, "the same again");
+    // They offer under their own numbers, which count for both from then on.
+    let (text, media) = session.answer(answer.as_bytes()).unwrap();
+    assert_eq!(types(&text)[0], "m=audio 20000 RTP/AVP 110 111");
+    assert_eq!(media.receive_payload_type, 110);
+    assert_eq!(types(&session.offer())[0], "m=audio 20000 RTP/AVP 110 0 101 111");
+}
+
+/// A peer that names one of our numbers for something else takes it from us.
+#[test]
+fn a_number_has_one_meaning() {
+    let mut session = Session::new(with(&[Codec::L16Wide, Codec::L16Narrow, Codec::Pcmu]));
+    session.offer();
+    let lines = ["a=rtpmap:97 L16/16000", "a=rtpmap:96 telephone-event/16000"];
+    session.answer(body("97 96", &lines).as_bytes()).unwrap();
+    assert_eq!(
+        types(&session.offer())[..5],
+        [
+            "m=audio 20000 RTP/AVP 97 98 0 101 96",
+            "a=rtpmap:97 L16/16000",
+            "a=rtpmap:98 L16/8000",
+            "a=rtpmap:0 PCMU/8000",
+            "a=rtpmap:101 telephone-event/8000",
+        ]
+    );
+}
+
+#[test]
+fn both_sides_by_ipv6() {
+    let six = LocalMedia { address: "2001:db8::1".parse().unwrap(), rtcp_mux: true, ..with(&Codec::ALL) };
+    let peer = LocalMedia { address: "2001:db8::2".parse().unwrap(), port: 30_000, ..six.clone() };
+    let (text, media) = answer(offer(&peer).as_bytes(), &six).unwrap();
+    assert_eq!(media.remote_rtp, "[2001:db8::2]:30000".parse().unwrap());
+    let media = accept(text.as_bytes(), &peer).unwrap();
+    assert_eq!(
+        (media.remote_rtp, media.remote_rtcp.port()),
+        ("[2001:db8::1]:20000".parse().unwrap(), 20_000)
+    );
+}
