@@ -7,11 +7,14 @@ use std::process::Command;
 use crate::{root, run as run_command};
 
 /// The targets, and where each has its first inputs.
-const TARGETS: [(&str, &[&str]); 4] = [
+const TARGETS: [(&str, &[&str]); 7] = [
     ("message", &["fixtures/sip/rfc4475", "fixtures/sip/rfc5118", "fixtures/fuzz/message"]),
     ("stream", &["fixtures/sip/rfc4475", "fixtures/sip/rfc5118"]),
     ("sdp", &["fixtures/sdp"]),
     ("endpoint", &["fixtures/fuzz/endpoint"]),
+    ("rtp", &[]),
+    ("rtcp", &[]),
+    ("wav", &["fixtures/wav", "fixtures/audio", "fixtures/codec"]),
 ];
 
 /// What makes a program tell libFuzzer where it has been.
