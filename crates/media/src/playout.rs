@@ -278,9 +278,13 @@ impl Playout {
                     let left = self.packet.saturating_sub(self.ahead);
                     self.ahead = self.ahead.saturating_sub(self.packet);
                     self.concealed += self.packet as u64;
-                    if left < self.packet || !self.recover() {
+                    // What was made up ahead has been heard, but a decoder has to know of the loss all the same.
+                    let recovered = self.recover();
+                    if left < self.packet || !recovered {
                         self.ready.resize(start + left / self.sample_ticks(), 0);
                         self.concealer.lost(&mut self.ready[start..]);
+                    } else {
+                        self.concealer.arrived(&mut self.ready[start..]);
                     }
                 }
                 Taken::Empty => break,
@@ -295,7 +299,7 @@ impl Playout {
         took
     }
 
-    /// Lets the codec tell what the packet before the next one was, if it can.
+    /// Lets the codec tell what the packet before the next one was, if it can, and appends that to what is ready.
     fn recover(&mut self) -> bool {
         let Some((decoder, resampler)) = &mut self.decoder else { return false };
         let codec = decoder.codec();
@@ -305,12 +309,10 @@ impl Playout {
         if !decoder.decode_lost(next.map(|(_, payload)| payload), samples, &mut self.scratch) {
             return false;
         }
-        let start = self.ready.len();
         match resampler {
             None => self.ready.extend_from_slice(&self.scratch),
             Some(resampler) => resampler.push(&self.scratch, &mut self.ready),
         }
-        self.concealer.arrived(&mut self.ready[start..]);
         true
     }
 
