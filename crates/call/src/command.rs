@@ -6,6 +6,7 @@ use std::time::Duration;
 use offhook_media::event::{Codec, ConnectMode, Dial, Key, RecordFormat};
 use offhook_sip::event::{Body, Credentials, Header};
 
+use crate::disk::PromptFile;
 use crate::id::{CallId, RequestId};
 use crate::state::State;
 
@@ -326,9 +327,9 @@ pub struct ReceiveDtmf {
     pub flush: bool,
 }
 
-/// Something to play: file names relative to the prompts directory, one after the other.
+/// Something to play: files of the prompts directory, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// At least one name, unless every item was of a type to skip.
-    pub files: Vec<String>,
+    /// At least one, unless every item was of a type to skip.
+    pub files: Vec<PromptFile>,
 }

@@ -18,8 +18,8 @@ pub struct JobId(pub u64);
 pub enum DiskJob {
     /// Load prompts, encoded for a leg.
     LoadPrompts {
-        /// The files, relative to the prompts directory.
-        files: Vec<String>,
+        /// The files.
+        files: Vec<PromptFile>,
         /// The codec they are wanted in.
         codec: Codec,
     },
@@ -39,6 +39,22 @@ pub enum DiskJob {
         /// Which.
         recording: RecordingId,
     },
+}
+
+/// A prompt file, and how it is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptFile {
+    /// Its name, relative to the prompts directory.
+    pub name: String,
+    /// How much louder, in dB.
+    pub gain_db: i8,
+}
+
+impl From<&str> for PromptFile {
+    /// A file as loud as it is.
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), gain_db: 0 }
+    }
 }
 
 /// What the disk says.

@@ -40,7 +40,7 @@ use offhook_sip::event as sip;
 
 use crate::call::{Call, Input, inbound, initiated};
 use crate::command::{Command, Construct, Request};
-pub use crate::disk::{DiskEvent, DiskJob, JobId, RecordedFile};
+pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFile, RecordedFile};
 use crate::error::Error;
 use crate::event::{NodeEventKind, UnixMs};
 use crate::gate::Gate;

@@ -378,7 +378,7 @@ pub struct Transmit<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Audio for an open recording file, in order. Handed out at least every 120 ms of recorded time.
+/// Audio for an open recording file, in order. Handed out at least every 100 ms of recorded time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audio {
     /// Which file.

@@ -3,7 +3,7 @@
 //! ([`file::Writer`](crate::file::Writer)), on another thread.
 //!
 //! ```text
-//!   frame of 20 ms ─▶ held back for 60–120 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
+//!   frame of 20 ms ─▶ held back for 60–100 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
 //!                     └ where a key's beginning is silenced, and the end cut off
 //! ```
 
@@ -18,9 +18,9 @@ use crate::record::trim::Trim;
 use crate::shared::Shared;
 use crate::{FRAME, FRAME_SAMPLES};
 
-/// Frames that are held back at most, 120 ms: then all but [`HELD_BACK`] goes to the writer, which may keep what does
-/// not fill a frame of MP3 (72 ms at 8 kHz). Together they stay under the 200 ms that a crash may cost.
-const HAND_OUT: usize = 6;
+/// Frames that are held back at most, 100 ms: then all but [`HELD_BACK`] goes to the writer. Of MP3 it cannot give all to
+/// the file, 2,260 samples (94 ms) less: together they stay under the 200 ms that a crash may cost.
+const HAND_OUT: usize = 5;
 /// Frames that are held back at least, 60 ms: the end of a recording that can be trimmed or silenced.
 const HELD_BACK: usize = 3;
 /// A tone is known as a key after 30 ms and is heard in frames of 20 ms: its beginning has been written as sound.

@@ -401,8 +401,12 @@ impl Control {
             DiskJob::LoadPrompts { files, codec } => {
                 let (prompts, inputs) = (Arc::clone(&self.parts.prompts), self.sender.clone());
                 tokio::task::spawn_blocking(move || {
-                    let result = prompts.load(&files, codec);
+                    let (result, cold) = match prompts.find(&files, codec) {
+                        Ok((found, cold)) => (Ok(found), cold),
+                        Err(error) => (Err(error), Vec::new()),
+                    };
                     let _ = inputs.blocking_send(Input::Disk(DiskEvent::Prompts { job, result }));
+                    cold.into_iter().for_each(|cold| prompts.load(cold));
                 });
             }
             DiskJob::OpenRecording { file, spec, overwrite, recording } => {

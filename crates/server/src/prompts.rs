@@ -1,98 +1,198 @@
-//! The prompt cache: each file is read, decoded and encoded once per codec, and shared by every leg that plays it.
+//! The prompt cache: each file is decoded and encoded once per codec and gain, and shared by every leg that plays it.
 //!
-//! Keyed by name and codec, and checked against the file's identity at each use, so a changed file is picked up.
+//! ```text
+//!   play ─▶ open, identity ─┬─ kept ──────────────────────────▶ answer
+//!                           └─ not ─▶ header read ─▶ kept as it is ─▶ answer ─▶ decoded to its end, while it is heard
+//! ```
+//! Keyed by the identity of the file, not by its name: a file that was changed is another one at the next play. The answer
+//! comes when the headers of all files are read, so what is wrong with a file is said at once; their audio follows, faster
+//! than it can be heard, on the thread that asked. What is only found later, in the middle, ends the prompt there.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use offhook_call::PromptFile;
 use offhook_call::error::FileFault;
-use offhook_media::codec::SAMPLE_RATE;
-use offhook_media::codec::resample::resample_all;
 use offhook_media::event::{Codec, Prompt};
-use offhook_media::file::{self, PromptError};
+use offhook_media::file::{PromptError, PromptReader, PromptWriter};
 
 use crate::files::Directory;
 
-/// Encoded prompts kept in memory: four and a half hours of G.711. When it is full, prompts make room in no particular
-/// order, and are read again when they are wanted.
-const KEEP_BYTES: usize = 128 << 20;
+#[cfg(test)]
+mod tests;
 
 /// Prompts of a directory.
 #[derive(Debug)]
 pub struct Prompts {
     directory: Directory,
-    cache: DashMap<(String, Codec), (Identity, Arc<Prompt>)>,
+    cache: DashMap<Key, Kept>,
+    /// Bytes of the prompts that are complete, and how many may be kept.
     bytes: AtomicUsize,
+    keep_bytes: usize,
+    /// Counts uses, so that those longest ago are known.
+    uses: AtomicU64,
 }
 
-/// What tells a changed file from the one that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+/// What makes two prompts the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
     device: u64,
     inode: u64,
     length: u64,
     modified: (i64, i64),
+    /// Of the name: it says how a file without a header is coded.
+    ending: String,
+    codec: Codec,
+    gain_db: i8,
 }
 
-impl Identity {
-    fn of(data: &Metadata) -> Self {
+#[derive(Debug)]
+struct Kept {
+    prompt: Arc<Prompt>,
+    used: AtomicU64,
+}
+
+/// A prompt of which the header alone is read. Its audio comes when it is loaded; dropped, it has none.
+#[derive(Debug)]
+pub struct Cold {
+    key: Key,
+    name: String,
+    reader: PromptReader<'static>,
+    writer: PromptWriter,
+}
+
+impl Prompts {
+    /// An empty cache over a directory, of so many bytes of encoded audio.
+    pub fn new(directory: Directory, keep_bytes: usize) -> Self {
+        Self {
+            directory,
+            cache: DashMap::new(),
+            bytes: AtomicUsize::new(0),
+            keep_bytes,
+            uses: AtomicU64::new(0),
+        }
+    }
+
+    /// Finds prompts in order, or names the first that is not to be had. Those that were not kept are to be loaded, in
+    /// order, by [`Prompts::load`]. Blocks on the disk.
+    #[expect(clippy::type_complexity, reason = "a list of prompts, and what is left to do for it")]
+    pub fn find(
+        &self,
+        files: &[PromptFile],
+        codec: Codec,
+    ) -> Result<(Vec<Arc<Prompt>>, Vec<Cold>), (FileFault, String)> {
+        let mut cold = Vec::new();
+        let mut find =
+            |file| self.find_one(file, codec, &mut cold).map_err(|fault| (fault, file.name.clone()));
+        let prompts = files.iter().map(&mut find).collect::<Result<_, _>>();
+        match prompts {
+            Ok(prompts) => Ok((prompts, cold)),
+            Err(error) => {
+                // Nobody plays them, and others who do must not wait for audio that does not come.
+                cold.into_iter().for_each(|cold| self.load(cold));
+                Err(error)
+            }
+        }
+    }
+
+    fn find_one(
+        &self,
+        PromptFile { name, gain_db }: &PromptFile,
+        codec: Codec,
+        cold: &mut Vec<Cold>,
+    ) -> Result<Arc<Prompt>, FileFault> {
+        let file = self.directory.read(name)?;
+        let data = file.metadata().map_err(|_| FileFault::Unreadable)?;
+        let key = Key::of(&data, name, codec, *gain_db);
+        if let Some(kept) = self.cache.get(&key) {
+            kept.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            return Ok(Arc::clone(&kept.prompt));
+        }
+        let reader = open(file, name, codec, *gain_db)?;
+        match self.cache.entry(key.clone()) {
+            // Somebody else was as fast.
+            Entry::Occupied(kept) => Ok(Arc::clone(&kept.get().prompt)),
+            Entry::Vacant(place) => {
+                let writer = PromptWriter::new(codec);
+                let prompt = Arc::clone(writer.prompt());
+                let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
+                place.insert(Kept { prompt: Arc::clone(&prompt), used });
+                cold.push(Cold { key, name: name.clone(), reader, writer });
+                Ok(prompt)
+            }
+        }
+    }
+
+    /// Decodes a prompt to its end. Blocks on the disk, and takes a millisecond or less for each second of audio.
+    pub fn load(&self, cold: Cold) {
+        let Cold { key, name, mut reader, mut writer } = cold;
+        let mut samples = Vec::new();
+        let error = loop {
+            samples.clear();
+            let more = reader.read(&mut samples);
+            writer.push(&samples);
+            match more {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        let prompt = writer.finish();
+        self.bytes.fetch_add(prompt.bytes(), Ordering::Relaxed);
+        if let Some(error) = error {
+            tracing::warn!(name, ?error, "a prompt ends before its file does");
+            // A disk may do better the next time, a damaged file will not.
+            if matches!(error, PromptError::Unreadable(_)) {
+                self.forget(&key);
+            }
+        }
+        self.make_room();
+    }
+
+    /// Forgets the prompts that were used longest ago, until what is left is within the bound.
+    fn make_room(&self) {
+        while self.bytes.load(Ordering::Relaxed) > self.keep_bytes {
+            let complete = self.cache.iter().filter(|kept| kept.prompt.is_complete());
+            let oldest = complete.min_by_key(|kept| kept.used.load(Ordering::Relaxed));
+            let Some(key) = oldest.map(|kept| kept.key().clone()) else { return };
+            self.forget(&key);
+        }
+    }
+
+    fn forget(&self, key: &Key) {
+        if let Some((_, kept)) = self.cache.remove(key) {
+            self.bytes.fetch_sub(kept.prompt.bytes(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Key {
+    fn of(data: &Metadata, name: &str, codec: Codec, gain_db: i8) -> Self {
+        let ending = Path::new(name).extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         Self {
             device: data.dev(),
             inode: data.ino(),
             length: data.len(),
             modified: (data.mtime(), data.mtime_nsec()),
+            ending,
+            codec,
+            gain_db,
         }
     }
 }
 
-impl Prompts {
-    /// An empty cache over a directory.
-    pub fn new(directory: Directory) -> Self {
-        Self { directory, cache: DashMap::new(), bytes: AtomicUsize::new(0) }
-    }
-
-    /// Loads prompts in order, or names the first that is not to be had. Blocks on the disk.
-    pub fn load(&self, files: &[String], codec: Codec) -> Result<Vec<Arc<Prompt>>, (FileFault, String)> {
-        files.iter().map(|name| self.load_one(name, codec).map_err(|fault| (fault, name.clone()))).collect()
-    }
-
-    fn load_one(&self, name: &str, codec: Codec) -> Result<Arc<Prompt>, FileFault> {
-        let file = self.directory.read(name)?;
-        let identity = Identity::of(&file.metadata().map_err(|_| FileFault::Unreadable)?);
-        let key = (name.to_owned(), codec);
-        if let Some(kept) = self.cache.get(&key).filter(|kept| kept.0 == identity) {
-            return Ok(Arc::clone(&kept.1));
+fn open(file: File, name: &str, codec: Codec, gain_db: i8) -> Result<PromptReader<'static>, FileFault> {
+    let source = std::io::BufReader::with_capacity(64 * 1024, file);
+    PromptReader::open(source, name, codec.sample_rate(), gain_db).map_err(|error| {
+        tracing::debug!(name, ?error, "no prompt");
+        match error {
+            PromptError::Unreadable(_) => FileFault::Unreadable,
+            _ => FileFault::Unsupported,
         }
-        let prompt = read(file, name, codec)?;
-        self.keep(key, identity, &prompt);
-        Ok(prompt)
-    }
-
-    fn keep(&self, key: (String, Codec), identity: Identity, prompt: &Arc<Prompt>) {
-        self.bytes.fetch_add(prompt.bytes(), Ordering::Relaxed);
-        if let Some((_, old)) = self.cache.insert(key.clone(), (identity, Arc::clone(prompt))) {
-            self.bytes.fetch_sub(old.bytes(), Ordering::Relaxed);
-        }
-        while self.bytes.load(Ordering::Relaxed) > KEEP_BYTES {
-            let Some(other) = self.cache.iter().map(|entry| entry.key().clone()).find(|other| *other != key)
-            else {
-                return;
-            };
-            if let Some((_, (_, old))) = self.cache.remove(&other) {
-                self.bytes.fetch_sub(old.bytes(), Ordering::Relaxed);
-            }
-        }
-    }
-}
-
-fn read(file: File, name: &str, codec: Codec) -> Result<Arc<Prompt>, FileFault> {
-    let pcm = file::decode(file, name).map_err(|error| match error {
-        PromptError::Unreadable(_) => FileFault::Unreadable,
-        _ => FileFault::Unsupported,
-    })?;
-    let pcm = resample_all(&pcm, SAMPLE_RATE, codec.sample_rate()).ok_or(FileFault::Unsupported)?;
-    Ok(Prompt::encode(&pcm, codec))
+    })
 }

@@ -271,7 +271,7 @@ impl OpenFile {
     }
 
     fn on(store: Box<dyn Store + Send>, spec: RecordSpec) -> Result<Self, FileFault> {
-        let mut writer = Writer::new(spec);
+        let mut writer = Writer::new(spec).ok_or(FileFault::Unsupported)?;
         store.write_all_at(&writer.begin(), 0).map_err(|error| fault(&error))?;
         let length = writer.length();
         Ok(Self { store, writer, length })

@@ -246,7 +246,7 @@ fn assemble(
         calls,
         router,
         ports,
-        prompts: Arc::new(Prompts::new(prompts)),
+        prompts: Arc::new(Prompts::new(prompts, config.media.prompt_cache_bytes)),
         recordings,
         log,
         node: config.node.id,

@@ -277,7 +277,7 @@ pub(crate) fn key(char: char) -> Key {
 }
 
 pub(crate) fn play(call: CallId, files: &[&str], finish_keys: &str) -> Command {
-    let content = Content { files: files.iter().map(|&file| file.to_owned()).collect() };
+    let content = Content { files: files.iter().map(|&file| file.into()).collect() };
     Command::PlayStart { call, content, finish_keys: keys(finish_keys), repeat: 0 }
 }
 
@@ -290,7 +290,7 @@ pub(crate) fn receive(call: CallId, prompt: Option<&str>) -> ReceiveDtmf {
         finish_keys: keys("#"),
         first_key_timeout: Duration::from_secs(3),
         next_key_timeout: Duration::from_secs(1),
-        prompt: prompt.map(|file| Content { files: vec![file.to_owned()] }),
+        prompt: prompt.map(|file| Content { files: vec![file.into()] }),
         repeat: 0,
         break_on_key: true,
         include_finish_key: false,
@@ -423,7 +423,10 @@ fn media_line(command: &media::Command) -> String {
 
 fn disk_line(request: &DiskJob) -> String {
     match request {
-        DiskJob::LoadPrompts { files, codec } => format!("load {} {}", files.join("|"), codec.name()),
+        DiskJob::LoadPrompts { files, codec } => {
+            let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+            format!("load {} {}", names.join("|"), codec.name())
+        }
         DiskJob::OpenRecording { file, overwrite, recording, .. } => {
             let overwrite = if *overwrite { " over it" } else { "" };
             format!("open {file} as {}{overwrite}", recording.0)

@@ -15,7 +15,7 @@ use crate::rig::*;
 const CALL: CallId = CallId(1);
 
 fn ring(file: Option<&str>) -> Command {
-    let content = file.map(|file| Content { files: vec![file.to_owned()] });
+    let content = file.map(|file| Content { files: vec![file.into()] });
     Command::Ring { call: CALL, content }
 }
 

@@ -23,7 +23,7 @@ pub struct Item {
     pub what: What,
     /// The document's type: 0 file, 7 files joined by `|`, below 0 skip. Others are not supported by this version.
     pub kind: i64,
-    /// `key=value;key=value`.
+    /// `key=value;key=value`: `gain` in dB, −40 to 20. `lang` and `voice` are for items that are spoken.
     pub options: String,
 }
 
@@ -174,7 +174,7 @@ impl schemars::JsonSchema for Content {
                     "items": [
                         { "description": "what", "type": ["string", "number"] },
                         { "description": "type", "type": "integer", "default": 0 },
-                        { "description": "options, key=value;key=value", "type": "string", "default": "" }
+                        { "description": "options, key=value;key=value: gain in dB, -40 to 20", "type": "string", "default": "" }
                     ]
                 } }
             ]

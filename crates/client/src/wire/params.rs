@@ -285,10 +285,10 @@ pub struct RecordStart {
     pub beep: bool,
     /// The file, relative to the recordings directory; missing folders are made.
     pub record_file: String,
-    /// 1 PCM 8 bit, 2 a-law, 3 mu-law, 7 PCM 16 bit; the last at the rate of the call's codec, the others at 8 kHz.
-    /// 4, 5, 6 and 8 are not supported by this version.
+    /// 1 PCM 8 bit, 2 a-law, 3 mu-law, 4 IMA ADPCM, 5 GSM 06.10, 6 MP3, 7 PCM 16 bit, 8 Opus in Ogg. 6 and 8 are files of
+    /// their own kind, the others WAV; 7 and 8 have the rate of the call's codec, 6 has 24 kHz, the others 8 kHz.
     #[serde(default = "mu_law")]
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 7])))]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
     pub record_format: u32,
     /// Keys that end it.
     #[serde(default)]

@@ -4,12 +4,15 @@
 //! bytes ─ first octets: which container ─┬─ WAV        our own   ─┬─ channels averaged ─ resampled ─ gain ─▶ samples
 //!         (a name for raw ones only)     ├─ MP3, FLAC, Vorbis    ─┤
 //!                                        │             symphonia  │
+//!                                        ├─ Opus       libopus   ─┤
 //!                                        └─ raw        our codecs ─┘
 //! ```
 //! A file is input from outside. What its header claims is never believed further than its bytes go: audio is taken as it
 //! is read, so that memory follows what was asked for, and its length has a limit. So have what may precede the audio, and
 //! what may lie between two packets of it: neither a sparse file nor one that goes in circles keeps a reader busy.
 
+#[cfg(feature = "opus")]
+mod opus;
 mod packets;
 mod raw;
 #[cfg(test)]
@@ -33,6 +36,9 @@ const MAX_BYTES: u64 = 1 << 36;
 
 /// How far into a file its audio may begin, and from one packet of it to the next. Notes and pictures may precede it.
 const MAX_GAP: u64 = 16 << 20;
+
+/// The first octets of a file, which say what it is: those up to the first packet of an Ogg page, and eight of that.
+const HEAD: u64 = 36;
 
 /// The gain that a prompt may be played with, in dB.
 pub const GAIN_DB: std::ops::RangeInclusive<i8> = -40..=20;
@@ -81,7 +87,7 @@ impl<'s> PromptReader<'s> {
     /// else by its content.
     ///
     /// WAV is read with linear PCM of 8, 16, 24 or 32 bits, float of 32 or 64, a-law, mu-law, IMA and Microsoft's ADPCM, and
-    /// GSM 06.10, as RIFF or RF64; MPEG audio, FLAC and Ogg Vorbis.
+    /// GSM 06.10, as RIFF or RF64; MPEG audio, FLAC, Ogg Vorbis and Ogg Opus.
     pub fn open(
         source: impl Read + Send + Sync + 's,
         name: &str,
@@ -136,13 +142,17 @@ fn open<'s>(
         return Ok(Box::new(audio(Box::new(source))));
     }
     let mut head = Vec::new();
-    source.by_ref().take(12).read_to_end(&mut head).map_err(unreadable)?;
+    source.by_ref().take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
     let is_mpeg = |head: &[u8]| head.starts_with(b"ID3") || packets::is_mpeg_frame(head);
     let magic = head.first_chunk::<4>().copied().unwrap_or_default();
     let whole = Cursor::new(head.clone()).chain(source);
     match &magic {
-        b"RIFF" | b"RF64" | b"BW64" if head.get(8..) == Some(b"WAVE") => Ok(Box::new(wav::Wav::open(whole)?)),
+        b"RIFF" | b"RF64" | b"BW64" if head.get(8..12) == Some(b"WAVE") => {
+            Ok(Box::new(wav::Wav::open(whole)?))
+        }
         b"fLaC" => Ok(Box::new(packets::Packets::flac(whole)?)),
+        #[cfg(feature = "opus")]
+        b"OggS" if head.get(28..) == Some(b"OpusHead") => Ok(Box::new(opus::Opus::open(whole)?)),
         b"OggS" => Ok(Box::new(packets::Packets::vorbis(whole)?)),
         _ if is_mpeg(&head) => Ok(Box::new(packets::Packets::mpeg(whole)?)),
         _ => Err(PromptError::Unsupported("neither WAV nor MP3, FLAC or Ogg".into())),

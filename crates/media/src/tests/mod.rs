@@ -162,7 +162,7 @@ impl World {
                 assert!(!self.closed.contains(&recording), "nothing comes after the end mark");
                 let format = self.formats.get(&recording).copied().unwrap_or(RecordFormat::Pcm16);
                 let spec = RecordSpec { format, rate: 8000, channels: 1 };
-                let writer = self.writers.entry(recording).or_insert_with(|| Writer::new(spec));
+                let writer = self.writers.entry(recording).or_insert_with(|| Writer::new(spec).unwrap());
                 writer.push(&chunk);
                 self.files.entry(recording).or_default().extend(writer.patch().audio);
                 if chunk == Chunk::End {

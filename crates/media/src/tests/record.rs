@@ -50,13 +50,13 @@ fn a_stopped_recording_is_as_long_as_the_clock_says() {
 }
 
 #[test]
-fn audio_is_handed_out_at_most_120_ms_behind() {
+fn audio_is_handed_out_at_most_100_ms_behind() {
     let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
     world.record(2, 1, RecordFormat::Mulaw, 100_000);
     for ms in (20..3000).step_by(20) {
         world.run(20);
         let handed_out = world.file(1).len() as u64 / 8;
-        assert!(ms - handed_out.min(ms) <= 120, "{ms} ms: {handed_out} ms");
+        assert!(ms - handed_out.min(ms) <= 100, "{ms} ms: {handed_out} ms");
     }
 }
 

@@ -153,6 +153,9 @@ pub struct Rtp {
 pub struct Media {
     /// Where prompts are; nothing outside of it is played.
     pub prompts_dir: PathBuf,
+    /// Bytes of encoded prompts that are kept in memory.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 1_099_511_627_776>")]
+    pub prompt_cache_bytes: usize,
     /// Where recordings go; nothing is written outside of it.
     pub recordings_dir: PathBuf,
     /// Bytes that must be free on the disk of recordings for a new one to begin; 0 for none.
@@ -284,6 +287,7 @@ impl Default for Media {
     fn default() -> Self {
         Self {
             prompts_dir: "prompts".into(),
+            prompt_cache_bytes: 128 << 20,
             recordings_dir: "recordings".into(),
             recordings_min_free_bytes: 100 << 20,
             threads: 0,

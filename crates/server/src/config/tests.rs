@@ -24,6 +24,7 @@ ports = "20000-29999"
 ptime_ms = 20
 [media]
 prompts_dir = "prompts"
+prompt_cache_bytes = 134217728
 recordings_dir = "recordings"
 recordings_min_free_bytes = 104857600
 threads = 0                       # 0 = one per core

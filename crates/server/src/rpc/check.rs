@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use offhook_call::PromptFile;
 use offhook_call::command::{Content, KeySet};
 use offhook_call::id::{CallId, NodeId};
 use offhook_client::wire::limits::{
@@ -11,6 +12,7 @@ use offhook_client::wire::limits::{
 };
 use offhook_client::wire::{self, ErrorData, What};
 use offhook_media::event::{Codec, Dial, Key};
+use offhook_media::file::GAIN_DB;
 use offhook_sip::event::{Body, Credentials, Header};
 
 use super::params::Invalid;
@@ -146,7 +148,7 @@ pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
 /// What to play, as the files it consists of.
 pub(crate) fn content(param: &str, content: &wire::Content) -> Result<Content, ErrorData> {
     let files = match content {
-        wire::Content::Files(joined) => joined_files(param, joined)?,
+        wire::Content::Files(joined) => joined_files(param, joined, 0)?,
         wire::Content::Items(items) => items_files(param, items)?,
     };
     if files.len() > FILES_MAX {
@@ -155,7 +157,7 @@ pub(crate) fn content(param: &str, content: &wire::Content) -> Result<Content, E
     Ok(Content { files })
 }
 
-fn items_files(param: &str, items: &[wire::Item]) -> Result<Vec<String>, ErrorData> {
+fn items_files(param: &str, items: &[wire::Item]) -> Result<Vec<PromptFile>, ErrorData> {
     if items.is_empty() || items.len() > ITEMS_MAX {
         return Err(invalid(param, format!("1 to {ITEMS_MAX} items [what, type, options]")));
     }
@@ -164,8 +166,14 @@ fn items_files(param: &str, items: &[wire::Item]) -> Result<Vec<String>, ErrorDa
         let what = format!("{param}[{index}][0]");
         match (item.kind, &item.what) {
             (..0, _) => {}
-            (0, What::Text(name)) => files.push(file(&what, name)?),
-            (7, What::Text(joined)) => files.extend(joined_files(&what, joined)?),
+            (0, What::Text(name)) => {
+                let gain_db = gain(&format!("{param}[{index}][2]"), &item.options)?;
+                files.push(PromptFile { name: file(&what, name)?, gain_db });
+            }
+            (7, What::Text(joined)) => {
+                let gain_db = gain(&format!("{param}[{index}][2]"), &item.options)?;
+                files.extend(joined_files(&what, joined, gain_db)?);
+            }
             (0 | 7, _) => return Err(invalid(what, "a file name")),
             (1..=6 | 10, _) => {
                 let types = "0 (file), 7 (files joined by |) or below 0 (skip): others are not supported by this version";
@@ -177,8 +185,25 @@ fn items_files(param: &str, items: &[wire::Item]) -> Result<Vec<String>, ErrorDa
     Ok(files)
 }
 
-fn joined_files(param: &str, joined: &str) -> Result<Vec<String>, ErrorData> {
-    joined.split('|').map(|name| file(param, name)).collect()
+fn joined_files(param: &str, joined: &str, gain_db: i8) -> Result<Vec<PromptFile>, ErrorData> {
+    joined.split('|').map(|name| Ok(PromptFile { name: file(param, name)?, gain_db })).collect()
+}
+
+/// The gain among the options of an item. Language and voice are for items that are spoken; a file takes and ignores them.
+fn gain(param: &str, options: &str) -> Result<i8, ErrorData> {
+    let mut gain_db = 0;
+    for option in options.split(';').filter(|option| !option.trim().is_empty()) {
+        match option.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
+            Some(("gain", value)) => {
+                let number = value.parse().ok().filter(|number| GAIN_DB.contains(number));
+                let expected = || format!("gain={} to {} (dB)", GAIN_DB.start(), GAIN_DB.end());
+                gain_db = number.ok_or_else(|| invalid(param, expected()))?;
+            }
+            Some(("lang" | "voice", _)) => {}
+            _ => return Err(invalid(param, "gain=, lang= and voice=, with ; between them")),
+        }
+    }
+    Ok(gain_db)
 }
 
 /// The headers of an INVITE that an application may set beside `X-*`: they speak of the caller and of the way the call took,

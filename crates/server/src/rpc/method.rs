@@ -235,14 +235,8 @@ impl Served for wire::PlayStart {
 
 impl Served for wire::RecordStart {
     fn step(self, node: &Node) -> Result<Step<wire::Recording>, ErrorData> {
-        let format = RecordFormat::from_api(self.record_format).ok_or_else(|| {
-            let expected = if (1..=8).contains(&self.record_format) {
-                "1, 2, 3 or 7: others are not supported by this version"
-            } else {
-                "1, 2, 3 or 7"
-            };
-            check::invalid("record_format", expected)
-        })?;
+        let format = RecordFormat::from_api(self.record_format)
+            .ok_or_else(|| check::invalid("record_format", "1, 2, 3, 4, 5, 6, 7 or 8"))?;
         Ok(Step::Ask(Command::RecordStart {
             call: check::call(node.id, &self.res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,

@@ -377,7 +377,11 @@ mod tests {
             let expected = "an integer of 1 to 604800";
             refused::<wire::Answer>(&format!(r#"["r", {wrong}]"#), "max_answer_seconds", expected);
         }
-        refused::<wire::RecordStart>(r#"["r", 60, true, "f", "wav"]"#, "record_format", "1, 2, 3 or 7");
+        refused::<wire::RecordStart>(
+            r#"["r", 60, true, "f", "wav"]"#,
+            "record_format",
+            "1, 2, 3, 4, 5, 6, 7 or 8",
+        );
         refused::<wire::Subscribe>(r#"["x"]"#, "after", "null, or an integer of at least 0");
         let only = |value: &str| format!("{value}: not supported by this version");
         refused::<wire::Construct>(r#"{"ring_play_mode": "x"}"#, "ring_play_mode", &only("0"));

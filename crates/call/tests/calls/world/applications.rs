@@ -114,7 +114,7 @@ impl World {
     }
 
     fn content(&mut self) -> Content {
-        Content { files: vec!["p.wav".to_owned(); self.rng.usize(..3)] }
+        Content { files: vec!["p.wav".into(); self.rng.usize(..3)] }
     }
 
     fn start(&mut self, call: CallId) -> Command {

@@ -1,7 +1,13 @@
 //! Samples to the bytes of a format. Of a coding with blocks, the block that is not full is the tail.
 
 use super::{RecordFormat, RecordSpec};
-use crate::codec::{self, Codec, adpcm::ima, gsm};
+use crate::codec::{self, Codec, adpcm::ima, gsm, mp3};
+#[cfg(feature = "opus")]
+use crate::file::opus;
+
+/// The serial number of the one stream that an Ogg file of ours has (RFC 3533 §6).
+#[cfg(feature = "opus")]
+const SERIAL: u32 = 1;
 
 /// Octets of a block of IMA ADPCM that a channel has until the next one's turn.
 const GROUP: usize = 4;
@@ -13,6 +19,11 @@ pub(super) enum Encoder {
     Plain(RecordFormat),
     /// Blocks, of samples of all channels in turn.
     Blocks { coding: BlockCoding, channels: usize, pending: Vec<i16> },
+    /// Frames, until the end; then what the file shall begin with.
+    Mp3(Option<Box<mp3::Encoder>>, Vec<u8>),
+    /// Pages, until the end.
+    #[cfg(feature = "opus")]
+    Opus(Option<Box<opus::Writer>>),
 }
 
 /// A coding of blocks.
@@ -24,14 +35,34 @@ pub(super) enum BlockCoding {
 }
 
 impl Encoder {
-    pub(super) fn new(spec: RecordSpec) -> Self {
+    /// An encoder, and what its file begins with in `head`.
+    #[cfg_attr(not(feature = "opus"), expect(unused_variables, reason = "Opus alone has a head of its own"))]
+    pub(super) fn new(spec: RecordSpec, head: &mut Vec<u8>) -> Option<Self> {
         let channels = usize::from(spec.channels);
         let coding = match spec.format {
             RecordFormat::Ima => BlockCoding::Ima(vec![ima::Encoder::new(); channels]),
             RecordFormat::Gsm => BlockCoding::Gsm(Box::default()),
-            format => return Self::Plain(format),
+            RecordFormat::Mp3 => {
+                let encoder = mp3::Encoder::new(spec.rate, spec.channels)?;
+                return Some(Self::Mp3(Some(Box::new(encoder)), Vec::new()));
+            }
+            #[cfg(feature = "opus")]
+            RecordFormat::Opus => {
+                let [_, channels] = spec.channels.to_be_bytes();
+                let settings = codec::opus::Settings { expected_loss: 0, ..Default::default() };
+                let writer = opus::Writer::new(spec.rate, channels, settings, SERIAL, head).ok()?;
+                return Some(Self::Opus(Some(Box::new(writer))));
+            }
+            #[cfg(not(feature = "opus"))]
+            RecordFormat::Opus => return None,
+            format => return Some(Self::Plain(format)),
         };
-        Self::Blocks { coding, channels, pending: Vec::new() }
+        Some(Self::Blocks { coding, channels, pending: Vec::new() })
+    }
+
+    /// Whether its bytes lie in a WAV file.
+    pub(super) fn is_in_wav(&self) -> bool {
+        matches!(self, Self::Plain(_) | Self::Blocks { .. })
     }
 
     /// Appends the bytes that are complete.
@@ -50,18 +81,62 @@ impl Encoder {
                 pending[..whole].chunks_exact(length).for_each(|block| coding.encode(block, out));
                 pending.drain(..whole);
             }
+            Self::Mp3(encoder, _) => {
+                if let Some(encoder) = encoder {
+                    encoder.encode(samples, out);
+                }
+            }
+            #[cfg(feature = "opus")]
+            Self::Opus(writer) => {
+                if let Some(writer) = writer {
+                    // libopus refuses frames of other lengths only; without one the file is valid all the same.
+                    let _ = writer.push(samples, out);
+                }
+            }
         }
     }
 
-    /// The block that is not full, filled up with silence. It will be written again.
+    /// Appends what was kept back: nothing more comes.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            // Their last block is the tail, and stays.
+            Self::Plain(_) | Self::Blocks { .. } => {}
+            Self::Mp3(encoder, last_word) => {
+                if let Some(encoder) = encoder.take() {
+                    *last_word = encoder.finish(out);
+                }
+            }
+            #[cfg(feature = "opus")]
+            Self::Opus(writer) => {
+                if let Some(writer) = writer.take() {
+                    // As above.
+                    let _ = writer.finish(out);
+                }
+            }
+        }
+    }
+
+    /// What the file shall begin with, once that is known.
+    pub(super) fn last_word(&mut self) -> Vec<u8> {
+        match self {
+            Self::Mp3(_, last_word) => std::mem::take(last_word),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What ends the file now and will be written over: of blocks the one that is not full, filled up with silence; of
+    /// Ogg the last page.
     pub(super) fn tail(&self) -> Vec<u8> {
         let mut tail = Vec::new();
-        if let Self::Blocks { coding, channels, pending } = self
-            && !pending.is_empty()
-        {
-            let mut block = pending.clone();
-            block.resize(coding.block_samples() * channels, 0);
-            coding.clone().encode(&block, &mut tail);
+        match self {
+            Self::Blocks { coding, channels, pending } if !pending.is_empty() => {
+                let mut block = pending.clone();
+                block.resize(coding.block_samples() * channels, 0);
+                coding.clone().encode(&block, &mut tail);
+            }
+            #[cfg(feature = "opus")]
+            Self::Opus(Some(writer)) => return writer.tail(),
+            _ => {}
         }
         tail
     }

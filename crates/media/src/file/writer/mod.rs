@@ -31,13 +31,18 @@ pub enum RecordFormat {
     Ima,
     /// GSM 06.10, in WAV (5).
     Gsm,
+    /// MP3 (6).
+    Mp3,
     /// Linear PCM, 16 bit, in WAV (7).
     Pcm16,
+    /// Opus in Ogg (8).
+    Opus,
 }
 
 impl RecordFormat {
     /// All of them, by their numbers.
-    pub const ALL: [Self; 6] = [Self::Pcm8, Self::Alaw, Self::Mulaw, Self::Ima, Self::Gsm, Self::Pcm16];
+    pub const ALL: [Self; 8] =
+        [Self::Pcm8, Self::Alaw, Self::Mulaw, Self::Ima, Self::Gsm, Self::Mp3, Self::Pcm16, Self::Opus];
 
     /// Its number in the API's `record_format`.
     pub fn api_number(self) -> u8 {
@@ -47,7 +52,9 @@ impl RecordFormat {
             Self::Mulaw => 3,
             Self::Ima => 4,
             Self::Gsm => 5,
+            Self::Mp3 => 6,
             Self::Pcm16 => 7,
+            Self::Opus => 8,
         }
     }
 
@@ -73,7 +80,9 @@ impl RecordSpec {
     /// system are telephone recordings, at 8 kHz; the others keep what the leg has.
     pub fn new(format: RecordFormat, leg_rate: u32, channels: u16) -> Self {
         let rate = match format {
-            RecordFormat::Pcm16 => leg_rate,
+            // Frames are shortest there, so the file is least behind.
+            RecordFormat::Mp3 => MP3_RATE,
+            RecordFormat::Pcm16 | RecordFormat::Opus => leg_rate,
             _ => crate::codec::SAMPLE_RATE,
         };
         // The format of GSM has no place for a second channel.
@@ -93,11 +102,33 @@ pub struct Patch {
     pub header: Vec<u8>,
 }
 
+/// The rate of MP3 files.
+const MP3_RATE: u32 = 24_000;
+
+/// What a file begins with.
+#[derive(Debug)]
+enum Head {
+    /// It counts the audio.
+    Wav(WavHeader),
+    /// It stays as it is, but for what the encoder may say at the end.
+    Fixed(Vec<u8>),
+}
+
+impl Head {
+    fn begin(&self) -> Vec<u8> {
+        match self {
+            Self::Wav(header) => header.bytes(0, 0),
+            Self::Fixed(head) => head.clone(),
+        }
+    }
+}
+
 /// One file in the making.
 #[derive(Debug)]
 pub struct Writer {
     spec: RecordSpec,
-    header: WavHeader,
+    /// What precedes the audio: of WAV its head, of others what the encoder has said.
+    head: Head,
     encoder: Encoder,
     resamplers: Vec<Resampler>,
     /// The rate of what comes.
@@ -113,26 +144,30 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A file of which nothing is written yet.
-    pub fn new(spec: RecordSpec) -> Self {
-        Self {
+    /// A file of which nothing is written yet. `None` where there is no encoder for what is wanted: this build has no Opus,
+    /// or the codec none at that rate.
+    pub fn new(spec: RecordSpec) -> Option<Self> {
+        let mut head = Vec::new();
+        let encoder = Encoder::new(spec, &mut head)?;
+        let head = if encoder.is_in_wav() { Head::Wav(WavHeader::new(spec)) } else { Head::Fixed(head) };
+        Some(Self {
             spec,
-            header: WavHeader::new(spec),
-            encoder: Encoder::new(spec),
+            head,
+            encoder,
             resamplers: Vec::new(),
             rate: spec.rate,
             settled: 0,
             length: 0,
             samples: 0,
             fresh: Vec::new(),
-        }
+        })
     }
 
     /// The file before any audio.
     pub fn begin(&mut self) -> Vec<u8> {
-        let header = self.header.bytes(0, 0);
-        self.length = header.len() as u64;
-        header
+        let head = self.head.begin();
+        self.length = head.len() as u64;
+        head
     }
 
     /// Takes a step of the recording. A chunk of two channels has their samples in turn.
@@ -140,21 +175,30 @@ impl Writer {
         match chunk {
             Chunk::Data { rate, samples } => self.take(*rate, samples),
             Chunk::Silence { rate, samples } => self.silence(*rate, *samples),
-            Chunk::End => self.flush(),
+            Chunk::End => {
+                self.flush();
+                self.encoder.finish(&mut self.fresh);
+            }
         }
     }
 
     /// What to write so that the file has all that was pushed.
     pub fn patch(&mut self) -> Patch {
         let mut audio = std::mem::take(&mut self.fresh);
-        let at = self.header.len() + self.settled;
+        let at = self.head.begin().len() as u64 + self.settled;
         self.settled += audio.len() as u64;
         let tail = self.encoder.tail();
         let data = self.settled + tail.len() as u64;
         audio.extend(tail);
-        audio.extend_from_slice(self.header.padding(data));
+        let header = match &self.head {
+            Head::Wav(header) => {
+                audio.extend_from_slice(header.padding(data));
+                header.bytes(data, self.samples)
+            }
+            Head::Fixed(_) => self.encoder.last_word(),
+        };
         self.length = at + audio.len() as u64;
-        Patch { at, audio, header: self.header.bytes(data, self.samples) }
+        Patch { at, audio, header }
     }
 
     /// Bytes of the file once all patches are written.

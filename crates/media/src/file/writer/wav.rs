@@ -37,11 +37,6 @@ impl WavHeader {
         Self { spec }
     }
 
-    /// Its length, where audio begins.
-    pub(super) fn len(&self) -> u64 {
-        self.bytes(0, 0).len() as u64
-    }
-
     /// The head of a file with so many bytes of audio, which are so many samples of each channel.
     pub(super) fn bytes(&self, data_len: u64, samples: u64) -> Vec<u8> {
         let Coding { tag, block, samples: per_block, bits, extension } = self.coding();
@@ -95,11 +90,12 @@ impl WavHeader {
         };
         match self.spec.format {
             RecordFormat::Pcm8 => plain(1, 8, None),
-            RecordFormat::Pcm16 => plain(1, 16, None),
             RecordFormat::Alaw => plain(6, 8, Some(Vec::new())),
             RecordFormat::Mulaw => plain(7, 8, Some(Vec::new())),
             RecordFormat::Ima => blocks(0x11, ima::BLOCK_OCTETS, ima::BLOCK_SAMPLES, 4),
             RecordFormat::Gsm => blocks(0x31, gsm::BLOCK_OCTETS, gsm::BLOCK_SAMPLES, 0),
+            // Of those that are no WAV file nobody asks.
+            RecordFormat::Pcm16 | RecordFormat::Mp3 | RecordFormat::Opus => plain(1, 16, None),
         }
     }
 }

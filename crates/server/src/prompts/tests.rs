@@ -1,0 +1,145 @@
+//! What is kept, for how long, and what is not.
+
+use std::time::Duration;
+
+use offhook_media::event::Chunk;
+use offhook_media::event::RecordFormat;
+use offhook_media::file::{RecordSpec, Writer};
+
+use super::*;
+
+/// A folder of its own for each test, removed at its end.
+struct Temp(std::path::PathBuf);
+
+impl Temp {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("offhook-prompts-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn prompts(&self, keep_bytes: usize) -> Prompts {
+        Prompts::new(Directory::open(&self.0).unwrap(), keep_bytes)
+    }
+
+    /// A WAV file of so many samples of one level.
+    fn write(&self, name: &str, level: i16, samples: usize) {
+        let mut writer = Writer::new(RecordSpec::new(RecordFormat::Pcm16, 8000, 1)).unwrap();
+        let mut bytes = writer.begin();
+        writer.push(&Chunk::Data { rate: 8000, samples: vec![level; samples] });
+        let patch = writer.patch();
+        bytes.extend(&patch.audio);
+        bytes[..patch.header.len()].copy_from_slice(&patch.header);
+        std::fs::write(self.0.join(name), bytes).unwrap();
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn file(name: &str) -> PromptFile {
+    name.into()
+}
+
+/// Plays as the control loop does; how many had to be loaded.
+#[track_caller]
+fn play(prompts: &Prompts, names: &[&str]) -> (Vec<Arc<Prompt>>, usize) {
+    let files: Vec<_> = names.iter().map(|name| file(name)).collect();
+    let (found, cold) = prompts.find(&files, Codec::Pcmu).unwrap();
+    let loaded = cold.len();
+    cold.into_iter().for_each(|cold| prompts.load(cold));
+    (found, loaded)
+}
+
+#[test]
+fn a_prompt_is_loaded_once_and_shared() {
+    let temp = Temp::new("once");
+    temp.write("a.wav", 1000, 8000);
+    let prompts = temp.prompts(1 << 20);
+    let (first, loaded) = play(&prompts, &["a.wav", "a.wav"]);
+    assert_eq!((loaded, first[0].duration()), (1, Duration::from_secs(1)));
+    let (second, loaded) = play(&prompts, &["a.wav"]);
+    assert_eq!(loaded, 0);
+    assert!(Arc::ptr_eq(&first[0], &second[0]) && Arc::ptr_eq(&first[1], &second[0]));
+    // In another codec, and at another level, it is another prompt.
+    let louder = PromptFile { gain_db: 6, ..file("a.wav") };
+    assert_eq!(prompts.find(&[louder], Codec::Pcmu).unwrap().1.len(), 1);
+    assert_eq!(prompts.find(&[file("a.wav")], Codec::Pcma).unwrap().1.len(), 1);
+}
+
+#[test]
+fn a_changed_file_is_picked_up_at_the_next_play() {
+    let temp = Temp::new("changed");
+    let prompts = temp.prompts(1 << 20);
+    temp.write("a.wav", 1000, 8000);
+    assert_eq!(play(&prompts, &["a.wav"]).0[0].duration(), Duration::from_secs(1));
+    // Of another length; and of the same length under the same name, but another file.
+    temp.write("a.wav", 1000, 4000);
+    assert_eq!(play(&prompts, &["a.wav"]).0[0].duration(), Duration::from_millis(500));
+    temp.write("b.wav", 5000, 4000);
+    std::fs::rename(temp.0.join("b.wav"), temp.0.join("a.wav")).unwrap();
+    assert_eq!(play(&prompts, &["a.wav"]).1, 1);
+}
+
+#[test]
+fn the_cache_keeps_what_was_used_last_and_no_more_than_its_bytes() {
+    let temp = Temp::new("bounded");
+    for name in ["a.wav", "b.wav", "c.wav", "d.wav"] {
+        temp.write(name, 1000, 8000);
+    }
+    let prompts = temp.prompts(3 * 8000);
+    play(&prompts, &["a.wav", "b.wav", "c.wav"]);
+    assert_eq!(play(&prompts, &["a.wav"]).1, 0);
+    assert_eq!(play(&prompts, &["d.wav"]).1, 1);
+    assert_eq!(prompts.bytes.load(Ordering::Relaxed), 24_000);
+    assert_eq!(play(&prompts, &["c.wav", "a.wav", "d.wav"]).1, 0);
+    assert_eq!(play(&prompts, &["b.wav"]).1, 1, "it was used longest ago");
+    // One that is larger than all of it is played, and not kept.
+    temp.write("long.wav", 1000, 30_000);
+    let (long, loaded) = play(&prompts, &["long.wav"]);
+    assert_eq!((loaded, long[0].duration()), (1, Duration::from_millis(3750)));
+    assert!(prompts.bytes.load(Ordering::Relaxed) <= 24_000);
+}
+
+#[test]
+fn a_file_is_checked_before_it_is_played() {
+    let temp = Temp::new("checked");
+    temp.write("a.wav", 1000, 8000);
+    std::fs::write(temp.0.join("text.wav"), b"this is no audio").unwrap();
+    let prompts = temp.prompts(1 << 20);
+    for (name, fault) in [
+        ("missing.wav", FileFault::NotFound),
+        ("text.wav", FileFault::Unsupported),
+        ("../a.wav", FileFault::Forbidden),
+    ] {
+        let error = prompts.find(&[file("a.wav"), file(name)], Codec::Pcmu).unwrap_err();
+        assert_eq!(error, (fault, name.to_owned()));
+    }
+    // What was found beside it is whole all the same.
+    let (found, loaded) = play(&prompts, &["a.wav"]);
+    assert_eq!((loaded, found[0].is_complete(), found[0].duration()), (0, true, Duration::from_secs(1)));
+}
+
+/// The first part of a minute of MP3 is there after a small part of the work; see `PromptReader`'s own test for the bytes.
+#[test]
+fn a_prompt_can_be_heard_before_it_is_loaded() {
+    let temp = Temp::new("streamed");
+    let mp3 = include_bytes!("../../../../fixtures/audio/44k1-stereo.mp3");
+    std::fs::write(temp.0.join("long.mp3"), mp3.repeat(120)).unwrap();
+    let prompts = temp.prompts(1 << 20);
+    let (found, mut cold) = prompts.find(&[file("long.mp3")], Codec::Pcmu).unwrap();
+    assert_eq!((found[0].is_complete(), found[0].bytes()), (false, 0));
+    let Cold { mut reader, mut writer, .. } = cold.remove(0);
+    let (mut samples, mut steps) = (Vec::new(), 0);
+    while found[0].bytes() == 0 {
+        samples.clear();
+        assert!(reader.read(&mut samples).unwrap());
+        writer.push(&samples);
+        steps += 1;
+    }
+    // Frames of 26 ms for a part of 200 ms, with the two that the decoder needs to begin.
+    assert!(steps <= 10, "{steps}");
+}
