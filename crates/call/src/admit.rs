@@ -16,6 +16,8 @@ pub struct Standing {
     pub role: Role,
     /// Whether a transfer that was asked of the far end is under way.
     pub transferring: bool,
+    /// Whether it is listened to by `detect_start`.
+    pub detecting: bool,
     /// Whether the far end asks for a transfer.
     pub referral: Referral,
 }
@@ -95,14 +97,17 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
                 &[]
             }
         }
-        Command::SendMessage { .. } => TALKING,
+        // What is heard is told beside whatever the call does, so it would be hard to say which of two it is of.
+        Command::DetectStart { .. } if standing.detecting => &[],
+        Command::DetectStop { .. } if !standing.detecting => &[],
+        Command::SendMessage { .. } | Command::DetectStart { .. } | Command::DetectStop { .. } => TALKING,
         _ => doing(command),
     };
     if allowed.contains(&standing.state) { Ok(()) } else { Err(Denied::State { allowed }) }
 }
 
-/// The states of an answered call. What answers the far end's own wish, or only sends text, is no action: it is allowed
-/// beside any, and of both parties of a connection.
+/// The states of an answered call. What answers the far end's own wish, only sends text, or only listens, is no action: it
+/// is allowed beside any, and of both parties of a connection.
 const TALKING: &[State] =
     &[State::Idle, State::Play, State::Record, State::SendDtmf, State::ReceiveDtmf, State::Connect];
 

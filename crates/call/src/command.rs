@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offhook_media::event::{Codec, ConnectMode, Dial, Key, RecordFormat};
+use offhook_media::event::{Codec, ConnectMode, Country, Dial, Key, Kinds, RecordFormat};
 use offhook_sip::event::{Body, Credentials, Header};
 
 use crate::disk::PromptFile;
@@ -225,6 +225,22 @@ pub enum Command {
         /// What it says.
         body: Body,
     },
+    /// Listen for what [`Kinds`] says in what the far end sends.
+    DetectStart {
+        /// Which call.
+        call: CallId,
+        /// For what: one kind at least.
+        kinds: Kinds,
+        /// For how long at most.
+        max: Duration,
+        /// Whose call-progress tones are expected first.
+        country: Option<Country>,
+    },
+    /// End that.
+    DetectStop {
+        /// Which call.
+        call: CallId,
+    },
     /// Send a message outside of any call.
     SendPage(Box<SendPage>),
     /// The state of every gateway.
@@ -259,6 +275,8 @@ impl Command {
             | Self::TransferAccept { call }
             | Self::TransferDecline { call, .. }
             | Self::TransferNotify { call, .. }
+            | Self::DetectStart { call, .. }
+            | Self::DetectStop { call }
             | Self::SendMessage { call, .. } => Some(*call),
         }
     }

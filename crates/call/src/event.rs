@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use offhook_media::event::{DigitSource, Key};
+use offhook_media::event::{Detected, DigitSource, Key};
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 
 use crate::cause::{Cause, Failure};
@@ -160,6 +160,15 @@ pub enum EventKind {
         error: Option<Failure>,
         /// The answer; none where the call was over before.
         sip_status: Option<u16>,
+    },
+    /// Something was heard that `detect_start` asked for.
+    Detected(Detected),
+    /// What `detect_start` began is over.
+    DetectCompleted {
+        /// Why it did not end by `detect_stop`.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
     },
     /// The call is over.
     Released(Box<Released>),

@@ -247,6 +247,7 @@ impl Calls {
     pub fn media(&mut self, now: Now, event: media::Event) {
         let leg = match &event {
             media::Event::Digit { leg, .. }
+            | media::Event::Detected { leg, .. }
             | media::Event::PlayEnded { leg, .. }
             | media::Event::RecordEnded { leg, .. }
             | media::Event::DigitsSent { leg, .. }

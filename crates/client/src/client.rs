@@ -176,6 +176,16 @@ impl Client {
         self.call(&wire::ReceiveDtmfStop { res_id: res_id.to_owned() }).await
     }
 
+    /// Listens for other things than keys, beside whatever the call does.
+    pub async fn detect_start(&self, params: &wire::DetectStart) -> Result<(), Error> {
+        self.call(params).await
+    }
+
+    /// Ends that.
+    pub async fn detect_stop(&self, res_id: &str) -> Result<(), Error> {
+        self.call(&wire::DetectStop { res_id: res_id.to_owned() }).await
+    }
+
     /// Lets two calls hear each other; `res_id` is the first party.
     pub async fn connect_start(
         &self,

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::codec::Codec;
+pub use crate::detect::{Detected, Kind, Kinds};
 pub use crate::dtmf::Key;
 pub use crate::file::{Prompt, RecordFormat};
 pub use crate::gain::Gain;
 pub use crate::mixer::{Voice, VoiceMode};
+pub use crate::progress::Country;
 pub use crate::sdp::Negotiated;
 pub use room::{RoomCommand, RoomEvent, RoomId};
 
@@ -183,6 +185,16 @@ pub enum Command {
         /// The second party.
         second: LegId,
     },
+    /// Listen for other things than digits in what arrives, instead of what was listened for before: [`Event::Detected`]
+    /// for each, until the next such command or the removal of the leg.
+    Detect {
+        /// Which leg.
+        leg: LegId,
+        /// For what; for nothing any more, if it is empty.
+        kinds: Kinds,
+        /// Whose call-progress tones are expected first.
+        country: Option<Country>,
+    },
     /// A digit came by SIP INFO. It comes back as [`Event::Digit`] unless the same key press was heard in the media.
     InfoDigit {
         /// Which leg.
@@ -216,6 +228,7 @@ impl Command {
             | Self::StopRecord { leg, .. }
             | Self::SendDigits { leg, .. }
             | Self::StopDigits { leg, .. }
+            | Self::Detect { leg, .. }
             | Self::InfoDigit { leg, .. }
             | Self::Connect { first: leg, .. }
             | Self::Disconnect { first: leg, .. } => Some(*leg),
@@ -294,6 +307,13 @@ pub enum Event {
         source: DigitSource,
         /// How long it was pressed.
         duration: Duration,
+    },
+    /// Something was heard that was asked for by [`Command::Detect`].
+    Detected {
+        /// Which leg.
+        leg: LegId,
+        /// What.
+        detected: Detected,
     },
     /// A prompt ended.
     PlayEnded {

@@ -190,6 +190,9 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.send_digits(action, digits, shared));
             }
             Command::StopDigits { leg, action } => self.on(leg, |leg, _| leg.stop_digits(action)),
+            Command::Detect { leg, kinds, country } => {
+                self.on(leg, |leg, _| leg.detect(kinds, country));
+            }
             Command::InfoDigit { leg, key, duration } => {
                 self.on(leg, |leg, shared| leg.digit(now, key, DigitSource::Info, duration, shared));
             }

@@ -46,6 +46,10 @@ pub fn note(node: NodeId, event: &Event) {
         EventKind::MessageCompleted { message, error, .. } => {
             tracing::debug!(res_id, message = message.0, error = code(*error), "message sent");
         }
+        EventKind::Detected(detected) => tracing::debug!(res_id, ?detected, "heard"),
+        EventKind::DetectCompleted { error, .. } => {
+            tracing::debug!(res_id, error = code(*error), "listened");
+        }
         EventKind::StateChanged { state, .. } => tracing::debug!(res_id, state = state.name(), "state"),
         EventKind::Hold { held } => tracing::debug!(res_id, held, "hold"),
         EventKind::MediaAlarm(alarm) => tracing::warn!(res_id, ?alarm, "media"),

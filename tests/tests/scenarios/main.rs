@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod detections;
 mod digits;
 mod events;
 mod gateways;

@@ -1,10 +1,12 @@
 //! What goes on beside the state of an answered call, whatever it is doing: a transfer that was asked of the far end, one
-//! that the far end asks for, messages either way. None of it touches the media, so none of it is an action: a call that
-//! is being transferred stays Idle, and the application may play to the far end, which would hear silence otherwise
-//! until the other call is answered.
+//! that the far end asks for, messages either way, and what is listened for by `detect_start`. None of it changes what the
+//! far end hears, so none of it is an action: a call that is being transferred stays Idle, and the application may play to
+//! the far end, which would hear silence otherwise until the other call is answered; and a machine is best told from a
+//! person while something is being played to it.
 
 use std::time::Instant;
 
+use offhook_media::event::{self as media, Kinds};
 use offhook_sip::event::{self as sip, InDialog};
 
 use crate::admit::Referral;
@@ -35,6 +37,15 @@ pub(crate) struct Beside {
     /// When the far end's wish is declined because no application acts.
     referral_until: Option<Instant>,
     messages: Vec<(sip::RequestId, MessageId)>,
+    detection: Option<Detection>,
+}
+
+/// What is listened for.
+#[derive(Debug)]
+struct Detection {
+    kinds: Kinds,
+    begin: UnixMs,
+    until: Option<Instant>,
 }
 
 impl Beside {
@@ -46,8 +57,13 @@ impl Beside {
         self.referral
     }
 
+    pub(crate) fn detecting(&self) -> bool {
+        self.detection.is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.referral_until
+        let detection = self.detection.as_ref().and_then(|detection| detection.until);
+        self.referral_until.into_iter().chain(detection).min()
     }
 
     fn set_referral(&mut self, referral: Referral, until: Option<Instant>) {
@@ -73,7 +89,16 @@ pub(crate) fn handle(core: &mut Core, cx: &mut Context<'_>, talking: bool, input
         Input::Sip(sip::Event::Replied { request, status, .. }) if core.beside.waits_for(request) => {
             replied(core, cx, request, status);
         }
+        Input::Media(media::Event::Detected { detected, .. }) => {
+            // One that was on its way when its detection ended is told no more.
+            if core.beside.detection.as_ref().is_some_and(|asked| asked.kinds.contains(detected.kind())) {
+                core.tell(cx, EventKind::Detected(detected));
+            }
+        }
         Input::Due => {
+            if is_due(core.beside.detection.as_ref().and_then(|detection| detection.until), cx) {
+                listen_no_more(core, cx, Some(Failure::MaxSeconds));
+            }
             if is_due(core.beside.referral_until, cx) {
                 answer(core, cx, DECLINE, Referral::None);
             }
@@ -110,6 +135,12 @@ fn request(core: &mut Core, cx: &mut Context<'_>, id: RequestId, command: Comman
                 core.beside.set_referral(Referral::None, None);
             }
         }
+        Command::DetectStart { kinds, max, country, .. } => {
+            let until = cx.deadline(max);
+            core.beside.detection = Some(Detection { kinds, begin: cx.now.wall, until });
+            cx.media(media::Command::Detect { leg: core.leg(), kinds, country });
+        }
+        Command::DetectStop { .. } => listen_no_more(core, cx, None),
         Command::SendMessage { body, .. } => {
             let reply = send(core, cx, body);
             cx.reply(id, reply);
@@ -119,6 +150,19 @@ fn request(core: &mut Core, cx: &mut Context<'_>, id: RequestId, command: Comman
     }
     cx.reply(id, Ok(Reply::Done));
     None
+}
+
+fn listen_no_more(core: &mut Core, cx: &mut Context<'_>, error: Option<Failure>) {
+    let kinds = Kinds::default();
+    cx.media(media::Command::Detect { leg: core.leg(), kinds, country: None });
+    tell_of_detection(core, cx, error);
+}
+
+fn tell_of_detection(core: &mut Core, cx: &mut Context<'_>, error: Option<Failure>) {
+    if let Some(Detection { begin, .. }) = core.beside.detection.take() {
+        let span = Span { begin, end: cx.now.wall };
+        core.tell(cx, EventKind::DetectCompleted { error, span });
+    }
 }
 
 fn send(core: &mut Core, cx: &mut Context<'_>, body: sip::Body) -> Result<Reply, Error> {
@@ -178,8 +222,9 @@ fn answer(core: &mut Core, cx: &mut Context<'_>, status: u16, referral: Referral
 
 /// The call is over: what was asked for has come to nothing. What the far end asked for is owed nothing any more.
 pub(crate) fn end(core: &mut Core, cx: &mut Context<'_>) {
-    let Beside { transfer, messages, .. } = std::mem::take(&mut core.beside);
     let error = Some(Failure::Hangup);
+    tell_of_detection(core, cx, error);
+    let Beside { transfer, messages, .. } = std::mem::take(&mut core.beside);
     if let Some(begin) = transfer {
         let span = Span { begin, end: cx.now.wall };
         core.tell(cx, EventKind::TransferCompleted { error, span, sip_status: None });

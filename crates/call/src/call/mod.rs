@@ -344,8 +344,14 @@ impl Call {
             _ => Role::Own,
         };
         let Core { direction, ref beside, .. } = self.core;
-        let (transferring, referral) = (beside.transferring(), beside.referral());
-        Standing { state: self.state(), direction, role, transferring, referral }
+        Standing {
+            state: self.state(),
+            direction,
+            role,
+            transferring: beside.transferring(),
+            detecting: beside.detecting(),
+            referral: beside.referral(),
+        }
     }
 
     /// All that is known of it.

@@ -8,16 +8,16 @@ use offhook_call::command::{Command, Content, KeySet};
 use offhook_call::error::Direction;
 use offhook_call::id::CallId;
 use offhook_call::state::State;
-use offhook_media::event::{ConnectMode, RecordFormat};
+use offhook_media::event::{ConnectMode, Kind, RecordFormat};
 use proptest::prelude::*;
 
-use crate::rig::{answer, construct, page, receive, text};
+use crate::rig::{answer, construct, detect, page, receive, text};
 
 /// `y` is allowed, `.` is not in this state, `d` is not with this direction, `x` is over.
 ///
 /// The columns, for an inbound call and again for an outbound one: Initiated, Answer, Idle, Play, Record, SendDtmf,
 /// ReceiveDtmf, Connect as the first party, Connect as the second, Released.
-const EXPECTED: [(&str, &str, &str); 30] = [
+const EXPECTED: [(&str, &str, &str); 32] = [
     ("construct", "yyyyyyyyyy", "yyyyyyyyyy"),
     ("answer", "y........x", "dddddddddx"),
     ("drop", "yyyyyyyyyx", "yyyyyyyyyx"),
@@ -45,6 +45,9 @@ const EXPECTED: [(&str, &str, &str); 30] = [
     ("transfer_decline", ".........x", ".........x"),
     ("transfer_notify", ".........x", ".........x"),
     ("send_message", "..yyyyyyyx", "..yyyyyyyx"),
+    ("detect", "..yyyyyyyx", "..yyyyyyyx"),
+    // Nobody listens here; the table below is of calls that are listened to.
+    ("detect stop", ".........x", ".........x"),
     ("node send_message", "yyyyyyyyyy", "yyyyyyyyyy"),
     ("gateways", "yyyyyyyyyy", "yyyyyyyyyy"),
     // The other way round, so that no row can be forgotten unseen.
@@ -96,6 +99,8 @@ fn commands(name: &str) -> Vec<Command> {
         "transfer_decline" => Command::TransferDecline { call: CALL, cause: 603 },
         "transfer_notify" => Command::TransferNotify { call: CALL, sip_status: 200 },
         "send_message" => Command::SendMessage { call: CALL, body: text("hello") },
+        "detect" => detect(CALL, &[Kind::Voice]),
+        "detect stop" => Command::DetectStop { call: CALL },
         "node send_message" => page("sip:100@192.0.2.9"),
         "gateways" => Command::Gateways,
         "every stop" => return ending_in("_stop"),
@@ -114,7 +119,7 @@ fn ending_in(suffix: &str) -> Vec<Command> {
 }
 
 fn standing(state: State, direction: Direction, role: Role) -> Standing {
-    Standing { state, direction, role, transferring: false, referral: Referral::None }
+    Standing { state, direction, role, transferring: false, detecting: false, referral: Referral::None }
 }
 
 fn standings(direction: Direction) -> Vec<Standing> {
@@ -195,6 +200,18 @@ fn a_transfer_that_the_far_end_asks_for() {
     assert_eq!(admit(busy, &commands("play_start")[0]), Ok(()));
 }
 
+/// What a call that is listened to allows, in the columns above.
+#[test]
+fn a_call_that_is_listened_to() {
+    for (name, expected) in [("detect", ".........x"), ("detect stop", "..yyyyyyyx")] {
+        let standings = standings(Direction::Inbound).into_iter();
+        let found: String = standings
+            .map(|standing| verdict(Standing { detecting: true, ..standing }, &commands(name)[0]))
+            .collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
 fn any_standing() -> impl Strategy<Value = Standing> {
     let all: Vec<Standing> =
         [Direction::Inbound, Direction::Outbound].into_iter().flat_map(standings).collect();
@@ -237,7 +254,7 @@ proptest! {
             command,
             Command::Drop { .. } | Command::Get { .. } | Command::Nop { .. } | Command::Exists { .. }
             | Command::List { .. } | Command::Construct(_) | Command::SendMessage { .. } | Command::SendPage(_)
-            | Command::Gateways
+            | Command::Gateways | Command::DetectStart { .. }
         );
         prop_assert_eq!(admit(second, &command).is_ok(), may);
     }

@@ -4,6 +4,7 @@ mod actions;
 mod admission;
 mod changes;
 mod connections;
+mod detections;
 mod digits;
 mod endings;
 mod gateways;

@@ -11,7 +11,7 @@ use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, 
 use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::{CallId, RequestId};
 use offhook_call::{Calls, Config, DiskEvent, DiskJob, Now, Output, Port, Reply, ToneDetection};
-use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Key, LegId, LegStats, Prompt};
+use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Key, Kind, LegId, LegStats, Prompt};
 use offhook_media::sdp::{Order, Protection, Seed};
 use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
 
@@ -282,6 +282,11 @@ pub(crate) fn play(call: CallId, files: &[&str], finish_keys: &str) -> Command {
 }
 
 /// Four keys at most, `#` ends, three seconds for the first and one for each other.
+pub(crate) fn detect(call: CallId, kinds: &[Kind]) -> Command {
+    let kinds = kinds.iter().copied().collect();
+    Command::DetectStart { call, kinds, max: Duration::from_secs(30), country: None }
+}
+
 pub(crate) fn receive(call: CallId, prompt: Option<&str>) -> ReceiveDtmf {
     ReceiveDtmf {
         call,
@@ -408,6 +413,12 @@ fn media_line(command: &media::Command) -> String {
         media::Command::InfoDigit { leg, key, duration } => {
             format!("info {} on {} {duration:?}", key.as_char(), leg.0)
         }
+        media::Command::Detect { leg, kinds, country } => {
+            let kinds: Vec<_> =
+                Kind::ALL.into_iter().filter(|&kind| kinds.contains(kind)).map(Kind::name).collect();
+            let country = country.map(|country| format!(" of {}", country.code())).unwrap_or_default();
+            format!("detect {} on {}{country}", kinds.join(","), leg.0)
+        }
         media::Command::UpdateLeg { leg, config } => {
             let media::Negotiated { codec, remote_rtp, ptime_ms, direction, .. } = &config.media;
             let event =
@@ -487,6 +498,8 @@ fn event_line(event: &Event) -> String {
         EventKind::MessageCompleted { message, error, sip_status } => {
             format!("message {} {} {sip_status:?}", message.0, code(error))
         }
+        EventKind::Detected(detected) => format!("detected {detected:?}"),
+        EventKind::DetectCompleted { error, .. } => format!("detect {}", code(error)),
         EventKind::Released(released) => {
             let answered = if released.answer_time.is_some() { "answered, " } else { "" };
             format!("released {answered}{} {:?}", released.cause.status, released.cause.by)

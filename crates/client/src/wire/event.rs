@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallDir, CallState, DroppedBy, IpscInfo};
+use super::{CallDir, CallState, DetectCause, DetectKind, DetectResult, DroppedBy, IpscInfo};
 
 /// Why an action ended other than well: the `error` of its completion event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -318,6 +318,38 @@ events! {
         /// As given to `construct` or `answer`.
         user_data: Option<String>,
     }
+    /// Something was heard that `detect_start` asked for.
+    Detected / OnDetected = "sys.call.on_detected" {
+        /// The call.
+        res_id: String,
+        /// What was asked for.
+        kind: DetectKind,
+        /// What was heard.
+        result: DetectResult,
+        /// Of `amd`: what it was told by.
+        cause: Option<DetectCause>,
+        /// Of `beep`: its frequency in Hz.
+        frequency_hz: Option<u32>,
+        /// Of `beep`, and of `voice` when it stops: how long it was, in milliseconds.
+        duration_ms: Option<u64>,
+        /// Of `ced`: whether its phase turns over, as that of a modem does which wants echo cancellers off.
+        reversals: Option<bool>,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+    }
+    /// What `detect_start` began is over.
+    DetectCompleted / OnDetectCompleted = "sys.call.on_detect_completed" {
+        /// The call.
+        res_id: String,
+        /// Why it did not end by `detect_stop`: `max_seconds`, `hangup`.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+    }
     /// The call is over: its last event.
     Released / OnReleased = "sys.call.on_released" {
         /// The call.
@@ -474,6 +506,8 @@ impl EventKind {
             Self::TransferRequested(e) => &e.res_id,
             Self::Message(e) => &e.res_id,
             Self::MessageCompleted(e) => &e.res_id,
+            Self::Detected(e) => &e.res_id,
+            Self::DetectCompleted(e) => &e.res_id,
             Self::Released(e) => &e.res_id,
             Self::Dtmf(e) => &e.res_id,
             Self::Hold(e) => &e.res_id,

@@ -46,5 +46,7 @@ pub const CONTENT_TYPE_MAX: usize = 128;
 pub const STATUS_MIN: u16 = 100;
 /// See [`STATUS_MIN`].
 pub const STATUS_MAX: u16 = 699;
+/// The most kinds in the `kinds` of `detect_start`: all that there are.
+pub const KINDS_MAX: usize = 5;
 /// The most patterns in the `types` of a subscription.
 pub const PATTERNS_MAX: usize = 64;

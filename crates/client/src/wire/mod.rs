@@ -20,6 +20,7 @@ macro_rules! method {
 mod beside;
 mod callees;
 mod content;
+mod detect;
 mod error;
 mod event;
 pub mod limits;
@@ -29,6 +30,7 @@ mod result;
 pub use beside::*;
 pub use callees::Callees;
 pub use content::{Content, Item, What};
+pub use detect::{DetectCause, DetectKind, DetectResult, DetectStart};
 pub use error::ErrorData;
 pub use event::*;
 pub use params::*;

@@ -50,6 +50,8 @@ methods_of_a_call! {
     StopReceiveDtmfStart = "sys.call.stop_receive_dtmf_start" -> ();
     /// Ends a connection; only its first party may.
     ConnectStop = "sys.call.connect_stop" -> ();
+    /// Ends what `detect_start` began: `on_detect_completed` without an error.
+    DetectStop = "sys.call.detect_stop" -> ();
     /// Agrees to a transfer that the far end asked for (202): the application places that call, and tells by
     /// `transfer_notify` how it goes.
     TransferAccept = "sys.call.transfer_accept" -> ();

@@ -99,6 +99,19 @@ pub enum Detected {
     Fax(FaxTone),
 }
 
+impl Detected {
+    /// The kind that it is of.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Voice(_) => Kind::Voice,
+            Self::Answerer(..) => Kind::Amd,
+            Self::Beep(_) => Kind::Beep,
+            Self::Tone(_) => Kind::Tones,
+            Self::Fax(_) => Kind::Fax,
+        }
+    }
+}
+
 /// The detectors that were asked for, on one stream of samples.
 #[derive(Clone, Debug)]
 pub struct Detectors {
@@ -189,14 +202,7 @@ mod tests {
         for kind in Kind::ALL {
             let told = Detectors::new([kind].into_iter().collect(), None).push(&call());
             assert!(!told.is_empty(), "{kind:?}");
-            let is_of = |told: &Detected| match told {
-                Detected::Voice(_) => kind == Kind::Voice,
-                Detected::Answerer(..) => kind == Kind::Amd,
-                Detected::Beep(_) => kind == Kind::Beep,
-                Detected::Tone(_) => kind == Kind::Tones,
-                Detected::Fax(_) => kind == Kind::Fax,
-            };
-            assert!(told.iter().all(is_of), "{kind:?}: {told:?}");
+            assert!(told.iter().all(|told| told.kind() == kind), "{kind:?}: {told:?}");
         }
         assert_eq!(Detectors::new(Kinds::default(), None).push(&call()), []);
     }

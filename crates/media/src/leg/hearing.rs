@@ -1,7 +1,8 @@
 //! What a leg hears, frame by frame, and the keys among it. Nothing is queued or decoded while nobody listens.
 //!
 //! ```text
-//!   playout ─▶ a frame at the leg's rate ─┬─▶ 8 kHz ─▶ tone detector ─▶ keys
+//!   playout ─▶ a frame at the leg's rate ─┬─▶ 8 kHz ─┬─▶ tone detector ─▶ keys
+//!                                         │          └─▶ detectors that were asked for
 //!                                         └─▶ recording, room
 //! ```
 
@@ -10,11 +11,13 @@ use std::time::{Duration, Instant};
 use super::Leg;
 use crate::codec::resample::Resampler;
 use crate::codec::{Codec, SAMPLE_RATE};
+use crate::detect::{Detected, Detectors, Kinds};
 use crate::dtmf::tone::ToneDetector;
 use crate::dtmf::{Key, KeyEvent};
 use crate::event::{DigitSource, Event, RecordEnd};
 use crate::jitter::Inserted;
 use crate::playout::Playout;
+use crate::progress::Country;
 use crate::shared::Shared;
 
 /// The way of what arrives to who listens.
@@ -23,7 +26,8 @@ pub(super) struct Hearing {
     /// Made when somebody begins to listen, and gone with the last who does.
     playout: Option<Box<Playout>>,
     tones: Option<Box<ToneDetector>>,
-    /// To the rate of the detector, where it is not the leg's.
+    detectors: Option<Box<Detectors>>,
+    /// To the rate of the detectors, where it is not the leg's.
     narrow: Option<(u32, Box<Resampler>)>,
     narrowed: Vec<i16>,
     frame: Vec<i16>,
@@ -32,7 +36,7 @@ pub(super) struct Hearing {
 impl Hearing {
     pub(super) fn new(detect_tones: bool) -> Self {
         let tones = detect_tones.then(Box::default);
-        Self { playout: None, tones, narrow: None, narrowed: Vec::new(), frame: Vec::new() }
+        Self { playout: None, tones, detectors: None, narrow: None, narrowed: Vec::new(), frame: Vec::new() }
     }
 
     /// Another source begins.
@@ -62,11 +66,12 @@ impl Hearing {
         self.playout.as_ref().map_or(0, |playout| playout.target_frames() + 1)
     }
 
-    /// Looks for keys in the present frame. Returns whether it sounds like one.
-    fn listen_for_tones(&mut self, rate: u32) -> (Vec<KeyEvent>, bool) {
-        let Self { tones: Some(tones), narrow, narrowed, frame, .. } = self else {
-            return (Vec::new(), false);
-        };
+    /// Looks for keys in the present frame, and for what else was asked for.
+    fn listen(&mut self, rate: u32) -> Listened {
+        let Self { tones, detectors, narrow, narrowed, frame, .. } = self;
+        if tones.is_none() && detectors.is_none() {
+            return Listened::default();
+        }
         let samples = if rate == SAMPLE_RATE {
             &*frame
         } else {
@@ -78,8 +83,21 @@ impl Hearing {
             }
             &*narrowed
         };
-        (tones.push(samples), tones.is_tone())
+        Listened {
+            keys: tones.as_mut().map_or(Vec::new(), |tones| tones.push(samples)),
+            is_tone: tones.as_ref().is_some_and(|tones| tones.is_tone()),
+            detected: detectors.as_mut().map_or(Vec::new(), |detectors| detectors.push(samples)),
+        }
     }
+}
+
+/// What was found in a frame.
+#[derive(Debug, Default)]
+struct Listened {
+    keys: Vec<KeyEvent>,
+    /// Whether it sounds like a key, be it one or not.
+    is_tone: bool,
+    detected: Vec<Detected>,
 }
 
 impl Leg {
@@ -108,7 +126,11 @@ impl Leg {
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
     fn is_listened_to(&self) -> bool {
-        self.hearing.tones.is_some() || self.recording.is_some() || self.says_to_room || self.is_interpreted
+        self.hearing.tones.is_some()
+            || self.hearing.detectors.is_some()
+            || self.recording.is_some()
+            || self.says_to_room
+            || self.is_interpreted
     }
 
     /// What the far end said in the present frame, as far as others are to hear it.
@@ -140,9 +162,12 @@ impl Leg {
         if self.is_interpreted && self.hearing.playout.as_ref().is_some_and(|playout| playout.is_heard()) {
             self.said.extend_from_slice(&self.hearing.frame);
         }
-        let (events, is_tone) = self.hearing.listen_for_tones(codec.sample_rate());
-        for event in events {
+        let Listened { keys, is_tone, detected } = self.hearing.listen(codec.sample_rate());
+        for event in keys {
             self.key(now, DigitSource::Inband, event, shared);
+        }
+        for detected in detected {
+            shared.tell(Event::Detected { leg: self.id, detected });
         }
         let is_key = is_tone || self.pressed.is_some() || self.muted > 0;
         self.muted = self.muted.saturating_sub(1);
@@ -159,6 +184,11 @@ impl Leg {
         if recording.is_full() {
             self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
         }
+    }
+
+    /// Listens for other things than keys from now on, or for none.
+    pub(crate) fn detect(&mut self, kinds: Kinds, country: Option<Country>) {
+        self.hearing.detectors = (!kinds.is_empty()).then(|| Box::new(Detectors::new(kinds, country)));
     }
 
     pub(super) fn key(&mut self, now: Instant, source: DigitSource, event: KeyEvent, shared: &mut Shared) {

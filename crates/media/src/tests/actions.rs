@@ -19,7 +19,7 @@ fn course(seed: u64) {
         let leg = *random.choice(&[1, 2, 11, 12]).unwrap();
         let action = ActionId(random.u64(0..number));
         let alive = phase_of(&world.engines[world.homes[&LegId(leg)]], leg).is_some();
-        match random.u8(0..14) {
+        match random.u8(0..15) {
             0..3 => {
                 let prompt = prompt(Codec::Pcmu, random.usize(0..4000), number);
                 world.play(leg, number, &[&prompt], random.u32(0..3));
@@ -45,6 +45,10 @@ fn course(seed: u64) {
                 leg: LegId(leg),
                 config: with(config(Codec::Pcma), |media| media.remote_rtp = address(leg)),
             }),
+            13 => {
+                let kinds = Kind::ALL.into_iter().filter(|_| random.bool()).collect();
+                world.command(Command::Detect { leg: LegId(leg), kinds, country: None });
+            }
             _ => world.run(random.u64(0..300)),
         }
     }
@@ -68,7 +72,10 @@ fn check(world: &World, begun: &HashSet<u64>, seed: u64) {
                 assert_eq!(samples, duration.as_micros() / 125, "seed {seed}");
                 (leg, Some(action))
             }
-            Event::Digit { leg, .. } | Event::Silent { leg } | Event::Heard { leg } => (leg, None),
+            Event::Digit { leg, .. }
+            | Event::Detected { leg, .. }
+            | Event::Silent { leg }
+            | Event::Heard { leg } => (leg, None),
             Event::Stats { .. } | Event::Room { .. } => continue,
             Event::LegRemoved { leg, .. } => {
                 assert!(removed.insert(*leg), "seed {seed}: {leg:?} twice");

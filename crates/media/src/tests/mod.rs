@@ -4,6 +4,7 @@ mod actions;
 mod changes;
 mod codecs;
 mod connect;
+mod detect;
 mod digits;
 mod hostile;
 mod play;

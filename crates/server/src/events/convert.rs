@@ -12,10 +12,11 @@ use offhook_call::event::{
 };
 use offhook_call::id::NodeId;
 use offhook_client::wire;
-use offhook_media::event::{DigitSource, Key};
+use offhook_media::event::{Detected, DigitSource, Key};
 use offhook_sip::event::{Header, RegistrationState};
 
 use super::EventWriter;
+use super::heard::{Heard, heard};
 use crate::rpc::names;
 
 /// Appends an event of a call; returns its number.
@@ -83,6 +84,10 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
                 user_data: call.user_data,
             })
         }
+        EventKind::Detected(detected) => Wire::Detected(call.detected(&detected)),
+        EventKind::DetectCompleted { error, span } => {
+            Wire::DetectCompleted(call.detection_completed(error, span))
+        }
         EventKind::Released(released) => Wire::Released(call.released(process_id, *released)),
         EventKind::Dtmf { key, source, duration } => Wire::Dtmf(call.pressed(key, source, duration)),
         EventKind::Hold { held } => Wire::Hold(wire::OnHold { res_id: call.res_id, held }),
@@ -109,6 +114,18 @@ impl Of {
     fn ringing(self, time: UnixMs) -> wire::OnRinging {
         let Self { res_id, user_data } = self;
         wire::OnRinging { res_id, ring_time: seconds(time), user_data }
+    }
+
+    fn detected(self, detected: &Detected) -> wire::OnDetected {
+        let Heard { kind, result, cause, frequency_hz, duration, reversals } = heard(detected);
+        let (duration_ms, Self { res_id, user_data }) = (duration.map(millis), self);
+        wire::OnDetected { res_id, kind, result, cause, frequency_hz, duration_ms, reversals, user_data }
+    }
+
+    fn detection_completed(self, error: Option<Failure>, span: Span) -> wire::OnDetectCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        wire::OnDetectCompleted { res_id, error, begin_time, end_time, user_data }
     }
 
     fn answered(self, error: Option<Failure>, span: Span) -> wire::OnAnswerCompleted {

@@ -11,6 +11,7 @@
 //! because numbers never repeat over runs, a cursor of a former run finds a gap as well.
 
 mod convert;
+mod heard;
 mod pattern;
 
 use std::sync::Arc;

@@ -5,7 +5,13 @@ use offhook_call::event::{
 };
 use offhook_call::id::{CallId, NodeId};
 use offhook_client::wire::{OnRinging, OnStateChanged};
-use offhook_media::event::LegStats;
+use offhook_media::detect::amd::{Answerer, Reason};
+use offhook_media::detect::beep::Beep;
+use offhook_media::detect::fax::FaxTone;
+use offhook_media::detect::progress::NetworkTone;
+use offhook_media::detect::vad::TalkEvent;
+use offhook_media::event::{Detected, LegStats};
+use offhook_media::progress::Progress;
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 use serde_json::{Value, json};
 
@@ -245,6 +251,47 @@ fn a_transfer_in_the_apis_words() {
     converted(None, completed(Some(refused), Some(603)), name, params(error, json!(603)));
     let error = json!({ "code": "hangup", "message": "the call was hung up" });
     converted(None, completed(Some(Failure::Hangup), None), name, params(error, Value::Null));
+}
+
+#[test]
+fn what_was_heard_in_the_apis_words() {
+    let of = |kind: &str, result: &str, more: &[(&str, Value)]| {
+        let mut params = json!({
+            "res_id": "1.2.3-sys.call-42", "kind": kind, "result": result, "cause": null, "frequency_hz": null,
+            "duration_ms": null, "reversals": null, "user_data": null
+        });
+        for (name, value) in more {
+            params[*name] = value.clone();
+        }
+        params
+    };
+    let check = |detected, params| {
+        converted(None, CallEvent::Detected(detected), "sys.call.on_detected", params);
+    };
+    let duration = Duration::from_millis(480);
+    check(Detected::Voice(TalkEvent::Started), of("voice", "started", &[]));
+    check(
+        Detected::Voice(TalkEvent::Stopped { duration }),
+        of("voice", "stopped", &[("duration_ms", json!(480))]),
+    );
+    check(
+        Detected::Answerer(Answerer::Unsure, Reason::InitialSilence),
+        of("amd", "unsure", &[("cause", json!("initial_silence"))]),
+    );
+    let beep = [("frequency_hz", json!(1000)), ("duration_ms", json!(480))];
+    check(Detected::Beep(Beep { frequency: 999.7, duration }), of("beep", "beep", &beep));
+    for (tone, result) in [
+        (NetworkTone::Progress(Progress::Busy), "busy"),
+        (NetworkTone::Progress(Progress::Congestion), "congestion"),
+        (NetworkTone::Progress(Progress::RingBack), "ringback"),
+        (NetworkTone::Progress(Progress::Dial), "dial"),
+        (NetworkTone::SpecialInformation, "sit"),
+    ] {
+        check(Detected::Tone(tone), of("tones", result, &[]));
+    }
+    check(Detected::Fax(FaxTone::Cng), of("fax", "cng", &[]));
+    let ced = [("reversals", json!(true))];
+    check(Detected::Fax(FaxTone::Ced { reversals: true }), of("fax", "ced", &ced));
 }
 
 #[track_caller]

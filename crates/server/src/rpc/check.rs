@@ -11,7 +11,7 @@ use offhook_client::wire::limits::{
     HEADERS_MAX, ITEMS_MAX, KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX,
 };
 use offhook_client::wire::{self, ErrorData, What};
-use offhook_media::event::{Codec, Dial, Key};
+use offhook_media::event::{Codec, Country, Dial, Key, Kinds};
 use offhook_media::file::GAIN_DB;
 use offhook_sip::event::{Body, Credentials, Header};
 
@@ -98,6 +98,23 @@ pub(crate) fn message(content: String, content_type: String) -> Result<Body, Err
         return Err(invalid("content_type", expected));
     }
     Ok(Body { content_type, bytes: content.into_bytes() })
+}
+
+/// What to listen for: one kind at least, each once.
+pub(crate) fn kinds(param: &str, kinds: &[wire::DetectKind]) -> Result<Kinds, ErrorData> {
+    let each_once = kinds.iter().enumerate().all(|(index, kind)| !kinds[..index].contains(kind));
+    if kinds.is_empty() || !each_once {
+        return Err(invalid(param, "one or more of voice, amd, beep, tones and fax, each once"));
+    }
+    Ok(kinds.iter().map(|&kind| names::detect_kind(kind)).collect())
+}
+
+/// A country whose call-progress tones are known.
+pub(crate) fn country(param: &str, code: &str) -> Result<Country, ErrorData> {
+    Country::from_code(code).ok_or_else(|| {
+        let codes: Vec<_> = Country::all().map(Country::code).collect();
+        invalid(param, format!("one of {}", codes.join(", ")))
+    })
 }
 
 /// `host:port`.

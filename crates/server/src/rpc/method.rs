@@ -70,6 +70,8 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     visitor.method::<wire::StopReceiveDtmfStart>();
     visitor.method::<wire::ConnectStart>();
     visitor.method::<wire::ConnectStop>();
+    visitor.method::<wire::DetectStart>();
+    visitor.method::<wire::DetectStop>();
     visitor.method::<wire::Transfer>();
     visitor.method::<wire::TransferAccept>();
     visitor.method::<wire::TransferDecline>();
@@ -316,6 +318,21 @@ impl Served for wire::ConnectStart {
     }
 }
 
+impl Served for wire::DetectStart {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        Ok(Step::Ask(Command::DetectStart {
+            call: check::call(node.id, &self.res_id)?,
+            kinds: check::kinds("kinds", &self.kinds)?,
+            max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
+            country: self.country.map(|code| check::country("country", &code)).transpose()?,
+        }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
 impl Served for wire::Transfer {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         let call = check::call(node.id, &self.res_id)?;
@@ -415,5 +432,6 @@ simple! {
     ReceiveDtmfStop => ReceiveDtmfStop,
     StopReceiveDtmfStart => ReceiveDtmfStop,
     ConnectStop => ConnectStop,
+    DetectStop => DetectStop,
     TransferAccept => TransferAccept,
 }

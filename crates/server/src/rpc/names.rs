@@ -2,8 +2,8 @@
 
 use offhook_call::error::Direction;
 use offhook_call::state::State;
-use offhook_client::wire::{CallDir, CallState};
-use offhook_media::event::{Codec, ConnectMode};
+use offhook_client::wire::{CallDir, CallState, DetectKind};
+use offhook_media::event::{Codec, ConnectMode, Kind};
 
 /// A call's state as the API names it.
 pub(crate) fn state(state: State) -> CallState {
@@ -61,4 +61,15 @@ pub(crate) fn connect_mode(number: u32) -> Option<ConnectMode> {
         3 => ConnectMode::FirstHears,
         _ => return None,
     })
+}
+
+/// What the API can listen for.
+pub(crate) fn detect_kind(kind: DetectKind) -> Kind {
+    match kind {
+        DetectKind::Voice => Kind::Voice,
+        DetectKind::Amd => Kind::Amd,
+        DetectKind::Beep => Kind::Beep,
+        DetectKind::Tones => Kind::Tones,
+        DetectKind::Fax => Kind::Fax,
+    }
 }

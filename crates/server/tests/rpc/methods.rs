@@ -96,7 +96,7 @@ async fn every_method_by_name_and_by_position() {
         }
         assert_eq!(commands[0], commands[1], "{name}");
     }
-    assert_eq!(methods, 30, "the methods of this version");
+    assert_eq!(methods, 32, "the methods of this version");
 }
 
 /// The commands that some of the examples come to, written by hand.
@@ -283,6 +283,12 @@ async fn wrong_parameters_of_calls_are_named() {
             "local_volume",
             LATER,
         ),
+        ("detect_start", json!([CALL]), "kinds", "a value: the parameter is required"),
+        ("detect_start", json!([CALL, []]), "kinds", "one or more of voice, amd, beep, tones and fax"),
+        ("detect_start", json!([CALL, ["amd", "amd"]]), "kinds", "each once"),
+        ("detect_start", json!([CALL, ["speech"]]), "kinds[0]", "voice"),
+        ("detect_start", json!([CALL, ["amd"], 0]), "max_seconds", "an integer of 1 to 604800"),
+        ("detect_start", json!([CALL, ["tones"], 9, "xx"]), "country", "one of at, au, be"),
         ("transfer", json!([CALL, "b@h?Replaces=x"]), "to_uri", "host[:port]"),
         ("transfer_decline", json!([CALL, 200]), "cause", "an integer of 300 to 699"),
         ("transfer_notify", json!([CALL, 99]), "sip_status", "an integer of 100 to 699"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offhook_call::command::{Command, Construct, Content, ReceiveDtmf};
 use offhook_call::id::CallId;
 use offhook_call::state::State;
-use offhook_media::event::{Codec, ConnectMode, Dial, RecordFormat};
+use offhook_media::event::{Codec, ConnectMode, Dial, Kind, RecordFormat};
 
 use super::{Happening, World};
 use crate::rig::{construct, key, keys, receive, text};
@@ -93,12 +93,18 @@ impl World {
     }
 
     fn beside_an_action(&mut self, call: CallId) -> Command {
-        match self.rng.u8(..5) {
+        match self.rng.u8(..8) {
             0 => Command::Transfer { call, to_uri: "sip:300@192.0.2.30".to_owned() },
             1 => Command::TransferAccept { call },
             2 => Command::TransferDecline { call, cause: 603 },
             3 => Command::TransferNotify { call, sip_status: self.rng.u16(100..700) },
-            _ => Command::SendMessage { call, body: text("hello") },
+            4 => Command::SendMessage { call, body: text("hello") },
+            5 => Command::DetectStop { call },
+            _ => {
+                let kinds = Kind::ALL.into_iter().filter(|_| self.rng.bool()).chain([Kind::Voice]);
+                let kinds = kinds.collect();
+                Command::DetectStart { call, kinds, max: self.seconds(10), country: None }
+            }
         }
     }
 

@@ -48,6 +48,7 @@ fn completion_of(command: &Command) -> &'static str {
         Command::ConnectStart { .. } => "connect",
         Command::Transfer { .. } => "transfer",
         Command::SendMessage { .. } => "message",
+        Command::DetectStart { .. } => "detect",
         Command::Get { .. } => "get",
         _ => "",
     }
@@ -99,6 +100,12 @@ impl Checks {
             EventKind::ConnectCompleted { error, .. } => ("connect", error),
             EventKind::TransferCompleted { error, .. } => ("transfer", error),
             EventKind::MessageCompleted { error, .. } => ("message", error),
+            EventKind::DetectCompleted { error, .. } => ("detect", error),
+            EventKind::Detected(_) => {
+                assert_ne!(ledger.begun.get("detect"), ledger.completed.get("detect"), "nobody listens");
+                *self.told.entry("detected".to_owned()).or_default() += 1;
+                return;
+            }
             EventKind::Released(_) => {
                 ledger.released = true;
                 assert_eq!(ledger.state, Some(State::Released));
@@ -242,6 +249,10 @@ pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
         "transfer refused",
         "transfer timeout",
         "transfer hangup",
+        "detected",
+        "detect ok",
+        "detect max_seconds",
+        "detect hangup",
         "message ok",
         "message refused",
         "message timeout",

@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use offhook_media::detect::vad::TalkEvent;
 use offhook_media::event::{
-    ActionId, Codec, Command, DigitSource, Event, LegId, LegStats, RecordEnd, RecordingId,
+    ActionId, Codec, Command, Detected, DigitSource, Event, LegId, LegStats, RecordEnd, RecordingId,
 };
 
 use super::{Happening, World};
@@ -105,6 +106,13 @@ impl World {
                 let event = Event::Digit { leg, key, source: DigitSource::Info, duration };
                 self.report(leg, event);
             }
+            Command::Detect { leg, kinds, .. } => {
+                assert!(self.engine.legs.contains_key(&leg), "{leg:?} is not there");
+                // What is on its way when nobody listens any more comes all the same.
+                if !kinds.is_empty() {
+                    self.soon(3_000, Happening::Detected(leg));
+                }
+            }
             Command::UpdateLeg { leg, config } => {
                 let found = self.engine.legs.get_mut(&leg).expect("a leg that is there");
                 found.codecs.push(config.media.codec);
@@ -144,6 +152,12 @@ impl World {
                     leg,
                     Event::Digit { leg, key: key(char), source: DigitSource::Rfc4733, duration },
                 );
+            }
+            Happening::Detected(leg) if self.engine.legs.contains_key(&leg) => {
+                if self.chance(50) {
+                    self.soon(3_000, Happening::Detected(leg));
+                }
+                self.report(leg, Event::Detected { leg, detected: Detected::Voice(TalkEvent::Started) });
             }
             Happening::Silent(leg) => {
                 let Some(found) = self.engine.legs.get_mut(&leg) else { return };

@@ -73,6 +73,7 @@ enum Happening {
     /// What we ended has come to rest.
     Rest(SessionId),
     /// A key is pressed.
+    Detected(LegId),
     Digit(LegId),
     /// Nothing comes any more.
     Silent(LegId),
@@ -208,6 +209,7 @@ impl World {
             | Happening::HangUp(_)
             | Happening::Rest(_) => self.far_end(happening),
             Happening::Digit(_)
+            | Happening::Detected(_)
             | Happening::Silent(_)
             | Happening::Heard(_)
             | Happening::ActionEnds(..)

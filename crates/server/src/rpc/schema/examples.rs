@@ -12,7 +12,9 @@ use offhook_call::event::{
 use offhook_call::id::{CallId, MessageId, NodeId};
 use offhook_call::state::State;
 use offhook_client::wire::{self, Method};
-use offhook_media::event::{DigitSource, Key, LegStats};
+use offhook_media::detect::amd::{Answerer, Reason};
+use offhook_media::detect::beep::Beep;
+use offhook_media::event::{Detected, DigitSource, Key, LegStats};
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 use serde_json::{Value, json};
 
@@ -99,6 +101,10 @@ fn written(method: &str) -> (Value, Value) {
         ),
         "sys.call.connect_start" => (
             json!({ "res_id": CALL, "max_seconds": 1800, "call_res_id": OTHER, "connect_mode": 1 }),
+            Value::Null,
+        ),
+        "sys.call.detect_start" => (
+            json!({ "res_id": CALL, "kinds": ["amd", "beep"], "max_seconds": 30, "country": "gb" }),
             Value::Null,
         ),
         "sys.call.transfer" => (json!({ "res_id": CALL, "to_uri": "sip:3000@192.0.2.30" }), Value::Null),
@@ -244,11 +250,16 @@ fn call_events() -> Vec<(i64, EventKind)> {
 fn beside_events() -> Vec<(i64, EventKind)> {
     let at = |ms: i64| UnixMs(1_800_000_000_250 + ms);
     let span = Span { begin: at(36_000), end: at(39_000) };
+    let listened = Span { begin: at(28_000), end: at(33_000) };
+    let beep = Beep { frequency: 1000.2, duration: Duration::from_millis(480) };
     vec![
         (
             30_000,
             EventKind::TransferRequested { to_uri: "sip:3000@192.0.2.30".to_owned(), referred_by: None },
         ),
+        (31_000, EventKind::Detected(Detected::Answerer(Answerer::Machine, Reason::LongGreeting))),
+        (32_000, EventKind::Detected(Detected::Beep(beep))),
+        (33_000, EventKind::DetectCompleted { error: None, span: listened }),
         (35_000, EventKind::Message(message())),
         (35_500, EventKind::MessageCompleted { message: MessageId(8), error: None, sip_status: Some(200) }),
         (
