@@ -293,6 +293,13 @@ impl Calls {
         self.node.spare.len()
     }
 
+    /// After how long a caller should try again, where no inbound call would be taken: the node drains, has as many calls as
+    /// it takes, or nobody is there to hear of it. A call too many for one second is no matter of the next.
+    pub fn closed(&self) -> Option<Duration> {
+        let is_closed = self.node.applications == 0 || self.gate.is_closed(&self.node.config, self.live());
+        is_closed.then_some(gate::RETRY_AFTER)
+    }
+
     /// How many applications are there to hear of inbound calls. Without any an INVITE is refused at once.
     pub fn set_applications(&mut self, subscribers: usize) {
         self.node.applications = subscribers;

@@ -327,6 +327,8 @@ impl Control {
                 self.transmit(now, message);
             }
             if quiet {
+                let Parts { endpoint, calls, .. } = &mut self.parts;
+                endpoint.set_closed(calls.closed().map(|until| until.as_secs()));
                 return;
             }
         }
@@ -436,7 +438,6 @@ impl Control {
         match self.stage {
             Stage::Serving => {
                 tracing::info!(calls = self.parts.calls.live(), "draining");
-                self.parts.endpoint.drain();
                 self.parts.calls.drain();
                 self.stage = Stage::Draining { until: now.mono + self.parts.drain };
             }

@@ -78,7 +78,8 @@ pub struct Endpoint {
     next_inbound: u64,
     agents: Agents,
     /// Whether OPTIONS are told that no call is welcome.
-    draining: bool,
+    /// After how many seconds a new call is to be tried again; none where it would be taken.
+    closed: Option<u64>,
 }
 
 impl Endpoint {
@@ -93,7 +94,7 @@ impl Endpoint {
             deadlines: Deadlines::new(),
             next_inbound: 0,
             agents: Agents::new(),
-            draining: false,
+            closed: None,
         }
     }
 
@@ -196,10 +197,10 @@ impl Endpoint {
         own.into_iter().flatten().min()
     }
 
-    /// From now on whoever asks by OPTIONS is told to come back later (503), as an INVITE would be (RFC 3261 §11.2), so that
-    /// gateways send their calls elsewhere. Refusing the INVITE itself is the application's.
-    pub fn drain(&mut self) {
-        self.draining = true;
+    /// Whether an INVITE would be told to come back later, and after how many seconds. Then whoever asks by OPTIONS is told the
+    /// same (RFC 3261 §11.2), so that gateways send their calls elsewhere. Refusing the INVITE itself is the application's.
+    pub fn set_closed(&mut self, retry_after: Option<u64>) {
+        self.closed = retry_after;
     }
 
     /// Replaces the gateways, who alone may send requests outside of a dialog.

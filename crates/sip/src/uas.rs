@@ -112,13 +112,15 @@ impl Endpoint {
         match (self.refuse_outside(&request), request.head.method) {
             (Some(refusal), _) => self.refuse(now, &request, refusal),
             (None, Method::Invite) => self.on_invite(now, request, gateway),
-            (None, Method::Options) if self.draining => {
-                self.refuse(now, &request, Refusal::with(503, "Retry-After", RETRY_AFTER));
-            }
-            (None, Method::Options) => {
-                let capabilities = options::capabilities(&self.core.config);
-                self.core.answer(now, &request, &options::answer(&capabilities));
-            }
+            (None, Method::Options) => match self.closed {
+                Some(seconds) => {
+                    self.refuse(now, &request, Refusal::with(503, "Retry-After", seconds.to_string()));
+                }
+                None => {
+                    let capabilities = options::capabilities(&self.core.config);
+                    self.core.answer(now, &request, &options::answer(&capabilities));
+                }
+            },
             (None, Method::Message) => self.on_message(now, &request, None, Some(gateway)),
             // Whoever is in no call of ours is not to make us call anybody (reliability S8).
             (None, Method::Refer) => self.refuse(now, &request, Refusal::of(403)),

@@ -87,7 +87,10 @@ pub enum ErrorData {
         value: u64,
     },
     /// The peer cannot do it (-32006).
-    NotNegotiated,
+    NotNegotiated {
+        /// What it cannot do, in words.
+        detail: String,
+    },
     /// The node is draining (-32007).
     ShuttingDown,
     /// The answer did not reach the connected state (-32008).
@@ -127,7 +130,7 @@ impl ErrorData {
             | Self::FileExists { .. }
             | Self::DiskFull { .. } => -32004,
             Self::LimitReached { .. } => -32005,
-            Self::NotNegotiated => -32006,
+            Self::NotNegotiated { .. } => -32006,
             Self::ShuttingDown => -32007,
             Self::AnswerFailed { .. } => -32008,
             Self::GatewayUnavailable { .. } => -32009,

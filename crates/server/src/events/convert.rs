@@ -341,7 +341,9 @@ fn action_error(failure: Failure) -> wire::ActionError {
         Failure::Timeout => "nothing came in time",
         Failure::RingTimeout => "nobody answered in time",
         Failure::Rejected { .. } => "the far end refused or could not be reached",
-        Failure::Unauthorized { .. } => "the far end wants credentials that it was not given",
+        Failure::Unauthorized { .. } => {
+            "the far end wants credentials: it was given none for its realm, or refused those"
+        }
         Failure::Unresolved => "the name service knows no address of the callee",
         Failure::Refused { .. } => "the far end refused it",
         Failure::Dropped => "dropped by request",

@@ -41,10 +41,7 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
             // A part of a second is one to wait.
             retry_in: retry_in.map(|rest| rest.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
         },
-        Error::NotNegotiated { message } => {
-            tracing::debug!(message, "the peer cannot do what was asked");
-            ErrorData::NotNegotiated
-        }
+        Error::NotNegotiated { message } => ErrorData::NotNegotiated { detail: message },
         Error::ShuttingDown => ErrorData::ShuttingDown,
         Error::AnswerFailed { sip_status } => ErrorData::AnswerFailed { sip_status },
         Error::Internal { message } => internal(&message),
@@ -82,7 +79,7 @@ fn message(data: &ErrorData) -> String {
         ErrorData::GatewayUnavailable { gateway, .. } => {
             format!("the gateway {gateway} cannot be called now")
         }
-        ErrorData::NotNegotiated => "the peer cannot do it".to_owned(),
+        ErrorData::NotNegotiated { detail } => format!("the peer cannot do it: {detail}"),
         ErrorData::ShuttingDown => "the node is shutting down".to_owned(),
         ErrorData::AnswerFailed { sip_status } => {
             format!("the answer did not reach the caller ({sip_status})")
@@ -158,7 +155,11 @@ mod tests {
             json!({ "reason": "limit_reached", "limit": "calls", "value": 10_000 }),
         );
         let message = "no common codec".to_owned();
-        check(Error::NotNegotiated { message }, -32006, json!({ "reason": "not_negotiated" }));
+        check(
+            Error::NotNegotiated { message },
+            -32006,
+            json!({ "reason": "not_negotiated", "detail": "no common codec" }),
+        );
         check(Error::ShuttingDown, -32007, json!({ "reason": "shutting_down" }));
         let failed = Error::AnswerFailed { sip_status: 487 };
         check(failed, -32008, json!({ "reason": "answer_failed", "sip_status": 487 }));

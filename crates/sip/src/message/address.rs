@@ -5,6 +5,9 @@
 use super::scan::{self, Params};
 use super::uri::MAX_URI;
 
+/// The longest display name that is told, in bytes: as long as one that we send may be.
+const MAX_DISPLAY: usize = 128;
+
 /// One name-addr or addr-spec with its header parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -44,7 +47,10 @@ impl Address {
             None if rest.is_empty() => Params::default(),
             None => return None,
         };
-        Some(Self { display: scan::lossy(&scan::unquote(display)), uri: scan::lossy(uri), params })
+        let mut display = scan::lossy(&scan::unquote(display));
+        let end = (0..=MAX_DISPLAY).rev().find(|&end| display.is_char_boundary(end));
+        display.truncate(end.unwrap_or_default());
+        Some(Self { display, uri: scan::lossy(uri), params })
     }
 
     /// A parameter of the header; the empty string for a bare flag. `name` in lower case.
@@ -61,6 +67,14 @@ impl Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p9_a_name_is_short_and_reads_forwards() {
+        let long = Address::parse(format!("\"{}\" <sip:a@h>", "ä".repeat(200)).as_bytes()).unwrap();
+        assert_eq!(long.display, "ä".repeat(64));
+        let turned = Address::parse("\"\u{202e}gnp.exe\" <sip:a@h>".as_bytes()).unwrap();
+        assert_eq!(turned.display, "\u{fffd}gnp.exe");
+    }
 
     fn check(value: &str, display: &str, uri: &str, tag: &str) {
         let address = Address::parse(value.as_bytes()).unwrap_or_else(|| panic!("{value}"));

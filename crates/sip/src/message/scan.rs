@@ -98,14 +98,21 @@ pub(crate) fn unquote(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
-/// For people and for strings: invalid UTF-8 and control characters are replaced, so that nothing from the wire can
-/// end a line of a log or steer a terminal (reliability P9). A tab is a space.
+/// Whether a character steers those around it instead of standing for itself: control characters, and those that turn the
+/// direction of what follows (Unicode Annex 9), by which a name could be shown as another one.
+fn steers(character: char) -> bool {
+    let turns = matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || turns
+}
+
+/// For people and for strings: invalid UTF-8 and characters that steer others are replaced, so that nothing from the wire can
+/// end a line of a log, steer a terminal or read backwards (reliability P9). A tab is a space.
 pub(crate) fn lossy(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    if text.contains(char::is_control) {
+    if text.contains(steers) {
         let shown = |character: char| match character {
             '\t' => ' ',
-            character if character.is_control() => char::REPLACEMENT_CHARACTER,
+            character if steers(character) => char::REPLACEMENT_CHARACTER,
             character => character,
         };
         return text.chars().map(shown).collect();

@@ -118,6 +118,8 @@ impl World {
                 found.codecs.push(config.media.codec);
                 self.heard(leg);
             }
+            // How long the file becomes is the application's matter: whatever it is, the recording ends once.
+            Command::PauseRecord { .. } => {}
             other => panic!("not sent by calls: {other:?}"),
         }
     }

@@ -130,7 +130,7 @@ fn codes_and_reasons_agree() {
     let data = ErrorData::FileExists { file: String::new() };
     assert!(ErrorData::REASONS.contains(&("file_exists", data.code())));
     for data in [
-        ErrorData::NotNegotiated,
+        ErrorData::NotNegotiated { detail: String::new() },
         ErrorData::ShuttingDown,
         ErrorData::AnswerFailed { sip_status: 408 },
         ErrorData::ResourceNotFound { res_id: String::new() },
