@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_media::event::{Codec, Prompt, RecordingId};
-use offhook_media::file::RecordSpec;
+use offhook_media::event::{Codec, Prompt, RecordSpec, RecordingId};
 
 use crate::error::FileFault;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use crate::codec::Codec;
 pub use crate::detect::{Detected, Kind, Kinds};
 pub use crate::dtmf::Key;
-pub use crate::file::{Prompt, RecordFormat};
+pub use crate::file::{Prompt, RecordFormat, RecordSpec};
 pub use crate::gain::Gain;
 pub use crate::mixer::{Voice, VoiceMode};
 pub use crate::progress::Country;

@@ -4,8 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{self as media, ActionId, RecordEnd, RecordFormat, RecordingId};
-use offhook_media::file::RecordSpec;
+use offhook_media::event::{self as media, ActionId, RecordEnd, RecordFormat, RecordSpec, RecordingId};
 
 use crate::action::{Outcome, Pending, STOPPED_WITHIN, failure_of};
 use crate::call::ended::Cut;

@@ -269,7 +269,8 @@ impl FromStr for CodecName {
     }
 }
 
-fn names_of_codecs() -> String {
+/// The codecs by their names, for whoever named another.
+pub(crate) fn names_of_codecs() -> String {
     let mut names = Codec::ALL.map(Codec::name).to_vec();
     names.dedup();
     names.join(", ")

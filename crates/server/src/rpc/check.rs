@@ -17,6 +17,7 @@ use offhook_sip::event::{Body, Credentials, Header};
 
 use super::params::Invalid;
 use super::{names, uri};
+use crate::config::value::names_of_codecs;
 
 /// What is accepted of a parameter that belongs to a later version: `value`, and nothing else.
 pub(crate) fn only(param: &str, value: &str, holds: bool) -> Result<(), ErrorData> {
@@ -123,7 +124,7 @@ pub(crate) fn host(param: &str, value: &str) -> Result<String, ErrorData> {
 }
 
 pub(crate) fn codec(param: &str, name: &str) -> Result<Codec, ErrorData> {
-    names::codec(name).ok_or_else(|| invalid(param, "PCMA or PCMU; others are not supported by this version"))
+    names::codec(name).ok_or_else(|| invalid(param, format!("one of {}", names_of_codecs())))
 }
 
 /// A list of codecs; none for null.
