@@ -87,6 +87,14 @@ impl World {
                 }
                 self.stop(leg, action);
             }
+            // A pause moves the end of a recording, which comes whenever it likes here; of another action there is none.
+            Command::PauseRecord { leg, action, .. } => {
+                let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
+                let is_other = found.is_some_and(|(current, doing)| {
+                    current == action && !matches!(doing, Doing::Record { .. })
+                });
+                assert!(!is_other, "{action:?} is no recording");
+            }
             Command::RemoveLeg { leg } => {
                 assert!(self.engine.legs.contains_key(&leg), "{leg:?} removed twice");
                 self.part(leg);
