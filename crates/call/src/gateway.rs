@@ -5,9 +5,9 @@
 //!   sip:100@192.0.2.1:5070   the gateway with that address: that one first, then its others
 //!   sip:100@example.com      nobody's: dialled as it is
 //! ```
-//! A gateway that does not answer to OPTIONS is passed over, and so is an address of it that does not; one that said when
-//! to come back (503 with Retry-After) rests until then; one that has as many calls as it takes is passed over too. Only
-//! where no way is left is the call refused.
+//! An address of a gateway that does not answer to OPTIONS is passed over, and so is one that said when to come back (503
+//! with Retry-After), until then. A gateway all of whose addresses are passed over is passed over itself, and so is one
+//! that has as many calls as it takes. Only where no way is left is the call refused.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -115,18 +115,34 @@ pub struct GatewayStatus {
     pub max_calls: usize,
     /// The most new calls in a second; 0 for no limit of its own.
     pub max_calls_per_second: u32,
-    /// How long it is still left in peace, having said when to come back (503 with Retry-After).
+    /// How long it is still left in peace, all of its addresses that answer having said when to come back (503 with
+    /// Retry-After): until the first of them may be called again.
     pub rest: Option<Duration>,
-    /// How many times it has said so.
+    /// How many times an address of it has said so.
     pub rests: u64,
 }
 
 /// One route of a call, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
-    pub(crate) gateway: Option<GatewayName>,
+    /// None: nobody's.
+    pub(crate) address: Option<AddressOf>,
     /// The callee as the application wrote it.
     pub(crate) uri: String,
+}
+
+impl Way {
+    pub(crate) fn gateway(&self) -> Option<&GatewayName> {
+        self.address.as_ref().map(|address| &address.gateway)
+    }
+}
+
+/// An address of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AddressOf {
+    gateway: GatewayName,
+    /// Which of [`Gateway::addresses`].
+    index: usize,
 }
 
 /// How an outbound call goes.
@@ -142,7 +158,7 @@ impl Plan {
     /// The gateways on the way, each once.
     pub(crate) fn gateways(&self) -> Vec<GatewayName> {
         let mut names: Vec<GatewayName> = Vec::new();
-        for name in self.ways.iter().filter_map(|way| way.gateway.as_ref()) {
+        for name in self.ways.iter().filter_map(Way::gateway) {
             if !names.contains(name) {
                 names.push(name.clone());
             }
@@ -157,28 +173,53 @@ struct Entry {
     gateway: Gateway,
     bucket: Bucket,
     calls: usize,
-    /// Of each address, whether it answers.
-    up: Vec<Option<bool>>,
+    /// What has become of each address, in their order.
+    lines: Vec<Line>,
     /// What was told of it last.
     told_up: Option<bool>,
-    rests_until: Option<Instant>,
     rests: u64,
     registered: bool,
 }
 
+/// What has become of one address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    /// Whether it answers to OPTIONS.
+    up: Option<bool>,
+    /// When it may be called again, having said so.
+    rests_until: Option<Instant>,
+}
+
+impl Line {
+    fn is_down(&self) -> bool {
+        self.up == Some(false)
+    }
+
+    /// How long it is still left in peace.
+    fn rest(&self, now: Instant) -> Option<Duration> {
+        let rest = self.rests_until.and_then(|until| until.checked_duration_since(now));
+        rest.filter(|rest| !rest.is_zero())
+    }
+
+    /// Whether it can be called now.
+    fn is_there(&self, now: Instant) -> bool {
+        !self.is_down() && self.rest(now).is_none()
+    }
+}
+
 impl Entry {
     fn new(gateway: Gateway) -> Self {
-        let up = vec![None; gateway.addresses.len()];
+        let lines = vec![Line::default(); gateway.addresses.len()];
         let bucket = Bucket::default();
-        Self { gateway, bucket, calls: 0, up, told_up: None, rests_until: None, rests: 0, registered: false }
+        Self { gateway, bucket, calls: 0, lines, told_up: None, rests: 0, registered: false }
     }
 
     /// Up by any address, down by all of them, and unknown until then.
     fn is_up(&self) -> Option<bool> {
-        if self.up.contains(&Some(true)) {
+        if self.lines.iter().any(|line| line.up == Some(true)) {
             return Some(true);
         }
-        self.up.iter().all(|&up| up == Some(false)).then_some(false)
+        self.lines.iter().all(Line::is_down).then_some(false)
     }
 
     /// Whether one more call may go there or come from there now.
@@ -194,28 +235,30 @@ impl Entry {
         Ok(())
     }
 
-    /// How long it is still left in peace.
+    /// How long it is still left in peace: until the first of its addresses that answer may be called again; none where
+    /// one may be called now, or none answers.
     fn rest(&self, now: Instant) -> Option<Duration> {
-        let rest = self.rests_until.and_then(|until| until.checked_duration_since(now));
-        rest.filter(|rest| !rest.is_zero())
+        if self.lines.iter().any(|line| line.is_there(now)) {
+            return None;
+        }
+        self.lines.iter().filter(|line| !line.is_down()).filter_map(|line| line.rest(now)).min()
     }
 
     /// Whether it can be called now.
     fn is_there(&self, now: Instant) -> Result<(), Error> {
-        let rest = self.rest(now);
-        if rest.is_none() && self.is_up() != Some(false) {
+        if self.lines.iter().any(|line| line.is_there(now)) {
             return Ok(());
         }
-        Err(Error::GatewayUnavailable { gateway: self.gateway.name.clone(), retry_in: rest })
+        Err(Error::GatewayUnavailable { gateway: self.gateway.name.clone(), retry_in: self.rest(now) })
     }
 
-    /// The addresses to try, `first` before the others, without those that do not answer.
-    fn addresses(&self, first: Option<usize>) -> Vec<&Address> {
+    /// The addresses to try, each with its index, `first` before the others; without those that do not answer or rest.
+    fn addresses(&self, now: Instant, first: Option<usize>) -> Vec<(usize, &Address)> {
         let others = (0..self.gateway.addresses.len()).filter(|&index| Some(index) != first);
         let order = first.into_iter().chain(others);
         order
-            .filter(|&index| self.up[index] != Some(false))
-            .map(|index| &self.gateway.addresses[index])
+            .filter(|&index| self.lines[index].is_there(now))
+            .map(|index| (index, &self.gateway.addresses[index]))
             .collect()
     }
 }
@@ -375,19 +418,20 @@ impl Gateways {
         let Some((entry, index)) = self.find(&callee) else {
             let (proxy, credentials) = (proxy.cloned(), credentials.cloned());
             plan.routes.push(sip::Route { to: uri.to_owned(), proxy, credentials });
-            plan.ways.push(Way { gateway: None, uri: uri.to_owned() });
+            plan.ways.push(Way { address: None, uri: uri.to_owned() });
             return Ok(());
         };
         admit(entry, now)?;
         let gateway = &entry.gateway;
-        for address in entry.addresses(index) {
+        for (index, address) in entry.addresses(now, index) {
             // An address that was named with its transport is meant with it.
             let meant = callee.transport.is_some() && callee.is_at(address);
             let to = if meant { uri.to_owned() } else { address.uri(callee.user, &callee.parameters) };
             let proxy = proxy.or(gateway.proxy.as_ref()).cloned();
             let credentials = credentials.or(gateway.credentials.as_ref()).cloned();
             plan.routes.push(sip::Route { to, proxy, credentials });
-            plan.ways.push(Way { gateway: Some(gateway.name.clone()), uri: uri.to_owned() });
+            let address = AddressOf { gateway: gateway.name.clone(), index };
+            plan.ways.push(Way { address: Some(address), uri: uri.to_owned() });
         }
         if gateway.follow_redirects {
             plan.redirect_hosts = self.hosts();
@@ -408,8 +452,9 @@ impl Gateways {
         let callee = Callee::parse(uri);
         let Some((entry, None)) = self.find(&callee) else { return Ok(uri.to_owned()) };
         entry.is_there(now)?;
-        let address = entry.addresses(None).first().copied();
-        Ok(address.map_or_else(|| uri.to_owned(), |address| address.uri(callee.user, &callee.parameters)))
+        let address = entry.addresses(now, None).first().copied();
+        Ok(address
+            .map_or_else(|| uri.to_owned(), |(_, address)| address.uri(callee.user, &callee.parameters)))
     }
 
     /// The hosts of all gateways: where a 3xx may send a call, as an application may (reliability S8).
@@ -453,12 +498,13 @@ impl Gateways {
         }
     }
 
-    /// A gateway said when to come back.
-    pub(crate) fn rest(&mut self, now: Instant, name: &str, retry_after: Duration) {
-        if let Some(entry) = self.entry_mut(name) {
-            entry.rests_until = now.checked_add(retry_after.min(LONGEST_REST));
-            entry.rests += 1;
-        }
+    /// An address of a gateway said when to come back.
+    pub(crate) fn rest(&mut self, now: Instant, address: &AddressOf, retry_after: Duration) {
+        let Some(entry) = self.entry_mut(&address.gateway) else { return };
+        // The gateway may have fewer addresses than when the call was planned.
+        let Some(line) = entry.lines.get_mut(address.index) else { return };
+        line.rests_until = now.checked_add(retry_after.min(LONGEST_REST));
+        entry.rests += 1;
     }
 
     /// An address of a gateway answers, or does not; what there is to tell of the gateway, and to do: one that comes back
@@ -472,9 +518,10 @@ impl Gateways {
     ) -> Option<(NodeEventKind, Option<sip::Command>)> {
         let (name, index) = self.pings.get(ping)?.clone();
         let entry = self.entry_mut(&name)?;
-        *entry.up.get_mut(index)? = Some(up);
+        let line = entry.lines.get_mut(index)?;
+        line.up = Some(up);
         if up {
-            entry.rests_until = None;
+            line.rests_until = None;
         }
         let is_up = entry.is_up()?;
         let was_up = entry.told_up.replace(is_up);

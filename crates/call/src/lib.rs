@@ -181,6 +181,7 @@ impl Calls {
         let session = match &event {
             sip::Event::Acked { session, .. }
             | sip::Event::Sent { session, .. }
+            | sip::Event::Unavailable { session, .. }
             | sip::Event::Provisional { session, .. }
             | sip::Event::Answered { session, .. }
             | sip::Event::Info { session, .. }
@@ -198,24 +199,8 @@ impl Calls {
             | sip::Event::Gateway { .. } => None,
         };
         match session.and_then(|session| self.node.routes.session(session)) {
-            Some(call) => {
-                self.note_rest(now, call, &event);
-                self.handle(call, now, Input::Sip(event));
-            }
+            Some(call) => self.handle(call, now, Input::Sip(event)),
             None => self.sip_of_no_call(now, event),
-        }
-    }
-
-    /// A gateway that refuses a call and says when to come back is left in peace until then (RFC 3261 §21.5.4).
-    fn note_rest(&mut self, now: Now, call: CallId, event: &sip::Event) {
-        let sip::Event::Ended { cause, .. } = event else { return };
-        let sip::EndCause::Refused { status: 503, by: sip::Refuser::Peer, retry_after: Some(after), .. } =
-            cause
-        else {
-            return;
-        };
-        if let Some(gateway) = self.calls.get(&call).and_then(|entry| entry.call.gateway()) {
-            self.node.gateways.rest(now.mono, gateway, *after);
         }
     }
 

@@ -402,6 +402,17 @@ pub enum Event {
         /// Which of [`Invite::routes`], from 0.
         route: usize,
     },
+    /// A route of an outbound session is out of service, and its peer said for how long: 503 with Retry-After, of the last
+    /// of its addresses (RFC 3261 §21.5.4). The call goes on to the next route, or [`Event::Ended`] follows. Nothing of the
+    /// kind is told of where a 3xx led.
+    Unavailable {
+        /// Which call.
+        session: SessionId,
+        /// Which of [`Invite::routes`], from 0.
+        route: usize,
+        /// When to come back, as it said.
+        retry_after: Duration,
+    },
     /// A provisional response above 100 to our INVITE.
     Provisional {
         /// Which call.

@@ -119,11 +119,11 @@ pub(crate) fn dial(
 fn go(core: &mut Core, cx: &mut Context<'_>, ways: &[Way], route: usize) {
     let Some(way) = ways.get(route) else { return };
     core.to_uri.clone_from(&way.uri);
-    if let Some(gateway) = way.gateway.as_ref().filter(|&gateway| core.gateway.as_ref() != Some(gateway)) {
+    if let Some(gateway) = way.gateway().filter(|&gateway| core.gateway.as_ref() != Some(gateway)) {
         cx.node.gateways.begin(cx.now.mono, gateway);
     }
-    core.gateway.clone_from(&way.gateway);
-    let to_come: Vec<_> = ways[route..].iter().filter_map(|way| way.gateway.clone()).collect();
+    core.gateway = way.gateway().cloned();
+    let to_come: Vec<_> = ways[route..].iter().filter_map(|way| way.gateway().cloned()).collect();
     core.leave_all_but(cx, &to_come);
 }
 
@@ -155,6 +155,12 @@ impl Dialling {
             Input::Sip(sip::Event::Sent { call_id, route, .. }) => {
                 core.sip_call_id = Some(call_id);
                 go(core, cx, &self.ways, route);
+            }
+            Input::Sip(sip::Event::Unavailable { route, retry_after, .. }) => {
+                // RFC 3261 §21.5.4: it is left in peace until then, wherever this call goes now.
+                if let Some(address) = self.ways.get(route).and_then(|way| way.address.as_ref()) {
+                    cx.node.gateways.rest(cx.now.mono, address, retry_after);
+                }
             }
             Input::Sip(sip::Event::Provisional { status, body, .. }) => self.hear(core, cx, status, body),
             Input::Sip(sip::Event::Answered { body, .. }) => return self.answered(core, cx, body),

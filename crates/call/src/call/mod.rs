@@ -312,10 +312,6 @@ impl Call {
         self.core.id
     }
 
-    pub(crate) fn gateway(&self) -> Option<&str> {
-        self.core.gateway.as_deref()
-    }
-
     pub(crate) fn state(&self) -> State {
         self.phase.state()
     }

@@ -233,6 +233,12 @@ fn refused(call: u64, status: u16, retry_after: Option<u64>) -> sip::Event {
     ended(SessionId::Outbound(call), cause)
 }
 
+/// The way of a call says when to come back.
+fn unavailable(call: u64, route: usize, seconds: u64) -> sip::Event {
+    let (session, retry_after) = (SessionId::Outbound(call), Duration::from_secs(seconds));
+    sip::Event::Unavailable { session, route, retry_after }
+}
+
 #[test]
 fn a_gateway_never_has_more_calls_than_it_takes() {
     let small = || Gateway { max_calls: 1, ..gateway("peer", &[1]) };
@@ -302,6 +308,7 @@ fn the_error_of_a_failed_list_names_the_last_status() {
 fn a_gateway_that_says_when_to_come_back_rests_until_then() {
     let mut rig = rig(vec![gateway("first", &[1]), gateway("second", &[2])]);
     rig.request(call_to(&["sip:1@first"]));
+    rig.sip(unavailable(1, 0, 30));
     rig.sip(refused(1, 503, Some(30)));
     let resting = |seconds: &str| {
         vec![format!(r#"refuse GatewayUnavailable {{ gateway: "first", retry_in: Some({seconds}) }}"#)]
@@ -315,6 +322,7 @@ fn a_gateway_that_says_when_to_come_back_rests_until_then() {
     rig.ms(1);
     assert_eq!(rig.request(call_to(&["sip:1@first"])).len(), 3);
     // No longer than ten minutes, whatever it says; and another status means nothing of the kind.
+    rig.sip(unavailable(3, 0, 86_400));
     rig.sip(refused(3, 503, Some(86_400)));
     assert_eq!(rig.request(call_to(&["sip:1@first"])), resting("600s"));
     rig.request(call_to(&["sip:1@second"]));
@@ -331,12 +339,57 @@ fn how_long_a_gateway_rests_can_be_seen() {
     };
     assert_eq!(rest(&rig), (None, 0));
     rig.request(call_to(&["sip:1@first"]));
+    rig.sip(unavailable(1, 0, 30));
     rig.sip(refused(1, 503, Some(30)));
     assert_eq!(rest(&rig), (Some(Duration::from_secs(30)), 1));
     rig.secs(29);
     assert_eq!(rest(&rig), (Some(Duration::from_secs(1)), 1));
     rig.secs(1);
     assert_eq!(rest(&rig), (None, 1));
+}
+
+/// A way that a call was passed on from rests as well: the call's end says nothing of it.
+#[test]
+fn a_gateway_that_a_call_was_passed_on_from_rests_too() {
+    let mut rig = rig(vec![gateway("local", &[1]), gateway("second", &[2])]);
+    rig.request(call_to(&["sip:1@local", "sip:1@second"]));
+    rig.sip(sent(1, 0));
+    rig.sip(unavailable(1, 0, 60));
+    rig.sip(sent(1, 1));
+    rig.sip(refused(1, 486, None));
+    let rests: Vec<_> =
+        rig.calls.gateways(rig.now().mono).iter().map(|status| (status.rest, status.rests)).collect();
+    assert_eq!(rests, [(Some(Duration::from_secs(60)), 1), (None, 0)]);
+    let resting = r#"refuse GatewayUnavailable { gateway: "local", retry_in: Some(60s) }"#;
+    assert_eq!(rig.request(call_to(&["sip:1@local"])), [resting]);
+    let lines = rig.request(call_to(&["sip:1@local", "sip:1@second"]));
+    assert_eq!(lines[0], "sip invite sip:1@192.0.2.2 from sip:1000@192.0.2.1");
+}
+
+/// Each address rests on its own, and the gateway while all do, until the first may be called again.
+#[test]
+fn an_address_rests_and_the_gateway_with_its_last() {
+    let mut rig = rig(vec![gateway("first", &[1, 2])]);
+    let rest = |rig: &Rig| rig.calls.gateways(rig.now().mono)[0].rest;
+    rig.request(call_to(&["sip:1@first"]));
+    rig.sip(unavailable(1, 0, 60));
+    rig.sip(sent(1, 1));
+    rig.sip(refused(1, 486, None));
+    assert_eq!(rest(&rig), None, "the other may be called");
+    let routes = |rig: &mut Rig| -> Vec<String> {
+        invited(rig, call_to(&["sip:1@192.0.2.1"])).routes.into_iter().map(|route| route.to).collect()
+    };
+    assert_eq!(routes(&mut rig), ["sip:1@192.0.2.2"], "even where the first is named");
+    // Now it is the only way, and says the same.
+    rig.sip(unavailable(2, 0, 30));
+    rig.sip(refused(2, 503, Some(30)));
+    assert_eq!(rest(&rig), Some(Duration::from_secs(30)));
+    let resting = r#"refuse GatewayUnavailable { gateway: "first", retry_in: Some(30s) }"#;
+    assert_eq!(rig.request(call_to(&["sip:1@first"])), [resting]);
+    rig.secs(30);
+    assert_eq!(routes(&mut rig), ["sip:1@192.0.2.2"]);
+    rig.secs(30);
+    assert_eq!(routes(&mut rig), ["sip:1@192.0.2.1", "sip:1@192.0.2.2"]);
 }
 
 /// The far end knows no names of ours: it is told where the gateway is.

@@ -82,6 +82,11 @@ impl Itinerary {
         Some(stop)
     }
 
+    /// The number of the route that is tried now.
+    pub(crate) fn route(&self) -> usize {
+        self.route
+    }
+
     /// Whether the next stop is one that the present route has led to.
     pub(crate) fn is_redirected(&self) -> bool {
         self.stops.front().is_some_and(|stop| matches!(stop.kind, Kind::Redirection))

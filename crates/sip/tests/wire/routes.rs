@@ -215,7 +215,7 @@ fn every_address_of_a_route_and_then_the_next_route() {
 }
 
 #[test]
-fn a_503_moves_on_and_the_last_one_says_when_to_try_again() {
+fn a_503_moves_on_and_each_route_says_when_to_try_again() {
     let mut stage = Stage::new();
     place(&mut stage, two_routes());
     resolve(&mut stage, &[udp("192.0.2.11:5060")]);
@@ -224,12 +224,36 @@ fn a_503_moves_on_and_the_last_one_says_when_to_try_again() {
     stage.receive_from("192.0.2.11:5060", &first.response("503 Full", "x", "Retry-After: 120\r\n"));
     let sent = stage.sent();
     assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
-    assert_eq!(stage.event(), told_sent(&sent[1], 1));
+    assert_eq!(stage.events(), [unavailable(0, 120), told_sent(&sent[1], 1)]);
     let busy = "Retry-After: 18 (in a meeting);duration=60\r\n";
     stage.receive_from("192.0.2.21:5070", &sent[1].response("503 Full Too", "x", busy));
     assert_eq!(kinds(&stage.sent()), ["ACK"]);
-    assert_eq!(stage.event(), refused_by_peer(503, "Full Too", Some(Duration::from_secs(18))));
+    let ended = refused_by_peer(503, "Full Too", Some(Duration::from_secs(18)));
+    assert_eq!(stage.events(), [unavailable(1, 18), ended]);
     stage.assert_nothing_left();
+}
+
+fn unavailable(route: usize, seconds: u64) -> Event {
+    Event::Unavailable { session: OUTBOUND, route, retry_after: Duration::from_secs(seconds) }
+}
+
+/// One server of a name is not the route: only where its last address says so is it told.
+#[test]
+fn a_route_is_out_of_service_with_its_last_address() {
+    let mut stage = Stage::new();
+    place(&mut stage, two_routes());
+    resolve(&mut stage, &[udp("192.0.2.11:5060"), udp("192.0.2.12:5060")]);
+    let first = stage.one();
+    stage.drain_events();
+    stage.receive_from("192.0.2.11:5060", &first.response("503 Full", "x", "Retry-After: 60\r\n"));
+    let second = stage.sent().pop().expect("the next address");
+    assert_eq!((second.to, stage.events()), (address("192.0.2.12:5060"), Vec::new()));
+    stage.receive_from("192.0.2.12:5060", &second.response("503 Full", "x", "Retry-After: 30\r\n"));
+    let third = stage.sent().pop().expect("the next route");
+    assert_eq!(stage.events(), [unavailable(0, 30), told_sent(&third, 1)]);
+    // Without a word of when, there is nothing to wait for.
+    stage.receive_from("192.0.2.21:5070", &third.response("503 Full", "x", ""));
+    assert_eq!(stage.events(), [refused_by_peer(503, "Full", None)]);
 }
 
 #[test]

@@ -502,6 +502,7 @@ fn name(event: &Event) -> &'static str {
         Event::Incoming(_) => "Incoming",
         Event::Acked { .. } => "Acked",
         Event::Sent { .. } => "Sent",
+        Event::Unavailable { .. } => "Unavailable",
         Event::Provisional { .. } => "Provisional",
         Event::Answered { .. } => "Answered",
         Event::Offer { .. } => "Offer",
@@ -526,6 +527,7 @@ fn session_of(event: &Event) -> Option<SessionId> {
         Event::Message(message) => message.session,
         Event::Acked { session, .. }
         | Event::Sent { session, .. }
+        | Event::Unavailable { session, .. }
         | Event::Provisional { session, .. }
         | Event::Answered { session, .. }
         | Event::Offer { session, .. }
@@ -576,8 +578,10 @@ pub(crate) fn texts(event: &Event) -> Vec<&str> {
             _ => Vec::new(),
         },
         Event::Resolve { lookup, .. } => vec![&lookup.host],
-        Event::Replied { .. } | Event::Paged { .. } | Event::Registration { .. } | Event::Gateway { .. } => {
-            Vec::new()
-        }
+        Event::Unavailable { .. }
+        | Event::Replied { .. }
+        | Event::Paged { .. }
+        | Event::Registration { .. }
+        | Event::Gateway { .. } => Vec::new(),
     }
 }

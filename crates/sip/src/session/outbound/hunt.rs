@@ -64,12 +64,26 @@ impl Outbound {
                 self.try_next(core, now, refused);
             }
             // RFC 3263 §4.3: this address is out of service, the next one may not be.
-            503 => self.try_next(core, now, refused),
+            503 => {
+                self.tell_unavailable(core, message);
+                self.try_next(core, now, refused);
+            }
             400..600 if self.itinerary.is_redirected() => {
                 self.way.close();
                 self.try_next(core, now, refused);
             }
             _ => self.end(core, now, refused),
+        }
+    }
+
+    /// Says of a route that it is out of service, once the last of its addresses has said for how long: one server of a
+    /// name is not all of them.
+    fn tell_unavailable(&self, core: &mut Core, message: &Message) {
+        if self.redirected || self.way.goes_on(core) {
+            return;
+        }
+        if let Some(retry_after) = message.retry_after() {
+            core.tell(Event::Unavailable { session: self.id, route: self.itinerary.route(), retry_after });
         }
     }
 
