@@ -130,7 +130,7 @@ impl Inbound {
         match self.reliable.mode {
             Mode::Withheld => return Ok(()),
             Mode::Reliable => {
-                self.reliable.push(status, body.cloned())?;
+                self.reliable.push(status, body.cloned());
                 self.progress_reliably(core, now);
                 return Ok(());
             }
@@ -446,7 +446,8 @@ impl Inbound {
             Some(bytes) => {
                 core.transactions.respond(now, &mut core.wire, ringing.transaction, status, bytes);
             }
-            None if self.reliable.is_idle() && self.reliable.push(status, None).is_ok() => {
+            None if self.reliable.is_idle() => {
+                self.reliable.push(status, None);
                 self.progress_reliably(core, now);
             }
             None => {}

@@ -8,23 +8,24 @@
 //!    │── 180, RSeq: 8 ──► …                             the next one only now, and a 200 that must wait too
 //! ```
 //!
+//! What is said while one waits for its PRACK replaces what was said before it and was not sent: a peer that has fallen
+//! behind hears how things are, not how they were. Only the first description is kept beside that, since it is the answer
+//! to the peer's offer.
+//!
 //! An INVITE without an offer gets none: its first reliable response would have to carry our offer (§5), and the offer
 //! of a call that nobody has answered is the application's to make, with [`Command::Answer`]. Where the peer only
 //! supports 100rel its provisional responses are unreliable then; where it requires it, it gets none above 100.
 //!
 //! [`Command::Answer`]: crate::event::Command::Answer
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::core::{Core, Request};
-use crate::event::{Body, CommandError, Flow};
+use crate::event::{Body, Flow};
 use crate::message::{Message, Name, Response};
 use crate::transaction::TransactionId;
 use crate::transaction::timer::Retransmit;
 
-/// How many provisional responses may wait for the PRACK of another: ringing, early media, and some changes of mind.
-const MAX_WAITING: usize = 8;
 /// The first RSeq is random, and below this (§3).
 const FIRST_RSEQ: u32 = 1 << 31;
 
@@ -47,9 +48,31 @@ pub(super) struct Reliable {
     /// The number of the last response.
     rseq: u32,
     unacknowledged: Option<Unacknowledged>,
-    waiting: VecDeque<(u16, Option<Body>)>,
+    waiting: Waiting,
     /// Our answer, once a response has carried it.
     answer: Option<Body>,
+}
+
+/// The responses that are sent next.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// First the one with our answer.
+    described: Option<(u16, Body)>,
+    /// Then the newest.
+    newest: Option<u16>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.described.is_none() && self.newest.is_none()
+    }
+
+    fn next(&mut self) -> Option<(u16, Option<Body>)> {
+        match self.described.take() {
+            Some((status, body)) => Some((status, Some(body))),
+            None => self.newest.take().map(|status| (status, None)),
+        }
+    }
 }
 
 struct Unacknowledged {
@@ -75,19 +98,19 @@ impl Reliable {
             cseq: request.head.cseq,
             rseq: core.random.below(FIRST_RSEQ),
             unacknowledged: None,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             answer: None,
         }
     }
 
-    /// Lines up a response; without its description where one before it has given the answer (RFC 3264 §4).
-    pub(super) fn push(&mut self, status: u16, body: Option<Body>) -> Result<(), CommandError> {
-        if self.waiting.len() == MAX_WAITING {
-            return Err(CommandError::Full);
+    /// Lines up a response, in the place of the newest that waits; without its description where one before it has given
+    /// the answer (RFC 3264 §4).
+    pub(super) fn push(&mut self, status: u16, body: Option<Body>) {
+        let is_answered = self.answer.is_some() || self.waiting.described.is_some();
+        match body.filter(|_| !is_answered) {
+            Some(body) => self.waiting = Waiting { described: Some((status, body)), newest: None },
+            None => self.waiting.newest = Some(status),
         }
-        let is_answered = self.answer.is_some() || self.waiting.iter().any(|(_, body)| body.is_some());
-        self.waiting.push_back((status, body.filter(|_| !is_answered)));
-        Ok(())
     }
 
     /// Whether nothing waits, neither for a PRACK nor to be sent.
@@ -116,7 +139,7 @@ impl Reliable {
         if self.unacknowledged.is_some() {
             return None;
         }
-        let (status, body) = self.waiting.pop_front()?;
+        let (status, body) = self.waiting.next()?;
         // Far below 2^32: it began below 2^31, and grows by one.
         self.rseq = self.rseq.saturating_add(1);
         let headers = [("Require", "100rel".to_owned()), ("RSeq", self.rseq.to_string())];
@@ -151,7 +174,7 @@ impl Reliable {
 
     /// The INVITE has its final response: nothing is repeated any more, but a PRACK on its way is still welcome (§3).
     pub(super) fn finish(&mut self) {
-        self.waiting.clear();
+        self.waiting = Waiting::default();
         if let Some(response) = &mut self.unacknowledged {
             response.timers = None;
         }

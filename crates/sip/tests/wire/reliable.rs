@@ -137,15 +137,52 @@ fn a_response_without_a_description_holds_nothing_up() {
     assert_eq!(stage.one().status(), 200, "a PRACK on its way is welcome");
 }
 
+/// The statuses and bodies that come out, one for each PRACK.
+fn acknowledged(stage: &mut Stage, first: Sent) -> Vec<(u16, String)> {
+    let (mut found, mut last) = (Vec::new(), first);
+    for cseq in 2..20 {
+        stage.receive(&prack(cseq, &last));
+        let mut sent = stage.sent();
+        assert_eq!(sent.remove(0).status(), 200, "the PRACK's own");
+        match sent.pop() {
+            Some(next) => last = next,
+            None => break,
+        }
+        found.push((last.status(), last.body().to_owned()));
+    }
+    found
+}
+
+/// However often an application changes its mind while a PRACK is awaited: nothing is refused, and nothing is sent that
+/// does not hold any more.
 #[test]
-fn the_queue_of_responses_is_bounded() {
+fn a_peer_that_has_fallen_behind_hears_how_things_are() {
+    let (ringing, early) = ((180, None), (183, Some("early")));
+    for (newest, expected) in [
+        (ringing, &[(183, "early"), (180, "")][..]),
+        (early, &[(183, "early"), (183, "")]),
+    ] {
+        let mut stage = Stage::new();
+        called(&mut stage, "Supported: 100rel\r\n");
+        stage.command(progress(180, None));
+        let first = stage.one();
+        for (status, body) in [early, ringing].into_iter().cycle().take(12).chain([newest]) {
+            stage.command(progress(status, body));
+        }
+        assert_eq!(stage.sent().len(), 0, "RFC 3262 §3: one after the other");
+        let found = acknowledged(&mut stage, first);
+        let found: Vec<_> = found.iter().map(|(status, body)| (*status, &**body)).collect();
+        assert_eq!(found, expected);
+    }
+    // What was said before the description is over with it; and what was said before the last word without one.
     let mut stage = Stage::new();
     called(&mut stage, "Supported: 100rel\r\n");
-    for _ in 0..9 {
-        stage.command(progress(183, None));
+    stage.command(progress(180, None));
+    let first = stage.one();
+    for (status, body) in [(182, None), (181, None), early] {
+        stage.command(progress(status, body));
     }
-    let full = stage.endpoint.command(stage.now, progress(183, None));
-    assert_eq!((full, stage.sent().len()), (Err(CommandError::Full), 1));
+    assert_eq!(acknowledged(&mut stage, first), [(183, "early".to_owned())]);
 }
 
 #[test]
