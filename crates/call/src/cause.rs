@@ -60,6 +60,8 @@ pub enum Failure {
     Cancelled,
     /// The answer was not acknowledged in time.
     NoAck,
+    /// Ringing was not acknowledged in time (PRACK), so the answer was never sent.
+    NoPrack,
     /// The far end accepts none of our codecs.
     NotNegotiated,
     /// The disk is full.
@@ -98,6 +100,7 @@ impl Failure {
             Self::Dropped => "dropped",
             Self::Cancelled => "cancelled",
             Self::NoAck => "no_ack",
+            Self::NoPrack => "no_prack",
             Self::NotNegotiated => "not_negotiated",
             Self::DiskFull => "disk_full",
             Self::Io => "io",
@@ -114,6 +117,7 @@ impl Failure {
             | Self::Refused { sip_status } => Some(sip_status),
             Self::Cancelled | Self::RingTimeout => Some(487),
             Self::NoAck => Some(408),
+            Self::NoPrack => Some(504),
             Self::NotNegotiated => Some(488),
             _ => None,
         }
@@ -132,6 +136,8 @@ pub(crate) enum Ending {
     Bye,
     /// Our answer was not acknowledged in time.
     NoAck,
+    /// Our ringing was not acknowledged in time, though the far end wants that done.
+    NoPrack,
     /// The far end no longer knows the call.
     Lost,
     /// The far end refused, or could not be reached.
@@ -183,7 +189,7 @@ pub(crate) fn reason_of(cause: &EndCause) -> Option<String> {
         EndCause::Refused { reason, .. } | EndCause::Cancelled { reason } | EndCause::Bye { reason } => {
             reason.clone()
         }
-        EndCause::NoAck | EndCause::Lost | EndCause::Expired | EndCause::Local => None,
+        EndCause::NoAck | EndCause::NoPrack | EndCause::Lost | EndCause::Expired | EndCause::Local => None,
     }
 }
 
@@ -202,6 +208,7 @@ impl Ending {
             EndCause::Cancelled { .. } => Self::Cancelled,
             EndCause::Bye { .. } => Self::Bye,
             EndCause::NoAck => Self::NoAck,
+            EndCause::NoPrack => Self::NoPrack,
             EndCause::Lost | EndCause::Expired => Self::Lost,
             // We are told so only of what we ended, and then no call is routed to it any more.
             EndCause::Local => Self::SessionGone,
@@ -222,6 +229,7 @@ impl Ending {
             Self::Redirected { .. } => (DroppedBy::System, 302),
             Self::RingTimeout => (DroppedBy::System, 487),
             Self::NoAck | Self::Lost | Self::NoRinging | Self::Silent => (DroppedBy::System, 408),
+            Self::NoPrack => (DroppedBy::System, 504),
             Self::MaxAnswer => (DroppedBy::System, DECLINE),
             Self::Unattended | Self::IdleTimeout => (DroppedBy::System, 480),
             Self::NotNegotiated => (DroppedBy::System, 488),
@@ -245,6 +253,7 @@ impl Ending {
         match self {
             Self::Cancelled | Self::Bye => Failure::Cancelled,
             Self::NoAck => Failure::NoAck,
+            Self::NoPrack => Failure::NoPrack,
             Self::Drop { .. } | Self::Shutdown => Failure::Dropped,
             Self::RingTimeout => Failure::RingTimeout,
             Self::NotNegotiated => Failure::NotNegotiated,
@@ -260,7 +269,7 @@ impl Ending {
     /// Why the far end is told to hang up (RFC 3326); none where it ended the call, or SIP did, and needs no telling.
     pub(crate) fn farewell(&self) -> Option<Reason> {
         let text = match self {
-            Self::Cancelled | Self::Bye | Self::NoAck | Self::Lost => return None,
+            Self::Cancelled | Self::Bye | Self::NoAck | Self::NoPrack | Self::Lost => return None,
             Self::Refused { .. } | Self::Unresolved | Self::SessionGone => return None,
             Self::Drop { .. } => "Dropped",
             Self::Redirected { .. } => "Redirected",

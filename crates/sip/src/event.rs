@@ -366,9 +366,10 @@ pub enum EndCause {
         /// The Reason headers of its BYE, as they came.
         reason: Option<String>,
     },
-    /// No ACK for our 2xx within 64·T1, and a BYE has been sent (RFC 3261 §13.3.1.4); or no PRACK for a reliable provisional
-    /// response, and the INVITE has been refused (RFC 3262 §3).
+    /// No ACK for our 2xx within 64·T1, and a BYE has been sent (RFC 3261 §13.3.1.4).
     NoAck,
+    /// No PRACK for a reliable provisional response within 64·T1, and the INVITE has been refused with 504 (RFC 3262 §3).
+    NoPrack,
     /// A request of ours inside the dialog got 481, 408 or no response: the peer no longer knows the call. What ends a
     /// call first is its cause, so this may also be a peer whose BYE was overtaken by its 481, or came after it: that BYE
     /// is answered and changes nothing.

@@ -117,6 +117,30 @@ fn the_ack_never_comes() {
     );
 }
 
+/// RFC 3262 §3: the caller is told 504, and the application the same.
+#[test]
+fn the_prack_never_comes() {
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    assert_eq!(
+        rig.sip(ended(inbound(CALL), EndCause::NoPrack)),
+        ["1: Initiated→Released", "1: released 504 System", "free 20000"]
+    );
+    let mut rig = Rig::new();
+    rig.invite(Some(OFFER));
+    rig.request(answer(CALL));
+    assert_eq!(
+        rig.sip(ended(inbound(CALL), EndCause::NoPrack)),
+        [
+            "refuse AnswerFailed { sip_status: 504 }",
+            "1: Answer→Released",
+            "1: answer no_prack",
+            "1: released 504 System",
+            "free 20000"
+        ]
+    );
+}
+
 #[test]
 fn the_application_drops_it_while_the_ack_is_awaited() {
     let mut rig = Rig::new();

@@ -193,12 +193,13 @@ fn every_end_frees_everything() {
     let session = |cause| move |rig: &mut Rig| rig.sip(ended(inbound(CALL), cause));
     type End = Box<dyn FnOnce(&mut Rig) -> Vec<String>>;
     let redirect = Command::Redirect { call: CALL, target: "192.0.2.9".to_owned() };
-    let ends: [(End, &str); 6] = [
+    let ends: [(End, &str); 7] = [
         (Box::new(request(Command::Drop { call: CALL, cause: 486 })), "486 System"),
         (Box::new(request(Command::Reject { call: CALL, cause: 404 })), "404 System"),
         (Box::new(request(redirect)), "302 System"),
         (Box::new(session(EndCause::Cancelled { reason: None })), "487 User"),
         (Box::new(session(EndCause::NoAck)), "408 System"),
+        (Box::new(session(EndCause::NoPrack)), "504 System"),
         (Box::new(|rig: &mut Rig| rig.secs(60)), "480 System"),
     ];
     for (end, cause) in ends {

@@ -349,6 +349,7 @@ fn action_error(failure: Failure) -> wire::ActionError {
         Failure::Dropped => "dropped by request",
         Failure::Cancelled => "the caller gave up",
         Failure::NoAck => "the answer was not acknowledged",
+        Failure::NoPrack => "the ringing was not acknowledged",
         Failure::NotNegotiated => "the far end accepts none of the codecs",
         Failure::DiskFull => "the disk is full",
         Failure::Io => "the disk does not work",

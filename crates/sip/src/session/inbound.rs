@@ -412,7 +412,7 @@ impl Inbound {
         if !self.reliable.on_deadline(core, now) {
             // RFC 3262 §3: nobody acknowledges, so the INVITE is refused.
             self.refuse(core, now, 504, &[]);
-            return self.end(core, now, EndCause::NoAck);
+            return self.end(core, now, EndCause::NoPrack);
         }
         if let State::Ringing(ringing) = &self.state
             && ringing.expires.is_some_and(|expires| expires <= now)

@@ -72,7 +72,7 @@ fn a_response_that_nobody_acknowledges_refuses_the_call() {
     assert_eq!(times(&sent, "180"), [500, 1500, 3500, 7500, 15500, 31500], "without the cap of T2");
     let sent = stage.pass(Duration::from_millis(1));
     assert_eq!(times(&sent, "504"), [1]);
-    assert_eq!(stage.event(), Event::Ended { session: CALL, cause: EndCause::NoAck });
+    assert_eq!(stage.event(), Event::Ended { session: CALL, cause: EndCause::NoPrack });
     stage.receive(&request("1 ACK", "invite", sent[0].1.to_tag(), ""));
     stage.assert_nothing_left();
 }
@@ -158,10 +158,9 @@ fn acknowledged(stage: &mut Stage, first: Sent) -> Vec<(u16, String)> {
 #[test]
 fn a_peer_that_has_fallen_behind_hears_how_things_are() {
     let (ringing, early) = ((180, None), (183, Some("early")));
-    for (newest, expected) in [
-        (ringing, &[(183, "early"), (180, "")][..]),
-        (early, &[(183, "early"), (183, "")]),
-    ] {
+    for (newest, expected) in
+        [(ringing, &[(183, "early"), (180, "")][..]), (early, &[(183, "early"), (183, "")])]
+    {
         let mut stage = Stage::new();
         called(&mut stage, "Supported: 100rel\r\n");
         stage.command(progress(180, None));
