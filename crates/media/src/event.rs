@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::codec::Codec;
+pub use crate::detect::amd::{Answerer, Reason};
+pub use crate::detect::vad::TalkEvent;
 pub use crate::detect::{Detected, Kind, Kinds};
 pub use crate::dtmf::Key;
 pub use crate::file::{Prompt, RecordFormat, RecordSpec};

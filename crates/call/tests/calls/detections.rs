@@ -2,9 +2,7 @@
 
 use offhook_call::command::Command;
 use offhook_call::id::CallId;
-use offhook_media::detect::amd::{Answerer, Reason};
-use offhook_media::detect::vad::TalkEvent;
-use offhook_media::event::{self as media, Detected, Kind, LegId};
+use offhook_media::event::{self as media, Answerer, Detected, Kind, LegId, Reason, TalkEvent};
 
 use crate::rig::{Rig, bye, detect, inbound, leg_removed, loaded, play, play_ended};
 

@@ -91,11 +91,7 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
         EventKind::Released(released) => Wire::Released(call.released(process_id, *released)),
         EventKind::Dtmf { key, source, duration } => Wire::Dtmf(call.pressed(key, source, duration)),
         EventKind::Hold { held } => Wire::Hold(wire::OnHold { res_id: call.res_id, held }),
-        EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent }) => Wire::MediaAlarm(wire::OnMediaAlarm {
-            res_id: call.res_id,
-            kind: wire::MediaAlarm::NoRtpIn,
-            detail: format!("nothing has come for {} s", silent.as_secs()),
-        }),
+        EventKind::MediaAlarm(alarm) => Wire::MediaAlarm(call.alarm(alarm)),
         EventKind::StateChanged { state, prior } => Wire::StateChanged(wire::OnStateChanged {
             res_id: call.res_id,
             state: names::state(state),
@@ -114,6 +110,11 @@ impl Of {
     fn ringing(self, time: UnixMs) -> wire::OnRinging {
         let Self { res_id, user_data } = self;
         wire::OnRinging { res_id, ring_time: seconds(time), user_data }
+    }
+
+    fn alarm(self, MediaAlarm::NoRtpIn { silent }: MediaAlarm) -> wire::OnMediaAlarm {
+        let detail = format!("nothing has come for {} s", silent.as_secs());
+        wire::OnMediaAlarm { res_id: self.res_id, kind: wire::MediaAlarm::NoRtpIn, detail }
     }
 
     fn detected(self, detected: &Detected) -> wire::OnDetected {

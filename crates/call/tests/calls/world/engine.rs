@@ -4,9 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use offhook_media::detect::vad::TalkEvent;
 use offhook_media::event::{
     ActionId, Codec, Command, Detected, DigitSource, Event, LegId, LegStats, RecordEnd, RecordingId,
+    TalkEvent,
 };
 
 use super::{Happening, World};
