@@ -283,7 +283,9 @@ fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip
 }
 
 /// How many transactions the rate of calls needs: each stays for 64·T1 after it has been answered, so that repeated
-/// requests are recognised.
+/// requests are recognised. A call that is refused for coming too fast is one of them: a gateway that goes on so fills the
+/// table, and then new calls of everyone are refused without a trace until its budget (`source_requests_per_second`)
+/// or these 32 s have thinned it. Established calls have as much room again, for themselves alone.
 fn transactions(limits: &config::Limits, timers: &offhook_sip::Timers) -> usize {
     /// INVITE and BYE, and as much again for what happens in between.
     const OF_A_CALL: u64 = 4;

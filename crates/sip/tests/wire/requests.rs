@@ -1,9 +1,9 @@
 //! What a request gets that is no call: refusals, capabilities, silence.
 
 use offhook_sip::Config;
-use offhook_sip::event::{Event, SessionId, Transport};
+use offhook_sip::event::{Command, Event, SessionId, Transport};
 
-use crate::stage::{OURS, PEER, Stage, config, gateway, kinds, request};
+use crate::stage::{OURS, PEER, Stage, config, gateway, kinds, request, sdp};
 
 /// What the one response to a request is.
 #[track_caller]
@@ -198,6 +198,40 @@ fn a_full_house_refuses_new_calls_only() {
     assert_eq!(stage.endpoint.counters().transactions, 1, "nothing is kept of it");
     stage.receive(&request("2 BYE", "bye", &tag, ""));
     assert_eq!(kinds(&stage.sent()), ["200", "487"], "inside the dialog there is room");
+}
+
+/// A refused INVITE stays in the table for 64·T1 like any other: who sends too many fills it for new calls, of everyone, and for
+/// those that are established never.
+#[test]
+fn refused_calls_leave_room_for_established_ones() {
+    let most = 40;
+    let mut stage = Stage::with(Config { max_transactions: most, ..config(OURS) });
+    stage.receive(&request("1 INVITE", "one", "", ""));
+    stage.events();
+    let session = SessionId::Inbound(1);
+    stage.command(Command::Answer { session, body: sdp("") });
+    let tag = stage.sent().pop().unwrap().to_tag().to_owned();
+    stage.receive(&request("1 ACK", "ack", &tag, ""));
+    let mut refused = 0;
+    for call in 2..=100 {
+        let invite =
+            request("1 INVITE", &format!("b{call}"), "", "").replace("call-1@", &format!("call-{call}@"));
+        stage.receive(&invite);
+        for event in stage.events() {
+            if let Event::Incoming(incoming) = event {
+                let session = incoming.session;
+                stage.command(Command::Reject { session, status: 503, headers: Vec::new() });
+                refused += 1;
+            }
+        }
+    }
+    stage.sent();
+    assert_eq!((refused, stage.endpoint.counters().transactions), (most - 1, most));
+    // What the far end asks in the call is taken, and what we ask goes out.
+    stage.receive(&request("2 OPTIONS", "alive", &tag, ""));
+    assert_eq!(kinds(&stage.sent()), ["200"]);
+    stage.command(Command::Bye { session, reason: None });
+    assert_eq!(kinds(&stage.sent()), ["BYE"]);
 }
 
 #[test]
