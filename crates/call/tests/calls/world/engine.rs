@@ -127,7 +127,6 @@ impl World {
                 self.heard(leg);
             }
             // How long the file becomes is the application's matter: whatever it is, the recording ends once.
-            Command::PauseRecord { .. } => {}
             other => panic!("not sent by calls: {other:?}"),
         }
     }
