@@ -264,6 +264,7 @@ async fn a_key_ends_a_play_and_is_not_seen_by_the_next() {
 #[tokio::test]
 async fn requests_outside_calls_get_the_answers_of_the_rfc() {
     let server = Server::start("outside").await;
+    let _app = App::connect(&server).await;
     let agent = Agent::new(server.sip()).await;
     let ask = async |method: &str, to: Option<&str>| {
         let dialog = Dialog::new(&agent, "service", ports::one());

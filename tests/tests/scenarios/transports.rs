@@ -192,6 +192,7 @@ async fn is_answered(openssl: &Process) {
 #[tokio::test]
 async fn tls_is_spoken_by_both_ip_versions() {
     let server = Server::start_with("tls-ipv6", &everywhere()).await;
+    let _app = App::connect(&server).await;
     for address in [V4, V6] {
         is_answered(&openssl(&server, server.sip_by("tls", address), None).await).await;
     }
@@ -203,6 +204,7 @@ async fn who_must_show_a_certificate_and_has_none_or_another_authoritys_is_not_h
     let sections = tls_section(&tls.join("sip.pem"), &tls.join("sip.key"), "verify_client = true");
     let setup = Setup { sections, ..everywhere() };
     let server = Server::start_with("tls-verify", &setup).await;
+    let _app = App::connect(&server).await;
     let at = server.sip_by("tls", V4);
     is_answered(&openssl(&server, at, Some("sip")).await).await;
     for pair in [None, Some("foreign")] {
@@ -223,6 +225,7 @@ async fn a_renewed_certificate_is_shown_without_a_restart() {
     put("sip.key", "now.key");
     let sections = tls_section(&dir.join("now.pem"), &dir.join("now.key"), "");
     let server = Server::start_with("tls-renewed", &Setup { sections, ..everywhere() }).await;
+    let _app = App::connect(&server).await;
     let at = server.sip_by("tls", V4);
     let before = openssl(&server, at, None).await;
     is_answered(&before).await;

@@ -9,20 +9,24 @@ use offhook_tests::wait::PATIENCE;
 
 use super::events::message;
 
-/// Runs it; gives what it printed.
-async fn sipsak(server: &Server, arguments: &[&str]) -> String {
+/// Runs it; gives what it printed. It succeeds only with a 200.
+async fn sipsak(server: &Server, arguments: &[&str], succeeds: bool) -> String {
     let uri = format!("sip:service@{}", server.sip());
     let arguments = arguments.iter().copied().chain(["-s", &uri]);
     let mut sipsak = Process::start("sipsak", Path::new("sipsak"), arguments, server.dir().path());
     let status = sipsak.end(PATIENCE).await;
-    assert!(status.success(), "{}", sipsak.log());
+    assert_eq!(status.success(), succeeds, "{}", sipsak.log());
     sipsak.log()
 }
 
 #[tokio::test]
 async fn sipsak_asks_whether_we_are_there() {
     let server = Server::start("sipsak").await;
-    let log = sipsak(&server, &["-vv"]).await;
+    // As an INVITE would be answered (RFC 3261 §11.2): nobody would take the call.
+    let log = sipsak(&server, &["-vv"], false).await;
+    assert!(log.contains("SIP/2.0 503 Service Unavailable") && log.contains("Retry-After: 10"), "{log}");
+    let _app = App::connect(&server).await;
+    let log = sipsak(&server, &["-vv"], true).await;
     assert!(log.contains("SIP/2.0 200 OK"), "{log}");
 }
 
@@ -41,7 +45,7 @@ async fn sipsak_leaves_a_message() {
         text.len()
     );
     std::fs::write(&path, request).expect("a message");
-    sipsak(&server, &["-f", path.to_str().expect("a path in UTF-8")]).await;
+    sipsak(&server, &["-f", path.to_str().expect("a path in UTF-8")], true).await;
     let message = message(&mut app).await;
     assert_eq!((message.content.as_str(), message.content_type.as_str()), (text, "text/plain"));
     assert_eq!(
