@@ -38,6 +38,10 @@ const DEFICIT: usize = 15 * MS;
 const LEAST_CHANGE: isize = 6 * MS.cast_signed();
 /// Between two periods that are left out, so that nobody hears haste: 100 ms.
 const REST_FRAMES: u32 = 5;
+/// As long as this a pause is waited for, to leave out silence and not what is said: 1 s, in which most talkers take breath.
+const PATIENCE_FRAMES: u32 = 50;
+/// A frame whose peak is below this is silence for the ear (-48 dBm0).
+const SILENT_PEAK: u16 = 128;
 /// More than this is no drift but a burst after a standstill, and is given up at once: twice the longest target.
 const OVERFULL: usize = 400 * MS;
 /// Noise need not be secret, nor differ from leg to leg.
@@ -69,6 +73,8 @@ pub(crate) struct Playout {
     change: isize,
     /// Frames until a period may be left out.
     rest: u32,
+    /// Frames that a pause has been waited for, while the delay is too long.
+    waited: u32,
     /// Ticks that were made up since there was no packet any more: of one that is lost, or only late.
     ahead: usize,
     /// Ticks that were made up for lost and late packets.
@@ -115,6 +121,7 @@ impl Playout {
             window: NEW_WINDOW,
             change: 0,
             rest: 0,
+            waited: 0,
             ahead: 0,
             concealed: 0,
             scratch: Vec::new(),
@@ -343,10 +350,12 @@ impl Playout {
             let more = stretch::lengthen(&mut self.ready, self.rate) * ticks;
             self.change = self.change.saturating_sub_unsigned(more).max(0);
         } else if self.change <= -LEAST_CHANGE && self.rest == 0 {
-            self.rest = REST_FRAMES;
             let needed = self.frame.len() + stretch::enough(self.rate) / 2;
             self.take(needed);
-            if self.ready.len() >= needed {
+            let is_silent = self.ready.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
+            self.waited += 1;
+            if self.ready.len() >= needed && (is_silent || self.waited > PATIENCE_FRAMES) {
+                (self.rest, self.waited) = (REST_FRAMES, if is_silent { 0 } else { self.waited });
                 let less = stretch::shorten(&mut self.ready, self.rate) * ticks;
                 self.change = self.change.saturating_add_unsigned(less).min(0);
             }
@@ -367,6 +376,9 @@ impl Playout {
         let off = aim.cast_signed() - self.window.least.cast_signed();
         let tolerated = -SURPLUS.cast_signed()..=DEFICIT.cast_signed();
         self.change = if tolerated.contains(&off) { 0 } else { off };
+        if self.change >= 0 {
+            self.waited = 0;
+        }
         self.window = NEW_WINDOW;
     }
 }

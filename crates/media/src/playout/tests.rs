@@ -265,3 +265,26 @@ fn a_silence_that_is_described_sounds_as_described() {
     assert!(talk > 14 * 160, "{talk}");
     assert_eq!(playout.take_concealed(), 0, "nothing was lost");
 }
+
+/// A talk of bursts and pauses that comes in with far too much delay: what is left out is silence.
+#[test]
+fn delay_is_given_back_in_pauses() {
+    let mut playout = Playout::new(8000);
+    // 240 ms of speech, 160 ms of silence, over and over; all of the first 160 ms come at once.
+    let is_said = |packet: u64| packet % 20 < 12;
+    let payload = |packet: u64| if is_said(packet) { [0x90; 160] } else { [CODEC.silence()[0]; 160] };
+    let (mut said, mut delay) = (0, 0);
+    for frame in 0..500_u64 {
+        let due = if frame == 0 { 0..8 } else { frame + 7..frame + 8 };
+        for packet in due {
+            playout.insert(packet, CODEC, &payload(packet), 0.0);
+        }
+        said += playout.frame().iter().filter(|sample| sample.unsigned_abs() > 1000).count();
+        delay = playout.delay();
+    }
+    assert!(delay <= 60 * MS, "{} ms", delay / MS);
+    // What was said before the place that is heard now; nothing of it may lack but what a pause's edges are blended with.
+    let place = 507 * 160 - delay * 8000 / TICKS as usize;
+    let whole = (0..place).filter(|sample| is_said(*sample as u64 / 160)).count();
+    assert!((whole - 80..=whole + 80).contains(&said), "{said} of {whole}");
+}
