@@ -67,7 +67,7 @@ impl Way {
 
     /// Whether there is an address after the present one that we have a way to.
     pub(crate) fn goes_on(&self, core: &Core) -> bool {
-        self.targets.iter().any(|target| core.flow_to(target.clone()).is_some())
+        self.targets.iter().any(|target| core.flow_to(*target).is_some())
     }
 
     /// The flow to the present address, before the size of a request is known.

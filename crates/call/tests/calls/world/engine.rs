@@ -70,31 +70,10 @@ impl World {
             Command::SendDigits { leg, action, digits } => {
                 self.begin(leg, action, Doing::Digits, Some(200 * digits.len() as u64));
             }
-            Command::StopPlay { leg, action } | Command::StopDigits { leg, action } => {
-                let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
-                if found == Some((action, Doing::Play { endless: true })) {
-                    self.end_action(leg);
-                } else {
-                    self.stop(leg, action);
-                }
-            }
-            Command::StopRecord { leg, action, .. } => {
-                if let Some(Leg { action: Some((current, Doing::Record { end, .. })), .. }) =
-                    self.engine.legs.get_mut(&leg)
-                    && *current == action
-                {
-                    *end = RecordEnd::Stopped;
-                }
-                self.stop(leg, action);
-            }
-            // A pause moves the end of a recording, which comes whenever it likes here; of another action there is none.
-            Command::PauseRecord { leg, action, .. } => {
-                let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
-                let is_other = found.is_some_and(|(current, doing)| {
-                    current == action && !matches!(doing, Doing::Record { .. })
-                });
-                assert!(!is_other, "{action:?} is no recording");
-            }
+            Command::StopPlay { .. }
+            | Command::StopDigits { .. }
+            | Command::StopRecord { .. }
+            | Command::PauseRecord { .. } => self.tell_action(&command),
             Command::RemoveLeg { leg } => {
                 assert!(self.engine.legs.contains_key(&leg), "{leg:?} removed twice");
                 self.part(leg);
@@ -126,8 +105,39 @@ impl World {
                 found.codecs.push(config.media.codec);
                 self.heard(leg);
             }
-            // How long the file becomes is the application's matter: whatever it is, the recording ends once.
             other => panic!("not sent by calls: {other:?}"),
+        }
+    }
+
+    /// What is said to an action that may be over already.
+    fn tell_action(&mut self, command: &Command) {
+        match *command {
+            Command::StopPlay { leg, action } | Command::StopDigits { leg, action } => {
+                let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
+                if found == Some((action, Doing::Play { endless: true })) {
+                    self.end_action(leg);
+                } else {
+                    self.stop(leg, action);
+                }
+            }
+            Command::StopRecord { leg, action, .. } => {
+                if let Some(Leg { action: Some((current, Doing::Record { end, .. })), .. }) =
+                    self.engine.legs.get_mut(&leg)
+                    && *current == action
+                {
+                    *end = RecordEnd::Stopped;
+                }
+                self.stop(leg, action);
+            }
+            // A pause moves the end of a recording, which comes whenever it likes here; of another action there is none.
+            Command::PauseRecord { leg, action, .. } => {
+                let found = self.engine.legs.get(&leg).and_then(|leg| leg.action);
+                let is_other = found.is_some_and(|(current, doing)| {
+                    current == action && !matches!(doing, Doing::Record { .. })
+                });
+                assert!(!is_other, "{action:?} is no recording");
+            }
+            _ => {}
         }
     }
 
