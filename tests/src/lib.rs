@@ -19,6 +19,7 @@ pub mod app;
 pub mod baresip;
 pub mod caller;
 pub mod dir;
+pub mod judge;
 pub mod kamailio;
 pub mod linphone;
 pub mod peer;

@@ -93,8 +93,17 @@ impl Process {
 
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Ends it in the middle of whatever it does (SIGKILL).
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(id, Signal::TERM).expect("SIGTERM to our own child");
+        kill_process(id, signal).expect("a signal to our own child");
     }
 }
 

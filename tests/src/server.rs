@@ -159,6 +159,11 @@ impl Server {
         self.process.terminate();
     }
 
+    /// SIGKILL: it can do nothing about it any more.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
     /// Waits for the end of the process.
     pub async fn end(&mut self, patience: Duration) -> ExitStatus {
         self.process.end(patience).await

@@ -32,6 +32,9 @@ pub(crate) const PEERS: &[Need] = &[
     },
     Need { program: "espeak-ng", packages: &["espeak-ng"], why: "speaks to our detectors" },
     Need { program: "sox", packages: &["sox"], why: "judges our recordings" },
+    Need { program: "ffprobe", packages: &["ffmpeg"], why: "judges our recordings, and hears them" },
+    Need { program: "sndfile-info", packages: &["sndfile-programs"], why: "judges our recordings" },
+    Need { program: "python3", packages: &["python3"], why: "judges our recordings, by its module wave" },
     Need { program: "linphonec", packages: &["linphone-cli"], why: "a phone that holds and transfers calls" },
     Need { program: "kamailio", packages: &["kamailio"], why: "an outbound proxy and a registrar" },
     Need { program: "sipsak", packages: &["sipsak"], why: "asks by OPTIONS and MESSAGE, as operators do" },
@@ -168,7 +171,21 @@ mod tests {
         assert_eq!(missing(PEERS, |_| true), []);
         let programs: Vec<&str> =
             missing(PEERS, |program| program == "sox").iter().map(|need| need.program).collect();
-        assert_eq!(programs, ["sipp", "baresip", "espeak-ng", "linphonec", "kamailio", "sipsak", "openssl"]);
+        assert_eq!(
+            programs,
+            [
+                "sipp",
+                "baresip",
+                "espeak-ng",
+                "ffprobe",
+                "sndfile-info",
+                "python3",
+                "linphonec",
+                "kamailio",
+                "sipsak",
+                "openssl"
+            ]
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod load;
 mod media;
 mod outbound;
 mod protection;
+mod recordings;
 mod rpc;
 mod telephone;
 mod transfers;
