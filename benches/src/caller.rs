@@ -37,6 +37,8 @@ pub(crate) struct Switchboard {
 /// An answered call.
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// Where the server's end of its media is.
+    pub(crate) media: SocketAddr,
     id: String,
     ok: Response,
     responses: mpsc::Receiver<Response>,
@@ -52,15 +54,17 @@ impl Switchboard {
         board
     }
 
-    /// Calls, hears on `ear`, and returns when the call is answered and acknowledged.
-    pub(crate) async fn call(&self, number: usize, ear: SocketAddr) -> Result<Call, Failed> {
+    /// Calls, hears on `ear` in the codec of this static payload type, and returns when the call is answered and
+    /// acknowledged.
+    pub(crate) async fn call(&self, number: usize, ear: SocketAddr, codec: u8) -> Result<Call, Failed> {
         let id = format!("bench-{number}-{}", self.local.port());
         let (sender, mut responses) = mpsc::channel(WAITING);
         self.calls.lock().expect("the calls").insert(id.clone(), sender);
-        let invite = self.request(Method::Invite, 1, &id, None, offer(ear));
+        let invite = self.request(Method::Invite, 1, &id, None, offer(ear, codec));
         let ok = self.transact(&invite, &mut responses).await?;
         self.send(&self.request(Method::Ack, 1, &id, Some(&ok), Vec::new()).into()).await;
-        Ok(Call { id, ok, responses })
+        let media = media_of(&ok.body).ok_or_else(|| Failed("an answer without media".to_owned()))?;
+        Ok(Call { media, id, ok, responses })
     }
 
     /// Hangs up, and returns when the server has confirmed it.
@@ -177,14 +181,23 @@ fn uri(user: &str, address: SocketAddr) -> Uri {
     }
 }
 
-fn offer(ear: SocketAddr) -> Vec<u8> {
+fn offer(ear: SocketAddr, codec: u8) -> Vec<u8> {
     let (address, port) = (ear.ip(), ear.port());
     format!(
         "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
+         m=audio {port} RTP/AVP {codec} 101\r\na=rtpmap:101 telephone-event/8000\r\n\
          a=fmtp:101 0-15\r\na=ptime:20\r\n"
     )
     .into_bytes()
+}
+
+/// The address of the first `c=` and the port of the first `m=`.
+fn media_of(sdp: &[u8]) -> Option<SocketAddr> {
+    let text = std::str::from_utf8(sdp).ok()?;
+    let field = |name: &str, at: usize| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.split_ascii_whitespace().nth(at))
+    };
+    Some(SocketAddr::new(field("c=", 2)?.parse().ok()?, field("m=", 1)?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -204,7 +217,7 @@ mod tests {
         let board = Switchboard::open(sipp.address()).await;
         for number in 0..2 {
             let call =
-                board.call(number, "127.0.0.1:9".parse().expect("an address")).await.expect("an answer");
+                board.call(number, "127.0.0.1:9".parse().expect("an address"), 0).await.expect("an answer");
             board.hang_up(call).await.expect("an end");
         }
         sipp.succeed(2, PATIENCE).await;
@@ -215,7 +228,7 @@ mod tests {
         let dir = TestDir::new("bench-refused");
         let sipp = Sipp::new("uas-refuse").set("status", 486).listen(&dir).await;
         let board = Switchboard::open(sipp.address()).await;
-        let failed = board.call(1, "127.0.0.1:9".parse().expect("an address")).await.expect_err("busy");
+        let failed = board.call(1, "127.0.0.1:9".parse().expect("an address"), 0).await.expect_err("busy");
         assert!(failed.0.contains("486"), "{}", failed.0);
     }
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rtp_rs::RtpReader;
 use tokio::net::UdpSocket;
 
+use crate::voices::{self, Stream};
+
 /// The time between two packets of a stream.
 const PACKET_TIME: Duration = Duration::from_millis(20);
 
@@ -20,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) lost: u64,
     /// |time between two packets − 20 ms| in microseconds, of neighbours.
     pub(crate) deviations: Vec<u32>,
+    /// Time from the caller's mouth to the other caller's ear in microseconds, of packets that say when they were sent.
+    pub(crate) delays: Vec<u32>,
     last: Option<(u16, Instant)>,
 }
 
@@ -28,11 +32,11 @@ impl Tally {
         let Ok(packet) = RtpReader::new(packet) else { return };
         let sequence = u16::from(packet.sequence_number());
         self.received += 1;
+        self.delays.extend(voices::age(packet.payload(), at).map(micros));
         if let Some((before, then)) = self.last {
             match sequence.wrapping_sub(before) {
                 1 => {
-                    let deviation = (at - then).abs_diff(PACKET_TIME).as_micros();
-                    self.deviations.push(u32::try_from(deviation).unwrap_or(u32::MAX));
+                    self.deviations.push(micros((at - then).abs_diff(PACKET_TIME)));
                 }
                 step @ 2..0x8000 => self.lost += u64::from(step) - 1,
                 // A late or a repeated packet: it was counted as lost, or is none too many.
@@ -47,17 +51,22 @@ impl Tally {
         self.received += other.received;
         self.lost += other.lost;
         self.deviations.extend(other.deviations);
+        self.delays.extend(other.delays);
     }
+}
 
-    /// The deviations, in milliseconds, that 50 %, 99 %, 99.9 % and all of them do not pass.
-    pub(crate) fn percentiles(&mut self) -> [f64; 4] {
-        self.deviations.sort_unstable();
-        let last = self.deviations.len().saturating_sub(1);
-        [500, 990, 999, 1000].map(|mille| {
-            let value = self.deviations.get(last * mille / 1000).copied().unwrap_or_default();
-            f64::from(value) / 1000.0
-        })
-    }
+/// The times, in milliseconds, that 50 %, 99 %, 99.9 % and all of these, in microseconds, do not pass.
+pub(crate) fn percentiles(times: &mut [u32]) -> [f64; 4] {
+    times.sort_unstable();
+    let last = times.len().saturating_sub(1);
+    [500, 990, 999, 1000].map(|mille| {
+        let value = times.get(last * mille / 1000).copied().unwrap_or_default();
+        f64::from(value) / 1000.0
+    })
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// All ears of a run.
@@ -65,6 +74,8 @@ impl Tally {
 pub(crate) struct Ears {
     tallies: Vec<Arc<Mutex<Tally>>>,
     addresses: Vec<SocketAddr>,
+    /// The same sockets, for the callers to speak by: that is where the server hears them from.
+    mouths: Vec<std::net::UdpSocket>,
 }
 
 impl Ears {
@@ -74,13 +85,23 @@ impl Ears {
         let ports = (0..count).map(|index| first + 2 * index);
         let addresses: Vec<SocketAddr> = ports.map(|port| (Ipv4Addr::LOCALHOST, port).into()).collect();
         let tallies: Vec<Arc<Mutex<Tally>>> = addresses.iter().map(|_| Arc::default()).collect();
-        let sockets: Vec<_> = addresses.iter().map(std::net::UdpSocket::bind).collect();
+        let sockets: Vec<_> = addresses
+            .iter()
+            .map(|address| std::net::UdpSocket::bind(address).expect("an RTP port"))
+            .collect();
+        let mouths = sockets.iter().map(|socket| socket.try_clone().expect("a descriptor")).collect();
         let ears: Vec<_> = sockets.into_iter().zip(tallies.iter().cloned()).collect();
         std::thread::Builder::new()
             .name("ears".into())
             .spawn(move || listen(ears))
             .expect("a thread for the ears");
-        Self { tallies, addresses }
+        Self { tallies, addresses, mouths }
+    }
+
+    /// A stream from each caller to where it is to speak to, in this payload type.
+    pub(crate) fn streams(&self, to: impl IntoIterator<Item = (SocketAddr, u8)>) -> Vec<Stream> {
+        let mouths = self.mouths.iter().map(|mouth| mouth.try_clone().expect("a descriptor"));
+        mouths.zip(to).map(|(socket, (to, payload_type))| Stream { socket, to, payload_type }).collect()
     }
 
     /// Where they listen.
@@ -113,11 +134,10 @@ impl Ears {
     }
 }
 
-fn listen(ears: Vec<(std::io::Result<std::net::UdpSocket>, Arc<Mutex<Tally>>)>) {
+fn listen(ears: Vec<(std::net::UdpSocket, Arc<Mutex<Tally>>)>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     runtime.block_on(async {
         for (socket, tally) in ears {
-            let socket = socket.expect("an RTP port");
             socket.set_nonblocking(true).expect("a socket that does not block");
             tokio::spawn(hear(UdpSocket::from_std(socket).expect("a socket"), tally));
         }
@@ -154,6 +174,6 @@ mod tests {
         }
         assert_eq!((tally.received, tally.lost), (4, 2));
         assert_eq!(tally.deviations, [0, 3000]);
-        assert_eq!(tally.percentiles()[3], 3.0);
+        assert_eq!(percentiles(&mut tally.deviations)[3], 3.0);
     }
 }

@@ -1,10 +1,10 @@
 //! The application of the bench: it answers every call, and plays to it or not; it counts how calls ended.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use offhook_client::wire::{EventKind, PlayStart};
-use offhook_client::{Client, Events};
+use offhook_client::wire::{EventKind, PlayStart, RecordStart};
+use offhook_client::{Client, Error, Events};
 use offhook_tests::app::MAX_ANSWER_SECONDS;
 use offhook_tests::server::Server;
 
@@ -13,6 +13,10 @@ use offhook_tests::server::Server;
 pub(crate) enum Service {
     /// Plays this prompt, over and over.
     Play(&'static str),
+    /// Records it.
+    Record,
+    /// Connects it with the call before, if that waits for one.
+    Connect,
     /// Nothing.
     LeaveAlone,
 }
@@ -26,6 +30,18 @@ pub(crate) struct Counts {
     pub(crate) released: AtomicU64,
     /// Requests that were refused, and calls that ended otherwise.
     pub(crate) failed: AtomicU64,
+    /// The call that waits to be connected.
+    waiting: Mutex<Option<String>>,
+}
+
+impl Counts {
+    /// Forgets all that it has seen.
+    pub(crate) fn reset(&self) {
+        for counter in [&self.served, &self.released, &self.failed] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        *self.waiting.lock().expect("the one that waits") = None;
+    }
 }
 
 /// Starts it, on a connection of its own.
@@ -61,12 +77,7 @@ async fn attend(client: Arc<Client>, mut events: Events, service: Service, count
 }
 
 async fn serve(client: Arc<Client>, res_id: String, service: Service, counts: Arc<Counts>) {
-    let mut outcome = client.answer(&res_id, MAX_ANSWER_SECONDS).await;
-    if let (Ok(()), Service::Play(prompt)) = (&outcome, service) {
-        let play = PlayStart { res_id, content: prompt.into(), repeat: 1000, ..Default::default() };
-        outcome = client.call(&play).await;
-    }
-    let count = match outcome {
+    let count = match act(&client, res_id, service, &counts).await {
         Ok(()) => &counts.served,
         Err(error) => {
             eprintln!("not served: {error}");
@@ -74,4 +85,31 @@ async fn serve(client: Arc<Client>, res_id: String, service: Service, counts: Ar
         }
     };
     count.fetch_add(1, Ordering::Relaxed);
+}
+
+async fn act(client: &Client, res_id: String, service: Service, counts: &Counts) -> Result<(), Error> {
+    client.answer(&res_id, MAX_ANSWER_SECONDS).await?;
+    match service {
+        Service::LeaveAlone => Ok(()),
+        Service::Play(prompt) => {
+            let play = PlayStart { res_id, content: prompt.into(), repeat: 1000, ..Default::default() };
+            client.call(&play).await
+        }
+        Service::Record => {
+            let record_file = format!("{res_id}.wav");
+            let max_seconds = MAX_ANSWER_SECONDS;
+            client.call(&RecordStart { res_id, record_file, max_seconds, ..Default::default() }).await?;
+            Ok(())
+        }
+        Service::Connect => {
+            let first = counts.waiting.lock().expect("the one that waits").take();
+            match first {
+                Some(first) => client.connect_start(&first, &res_id, MAX_ANSWER_SECONDS).await,
+                None => {
+                    *counts.waiting.lock().expect("the one that waits") = Some(res_id);
+                    Ok(())
+                }
+            }
+        }
+    }
 }

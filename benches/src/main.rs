@@ -3,7 +3,7 @@
 //! ```text
 //!   bench ─ starts ─▶ offhook (release) ◀─ RPC ─ the application, in here: answers, plays
 //!     ├─ SIPp ─────────▶  `calls`: set-up and end, at a rate, in or out
-//!     └─ Switchboard ──▶  `prompts`, `idle`: own callers (messages by rsip), one RTP socket each (packets by rtp-rs)
+//!     └─ Switchboard ──▶  `media`: own callers (messages by rsip), one RTP socket each (packets by rtp-rs)
 //! ```
 //!
 //! Cost is CPU time of the server process from the operating system over a steady window, per call and second; beside
@@ -20,10 +20,12 @@ mod calls;
 mod ear;
 mod floor;
 mod ivr;
+mod media;
+mod parts;
 mod process;
 mod rooms;
 mod scanners;
-mod steady;
+mod voices;
 
 use std::process::ExitCode;
 
@@ -87,21 +89,28 @@ enum What {
     },
     /// What members of rooms cost, without calls
     Rooms,
-    /// Calls that all hear a prompt: cost, loss, and how evenly packets come
-    Prompts(Steady),
-    /// Calls that are answered and left alone: cost and memory
-    Idle(Steady),
-}
-
-/// The size of a run with a steady window.
-#[derive(clap::Args, Clone, Copy)]
-struct Steady {
-    /// Calls at the same time
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=MAX_CALLS))]
-    calls: u16,
-    /// The window in seconds
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=MAX_SECONDS))]
-    seconds: u32,
+    /// Instructions of the parts of the media engine, by valgrind
+    Parts,
+    /// One part for so many frames: what valgrind is given
+    #[command(hide = true)]
+    Part {
+        /// Which
+        name: String,
+        /// How many frames
+        frames: u32,
+    },
+    /// Calls that stand, of each kind: cost beside the floor, loss, how evenly and how soon packets come, memory
+    Media {
+        /// Of this kind only
+        #[arg(long, value_parser = media::names())]
+        only: Option<String>,
+        /// Calls at the same time
+        #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(2..=MAX_CALLS))]
+        calls: u16,
+        /// The window in seconds
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=MAX_SECONDS))]
+        seconds: u32,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -140,7 +149,8 @@ async fn run(what: What) -> bool {
         What::Ceiling { seconds, from, to, step } => calls::ceiling(seconds, from, to, step).await,
         What::Scanners { count } => scanners::run(count),
         What::Rooms => rooms::run(),
-        What::Prompts(size) => steady::run(steady::Load::Prompts, size.calls, size.seconds).await,
-        What::Idle(size) => steady::run(steady::Load::Idle, size.calls, size.seconds).await,
+        What::Parts => parts::run(),
+        What::Part { name, frames } => parts::run_one(&name, frames),
+        What::Media { only, calls, seconds } => media::run(only.as_deref(), calls, seconds).await,
     }
 }

@@ -1,0 +1,106 @@
+//! The callers' voices: a packet each 20 ms from every caller, on one thread, spread over the frame as the packets of
+//! callers are who know nothing of each other. Each says in its payload when it was sent, which the ear of the other
+//! party of a connection can read where the server passes it on as it is.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rtp_rs::{RtpPacketBuilder, Seq};
+
+/// Bursts in a packet time.
+const BURSTS: u32 = 20;
+const PACKET_TIME: Duration = Duration::from_millis(20);
+/// What a payload begins with that says when it was sent.
+const MARK: [u8; 4] = [0x5a, 0xc3, 0x96, 0x0f];
+/// Bytes in a payload: 20 ms of G.711.
+const PAYLOAD: usize = 160;
+
+/// One caller's voice.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) socket: UdpSocket,
+    pub(crate) to: SocketAddr,
+    pub(crate) payload_type: u8,
+}
+
+/// Callers who speak until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Voices {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Voices {
+    /// They begin to speak.
+    pub(crate) fn begin(streams: Vec<Stream>) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_over);
+        let speak = move || speak(&streams, &told);
+        let thread = std::thread::Builder::new().name("voices".into()).spawn(speak);
+        Self { is_over, thread: Some(thread.expect("a thread for the voices")) }
+    }
+}
+
+impl Drop for Voices {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn speak(streams: &[Stream], is_over: &AtomicBool) {
+    let begun = Instant::now();
+    for burst in 0_u32.. {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let due = begun + PACKET_TIME / BURSTS * burst;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        for (index, stream) in (0_u32..).zip(streams).skip((burst % BURSTS) as usize).step_by(BURSTS as usize)
+        {
+            // What cannot be sent is the loss of who listens.
+            let _ = stream.socket.send_to(&packet(stream.payload_type, index + 1, burst / BURSTS), stream.to);
+        }
+    }
+}
+
+fn packet(payload_type: u8, ssrc: u32, number: u32) -> Vec<u8> {
+    #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+    let sequence = Seq::from(number as u16);
+    let mut payload = [0xd5; PAYLOAD];
+    payload[..4].copy_from_slice(&MARK);
+    payload[4..12].copy_from_slice(&nanos(Instant::now()).to_be_bytes());
+    let builder = RtpPacketBuilder::new().payload_type(payload_type).ssrc(ssrc).sequence(sequence);
+    builder.timestamp(number.wrapping_mul(160)).payload(&payload).build().expect("an RTP packet")
+}
+
+/// How old a payload is at this moment, if it says when it was sent.
+pub(crate) fn age(payload: &[u8], at: Instant) -> Option<Duration> {
+    let sent = payload.strip_prefix(&MARK)?.first_chunk::<8>()?;
+    Some(Duration::from_nanos(nanos(at).saturating_sub(u64::from_be_bytes(*sent))))
+}
+
+/// Time since this was first asked.
+fn nanos(at: Instant) -> u64 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let first = *FIRST.get_or_init(Instant::now);
+    u64::try_from(at.saturating_duration_since(first).as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_says_how_old_it_is() {
+        let sent = packet(0, 7, 70_000);
+        let read = rtp_rs::RtpReader::new(&sent).expect("an RTP packet");
+        assert_eq!((read.payload_type(), read.ssrc(), read.timestamp()), (0, 7, 11_200_000));
+        let age_in = |ms| age(read.payload(), Instant::now() + Duration::from_millis(ms)).expect("a mark");
+        assert!((500..600).contains(&age_in(500).as_millis()));
+        assert_eq!(age(&[0xd5; PAYLOAD], Instant::now()), None);
+    }
+}
