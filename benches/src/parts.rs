@@ -9,7 +9,7 @@ use offhook_media::codec::resample::Resampler;
 use offhook_media::codec::{Codec, Decoder, Encoder};
 use offhook_media::dtmf::tone::ToneDetector;
 use offhook_media::event::{ActionId, Channel, Command as Media, ConnectMode, LegConfig, LegId};
-use offhook_media::event::{Prompt, RecordFormat, RecordingId};
+use offhook_media::event::{Prompt, RecordingId};
 use offhook_media::mixer::{Mixer, Rate, Voice};
 use offhook_media::sdp::{Direction, Negotiated};
 use offhook_media::{Clock, Engine, FRAME, PHASES};
@@ -163,9 +163,9 @@ fn record(leg: u64) -> Media {
         leg: LegId(leg),
         action: ActionId(1),
         recording: RecordingId(1),
-        format: RecordFormat::Mulaw,
         beep: false,
         max: Duration::from_secs(60),
+        trim_silence: false,
     }
 }
 

@@ -21,7 +21,6 @@ mod speaking;
 
 use std::time::Instant;
 
-use crate::FRAME;
 use crate::codec::Codec;
 use crate::digits::Digits;
 use crate::dtmf::Key;
@@ -41,6 +40,7 @@ use crate::report::{Reports, Stream};
 use crate::sdp::Negotiated;
 use crate::shared::Shared;
 use crate::srtp;
+use crate::{FRAME, Need};
 
 /// The payload type of comfort noise, and the clock rate of the audio that it belongs to (RFC 3389 §4).
 const COMFORT_NOISE: (u8, u32) = (13, 8000);
@@ -221,6 +221,53 @@ impl Leg {
     }
 
     // ---- The frame --------------------------------------------------------------------------------------------
+
+    /// Brings a leg that has been at rest to the present: what it is told to say now is not for the frames that went by.
+    pub(crate) fn wake(&mut self, now: Instant, shared: &mut Shared) {
+        if self.need() == Need::Nothing && self.pace.is_behind(now) {
+            self.tick(now, shared);
+        }
+    }
+
+    /// What it needs of the driver. Every field is named, so that none which gives it something to do in each frame is
+    /// forgotten here.
+    pub(crate) fn need(&self) -> Need {
+        let Self {
+            id: _,
+            media: _,
+            former: _,
+            presence: _,
+            protection: _,
+            receiver: _,
+            events: _,
+            hearing: _,
+            dedup: _,
+            pressed,
+            muted: _,
+            recording: _,
+            sender: _,
+            collisions: _,
+            digits,
+            playback,
+            outgoing,
+            tone: _,
+            talks_to,
+            hears,
+            is_interpreted,
+            said: _,
+            hears_interpreted: _,
+            says_to_room: _,
+            pace,
+            frames: _,
+            reports: _,
+        } = self;
+        if talks_to.is_some() && !is_interpreted {
+            return Need::Arrivals;
+        }
+        let speaks = digits.is_some() || playback.is_some() || !outgoing.is_empty();
+        let listens = self.is_listened_to() || pressed.is_some() || talks_to.is_some();
+        if speaks || listens || hears.is_some() || !pace.has_begun() { Need::Frames } else { Need::Nothing }
+    }
 
     /// Runs the frames that are due. Returns whether there were any.
     pub(crate) fn tick(&mut self, now: Instant, shared: &mut Shared) -> bool {

@@ -55,6 +55,22 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// The legs are spread over so many phases of one frame, so that their packets do not leave in one burst.
 pub const PHASES: u8 = 10;
 
+/// A leg at rest wants a tick in one of so many frames: no more than it makes up for, and soon enough for its reports and
+/// for its peer's silence, which count by seconds.
+pub const REST_FRAMES: u32 = 10;
+
+/// What the legs of a phase need of their driver, each more than the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// They are at rest: a tick in one of [`REST_FRAMES`].
+    #[default]
+    Nothing,
+    /// A tick in every frame.
+    Frames,
+    /// That; and what comes is passed on when it comes, so it is to be looked for more often.
+    Arrivals,
+}
+
 /// Samples in a frame at 8 kHz.
 const FRAME_SAMPLES: usize = 160;
 
@@ -94,6 +110,14 @@ struct Phase {
     rooms: Vec<RoomId>,
     /// Legs, those in rooms included.
     load: usize,
+    /// What they needed when they were last ticked, and what has come up since.
+    need: Need,
+}
+
+impl Phase {
+    fn raise(&mut self, need: Need) {
+        self.need = self.need.max(need);
+    }
 }
 
 impl Engine {
@@ -112,12 +136,13 @@ impl Engine {
     /// Takes a datagram that came to one of a leg's sockets from the peer they are connected to. What is malformed, not
     /// authentic or was not negotiated is counted and dropped.
     pub fn receive(&mut self, now: Instant, leg: LegId, channel: Channel, bytes: &[u8]) {
-        let Some(Placed { leg, .. }) = self.legs.get_mut(&leg) else { return };
+        let Some(Placed { leg, phase, .. }) = self.legs.get_mut(&leg) else { return };
         let Some((channel, bytes)) = leg.open(channel, bytes, &mut self.plain) else { return };
         match channel {
             Channel::Rtcp => leg.receive_rtcp(now, bytes, &mut self.shared),
             Channel::Rtp => {
                 let relayed = leg.receive_rtp(now, bytes, &mut self.shared);
+                self.phases[usize::from(*phase)].raise(leg.need());
                 if let (Some(relayed), Some(peer)) = (relayed, leg.talks_to())
                     && let Some(Placed { leg: peer, .. }) = self.legs.get_mut(&peer)
                 {
@@ -130,10 +155,13 @@ impl Engine {
 
     /// Does the work of the legs of one phase, which is due every [`FRAME`]. Phases from [`PHASES`] up have none.
     pub fn tick(&mut self, now: Instant, phase: u8) {
-        let Some(due) = self.phases.get(usize::from(phase)) else { return };
+        let Some(due) = self.phases.get_mut(usize::from(phase)) else { return };
+        due.need = if due.rooms.is_empty() { Need::Nothing } else { Need::Frames };
         for id in &due.legs {
             let Some(Placed { leg, .. }) = self.legs.get_mut(id) else { continue };
-            if !leg.tick(now, &mut self.shared) {
+            let has_run = leg.tick(now, &mut self.shared);
+            due.need = due.need.max(leg.need());
+            if !has_run {
                 continue;
             }
             let Some((hearer, said, rate)) = leg.take_said() else { continue };
@@ -154,6 +182,9 @@ impl Engine {
 
     /// Obeys. A command for a leg or an action that is gone has raced with its end and does nothing.
     pub fn command(&mut self, now: Instant, command: Command) {
+        for leg in [command.leg(), command.second()].into_iter().flatten() {
+            self.wake(now, leg);
+        }
         match command {
             Command::AddLeg { leg, config } => self.add(now, leg, config),
             Command::RemoveLeg { leg: id } => {
@@ -162,7 +193,12 @@ impl Engine {
                     self.shared.tell(Event::LegRemoved { leg: id, stats });
                 }
             }
-            Command::Room { room, command } => self.obey_room(room, command),
+            Command::Room { room, command } => {
+                self.obey_room(room, command);
+                if let Some(room) = self.rooms.get(&room) {
+                    self.phases[usize::from(room.phase)].raise(Need::Frames);
+                }
+            }
             Command::Connect { first, second, mode } => self.connect(first, second, mode),
             Command::Disconnect { first, second } => {
                 self.unlink(first, second);
@@ -224,6 +260,11 @@ impl Engine {
             .flat_map(move |due| due.legs.iter().copied().chain(due.rooms.iter().flat_map(members)))
     }
 
+    /// What the legs of a phase need until its next tick; it may be more after each call.
+    pub fn needs(&self, phase: u8) -> Need {
+        self.phases.get(usize::from(phase)).map(|phase| phase.need).unwrap_or_default()
+    }
+
     /// How many legs there are.
     pub fn legs(&self) -> usize {
         self.legs.len()
@@ -266,6 +307,7 @@ impl Engine {
         let due = &mut self.phases[usize::from(phase)];
         due.legs.push(id);
         due.load += 1;
+        due.raise(leg.need());
         self.legs.insert(id, Placed { phase, room: None, leg });
     }
 
@@ -275,8 +317,17 @@ impl Engine {
     }
 
     fn on(&mut self, id: LegId, obey: impl FnOnce(&mut Leg, &mut Shared)) {
-        if let Some(Placed { leg, .. }) = self.legs.get_mut(&id) {
+        if let Some(Placed { leg, phase, .. }) = self.legs.get_mut(&id) {
             obey(leg, &mut self.shared);
+            self.phases[usize::from(*phase)].raise(leg.need());
+        }
+    }
+
+    /// Brings a leg that has been at rest to the present, if it has its frames by itself: what it is told to do now is not
+    /// for the frames that went by.
+    fn wake(&mut self, now: Instant, id: LegId) {
+        if let Some(Placed { leg, room: None, .. }) = self.legs.get_mut(&id) {
+            leg.wake(now, &mut self.shared);
         }
     }
 

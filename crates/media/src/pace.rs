@@ -52,6 +52,16 @@ impl Pace {
         Due { skip: frames - run, run }
     }
 
+    /// Whether a tick has come yet.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Whether a whole frame has passed that should have been run.
+    pub(crate) fn is_behind(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due + FRAME <= now)
+    }
+
     /// How much of the present frame has passed, from its deadline on.
     pub(crate) fn since(&self, now: Instant) -> Duration {
         self.due.map_or(Duration::ZERO, |due| (now + FRAME).saturating_duration_since(due))

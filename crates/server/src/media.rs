@@ -1,44 +1,33 @@
-//! The media threads: sockets and an absolute tick around [`Engine`].
+//! The media threads: sockets and an absolute tick around `Engine`.
 //!
 //! ```text
 //!   control ──OpenLeg, Command──▶ Router ──▶ thread 0..N: inbox · sockets · Engine ──events──▶ control
 //!                                                                            └──audio──▶ recordings
 //! ```
-//! A thread waits for its inbox until the next tick is due, so commands act at once and ticks come on absolute
-//! deadlines, every 2 ms for one tenth of the legs. Sockets are swept at their leg's tick, with no readiness
-//! registration, the cheapest way that was measured (`design/performance.md`). A leg is a plain value: to connect two
-//! legs, the second moves to the first one's thread as a message.
+//! A thread waits for its inbox until its next slot is due (`pace.rs`), so commands act at once and ticks come on absolute
+//! deadlines; in a slot it looks for packets (`arrivals.rs`), ticks its engine and sends (`thread.rs`). A leg is a plain
+//! value: to connect two legs, the second moves to the first one's thread as a message.
+
+mod arrivals;
+mod pace;
+mod places;
+mod thread;
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Instant;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
-use offhook_media::event::{Channel, Command, Event, LegConfig, LegId, RoomCommand, RoomId};
-use offhook_media::{Clock, Engine, FRAME, Leg, PHASES};
+use offhook_media::Leg;
+use offhook_media::event::{Command, LegConfig, LegId, RoomCommand, RoomId};
 use tokio::sync::mpsc;
 
-use crate::clock;
+use self::thread::Thread;
 use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::ports::Sockets;
-use crate::recordings::{Feed, ToDisk};
+use crate::recordings::Feed;
 
 /// Messages that a media thread may have waiting; more wait in the router's outbox.
 const INBOX: usize = 16_384;
-
-/// Packets taken from one socket in one tick: one is due every 20 ms, so this drains what came while a late tick was
-/// due that the engine makes up for (200 ms), and gives a flood no more than its share of the tick.
-const PACKETS_PER_SWEEP: usize = 12;
-
-/// RTCP comes every few seconds, so its sockets are swept in every 25th frame of their leg (500 ms).
-const RTCP_EVERY: u32 = 25;
-
-/// Ticks of 2 ms that a thread that was held up makes up for, 200 ms as in the engine; beyond it (a machine that stood
-/// still) ticks are skipped.
-const CATCH_UP_TICKS: u32 = 100;
-
-/// Statistics are left out while so many events wait for the control loop; nothing else ever is.
-const STATS_BACKLOG: usize = 256;
 
 #[derive(Debug)]
 enum ToMedia {
@@ -89,7 +78,7 @@ impl Router {
         };
         for index in 0..threads {
             let (sender, inbox) = sync_channel(INBOX);
-            let thread = Thread::new(seed(), inbox, control.clone(), recordings.another());
+            let thread = Thread::new(seed(), inbox, control.clone(), recordings.another())?;
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
             router.threads.push(Outbox::new(sender));
         }
@@ -168,196 +157,6 @@ impl Router {
     }
 }
 
-/// One media thread.
-struct Thread {
-    engine: Engine,
-    sockets: HashMap<LegId, Sockets>,
-    /// The legs whose sockets are being swept.
-    due: Vec<LegId>,
-    /// Legs that are on their way here, and what is to be done with them when they have come.
-    expected: HashMap<LegId, Vec<ToMedia>>,
-    inbox: Receiver<ToMedia>,
-    events: Outbox<Input, mpsc::Sender<Input>>,
-    audio: Feed,
-    buffer: Vec<u8>,
-    frames: u32,
-}
-
-impl Thread {
-    fn new(seed: [u8; 32], inbox: Receiver<ToMedia>, control: mpsc::Sender<Input>, audio: Feed) -> Self {
-        let now = clock::now();
-        Self {
-            engine: Engine::new(Clock { mono: now.mono, unix_ms: now.wall.0 }, seed),
-            sockets: HashMap::new(),
-            due: Vec::new(),
-            expected: HashMap::new(),
-            inbox,
-            events: Outbox::new(control),
-            audio,
-            // The longest packet that a peer may send: longer datagrams are cut and refused by their header.
-            buffer: vec![0; 2048],
-            frames: 0,
-        }
-    }
-
-    /// Runs until the control loop is gone.
-    fn run(mut self) {
-        let period = FRAME / u32::from(PHASES);
-        let mut due = clock::now().mono;
-        let mut phase = 0;
-        loop {
-            if self.engine.is_idle() && self.events.backlog() == 0 && self.audio.backlog() == 0 {
-                // Nothing to tick for: sleep until something comes.
-                let Ok(message) = self.inbox.recv() else { return };
-                due = clock::now().mono;
-                self.accept(due, message);
-                self.flush();
-            }
-            if !self.serve_inbox(due) {
-                return;
-            }
-            let mut now = clock::now().mono;
-            if now.duration_since(due) > period * CATCH_UP_TICKS {
-                due = now;
-            }
-            while due <= now {
-                self.tick(now, phase);
-                phase = (phase + 1) % PHASES;
-                due += period;
-                now = clock::now().mono;
-            }
-        }
-    }
-
-    /// Takes messages until the next tick is due; `false` when nobody can send any more.
-    fn serve_inbox(&mut self, due: Instant) -> bool {
-        loop {
-            let now = clock::now().mono;
-            match self.inbox.recv_timeout(due.saturating_duration_since(now)) {
-                Ok(message) => {
-                    self.accept(clock::now().mono, message);
-                    self.flush();
-                }
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-        }
-    }
-
-    fn accept(&mut self, now: Instant, message: ToMedia) {
-        if let Some(waiting) = self.awaits(&message).and_then(|leg| self.expected.get_mut(&leg)) {
-            waiting.push(message);
-            return;
-        }
-        match message {
-            ToMedia::Open { leg, mut sockets, config } => {
-                connect(&mut sockets, &config);
-                self.engine.command(now, Command::AddLeg { leg, config });
-                self.sockets.insert(leg, sockets);
-            }
-            ToMedia::Command(command) => self.command(now, command),
-            ToMedia::Move { leg, to } => {
-                let moved = self.engine.detach(leg).zip(self.sockets.remove(&leg)).map(Box::new);
-                // The other thread waits for it, so this is the one place that may have to wait for room.
-                let _ = to.send(ToMedia::Arrive { leg, moved });
-            }
-            ToMedia::Expect { leg } => {
-                if !self.sockets.contains_key(&leg) {
-                    self.expected.insert(leg, Vec::new());
-                }
-            }
-            ToMedia::Arrive { leg, moved } => {
-                if let Some(moved) = moved {
-                    let (value, sockets) = *moved;
-                    self.engine.attach(now, leg, value);
-                    self.sockets.insert(leg, sockets);
-                }
-                for message in self.expected.remove(&leg).unwrap_or_default() {
-                    self.accept(now, message);
-                }
-            }
-        }
-    }
-
-    /// The leg that has to arrive before this can be done.
-    fn awaits(&self, message: &ToMedia) -> Option<LegId> {
-        let (leg, second) = match message {
-            ToMedia::Command(command) => (command.leg(), command.second()),
-            ToMedia::Move { leg, .. } => (Some(*leg), None),
-            ToMedia::Open { .. } | ToMedia::Expect { .. } | ToMedia::Arrive { .. } => return None,
-        };
-        [leg, second].into_iter().flatten().find(|leg| self.expected.contains_key(leg))
-    }
-
-    fn command(&mut self, now: Instant, command: Command) {
-        if let Command::UpdateLeg { leg, config } = &command
-            && let Some(sockets) = self.sockets.get_mut(leg)
-        {
-            connect(sockets, config);
-        }
-        self.engine.command(now, command);
-    }
-
-    fn tick(&mut self, now: Instant, phase: u8) {
-        if phase == 0 {
-            self.frames = self.frames.wrapping_add(1);
-        }
-        self.due.clear();
-        self.due.extend(self.engine.legs_of(phase));
-        for index in 0..self.due.len() {
-            let leg = self.due[index];
-            self.sweep(now, leg, Channel::Rtp);
-            if self.frames.is_multiple_of(RTCP_EVERY) {
-                self.sweep(now, leg, Channel::Rtcp);
-            }
-        }
-        self.engine.tick(now, phase);
-        self.flush();
-    }
-
-    fn sweep(&mut self, now: Instant, leg: LegId, channel: Channel) {
-        let Some(sockets) = self.sockets.get(&leg) else { return };
-        for _ in 0..PACKETS_PER_SWEEP {
-            match sockets.receive(channel, &mut self.buffer) {
-                Ok(length) => self.engine.receive(now, leg, channel, &self.buffer[..length]),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                // A port at the peer that is closed (ICMP); the next read may have a packet all the same.
-                Err(_) => {}
-            }
-        }
-    }
-
-    /// Sends what the engine has to say.
-    fn flush(&mut self) {
-        while let Some(packet) = self.engine.poll_transmit() {
-            if let Some(sockets) = self.sockets.get(&packet.leg) {
-                // A packet that cannot be sent now is lost, as on any network.
-                let _ = sockets.send(packet.channel, packet.bytes);
-            }
-        }
-        while let Some(audio) = self.engine.poll_audio() {
-            self.audio.send(ToDisk::Audio(audio));
-        }
-        while let Some(event) = self.engine.poll_event() {
-            match event {
-                Event::LegRemoved { leg, .. } => drop(self.sockets.remove(&leg)),
-                Event::Stats { .. } if self.events.backlog() > STATS_BACKLOG => continue,
-                _ => {}
-            }
-            self.events.send(Input::Media(event));
-        }
-        self.events.flush();
-        self.audio.flush();
-    }
-}
-
-/// Ties the sockets to the peer. An address that cannot be reached shows as packets that are not sent.
-fn connect(sockets: &mut Sockets, config: &LegConfig) {
-    if let Err(error) = sockets.connect(config.media.remote_rtp, config.media.remote_rtcp) {
-        tracing::debug!(remote = %config.media.remote_rtp, %error, "media address refused");
-    }
-}
-
 /// How many media threads `0` (one per core) stands for.
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -366,16 +165,19 @@ pub fn default_threads() -> usize {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::time::Instant;
 
-    use offhook_media::event::{RoomEvent, Voice};
+    use offhook_media::event::{Event, RoomEvent, Voice};
     use offhook_media::sdp::{Direction, Negotiated};
 
     use super::*;
+    use crate::clock;
     use crate::ports::Ports;
 
     fn thread() -> Thread {
         let (_, inbox) = sync_channel(1);
         Thread::new([7; 32], inbox, mpsc::channel(8).0, Feed::new(vec![sync_channel(8).0]))
+            .expect("a thread's parts")
     }
 
     fn opened(thread: &mut Thread, now: Instant, leg: LegId, port: u16) {
@@ -419,10 +221,10 @@ mod tests {
         assert_eq!((from.engine.legs(), between.engine.legs()), (0, 0));
     }
 
-    /// A flood at one port gets no more of a tick than what a leg may need, so that other calls keep their deadlines.
+    /// A flood at one port gets no more of a slot than what a leg may need, so that other calls keep their deadlines.
     #[test]
     #[allow(clippy::disallowed_types, reason = "a peer on the loopback")]
-    fn r10_a_flood_gets_its_share_of_a_tick_and_no_more() {
+    fn r10_a_flood_gets_its_share_of_a_slot_and_no_more() {
         let (now, leg) = (clock::now().mono, LegId(1));
         let mut thread = thread();
         let flood = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 9_000)).expect("a free port");
@@ -432,7 +234,7 @@ mod tests {
             let packet = [&header[..], &[0xff; 160]].concat();
             flood.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_434)).expect("sent");
         }
-        thread.sweep(now, leg, Channel::Rtp);
+        thread.hear(now);
         thread.engine.command(now, Command::RemoveLeg { leg });
         let told = std::iter::from_fn(|| thread.engine.poll_event());
         let received: Vec<u64> = told
@@ -441,7 +243,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(received, [PACKETS_PER_SWEEP as u64]);
+        assert_eq!(received, [thread::PACKETS_PER_SLOT as u64]);
     }
 
     /// A room lives on one thread, and a leg of another one that joins is a member as soon as it has arrived.

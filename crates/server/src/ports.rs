@@ -51,6 +51,11 @@ impl Sockets {
         if rtcp.ip().is_unspecified() { Ok(()) } else { self.rtcp.connect(rtcp) }
     }
 
+    /// Whether the peer is known.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected
+    }
+
     /// Sends one packet to the connected peer.
     pub fn send(&self, channel: Channel, packet: &[u8]) -> io::Result<usize> {
         self.of(channel).send(packet)
@@ -64,8 +69,9 @@ impl Sockets {
         self.of(channel).recv(buffer)
     }
 
+    /// One of the two.
     #[allow(clippy::disallowed_types, reason = "as above")]
-    fn of(&self, channel: Channel) -> &std::net::UdpSocket {
+    pub fn of(&self, channel: Channel) -> &std::net::UdpSocket {
         match channel {
             Channel::Rtp => &self.rtp,
             Channel::Rtcp => &self.rtcp,

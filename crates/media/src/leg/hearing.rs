@@ -125,7 +125,7 @@ impl Leg {
     }
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
-    fn is_listened_to(&self) -> bool {
+    pub(super) fn is_listened_to(&self) -> bool {
         self.hearing.tones.is_some()
             || self.hearing.detectors.is_some()
             || self.recording.is_some()

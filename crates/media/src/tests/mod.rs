@@ -25,7 +25,7 @@ use crate::event::*;
 use crate::file::Part;
 use crate::file::{RecordSpec, Writer};
 use crate::sdp::{Direction, TelephoneEvent};
-use crate::{Clock, Engine, PHASES};
+use crate::{Clock, Engine, Need, PHASES, REST_FRAMES};
 
 /// What the network does to a packet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,8 +136,12 @@ impl World {
                 }
             }
             let phase = u8::try_from(self.step % u64::from(PHASES)).unwrap();
+            let frame = self.step / u64::from(PHASES);
+            let is_turn_at_rest = frame % u64::from(REST_FRAMES) == u64::from(phase);
             for engine in &mut self.engines {
-                engine.tick(now, phase);
+                if is_turn_at_rest || engine.needs(phase) > Need::Nothing {
+                    engine.tick(now, phase);
+                }
             }
             self.drain();
         }

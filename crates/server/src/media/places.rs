@@ -1,0 +1,82 @@
+//! The legs of a media thread and their sockets, side by side: the number by which a socket is listened to says where
+//! its leg is, with nothing to look up.
+
+use std::collections::HashMap;
+
+use offhook_media::event::{Channel, LegId};
+
+use crate::ports::Sockets;
+
+/// One leg's place.
+#[derive(Debug)]
+struct Place {
+    leg: LegId,
+    sockets: Sockets,
+    /// Whether its sockets are listened to.
+    is_heard: bool,
+}
+
+/// All places, some of them free.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    places: Vec<Option<Place>>,
+    free: Vec<usize>,
+    by_leg: HashMap<LegId, usize>,
+}
+
+impl Places {
+    /// Gives a leg a place.
+    pub(super) fn insert(&mut self, leg: LegId, sockets: Sockets) -> usize {
+        let place = Some(Place { leg, sockets, is_heard: false });
+        let at = self.free.pop().unwrap_or(self.places.len());
+        match self.places.get_mut(at) {
+            Some(free) => *free = place,
+            None => self.places.push(place),
+        }
+        self.by_leg.insert(leg, at);
+        at
+    }
+
+    /// Frees a leg's place: its sockets, and whether they are listened to.
+    pub(super) fn remove(&mut self, leg: LegId) -> Option<(Sockets, bool)> {
+        let at = self.by_leg.remove(&leg)?;
+        let Place { sockets, is_heard, .. } = self.places.get_mut(at)?.take()?;
+        self.free.push(at);
+        Some((sockets, is_heard))
+    }
+
+    /// Whether a leg has a place.
+    pub(super) fn has(&self, leg: LegId) -> bool {
+        self.by_leg.contains_key(&leg)
+    }
+
+    /// A leg's place.
+    pub(super) fn of(&self, leg: LegId) -> Option<usize> {
+        self.by_leg.get(&leg).copied()
+    }
+
+    /// The sockets at a place.
+    pub(super) fn sockets(&mut self, place: usize) -> Option<&mut Sockets> {
+        self.places.get_mut(place)?.as_mut().map(|place| &mut place.sockets)
+    }
+
+    /// The sockets that are to be listened to from now on, and the numbers for RTP and RTCP; none where they are already,
+    /// or where nobody is known whom they could hear.
+    pub(super) fn begin_to_hear(&mut self, place: usize) -> Option<(&Sockets, [u64; 2])> {
+        let Place { sockets, is_heard, .. } = self.places.get_mut(place)?.as_mut()?;
+        if *is_heard || !sockets.is_connected() {
+            return None;
+        }
+        *is_heard = true;
+        let number = place as u64 * 2;
+        Some((sockets, [number, number + 1]))
+    }
+
+    /// Whose socket has this number.
+    pub(super) fn at(&self, number: u64) -> Option<(LegId, Channel, &Sockets)> {
+        let channel = if number.is_multiple_of(2) { Channel::Rtp } else { Channel::Rtcp };
+        let place = usize::try_from(number / 2).ok()?;
+        let Place { leg, sockets, .. } = self.places.get(place)?.as_ref()?;
+        Some((*leg, channel, sockets))
+    }
+}

@@ -1,0 +1,258 @@
+//! One media thread: its inbox, its sockets and its engine, in the slots of [`Pace`].
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Instant;
+
+use offhook_media::event::{Channel, Command, Event, LegConfig, LegId};
+use offhook_media::{Clock, Engine, PHASES};
+use tokio::sync::mpsc;
+
+use super::ToMedia;
+use super::arrivals::Arrivals;
+use super::pace::{Needs, Pace};
+use super::places::Places;
+use crate::clock;
+use crate::input::Input;
+use crate::outbox::Outbox;
+use crate::ports::Sockets;
+use crate::recordings::{Feed, ToDisk};
+
+/// Packets taken from one socket in one slot. One is due every 20 ms; three let what came in 200 ms, for as long as the
+/// engine makes up for, be read within four slots, and give a flood no more than its share.
+pub(super) const PACKETS_PER_SLOT: usize = 3;
+
+/// The longest packet that a peer may send: longer datagrams are cut and refused by their header.
+const PACKET: usize = 2_048;
+
+/// Statistics are left out while so many events wait for the control loop; nothing else ever is.
+const STATS_BACKLOG: usize = 256;
+
+/// One media thread.
+pub(super) struct Thread {
+    pub(super) engine: Engine,
+    places: Places,
+    arrivals: Arrivals,
+    /// Legs that are on their way here, and what is to be done with them when they have come.
+    expected: HashMap<LegId, Vec<ToMedia>>,
+    inbox: Receiver<ToMedia>,
+    events: Outbox<Input, mpsc::Sender<Input>>,
+    audio: Feed,
+    buffer: Vec<u8>,
+    pace: Pace,
+}
+
+impl Thread {
+    pub(super) fn new(
+        seed: [u8; 32],
+        inbox: Receiver<ToMedia>,
+        control: mpsc::Sender<Input>,
+        audio: Feed,
+    ) -> io::Result<Self> {
+        let now = clock::now();
+        Ok(Self {
+            engine: Engine::new(Clock { mono: now.mono, unix_ms: now.wall.0 }, seed),
+            places: Places::default(),
+            arrivals: Arrivals::new()?,
+            expected: HashMap::new(),
+            inbox,
+            events: Outbox::new(control),
+            audio,
+            buffer: vec![0; PACKET],
+            pace: Pace::new(now.mono),
+        })
+    }
+
+    /// Runs until the control loop is gone.
+    pub(super) fn run(mut self) {
+        loop {
+            if self.engine.is_idle() && self.events.backlog() == 0 && self.audio.backlog() == 0 {
+                // Nothing to work for: sleep until something comes.
+                let Ok(message) = self.inbox.recv() else { return };
+                let now = clock::now().mono;
+                self.pace = Pace::new(now);
+                self.obey(now, message);
+            }
+            if !self.serve_inbox() {
+                return;
+            }
+            let mut now = clock::now().mono;
+            self.pace.catch_up(now);
+            while self.pace.due() <= now {
+                self.slot(now);
+                now = clock::now().mono;
+            }
+        }
+    }
+
+    /// Takes messages until the next slot is due; `false` when nobody can send any more.
+    fn serve_inbox(&mut self) -> bool {
+        loop {
+            let now = clock::now().mono;
+            match self.inbox.recv_timeout(self.pace.due().saturating_duration_since(now)) {
+                Ok(message) => {
+                    let now = clock::now().mono;
+                    self.obey(now, message);
+                    self.pace.woken(now, &self.needs());
+                    // However many messages there are, they do not hold up the slot.
+                    if self.pace.due() <= now {
+                        return true;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        let mut phase = 0..PHASES;
+        std::array::from_fn(|_| phase.next().map(|phase| self.engine.needs(phase)).unwrap_or_default())
+    }
+
+    fn obey(&mut self, now: Instant, message: ToMedia) {
+        self.accept(now, message);
+        self.flush();
+    }
+
+    pub(super) fn accept(&mut self, now: Instant, message: ToMedia) {
+        if let Some(waiting) = self.awaits(&message).and_then(|leg| self.expected.get_mut(&leg)) {
+            waiting.push(message);
+            return;
+        }
+        match message {
+            ToMedia::Open { leg, sockets, config } => {
+                let place = self.places.insert(leg, sockets);
+                self.connect(place, &config);
+                self.engine.command(now, Command::AddLeg { leg, config });
+            }
+            ToMedia::Command(command) => self.command(now, command),
+            ToMedia::Move { leg, to } => {
+                let moved = self.engine.detach(leg).zip(self.give_up(leg)).map(Box::new);
+                // The other thread waits for it, so this is the one place that may have to wait for room.
+                let _ = to.send(ToMedia::Arrive { leg, moved });
+            }
+            ToMedia::Expect { leg } => {
+                if !self.places.has(leg) {
+                    self.expected.insert(leg, Vec::new());
+                }
+            }
+            ToMedia::Arrive { leg, moved } => {
+                if let Some(moved) = moved {
+                    let (value, sockets) = *moved;
+                    self.engine.attach(now, leg, value);
+                    let place = self.places.insert(leg, sockets);
+                    self.listen(place);
+                }
+                for message in self.expected.remove(&leg).unwrap_or_default() {
+                    self.accept(now, message);
+                }
+            }
+        }
+    }
+
+    /// The leg that has to arrive before this can be done.
+    fn awaits(&self, message: &ToMedia) -> Option<LegId> {
+        let (leg, second) = match message {
+            ToMedia::Command(command) => (command.leg(), command.second()),
+            ToMedia::Move { leg, .. } => (Some(*leg), None),
+            ToMedia::Open { .. } | ToMedia::Expect { .. } | ToMedia::Arrive { .. } => return None,
+        };
+        [leg, second].into_iter().flatten().find(|leg| self.expected.contains_key(leg))
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        if let Command::UpdateLeg { leg, config } = &command
+            && let Some(place) = self.places.of(*leg)
+        {
+            self.connect(place, config);
+        }
+        self.engine.command(now, command);
+    }
+
+    /// Takes the sockets of a leg that goes on elsewhere.
+    fn give_up(&mut self, leg: LegId) -> Option<Sockets> {
+        let (sockets, is_heard) = self.places.remove(leg)?;
+        if is_heard {
+            for channel in [Channel::Rtp, Channel::Rtcp] {
+                // It was added, so it is there.
+                let _ = self.arrivals.remove(sockets.of(channel));
+            }
+        }
+        Some(sockets)
+    }
+
+    /// Ties the sockets to the peer. An address that cannot be reached shows as packets that are not sent.
+    fn connect(&mut self, place: usize, config: &LegConfig) {
+        let Some(sockets) = self.places.sockets(place) else { return };
+        if let Err(error) = sockets.connect(config.media.remote_rtp, config.media.remote_rtcp) {
+            tracing::debug!(remote = %config.media.remote_rtp, %error, "media address refused");
+        }
+        self.listen(place);
+    }
+
+    /// Listens to the sockets once it is known whom they are to hear: before that anybody could send, and nobody reads.
+    fn listen(&mut self, place: usize) {
+        let Some((sockets, numbers)) = self.places.begin_to_hear(place) else { return };
+        for (channel, number) in [Channel::Rtp, Channel::Rtcp].into_iter().zip(numbers) {
+            if let Err(error) = self.arrivals.add(sockets.of(channel), number) {
+                tracing::error!(%error, "a media socket cannot be listened to");
+            }
+        }
+    }
+
+    /// What is to be done every 2 ms where there is anything to do: packets in, frames, packets out.
+    fn slot(&mut self, now: Instant) {
+        self.hear(now);
+        if let Some(phase) = self.pace.phase(&self.needs()) {
+            self.engine.tick(now, phase);
+        }
+        self.flush();
+        self.pace.done(&self.needs());
+    }
+
+    /// Takes the packets that have come: one from each socket at a time, so that none is kept waiting by a flood at
+    /// another.
+    pub(super) fn hear(&mut self, now: Instant) {
+        let Self { engine, places, arrivals, buffer, .. } = self;
+        for _ in 0..PACKETS_PER_SLOT {
+            let mut is_quiet = true;
+            for &number in arrivals.poll() {
+                is_quiet = false;
+                let Some((leg, channel, sockets)) = places.at(number) else { continue };
+                // An error is that of a packet sent before: its port at the peer is closed (ICMP).
+                if let Ok(length) = sockets.receive(channel, buffer) {
+                    engine.receive(now, leg, channel, buffer.get(..length).unwrap_or_default());
+                }
+            }
+            if is_quiet {
+                return;
+            }
+        }
+    }
+
+    /// Sends what the engine has to say.
+    fn flush(&mut self) {
+        while let Some(packet) = self.engine.poll_transmit() {
+            if let Some(sockets) = self.places.of(packet.leg).and_then(|place| self.places.sockets(place)) {
+                // A packet that cannot be sent now is lost, as on any network.
+                let _ = sockets.send(packet.channel, packet.bytes);
+            }
+        }
+        while let Some(audio) = self.engine.poll_audio() {
+            self.audio.send(ToDisk::Audio(audio));
+        }
+        while let Some(event) = self.engine.poll_event() {
+            match event {
+                // The kernel forgets sockets that are closed.
+                Event::LegRemoved { leg, .. } => drop(self.places.remove(leg)),
+                Event::Stats { .. } if self.events.backlog() > STATS_BACKLOG => continue,
+                _ => {}
+            }
+            self.events.send(Input::Media(event));
+        }
+        self.events.flush();
+        self.audio.flush();
+    }
+}
