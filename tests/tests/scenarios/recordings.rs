@@ -63,7 +63,7 @@ impl Format {
         format!("format-{}.{}", self.number, self.end)
     }
 
-    /// All that can open a file of this format say what it is; FFmpeg decodes it to its end, as loud as what was said.
+    /// All that can open a file of this format say what it is; it is decoded to its end, as loud as what was said.
     /// Gives the lengths that they know: the file of an MP3 tells none (ffprobe counts the encoder's delay with it,
     /// libsndfile guesses by the first frame as long as no Info frame is written), so what was decoded counts there.
     fn judge(&self, path: &Path, said: &Signal) -> Vec<(&'static str, u64)> {
@@ -90,11 +90,13 @@ impl Format {
         if self.codec == "mp3" {
             lengths.clear();
         }
-        let heard = judge::heard(path);
+        // The byte that evens out an odd number of GSM's blocks is told as audio, as SoX does it; FFmpeg decodes all before
+        // it, and complains about that byte. So SoX decodes those.
+        let heard = if self.codec == "gsm_ms" { Signal::read(path) } else { judge::heard(path) };
         let louder = heard.level_db() - said.level_db();
-        println!("ffmpeg on {}: {} ms, {louder} dB", path.display(), heard.milliseconds());
+        println!("decoded {}: {} ms, {louder} dB", path.display(), heard.milliseconds());
         assert!(louder.abs() < 3.0, "{}: louder than what was said by {louder} dB", path.display());
-        lengths.push(("ffmpeg", heard.milliseconds()));
+        lengths.push(("decoded", heard.milliseconds()));
         lengths
     }
 }
