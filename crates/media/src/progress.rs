@@ -5,8 +5,8 @@
 //!   busy       ‾‾‾__‾‾‾__‾‾‾__      one frequency or two, on and off by a cadence
 //!   ring-back  ‾‾‾‾______‾‾‾‾___
 //! ```
-//! The values are those of ITU-T E.180 Supplement 2 (various tones used in national networks); where it has several for a
-//! country, those of the public network's usual exchanges.
+//! What networks use is collected in ITU-T E.180 Supplement 2. The values here were not taken from it, but are those that are in common
+//! use in configurations of exchanges, compared with the tone zones of Asterisk; compare with it what you change.
 
 use std::time::Duration;
 
