@@ -237,9 +237,22 @@ pub(crate) fn refuse_require(config: &Config, message: &Message) -> Option<Refus
         return Some(Refusal::from_fault(Fault::bad("Bad Require")));
     };
     let unknown = |option: &&Vec<u8>| !option.is_empty() && !options::supports(config, option);
-    let options: Vec<_> = options.iter().filter(unknown).map(|option| lossy(option)).collect();
-    (!options.is_empty()).then(|| Refusal::with(420, "Unsupported", options.join(", ")))
+    let mut unknown = options.iter().filter(unknown).map(|option| lossy(option)).peekable();
+    unknown.peek()?;
+    let mut told = String::new();
+    for option in unknown.filter(|option| !option.is_empty()) {
+        if told.len() + option.len() > MAX_UNSUPPORTED {
+            break;
+        }
+        told.push_str(if told.is_empty() { "" } else { ", " });
+        told.push_str(&option);
+    }
+    Some(if told.is_empty() { Refusal::of(420) } else { Refusal::with(420, "Unsupported", told) })
 }
+
+/// As much of what is required and unknown is told, in bytes: some thirty option tags. A header that is longer than one may
+/// be would make our answer unreadable, and a large one pay back more than was sent (reliability S4).
+const MAX_UNSUPPORTED: usize = 1000;
 
 /// The largest body: a session description has one or two thousand bytes, a MESSAGE 1,300 at most (RFC 3428 §8).
 const MAX_BODY: usize = 16 * 1024;
