@@ -1,20 +1,22 @@
-//! Development chores: `cargo xtask demo | test | proto | bench | fuzz`. Next to no dependencies (none), so that the first
-//! command on a fresh clone begins within seconds.
+//! Development chores: `cargo xtask demo | test | proto | prompts | bench | fuzz`. Next to no dependencies (none), so that the
+//! first command on a fresh clone begins within seconds.
 
 mod fuzz;
 mod need;
+mod prompts;
 mod step;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use need::{BUILD, PEERS};
+use need::{BUILD, PEERS, VOICES};
 use step::Steps;
 
 const USAGE: &str = "\
 cargo xtask demo           build the server and hear of a first call: no phone, no gateway, no configuration
 cargo xtask test           all that must be good before a change lands (what .ci/run calls)
 cargo xtask proto          write proto/ anew from the types
+cargo xtask prompts        speak fixtures/prompts/zh and en anew
 cargo xtask bench [ARGS]   the load generator; without ARGS it says what it can do
 cargo xtask fuzz TARGET [SECONDS]   arbitrary bytes for `message`, `stream`, `sdp` or `endpoint`; five minutes if not said";
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["demo", rest @ ..] => demo(rest),
         ["test"] => test(),
         ["proto"] => proto(),
+        ["prompts"] => need::install(VOICES).and_then(|()| prompts::run()),
         ["bench", rest @ ..] => bench(rest),
         ["fuzz", target] => fuzz::run(target, "300"),
         ["fuzz", target, seconds] => fuzz::run(target, seconds),

@@ -45,6 +45,12 @@ pub(crate) const PEERS: &[Need] = &[
     },
 ];
 
+/// What speaks the prompt packs.
+pub(crate) const VOICES: &[Need] = &[
+    Need { program: "espeak-ng", packages: &["espeak-ng"], why: "speaks" },
+    Need { program: "sox", packages: &["sox"], why: "cuts what is spoken" },
+];
+
 /// How this process may install packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
