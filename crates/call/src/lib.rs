@@ -26,6 +26,7 @@ mod info;
 mod message;
 mod node;
 mod output;
+pub mod prompt;
 pub mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
