@@ -200,6 +200,7 @@ fn config() -> LegConfig {
         send_payload_type: 0,
         receive_payload_type: 0,
         telephone_event: None,
+        comfort_noise: None,
         remote_rtp: remote,
         remote_rtcp: remote,
         rtcp_mux: false,

@@ -71,6 +71,8 @@ pub struct Config {
     pub ptime_ms: u8,
     /// Whether our offers let RTCP come to the port of RTP (RFC 5761).
     pub rtcp_mux: bool,
+    /// Whether pauses may be described as comfort noise (RFC 3389).
+    pub comfort_noise: bool,
     /// What the keys of protected media are drawn from; another one each time that the node starts.
     pub seed: Seed,
     /// The most calls at a time.

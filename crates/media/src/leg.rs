@@ -42,8 +42,6 @@ use crate::shared::Shared;
 use crate::srtp;
 use crate::{FRAME, Need};
 
-/// The payload type of comfort noise, and the clock rate of the audio that it belongs to (RFC 3389 §4).
-const COMFORT_NOISE: (u8, u32) = (13, 8000);
 /// Times that we take another SSRC because the peer uses ours. Once is a collision; again, it is an echo of ourselves.
 const MAX_COLLISIONS: u8 = 1;
 
@@ -183,7 +181,8 @@ impl Leg {
                 self.queue(place, codec, packet.payload);
             }
             Content::ComfortNoise => {
-                self.receiver.timing(self.clock_at(now, COMFORT_NOISE.1), packet.timestamp);
+                let clock_rate = self.media.codec.clock_rate();
+                self.receiver.timing(self.clock_at(now, clock_rate), packet.timestamp);
                 self.queue_noise(place, packet.payload);
             }
             Content::TelephoneEvent => {
@@ -208,10 +207,10 @@ impl Leg {
     fn content(&self, packet: &Packet<'_>) -> Option<Content> {
         [Some(&self.media), self.former.as_ref()].into_iter().flatten().find_map(|media| {
             let event = media.telephone_event.map(|event| event.receive_payload_type);
+            let noise = media.comfort_noise.map(|noise| noise.receive_payload_type);
             if packet.payload_type == media.receive_payload_type {
                 media.codec.samples_in(packet.payload).map(|_| Content::Audio(media.codec))
-            } else if (packet.payload_type, media.codec.clock_rate()) == COMFORT_NOISE {
-                // Its number is fixed, and many send it without a word in their description.
+            } else if Some(packet.payload_type) == noise {
                 (!packet.payload.is_empty()).then_some(Content::ComfortNoise)
             } else {
                 let is_event = Some(packet.payload_type) == event && !packet.payload.is_empty();

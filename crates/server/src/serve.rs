@@ -300,6 +300,7 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         media_address: config.sip.advertise.address.unwrap_or(config.rtp.address),
         codecs: config.rtp.codecs.iter().map(|name| name.0).collect(),
         ptime_ms: config.rtp.ptime_ms,
+        comfort_noise: config.rtp.comfort_noise,
         rtcp_mux: config.rtp.rtcp_mux,
         seed: Seed(seed()),
         max_calls: config.limits.calls,

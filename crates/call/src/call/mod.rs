@@ -143,6 +143,7 @@ impl Core {
             codecs: lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default().to_vec(),
             order,
             telephone_events: self.dtmf(cx) != DtmfWay::Inband,
+            comfort_noise: config.comfort_noise,
             rtcp_mux: config.rtcp_mux,
             protection: self.protection(cx),
             seed: config.seed,

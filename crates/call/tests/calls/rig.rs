@@ -34,6 +34,7 @@ pub(crate) fn config() -> Config {
         codecs: vec![Codec::Pcma, Codec::Pcmu],
         ptime_ms: 20,
         rtcp_mux: false,
+        comfort_noise: false,
         seed: Seed([7; 32]),
         max_calls: 100,
         max_calls_per_second: 100,

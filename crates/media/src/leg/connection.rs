@@ -12,7 +12,7 @@
 //! ```
 //! Telephone-events are then pressed anew, since their packets may not come between those of one timeline of audio.
 
-use super::{COMFORT_NOISE, Content, Leg};
+use super::{Content, Leg};
 use crate::digits::Digits;
 use crate::dtmf::Key;
 use crate::event::{DigitSource, LegId};
@@ -97,17 +97,19 @@ impl Leg {
             Arrival::Probation => return,
         };
         let own = self.media.codec;
-        let (payload_type, from, samples) = match (*content, self.media.telephone_event) {
-            (Content::Audio(codec), _) if own.transcodes(codec) => {
+        let noise = self.media.comfort_noise.map(|noise| noise.send_payload_type);
+        let event = self.media.telephone_event.map(|event| event.send_payload_type);
+        let (payload_type, from, samples) = match *content {
+            Content::Audio(codec) if own.transcodes(codec) => {
                 let samples = codec.samples_in(packet.payload).unwrap_or_default();
-                (self.media.send_payload_type, codec, samples)
+                (Some(self.media.send_payload_type), codec, samples)
             }
-            (Content::ComfortNoise, _) if own.clock_rate() == COMFORT_NOISE.1 => (COMFORT_NOISE.0, own, 0),
-            (Content::TelephoneEvent, Some(event)) => (event.send_payload_type, own, 0),
-            (Content::Audio(_) | Content::ComfortNoise, _) => return,
-            // It comes as a tone, once it is a digit.
-            (Content::TelephoneEvent, None) => return,
+            Content::Audio(_) => return,
+            Content::ComfortNoise => (noise, own, 0),
+            // Where they are not agreed on it comes as a tone, once it is a digit.
+            Content::TelephoneEvent => (event, own, 0),
         };
+        let Some(payload_type) = payload_type else { return };
         if !self.may_send() || self.is_speaking() || self.hears_interpreted {
             return;
         }

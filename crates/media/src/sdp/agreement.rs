@@ -13,21 +13,26 @@ fn side(number: u8) -> impl Strategy<Value = LocalMedia> {
     let order = select(vec![Order::Theirs, Order::Ours]);
     let protection = select(vec![Protection::Off, Protection::Optional, Protection::Required]);
     let ptime = select(vec![10_u8, 20, 30, 40, 60]);
-    let choices = (codecs, order, protection, any::<bool>(), any::<bool>(), ptime);
-    choices.prop_map(move |(codecs, order, protection, telephone_events, rtcp_mux, ptime_ms)| LocalMedia {
-        address: format!("192.0.2.{number}").parse().unwrap(),
-        port: 20_000 + 1000 * u16::from(number),
-        codecs,
-        order,
-        telephone_events,
-        rtcp_mux,
-        protection,
-        seed: Seed([number; 32]),
-        ptime_ms,
-        session_id: number.into(),
-        version: 1,
-        destinations: Arc::default(),
-    })
+    let choices = (codecs, order, protection, any::<[bool; 3]>(), ptime);
+    choices.prop_map(
+        move |(codecs, order, protection, [telephone_events, comfort_noise, rtcp_mux], ptime_ms)| {
+            LocalMedia {
+                address: format!("192.0.2.{number}").parse().unwrap(),
+                port: 20_000 + 1000 * u16::from(number),
+                codecs,
+                order,
+                telephone_events,
+                comfort_noise,
+                rtcp_mux,
+                protection,
+                seed: Seed([number; 32]),
+                ptime_ms,
+                session_id: number.into(),
+                version: 1,
+                destinations: Arc::default(),
+            }
+        },
+    )
 }
 
 fn mirrored(direction: Direction) -> Direction {
@@ -52,6 +57,11 @@ fn agree(one: &Negotiated, one_is: &LocalMedia, other: &Negotiated, other_is: &L
         receive_payload_type: event.send_payload_type,
     });
     assert_eq!(one.telephone_event, crossed);
+    let crossed = other.comfort_noise.map(|noise| ComfortNoise {
+        send_payload_type: noise.receive_payload_type,
+        receive_payload_type: noise.send_payload_type,
+    });
+    assert_eq!(one.comfort_noise, crossed);
     assert_eq!(one.keys, swapped(other.keys));
     assert_eq!(one.rtcp_mux, other.rtcp_mux);
     assert_eq!(one.direction, mirrored(other.direction));

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use super::crypto::Crypto;
+use super::numbers::Beside;
 use super::parse::{Description, Encoding, Media, Profile, malformed, number};
-use super::{Direction, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent, destination};
+use super::{ComfortNoise, Direction, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent, destination};
 use crate::codec::Codec;
 use crate::srtp::{Keys, Protection};
 
@@ -67,6 +68,7 @@ pub(super) struct Chosen {
     pub(super) codec: Codec,
     pub(super) payload_type: u8,
     pub(super) telephone_event: Option<u8>,
+    pub(super) comfort_noise: Option<u8>,
     ptime_ms: u8,
 }
 
@@ -89,20 +91,26 @@ impl Chosen {
             Order::Ours => local.codecs.iter().find_map(|&codec| find(codec)),
         };
         let &(codec, payload_type) = in_use.and_then(find).or(first).ok_or(SdpError::NoCommonCodec)?;
-        let telephone_event = audio.encodings().find(|encoding| {
-            local.telephone_events
-                && encoding.name.eq_ignore_ascii_case("telephone-event")
-                && encoding.clock_rate == codec.clock_rate()
-                && (96..128).contains(&encoding.payload_type)
-        });
+        let beside = |wanted: Beside| {
+            let mut encodings = audio.encodings().filter(|_| wanted.goes_with(codec, local));
+            encodings.find(|encoding| wanted.is(encoding, codec.clock_rate())).map(|it| it.payload_type)
+        };
         let wanted = audio.ptime_ms.unwrap_or(local.ptime_ms);
         Ok(Self {
             codec,
             payload_type,
-            telephone_event: telephone_event.map(|encoding| encoding.payload_type),
+            telephone_event: beside(Beside::TelephoneEvent),
+            comfort_noise: beside(Beside::ComfortNoise),
             ptime_ms: audio.max_ptime_ms.map_or(wanted, |longest| wanted.min(longest)),
         })
     }
+}
+
+/// The payload types that what is used arrives with.
+pub(super) struct Receives {
+    pub(super) audio: u8,
+    pub(super) telephone_event: Option<u8>,
+    pub(super) comfort_noise: Option<u8>,
 }
 
 /// Where the peer wants its media, and who sends.
@@ -134,18 +142,21 @@ impl Remote {
         Ok(Self { rtp, rtcp, rtcp_mux, direction })
     }
 
-    pub(super) fn negotiated(
-        self,
-        chosen: &Chosen,
-        receive: u8,
-        telephone_event: Option<TelephoneEvent>,
-        keys: Option<Keys>,
-    ) -> Negotiated {
+    pub(super) fn negotiated(self, chosen: &Chosen, receives: &Receives, keys: Option<Keys>) -> Negotiated {
+        let events = chosen.telephone_event.zip(receives.telephone_event);
+        let noise = chosen.comfort_noise.zip(receives.comfort_noise);
         Negotiated {
             codec: chosen.codec,
             send_payload_type: chosen.payload_type,
-            receive_payload_type: receive,
-            telephone_event,
+            receive_payload_type: receives.audio,
+            telephone_event: events.map(|(send_payload_type, receive_payload_type)| TelephoneEvent {
+                send_payload_type,
+                receive_payload_type,
+            }),
+            comfort_noise: noise.map(|(send_payload_type, receive_payload_type)| ComfortNoise {
+                send_payload_type,
+                receive_payload_type,
+            }),
             remote_rtp: self.rtp,
             remote_rtcp: self.rtcp,
             rtcp_mux: self.rtcp_mux,

@@ -8,7 +8,7 @@ fn with(codecs: &[Codec]) -> LocalMedia {
 }
 
 /// The `m=` line and the attributes of payload types.
-fn types(text: &str) -> Vec<&str> {
+pub(super) fn types(text: &str) -> Vec<&str> {
     text.lines()
         .filter(|line| ["m=", "a=rtpmap:", "a=fmtp:"].iter().any(|start| line.starts_with(start)))
         .collect()

@@ -13,6 +13,8 @@
 
 #[cfg(test)]
 mod agreement;
+#[cfg(test)]
+mod beside;
 mod choice;
 #[cfg(test)]
 mod codecs;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 
 use crate::codec::Codec;
 pub use crate::sdp::destination::Destinations;
+use crate::sdp::numbers::Beside;
 use crate::sdp::parse::Description;
 pub use crate::sdp::session::Session;
 pub use crate::srtp::{Keys, MasterKey, Protection, Seed, Suite};
@@ -55,6 +58,9 @@ pub struct LocalMedia {
     pub order: Order,
     /// Whether digits may travel as telephone-events (RFC 4733); otherwise they are tones in the audio.
     pub telephone_events: bool,
+    /// Whether pauses may be described as comfort noise (RFC 3389) instead of being sent, beside codecs that cannot do so
+    /// themselves.
+    pub comfort_noise: bool,
     /// Whether our offers let RTCP come to the port of RTP (RFC 5761). Offers that do are answered so in any case.
     pub rtcp_mux: bool,
     /// Whether media is protected.
@@ -93,6 +99,8 @@ pub struct Negotiated {
     pub receive_payload_type: u8,
     /// Telephone-events, if both sides have them.
     pub telephone_event: Option<TelephoneEvent>,
+    /// Comfort noise, if both sides have it.
+    pub comfort_noise: Option<ComfortNoise>,
     /// Where our RTP goes.
     pub remote_rtp: SocketAddr,
     /// Where our RTCP goes.
@@ -113,6 +121,15 @@ pub struct TelephoneEvent {
     /// The payload type that we send them with.
     pub send_payload_type: u8,
     /// The payload type that they arrive with.
+    pub receive_payload_type: u8,
+}
+
+/// The payload types of comfort noise (RFC 3389), by the clock of the codec: 13 where that is 8 kHz.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComfortNoise {
+    /// The payload type that we send it with.
+    pub send_payload_type: u8,
+    /// The payload type that it arrives with.
     pub receive_payload_type: u8,
 }
 
@@ -145,7 +162,7 @@ pub enum SdpError {
     BadAddress,
 }
 
-/// Our offer: all codecs in order of preference and telephone-events, sending and receiving.
+/// Our offer: all codecs in order of preference, telephone-events and comfort noise, sending and receiving.
 pub fn offer(local: &LocalMedia) -> String {
     Session::new(local.clone()).offer()
 }
@@ -180,9 +197,8 @@ pub fn offered(offer: &[u8]) -> Result<Vec<String>, SdpError> {
     let (.., audio) = description.audio().next().ok_or(SdpError::NoAudio)?;
     let mut names: Vec<String> = Vec::new();
     for encoding in audio.encodings() {
-        // Neither is a codec: they are keys and comfort noise beside one.
-        let beside = ["telephone-event", "CN"].iter().any(|name| name.eq_ignore_ascii_case(encoding.name));
-        if !beside && !names.iter().any(|name| name.eq_ignore_ascii_case(encoding.name)) {
+        let is_codec = Beside::of(encoding.name).is_none();
+        if is_codec && !names.iter().any(|name| name.eq_ignore_ascii_case(encoding.name)) {
             let known = API_NAMES.into_iter().find(|name| name.eq_ignore_ascii_case(encoding.name));
             names.push(known.unwrap_or(encoding.name).to_owned());
         }

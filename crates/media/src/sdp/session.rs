@@ -9,12 +9,12 @@
 //! their places, and payload types their meanings. The codec in use stays as long as both sides have it: what is being
 //! played or recorded goes on undisturbed.
 
-use super::choice::{Chosen, Remote, Taken, answered};
+use super::choice::{Chosen, Receives, Remote, Taken, answered};
 use super::crypto::{Crypto, Ring};
-use super::numbers::Numbers;
+use super::numbers::{Beside, Numbers};
 use super::parse::{Description, Profile};
 use super::write::{Audio, description, rejected};
-use super::{Direction, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent};
+use super::{Direction, LocalMedia, Negotiated, Order, SdpError};
 use crate::codec::Codec;
 use crate::srtp::{Keys, Protection, Suite};
 
@@ -61,13 +61,11 @@ impl Session {
         self.numbers.give(&self.local);
         self.cryptos = self.our_cryptos();
         let codecs = self.codecs();
-        let rates: Vec<u32> = codecs.iter().map(|codec| codec.clock_rate()).collect();
         let with_number = |codec| self.numbers.codec(codec).map(|number| (codec, number));
-        let events = self.numbers.events().filter(|(rate, _)| rates.contains(rate));
         let audio = Audio {
             profile: self.in_use.as_ref().map_or(first_profile(self.local.protection), |it| it.profile),
+            beside: self.numbers.all_beside(&codecs, &self.local),
             encodings: codecs.into_iter().filter_map(with_number).collect(),
-            events: events.filter(|_| self.local.telephone_events).collect(),
             rtcp_mux: self.offers_mux(),
             cryptos: self.cryptos.clone(),
             direction: Direction::SendRecv,
@@ -89,11 +87,13 @@ impl Session {
         let (codec, number) = (chosen.codec, chosen.payload_type);
         self.numbers.learn(audio);
         self.numbers.learn_codec(codec, number);
-        let event = chosen.telephone_event;
+        let beside =
+            [(Beside::TelephoneEvent, chosen.telephone_event), (Beside::ComfortNoise, chosen.comfort_noise)];
+        let beside = beside.into_iter().filter_map(|(it, number)| Some((it, codec.clock_rate(), number?)));
         let ours = Audio {
             profile,
             encodings: vec![(codec, number)],
-            events: event.into_iter().map(|number| (codec.clock_rate(), number)).collect(),
+            beside: beside.collect(),
             rtcp_mux: audio.rtcp_mux,
             cryptos: crypto
                 .zip(keys)
@@ -102,9 +102,9 @@ impl Session {
                 .collect(),
             direction: remote.direction,
         };
-        let event =
-            event.map(|number| TelephoneEvent { send_payload_type: number, receive_payload_type: number });
-        let media = remote.negotiated(&chosen, number, event, keys);
+        let (telephone_event, comfort_noise) = (chosen.telephone_event, chosen.comfort_noise);
+        let receives = Receives { audio: number, telephone_event, comfort_noise };
+        let media = remote.negotiated(&chosen, &receives, keys);
         let mut streams = offer.media.iter().map(rejected);
         self.before = streams.by_ref().take(place).collect();
         self.after = streams.skip(1).collect();
@@ -121,12 +121,13 @@ impl Session {
         let (profile, audio, keys) = answered(&answer, self.local.protection, &self.cryptos)?;
         let chosen = Chosen::of(audio, &self.local, Order::Theirs, self.codec())?;
         let remote = Remote::of(audio, &self.local, audio.rtcp_mux && self.offers_mux())?;
-        let number = self.numbers.codec(chosen.codec).ok_or(SdpError::NoCommonCodec)?;
-        let receives = self.numbers.event(chosen.codec.clock_rate());
-        let event = chosen.telephone_event.zip(receives).map(|(send_payload_type, receive_payload_type)| {
-            TelephoneEvent { send_payload_type, receive_payload_type }
-        });
-        let media = remote.negotiated(&chosen, number, event, keys);
+        let clock_rate = chosen.codec.clock_rate();
+        let receives = Receives {
+            audio: self.numbers.codec(chosen.codec).ok_or(SdpError::NoCommonCodec)?,
+            telephone_event: self.numbers.beside(Beside::TelephoneEvent, clock_rate),
+            comfort_noise: self.numbers.beside(Beside::ComfortNoise, clock_rate),
+        };
+        let media = remote.negotiated(&chosen, &receives, keys);
         self.agree(profile, &media);
         Ok(media)
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::crypto::Crypto;
+use super::numbers::Beside;
 use super::parse::{Media, Profile};
 use super::{Direction, LocalMedia};
 use crate::codec::Codec;
@@ -17,8 +18,8 @@ pub(super) struct Audio {
     pub(super) profile: Profile,
     /// Codecs and their payload types, in order of preference.
     pub(super) encodings: Vec<(Codec, u8)>,
-    /// The clock rates of telephone-events and their payload types.
-    pub(super) events: Vec<(u32, u8)>,
+    /// What is beside them, with its clock rates and payload types.
+    pub(super) beside: Vec<(Beside, u32, u8)>,
     pub(super) rtcp_mux: bool,
     pub(super) cryptos: Vec<Crypto>,
     pub(super) direction: Direction,
@@ -30,7 +31,7 @@ impl Audio {
         // Writing to a string cannot fail.
         let _ = write!(text, "m=audio {} {}", local.port, self.profile.name());
         let audio = self.encodings.iter().map(|(_, number)| number);
-        for number in audio.chain(self.events.iter().map(|(_, number)| number)) {
+        for number in audio.chain(self.beside.iter().map(|(.., number)| number)) {
             let _ = write!(text, " {number}");
         }
         text.push_str("\r\n");
@@ -45,9 +46,11 @@ impl Audio {
                 let _ = write!(text, "a=fmtp:{number} {OPUS}\r\n");
             }
         }
-        for (clock_rate, number) in &self.events {
-            let _ =
-                write!(text, "a=rtpmap:{number} telephone-event/{clock_rate}\r\na=fmtp:{number} 0-15\r\n");
+        for (beside, clock_rate, number) in &self.beside {
+            let _ = write!(text, "a=rtpmap:{number} {}/{clock_rate}\r\n", beside.name());
+            if *beside == Beside::TelephoneEvent {
+                let _ = write!(text, "a=fmtp:{number} 0-15\r\n");
+            }
         }
         for crypto in &self.cryptos {
             let _ = write!(text, "{crypto}\r\n");

@@ -171,3 +171,24 @@ fn a_leg_that_moves_goes_on_where_it_was() {
     let duration = world.file(1).len() / 8;
     assert!(duration.abs_diff(3000) <= 20, "{duration} ms");
 }
+
+/// Noise that one party describes is described to the other under the number that it has there, or not at all.
+#[test]
+fn comfort_noise_is_passed_on_to_who_knows_it() {
+    let noise = |number| Some(ComfortNoise { send_payload_type: number, receive_payload_type: number });
+    let noisy = |number| with(config(Codec::Pcmu), |media| media.comfort_noise = noise(number));
+    for (second, expected) in [(noisy(99), vec![0, 99]), (config(Codec::Pcma), vec![8])] {
+        let mut world = World::new(1, 1, Network::default());
+        world.add(0, 1, 11, noisy(13));
+        world.add(0, 2, 12, second);
+        connect(&mut world, ConnectMode::Both);
+        for (sequence, payload_type, payload) in [(1, 0, vec![0x20; 160]), (2, 13, vec![40])] {
+            let header = [0x80, payload_type, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 7];
+            let now = world.now();
+            world.engines[0].receive(now, LegId(1), Channel::Rtp, &[&header[..], &payload].concat());
+            world.run(20);
+        }
+        let types: Vec<u8> = world.rtp_of(2).iter().map(|packet| packet.rtp().payload_type()).collect();
+        assert_eq!(types, expected);
+    }
+}

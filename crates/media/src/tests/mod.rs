@@ -24,7 +24,7 @@ use rtp_rs::RtpReader;
 use crate::event::*;
 use crate::file::Part;
 use crate::file::{RecordSpec, Writer};
-use crate::sdp::{Direction, TelephoneEvent};
+use crate::sdp::{ComfortNoise, Direction, TelephoneEvent};
 use crate::{Clock, Engine, Need, PHASES, REST_FRAMES};
 
 /// What the network does to a packet.
@@ -245,7 +245,7 @@ fn address(leg: u64) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], u16::try_from(leg).unwrap()))
 }
 
-/// A leg with telephone-events 101 and 20 ms, that does not look for tones.
+/// A leg with telephone-events 101, without comfort noise, and 20 ms, that does not look for tones.
 fn config(codec: Codec) -> LegConfig {
     let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101 };
     let payload_type = codec.static_payload_type().unwrap_or(96);
@@ -254,6 +254,7 @@ fn config(codec: Codec) -> LegConfig {
         send_payload_type: payload_type,
         receive_payload_type: payload_type,
         telephone_event: Some(event),
+        comfort_noise: None,
         remote_rtp: address(0),
         remote_rtcp: address(0),
         rtcp_mux: false,

@@ -11,6 +11,15 @@ fn deliver(world: &mut World, leg: u64, ssrc: u32, sequence: u16, timestamp: u32
     world.engines[0].receive(now, LegId(leg), Channel::Rtp, &bytes);
 }
 
+/// Delivers comfort noise (RFC 3389) in its fixed payload type.
+fn deliver_noise(world: &mut World, leg: u64, sequence: u16, timestamp: u32, level: u8) {
+    let mut bytes = Vec::new();
+    Packet { payload_type: 13, marker: false, sequence, timestamp, ssrc: 7, payload: &[level] }
+        .write(&mut bytes);
+    let now = world.now();
+    world.engines[0].receive(now, LegId(leg), Channel::Rtp, &bytes);
+}
+
 fn single() -> World {
     let mut world = World::new(1, 1, Network::default());
     world.add(0, 1, 9, config(Codec::Pcmu));
@@ -44,6 +53,31 @@ fn r5_another_source_is_heard_after_its_second_packet() {
     assert!((49 * 160..=49 * 160 + 100).contains(&count(0x30)), "{}", count(0x30));
     let stats = stats(&mut world, 1);
     assert_eq!((stats.packets_received, stats.packets_lost), (99, 0));
+}
+
+/// A talkspurt, a description of the noise after it, and a second of nothing.
+#[test]
+fn r2_comfort_noise_is_heard_where_it_is_agreed_on_and_refused_elsewhere() {
+    let agreed = ComfortNoise { send_payload_type: 13, receive_payload_type: 13 };
+    for (noise, is_heard) in [(Some(agreed), true), (None, false)] {
+        let mut world = World::new(1, 1, Network::default());
+        world.add(0, 1, 9, with(config(Codec::Pcmu), |media| media.comfort_noise = noise));
+        world.record(1, 1, RecordFormat::Mulaw, 10_000);
+        for index in 0..10u16 {
+            deliver(&mut world, 1, 7, index, u32::from(index) * 160, &[0x20; 160]);
+            world.run(20);
+        }
+        // 40 dB below the loudest.
+        deliver_noise(&mut world, 1, 10, 1600, 40);
+        world.run(1000);
+        world.stop_record(1, 1, 0);
+        let file = world.file(1);
+        // 0xff and 0x7f are the zeros of mu-law.
+        let sounds = file[file.len() - 4000..].iter().filter(|code| **code | 0x80 != 0xff).count();
+        assert_eq!(sounds > 3000, is_heard, "{sounds}");
+        let stats = stats(&mut world, 1);
+        assert_eq!((stats.packets_refused, stats.packets_received), if is_heard { (0, 11) } else { (1, 10) });
+    }
 }
 
 #[test]

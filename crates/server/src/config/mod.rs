@@ -134,6 +134,8 @@ pub struct Rtp {
     pub codecs: Vec<CodecName>,
     /// Whether our offers let RTCP come to the port of RTP (RFC 5761); offers that do are answered so in any case.
     pub rtcp_mux: bool,
+    /// Whether pauses may be described as comfort noise (RFC 3389) where both sides say that they know it.
+    pub comfort_noise: bool,
     /// When in-band tones are searched for digits.
     pub dtmf: DtmfMode,
     /// The networks that media may be sent to, e.g. `192.0.2.0/24`; empty: any that a peer names.
@@ -275,6 +277,7 @@ impl Default for Rtp {
             ptime_ms: 20,
             codecs: CodecName::DEFAULT.to_vec(),
             rtcp_mux: false,
+            comfort_noise: true,
             dtmf: DtmfMode::default(),
             allowed_networks: Vec::new(),
             timeout_seconds: 60,
