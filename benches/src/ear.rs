@@ -1,17 +1,25 @@
-//! The callers' ears: one RTP socket per call, all on one thread that does nothing else, so that what is measured is
-//! the server's pace and not our own. The time of a packet is that of its reading, which includes our own wake-up.
+//! The callers' ears: one RTP socket per call. The kernel stamps each packet when it comes (`SO_TIMESTAMPNS`, socket(7)),
+//! and one thread reads all sockets now and then. So what is measured is when packets came, not when somebody woke up for
+//! them; and nobody is woken by a packet, which on the loopback would be paid for by who sends it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::IoSliceMut;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns};
+use nix::sys::time::TimeSpec;
 use rtp_rs::RtpReader;
-use tokio::net::UdpSocket;
 
 use crate::voices::{self, Stream};
 
 /// The time between two packets of a stream.
 const PACKET_TIME: Duration = Duration::from_millis(20);
+/// How often the sockets are read. A socket holds the packets of seconds.
+const SWEEP: Duration = Duration::from_millis(25);
 
 /// What was heard in a window.
 #[derive(Debug, Default)]
@@ -24,11 +32,12 @@ pub(crate) struct Tally {
     pub(crate) deviations: Vec<u32>,
     /// Time from the caller's mouth to the other caller's ear in microseconds, of packets that say when they were sent.
     pub(crate) delays: Vec<u32>,
-    last: Option<(u16, Instant)>,
+    last: Option<(u16, Duration)>,
 }
 
 impl Tally {
-    fn hear(&mut self, packet: &[u8], at: Instant) {
+    /// Takes a packet that came at this time of day, since 1970.
+    fn hear(&mut self, packet: &[u8], at: Duration) {
         let Ok(packet) = RtpReader::new(packet) else { return };
         let sequence = u16::from(packet.sequence_number());
         self.received += 1;
@@ -36,7 +45,7 @@ impl Tally {
         if let Some((before, then)) = self.last {
             match sequence.wrapping_sub(before) {
                 1 => {
-                    self.deviations.push(micros((at - then).abs_diff(PACKET_TIME)));
+                    self.deviations.push(micros(at.saturating_sub(then).abs_diff(PACKET_TIME)));
                 }
                 step @ 2..0x8000 => self.lost += u64::from(step) - 1,
                 // A late or a repeated packet: it was counted as lost, or is none too many.
@@ -72,35 +81,35 @@ fn micros(time: Duration) -> u32 {
 /// All ears of a run.
 #[derive(Debug)]
 pub(crate) struct Ears {
-    tallies: Vec<Arc<Mutex<Tally>>>,
+    ears: Arc<[Ear]>,
     addresses: Vec<SocketAddr>,
-    /// The same sockets, for the callers to speak by: that is where the server hears them from.
-    mouths: Vec<std::net::UdpSocket>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One caller's: its socket, by which it speaks as well, since that is where the server hears it from.
+#[derive(Debug)]
+struct Ear {
+    socket: Arc<UdpSocket>,
+    tally: Mutex<Tally>,
 }
 
 impl Ears {
-    /// Opens `count` of them, each on a free even port; they listen until the program ends.
+    /// Opens `count` of them, each on a free even port; they listen until this is dropped.
     pub(crate) fn open(count: u16) -> Self {
         let first = offhook_tests::ports::block(count * 2);
         let ports = (0..count).map(|index| first + 2 * index);
         let addresses: Vec<SocketAddr> = ports.map(|port| (Ipv4Addr::LOCALHOST, port).into()).collect();
-        let tallies: Vec<Arc<Mutex<Tally>>> = addresses.iter().map(|_| Arc::default()).collect();
-        let sockets: Vec<_> = addresses
-            .iter()
-            .map(|address| std::net::UdpSocket::bind(address).expect("an RTP port"))
-            .collect();
-        let mouths = sockets.iter().map(|socket| socket.try_clone().expect("a descriptor")).collect();
-        let ears: Vec<_> = sockets.into_iter().zip(tallies.iter().cloned()).collect();
-        std::thread::Builder::new()
-            .name("ears".into())
-            .spawn(move || listen(ears))
-            .expect("a thread for the ears");
-        Self { tallies, addresses, mouths }
+        let ears: Arc<[Ear]> = addresses.iter().map(Ear::open).collect();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (told, heard) = (Arc::clone(&is_over), Arc::clone(&ears));
+        let thread = std::thread::Builder::new().name("ears".into()).spawn(move || listen(&heard, &told));
+        Self { ears, addresses, is_over, thread: Some(thread.expect("a thread for the ears")) }
     }
 
     /// A stream from each caller to where it is to speak to, in this payload type.
     pub(crate) fn streams(&self, to: impl IntoIterator<Item = (SocketAddr, u8)>) -> Vec<Stream> {
-        let mouths = self.mouths.iter().map(|mouth| mouth.try_clone().expect("a descriptor"));
+        let mouths = self.ears.iter().map(|ear| Arc::clone(&ear.socket));
         mouths.zip(to).map(|(socket, (to, payload_type))| Stream { socket, to, payload_type }).collect()
     }
 
@@ -111,14 +120,14 @@ impl Ears {
 
     /// The least number of packets that any of them has heard.
     pub(crate) fn least(&self) -> u64 {
-        self.tallies.iter().map(|tally| tally.lock().expect("a tally").received).min().unwrap_or_default()
+        self.ears.iter().map(|ear| ear.tally().received).min().unwrap_or_default()
     }
 
     /// What all heard since the last time this was asked; a new window begins.
     pub(crate) fn take(&self) -> Tally {
         let mut sum = Tally::default();
-        for tally in &self.tallies {
-            let mut tally = tally.lock().expect("a tally");
+        for ear in &*self.ears {
+            let mut tally = ear.tally();
             let last = tally.last;
             sum.add(std::mem::take(&mut *tally));
             tally.last = last;
@@ -128,30 +137,57 @@ impl Ears {
 
     /// Forgets the streams as well: other senders follow.
     pub(crate) fn reset(&self) {
-        for tally in &self.tallies {
-            *tally.lock().expect("a tally") = Tally::default();
+        self.ears.iter().for_each(|ear| *ear.tally() = Tally::default());
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Ear {
+    fn open(address: &SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).expect("an RTP port");
+        socket.set_nonblocking(true).expect("a socket that does not block");
+        setsockopt(&socket, ReceiveTimestampns, &true).expect("stamps of the kernel");
+        Self { socket: Arc::new(socket), tally: Mutex::default() }
+    }
+
+    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.tally.lock().expect("a tally")
+    }
+
+    /// Takes all packets that have come.
+    fn listen(&self, stamp: &mut [u8]) {
+        let mut packet = [0; 2048];
+        loop {
+            let mut into = [IoSliceMut::new(&mut packet)];
+            let Ok(message) =
+                recvmsg::<()>(self.socket.as_raw_fd(), &mut into, Some(stamp), MsgFlags::empty())
+            else {
+                return;
+            };
+            let (length, mut stamps) = (message.bytes, message.cmsgs().expect("room for a stamp"));
+            let Some(ControlMessageOwned::ScmTimestampns(at)) = stamps.next() else { panic!("no stamp") };
+            self.tally().hear(&packet[..length], of_day(at));
         }
     }
 }
 
-fn listen(ears: Vec<(std::net::UdpSocket, Arc<Mutex<Tally>>)>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
-    runtime.block_on(async {
-        for (socket, tally) in ears {
-            socket.set_nonblocking(true).expect("a socket that does not block");
-            tokio::spawn(hear(UdpSocket::from_std(socket).expect("a socket"), tally));
-        }
-        std::future::pending::<()>().await;
-    });
+fn listen(ears: &[Ear], is_over: &AtomicBool) {
+    let mut stamp = nix::cmsg_space!(TimeSpec);
+    while !is_over.load(Ordering::Relaxed) {
+        ears.iter().for_each(|ear| ear.listen(&mut stamp));
+        std::thread::sleep(SWEEP);
+    }
 }
 
-async fn hear(socket: UdpSocket, tally: Arc<Mutex<Tally>>) {
-    let mut buffer = [0; 2048];
-    loop {
-        if let Ok(length) = socket.recv(&mut buffer).await {
-            tally.lock().expect("a tally").hear(&buffer[..length], Instant::now());
-        }
-    }
+fn of_day(stamp: TimeSpec) -> Duration {
+    let seconds = u64::try_from(stamp.tv_sec()).expect("later than 1970");
+    Duration::new(seconds, u32::try_from(stamp.tv_nsec()).expect("less than a second"))
 }
 
 #[cfg(test)]
@@ -167,10 +203,9 @@ mod tests {
 
     #[test]
     fn losses_and_deviations_are_counted_over_the_wrap() {
-        let start = Instant::now();
         let mut tally = Tally::default();
         for (sequence, at) in [(65_534, 0), (65_535, 20), (0, 43), (3, 100)] {
-            tally.hear(&packet(sequence), start + Duration::from_millis(at));
+            tally.hear(&packet(sequence), Duration::from_millis(at));
         }
         assert_eq!((tally.received, tally.lost), (4, 2));
         assert_eq!(tally.deviations, [0, 3000]);

@@ -3,10 +3,10 @@
 //! party of a connection can read where the server passes it on as it is.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rtp_rs::{RtpPacketBuilder, Seq};
 
@@ -21,7 +21,7 @@ const PAYLOAD: usize = 160;
 /// One caller's voice.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) socket: UdpSocket,
+    pub(crate) socket: Arc<UdpSocket>,
     pub(crate) to: SocketAddr,
     pub(crate) payload_type: u8,
 }
@@ -72,22 +72,24 @@ fn packet(payload_type: u8, ssrc: u32, number: u32) -> Vec<u8> {
     let sequence = Seq::from(number as u16);
     let mut payload = [0xd5; PAYLOAD];
     payload[..4].copy_from_slice(&MARK);
-    payload[4..12].copy_from_slice(&nanos(Instant::now()).to_be_bytes());
+    payload[4..12].copy_from_slice(&nanos(time_of_day()).to_be_bytes());
     let builder = RtpPacketBuilder::new().payload_type(payload_type).ssrc(ssrc).sequence(sequence);
     builder.timestamp(number.wrapping_mul(160)).payload(&payload).build().expect("an RTP packet")
 }
 
-/// How old a payload is at this moment, if it says when it was sent.
-pub(crate) fn age(payload: &[u8], at: Instant) -> Option<Duration> {
+/// How old a payload is at this time of day, if it says when it was sent.
+pub(crate) fn age(payload: &[u8], at: Duration) -> Option<Duration> {
     let sent = payload.strip_prefix(&MARK)?.first_chunk::<8>()?;
     Some(Duration::from_nanos(nanos(at).saturating_sub(u64::from_be_bytes(*sent))))
 }
 
-/// Time since this was first asked.
-fn nanos(at: Instant) -> u64 {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    let first = *FIRST.get_or_init(Instant::now);
-    u64::try_from(at.saturating_duration_since(first).as_nanos()).unwrap_or(u64::MAX)
+/// The time of day, by which the kernel stamps what comes.
+fn time_of_day() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("later than 1970")
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -99,8 +101,8 @@ mod tests {
         let sent = packet(0, 7, 70_000);
         let read = rtp_rs::RtpReader::new(&sent).expect("an RTP packet");
         assert_eq!((read.payload_type(), read.ssrc(), read.timestamp()), (0, 7, 11_200_000));
-        let age_in = |ms| age(read.payload(), Instant::now() + Duration::from_millis(ms)).expect("a mark");
+        let age_in = |ms| age(read.payload(), time_of_day() + Duration::from_millis(ms)).expect("a mark");
         assert!((500..600).contains(&age_in(500).as_millis()));
-        assert_eq!(age(&[0xd5; PAYLOAD], Instant::now()), None);
+        assert_eq!(age(&[0xd5; PAYLOAD], time_of_day()), None);
     }
 }
