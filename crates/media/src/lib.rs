@@ -55,15 +55,36 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// The legs are spread over so many phases of one frame, so that their packets do not leave in one burst.
 pub const PHASES: u8 = 10;
 
-/// A leg at rest wants a tick in one of so many frames: no more than it makes up for, and soon enough for its reports and
-/// for its peer's silence, which count by seconds.
-pub const REST_FRAMES: u32 = 10;
+/// A phase takes so many legs before another is begun: every phase in use is a wake-up of the driver in each frame, and
+/// the packets of so many legs are out within a fraction of a millisecond.
+const FULL_PHASE: usize = 50;
+
+/// From one phase that is begun to the next, so that few are spread over the frame; it takes in all of them, as it has no
+/// divisor in common with their number.
+const PHASE_STEP: u8 = 3;
+
+/// A leg at rest wants a tick in one of so many frames, each second: soon enough for its reports and for its peer's
+/// silence, which count by seconds.
+pub const REST_FRAMES: u32 = 50;
+
+// Each phase has its turn at rest in another frame.
+const _: () = assert!(REST_FRAMES.is_multiple_of(PHASES as u32));
+
+/// Whether a phase whose legs are at rest has its turn in this frame.
+pub fn is_turn_at_rest(frame: u64, phase: u8) -> bool {
+    frame % u64::from(REST_FRAMES) == u64::from(phase) * u64::from(REST_FRAMES) / u64::from(PHASES)
+}
+
+/// Between two tellings of [`Event::Stats`] of the legs of a phase.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the legs of a phase need of their driver, each more than the one before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// They are at rest: a tick in one of [`REST_FRAMES`].
+    /// There are none.
     #[default]
+    Nobody,
+    /// They are at rest: a tick in one of [`REST_FRAMES`].
     Nothing,
     /// A tick in every frame.
     Frames,
@@ -103,7 +124,7 @@ struct Placed {
 }
 
 /// What is due in a phase.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Phase {
     /// Legs that are in no room.
     legs: Vec<LegId>,
@@ -112,9 +133,34 @@ struct Phase {
     load: usize,
     /// What they needed when they were last ticked, and what has come up since.
     need: Need,
+    /// When their statistics are to be told: together, as whoever takes them wakes up for it.
+    next_stats: Instant,
 }
 
 impl Phase {
+    fn new(number: u8, epoch: Instant) -> Self {
+        let next_stats = epoch + STATS_INTERVAL * u32::from(number) / u32::from(PHASES);
+        Self { legs: Vec::new(), rooms: Vec::new(), load: 0, need: Need::Nobody, next_stats }
+    }
+
+    /// What it needs at least, whatever its legs do.
+    fn least_need(&self) -> Need {
+        match (self.rooms.is_empty(), self.load) {
+            (false, _) => Need::Frames,
+            (true, 0) => Need::Nobody,
+            (true, _) => Need::Nothing,
+        }
+    }
+
+    /// Whether statistics are to be told in the present tick.
+    fn tells_stats(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next_stats;
+        if is_due {
+            self.next_stats = now + STATS_INTERVAL;
+        }
+        is_due
+    }
+
     fn raise(&mut self, need: Need) {
         self.need = self.need.max(need);
     }
@@ -124,10 +170,11 @@ impl Engine {
     /// An engine without legs. `seed` yields what nobody shall guess: SSRCs, first sequence numbers and timestamps, and
     /// names in RTCP (RFC 3550 §5.1, §9.1). The same seed and inputs yield the same outputs.
     pub fn new(epoch: Clock, seed: [u8; 32]) -> Self {
+        let mut phase = 0..PHASES;
         Self {
             legs: HashMap::new(),
             rooms: HashMap::new(),
-            phases: Default::default(),
+            phases: std::array::from_fn(|_| Phase::new(phase.next().unwrap_or_default(), epoch.mono)),
             shared: Shared::new(epoch, seed),
             plain: Vec::new(),
         }
@@ -156,7 +203,8 @@ impl Engine {
     /// Does the work of the legs of one phase, which is due every [`FRAME`]. Phases from [`PHASES`] up have none.
     pub fn tick(&mut self, now: Instant, phase: u8) {
         let Some(due) = self.phases.get_mut(usize::from(phase)) else { return };
-        due.need = if due.rooms.is_empty() { Need::Nothing } else { Need::Frames };
+        due.need = due.least_need();
+        self.shared.tells_stats = due.tells_stats(now);
         for id in &due.legs {
             let Some(Placed { leg, .. }) = self.legs.get_mut(id) else { continue };
             let has_run = leg.tick(now, &mut self.shared);
@@ -177,6 +225,7 @@ impl Engine {
                 room.tick(now, &mut self.legs, &mut self.shared);
             }
         }
+        self.shared.tells_stats = false;
         self.pass_on();
     }
 
@@ -301,14 +350,23 @@ impl Engine {
         }
     }
 
-    /// Puts a leg into the phase that has the fewest.
+    /// Puts a leg into a phase.
     fn place(&mut self, id: LegId, leg: Leg) {
-        let phase = self.calmest();
+        let phase = self.phase_for_a_leg();
         let due = &mut self.phases[usize::from(phase)];
         due.legs.push(id);
         due.load += 1;
         due.raise(leg.need());
         self.legs.insert(id, Placed { phase, room: None, leg });
+    }
+
+    /// The first phase that is in use and not full, or one that is not in use; once all are full, the one that has the
+    /// fewest.
+    fn phase_for_a_leg(&self) -> u8 {
+        let load = |phase: u8| self.phases[usize::from(phase)].load;
+        let phases = || (0..PHASES).map(|number| number * PHASE_STEP % PHASES);
+        let begun = phases().find(|&phase| (1..FULL_PHASE).contains(&load(phase)));
+        begun.or_else(|| phases().find(|&phase| load(phase) == 0)).unwrap_or_else(|| self.calmest())
     }
 
     /// The phase that has the fewest legs.

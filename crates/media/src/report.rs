@@ -12,16 +12,12 @@ use crate::rtcp::{self, INTERVAL, LastReport, Report, SenderInfo};
 use crate::shared::Shared;
 use crate::srtp;
 
-/// Between two tellings of [`Event::Stats`].
-const STATS_INTERVAL: Duration = Duration::from_secs(1);
-
 /// What is reported of one leg.
 #[derive(Debug)]
 pub(crate) struct Reports {
     /// Canonical name: random for each leg, so that calls cannot be linked by it (RFC 7022 §4.2).
     cname: String,
     next_report: Instant,
-    next_stats: Instant,
     /// Packets sent as of our last report.
     reported_sent: u64,
     /// Packets sent and received as of the last statistics.
@@ -44,7 +40,6 @@ impl Reports {
             cname,
             // The first comes early (RFC 3550 §6.2).
             next_report: now + interval(shared) / 2,
-            next_stats: now + STATS_INTERVAL,
             reported_sent: 0,
             told: (0, 0),
             last_report: None,
@@ -80,8 +75,7 @@ impl Reports {
             self.next_report = now + interval(shared);
             self.send(now, stream, false, shared);
         }
-        if now >= self.next_stats {
-            self.next_stats = now + STATS_INTERVAL;
+        if shared.tells_stats {
             let flow = (stream.sender.sent().0, stream.receiver.received());
             if flow != self.told {
                 self.told = flow;

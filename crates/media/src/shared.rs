@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     audio: VecDeque<Audio>,
     events: VecDeque<Event>,
     passed_on: VecDeque<PassedOn>,
+    /// Whether the statistics of the legs that are being ticked are to be told.
+    pub(crate) tells_stats: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl Shared {
             audio: VecDeque::new(),
             events: VecDeque::new(),
             passed_on: VecDeque::new(),
+            tells_stats: false,
         }
     }
 

@@ -4,22 +4,23 @@
 //!   control ──OpenLeg, Command──▶ Router ──▶ thread 0..N: inbox · sockets · Engine ──events──▶ control
 //!                                                                            └──audio──▶ recordings
 //! ```
-//! A thread waits for its inbox until its next slot is due (`pace.rs`), so commands act at once and ticks come on absolute
-//! deadlines; in a slot it looks for packets (`arrivals.rs`), ticks its engine and sends (`thread.rs`). A leg is a plain
+//! A thread waits for its inbox (`inbox.rs`) until its next slot is due (`pace.rs`), so commands act at once and ticks come
+//! on absolute deadlines; in a slot it looks for packets (`arrivals.rs`), ticks its engine and sends (`thread.rs`). A leg is a plain
 //! value: to connect two legs, the second moves to the first one's thread as a message.
 
 mod arrivals;
+mod inbox;
 mod pace;
 mod places;
 mod thread;
 
 use std::collections::HashMap;
-use std::sync::mpsc::{SyncSender, sync_channel};
 
 use offhook_media::Leg;
 use offhook_media::event::{Command, LegConfig, LegId, RoomCommand, RoomId};
 use tokio::sync::mpsc;
 
+use self::inbox::Door;
 use self::thread::Thread;
 use crate::input::Input;
 use crate::outbox::Outbox;
@@ -40,7 +41,7 @@ enum ToMedia {
     /// Give the leg to another thread.
     Move {
         leg: LegId,
-        to: SyncSender<ToMedia>,
+        to: Door,
     },
     /// A leg is on its way here: keep its commands until it has arrived.
     Expect {
@@ -53,10 +54,23 @@ enum ToMedia {
     },
 }
 
+#[cfg(test)]
+impl ToMedia {
+    fn leg(&self) -> Option<LegId> {
+        match self {
+            Self::Open { leg, .. }
+            | Self::Move { leg, .. }
+            | Self::Expect { leg }
+            | Self::Arrive { leg, .. } => Some(*leg),
+            Self::Command(command) => command.leg(),
+        }
+    }
+}
+
 /// Knows which thread has which leg. Owned by the control loop.
 #[derive(Debug)]
 pub struct Router {
-    threads: Vec<Outbox<ToMedia, SyncSender<ToMedia>>>,
+    threads: Vec<Outbox<ToMedia, Door>>,
     homes: HashMap<LegId, usize>,
     rooms: HashMap<RoomId, usize>,
     loads: Vec<usize>,
@@ -77,10 +91,10 @@ impl Router {
             loads: vec![0; threads],
         };
         for index in 0..threads {
-            let (sender, inbox) = sync_channel(INBOX);
+            let (door, inbox) = inbox::open(INBOX)?;
             let thread = Thread::new(seed(), inbox, control.clone(), recordings.another())?;
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
-            router.threads.push(Outbox::new(sender));
+            router.threads.push(Outbox::new(door));
         }
         Ok(router)
     }
@@ -145,8 +159,8 @@ impl Router {
     fn bring(&mut self, leg: LegId, to: usize) {
         let Some(&from) = self.homes.get(&leg).filter(|&&from| from != to) else { return };
         self.send(to, ToMedia::Expect { leg });
-        let sender = self.threads[to].sender().clone();
-        self.send(from, ToMedia::Move { leg, to: sender });
+        let door = self.threads[to].sender().clone();
+        self.send(from, ToMedia::Move { leg, to: door });
         self.homes.insert(leg, to);
         self.loads[from] -= 1;
         self.loads[to] += 1;
@@ -165,19 +179,25 @@ pub fn default_threads() -> usize {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::sync::mpsc::sync_channel;
     use std::time::Instant;
 
     use offhook_media::event::{Event, RoomEvent, Voice};
     use offhook_media::sdp::{Direction, Negotiated};
 
+    use super::inbox::Inbox;
     use super::*;
     use crate::clock;
     use crate::ports::Ports;
 
     fn thread() -> Thread {
-        let (_, inbox) = sync_channel(1);
+        let (_, inbox) = inbox::open(1).expect("a bell");
         Thread::new([7; 32], inbox, mpsc::channel(8).0, Feed::new(vec![sync_channel(8).0]))
             .expect("a thread's parts")
+    }
+
+    fn all(inbox: &Inbox) -> impl Iterator<Item = ToMedia> {
+        std::iter::from_fn(|| inbox.try_recv().ok())
     }
 
     fn opened(thread: &mut Thread, now: Instant, leg: LegId, port: u16) {
@@ -211,8 +231,8 @@ mod tests {
         let (now, leg) = (clock::now().mono, LegId(1));
         let (mut from, mut between) = (thread(), thread());
         opened(&mut from, now, leg, 18_430);
-        let (to_between, at_between) = sync_channel(4);
-        let (to_last, at_last) = sync_channel(4);
+        let (to_between, at_between) = inbox::open(4).expect("a bell");
+        let (to_last, at_last) = inbox::open(4).expect("a bell");
         between.accept(now, ToMedia::Expect { leg });
         between.accept(now, ToMedia::Move { leg, to: to_last });
         from.accept(now, ToMedia::Move { leg, to: to_between });
@@ -235,7 +255,7 @@ mod tests {
             let packet = [&header[..], &[0xff; 160]].concat();
             flood.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_434)).expect("sent");
         }
-        thread.hear(now);
+        thread.hear(now, 10);
         thread.engine.command(now, Command::RemoveLeg { leg });
         let told = std::iter::from_fn(|| thread.engine.poll_event());
         let received: Vec<u64> = told
@@ -244,15 +264,15 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(received, [thread::PACKETS_PER_SLOT as u64]);
+        assert_eq!(received, [thread::MAX_PACKETS_AT_ONCE]);
     }
 
     /// A room lives on one thread, and a leg of another one that joins is a member as soon as it has arrived.
     #[test]
     fn a_leg_that_joins_a_room_moves_to_its_thread() {
         let (now, leg, room) = (clock::now().mono, LegId(1), RoomId(1));
-        let (to_first, at_first) = sync_channel(8);
-        let (to_second, at_second) = sync_channel(8);
+        let (to_first, at_first) = inbox::open(8).expect("a bell");
+        let (to_second, at_second) = inbox::open(8).expect("a bell");
         let mut router = Router {
             threads: [to_first, to_second].map(Outbox::new).into(),
             homes: HashMap::from([(leg, 0)]),
@@ -272,18 +292,18 @@ mod tests {
         }
         assert_eq!((router.homes[&leg], &router.loads), (1, &vec![0, 1]));
         // The thread of the room is the faster one.
-        at_second.try_iter().for_each(|message| second.accept(now, message));
-        at_first.try_iter().for_each(|message| first.accept(now, message));
-        at_second.try_iter().for_each(|message| second.accept(now, message));
+        all(&at_second).for_each(|message| second.accept(now, message));
+        all(&at_first).for_each(|message| first.accept(now, message));
+        all(&at_second).for_each(|message| second.accept(now, message));
         assert_eq!((first.engine.legs(), second.engine.legs()), (0, 1));
         router.command(Command::Room { room, command: RoomCommand::Close });
-        at_second.try_iter().for_each(|message| second.accept(now, message));
+        all(&at_second).for_each(|message| second.accept(now, message));
         let told: Vec<Event> = std::iter::from_fn(|| second.engine.poll_event()).collect();
         let left = Event::Room { room, event: RoomEvent::Left { leg } };
         assert_eq!(told, [left.clone(), left, Event::Room { room, event: RoomEvent::Closed }]);
         assert!(!second.engine.is_idle(), "the leg goes on");
         router.command(Command::RemoveLeg { leg });
-        at_second.try_iter().for_each(|message| second.accept(now, message));
+        all(&at_second).for_each(|message| second.accept(now, message));
         assert!(second.engine.is_idle());
         assert!(router.rooms.is_empty());
     }

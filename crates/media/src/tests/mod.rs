@@ -25,7 +25,7 @@ use crate::event::*;
 use crate::file::Part;
 use crate::file::{RecordSpec, Writer};
 use crate::sdp::{ComfortNoise, Direction, TelephoneEvent};
-use crate::{Clock, Engine, Need, PHASES, REST_FRAMES};
+use crate::{Clock, Engine, Need, PHASES, is_turn_at_rest};
 
 /// What the network does to a packet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,9 +137,9 @@ impl World {
             }
             let phase = u8::try_from(self.step % u64::from(PHASES)).unwrap();
             let frame = self.step / u64::from(PHASES);
-            let is_turn_at_rest = frame % u64::from(REST_FRAMES) == u64::from(phase);
             for engine in &mut self.engines {
-                if is_turn_at_rest || engine.needs(phase) > Need::Nothing {
+                let need = engine.needs(phase);
+                if need > Need::Nothing || (need == Need::Nothing && is_turn_at_rest(frame, phase)) {
                     engine.tick(now, phase);
                 }
             }

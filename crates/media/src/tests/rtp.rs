@@ -217,13 +217,25 @@ fn r9_a_collision_changes_our_ssrc_once() {
 }
 
 #[test]
-fn legs_are_spread_over_the_phases() {
+fn a_phase_is_filled_before_the_next_is_begun_and_then_they_are_evened_out() {
     let mut world = World::new(1, 1, Network::default());
-    for leg in 1..=20 {
-        world.add(0, leg, 99, config(Codec::Pcmu));
+    let phases = |world: &World| -> Vec<usize> {
+        (0..PHASES).map(|phase| world.engines[0].legs_of(phase).count()).collect()
+    };
+    let add = |world: &mut World, legs: std::ops::RangeInclusive<u64>| {
+        for leg in legs.map(LegId) {
+            let now = world.now();
+            world.engines[0].command(now, Command::AddLeg { leg, config: config(Codec::Pcmu) });
+        }
+    };
+    add(&mut world, 1..=120);
+    assert_eq!(phases(&world), [50, 0, 0, 50, 0, 0, 20, 0, 0, 0]);
+    for leg in (1..=30).map(LegId) {
+        let now = world.now();
+        world.engines[0].command(now, Command::RemoveLeg { leg });
     }
-    let mut phases: Vec<_> = (1..=20).map(|leg| phase_of(&world.engines[0], leg).unwrap()).collect();
-    phases.sort_unstable();
-    assert_eq!(phases, (0..20).map(|index| index / 2).collect::<Vec<u8>>());
-    assert_eq!(world.engines[0].legs(), 20);
+    add(&mut world, 121..=150);
+    assert_eq!(phases(&world), [50, 0, 0, 50, 0, 0, 20, 0, 0, 0], "room in the first is used first");
+    add(&mut world, 151..=540);
+    assert_eq!(phases(&world), [51; 10]);
 }

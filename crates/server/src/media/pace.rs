@@ -5,15 +5,16 @@
 //!   slot    0    1    2    3    4    5    6    7    8    9   10   11   12  …
 //!   phase   0    1    2    3    4    5    6    7    8    9    0    1    2
 //!   frame  ╰─────────────────────── 0 ───────────────────╯╰────── 1 ──────
-//!   rests   ●                                                  ●              one phase a frame, so each in REST_FRAMES
+//!   works   ●              ●              ●                   ●                 phases 0, 3 and 6 have frames
 //! ```
 //! A phase whose legs have something to say or to hear in every frame is ticked in every frame; one whose legs are at
-//! rest when its turn comes among those; and while packets are passed on from leg to leg, every slot looks for new ones.
-//! A thread wakes at least once a frame, which is how long a packet to a leg at rest waits at most.
+//! rest when its turn comes; and while packets are passed on from leg to leg, every slot looks for new ones. While packets
+//! come at all they are looked for at least once a frame, which is how long one to a leg at rest waits at most; when none
+//! come, the first wakes the thread.
 
 use std::time::{Duration, Instant};
 
-use offhook_media::{FRAME, Need, PHASES, REST_FRAMES};
+use offhook_media::{FRAME, Need, PHASES, REST_FRAMES, is_turn_at_rest};
 
 /// From one slot to the next.
 const SLOT: Duration = Duration::from_millis(2);
@@ -26,8 +27,10 @@ const _: () = assert!(FRAME.as_nanos() == SLOT.as_nanos() * PHASES as u128);
 /// they are left out.
 const CATCH_UP_SLOTS: u64 = 100;
 
-// Each phase has its turn at rest in one of REST_FRAMES frames.
-const _: () = assert!(REST_FRAMES == PHASES as u32);
+/// Slots in a frame: after so many without work, packets are looked for.
+const FRAME_SLOTS: u64 = PHASES as u64;
+/// Slots from one turn of a phase at rest to the next: nobody needs longer to come to his own.
+const REST_SLOTS: u64 = REST_FRAMES as u64 * FRAME_SLOTS;
 
 /// What the phases need, by their numbers.
 pub(super) type Needs = [Need; PHASES as usize];
@@ -36,6 +39,8 @@ pub(super) type Needs = [Need; PHASES as usize];
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     epoch: Instant,
+    /// The slot that was worked in last.
+    last: u64,
     /// The slot that is to be worked in next.
     next: u64,
 }
@@ -43,7 +48,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Begins with a slot that is due now.
     pub(super) fn new(now: Instant) -> Self {
-        Self { epoch: now, next: 0 }
+        Self { epoch: now, last: 0, next: 0 }
     }
 
     /// When the next slot is due.
@@ -51,15 +56,22 @@ impl Pace {
         self.deadline(self.next)
     }
 
-    /// The phase to be ticked in the next slot; none where there are only packets to look for.
-    pub(super) fn phase(&self, needs: &Needs) -> Option<u8> {
-        let phase = phase_of(self.next);
-        (is_resting_turn(self.next) || need(needs, self.next) > Need::Nothing).then_some(phase)
+    /// How many slots are between the last one that was worked in and the next one.
+    pub(super) fn passed(&self) -> u64 {
+        self.next - self.last
     }
 
-    /// The next slot has been worked in: on to the one after it that anybody needs.
-    pub(super) fn done(&mut self, needs: &Needs) {
-        self.next = needed_from(self.next + 1, needs);
+    /// The phase to be ticked in the next slot; none where there are only packets to look for.
+    pub(super) fn phase(&self, needs: &Needs) -> Option<u8> {
+        is_ticked(self.next, needs).then_some(phase_of(self.next))
+    }
+
+    /// The next slot has been worked in: on to the one after it that anybody needs, or in which packets are to be looked
+    /// for, unless the first of them wakes the thread.
+    pub(super) fn done(&mut self, needs: &Needs, is_woken: bool) {
+        self.last = self.next;
+        let most = self.last + if is_woken { REST_SLOTS } else { FRAME_SLOTS };
+        self.next = needed_from(self.last + 1, needs).min(most);
     }
 
     /// Something may be needed that was not before: a slot before the next one, if it is still to come.
@@ -68,6 +80,11 @@ impl Pace {
         if coming < self.next {
             self.next = needed_from(coming, needs).min(self.next);
         }
+    }
+
+    /// A packet has come to a thread that did not look for any: the next slot is the one for it.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.next = self.next.min(self.elapsed(now) + 1).max(self.last + 1);
     }
 
     /// Leaves out what is too late.
@@ -89,25 +106,24 @@ impl Pace {
     }
 }
 
-/// The first slot from this one on in which there is something to do: at most a frame and a slot away.
+/// The first slot from this one on in which there is something to do, if there ever is.
 fn needed_from(slot: u64, needs: &Needs) -> u64 {
-    let relays = needs.contains(&Need::Arrivals);
-    let is_needed = |slot: &u64| relays || is_resting_turn(*slot) || need(needs, *slot) > Need::Nothing;
-    (slot..).find(is_needed).unwrap_or(slot)
+    if needs.contains(&Need::Arrivals) {
+        return slot;
+    }
+    (slot..slot + REST_SLOTS).find(|slot| is_ticked(*slot, needs)).unwrap_or(slot + REST_SLOTS)
 }
 
-fn need(needs: &Needs, slot: u64) -> Need {
-    needs.get(usize::from(phase_of(slot))).copied().unwrap_or(Need::Nothing)
-}
-
-/// Whether this is the one slot of its frame that is worked in whatever the needs are.
-fn is_resting_turn(slot: u64) -> bool {
-    let frame = slot / u64::from(PHASES);
-    frame % u64::from(REST_FRAMES) == u64::from(phase_of(slot))
+fn is_ticked(slot: u64, needs: &Needs) -> bool {
+    match needs.get(usize::from(phase_of(slot))).copied().unwrap_or_default() {
+        Need::Nobody => false,
+        Need::Nothing => is_turn_at_rest(slot / FRAME_SLOTS, phase_of(slot)),
+        Need::Frames | Need::Arrivals => true,
+    }
 }
 
 fn phase_of(slot: u64) -> u8 {
-    u8::try_from(slot % u64::from(PHASES)).unwrap_or_default()
+    u8::try_from(slot % FRAME_SLOTS).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -115,44 +131,61 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    /// The slots that are worked in up to 400 ms, with the phases ticked in them.
-    fn worked(needs: &Needs) -> Vec<(u64, Option<u8>)> {
+    /// The slots that are worked in up to 2 s, with the phases ticked in them.
+    fn worked(needs: &Needs, is_woken: bool) -> Vec<(u64, Option<u8>)> {
         let mut pace = Pace::new(clock::now().mono);
         let mut worked = Vec::new();
-        while pace.next < 200 {
+        while pace.next < 1000 {
             worked.push((pace.next, pace.phase(needs)));
-            pace.done(needs);
+            pace.done(needs, is_woken);
         }
         worked
     }
 
+    fn longest_rest(worked: &[(u64, Option<u8>)]) -> Option<u64> {
+        worked.windows(2).map(|pair| pair[1].0 - pair[0].0).max()
+    }
+
     #[test]
-    fn phases_at_rest_are_ticked_once_in_ten_frames_each() {
-        let worked = worked(&[Need::Nothing; 10]);
-        let phases: Vec<_> = worked.iter().map(|&(_, phase)| phase.expect("nothing else to do")).collect();
-        assert_eq!(phases, (0..10).chain(0..10).collect::<Vec<u8>>());
-        let longest = worked.windows(2).map(|pair| pair[1].0 - pair[0].0).max();
-        assert_eq!(longest, Some(11), "22 ms");
+    fn phases_at_rest_are_ticked_once_a_second_each() {
+        let needs = [Need::Nothing; 10];
+        for (is_woken, longest) in [(false, 10), (true, 51)] {
+            let worked = worked(&needs, is_woken);
+            let phases: Vec<_> = worked.iter().filter_map(|&(_, phase)| phase).collect();
+            assert_eq!(phases, (0..10).chain(0..10).collect::<Vec<u8>>());
+            assert_eq!(longest_rest(&worked), Some(longest), "in slots of 2 ms");
+        }
+    }
+
+    #[test]
+    fn a_thread_with_a_few_legs_at_rest_works_once_a_second() {
+        let mut needs = [Need::Nobody; 10];
+        needs[0] = Need::Nothing;
+        assert_eq!(worked(&needs, true), [(0, Some(0)), (500, Some(0))]);
+        assert_eq!(worked(&[Need::Nobody; 10], true), [(0, None), (500, None)], "what waits to be sent on");
     }
 
     #[test]
     fn a_phase_with_frames_is_ticked_in_each_of_them() {
-        let mut needs = [Need::Nothing; 10];
+        let mut needs = [Need::Nobody; 10];
         needs[3] = Need::Frames;
+        let all: Vec<_> = (0..100).map(|frame| (frame * 10 + 3, Some(3))).collect();
+        assert_eq!(worked(&needs, false)[1..], all);
+        needs[2] = Need::Nothing;
         let slots: Vec<_> =
-            worked(&needs).iter().filter(|(_, phase)| *phase == Some(3)).map(|(slot, _)| *slot).collect();
-        assert_eq!(slots, (0..20).map(|frame| frame * 10 + 3).collect::<Vec<u64>>());
+            worked(&needs, false).into_iter().filter(|(_, phase)| *phase == Some(3)).collect();
+        assert_eq!(slots, all);
     }
 
     #[test]
     fn packets_to_pass_on_are_looked_for_in_every_slot() {
         let mut needs = [Need::Nothing; 10];
         needs[7] = Need::Arrivals;
-        let worked = worked(&needs);
-        assert_eq!(worked.len(), 200);
+        let worked = worked(&needs, false);
+        assert_eq!(worked.len(), 1000);
         assert_eq!(
             worked.iter().filter(|(_, phase)| phase.is_some()).count(),
-            20 + 18,
+            100 + 18,
             "phase 7, and the turns of the others"
         );
     }
@@ -161,14 +194,27 @@ mod tests {
     fn a_need_that_comes_up_brings_the_next_slot_forward_but_never_into_the_past() {
         let begun = clock::now().mono;
         let (mut pace, mut needs) = (Pace::new(begun), [Need::Nothing; 10]);
-        pace.done(&needs);
-        assert_eq!(pace.due(), begun + Duration::from_millis(22));
+        pace.done(&needs, true);
+        assert_eq!((pace.due(), pace.passed()), (begun + Duration::from_millis(102), 51));
         needs[1] = Need::Frames;
         needs[4] = Need::Frames;
         pace.woken(begun + Duration::from_millis(5), &needs);
         assert_eq!((pace.due(), pace.phase(&needs)), (begun + Duration::from_millis(8), Some(4)));
         pace.woken(begun + Duration::from_millis(30), &needs);
         assert_eq!(pace.due(), begun + Duration::from_millis(8), "what is late is still made up for");
+    }
+
+    #[test]
+    fn a_packet_that_nobody_looked_for_is_taken_in_the_next_slot() {
+        let begun = clock::now().mono;
+        let (mut pace, needs) = (Pace::new(begun), [Need::Nothing; 10]);
+        pace.done(&needs, true);
+        pace.hurry(begun + Duration::from_millis(41));
+        assert_eq!((pace.due(), pace.phase(&needs)), (begun + Duration::from_millis(42), None));
+        pace.done(&needs, false);
+        assert_eq!(pace.due(), begun + Duration::from_millis(62), "from now on they are looked for");
+        pace.hurry(begun + Duration::from_millis(41));
+        assert_eq!(pace.due(), begun + Duration::from_millis(44), "not the same slot again");
     }
 
     #[test]

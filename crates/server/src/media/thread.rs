@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::sync::mpsc::TryRecvError;
+use std::time::{Duration, Instant};
 
 use offhook_media::event::{Channel, Command, Event, LegConfig, LegId};
-use offhook_media::{Clock, Engine, PHASES};
+use offhook_media::{Clock, Engine, Need, PHASES};
 use tokio::sync::mpsc;
 
 use super::ToMedia;
 use super::arrivals::Arrivals;
+use super::inbox::{Inbox, Woken};
 use super::pace::{Needs, Pace};
 use super::places::Places;
 use crate::clock;
@@ -19,12 +20,17 @@ use crate::outbox::Outbox;
 use crate::ports::Sockets;
 use crate::recordings::{Feed, ToDisk};
 
-/// Packets taken from one socket in one slot. One is due every 20 ms; three let what came in 200 ms, for as long as the
-/// engine makes up for, be read within four slots, and give a flood no more than its share.
-pub(super) const PACKETS_PER_SLOT: usize = 3;
+/// Packets taken from one socket when packets are looked for: one for each slot that has passed, and no more than these.
+/// One is due every 20 ms; three let what came in 200 ms, for as long as the engine makes up for, be read within four
+/// frames, and give a flood no more than its share.
+pub(super) const MAX_PACKETS_AT_ONCE: u64 = 3;
 
 /// The longest packet that a peer may send: longer datagrams are cut and refused by their header.
 const PACKET: usize = 2_048;
+
+/// After so long without a packet none is looked for any more: the first that comes wakes the thread. A stream has one each
+/// 20 ms, so that it is not woken by those of one that goes on.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Statistics are left out while so many events wait for the control loop; nothing else ever is.
 const STATS_BACKLOG: usize = 256;
@@ -36,17 +42,19 @@ pub(super) struct Thread {
     arrivals: Arrivals,
     /// Legs that are on their way here, and what is to be done with them when they have come.
     expected: HashMap<LegId, Vec<ToMedia>>,
-    inbox: Receiver<ToMedia>,
+    inbox: Inbox,
     events: Outbox<Input, mpsc::Sender<Input>>,
     audio: Feed,
     buffer: Vec<u8>,
     pace: Pace,
+    /// When a packet came last.
+    heard: Instant,
 }
 
 impl Thread {
     pub(super) fn new(
         seed: [u8; 32],
-        inbox: Receiver<ToMedia>,
+        inbox: Inbox,
         control: mpsc::Sender<Input>,
         audio: Feed,
     ) -> io::Result<Self> {
@@ -61,15 +69,16 @@ impl Thread {
             audio,
             buffer: vec![0; PACKET],
             pace: Pace::new(now.mono),
+            heard: now.mono,
         })
     }
 
     /// Runs until the control loop is gone.
     pub(super) fn run(mut self) {
         loop {
-            if self.engine.is_idle() && self.events.backlog() == 0 && self.audio.backlog() == 0 {
+            if self.engine.is_idle() && self.has_sent_all() {
                 // Nothing to work for: sleep until something comes.
-                let Ok(message) = self.inbox.recv() else { return };
+                let Some(message) = self.inbox.recv() else { return };
                 let now = clock::now().mono;
                 self.pace = Pace::new(now);
                 self.obey(now, message);
@@ -89,21 +98,40 @@ impl Thread {
     /// Takes messages until the next slot is due; `false` when nobody can send any more.
     fn serve_inbox(&mut self) -> bool {
         loop {
+            let message = self.inbox.try_recv();
             let now = clock::now().mono;
-            match self.inbox.recv_timeout(self.pace.due().saturating_duration_since(now)) {
+            match message {
                 Ok(message) => {
-                    let now = clock::now().mono;
                     self.obey(now, message);
                     self.pace.woken(now, &self.needs());
-                    // However many messages there are, they do not hold up the slot.
-                    if self.pace.due() <= now {
-                        return true;
+                }
+                Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => {
+                    let most = self.pace.due().saturating_duration_since(now);
+                    let beside = self.is_quiet(now).then(|| self.arrivals.as_fd());
+                    match self.inbox.wait(Some(most), beside) {
+                        Woken::Rung => continue,
+                        Woken::Beside => self.pace.hurry(clock::now().mono),
+                        Woken::Late => return true,
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+            // However many messages there are, they do not hold up the slot.
+            if self.pace.due() <= now {
+                return true;
             }
         }
+    }
+
+    /// Whether all that is told and recorded has been handed on.
+    fn has_sent_all(&self) -> bool {
+        self.events.backlog() == 0 && self.audio.backlog() == 0
+    }
+
+    /// Whether there is nothing to look for until something comes.
+    fn is_quiet(&self, now: Instant) -> bool {
+        let has_frames = self.needs().into_iter().any(|need| need > Need::Nothing);
+        !has_frames && self.has_sent_all() && now.saturating_duration_since(self.heard) >= QUIET
     }
 
     fn needs(&self) -> Needs {
@@ -131,7 +159,7 @@ impl Thread {
             ToMedia::Move { leg, to } => {
                 let moved = self.engine.detach(leg).zip(self.give_up(leg)).map(Box::new);
                 // The other thread waits for it, so this is the one place that may have to wait for room.
-                let _ = to.send(ToMedia::Arrive { leg, moved });
+                to.send(ToMedia::Arrive { leg, moved });
             }
             ToMedia::Expect { leg } => {
                 if !self.places.has(leg) {
@@ -204,19 +232,19 @@ impl Thread {
 
     /// What is to be done every 2 ms where there is anything to do: packets in, frames, packets out.
     fn slot(&mut self, now: Instant) {
-        self.hear(now);
+        self.hear(now, self.pace.passed());
         if let Some(phase) = self.pace.phase(&self.needs()) {
             self.engine.tick(now, phase);
         }
         self.flush();
-        self.pace.done(&self.needs());
+        self.pace.done(&self.needs(), self.is_quiet(now));
     }
 
-    /// Takes the packets that have come: one from each socket at a time, so that none is kept waiting by a flood at
-    /// another.
-    pub(super) fn hear(&mut self, now: Instant) {
-        let Self { engine, places, arrivals, buffer, .. } = self;
-        for _ in 0..PACKETS_PER_SLOT {
+    /// Takes the packets that have come since so many slots: one from each socket at a time, so that none is kept waiting by
+    /// a flood at another.
+    pub(super) fn hear(&mut self, now: Instant, slots: u64) {
+        let Self { engine, places, arrivals, buffer, heard, .. } = self;
+        for _ in 0..slots.clamp(1, MAX_PACKETS_AT_ONCE) {
             let mut is_quiet = true;
             for &number in arrivals.poll() {
                 is_quiet = false;
@@ -229,6 +257,7 @@ impl Thread {
             if is_quiet {
                 return;
             }
+            *heard = now;
         }
     }
 
