@@ -51,7 +51,8 @@ fn parts() -> Vec<Part> {
     parts.push(Part::new("a leg that plays", |frames| engine(frames, &[play(1)], false)));
     parts.push(Part::new("a leg that records", |frames| engine(frames, &[record(1)], true)));
     parts.push(Part::new("a leg at rest, a packet in", |frames| engine(frames, &[], true)));
-    let connect = Media::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both };
+    let connect =
+        Media::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both, mute_digits: false };
     parts.push(Part::new("two legs, one packet passed on", move |frames| {
         engine(frames, std::slice::from_ref(&connect), true);
     }));
@@ -166,6 +167,7 @@ fn record(leg: u64) -> Media {
         beep: false,
         max: Duration::from_secs(60),
         trim_silence: false,
+        mute_digits: false,
     }
 }
 

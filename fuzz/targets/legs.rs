@@ -35,11 +35,11 @@ impl Legs {
         legs.add(1, codec, choice);
         legs.add(2, second, 0);
         let (first, second) = (LegId(1), LegId(2));
-        legs.command(Command::Connect { first, second, mode: ConnectMode::Both });
+        legs.command(Command::Connect { first, second, mode: ConnectMode::Both, mute_digits: false });
         if choice & 0x40 != 0 {
             let (leg, action, recording) = (first, ActionId(1), RecordingId(1));
             let (max, trim_silence) = (Duration::from_secs(3600), choice & 0x10 != 0);
-            legs.command(Command::Record { leg, action, recording, beep: false, max, trim_silence });
+            legs.command(Command::Record { leg, action, recording, beep: false, max, trim_silence, mute_digits: false });
         }
         legs
     }

@@ -23,6 +23,11 @@ impl KeySet {
         })
     }
 
+    /// Whether there is no key in the set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether `key` is in the set.
     pub fn contains(self, key: Key) -> bool {
         self.0 & (1 << key.code()) != 0
@@ -144,6 +149,9 @@ pub enum Command {
         overwrite: bool,
         /// Whether quiet before the first sound and after the last is left out.
         trim_silence: bool,
+        /// Whether the keys that the far end presses are silence in the file. Where there are finish keys they are in any
+        /// case, since none of those may be heard in it.
+        mute_digits: bool,
     },
     /// End a recording.
     RecordStop {
@@ -186,6 +194,8 @@ pub enum Command {
         max: Duration,
         /// Who hears whom.
         mode: ConnectMode,
+        /// Whether the keys of each are kept from the other.
+        mute_digits: bool,
     },
     /// End a connection; only its first party may.
     ConnectStop {

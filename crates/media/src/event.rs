@@ -135,6 +135,8 @@ pub enum Command {
         max: Duration,
         /// Whether quiet before the first sound and after the last is left out.
         trim_silence: bool,
+        /// Whether the keys that the far end presses are silence in the file.
+        mute_digits: bool,
     },
     /// Stop a recording for a while, or go on with it. What is heard meanwhile is not in the file, and takes no time in it.
     PauseRecord {
@@ -179,6 +181,9 @@ pub enum Command {
         second: LegId,
         /// Who hears whom.
         mode: ConnectMode,
+        /// Whether the keys of each are kept from the other: neither their tones nor telephone-events pass, and the rest is
+        /// 40 ms later. They are told as ever.
+        mute_digits: bool,
     },
     /// End a connection.
     Disconnect {

@@ -248,7 +248,9 @@ impl Engine {
                     self.phases[usize::from(room.phase)].raise(Need::Frames);
                 }
             }
-            Command::Connect { first, second, mode } => self.connect(first, second, mode),
+            Command::Connect { first, second, mode, mute_digits } => {
+                self.connect(first, second, mode, mute_digits);
+            }
             Command::Disconnect { first, second } => {
                 self.unlink(first, second);
                 self.unlink(second, first);
@@ -261,8 +263,9 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.play(action, prompts, repeat, shared));
             }
             Command::StopPlay { leg, action } => self.on(leg, |leg, shared| leg.stop_play(action, shared)),
-            Command::Record { leg, action, recording, beep, max, trim_silence } => {
-                let recording = Recording::new(action, recording, Wish { beep, max, trim_silence });
+            Command::Record { leg, action, recording, beep, max, trim_silence, mute_digits } => {
+                let wish = Wish { beep, max, trim_silence, mute_digits };
+                let recording = Recording::new(action, recording, wish);
                 self.on(leg, |leg, shared| leg.record(recording, shared));
             }
             Command::PauseRecord { leg, action, is_paused } => {
@@ -389,7 +392,7 @@ impl Engine {
         }
     }
 
-    fn connect(&mut self, first: LegId, second: LegId, mode: ConnectMode) {
+    fn connect(&mut self, first: LegId, second: LegId, mode: ConnectMode, mute_digits: bool) {
         if first == second || !self.legs.contains_key(&first) || !self.legs.contains_key(&second) {
             return;
         }
@@ -399,10 +402,10 @@ impl Engine {
         self.unlink(first, second);
         self.unlink(second, first);
         if mode != ConnectMode::FirstHears {
-            self.link(first, second);
+            self.link(first, second, mute_digits);
         }
         if mode != ConnectMode::SecondHears {
-            self.link(second, first);
+            self.link(second, first, mute_digits);
         }
     }
 
@@ -418,15 +421,18 @@ impl Engine {
         }
     }
 
-    /// Lets one leg hear another, and each nobody else.
-    fn link(&mut self, talker: LegId, hearer: LegId) {
+    /// Lets one leg hear another, with its keys or without, and each nobody else.
+    fn link(&mut self, talker: LegId, hearer: LegId, mute_digits: bool) {
         if let Some(former) = self.legs.get(&talker).and_then(|placed| placed.leg.talks_to()) {
             self.unlink(talker, former);
         }
         if let Some(former) = self.legs.get(&hearer).and_then(|placed| placed.leg.hears()) {
             self.unlink(former, hearer);
         }
-        self.on(talker, |leg, _| leg.set_talks_to(Some(hearer)));
+        self.on(talker, |leg, _| {
+            leg.set_talks_to(Some(hearer));
+            leg.keep_keys(mute_digits);
+        });
         self.on(hearer, |leg, _| leg.set_hears(Some(talker)));
         self.tune(talker);
     }
@@ -449,6 +455,7 @@ impl Engine {
         if self.legs.get(&talker).is_some_and(linked) {
             self.on(talker, |leg, _| {
                 leg.set_talks_to(None);
+                leg.keep_keys(false);
                 leg.interpret(false);
             });
             self.on(hearer, |leg, _| {

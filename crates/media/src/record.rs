@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   frame of 20 ms ─▶ held back for 60–100 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
-//!                     └ where a key's beginning is silenced, and the end cut off
+//!                     └ where the beginnings of keys are silenced, if they shall not be heard, and the end cut off
 //! ```
 
 mod trim;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::codec::{SAMPLE_RATE, TICKS};
 use crate::dtmf::generate::ToneGenerator;
+use crate::dtmf::mute::Mute;
 use crate::event::{ActionId, Chunk, RecordEnd, RecordingId};
 use crate::record::trim::Trim;
 use crate::shared::Shared;
@@ -23,8 +24,8 @@ use crate::{FRAME, FRAME_SAMPLES};
 const HAND_OUT: usize = 5;
 /// Frames that are held back at least, 60 ms: the end of a recording that can be trimmed or silenced.
 const HELD_BACK: usize = 3;
-/// A tone is known as a key after 30 ms and is heard in frames of 20 ms: its beginning has been written as sound.
-const TONE_ONSET: Duration = Duration::from_millis(50);
+/// As long before the frame in which a tone is known as a key it may have begun: two frames (`dtmf/mute.rs`).
+const TONE_ONSET: Duration = Mute::DELAY;
 
 /// What is asked of a recording.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Wish {
     pub(crate) max: Duration,
     /// Whether the quiet at its ends is left out.
     pub(crate) trim_silence: bool,
+    /// Whether keys are silenced.
+    pub(crate) mute_digits: bool,
 }
 
 /// One recording.
@@ -46,6 +49,7 @@ pub(crate) struct Recording {
     beep: Option<ToneGenerator>,
     is_paused: bool,
     trim: Option<Trim>,
+    mutes_keys: bool,
     /// Ticks at most.
     max: u64,
     /// Ticks so far, what is held back and what was trimmed off included.
@@ -65,6 +69,7 @@ impl Recording {
             beep: wish.beep.then(|| ToneGenerator::beep(SAMPLE_RATE)),
             is_paused: false,
             trim: wish.trim_silence.then(Trim::default),
+            mutes_keys: wish.mute_digits,
             max: wish.max.as_nanos().try_into().map_or(u64::MAX, ticks),
             recorded: 0,
             handed_out: 0,
@@ -94,13 +99,18 @@ impl Recording {
         self.is_paused = is_paused;
     }
 
+    /// Whether keys are silenced.
+    pub(crate) fn mutes_keys(&self) -> bool {
+        self.mutes_keys
+    }
+
     /// Whether the longest duration is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.recorded == self.max
     }
 
-    /// Records what was heard in one frame, or frames of silence that are no longer than one.
-    pub(crate) fn write(&mut self, rate: u32, frame: &[i16], shared: &mut Shared) {
+    /// Records what was heard in one frame, or frames of silence that are no longer than one. `is_key`: a key was on.
+    pub(crate) fn write(&mut self, rate: u32, frame: &[i16], is_key: bool, shared: &mut Shared) {
         if self.is_paused {
             return;
         }
@@ -111,6 +121,11 @@ impl Recording {
         }
         let room = usize::try_from((self.max - self.recorded) / sample_ticks(rate)).unwrap_or(usize::MAX);
         self.held.extend_from_slice(&frame[..frame.len().min(room)]);
+        if is_key && self.mutes_keys {
+            let before = samples_in(TONE_ONSET, rate);
+            let begin = self.held.len().saturating_sub(frame.len() + before);
+            self.held[begin..].fill(0);
+        }
         self.recorded += frame.len() as u64 * sample_ticks(rate);
         // A part of a sample is none.
         self.recorded = if frame.len() >= room { self.max } else { self.recorded };
@@ -130,12 +145,6 @@ impl Recording {
         let samples = (frames * samples_in(FRAME, self.rate) as u64).min((self.max - self.recorded) / sample);
         self.recorded += samples * sample;
         self.pass_on(Chunk::Silence { rate: self.rate, samples }, shared);
-    }
-
-    /// A tone that has just been known as a key is silenced from its beginning.
-    pub(crate) fn silence_onset(&mut self) {
-        let begin = self.held.len().saturating_sub(samples_in(TONE_ONSET, self.rate));
-        self.held[begin..].fill(0);
     }
 
     /// Hands out the rest but for `trim` at its end, and the end mark. Returns how long the recording is.

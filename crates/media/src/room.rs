@@ -146,7 +146,7 @@ impl Room {
     fn write_recording(&mut self, shared: &mut Shared) {
         let Some(recording) = &mut self.recording else { return };
         if let Some(frame) = self.mixer.recorded() {
-            recording.write(Rate::Narrow.hz(), frame, shared);
+            recording.write(Rate::Narrow.hz(), frame, false, shared);
         }
         if recording.is_full() {
             self.end_recording(RecordEnd::MaxDuration, shared);

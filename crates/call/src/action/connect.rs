@@ -28,6 +28,14 @@ pub(crate) enum Notice {
     Gone,
 }
 
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) mode: ConnectMode,
+    pub(crate) max: Duration,
+    pub(crate) mute_digits: bool,
+}
+
 /// A party of a connection.
 #[derive(Debug)]
 pub(crate) struct Connect {
@@ -50,10 +58,10 @@ impl Connect {
         cx: &mut Context<'_>,
         request: RequestId,
         second: CallId,
-        max: Duration,
-        mode: ConnectMode,
+        Wish { mode, max, mute_digits }: Wish,
     ) -> Step {
-        cx.media(media::Command::Connect { first: core.leg(), second: leg_of(second), mode });
+        let (first, leg) = (core.leg(), leg_of(second));
+        cx.media(media::Command::Connect { first, second: leg, mode, mute_digits });
         cx.notify(second, Notice::Joined { first: core.id });
         cx.reply(request, Ok(Reply::Done));
         let party = Party::First { second, begin: cx.now.wall, until: cx.deadline(max) };

@@ -27,6 +27,7 @@ pub(crate) struct Wanted {
     pub(crate) max: Duration,
     pub(crate) beep: bool,
     pub(crate) trim_silence: bool,
+    pub(crate) mute_digits: bool,
     pub(crate) finish_keys: KeySet,
 }
 
@@ -229,6 +230,7 @@ impl Running {
             beep: wanted.beep,
             max: wanted.max,
             trim_silence: wanted.trim_silence,
+            mute_digits: wanted.mute_digits,
         });
         Self { action, recording, audio: Audio::Flowing, file: File::Open }
     }

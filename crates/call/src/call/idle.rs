@@ -5,7 +5,7 @@ use std::time::Instant;
 use offhook_media::event as media;
 
 use crate::Config;
-use crate::action::connect::{Connect, Notice};
+use crate::action::connect::{Connect, Notice, Wish};
 use crate::action::play::Play;
 use crate::action::receive_dtmf::ReceiveDtmf;
 use crate::action::record::{Record, Wanted};
@@ -59,15 +59,26 @@ impl Idle {
                 Play::start(talk, core, cx, id, content, finish_keys, repeat)
             }
             Command::RecordStart {
-                max, beep, file, format, finish_keys, overwrite, trim_silence, ..
+                max,
+                beep,
+                file,
+                format,
+                finish_keys,
+                overwrite,
+                trim_silence,
+                mute_digits,
+                ..
             } => {
-                let wanted = Wanted { file, format, overwrite, max, beep, trim_silence, finish_keys };
+                let mute_digits = mute_digits || !finish_keys.is_empty();
+                let wanted =
+                    Wanted { file, format, overwrite, max, beep, trim_silence, mute_digits, finish_keys };
                 Record::start(talk, core, cx, id, wanted)
             }
             Command::SendDtmfStart { digits, .. } => SendDtmf::start(talk, core, cx, id, digits),
             Command::ReceiveDtmfStart(ask) => ReceiveDtmf::start(talk, core, cx, id, ask),
-            Command::ConnectStart { other, max, mode, .. } => {
-                Connect::start(talk, core, cx, id, other, max, mode)
+            Command::ConnectStart { other, max, mode, mute_digits, .. } => {
+                let wish = Wish { mode, max, mute_digits };
+                Connect::start(talk, core, cx, id, other, wish)
             }
             command => {
                 pass_over(cx, Input::Request { id, command });

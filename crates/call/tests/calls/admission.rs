@@ -83,6 +83,7 @@ fn commands(name: &str) -> Vec<Command> {
             finish_keys,
             overwrite: false,
             trim_silence: false,
+            mute_digits: false,
         },
         "record_stop" => Command::RecordStop { call: CALL },
         "record_pause" => Command::RecordPause { call: CALL, is_paused: true },
@@ -90,9 +91,13 @@ fn commands(name: &str) -> Vec<Command> {
         "send_dtmf_stop" => Command::SendDtmfStop { call: CALL },
         "receive_dtmf_start" => Command::ReceiveDtmfStart(Box::new(receive(CALL, None))),
         "receive_dtmf_stop" => Command::ReceiveDtmfStop { call: CALL },
-        "connect_start" => {
-            Command::ConnectStart { call: CALL, other: CallId(2), max, mode: ConnectMode::Both }
-        }
+        "connect_start" => Command::ConnectStart {
+            call: CALL,
+            other: CallId(2),
+            max,
+            mode: ConnectMode::Both,
+            mute_digits: false,
+        },
         "connect_stop" => Command::ConnectStop { call: CALL },
         "transfer" => Command::Transfer { call: CALL, to_uri: "sip:100@192.0.2.3".to_owned() },
         "transfer_accept" => Command::TransferAccept { call: CALL },

@@ -54,6 +54,7 @@ fn doing(state: State) -> Rig {
                 finish_keys: keys(""),
                 overwrite: false,
                 trim_silence: false,
+                mute_digits: false,
             });
             rig.disk(offhook_call::DiskEvent::RecordingOpened {
                 job: offhook_call::JobId(1),
@@ -68,7 +69,13 @@ fn doing(state: State) -> Rig {
         }
         State::Connect => {
             let (other, max) = (CallId(2), Duration::from_secs(60));
-            rig.request(Command::ConnectStart { call: CALL, other, max, mode: ConnectMode::Both });
+            rig.request(Command::ConnectStart {
+                call: CALL,
+                other,
+                max,
+                mode: ConnectMode::Both,
+                mute_digits: false,
+            });
         }
         _ => {}
     }

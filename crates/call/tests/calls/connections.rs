@@ -13,7 +13,13 @@ const FIRST: CallId = CallId(1);
 const SECOND: CallId = CallId(2);
 
 fn connect(call: CallId, other: CallId) -> Command {
-    Command::ConnectStart { call, other, max: Duration::from_secs(300), mode: ConnectMode::Both }
+    Command::ConnectStart {
+        call,
+        other,
+        max: Duration::from_secs(300),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    }
 }
 
 fn connected() -> Rig {
@@ -25,6 +31,22 @@ fn connected() -> Rig {
         ["media connect 1 2 Both", "reply Done", "1: Idle→Connect", "2: Idle→Connect"]
     );
     rig
+}
+
+#[test]
+fn keys_are_kept_from_the_other_where_that_is_asked_for() {
+    let mut rig = Rig::new();
+    rig.answered();
+    rig.answered();
+    let max = Duration::from_secs(300);
+    let command = Command::ConnectStart {
+        call: FIRST,
+        other: SECOND,
+        max,
+        mode: ConnectMode::FirstHears,
+        mute_digits: true,
+    };
+    assert_eq!(rig.request(command)[0], "media connect 1 2 FirstHears without keys");
 }
 
 #[test]

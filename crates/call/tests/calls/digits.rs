@@ -316,7 +316,13 @@ fn keys_during_a_sending_and_a_connection_are_typed_ahead() {
     press(&mut rig, "1");
     rig.media(media::Event::DigitsSent { leg: LegId(1), action: ActionId(1) });
     let max = Duration::from_secs(60);
-    rig.request(Command::ConnectStart { call: CALL, other, max, mode: ConnectMode::Both });
+    rig.request(Command::ConnectStart {
+        call: CALL,
+        other,
+        max,
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     press(&mut rig, "2");
     rig.media(digit(other, '7'));
     rig.request(Command::ConnectStop { call: CALL });

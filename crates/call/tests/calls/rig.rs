@@ -395,9 +395,10 @@ fn media_line(command: &media::Command) -> String {
             format!("play {} on {}: {} prompts, repeat {repeat}", action.0, leg.0, prompts.len())
         }
         media::Command::StopPlay { action, .. } => format!("stop play {}", action.0),
-        media::Command::Record { leg, action, recording, beep, max, .. } => {
+        media::Command::Record { leg, action, recording, beep, max, mute_digits, .. } => {
             let beep = if *beep { " beep" } else { "" };
-            format!("record {} on {} as {}, {max:?}{beep}", action.0, leg.0, recording.0)
+            let muted = if *mute_digits { " without keys" } else { "" };
+            format!("record {} on {} as {}, {max:?}{beep}{muted}", action.0, leg.0, recording.0)
         }
         media::Command::PauseRecord { action, is_paused, .. } => {
             format!("{} record {}", if *is_paused { "pause" } else { "resume" }, action.0)
@@ -407,8 +408,9 @@ fn media_line(command: &media::Command) -> String {
             format!("digits {} on {}: {}", action.0, leg.0, digits.len())
         }
         media::Command::StopDigits { action, .. } => format!("stop digits {}", action.0),
-        media::Command::Connect { first, second, mode } => {
-            format!("connect {} {} {mode:?}", first.0, second.0)
+        media::Command::Connect { first, second, mode, mute_digits } => {
+            let muted = if *mute_digits { " without keys" } else { "" };
+            format!("connect {} {} {mode:?}{muted}", first.0, second.0)
         }
         media::Command::Disconnect { first, second } => format!("disconnect {} {}", first.0, second.0),
         media::Command::InfoDigit { leg, key, duration } => {

@@ -302,6 +302,10 @@ pub struct RecordStart {
     /// against `max_seconds` all the same.
     #[serde(default)]
     pub trim_silence: bool,
+    /// Whether the keys that the far end presses are silence in the file, their tones from the very beginning. Where there
+    /// are finish keys they are in any case.
+    #[serde(default)]
+    pub mute_digits: bool,
 }
 method!(RecordStart = "sys.call.record_start" -> Recording);
 
@@ -316,6 +320,7 @@ impl Default for RecordStart {
             finish_keys: String::new(),
             overwrite: false,
             trim_silence: false,
+            mute_digits: false,
         }
     }
 }
@@ -443,6 +448,10 @@ pub struct ConnectStart {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = [false])))]
     pub record_stereo: bool,
+    /// Whether the keys of each party are kept from the other: neither tones nor telephone-events pass. The application is
+    /// told of them as ever. What is said is heard 40 ms later then, and decoded on its way.
+    #[serde(default)]
+    pub mute_digits: bool,
 }
 method!(ConnectStart = "sys.call.connect_start" -> ());
 
@@ -461,6 +470,7 @@ impl Default for ConnectStart {
             schedule_play_file: None,
             schedule_play_loop: 0,
             record_stereo: false,
+            mute_digits: false,
         }
     }
 }

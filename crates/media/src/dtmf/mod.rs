@@ -6,6 +6,7 @@
 //!   770 Hz     4     5     6     B         tone.rs      samples → key
 //!   852 Hz     7     8     9     C         event.rs     key ↔ telephone-events (RFC 4733)
 //!   941 Hz     *     0     #     D         dedup.rs     one press heard in several ways counts once
+//!                                          mute.rs      samples without their keys
 //! ```
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub mod dedup;
 pub mod event;
 pub mod generate;
+pub mod mute;
 pub mod tone;
 
 /// Frequencies of the rows, in Hz (ITU-T Q.23).

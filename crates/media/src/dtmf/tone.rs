@@ -48,10 +48,10 @@ const BLOCK: usize = 3 * HOP;
 /// Blocks in a row that must hit the same key: 238 samples. The outer ones may lack a sixth of theirs, so that a tone of
 /// 25 ms is the shortest that can be heard and one of 30 ms always is.
 const HITS: u32 = 5;
+/// After its beginning a clean tone is known as a key within 34 ms: the five blocks, and what was before it in the first.
+pub const LATEST: Duration = Duration::from_millis(34);
 /// Blocks without the key after which it is released: 19 ms or less of dropout is always ridden, 26 ms or more never.
 const MISSES: u32 = 7;
-/// Blocks with a key for [`ToneDetector::is_tone`].
-const SUSPICION: u32 = 2;
 /// The least level of either tone: −40 dBm0, as the square of its amplitude in samples.
 const LEAST_POWER: f32 = 228.26 * 228.26;
 /// The share of a block's energy that the two tones must hold. At 12 dB over the noise they hold 0.94, in a block of which
@@ -96,6 +96,8 @@ pub struct ToneDetector {
     position: u64,
     candidate: Option<Candidate>,
     pressed: Option<Pressed>,
+    /// Whether a key was on in the samples last pushed.
+    is_key: bool,
 }
 
 /// What a third of a block has come to: its energy, and each filter's output as of its last sample.
@@ -157,6 +159,7 @@ impl ToneDetector {
             position: 0,
             candidate: None,
             pressed: None,
+            is_key: false,
         }
     }
 
@@ -164,6 +167,7 @@ impl ToneDetector {
     /// 35 ms after it.
     pub fn push(&mut self, mut samples: &[i16]) -> Vec<KeyEvent> {
         let mut told = Vec::new();
+        self.is_key = self.is_on();
         while !samples.is_empty() {
             let (taken, rest) = samples.split_at(samples.len().min(HOP - self.filled));
             self.pending[self.filled..self.filled + taken.len()].copy_from_slice(taken);
@@ -173,16 +177,21 @@ impl ToneDetector {
                 self.filled = 0;
                 let hit = self.block();
                 self.judge(hit, &mut told);
+                self.is_key |= self.is_on();
             }
         }
         told
     }
 
-    /// Whether the samples last pushed sound like a key, be it long enough already or not: what a recorder that leaves keys
-    /// out should not write.
-    pub fn is_tone(&self) -> bool {
-        self.candidate.is_some_and(|candidate| candidate.hits >= SUSPICION)
-            || self.pressed.is_some_and(|pressed| pressed.misses < SUSPICION)
+    /// Whether some of a key was in the samples last pushed. It is known [`LATEST`] after the key began, and then for as
+    /// long as the key lasts; what merely sounds like a key for a while is none.
+    pub fn is_key(&self) -> bool {
+        self.is_key
+    }
+
+    /// Whether the last block hit the key that is pressed.
+    fn is_on(&self) -> bool {
+        self.pressed.is_some_and(|pressed| pressed.misses == 0)
     }
 
     /// Completes a third and with it a block.

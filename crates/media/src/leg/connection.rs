@@ -44,9 +44,14 @@ impl Leg {
         self.sender.end_relay();
     }
 
+    /// Whether the keys of our peer are kept from the other party.
+    pub(crate) fn keep_keys(&mut self, keep: bool) {
+        self.hearing.keep_keys(keep);
+    }
+
     /// Whether what another leg's peer sends can go out here without being decoded.
     pub(crate) fn understands(&self, talker: &Self) -> bool {
-        self.media.codec.transcodes(talker.media.codec)
+        self.media.codec.transcodes(talker.media.codec) && !talker.hearing.keeps_keys()
     }
 
     /// Whether the other party is to hear us decoded.

@@ -3,8 +3,12 @@
 //! ```text
 //!   playout ─▶ a frame at the leg's rate ─┬─▶ 8 kHz ─┬─▶ tone detector ─▶ keys
 //!                                         │          └─▶ detectors that were asked for
-//!                                         └─▶ recording, room
+//!                                         └─▶ the other party, recording, room
 //! ```
+//! Keys are kept from the other party, or out of a recording, where that is asked for: their tones are known too late for
+//! their beginnings (`dtmf/mute.rs`), so for the other party everything is 40 ms late then; a recording holds as much back
+//! anyway. Telephone-events silence what is heard while they last, and what waits when they begin: of a gateway that leaves
+//! the tone in the audio as well, some of it has come before.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +16,14 @@ use super::Leg;
 use crate::codec::resample::Resampler;
 use crate::codec::{Codec, SAMPLE_RATE};
 use crate::detect::{Detected, Detectors, Kinds};
+use crate::dtmf::mute::Mute;
 use crate::dtmf::tone::ToneDetector;
 use crate::dtmf::{Key, KeyEvent};
 use crate::event::{DigitSource, Event, RecordEnd};
 use crate::jitter::Inserted;
 use crate::playout::Playout;
 use crate::progress::Country;
+use crate::record::Recording;
 use crate::shared::Shared;
 
 /// The way of what arrives to who listens.
@@ -26,6 +32,10 @@ pub(super) struct Hearing {
     /// Made when somebody begins to listen, and gone with the last who does.
     playout: Option<Box<Playout>>,
     tones: Option<Box<ToneDetector>>,
+    /// Whether keys that were heard as tones are told.
+    tells_tones: bool,
+    /// Where keys are kept from the other party.
+    mute: Option<Box<Mute>>,
     detectors: Option<Box<Detectors>>,
     /// To the rate of the detectors, where it is not the leg's.
     narrow: Option<(u32, Box<Resampler>)>,
@@ -35,8 +45,16 @@ pub(super) struct Hearing {
 
 impl Hearing {
     pub(super) fn new(detect_tones: bool) -> Self {
-        let tones = detect_tones.then(Box::default);
-        Self { playout: None, tones, detectors: None, narrow: None, narrowed: Vec::new(), frame: Vec::new() }
+        Self {
+            playout: None,
+            tones: None,
+            tells_tones: detect_tones,
+            mute: None,
+            detectors: None,
+            narrow: None,
+            narrowed: Vec::new(),
+            frame: Vec::new(),
+        }
     }
 
     /// Another source begins.
@@ -47,7 +65,21 @@ impl Hearing {
     }
 
     pub(super) fn detect_tones(&mut self, detect: bool) {
-        match (&self.tones, detect) {
+        self.tells_tones = detect;
+    }
+
+    /// Whether keys are kept from the other party from now on.
+    pub(super) fn keep_keys(&mut self, keep: bool) {
+        self.mute = keep.then(Box::default);
+    }
+
+    pub(super) fn keeps_keys(&self) -> bool {
+        self.mute.is_some()
+    }
+
+    /// Has a tone detector while somebody wants one.
+    fn seek_keys(&mut self, seek: bool) {
+        match (&self.tones, seek) {
             (None, true) => self.tones = Some(Box::default()),
             (Some(_), false) => self.tones = None,
             _ => {}
@@ -85,7 +117,7 @@ impl Hearing {
         };
         Listened {
             keys: tones.as_mut().map_or(Vec::new(), |tones| tones.push(samples)),
-            is_tone: tones.as_ref().is_some_and(|tones| tones.is_tone()),
+            is_key: tones.as_ref().is_some_and(|tones| tones.is_key()),
             detected: detectors.as_mut().map_or(Vec::new(), |detectors| detectors.push(samples)),
         }
     }
@@ -95,8 +127,8 @@ impl Hearing {
 #[derive(Debug, Default)]
 struct Listened {
     keys: Vec<KeyEvent>,
-    /// Whether it sounds like a key, be it one or not.
-    is_tone: bool,
+    /// Whether there is a key in it.
+    is_key: bool,
     detected: Vec<Detected>,
 }
 
@@ -126,7 +158,7 @@ impl Leg {
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
     pub(super) fn is_listened_to(&self) -> bool {
-        self.hearing.tones.is_some()
+        self.hearing.tells_tones
             || self.hearing.detectors.is_some()
             || self.recording.is_some()
             || self.says_to_room
@@ -159,30 +191,41 @@ impl Leg {
             }
             None => self.hearing.frame.resize(codec.frame_samples(), 0),
         }
-        if self.is_interpreted && self.hearing.playout.as_ref().is_some_and(|playout| playout.is_heard()) {
-            self.said.extend_from_slice(&self.hearing.frame);
-        }
-        let Listened { keys, is_tone, detected } = self.hearing.listen(codec.sample_rate());
+        let keeps_keys =
+            self.hearing.keeps_keys() || self.recording.as_ref().is_some_and(Recording::mutes_keys);
+        self.hearing.seek_keys(self.hearing.tells_tones || keeps_keys);
+        let Listened { keys, is_key, detected } = self.hearing.listen(codec.sample_rate());
         for event in keys {
-            self.key(now, DigitSource::Inband, event, shared);
+            if self.hearing.tells_tones {
+                self.key(now, DigitSource::Inband, event, shared);
+            }
         }
         for detected in detected {
             shared.tell(Event::Detected { leg: self.id, detected });
         }
-        let is_key = is_tone || self.pressed.is_some() || self.muted > 0;
+        let is_key = is_key || self.pressed.is_some() || self.muted > 0;
         self.muted = self.muted.saturating_sub(1);
-        if is_key {
-            self.hearing.frame.fill(0);
+        self.hand_over(is_key, shared);
+    }
+
+    /// Hands the present frame to who listens, with the key that is in it, or without.
+    fn hand_over(&mut self, is_key: bool, shared: &mut Shared) {
+        let Hearing { playout, mute, frame, .. } = &mut self.hearing;
+        let mut is_heard = playout.as_ref().is_some_and(|playout| playout.is_heard());
+        if let Some(mute) = mute {
+            is_heard = mute.push(frame, is_heard, is_key);
         }
-        let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) else {
-            return;
-        };
-        if is_key {
-            self.hearing.frame.fill(0);
+        if self.is_interpreted && is_heard {
+            self.said.extend_from_slice(frame);
         }
-        recording.write(codec.sample_rate(), &self.hearing.frame, shared);
-        if recording.is_full() {
-            self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
+        if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
+            recording.write(self.media.codec.sample_rate(), frame, is_key, shared);
+            if recording.is_full() {
+                self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
+            }
+        }
+        if is_key && self.says_to_room {
+            self.hearing.frame.fill(0);
         }
     }
 
@@ -194,11 +237,7 @@ impl Leg {
     pub(super) fn key(&mut self, now: Instant, source: DigitSource, event: KeyEvent, shared: &mut Shared) {
         match event {
             KeyEvent::Start(key) if source == DigitSource::Rfc4733 => self.pressed = Some(key),
-            KeyEvent::Start(_) => {
-                if let Some(recording) = &mut self.recording {
-                    recording.silence_onset();
-                }
-            }
+            KeyEvent::Start(_) => {}
             KeyEvent::End { key, duration } => {
                 if source == DigitSource::Rfc4733 {
                     self.pressed = None;
@@ -209,7 +248,8 @@ impl Leg {
         }
     }
 
-    /// Tells a press, unless it was told by another way. Tones reach the other party in the audio; the rest is passed on.
+    /// Tells a press, unless it was told by another way. Tones reach the other party in the audio; the rest is passed on,
+    /// unless keys are kept from it.
     pub(crate) fn digit(
         &mut self,
         now: Instant,
@@ -222,7 +262,9 @@ impl Leg {
             return;
         }
         shared.tell(Event::Digit { leg: self.id, key, source, duration });
-        if let (Some(peer), DigitSource::Rfc4733 | DigitSource::Info) = (self.talks_to, source) {
+        if let (Some(peer), DigitSource::Rfc4733 | DigitSource::Info) = (self.talks_to, source)
+            && !self.hearing.keeps_keys()
+        {
             shared.pass_on(peer, key, source);
         }
     }

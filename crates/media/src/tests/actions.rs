@@ -36,9 +36,12 @@ fn course(seed: u64) {
             6 => world.command(Command::StopPlay { leg: LegId(leg), action }),
             7 => world.stop_record(leg, action.0, random.u64(0..300)),
             8 => world.command(Command::StopDigits { leg: LegId(leg), action }),
-            9 => {
-                world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both })
-            }
+            9 => world.command(Command::Connect {
+                first: LegId(1),
+                second: LegId(2),
+                mode: ConnectMode::Both,
+                mute_digits: false,
+            }),
             10 => world.command(Command::Disconnect { first: LegId(2), second: LegId(1) }),
             11 if random.u8(0..10) == 0 => world.command(Command::RemoveLeg { leg: LegId(leg) }),
             12 => world.command(Command::UpdateLeg {
@@ -133,7 +136,12 @@ fn commands_for_legs_that_are_gone_do_nothing() {
     world.command(Command::RemoveLeg { leg: LegId(1) });
     world.play(1, 1, &[&prompt(Codec::Pcmu, 160, 1)], 0);
     world.send_digits(1, 2, "1");
-    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both });
+    world.command(Command::Connect {
+        first: LegId(1),
+        second: LegId(2),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     world.run(500);
     assert_eq!(world.told().len(), told);
     assert_eq!(world.rtp_of(1).len(), 0);

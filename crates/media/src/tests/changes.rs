@@ -128,7 +128,12 @@ fn a_connection_goes_on_when_one_side_changes_its_codec_and_its_address() {
     world.add(1, 11, 1, config(Codec::Pcmu));
     world.add(1, 13, 1, config(Codec::Pcma));
     world.add(1, 12, 2, config(Codec::Pcmu));
-    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both });
+    world.command(Command::Connect {
+        first: LegId(1),
+        second: LegId(2),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     let prompt = prompt(Codec::Pcmu, 8000, 3);
     world.play(12, 1, &[&prompt], 9);
     world.run(1000);

@@ -82,6 +82,7 @@ fn tones_and_the_beep_are_heard_in_every_codec() {
             beep: true,
             max: Duration::from_secs(1),
             trim_silence: false,
+            mute_digits: false,
         });
         world.run(600);
         world.stop_record(1, 2, 0);
@@ -99,7 +100,12 @@ fn equal_codecs_are_relayed_as_they_are() {
         for (engine, leg, to) in [(0, 1, 11), (0, 2, 12), (1, 11, 1), (1, 12, 2)] {
             world.add(engine, leg, to, config(codec));
         }
-        world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both });
+        world.command(Command::Connect {
+            first: LegId(1),
+            second: LegId(2),
+            mode: ConnectMode::Both,
+            mute_digits: false,
+        });
         world.play(11, 1, &[&Prompt::encode(&sine(codec, 0.5), codec)], 0);
         world.run(700);
         let payload = |leg| -> Vec<Vec<u8>> {
@@ -144,7 +150,12 @@ fn connected(first: Codec, second: Codec) -> World {
     {
         world.add(engine, leg, to, config(codec));
     }
-    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both });
+    world.command(Command::Connect {
+        first: LegId(1),
+        second: LegId(2),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     world
 }
 
@@ -208,7 +219,12 @@ fn a_connection_goes_on_when_the_codecs_differ_from_now_on_and_when_they_are_equ
 #[test]
 fn who_is_only_heard_hears_nothing_in_another_codec_either() {
     let mut world = connected(Codec::Pcmu, Codec::G722);
-    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::FirstHears });
+    world.command(Command::Connect {
+        first: LegId(1),
+        second: LegId(2),
+        mode: ConnectMode::FirstHears,
+        mute_digits: false,
+    });
     world.play(11, 3, &[&Prompt::encode(&sine(Codec::Pcmu, 1.0), Codec::Pcmu)], 0);
     world.play(12, 4, &[&Prompt::encode(&sine(Codec::G722, 1.0), Codec::G722)], 0);
     world.run(500);

@@ -14,7 +14,7 @@ fn pair(first: LegConfig, second: LegConfig) -> World {
 }
 
 fn connect(world: &mut World, mode: ConnectMode) {
-    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode });
+    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode, mute_digits: false });
 }
 
 fn format(codec: Codec) -> RecordFormat {

@@ -52,7 +52,12 @@ fn a_connection_that_is_listened_to_goes_on() {
     world.add(0, 2, 12, config(Codec::Pcma));
     world.add(1, 11, 1, config(Codec::Pcma));
     world.add(2, 12, 2, config(Codec::Pcma));
-    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both });
+    world.command(Command::Connect {
+        first: LegId(1),
+        second: LegId(2),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     world.command(detect(1, &[Kind::Tones]));
     world.command(detect(12, &[Kind::Tones]));
     world.play(11, 1, &[&busy(Codec::Pcma, 5)], 0);

@@ -9,7 +9,12 @@ fn busy() -> World {
     let mut world = World::new(1, 1, Network::default());
     world.add(0, 1, 101, LegConfig { detect_tones: true, ..config(Codec::Pcmu) });
     world.add(0, 2, 102, config(Codec::Pcma));
-    world.command(Command::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both });
+    world.command(Command::Connect {
+        first: LegId(1),
+        second: LegId(2),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     world.record(1, 1, RecordFormat::Pcm16, 100_000);
     world
 }

@@ -7,6 +7,7 @@ mod connect;
 mod detect;
 mod digits;
 mod hostile;
+mod mute;
 mod play;
 mod presence;
 mod protection;
@@ -222,6 +223,7 @@ impl World {
             beep: false,
             max: Duration::from_millis(max_ms),
             trim_silence: false,
+            mute_digits: false,
         });
     }
 

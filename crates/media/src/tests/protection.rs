@@ -82,7 +82,12 @@ fn a_protected_leg_and_one_in_the_clear_are_connected() {
     world.add(1, 2, 1, protected(suite, 2, 1));
     world.add(1, 3, 4, config(Codec::Pcmu));
     world.add(2, 4, 3, config(Codec::Pcmu));
-    world.command(Command::Connect { first: LegId(2), second: LegId(3), mode: ConnectMode::Both });
+    world.command(Command::Connect {
+        first: LegId(2),
+        second: LegId(3),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     let (there, back) = (prompt(Codec::Pcmu, 16_000, 3), prompt(Codec::Pcmu, 16_000, 4));
     world.record(4, 4, RecordFormat::Mulaw, 60_000);
     world.record(1, 5, RecordFormat::Mulaw, 60_000);

@@ -71,6 +71,7 @@ fn the_beep_comes_first_and_is_not_in_the_file() {
         beep: true,
         max: Duration::from_secs(1),
         trim_silence: false,
+        mute_digits: false,
     });
     world.run(1200);
     assert!(world.closed.is_empty(), "the second begins after the beep of 300 ms");
@@ -94,14 +95,23 @@ fn a_removed_leg_completes_its_recording() {
 }
 
 #[test]
-fn keys_are_not_in_the_file() {
-    for events in [true, false] {
+fn keys_are_in_the_file_unless_that_is_not_wanted() {
+    for (events, mute_digits) in [(true, true), (false, true), (true, false), (false, false)] {
         let peer = with(config(Codec::Pcmu), |media| {
             media.telephone_event = media.telephone_event.filter(|_| events);
         });
         let recorder = LegConfig { detect_tones: !events, ..peer.clone() };
         let mut world = World::pair(1, Network::default(), peer, recorder);
-        world.record(2, 1, RecordFormat::Mulaw, 100_000);
+        world.formats.insert(RecordingId(1), RecordFormat::Mulaw);
+        world.command(Command::Record {
+            leg: LegId(2),
+            action: ActionId(1),
+            recording: RecordingId(1),
+            beep: false,
+            max: Duration::from_secs(100),
+            trim_silence: false,
+            mute_digits,
+        });
         world.run(500);
         world.send_digits(1, 2, "#");
         world.run(500);
@@ -109,7 +119,9 @@ fn keys_are_not_in_the_file() {
         assert_eq!(world.digits_of(2).len(), 1);
         // mu-law 0x7f and 0xff are the two zeros.
         let loud = world.file(1).iter().filter(|&&code| code & 0x7f < 0x60).count();
-        assert!(loud <= 80, "events {events}: {loud} samples of sound, 10 ms at most");
+        // A tone of 100 ms; an event has no sound.
+        let expected = if events || mute_digits { 0..=80 } else { 700..=800 };
+        assert!(expected.contains(&loud), "events {events}, muted {mute_digits}: {loud} samples of sound");
     }
 }
 
@@ -158,6 +170,7 @@ fn quiet_ends_are_left_out_where_that_is_wanted() {
         beep: false,
         max: Duration::from_secs(60),
         trim_silence: true,
+        mute_digits: false,
     });
     world.run(1500);
     let said = prompt(Codec::Pcmu, 8000, 1);

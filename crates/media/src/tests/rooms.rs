@@ -271,7 +271,12 @@ fn who_goes_is_told_once_whichever_way() {
     leave(&mut world, 1);
     leave(&mut world, 1);
     world.command(Command::RemoveLeg { leg: LegId(2) });
-    world.command(Command::Connect { first: LegId(1), second: LegId(3), mode: ConnectMode::Both });
+    world.command(Command::Connect {
+        first: LegId(1),
+        second: LegId(3),
+        mode: ConnectMode::Both,
+        mute_digits: false,
+    });
     assert_eq!(told(&world), [1, 2, 3].map(|leg| RoomEvent::Left { leg: LegId(leg) }));
     // A member of a connection that joins leaves that.
     join(&mut world, 3, Voice::default());
@@ -526,6 +531,7 @@ fn whatever_is_asked_ends_once() {
                     first: leg,
                     second: LegId(random.u64(1..=6)),
                     mode: ConnectMode::Both,
+                    mute_digits: false,
                 }),
                 2..=5 => world.play(leg.0 + 10, 1000 + action, &[&prompt(Codec::Pcmu, 8000, seed)], 0),
                 _ => {}

@@ -2,6 +2,7 @@
 
 use offhook_media::detect::{Detected, Detectors, Kind};
 use offhook_media::dtmf::KeyEvent;
+use offhook_media::dtmf::mute::Mute;
 use offhook_media::dtmf::tone::ToneDetector;
 
 use crate::speech::{VOICES, Voice, speak};
@@ -64,4 +65,29 @@ fn nobody_dials_by_speaking_for_hours() {
     }
     println!("{} keys and {} tones in {} minutes of speech", keys.len(), tones.len(), seconds / 60);
     assert_eq!((keys.as_str(), tones.as_slice()), ("", &[][..]));
+}
+
+/// Where keys are kept from the other party, speech passes as it was: every frame that differs would be one that was taken
+/// for a part of a key.
+#[test]
+fn nothing_that_is_said_is_muted() {
+    let (mut frames, mut muted) = (0, 0);
+    for voice in VOICES {
+        let samples = speak(voice, TEXT);
+        let (mut detector, mut mute) = (ToneDetector::new(), Mute::default());
+        let out: Vec<Vec<i16>> = samples
+            .chunks_exact(160)
+            .map(|samples| {
+                detector.push(samples);
+                let mut frame = samples.to_vec();
+                mute.push(&mut frame, true, detector.is_key());
+                frame
+            })
+            .collect();
+        let differ = samples.chunks_exact(160).zip(&out[2..]).filter(|(said, heard)| said != heard);
+        muted += differ.count();
+        frames += out.len();
+    }
+    println!("{muted} of {frames} frames of speech muted");
+    assert!(muted == 0 && frames > 30_000, "{muted} of {frames}");
 }

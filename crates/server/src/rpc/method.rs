@@ -248,6 +248,7 @@ impl Served for wire::RecordStart {
             finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
             overwrite: self.overwrite,
             trim_silence: self.trim_silence,
+            mute_digits: self.mute_digits,
         }))
     }
 
@@ -310,6 +311,7 @@ impl Served for wire::ConnectStart {
             other: check::call(node.id, &self.call_res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             mode: mode.ok_or_else(|| check::invalid("connect_mode", "1, 2 or 3"))?,
+            mute_digits: self.mute_digits,
         }))
     }
 

@@ -436,7 +436,8 @@ mod tests {
                 "schedule_play_time",
                 "schedule_play_file",
                 "schedule_play_loop",
-                "record_stereo"
+                "record_stereo",
+                "mute_digits"
             ]
         );
         assert_eq!(names::<wire::Discover>(), [""; 0]);

@@ -137,6 +137,7 @@ impl World {
                 finish_keys,
                 overwrite: false,
                 trim_silence: false,
+                mute_digits: self.rng.bool(),
             },
             2 => {
                 let digits = vec![Dial::Key(key('5')); self.rng.usize(1..10)];
@@ -162,7 +163,7 @@ impl World {
                     .rng
                     .choice(&[ConnectMode::Both, ConnectMode::SecondHears, ConnectMode::FirstHears])
                     .expect("three");
-                Command::ConnectStart { call, other, max: self.seconds(20), mode }
+                Command::ConnectStart { call, other, max: self.seconds(20), mode, mute_digits: false }
             }
         }
     }

@@ -308,23 +308,24 @@ fn it_is_the_same_however_the_samples_are_cut() {
 }
 
 #[test]
-fn a_tone_is_suspected_before_it_is_a_key_and_no_longer_than_it_lasts() {
+fn a_key_is_known_in_time_and_no_longer_than_it_lasts() {
     let mut signal = Signal::new(1);
     signal.silence(100.0);
     signal.key('3', Shape { milliseconds: 100.0, ..NOMINAL });
     signal.silence(100.0);
     let mut detector = ToneDetector::new();
-    let suspected: Vec<bool> = signal
+    let known: Vec<bool> = signal
         .linear()
         .chunks(8)
         .map(|millisecond| {
             detector.push(millisecond);
-            detector.is_tone()
+            detector.is_key()
         })
         .collect();
-    assert!(suspected[..100].iter().all(|tone| !tone));
-    assert!(suspected[125..200].iter().all(|&tone| tone));
-    assert!(suspected[215..].iter().all(|tone| !tone));
+    let latest = usize::try_from(crate::dtmf::tone::LATEST.as_millis()).unwrap();
+    assert!(known[..100 + 23].iter().all(|key| !key), "nothing shorter than 23 ms is a key");
+    assert!(known[100 + latest..200].iter().all(|&key| key));
+    assert!(known[215..].iter().all(|key| !key));
 }
 
 /// Voiced sound: a pitch that glides, its harmonics shaped by three moving formants, with some breath; syllables and pauses.
