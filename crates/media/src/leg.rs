@@ -250,22 +250,25 @@ impl Leg {
             playback,
             outgoing,
             tone: _,
-            talks_to,
-            hears,
-            is_interpreted,
+            talks_to: _,
+            hears: _,
+            is_interpreted: _,
             said: _,
-            hears_interpreted: _,
+            hears_interpreted,
             says_to_room: _,
             pace,
             frames: _,
             reports: _,
         } = self;
-        if talks_to.is_some() && !is_interpreted {
-            return Need::Arrivals;
-        }
         let speaks = digits.is_some() || playback.is_some() || !outgoing.is_empty();
-        let listens = self.is_listened_to() || pressed.is_some() || talks_to.is_some();
-        if speaks || listens || hears.is_some() || !pace.has_begun() { Need::Frames } else { Need::Nothing }
+        // What is passed on as it comes needs no frames.
+        let listens = self.is_listened_to() || pressed.is_some() || *hears_interpreted;
+        if speaks || listens || !pace.has_begun() { Need::Frames } else { Need::Nothing }
+    }
+
+    /// Whether what comes is passed on as it comes.
+    pub(crate) fn passes_on(&self) -> bool {
+        self.talks_to.is_some() && !self.is_interpreted
     }
 
     /// Runs the frames that are due. Returns whether there were any.
@@ -311,20 +314,21 @@ impl Leg {
         clock_of(self.frames, self.media.codec)
     }
 
-    /// Our clock at an arrival, finer than a frame, modulo 2^32.
+    /// Our clock at a moment, finer than a frame, modulo 2^32.
     fn clock_at(&self, now: Instant, clock_rate: u32) -> u32 {
-        let since = self.pace.since(now);
-        let passed = FRAME.as_micros() * u128::from(self.frames) + since.as_micros();
-        modulo_32(passed * u128::from(clock_rate) / 1_000_000)
+        let since = u64::try_from(self.pace.since(now).as_micros()).unwrap_or(u64::MAX);
+        // Microseconds by 48 kHz fill 64 bits after twelve years.
+        let passed = (u64::from(FRAME.subsec_micros()) * self.frames).wrapping_add(since);
+        modulo_32(passed.wrapping_mul(u64::from(clock_rate)) / 1_000_000)
     }
 }
 
 /// The RTP clock of so many frames, modulo 2^32 as timestamps are.
 fn clock_of(frames: u64, codec: Codec) -> u32 {
-    modulo_32(u128::from(frames) * u128::from(codec.samples_to_clock(codec.frame_samples())))
+    modulo_32(frames.wrapping_mul(u64::from(codec.samples_to_clock(codec.frame_samples()))))
 }
 
-fn modulo_32(clock: u128) -> u32 {
+fn modulo_32(clock: u64) -> u32 {
     #[allow(clippy::cast_possible_truncation, reason = "timestamps count modulo 2^32")]
     let clock = clock as u32;
     clock

@@ -88,8 +88,6 @@ pub enum Need {
     Nothing,
     /// A tick in every frame.
     Frames,
-    /// That; and what comes is passed on when it comes, so it is to be looked for more often.
-    Arrivals,
 }
 
 /// Samples in a frame at 8 kHz.
@@ -133,14 +131,23 @@ struct Phase {
     load: usize,
     /// What they needed when they were last ticked, and what has come up since.
     need: Need,
+    /// Whether any of them passes on what comes, in the same way.
+    passes_on: bool,
     /// When their statistics are to be told: together, as whoever takes them wakes up for it.
     next_stats: Instant,
 }
 
 impl Phase {
     fn new(number: u8, epoch: Instant) -> Self {
-        let next_stats = epoch + STATS_INTERVAL * u32::from(number) / u32::from(PHASES);
-        Self { legs: Vec::new(), rooms: Vec::new(), load: 0, need: Need::Nobody, next_stats }
+        let next_stats = epoch + STATS_INTERVAL + STATS_INTERVAL * u32::from(number) / u32::from(PHASES);
+        Self {
+            legs: Vec::new(),
+            rooms: Vec::new(),
+            load: 0,
+            need: Need::Nobody,
+            passes_on: false,
+            next_stats,
+        }
     }
 
     /// What it needs at least, whatever its legs do.
@@ -156,13 +163,20 @@ impl Phase {
     fn tells_stats(&mut self, now: Instant) -> bool {
         let is_due = now >= self.next_stats;
         if is_due {
-            self.next_stats = now + STATS_INTERVAL;
+            // A phase at rest is ticked as often, so the deadlines do not follow the ticks.
+            let next = self.next_stats + STATS_INTERVAL;
+            self.next_stats = if next > now { next } else { now + STATS_INTERVAL };
         }
         is_due
     }
 
     fn raise(&mut self, need: Need) {
         self.need = self.need.max(need);
+    }
+
+    fn raise_for(&mut self, leg: &Leg) {
+        self.raise(leg.need());
+        self.passes_on |= leg.passes_on();
     }
 }
 
@@ -189,13 +203,13 @@ impl Engine {
             Channel::Rtcp => leg.receive_rtcp(now, bytes, &mut self.shared),
             Channel::Rtp => {
                 let relayed = leg.receive_rtp(now, bytes, &mut self.shared);
-                self.phases[usize::from(*phase)].raise(leg.need());
+                self.phases[usize::from(*phase)].raise_for(leg);
                 if let (Some(relayed), Some(peer)) = (relayed, leg.talks_to())
                     && let Some(Placed { leg: peer, .. }) = self.legs.get_mut(&peer)
                 {
-                    peer.relay(&relayed, &mut self.shared);
+                    peer.relay(now, &relayed, &mut self.shared);
                 }
-                self.pass_on();
+                self.pass_on(now);
             }
         }
     }
@@ -203,12 +217,13 @@ impl Engine {
     /// Does the work of the legs of one phase, which is due every [`FRAME`]. Phases from [`PHASES`] up have none.
     pub fn tick(&mut self, now: Instant, phase: u8) {
         let Some(due) = self.phases.get_mut(usize::from(phase)) else { return };
-        due.need = due.least_need();
+        (due.need, due.passes_on) = (due.least_need(), false);
         self.shared.tells_stats = due.tells_stats(now);
         for id in &due.legs {
             let Some(Placed { leg, .. }) = self.legs.get_mut(id) else { continue };
             let has_run = leg.tick(now, &mut self.shared);
             due.need = due.need.max(leg.need());
+            due.passes_on |= leg.passes_on();
             if !has_run {
                 continue;
             }
@@ -226,7 +241,7 @@ impl Engine {
             }
         }
         self.shared.tells_stats = false;
-        self.pass_on();
+        self.pass_on(now);
     }
 
     /// Obeys. A command for a leg or an action that is gone has raced with its end and does nothing.
@@ -285,7 +300,7 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.digit(now, key, DigitSource::Info, duration, shared));
             }
         }
-        self.pass_on();
+        self.pass_on(now);
     }
 
     /// The next packet to send. To be asked after every call, before sockets of removed legs are closed.
@@ -315,6 +330,12 @@ impl Engine {
     /// What the legs of a phase need until its next tick; it may be more after each call.
     pub fn needs(&self, phase: u8) -> Need {
         self.phases.get(usize::from(phase)).map(|phase| phase.need).unwrap_or_default()
+    }
+
+    /// Whether packets are passed on when they come, so that they are to be looked for more often than in each frame. Like
+    /// the needs it may change with each call.
+    pub fn passes_on(&self) -> bool {
+        self.phases.iter().any(|phase| phase.passes_on)
     }
 
     /// How many legs there are.
@@ -359,7 +380,7 @@ impl Engine {
         let due = &mut self.phases[usize::from(phase)];
         due.legs.push(id);
         due.load += 1;
-        due.raise(leg.need());
+        due.raise_for(&leg);
         self.legs.insert(id, Placed { phase, room: None, leg });
     }
 
@@ -380,7 +401,7 @@ impl Engine {
     fn on(&mut self, id: LegId, obey: impl FnOnce(&mut Leg, &mut Shared)) {
         if let Some(Placed { leg, phase, .. }) = self.legs.get_mut(&id) {
             obey(leg, &mut self.shared);
-            self.phases[usize::from(*phase)].raise(leg.need());
+            self.phases[usize::from(*phase)].raise_for(leg);
         }
     }
 
@@ -466,8 +487,9 @@ impl Engine {
     }
 
     /// Hands the keys that one party of a connection pressed to the other.
-    fn pass_on(&mut self) {
+    fn pass_on(&mut self, now: Instant) {
         while let Some(PassedOn { to, key, source }) = self.shared.poll_passed_on() {
+            self.wake(now, to);
             self.on(to, |leg, _| leg.pass_on(key, source));
         }
     }

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use self::inbox::Door;
 use self::thread::Thread;
+use crate::config::MediaIo;
 use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::ports::Sockets;
@@ -77,9 +78,10 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts `threads` media threads.
+    /// Starts `threads` media threads, which look for packets by `io`.
     pub fn start(
         threads: usize,
+        io: MediaIo,
         control: &mpsc::Sender<Input>,
         recordings: &Feed,
         mut seed: impl FnMut() -> [u8; 32],
@@ -92,7 +94,8 @@ impl Router {
         };
         for index in 0..threads {
             let (door, inbox) = inbox::open(INBOX)?;
-            let thread = Thread::new(seed(), inbox, control.clone(), recordings.another())?;
+            let arrivals = arrivals::by(io)?;
+            let thread = Thread::new(seed(), arrivals, inbox, control.clone(), recordings.another());
             std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
             router.threads.push(Outbox::new(door));
         }
@@ -185,6 +188,7 @@ mod tests {
     use offhook_media::event::{Event, RoomEvent, Voice};
     use offhook_media::sdp::{Direction, Negotiated};
 
+    use super::arrivals::Look;
     use super::inbox::Inbox;
     use super::*;
     use crate::clock;
@@ -192,8 +196,8 @@ mod tests {
 
     fn thread() -> Thread {
         let (_, inbox) = inbox::open(1).expect("a bell");
-        Thread::new([7; 32], inbox, mpsc::channel(8).0, Feed::new(vec![sync_channel(8).0]))
-            .expect("a thread's parts")
+        let arrivals = arrivals::by(MediaIo::default()).expect("a way to find packets");
+        Thread::new([7; 32], arrivals, inbox, mpsc::channel(8).0, Feed::new(vec![sync_channel(8).0]))
     }
 
     fn all(inbox: &Inbox) -> impl Iterator<Item = ToMedia> {
@@ -255,7 +259,7 @@ mod tests {
             let packet = [&header[..], &[0xff; 160]].concat();
             flood.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_434)).expect("sent");
         }
-        thread.hear(now, 10);
+        thread.hear(now, Look { slots: 10, passes_on: false });
         thread.engine.command(now, Command::RemoveLeg { leg });
         let told = std::iter::from_fn(|| thread.engine.poll_event());
         let received: Vec<u64> = told
@@ -264,7 +268,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(received, [thread::MAX_PACKETS_AT_ONCE]);
+        assert_eq!(received, [arrivals::MAX_AT_ONCE]);
     }
 
     /// A room lives on one thread, and a leg of another one that joins is a member as soon as it has arrived.

@@ -235,7 +235,7 @@ fn assemble(
     let min_free = config.media.recordings_min_free_bytes;
     let recordings = recordings::start(recordings, min_free, inputs).map_err(no_thread)?;
     let threads = if config.media.threads == 0 { media::default_threads() } else { config.media.threads };
-    let router = Router::start(threads, inputs, &recordings, seed).map_err(no_thread)?;
+    let router = Router::start(threads, config.media.io, inputs, &recordings, seed).map_err(no_thread)?;
     let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());
     let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random);
     let ours = local.iter().map(|&(_, address)| address).chain([rpc]).collect();

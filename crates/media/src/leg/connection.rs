@@ -12,6 +12,8 @@
 //! ```
 //! Telephone-events are then pressed anew, since their packets may not come between those of one timeline of audio.
 
+use std::time::Instant;
+
 use super::{Content, Leg};
 use crate::digits::Digits;
 use crate::dtmf::Key;
@@ -91,7 +93,7 @@ impl Leg {
 
     /// Sends on what the other party sent: at once, with its order and timing, in our numbers. What we have to say
     /// ourselves goes first.
-    pub(crate) fn relay(&mut self, relayed: &Relayed<'_>, shared: &mut Shared) {
+    pub(crate) fn relay(&mut self, now: Instant, relayed: &Relayed<'_>, shared: &mut Shared) {
         let Relayed { packet, arrival, content } = relayed;
         let place = match *arrival {
             Arrival::InSequence(place) => place,
@@ -119,7 +121,8 @@ impl Leg {
             return;
         }
         let duration = own.samples_to_clock(samples);
-        let Some(numbers) = self.sender.relay(self.clock(), place, packet, duration) else { return };
+        let clock = self.clock_at(now, own.clock_rate());
+        let Some(numbers) = self.sender.relay(clock, place, packet, duration) else { return };
         self.presence.sent(own, samples);
         self.send(numbers, payload_type, packet.payload.len(), shared, |out| {
             own.transcode(from, packet.payload, out);

@@ -166,6 +166,19 @@ pub struct Media {
     /// Media threads, up to 1,024; 0 for one per core.
     #[serde(deserialize_with = "value::between::<_, _, 0, 1024>")]
     pub threads: usize,
+    /// How media threads find the packets that have come.
+    pub io: MediaIo,
+}
+
+/// How media threads find the packets that have come; benches/README.md has what each of them costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaIo {
+    /// The kernel is asked which sockets have something.
+    #[default]
+    Readiness,
+    /// All sockets are read.
+    Sweep,
 }
 
 /// `[rpc]`.
@@ -294,6 +307,7 @@ impl Default for Media {
             recordings_dir: "recordings".into(),
             recordings_min_free_bytes: 100 << 20,
             threads: 0,
+            io: MediaIo::Readiness,
         }
     }
 }

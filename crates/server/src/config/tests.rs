@@ -28,6 +28,7 @@ prompt_cache_bytes = 134217728
 recordings_dir = "recordings"
 recordings_min_free_bytes = 104857600
 threads = 0                       # 0 = one per core
+io = "readiness"
 [rpc]
 listen = "127.0.0.1:8080"         # /rpc (WebSocket and POST), /sys/events, /healthz, /readyz, /metrics
 tokens = []

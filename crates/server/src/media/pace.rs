@@ -32,8 +32,14 @@ const FRAME_SLOTS: u64 = PHASES as u64;
 /// Slots from one turn of a phase at rest to the next: nobody needs longer to come to his own.
 const REST_SLOTS: u64 = REST_FRAMES as u64 * FRAME_SLOTS;
 
-/// What the phases need, by their numbers.
-pub(super) type Needs = [Need; PHASES as usize];
+/// What the engine needs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Needs {
+    /// Of the phases, by their numbers.
+    pub(super) phases: [Need; PHASES as usize],
+    /// Packets are passed on as they come, so that each slot has to look for them.
+    pub(super) passes_on: bool,
+}
 
 /// Where a thread is in its time.
 #[derive(Clone, Copy, Debug)]
@@ -108,17 +114,17 @@ impl Pace {
 
 /// The first slot from this one on in which there is something to do, if there ever is.
 fn needed_from(slot: u64, needs: &Needs) -> u64 {
-    if needs.contains(&Need::Arrivals) {
+    if needs.passes_on {
         return slot;
     }
     (slot..slot + REST_SLOTS).find(|slot| is_ticked(*slot, needs)).unwrap_or(slot + REST_SLOTS)
 }
 
 fn is_ticked(slot: u64, needs: &Needs) -> bool {
-    match needs.get(usize::from(phase_of(slot))).copied().unwrap_or_default() {
+    match needs.phases.get(usize::from(phase_of(slot))).copied().unwrap_or_default() {
         Need::Nobody => false,
         Need::Nothing => is_turn_at_rest(slot / FRAME_SLOTS, phase_of(slot)),
-        Need::Frames | Need::Arrivals => true,
+        Need::Frames => true,
     }
 }
 
@@ -142,13 +148,17 @@ mod tests {
         worked
     }
 
+    fn all(need: Need) -> Needs {
+        Needs { phases: [need; 10], passes_on: false }
+    }
+
     fn longest_rest(worked: &[(u64, Option<u8>)]) -> Option<u64> {
         worked.windows(2).map(|pair| pair[1].0 - pair[0].0).max()
     }
 
     #[test]
     fn phases_at_rest_are_ticked_once_a_second_each() {
-        let needs = [Need::Nothing; 10];
+        let needs = all(Need::Nothing);
         for (is_woken, longest) in [(false, 10), (true, 51)] {
             let worked = worked(&needs, is_woken);
             let phases: Vec<_> = worked.iter().filter_map(|&(_, phase)| phase).collect();
@@ -159,45 +169,38 @@ mod tests {
 
     #[test]
     fn a_thread_with_a_few_legs_at_rest_works_once_a_second() {
-        let mut needs = [Need::Nobody; 10];
-        needs[0] = Need::Nothing;
+        let mut needs = all(Need::Nobody);
+        needs.phases[0] = Need::Nothing;
         assert_eq!(worked(&needs, true), [(0, Some(0)), (500, Some(0))]);
-        assert_eq!(worked(&[Need::Nobody; 10], true), [(0, None), (500, None)], "what waits to be sent on");
+        assert_eq!(worked(&all(Need::Nobody), true), [(0, None), (500, None)], "what waits to be sent on");
     }
 
     #[test]
     fn a_phase_with_frames_is_ticked_in_each_of_them() {
-        let mut needs = [Need::Nobody; 10];
-        needs[3] = Need::Frames;
-        let all: Vec<_> = (0..100).map(|frame| (frame * 10 + 3, Some(3))).collect();
-        assert_eq!(worked(&needs, false)[1..], all);
-        needs[2] = Need::Nothing;
-        let slots: Vec<_> =
-            worked(&needs, false).into_iter().filter(|(_, phase)| *phase == Some(3)).collect();
-        assert_eq!(slots, all);
+        let mut needs = all(Need::Nobody);
+        needs.phases[3] = Need::Frames;
+        let slots: Vec<_> = (0..100).map(|frame| (frame * 10 + 3, Some(3))).collect();
+        assert_eq!(worked(&needs, false)[1..], slots);
+        needs.phases[2] = Need::Nothing;
+        let of_3 = worked(&needs, false).into_iter().filter(|(_, phase)| *phase == Some(3));
+        assert_eq!(of_3.collect::<Vec<_>>(), slots);
     }
 
     #[test]
     fn packets_to_pass_on_are_looked_for_in_every_slot() {
-        let mut needs = [Need::Nothing; 10];
-        needs[7] = Need::Arrivals;
-        let worked = worked(&needs, false);
+        let worked = worked(&Needs { passes_on: true, ..all(Need::Nothing) }, false);
         assert_eq!(worked.len(), 1000);
-        assert_eq!(
-            worked.iter().filter(|(_, phase)| phase.is_some()).count(),
-            100 + 18,
-            "phase 7, and the turns of the others"
-        );
+        assert_eq!(worked.iter().filter(|(_, phase)| phase.is_some()).count(), 20, "their turns");
     }
 
     #[test]
     fn a_need_that_comes_up_brings_the_next_slot_forward_but_never_into_the_past() {
         let begun = clock::now().mono;
-        let (mut pace, mut needs) = (Pace::new(begun), [Need::Nothing; 10]);
+        let (mut pace, mut needs) = (Pace::new(begun), all(Need::Nothing));
         pace.done(&needs, true);
         assert_eq!((pace.due(), pace.passed()), (begun + Duration::from_millis(102), 51));
-        needs[1] = Need::Frames;
-        needs[4] = Need::Frames;
+        needs.phases[1] = Need::Frames;
+        needs.phases[4] = Need::Frames;
         pace.woken(begun + Duration::from_millis(5), &needs);
         assert_eq!((pace.due(), pace.phase(&needs)), (begun + Duration::from_millis(8), Some(4)));
         pace.woken(begun + Duration::from_millis(30), &needs);
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn a_packet_that_nobody_looked_for_is_taken_in_the_next_slot() {
         let begun = clock::now().mono;
-        let (mut pace, needs) = (Pace::new(begun), [Need::Nothing; 10]);
+        let (mut pace, needs) = (Pace::new(begun), all(Need::Nothing));
         pace.done(&needs, true);
         pace.hurry(begun + Duration::from_millis(41));
         assert_eq!((pace.due(), pace.phase(&needs)), (begun + Duration::from_millis(42), None));

@@ -7,6 +7,14 @@ use offhook_media::event::{Channel, LegId};
 
 use crate::ports::Sockets;
 
+/// The numbers of a leg's sockets, even for RTP and odd for RTCP.
+pub(super) type Numbers = [(Channel, u64); 2];
+
+fn numbers(place: usize) -> Numbers {
+    let number = place as u64 * 2;
+    [(Channel::Rtp, number), (Channel::Rtcp, number + 1)]
+}
+
 /// One leg's place.
 #[derive(Debug)]
 struct Place {
@@ -37,12 +45,12 @@ impl Places {
         at
     }
 
-    /// Frees a leg's place: its sockets, and whether they are listened to.
-    pub(super) fn remove(&mut self, leg: LegId) -> Option<(Sockets, bool)> {
+    /// Frees a leg's place: its sockets, and the numbers by which they are listened to, if they are.
+    pub(super) fn remove(&mut self, leg: LegId) -> Option<(Sockets, Option<Numbers>)> {
         let at = self.by_leg.remove(&leg)?;
         let Place { sockets, is_heard, .. } = self.places.get_mut(at)?.take()?;
         self.free.push(at);
-        Some((sockets, is_heard))
+        Some((sockets, is_heard.then(|| numbers(at))))
     }
 
     /// Whether a leg has a place.
@@ -60,16 +68,15 @@ impl Places {
         self.places.get_mut(place)?.as_mut().map(|place| &mut place.sockets)
     }
 
-    /// The sockets that are to be listened to from now on, and the numbers for RTP and RTCP; none where they are already,
-    /// or where nobody is known whom they could hear.
-    pub(super) fn begin_to_hear(&mut self, place: usize) -> Option<(&Sockets, [u64; 2])> {
+    /// The sockets that are to be listened to from now on, and their numbers; none where they are already, or where nobody
+    /// is known whom they could hear.
+    pub(super) fn begin_to_hear(&mut self, place: usize) -> Option<(&Sockets, Numbers)> {
         let Place { sockets, is_heard, .. } = self.places.get_mut(place)?.as_mut()?;
         if *is_heard || !sockets.is_connected() {
             return None;
         }
         *is_heard = true;
-        let number = place as u64 * 2;
-        Some((sockets, [number, number + 1]))
+        Some((sockets, numbers(place)))
     }
 
     /// Whose socket has this number.

@@ -1,16 +1,16 @@
 //! One media thread: its inbox, its sockets and its engine, in the slots of [`Pace`].
 
 use std::collections::HashMap;
-use std::io;
+use std::os::fd::AsFd;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{Channel, Command, Event, LegConfig, LegId};
+use offhook_media::event::{Command, Event, LegConfig, LegId};
 use offhook_media::{Clock, Engine, Need, PHASES};
 use tokio::sync::mpsc;
 
 use super::ToMedia;
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Look};
 use super::inbox::{Inbox, Woken};
 use super::pace::{Needs, Pace};
 use super::places::Places;
@@ -19,11 +19,6 @@ use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::ports::Sockets;
 use crate::recordings::{Feed, ToDisk};
-
-/// Packets taken from one socket when packets are looked for: one for each slot that has passed, and no more than these.
-/// One is due every 20 ms; three let what came in 200 ms, for as long as the engine makes up for, be read within four
-/// frames, and give a flood no more than its share.
-pub(super) const MAX_PACKETS_AT_ONCE: u64 = 3;
 
 /// The longest packet that a peer may send: longer datagrams are cut and refused by their header.
 const PACKET: usize = 2_048;
@@ -39,7 +34,7 @@ const STATS_BACKLOG: usize = 256;
 pub(super) struct Thread {
     pub(super) engine: Engine,
     places: Places,
-    arrivals: Arrivals,
+    arrivals: Box<dyn Arrivals>,
     /// Legs that are on their way here, and what is to be done with them when they have come.
     expected: HashMap<LegId, Vec<ToMedia>>,
     inbox: Inbox,
@@ -54,15 +49,16 @@ pub(super) struct Thread {
 impl Thread {
     pub(super) fn new(
         seed: [u8; 32],
+        arrivals: Box<dyn Arrivals>,
         inbox: Inbox,
         control: mpsc::Sender<Input>,
         audio: Feed,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let now = clock::now();
-        Ok(Self {
+        Self {
             engine: Engine::new(Clock { mono: now.mono, unix_ms: now.wall.0 }, seed),
             places: Places::default(),
-            arrivals: Arrivals::new()?,
+            arrivals,
             expected: HashMap::new(),
             inbox,
             events: Outbox::new(control),
@@ -70,7 +66,7 @@ impl Thread {
             buffer: vec![0; PACKET],
             pace: Pace::new(now.mono),
             heard: now.mono,
-        })
+        }
     }
 
     /// Runs until the control loop is gone.
@@ -108,7 +104,7 @@ impl Thread {
                 Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => {
                     let most = self.pace.due().saturating_duration_since(now);
-                    let beside = self.is_quiet(now).then(|| self.arrivals.as_fd());
+                    let beside = self.arrivals.waker().filter(|_| self.is_quiet(now));
                     match self.inbox.wait(Some(most), beside) {
                         Woken::Rung => continue,
                         Woken::Beside => self.pace.hurry(clock::now().mono),
@@ -130,13 +126,15 @@ impl Thread {
 
     /// Whether there is nothing to look for until something comes.
     fn is_quiet(&self, now: Instant) -> bool {
-        let has_frames = self.needs().into_iter().any(|need| need > Need::Nothing);
+        let needs = self.needs();
+        let has_frames = needs.passes_on || needs.phases.into_iter().any(|need| need > Need::Nothing);
         !has_frames && self.has_sent_all() && now.saturating_duration_since(self.heard) >= QUIET
     }
 
     fn needs(&self) -> Needs {
         let mut phase = 0..PHASES;
-        std::array::from_fn(|_| phase.next().map(|phase| self.engine.needs(phase)).unwrap_or_default())
+        let next = |_| phase.next().map(|phase| self.engine.needs(phase)).unwrap_or_default();
+        Needs { phases: std::array::from_fn(next), passes_on: self.engine.passes_on() }
     }
 
     fn obey(&mut self, now: Instant, message: ToMedia) {
@@ -199,14 +197,11 @@ impl Thread {
         self.engine.command(now, command);
     }
 
-    /// Takes the sockets of a leg that goes on elsewhere.
+    /// Takes the sockets of a leg that is gone, or goes on elsewhere.
     fn give_up(&mut self, leg: LegId) -> Option<Sockets> {
-        let (sockets, is_heard) = self.places.remove(leg)?;
-        if is_heard {
-            for channel in [Channel::Rtp, Channel::Rtcp] {
-                // It was added, so it is there.
-                let _ = self.arrivals.remove(sockets.of(channel));
-            }
+        let (sockets, numbers) = self.places.remove(leg)?;
+        for (channel, number) in numbers.into_iter().flatten() {
+            self.arrivals.remove(sockets.of(channel).as_fd(), number);
         }
         Some(sockets)
     }
@@ -223,8 +218,8 @@ impl Thread {
     /// Listens to the sockets once it is known whom they are to hear: before that anybody could send, and nobody reads.
     fn listen(&mut self, place: usize) {
         let Some((sockets, numbers)) = self.places.begin_to_hear(place) else { return };
-        for (channel, number) in [Channel::Rtp, Channel::Rtcp].into_iter().zip(numbers) {
-            if let Err(error) = self.arrivals.add(sockets.of(channel), number) {
+        for (channel, number) in numbers {
+            if let Err(error) = self.arrivals.add(sockets.of(channel).as_fd(), number) {
                 tracing::error!(%error, "a media socket cannot be listened to");
             }
         }
@@ -232,31 +227,27 @@ impl Thread {
 
     /// What is to be done every 2 ms where there is anything to do: packets in, frames, packets out.
     fn slot(&mut self, now: Instant) {
-        self.hear(now, self.pace.passed());
+        let look = Look { slots: self.pace.passed(), passes_on: self.engine.passes_on() };
+        self.hear(now, look);
         if let Some(phase) = self.pace.phase(&self.needs()) {
             self.engine.tick(now, phase);
         }
         self.flush();
-        self.pace.done(&self.needs(), self.is_quiet(now));
+        let is_woken = self.arrivals.waker().is_some() && self.is_quiet(now);
+        self.pace.done(&self.needs(), is_woken);
     }
 
-    /// Takes the packets that have come since so many slots: one from each socket at a time, so that none is kept waiting by
-    /// a flood at another.
-    pub(super) fn hear(&mut self, now: Instant, slots: u64) {
+    /// Takes the packets that have come.
+    pub(super) fn hear(&mut self, now: Instant, look: Look) {
         let Self { engine, places, arrivals, buffer, heard, .. } = self;
-        for _ in 0..slots.clamp(1, MAX_PACKETS_AT_ONCE) {
-            let mut is_quiet = true;
-            for &number in arrivals.poll() {
-                is_quiet = false;
-                let Some((leg, channel, sockets)) = places.at(number) else { continue };
-                // An error is that of a packet sent before: its port at the peer is closed (ICMP).
-                if let Ok(length) = sockets.receive(channel, buffer) {
-                    engine.receive(now, leg, channel, buffer.get(..length).unwrap_or_default());
-                }
-            }
-            if is_quiet {
-                return;
-            }
+        let mut read = |number| {
+            let Some((leg, channel, sockets)) = places.at(number) else { return false };
+            // An error is that of a packet sent before: its port at the peer is closed (ICMP).
+            let Ok(length) = sockets.receive(channel, buffer) else { return false };
+            engine.receive(now, leg, channel, buffer.get(..length).unwrap_or_default());
+            true
+        };
+        if arrivals.read(look, &mut read) {
             *heard = now;
         }
     }
@@ -274,8 +265,7 @@ impl Thread {
         }
         while let Some(event) = self.engine.poll_event() {
             match event {
-                // The kernel forgets sockets that are closed.
-                Event::LegRemoved { leg, .. } => drop(self.places.remove(leg)),
+                Event::LegRemoved { leg, .. } => drop(self.give_up(leg)),
                 Event::Stats { .. } if self.events.backlog() > STATS_BACKLOG => continue,
                 _ => {}
             }
