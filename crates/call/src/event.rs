@@ -1,6 +1,7 @@
 //! What applications are told (`sys.call.on_*`). Every action ends with exactly one completion event, every call with
 //! exactly one [`EventKind::Released`], which is its last.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_media::event::{Detected, DigitSource, Key};
@@ -204,6 +205,18 @@ pub enum MediaAlarm {
     NoRtpIn {
         /// For how long.
         silent: Duration,
+    },
+    /// Its media comes from another address than it named, and goes there from now on (symmetric RTP).
+    SourceChanged {
+        /// What it named.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
+    },
+    /// Packets come from elsewhere than the far end is known to be, and are not taken.
+    Stranger {
+        /// Where they come from.
+        address: SocketAddr,
     },
 }
 

@@ -90,6 +90,8 @@ pub struct Gateway {
     pub srtp: Protection,
     /// How digits travel.
     pub dtmf: DtmfWay,
+    /// Whether its media may come from another address than it names; none: as the node does.
+    pub symmetric: Option<bool>,
     /// Whether a 3xx from it may send a call to a host of another gateway.
     pub follow_redirects: bool,
     /// How often it is asked by OPTIONS whether it is there.

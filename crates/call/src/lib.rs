@@ -94,6 +94,9 @@ pub struct Config {
     pub silence_timeout: Option<Duration>,
     /// How much media is sent to an address that nothing has come from; none for any amount.
     pub unheard_limit: Option<Duration>,
+    /// Whether a far end may turn out to be at another address than it named (symmetric RTP), unless its gateway says
+    /// otherwise.
+    pub symmetric: bool,
 }
 
 /// When in-band tones are searched for digits.
@@ -242,6 +245,8 @@ impl Calls {
             | media::Event::Stats { leg, .. }
             | media::Event::Silent { leg }
             | media::Event::Heard { leg }
+            | media::Event::PeerFound { leg, .. }
+            | media::Event::Stranger { leg, .. }
             | media::Event::LegRemoved { leg, .. } => *leg,
             // No call opens a room.
             media::Event::Room { .. } => return,

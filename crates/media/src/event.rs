@@ -45,6 +45,8 @@ pub struct LegConfig {
     pub silent_after: Option<Duration>,
     /// How much media is sent to an address that nothing has come from since it was named; none: any amount.
     pub unheard_limit: Option<Duration>,
+    /// Whether the peer may turn out to be at another address than it named (symmetric RTP): [`Event::PeerFound`].
+    pub symmetric: bool,
 }
 
 /// How digits are sent.
@@ -366,6 +368,24 @@ pub enum Event {
     Heard {
         /// Which leg.
         leg: LegId,
+    },
+    /// A peer that may be elsewhere ([`LegConfig::symmetric`]) has shown where it is. From now on it is sent to and heard
+    /// there only, and the socket may be connected to that address, until a description names another one.
+    PeerFound {
+        /// Which leg.
+        leg: LegId,
+        /// Its media or its reports.
+        channel: Channel,
+        /// Where it is.
+        address: SocketAddr,
+    },
+    /// Packets come from elsewhere than a peer that has shown where it is, and are not taken. Told once in 10 seconds at
+    /// most, and only of what comes through the socket: nothing does any more once it is connected.
+    Stranger {
+        /// Which leg.
+        leg: LegId,
+        /// Where they come from.
+        address: SocketAddr,
     },
     /// What a room tells.
     Room {

@@ -14,11 +14,13 @@
 mod commands;
 mod connection;
 mod hearing;
+mod latch;
 mod member;
 mod presence;
 mod protection;
 mod speaking;
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::codec::Codec;
@@ -29,8 +31,10 @@ use crate::dtmf::event::EventReceiver;
 use crate::event::{DigitSource, Event, LegConfig, LegId};
 use crate::leg::connection::Relayed;
 use crate::leg::hearing::Hearing;
+use crate::leg::latch::Latch;
 pub(crate) use crate::leg::member::RoomAudio;
 use crate::leg::presence::Presence;
+pub(crate) use crate::leg::protection::Datagram;
 use crate::outgoing::Outgoing;
 use crate::pace::Pace;
 use crate::packet::{Arrival, Packet, Receiver, Sender};
@@ -53,6 +57,8 @@ pub struct Leg {
     /// What held before: packets of it are still on their way (RFC 3264 §8.3.2).
     former: Option<Negotiated>,
     presence: Presence,
+    /// Where the peer is; none: where it was named.
+    latch: Option<Box<Latch>>,
     /// What everything is protected with, both ways; none: it goes in the clear.
     protection: Option<Box<srtp::Session>>,
 
@@ -114,6 +120,7 @@ impl Leg {
             id,
             former: None,
             presence: Presence::new(now, &config),
+            latch: protection::latch(&config),
             protection: config.media.keys.as_ref().map(|keys| Box::new(srtp::Session::new(keys))),
             receiver: Receiver::default(),
             events: EventReceiver::new(config.media.codec.clock_rate()),
@@ -147,10 +154,11 @@ impl Leg {
     pub(crate) fn receive_rtp<'a>(
         &mut self,
         now: Instant,
+        source: Option<SocketAddr>,
         bytes: &'a [u8],
         shared: &mut Shared,
     ) -> Option<Relayed<'a>> {
-        let packet = Packet::parse(bytes);
+        let packet = Packet::parse(bytes).filter(|packet| self.is_media_of_peer(source, packet, shared));
         if packet.is_some() && self.presence.heard(now) {
             shared.tell(Event::Heard { leg: self.id });
         }
@@ -196,8 +204,15 @@ impl Leg {
         self.talks_to.map(|_| Relayed { packet, arrival, content })
     }
 
-    pub(crate) fn receive_rtcp(&mut self, now: Instant, bytes: &[u8], shared: &mut Shared) {
-        let is_report = self.reports.receive(now, bytes, self.sender.ssrc(), shared);
+    pub(crate) fn receive_rtcp(
+        &mut self,
+        now: Instant,
+        source: Option<SocketAddr>,
+        bytes: &[u8],
+        shared: &mut Shared,
+    ) {
+        let is_report = self.is_report_of_peer(source, bytes, shared)
+            && self.reports.receive(now, bytes, self.sender.ssrc(), shared);
         if is_report && self.presence.heard(now) {
             shared.tell(Event::Heard { leg: self.id });
         }
@@ -236,6 +251,7 @@ impl Leg {
             media: _,
             former: _,
             presence: _,
+            latch: _,
             protection: _,
             receiver: _,
             events: _,
@@ -299,8 +315,8 @@ impl Leg {
         let mut stream = Stream {
             leg: self.id,
             channel: self.report_channel(),
+            destination: self.rtcp_address(),
             protection: self.protection.as_deref_mut(),
-            destination: self.media.remote_rtcp,
             sender: &self.sender,
             receiver: &mut self.receiver,
             clock,

@@ -39,11 +39,13 @@ mod stretch;
 mod tests;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::event::{
     Audio, Channel, Command, ConnectMode, DigitSource, Event, LegConfig, LegId, RoomId, Transmit,
 };
+use crate::leg::Datagram;
 pub use crate::leg::Leg;
 use crate::record::{Recording, Wish};
 use crate::room::Room;
@@ -197,12 +199,40 @@ impl Engine {
     /// Takes a datagram that came to one of a leg's sockets from the peer they are connected to. What is malformed, not
     /// authentic or was not negotiated is counted and dropped.
     pub fn receive(&mut self, now: Instant, leg: LegId, channel: Channel, bytes: &[u8]) {
+        self.take(now, leg, channel, None, bytes);
+    }
+
+    /// Takes a datagram that came to a socket that is connected to nobody yet ([`Engine::peer`]), from `source`. What is
+    /// not the peer's is counted and dropped as well, once it is known where the peer is.
+    pub fn receive_from(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        channel: Channel,
+        source: SocketAddr,
+        bytes: &[u8],
+    ) {
+        self.take(now, leg, channel, Some(source), bytes);
+    }
+
+    /// Where a leg's peer is known to send from: the address to connect a socket to, of zeros where it is none. Nothing
+    /// while the leg has still to learn it, and to be told the source of each datagram.
+    pub fn peer(&self, leg: LegId, channel: Channel) -> Option<SocketAddr> {
+        self.legs.get(&leg)?.leg.peer(channel)
+    }
+
+    fn take(&mut self, now: Instant, leg: LegId, channel: Channel, source: Option<SocketAddr>, bytes: &[u8]) {
         let Some(Placed { leg, phase, .. }) = self.legs.get_mut(&leg) else { return };
-        let Some((channel, bytes)) = leg.open(channel, bytes, &mut self.plain) else { return };
+        let datagram = Datagram { channel, source, bytes };
+        let Some(Datagram { channel, bytes, .. }) =
+            leg.open(now, datagram, &mut self.plain, &mut self.shared)
+        else {
+            return;
+        };
         match channel {
-            Channel::Rtcp => leg.receive_rtcp(now, bytes, &mut self.shared),
+            Channel::Rtcp => leg.receive_rtcp(now, source, bytes, &mut self.shared),
             Channel::Rtp => {
-                let relayed = leg.receive_rtp(now, bytes, &mut self.shared);
+                let relayed = leg.receive_rtp(now, source, bytes, &mut self.shared);
                 self.phases[usize::from(*phase)].raise_for(leg);
                 if let (Some(relayed), Some(peer)) = (relayed, leg.talks_to())
                     && let Some(Placed { leg: peer, .. }) = self.legs.get_mut(&peer)

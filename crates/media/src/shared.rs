@@ -14,7 +14,7 @@ use crate::event::{Audio, Channel, Chunk, DigitSource, Event, LegId, RecordingId
 /// Packets that wait for the driver. It polls after every call, so this is one phase of 4,000 legs that catch up; beyond
 /// it packets are lost, as on any network.
 const MAX_PACKETS: usize = 16_384;
-/// Digits, talks and statistics that wait for the driver; beyond it they are left out. Ends of actions always wait: there are
+/// Digits, talks, strangers and statistics that wait for the driver; beyond it they are left out. Ends of actions always wait: there are
 /// no more of them than actions.
 const MAX_NEWS: usize = 16_384;
 
@@ -96,7 +96,10 @@ impl Shared {
     pub(crate) fn tell(&mut self, event: Event) {
         let is_news = matches!(
             event,
-            Event::Digit { .. } | Event::Stats { .. } | Event::Room { event: RoomEvent::Talking { .. }, .. }
+            Event::Digit { .. }
+                | Event::Stats { .. }
+                | Event::Stranger { .. }
+                | Event::Room { event: RoomEvent::Talking { .. }, .. }
         );
         if !is_news || self.events.len() < MAX_NEWS {
             self.events.push_back(event);

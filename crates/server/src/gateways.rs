@@ -34,6 +34,7 @@ pub(crate) fn outbound(gateway: &config::Gateway) -> Gateway {
         codec_order: gateway.codec_order.into(),
         srtp: gateway.srtp.into(),
         dtmf: gateway.dtmf.into(),
+        symmetric: gateway.symmetric.into(),
         follow_redirects: gateway.follow_redirects,
         ping: (ping != 0).then(|| Duration::from_secs(ping)),
         registration: registration(gateway),

@@ -205,10 +205,17 @@ mod tests {
     }
 
     fn opened(thread: &mut Thread, now: Instant, leg: LegId, port: u16) {
-        opened_to(thread, now, leg, port, (Ipv4Addr::LOCALHOST, 9).into());
+        opened_to(thread, now, leg, port, (Ipv4Addr::LOCALHOST, 9).into(), false);
     }
 
-    fn opened_to(thread: &mut Thread, now: Instant, leg: LegId, port: u16, remote: SocketAddr) {
+    fn opened_to(
+        thread: &mut Thread,
+        now: Instant,
+        leg: LegId,
+        port: u16,
+        remote: SocketAddr,
+        symmetric: bool,
+    ) {
         let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0);
         let lease = ports.lease(now).expect("a free port");
         let media = Negotiated {
@@ -224,7 +231,8 @@ mod tests {
             direction: Direction::SendRecv,
             keys: None,
         };
-        let config = LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None };
+        let config =
+            LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None, symmetric };
         let sockets = ports.take(lease).expect("its sockets");
         thread.accept(now, ToMedia::Open { leg, sockets, config });
     }
@@ -253,7 +261,7 @@ mod tests {
         let (now, leg) = (clock::now().mono, LegId(1));
         let mut thread = thread();
         let flood = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 9_000)).expect("a free port");
-        opened_to(&mut thread, now, leg, 18_434, flood.local_addr().expect("bound"));
+        opened_to(&mut thread, now, leg, 18_434, flood.local_addr().expect("bound"), false);
         for sequence in 0..100u8 {
             let header = [0x80, 0, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 1];
             let packet = [&header[..], &[0xff; 160]].concat();
@@ -269,6 +277,39 @@ mod tests {
             })
             .collect();
         assert_eq!(received, [arrivals::MAX_AT_ONCE]);
+    }
+
+    /// A peer that sends from elsewhere than it named is heard, and answered where it is; a stranger is not.
+    #[test]
+    #[allow(clippy::disallowed_types, reason = "peers on the loopback")]
+    fn r1_a_peer_behind_a_nat_is_found_by_its_packets() {
+        let (mut now, leg) = (clock::now().mono, LegId(1));
+        let mut thread = thread();
+        let bind = || std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let (named, peer, stranger) = (bind(), bind(), bind());
+        opened_to(&mut thread, now, leg, 18_436, named.local_addr().expect("bound"), true);
+        let mut buffer = [0; 2048];
+        let mut heard = |socket: &std::net::UdpSocket| {
+            socket.set_nonblocking(true).expect("a socket");
+            std::iter::from_fn(|| socket.recv(&mut buffer).ok()).count()
+        };
+        let prompt = offhook_media::event::Prompt::new(offhook_media::event::Codec::Pcmu, vec![0x30; 8000]);
+        let (action, prompts) = (offhook_media::event::ActionId(1), vec![std::sync::Arc::new(prompt)]);
+        thread.accept(now, ToMedia::Command(Command::Play { leg, action, prompts, repeat: 0 }));
+        for sequence in 0..50u8 {
+            for (ssrc, socket) in [(1, &peer), (2, &stranger)] {
+                let header = [0x80, 0, 0, sequence * ssrc, 0, 0, 0, sequence, 0, 0, 0, ssrc];
+                let packet = [&header[..], &[0xff; 160]].concat();
+                socket.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_436)).expect("sent");
+            }
+            for _ in 0..10 {
+                thread.slot(now);
+                now += std::time::Duration::from_millis(2);
+            }
+        }
+        assert_eq!(heard(&stranger), 0);
+        let (named, peer) = (heard(&named), heard(&peer));
+        assert!(named <= 3 && named + peer >= 48, "{named} packets, and {peer} to where it is");
     }
 
     /// A room lives on one thread, and a leg of another one that joins is a member as soon as it has arrived.

@@ -20,12 +20,30 @@ const TRIES: usize = 32;
 /// The two sockets of a leg, non-blocking, and connected to the peer once it is known: the kernel then drops what
 /// comes from elsewhere, and sending costs less.
 #[derive(Debug)]
-#[allow(clippy::disallowed_types, reason = "the sockets of the RTP path live here and in the media threads")]
 pub struct Sockets {
-    rtp: std::net::UdpSocket,
-    rtcp: std::net::UdpSocket,
-    /// Whether the peer is known. Until then anybody could send, and nothing is taken.
-    is_connected: bool,
+    rtp: Tied,
+    rtcp: Tied,
+}
+
+/// One socket, and whom it hears.
+#[derive(Debug)]
+#[allow(clippy::disallowed_types, reason = "the sockets of the RTP path live here and in the media threads")]
+struct Tied {
+    socket: std::net::UdpSocket,
+    tie: Tie,
+}
+
+/// Whom a socket hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tie {
+    /// Nobody: who the peer is is not known, and nothing is taken.
+    Nobody,
+    /// Anybody, until the peer has shown where it is.
+    Anybody,
+    /// The peer, which has shown where it is. What others sent before may still be there, so that sources are asked for.
+    Found,
+    /// The peer, where it was named.
+    Named,
 }
 
 impl Sockets {
@@ -37,45 +55,90 @@ impl Sockets {
             socket.bind(&SocketAddr::new(address, port).into())?;
             Ok::<_, io::Error>(socket.into())
         };
-        Ok(Self { rtp: open(port)?, rtcp: open(port + 1)?, is_connected: false })
+        Ok(Self { rtp: Tied::to_nobody(open(port)?), rtcp: Tied::to_nobody(open(port + 1)?) })
     }
 
-    /// From now on, talk to this peer only. One on hold the old way, with an address of zeros, stays where it was: to
-    /// the kernel zeros are ourselves.
-    pub fn connect(&mut self, rtp: SocketAddr, rtcp: SocketAddr) -> io::Result<()> {
-        if rtp.ip().is_unspecified() {
-            return Ok(());
+    /// From now on, talk to this peer only on a channel; to whoever it may turn out to be, where that is not known. One on
+    /// hold the old way, with an address of zeros, stays where it was: to the kernel zeros are ourselves.
+    pub fn tie(&mut self, channel: Channel, peer: Option<SocketAddr>) -> io::Result<()> {
+        let tied = match channel {
+            Channel::Rtp => &mut self.rtp,
+            Channel::Rtcp => &mut self.rtcp,
+        };
+        match peer {
+            None => tied.open(),
+            Some(peer) if peer.ip().is_unspecified() => Ok(()),
+            Some(peer) => tied.connect(peer),
         }
-        self.rtp.connect(rtp)?;
-        self.is_connected = true;
-        if rtcp.ip().is_unspecified() { Ok(()) } else { self.rtcp.connect(rtcp) }
     }
 
-    /// Whether the peer is known.
-    pub fn is_connected(&self) -> bool {
-        self.is_connected
+    /// Whether anybody is to be heard.
+    pub fn is_tied(&self) -> bool {
+        self.rtp.tie != Tie::Nobody
     }
 
-    /// Sends one packet to the connected peer.
-    pub fn send(&self, channel: Channel, packet: &[u8]) -> io::Result<usize> {
-        self.of(channel).send(packet)
-    }
-
-    /// Receives one packet of the connected peer, or `WouldBlock`.
-    pub fn receive(&self, channel: Channel, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.is_connected {
-            return Err(io::ErrorKind::WouldBlock.into());
+    /// Sends one packet to the peer.
+    pub fn send(&self, channel: Channel, destination: SocketAddr, packet: &[u8]) -> io::Result<usize> {
+        let Tied { socket, tie } = self.tied(channel);
+        match tie {
+            Tie::Nobody => Err(io::ErrorKind::NotConnected.into()),
+            Tie::Anybody => socket.send_to(packet, destination),
+            Tie::Found | Tie::Named => socket.send(packet),
         }
-        self.of(channel).recv(buffer)
+    }
+
+    /// Receives one packet, with its source where that is not said by whom the socket is connected to; or `WouldBlock`.
+    pub fn receive(&self, channel: Channel, buffer: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
+        let Tied { socket, tie } = self.tied(channel);
+        match tie {
+            Tie::Named => Ok((socket.recv(buffer)?, None)),
+            Tie::Anybody | Tie::Found => {
+                let (length, source) = socket.recv_from(buffer)?;
+                Ok((length, Some(source)))
+            }
+            Tie::Nobody => {
+                // Taken out, so that the socket is quiet, and thrown away.
+                socket.recv(buffer)?;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
     }
 
     /// One of the two.
     #[allow(clippy::disallowed_types, reason = "as above")]
     pub fn of(&self, channel: Channel) -> &std::net::UdpSocket {
+        &self.tied(channel).socket
+    }
+
+    fn tied(&self, channel: Channel) -> &Tied {
         match channel {
             Channel::Rtp => &self.rtp,
             Channel::Rtcp => &self.rtcp,
         }
+    }
+}
+
+impl Tied {
+    #[allow(clippy::disallowed_types, reason = "as above")]
+    fn to_nobody(socket: std::net::UdpSocket) -> Self {
+        Self { socket, tie: Tie::Nobody }
+    }
+
+    fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
+        self.socket.connect(peer)?;
+        self.tie = match self.tie {
+            Tie::Nobody | Tie::Named => Tie::Named,
+            Tie::Anybody | Tie::Found => Tie::Found,
+        };
+        Ok(())
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        if matches!(self.tie, Tie::Found | Tie::Named) {
+            rustix::net::connect_unspec(&self.socket)?;
+        }
+        self.tie = Tie::Anybody;
+        Ok(())
     }
 }
 
@@ -172,22 +235,22 @@ mod tests {
             (bound(loopback, 18_420), bound(loopback, 18_422), bound(loopback, 18_424));
         let at = |port| SocketAddr::new(loopback, port);
         let zeros = SocketAddr::from(([0, 0, 0, 0], 18_422));
-        theirs.connect(at(18_420), at(18_421)).expect("loopback");
-        stranger.connect(at(18_420), at(18_421)).expect("loopback");
+        connect(&mut theirs, at(18_420), at(18_421));
+        connect(&mut stranger, at(18_420), at(18_421));
         let mut buffer = [0; 8];
-        ours.connect(zeros, zeros).expect("nothing to do");
-        stranger.send(Channel::Rtp, b"x").expect("sent");
+        connect(&mut ours, zeros, zeros);
+        stranger.send(Channel::Rtp, at(18_420), b"x").expect("sent");
         let nobody = ours.receive(Channel::Rtp, &mut buffer).expect_err("nobody is the peer");
         assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
         // What a stranger sent before the peer was known is in front of what the peer sends.
-        ours.connect(at(18_422), at(18_423)).expect("loopback");
+        connect(&mut ours, at(18_422), at(18_423));
         while ours.receive(Channel::Rtp, &mut buffer).is_ok() {}
-        ours.connect(zeros, zeros).expect("nothing to do");
-        stranger.send(Channel::Rtp, b"x").expect("sent");
-        theirs.send(Channel::Rtp, b"yes").expect("sent");
-        assert_eq!(ours.receive(Channel::Rtp, &mut buffer).expect("the peer's"), 3);
-        ours.send(Channel::Rtp, b"back").expect("still to the peer");
-        assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours"), 4);
+        connect(&mut ours, zeros, zeros);
+        stranger.send(Channel::Rtp, at(18_420), b"x").expect("sent");
+        theirs.send(Channel::Rtp, at(18_420), b"yes").expect("sent");
+        assert_eq!(ours.receive(Channel::Rtp, &mut buffer).expect("the peer's").0, 3);
+        ours.send(Channel::Rtp, at(18_422), b"back").expect("still to the peer");
+        assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours").0, 4);
     }
 
     #[test]
@@ -195,14 +258,14 @@ mod tests {
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let [mut ours, mut theirs, mut stranger] = [18_440, 18_442, 18_444].map(|port| bound(loopback, port));
         let at = |port| SocketAddr::new(loopback, port);
-        ours.connect(at(18_442), at(18_443)).expect("loopback");
-        theirs.connect(at(18_440), at(18_441)).expect("loopback");
-        stranger.connect(at(18_440), at(18_441)).expect("loopback");
+        connect(&mut ours, at(18_442), at(18_443));
+        connect(&mut theirs, at(18_440), at(18_441));
+        connect(&mut stranger, at(18_440), at(18_441));
         let mut buffer = [0; 8];
         for _ in 0..20 {
-            stranger.send(Channel::Rtp, b"here").expect("sent");
-            ours.send(Channel::Rtp, b"audio").expect("sent");
-            assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours"), 5);
+            stranger.send(Channel::Rtp, at(18_440), b"here").expect("sent");
+            ours.send(Channel::Rtp, at(18_442), b"audio").expect("sent");
+            assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours").0, 5);
             assert!(stranger.receive(Channel::Rtp, &mut buffer).is_err(), "nothing of ours");
         }
     }
@@ -212,16 +275,50 @@ mod tests {
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let [mut ours, mut theirs, mut stranger] = [18_446, 18_448, 18_450].map(|port| bound(loopback, port));
         let at = |port| SocketAddr::new(loopback, port);
-        ours.connect(at(18_448), at(18_449)).expect("loopback");
-        theirs.connect(at(18_446), at(18_447)).expect("loopback");
-        stranger.connect(at(18_446), at(18_447)).expect("loopback");
+        connect(&mut ours, at(18_448), at(18_449));
+        connect(&mut theirs, at(18_446), at(18_447));
+        connect(&mut stranger, at(18_446), at(18_447));
         let mut buffer = [0; 8];
         for channel in [Channel::Rtp, Channel::Rtcp] {
-            stranger.send(channel, b"injected").expect("sent");
-            theirs.send(channel, b"said").expect("sent");
-            assert_eq!(ours.receive(channel, &mut buffer).expect("the peer's"), 4);
+            stranger.send(channel, at(18_446), b"injected").expect("sent");
+            theirs.send(channel, at(18_446), b"said").expect("sent");
+            assert_eq!(ours.receive(channel, &mut buffer).expect("the peer's").0, 4);
             assert!(ours.receive(channel, &mut buffer).is_err(), "nothing else");
         }
+    }
+
+    /// Open to anybody, each packet comes with its source, and ours go where the engine says; found, the peer's alone.
+    #[test]
+    fn r2_an_open_socket_tells_who_sends_until_the_peer_is_found() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let [mut ours, mut theirs, mut stranger] = [18_452, 18_454, 18_456].map(|port| bound(loopback, port));
+        let at = |port| SocketAddr::new(loopback, port);
+        for other in [&mut theirs, &mut stranger] {
+            connect(other, at(18_452), at(18_453));
+        }
+        let mut buffer = [0; 8];
+        for _ in 0..2 {
+            ours.tie(Channel::Rtp, None).expect("opened");
+            stranger.send(Channel::Rtp, at(18_452), b"here").expect("sent");
+            theirs.send(Channel::Rtp, at(18_452), b"said").expect("sent");
+            stranger.send(Channel::Rtp, at(18_452), b"late").expect("sent");
+            let mut heard = || ours.receive(Channel::Rtp, &mut buffer).ok().and_then(|(_, source)| source);
+            assert_eq!((heard(), heard()), (Some(at(18_456)), Some(at(18_454))));
+            ours.send(Channel::Rtp, at(18_454), b"audio").expect("sent");
+            assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours").0, 5);
+            ours.tie(Channel::Rtp, Some(at(18_454))).expect("connected");
+            stranger.send(Channel::Rtp, at(18_452), b"more").expect("sent");
+            let mut heard = || ours.receive(Channel::Rtp, &mut buffer).ok().and_then(|(_, source)| source);
+            assert_eq!((heard(), heard()), (Some(at(18_456)), None), "what had come before, and no more");
+            ours.send(Channel::Rtp, at(18_454), b"audio").expect("sent");
+            assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours").0, 5);
+            assert!(stranger.receive(Channel::Rtp, &mut buffer).is_err(), "nothing of ours");
+        }
+    }
+
+    fn connect(sockets: &mut Sockets, rtp: SocketAddr, rtcp: SocketAddr) {
+        sockets.tie(Channel::Rtp, Some(rtp)).expect("loopback");
+        sockets.tie(Channel::Rtcp, Some(rtcp)).expect("loopback");
     }
 
     fn bound(address: IpAddr, port: u16) -> Sockets {

@@ -17,6 +17,7 @@ mod interop;
 mod lifecycle;
 mod load;
 mod media;
+mod nat;
 mod outbound;
 mod protection;
 mod recordings;

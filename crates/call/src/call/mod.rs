@@ -90,6 +90,12 @@ impl Core {
         gateway.map(|gateway| gateway.dtmf).unwrap_or_default()
     }
 
+    /// Whether its far end may be at another address than it names.
+    pub(crate) fn is_symmetric(&self, cx: &Context<'_>) -> bool {
+        let gateway = self.gateway.as_ref().and_then(|name| cx.node.gateways.get(name));
+        gateway.and_then(|gateway| gateway.symmetric).unwrap_or(cx.node.config.symmetric)
+    }
+
     /// Takes a place at each gateway where it may go. A place that is only taken when the call gets there might not be
     /// free any more then, and a gateway never has more calls than it takes.
     pub(crate) fn hold(&mut self, cx: &mut Context<'_>, gateways: Vec<GatewayName>) {

@@ -10,9 +10,10 @@
 //! limit go on unheard and end when they would have ended, so that hold cannot keep a call for ever, and a recording has
 //! silence. That is what those who come from Asterisk expect; an application that wants to wait hears of it (`on_hold`).
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{self as media, LegConfig, LegStats};
+use offhook_media::event::{self as media, Channel, LegConfig, LegStats};
 use offhook_media::sdp::{self, Direction, Negotiated};
 use offhook_sip::event::{self as sip, Body};
 
@@ -109,6 +110,12 @@ impl Talk {
             }
             Input::Media(media::Event::Silent { .. }) => self.falls_silent(core, cx),
             Input::Media(media::Event::Heard { .. }) => self.silent_until = None,
+            Input::Media(media::Event::PeerFound { channel: Channel::Rtp, address, .. }) => {
+                self.found(core, cx, *address);
+            }
+            Input::Media(media::Event::Stranger { address, .. }) => {
+                core.tell(cx, EventKind::MediaAlarm(MediaAlarm::Stranger { address: *address }));
+            }
             Input::Sip(sip::Event::Info { body, .. }) => {
                 if let Some((key, duration)) = info::digit(body) {
                     cx.media(media::Command::InfoDigit { leg: core.leg(), key, duration });
@@ -169,6 +176,15 @@ impl Talk {
         }
     }
 
+    /// The far end has shown where it is.
+    fn found(&self, core: &Core, cx: &mut Context<'_>, address: SocketAddr) {
+        let named = self.media.remote_rtp;
+        if address != named {
+            let alarm = MediaAlarm::SourceChanged { from: named, to: address };
+            core.tell(cx, EventKind::MediaAlarm(alarm));
+        }
+    }
+
     /// Half of the time-out has passed without a packet; the other half is for the application, and for the far end to
     /// come back.
     fn falls_silent(&mut self, core: &Core, cx: &mut Context<'_>) {
@@ -206,5 +222,6 @@ pub(super) fn leg_config(core: &Core, cx: &Context<'_>, media: &Negotiated) -> L
         detect_tones,
         silent_after: config.silence_timeout.map(silent_after),
         unheard_limit: config.unheard_limit,
+        symmetric: core.is_symmetric(cx),
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn config() -> Config {
         destinations: Arc::default(),
         silence_timeout: Some(Duration::from_secs(60)),
         unheard_limit: Some(Duration::from_secs(300)),
+        symmetric: false,
     }
 }
 
@@ -263,6 +264,7 @@ pub(crate) fn gateway(name: &str, numbers: &[u8]) -> Gateway {
         codec_order: Order::Theirs,
         srtp: Protection::Off,
         dtmf: DtmfWay::Auto,
+        symmetric: None,
         follow_redirects: false,
         ping: None,
         registration: None,
@@ -509,7 +511,11 @@ fn event_line(event: &Event) -> String {
         }
         EventKind::Dtmf { key, source, .. } => format!("key {} {source:?}", key.as_char()),
         EventKind::Hold { held } => (if *held { "hold" } else { "resumed" }).to_owned(),
-        EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent }) => format!("silent for {silent:?}"),
+        EventKind::MediaAlarm(alarm) => match alarm {
+            MediaAlarm::NoRtpIn { silent } => format!("silent for {silent:?}"),
+            MediaAlarm::SourceChanged { from, to } => format!("at {to} instead of {from}"),
+            MediaAlarm::Stranger { address } => format!("stranger at {address}"),
+        },
         EventKind::StateChanged { state, prior } => match prior {
             Some(prior) => format!("{}→{}", prior.name(), state.name()),
             None => format!("→{}", state.name()),

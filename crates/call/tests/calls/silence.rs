@@ -1,12 +1,14 @@
 //! Far ends from which nothing comes any more (reliability.md S17), in virtual time. The time-out is 60 s; the media
-//! tells of a silence of half of it.
+//! tells of a silence of half of it. And those whose media comes from elsewhere than they named (R1).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_call::command::Command;
+use offhook_call::gateway::Gateway;
 use offhook_call::id::CallId;
 use offhook_call::{Config, Output};
-use offhook_media::event::{Event, LegId};
+use offhook_media::event::{Channel, Event, LegId};
 use offhook_sip::event as sip;
 
 use crate::rig::*;
@@ -92,4 +94,44 @@ fn s17_the_application_may_drop_a_silent_call_before() {
     assert!(rig.secs(1).is_empty());
     assert_eq!(rig.media(leg_removed(CALL))[0], "1: released answered, 200 System");
     assert!(rig.secs(60).is_empty());
+}
+
+#[test]
+fn a_far_end_that_is_elsewhere_than_it_named_is_told() {
+    let mut rig = Rig::new();
+    rig.answered();
+    let leg = LegId(CALL.0);
+    let found = |channel, address: &str| {
+        let address: SocketAddr = address.parse().unwrap();
+        Event::PeerFound { leg, channel, address }
+    };
+    let named = found(Channel::Rtp, "192.0.2.7:4000");
+    assert_eq!(rig.media(named), [""; 0], "where it said");
+    assert_eq!(rig.media(found(Channel::Rtcp, "192.0.2.7:9001")), [""; 0]);
+    assert_eq!(
+        rig.media(found(Channel::Rtp, "198.51.100.9:61000")),
+        ["1: at 198.51.100.9:61000 instead of 192.0.2.7:4000"]
+    );
+    let address = SocketAddr::from(([203, 0, 113, 1], 5));
+    assert_eq!(rig.media(Event::Stranger { leg, address }), ["1: stranger at 203.0.113.1:5"]);
+}
+
+#[test]
+fn a_gateway_says_for_itself_whether_its_media_may_come_from_elsewhere() {
+    for (of_node, of_gateway, expected) in
+        [(false, None, false), (true, None, true), (true, Some(false), false), (false, Some(true), true)]
+    {
+        let mut rig = Rig::with(Config { symmetric: of_node, ..config() });
+        rig.calls.set_gateways(vec![Gateway { symmetric: of_gateway, ..gateway("first", &[1]) }]);
+        rig.outputs();
+        rig.request(call_to(&["sip:1@first"]));
+        let body = Some(sdp(OFFER));
+        let answered = sip::Event::Answered { session: sip::SessionId::Outbound(1), body };
+        rig.calls.sip(rig.now(), answered);
+        let opened = rig.outputs().into_iter().find_map(|output| match output {
+            Output::OpenLeg { config, .. } => Some(config.symmetric),
+            _ => None,
+        });
+        assert_eq!(opened, Some(expected));
+    }
 }

@@ -39,6 +39,9 @@ pub enum DigitSource {
 pub enum MediaAlarm {
     /// Nothing comes from a far end that has agreed to send. If it stays so the call is hung up (408).
     NoRtpIn,
+    /// Its media comes from another address than its description names: it is found there and spoken to there
+    /// (`rtp.symmetric`), or packets of somebody else are not taken.
+    SourceChanged,
 }
 
 /// Why events are missing.

@@ -26,6 +26,7 @@ impl Leg {
         }
         let ssrc = (codec.clock_rate() != former.clock_rate()).then(|| shared.random());
         self.change_keys(config.media.keys.as_ref());
+        self.change_latch(&config);
         self.former = Some(std::mem::replace(&mut self.media, config.media));
         if let Some(ssrc) = ssrc {
             // One source counts by one clock (RFC 7160 §4.1).
@@ -91,8 +92,8 @@ impl Leg {
         let mut stream = Stream {
             leg: self.id,
             channel: self.report_channel(),
+            destination: self.rtcp_address(),
             protection: self.protection.as_deref_mut(),
-            destination: self.media.remote_rtcp,
             sender: &self.sender,
             receiver: &mut self.receiver,
             clock,

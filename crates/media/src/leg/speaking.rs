@@ -129,8 +129,9 @@ impl Leg {
     ) {
         self.sender.count(payload);
         let Numbers { sequence, timestamp, marker, ssrc } = numbers;
+        let destination = self.rtp_address();
         let protection = &mut self.protection;
-        shared.send(self.id, Channel::Rtp, self.media.remote_rtp, |out| {
+        shared.send(self.id, Channel::Rtp, destination, |out| {
             let start = out.len();
             Packet { payload_type, marker, sequence, timestamp, ssrc, payload: &[] }.write(out);
             write(out);

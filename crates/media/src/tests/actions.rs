@@ -78,7 +78,9 @@ fn check(world: &World, begun: &HashSet<u64>, seed: u64) {
             Event::Digit { leg, .. }
             | Event::Detected { leg, .. }
             | Event::Silent { leg }
-            | Event::Heard { leg } => (leg, None),
+            | Event::Heard { leg }
+            | Event::PeerFound { leg, .. }
+            | Event::Stranger { leg, .. } => (leg, None),
             Event::Stats { .. } | Event::Room { .. } => continue,
             Event::LegRemoved { leg, .. } => {
                 assert!(removed.insert(*leg), "seed {seed}: {leg:?} twice");

@@ -7,6 +7,7 @@ mod connect;
 mod detect;
 mod digits;
 mod hostile;
+mod latch;
 mod mute;
 mod play;
 mod presence;
@@ -43,6 +44,7 @@ pub(crate) struct Sent {
     at_ms: u64,
     leg: LegId,
     channel: Channel,
+    to: SocketAddr,
     bytes: Vec<u8>,
 }
 
@@ -153,7 +155,7 @@ impl World {
             while let Some(packet) = self.engines[index].poll_transmit() {
                 let (leg, channel, to) = (packet.leg, packet.channel, packet.destination);
                 let bytes = packet.bytes.to_vec();
-                self.sent.push(Sent { at_ms: self.step * 2, leg, channel, bytes: bytes.clone() });
+                self.sent.push(Sent { at_ms: self.step * 2, leg, channel, to, bytes: bytes.clone() });
                 let copies = 1 + usize::from(self.random.f64() < self.network.duplication);
                 for _ in 0..copies {
                     if self.random.f64() >= self.network.loss {
@@ -264,7 +266,7 @@ fn config(codec: Codec) -> LegConfig {
         direction: Direction::SendRecv,
         keys: None,
     };
-    LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None }
+    LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None, symmetric: false }
 }
 
 fn with(config: LegConfig, change: impl FnOnce(&mut Negotiated)) -> LegConfig {

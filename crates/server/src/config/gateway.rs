@@ -61,6 +61,9 @@ pub struct Gateway {
     /// How digits travel.
     #[serde(default)]
     pub dtmf: GatewayDtmf,
+    /// Whether its media may come from another address than it names (symmetric RTP).
+    #[serde(default)]
+    pub symmetric: GatewaySymmetric,
     /// How often it is asked by OPTIONS whether it is there, in seconds; 0: never.
     #[serde(default, deserialize_with = "value::zero_or_between::<_, _, 5, 3_600>")]
     pub options_ping_seconds: u64,
@@ -109,6 +112,7 @@ impl Gateway {
             codec_order: CodecOrder::default(),
             srtp: Srtp::default(),
             dtmf: GatewayDtmf::default(),
+            symmetric: GatewaySymmetric::default(),
             options_ping_seconds: 0,
             register: false,
             registrar: None,
@@ -237,6 +241,29 @@ impl From<GatewayDtmf> for offhook_call::gateway::DtmfWay {
             GatewayDtmf::Rfc4733 => Self::Rfc4733,
             GatewayDtmf::Inband => Self::Inband,
             GatewayDtmf::Info => Self::Info,
+        }
+    }
+}
+
+/// Whether media of a gateway may come from another address than it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GatewaySymmetric {
+    /// As `rtp.symmetric` says.
+    #[default]
+    Auto,
+    /// It is learnt from the first packets where it comes from.
+    On,
+    /// It goes to and comes from the named address only.
+    Off,
+}
+
+impl From<GatewaySymmetric> for Option<bool> {
+    fn from(symmetric: GatewaySymmetric) -> Self {
+        match symmetric {
+            GatewaySymmetric::Auto => None,
+            GatewaySymmetric::On => Some(true),
+            GatewaySymmetric::Off => Some(false),
         }
     }
 }

@@ -138,6 +138,9 @@ pub struct Rtp {
     pub comfort_noise: bool,
     /// When in-band tones are searched for digits.
     pub dtmf: DtmfMode,
+    /// Whether a peer may turn out to be at another address than it names (RFC 4961), which the first packets that come
+    /// tell.
+    pub symmetric: bool,
     /// The networks that media may be sent to, e.g. `192.0.2.0/24`; empty: any that a peer names.
     pub allowed_networks: Vec<Network>,
     /// How long a peer that has agreed to send may send nothing, in seconds: an alarm at half of it, then the call is
@@ -292,6 +295,7 @@ impl Default for Rtp {
             rtcp_mux: false,
             comfort_noise: true,
             dtmf: DtmfMode::default(),
+            symmetric: false,
             allowed_networks: Vec::new(),
             timeout_seconds: 60,
             unheard_seconds: 300,

@@ -112,9 +112,20 @@ impl Of {
         wire::OnRinging { res_id, ring_time: seconds(time), user_data }
     }
 
-    fn alarm(self, MediaAlarm::NoRtpIn { silent }: MediaAlarm) -> wire::OnMediaAlarm {
-        let detail = format!("nothing has come for {} s", silent.as_secs());
-        wire::OnMediaAlarm { res_id: self.res_id, kind: wire::MediaAlarm::NoRtpIn, detail }
+    fn alarm(self, alarm: MediaAlarm) -> wire::OnMediaAlarm {
+        let (kind, detail) = match alarm {
+            MediaAlarm::NoRtpIn { silent } => {
+                (wire::MediaAlarm::NoRtpIn, format!("nothing has come for {} s", silent.as_secs()))
+            }
+            MediaAlarm::SourceChanged { from, to } => (
+                wire::MediaAlarm::SourceChanged,
+                format!("{from} was named; media comes from {to}, and goes there from now on"),
+            ),
+            MediaAlarm::Stranger { address } => {
+                (wire::MediaAlarm::SourceChanged, format!("what {address} sends is not taken"))
+            }
+        };
+        wire::OnMediaAlarm { res_id: self.res_id, kind, detail }
     }
 
     fn detected(self, detected: &Detected) -> wire::OnDetected {

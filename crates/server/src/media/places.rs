@@ -72,7 +72,7 @@ impl Places {
     /// is known whom they could hear.
     pub(super) fn begin_to_hear(&mut self, place: usize) -> Option<(&Sockets, Numbers)> {
         let Place { sockets, is_heard, .. } = self.places.get_mut(place)?.as_mut()?;
-        if *is_heard || !sockets.is_connected() {
+        if *is_heard || !sockets.is_tied() {
             return None;
         }
         *is_heard = true;

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{Command, Event, LegConfig, LegId};
+use offhook_media::event::{Channel, Command, Event, LegId};
 use offhook_media::{Clock, Engine, Need, PHASES};
 use tokio::sync::mpsc;
 
@@ -149,9 +149,9 @@ impl Thread {
         }
         match message {
             ToMedia::Open { leg, sockets, config } => {
-                let place = self.places.insert(leg, sockets);
-                self.connect(place, &config);
+                self.places.insert(leg, sockets);
                 self.engine.command(now, Command::AddLeg { leg, config });
+                self.tie(leg);
             }
             ToMedia::Command(command) => self.command(now, command),
             ToMedia::Move { leg, to } => {
@@ -189,12 +189,14 @@ impl Thread {
     }
 
     fn command(&mut self, now: Instant, command: Command) {
-        if let Command::UpdateLeg { leg, config } = &command
-            && let Some(place) = self.places.of(*leg)
-        {
-            self.connect(place, config);
-        }
+        let changed = match &command {
+            Command::UpdateLeg { leg, .. } => Some(*leg),
+            _ => None,
+        };
         self.engine.command(now, command);
+        if let Some(leg) = changed {
+            self.tie(leg);
+        }
     }
 
     /// Takes the sockets of a leg that is gone, or goes on elsewhere.
@@ -206,16 +208,21 @@ impl Thread {
         Some(sockets)
     }
 
-    /// Ties the sockets to the peer. An address that cannot be reached shows as packets that are not sent.
-    fn connect(&mut self, place: usize, config: &LegConfig) {
+    /// Ties the sockets to the peer, or opens them to whoever it may turn out to be. An address that cannot be reached shows
+    /// as packets that are not sent.
+    fn tie(&mut self, leg: LegId) {
+        let Some(place) = self.places.of(leg) else { return };
         let Some(sockets) = self.places.sockets(place) else { return };
-        if let Err(error) = sockets.connect(config.media.remote_rtp, config.media.remote_rtcp) {
-            tracing::debug!(remote = %config.media.remote_rtp, %error, "media address refused");
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            let peer = self.engine.peer(leg, channel);
+            if let Err(error) = sockets.tie(channel, peer) {
+                tracing::debug!(?channel, ?peer, %error, "media address refused");
+            }
         }
         self.listen(place);
     }
 
-    /// Listens to the sockets once it is known whom they are to hear: before that anybody could send, and nobody reads.
+    /// Listens to the sockets once it is known whom they are to hear: before that nobody reads.
     fn listen(&mut self, place: usize) {
         let Some((sockets, numbers)) = self.places.begin_to_hear(place) else { return };
         for (channel, number) in numbers {
@@ -226,7 +233,7 @@ impl Thread {
     }
 
     /// What is to be done every 2 ms where there is anything to do: packets in, frames, packets out.
-    fn slot(&mut self, now: Instant) {
+    pub(super) fn slot(&mut self, now: Instant) {
         let look = Look { slots: self.pace.passed(), passes_on: self.engine.passes_on() };
         self.hear(now, look);
         if let Some(phase) = self.pace.phase(&self.needs()) {
@@ -243,8 +250,12 @@ impl Thread {
         let mut read = |number| {
             let Some((leg, channel, sockets)) = places.at(number) else { return false };
             // An error is that of a packet sent before: its port at the peer is closed (ICMP).
-            let Ok(length) = sockets.receive(channel, buffer) else { return false };
-            engine.receive(now, leg, channel, buffer.get(..length).unwrap_or_default());
+            let Ok((length, source)) = sockets.receive(channel, buffer) else { return false };
+            let bytes = buffer.get(..length).unwrap_or_default();
+            match source {
+                None => engine.receive(now, leg, channel, bytes),
+                Some(source) => engine.receive_from(now, leg, channel, source, bytes),
+            }
             true
         };
         if arrivals.read(look, &mut read) {
@@ -257,7 +268,7 @@ impl Thread {
         while let Some(packet) = self.engine.poll_transmit() {
             if let Some(sockets) = self.places.of(packet.leg).and_then(|place| self.places.sockets(place)) {
                 // A packet that cannot be sent now is lost, as on any network.
-                let _ = sockets.send(packet.channel, packet.bytes);
+                let _ = sockets.send(packet.channel, packet.destination, packet.bytes);
             }
         }
         while let Some(audio) = self.engine.poll_audio() {
@@ -266,6 +277,7 @@ impl Thread {
         while let Some(event) = self.engine.poll_event() {
             match event {
                 Event::LegRemoved { leg, .. } => drop(self.give_up(leg)),
+                Event::PeerFound { leg, .. } => self.tie(leg),
                 Event::Stats { .. } if self.events.backlog() > STATS_BACKLOG => continue,
                 _ => {}
             }

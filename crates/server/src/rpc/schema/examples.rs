@@ -1,6 +1,7 @@
 //! `proto/examples/`: a request by name, the same by position and its response for every method, and an event of every
 //! type. What is written here by hand passes through the contract's types on its way into the files.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use offhook_call::RecordedFile;
@@ -197,6 +198,8 @@ fn call_events() -> Vec<(i64, EventKind)> {
     let moved = Some(Failure::Rejected { sip_status: 302 });
     let contacts = vec!["sip:2000@192.0.2.40".to_owned()];
     let from_name = Some("Alice".to_owned());
+    let (named, found) =
+        (SocketAddr::from(([10, 0, 0, 7], 4000)), SocketAddr::from(([198, 51, 100, 9], 61_000)));
     let (timeout, hangup) = (Some(Failure::Timeout), Some(Failure::Hangup));
     let (gateway, headers) = ("carrier".into(), vec![header("Privacy", "id"), header("X-Account", "4711")]);
     vec![
@@ -212,6 +215,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
         ),
         (4_000, EventKind::Hold { held: true }),
         (4_000, EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent: Duration::from_secs(30) })),
+        (4_000, EventKind::MediaAlarm(MediaAlarm::SourceChanged { from: named, to: found })),
         (4_000, EventKind::PlayCompleted { error: None, span: span(1_000, 4_000), finish_key: hash, played }),
         (
             8_000,
