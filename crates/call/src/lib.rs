@@ -97,6 +97,8 @@ pub struct Config {
     /// Whether a far end may turn out to be at another address than it named (symmetric RTP), unless its gateway says
     /// otherwise.
     pub symmetric: bool,
+    /// What a far end hears while there is nothing for it to hear.
+    pub idle: media::Idle,
 }
 
 /// When in-band tones are searched for digits.

@@ -47,6 +47,18 @@ pub struct LegConfig {
     pub unheard_limit: Option<Duration>,
     /// Whether the peer may turn out to be at another address than it named (symmetric RTP): [`Event::PeerFound`].
     pub symmetric: bool,
+    /// What the peer hears while there is nothing for it to hear.
+    pub idle: Idle,
+}
+
+/// What a peer hears while nothing is said or played to it, and no other leg is there for it to hear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idle {
+    /// Nothing: no packets.
+    #[default]
+    Nothing,
+    /// Silence, in packets of audio. They keep the ways through NATs open, and peers from giving us up.
+    Silence,
 }
 
 /// How digits are sent.

@@ -28,7 +28,7 @@ use crate::digits::Digits;
 use crate::dtmf::Key;
 use crate::dtmf::dedup::Dedup;
 use crate::dtmf::event::EventReceiver;
-use crate::event::{DigitSource, Event, LegConfig, LegId};
+use crate::event::{DigitSource, Event, Idle, LegConfig, LegId};
 use crate::leg::connection::Relayed;
 use crate::leg::hearing::Hearing;
 use crate::leg::latch::Latch;
@@ -57,6 +57,7 @@ pub struct Leg {
     /// What held before: packets of it are still on their way (RFC 3264 §8.3.2).
     former: Option<Negotiated>,
     presence: Presence,
+    idle: Idle,
     /// Where the peer is; none: where it was named.
     latch: Option<Box<Latch>>,
     /// What everything is protected with, both ways; none: it goes in the clear.
@@ -120,6 +121,7 @@ impl Leg {
             id,
             former: None,
             presence: Presence::new(now, &config),
+            idle: config.idle,
             latch: protection::latch(&config),
             protection: config.media.keys.as_ref().map(|keys| Box::new(srtp::Session::new(keys))),
             receiver: Receiver::default(),
@@ -251,6 +253,7 @@ impl Leg {
             media: _,
             former: _,
             presence: _,
+            idle: _,
             latch: _,
             protection: _,
             receiver: _,
@@ -276,7 +279,7 @@ impl Leg {
             frames: _,
             reports: _,
         } = self;
-        let speaks = digits.is_some() || playback.is_some() || !outgoing.is_empty();
+        let speaks = digits.is_some() || playback.is_some() || !outgoing.is_empty() || self.idles();
         // What is passed on as it comes needs no frames.
         let listens = self.is_listened_to() || pressed.is_some() || *hears_interpreted;
         if speaks || listens || !pace.has_begun() { Need::Frames } else { Need::Nothing }

@@ -77,8 +77,12 @@ impl Outgoing {
         self.encode();
     }
 
-    /// Says silence that lasts so many samples of the codec, whole units or packets.
+    /// Says silence that lasts so many samples of the codec, whole units or packets. What is still in a filter comes first.
     pub(crate) fn say_silence(&mut self, samples: usize) {
+        if let Some((rate, _)) = self.resampler {
+            let silence = samples * rate as usize / self.codec.sample_rate() as usize;
+            return self.say(&vec![0; silence], rate);
+        }
         let silence = self.codec.silence();
         match self.codec.unit() {
             Some(unit) => {
@@ -101,9 +105,14 @@ impl Outgoing {
         self.say_silence(samples.next_multiple_of(packet_samples(self.codec, ptime_ms)) - samples);
     }
 
+    /// Whether samples wait that are no payload yet.
+    pub(crate) fn has_samples(&self) -> bool {
+        !self.samples.is_empty() || self.resampler.is_some()
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.payload.is_empty() && self.samples.is_empty() && self.resampler.is_none()
+        self.payload.is_empty() && !self.has_samples()
     }
 
     /// Hands out each packet that is full: its payload, and the samples that it lasts.

@@ -313,6 +313,7 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         silence_timeout: unless_zero(config.rtp.timeout_seconds),
         unheard_limit: unless_zero(config.rtp.unheard_seconds),
         symmetric: config.rtp.symmetric,
+        idle: config.rtp.idle.into(),
     }
 }
 

@@ -223,5 +223,6 @@ pub(super) fn leg_config(core: &Core, cx: &Context<'_>, media: &Negotiated) -> L
         silent_after: config.silence_timeout.map(silent_after),
         unheard_limit: config.unheard_limit,
         symmetric: core.is_symmetric(cx),
+        idle: config.idle,
     }
 }

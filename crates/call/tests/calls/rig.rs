@@ -11,7 +11,9 @@ use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, 
 use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::{CallId, RequestId};
 use offhook_call::{Calls, Config, DiskEvent, DiskJob, Now, Output, Port, Reply, ToneDetection};
-use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Key, Kind, LegId, LegStats, Prompt};
+use offhook_media::event::{
+    self as media, ActionId, Codec, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt,
+};
 use offhook_media::sdp::{Order, Protection, Seed};
 use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
 
@@ -46,6 +48,7 @@ pub(crate) fn config() -> Config {
         silence_timeout: Some(Duration::from_secs(60)),
         unheard_limit: Some(Duration::from_secs(300)),
         symmetric: false,
+        idle: Idle::Nothing,
     }
 }
 

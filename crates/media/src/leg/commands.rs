@@ -19,6 +19,7 @@ impl Leg {
             shared.tell(Event::Heard { leg: self.id });
         }
         self.hearing.detect_tones(config.detect_tones);
+        self.idle = config.idle;
         let (former, codec) = (self.media.codec, config.media.codec);
         if codec != former {
             self.hearing.set_rate(codec.sample_rate());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::{Leg, RoomAudio, clock_of};
 use crate::codec::SAMPLE_RATE;
 use crate::digits::{DigitFrame, EventStart};
-use crate::event::Channel;
+use crate::event::{Channel, Idle};
 use crate::outgoing::Outgoing;
 use crate::packet::{Numbers, Packet};
 use crate::record::Recording;
@@ -42,8 +42,26 @@ impl Leg {
             }
             self.send_outgoing(shared);
         } else if !self.hears_interpreted {
-            self.fall_silent(shared);
+            self.rest(shared);
         }
+    }
+
+    /// There is nothing to say: silence in packets, where that is wanted, or none.
+    fn rest(&mut self, shared: &mut Shared) {
+        if !self.idles() {
+            return self.fall_silent(shared);
+        }
+        if self.outgoing.has_samples() {
+            // What was said last is not in whole packets yet, and comes first.
+            self.flush_outgoing(shared);
+        }
+        self.outgoing.say_silence(self.media.codec.frame_samples());
+        self.send_outgoing(shared);
+    }
+
+    /// Whether it sends silence while it says nothing. A party of a connection has the other one's pauses.
+    pub(super) fn idles(&self) -> bool {
+        self.idle == Idle::Silence && self.hears.is_none() && self.may_send()
     }
 
     /// Says nothing for now.

@@ -7,6 +7,7 @@ mod connect;
 mod detect;
 mod digits;
 mod hostile;
+mod idle;
 mod latch;
 mod mute;
 mod play;
@@ -266,7 +267,14 @@ fn config(codec: Codec) -> LegConfig {
         direction: Direction::SendRecv,
         keys: None,
     };
-    LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None, symmetric: false }
+    LegConfig {
+        media,
+        detect_tones: false,
+        silent_after: None,
+        unheard_limit: None,
+        symmetric: false,
+        idle: Idle::Nothing,
+    }
 }
 
 fn with(config: LegConfig, change: impl FnOnce(&mut Negotiated)) -> LegConfig {

@@ -26,8 +26,8 @@ use gateway::Address;
 pub use gateway::Gateway;
 pub use load::ConfigError;
 use value::{
-    Advertise, CodecName, DtmfMode, HostPort, Level, Listener, LogFormat, Network, PortRange, Secret,
-    Strangers,
+    Advertise, CodecName, DtmfMode, HostPort, IdleAudio, Level, Listener, LogFormat, Network, PortRange,
+    Secret, Strangers,
 };
 
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
@@ -138,6 +138,8 @@ pub struct Rtp {
     pub comfort_noise: bool,
     /// When in-band tones are searched for digits.
     pub dtmf: DtmfMode,
+    /// What a peer hears while an answered call has nothing for it to hear, a recording included.
+    pub idle: IdleAudio,
     /// Whether a peer may turn out to be at another address than it names (RFC 4961), which the first packets that come
     /// tell.
     pub symmetric: bool,
@@ -295,6 +297,7 @@ impl Default for Rtp {
             rtcp_mux: false,
             comfort_noise: true,
             dtmf: DtmfMode::default(),
+            idle: IdleAudio::default(),
             symmetric: false,
             allowed_networks: Vec::new(),
             timeout_seconds: 60,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use offhook_call::ToneDetection;
 use offhook_call::id::NodeId;
-use offhook_media::event::Codec;
+use offhook_media::event::{Codec, Idle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -301,6 +301,26 @@ impl From<DtmfMode> for ToneDetection {
             DtmfMode::Auto => Self::Auto,
             DtmfMode::Rfc4733 => Self::Never,
             DtmfMode::All => Self::Always,
+        }
+    }
+}
+
+/// What a peer hears while there is nothing for it to hear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IdleAudio {
+    /// Nothing: no packets.
+    #[default]
+    Nothing,
+    /// Silence, in packets of audio.
+    Silence,
+}
+
+impl From<IdleAudio> for Idle {
+    fn from(idle: IdleAudio) -> Self {
+        match idle {
+            IdleAudio::Nothing => Self::Nothing,
+            IdleAudio::Silence => Self::Silence,
         }
     }
 }
