@@ -210,5 +210,5 @@ fn config() -> LegConfig {
         direction: Direction::SendRecv,
         keys: None,
     };
-    LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None }
+    LegConfig::new(media)
 }

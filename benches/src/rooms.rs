@@ -194,5 +194,5 @@ fn config(remote: SocketAddr) -> LegConfig {
         direction: Direction::SendRecv,
         keys: None,
     };
-    LegConfig { media, detect_tones: false, silent_after: None, unheard_limit: None }
+    LegConfig::new(media)
 }

@@ -50,10 +50,9 @@ impl Legs {
             panic!("our own offer is refused: {offer}");
         };
         let config = LegConfig {
-            media,
             detect_tones: choice & 0x20 != 0,
             silent_after: Some(Duration::from_secs(1)),
-            unheard_limit: None,
+            ..LegConfig::new(media)
         };
         self.command(Command::AddLeg { leg: LegId(leg), config });
     }

@@ -51,6 +51,21 @@ pub struct LegConfig {
     pub idle: Idle,
 }
 
+impl LegConfig {
+    /// Nothing but media: no tones, no time limits, no other address than the one that was named, no packets without a
+    /// reason.
+    pub fn new(media: Negotiated) -> Self {
+        Self {
+            media,
+            detect_tones: false,
+            silent_after: None,
+            unheard_limit: None,
+            symmetric: false,
+            idle: Idle::default(),
+        }
+    }
+}
+
 /// What a peer hears while nothing is said or played to it, and no other leg is there for it to hear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idle {

@@ -185,7 +185,7 @@ mod tests {
     use std::sync::mpsc::sync_channel;
     use std::time::Instant;
 
-    use offhook_media::event::{Event, Idle, RoomEvent, Voice};
+    use offhook_media::event::{Event, RoomEvent, Voice};
     use offhook_media::sdp::{Direction, Negotiated};
 
     use super::arrivals::Look;
@@ -231,15 +231,7 @@ mod tests {
             direction: Direction::SendRecv,
             keys: None,
         };
-        let idle = Idle::Nothing;
-        let config = LegConfig {
-            media,
-            detect_tones: false,
-            silent_after: None,
-            unheard_limit: None,
-            symmetric,
-            idle,
-        };
+        let config = LegConfig { symmetric, ..LegConfig::new(media) };
         let sockets = ports.take(lease).expect("its sockets");
         thread.accept(now, ToMedia::Open { leg, sockets, config });
     }

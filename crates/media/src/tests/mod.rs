@@ -267,14 +267,7 @@ fn config(codec: Codec) -> LegConfig {
         direction: Direction::SendRecv,
         keys: None,
     };
-    LegConfig {
-        media,
-        detect_tones: false,
-        silent_after: None,
-        unheard_limit: None,
-        symmetric: false,
-        idle: Idle::Nothing,
-    }
+    LegConfig::new(media)
 }
 
 fn with(config: LegConfig, change: impl FnOnce(&mut Negotiated)) -> LegConfig {
