@@ -468,16 +468,32 @@ pub enum Chunk {
     Data {
         /// Samples per second: that of the leg's codec, which may change.
         rate: u32,
-        /// Linear samples.
+        /// How many parties were heard: 1, or 2 with the first party left. A file of another number of channels has them
+        /// mixed, or twice.
+        channels: u16,
+        /// Linear samples, of all channels in turn.
         samples: Vec<i16>,
     },
     /// Silence.
     Silence {
         /// Samples per second.
         rate: u32,
-        /// How many samples of it.
+        /// How many samples of it, of each channel.
         samples: u64,
     },
     /// No more will come: complete the file.
     End,
+}
+
+impl Chunk {
+    /// Samples per second, and how many there are of each channel; none of the end.
+    pub fn length(&self) -> Option<(u32, u64)> {
+        match self {
+            Self::Data { rate, channels, samples } => {
+                Some((*rate, samples.len() as u64 / u64::from((*channels).max(1))))
+            }
+            Self::Silence { rate, samples } => Some((*rate, *samples)),
+            Self::End => None,
+        }
+    }
 }

@@ -309,7 +309,7 @@ impl Engine {
             }
             Command::StopPlay { leg, action } => self.on(leg, |leg, shared| leg.stop_play(action, shared)),
             Command::Record { leg, action, recording, beep, max, trim_silence, mute_digits } => {
-                let wish = Wish { beep, max, trim_silence, mute_digits };
+                let wish = Wish { channels: 1, beep, max, trim_silence, mute_digits };
                 let recording = Recording::new(action, recording, wish);
                 self.on(leg, |leg, shared| leg.record(recording, shared));
             }

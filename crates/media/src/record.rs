@@ -30,6 +30,8 @@ const TONE_ONSET: Duration = Mute::DELAY;
 /// What is asked of a recording.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
+    /// How many parties are in its frames: 1, or 2 in turn, the first one left.
+    pub(crate) channels: u16,
     /// Whether a beep comes first.
     pub(crate) beep: bool,
     /// The longest recording; what is trimmed off counts, a pause does not.
@@ -56,9 +58,10 @@ pub(crate) struct Recording {
     recorded: u64,
     /// Ticks that were handed out.
     handed_out: u64,
-    /// What is held back, and its rate.
+    /// What is held back, of all channels in turn, and its rate.
     held: Vec<i16>,
     rate: u32,
+    channels: u16,
 }
 
 impl Recording {
@@ -76,6 +79,7 @@ impl Recording {
             held: Vec::new(),
             // Of no frame yet: nothing lasts nothing.
             rate: SAMPLE_RATE,
+            channels: wish.channels.max(1),
         }
     }
 
@@ -109,7 +113,7 @@ impl Recording {
         self.recorded == self.max
     }
 
-    /// Records what was heard in one frame, or frames of silence that are no longer than one. `is_key`: a key was on.
+    /// Records what was heard in one frame, of all channels in turn. `is_key`: a key was on.
     pub(crate) fn write(&mut self, rate: u32, frame: &[i16], is_key: bool, shared: &mut Shared) {
         if self.is_paused {
             return;
@@ -120,16 +124,17 @@ impl Recording {
             self.rate = rate;
         }
         let room = usize::try_from((self.max - self.recorded) / sample_ticks(rate)).unwrap_or(usize::MAX);
-        self.held.extend_from_slice(&frame[..frame.len().min(room)]);
+        let channels = usize::from(self.channels);
+        let moments = frame.len() / channels;
+        self.held.extend_from_slice(&frame[..moments.min(room) * channels]);
         if is_key && self.mutes_keys {
-            let before = samples_in(TONE_ONSET, rate);
-            let begin = self.held.len().saturating_sub(frame.len() + before);
+            let begin = self.held.len().saturating_sub(frame.len() + self.held_in(TONE_ONSET));
             self.held[begin..].fill(0);
         }
-        self.recorded += frame.len() as u64 * sample_ticks(rate);
+        self.recorded += moments as u64 * sample_ticks(rate);
         // A part of a sample is none.
-        self.recorded = if frame.len() >= room { self.max } else { self.recorded };
-        let frame_samples = samples_in(FRAME, rate);
+        self.recorded = if moments >= room { self.max } else { self.recorded };
+        let frame_samples = self.held_in(FRAME);
         if self.held.len() >= HAND_OUT * frame_samples {
             self.hand_out(HELD_BACK * frame_samples, shared);
         }
@@ -150,7 +155,7 @@ impl Recording {
     /// Hands out the rest but for `trim` at its end, and the end mark. Returns how long the recording is.
     pub(crate) fn finish(mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) -> Duration {
         if end == RecordEnd::Stopped {
-            self.held.truncate(self.held.len().saturating_sub(samples_in(trim, self.rate)));
+            self.held.truncate(self.held.len().saturating_sub(self.held_in(trim)));
         }
         self.hand_out(0, shared);
         shared.record(self.id, Chunk::End);
@@ -163,8 +168,13 @@ impl Recording {
         let rest = self.held.split_off(self.held.len().saturating_sub(keep));
         let samples = std::mem::replace(&mut self.held, rest);
         if !samples.is_empty() {
-            self.pass_on(Chunk::Data { rate: self.rate, samples }, shared);
+            self.pass_on(Chunk::Data { rate: self.rate, channels: self.channels, samples }, shared);
         }
+    }
+
+    /// What is held of so short a time, all channels together.
+    fn held_in(&self, time: Duration) -> usize {
+        samples_in(time, self.rate) * usize::from(self.channels)
     }
 
     fn pass_on(&mut self, chunk: Chunk, shared: &mut Shared) {
@@ -195,11 +205,7 @@ fn sample_ticks(rate: u32) -> u64 {
 
 /// How long a chunk lasts.
 fn ticks_of(chunk: &Chunk) -> u64 {
-    match chunk {
-        Chunk::Data { rate, samples } => samples.len() as u64 * sample_ticks(*rate),
-        Chunk::Silence { rate, samples } => samples.saturating_mul(sample_ticks(*rate)),
-        Chunk::End => 0,
-    }
+    chunk.length().map_or(0, |(rate, samples)| samples.saturating_mul(sample_ticks(rate)))
 }
 
 /// Samples in a short stretch of time.

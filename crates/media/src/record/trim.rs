@@ -40,10 +40,10 @@ impl Trim {
     pub(super) fn push(&mut self, chunk: Chunk) -> Vec<Chunk> {
         let mut out = Vec::new();
         match chunk {
-            Chunk::Data { rate, samples } => {
-                for window in samples.chunks(samples_in(FRAME, rate).max(1)) {
-                    let is_sound = is_sound(window);
-                    self.take(Chunk::Data { rate, samples: window.to_vec() }, is_sound, &mut out);
+            Chunk::Data { rate, channels, samples } => {
+                for window in samples.chunks((samples_in(FRAME, rate) * usize::from(channels)).max(1)) {
+                    let is_sound = is_sound(window, channels);
+                    self.take(Chunk::Data { rate, channels, samples: window.to_vec() }, is_sound, &mut out);
                 }
             }
             chunk @ Chunk::Silence { .. } => self.take(chunk, false, &mut out),
@@ -82,19 +82,20 @@ impl Trim {
 
     /// Quiet that is recorded as silence, if sound follows.
     fn count(&mut self, window: &Chunk) {
-        let (rate, samples) = match window {
-            Chunk::Data { rate, samples } => (*rate, samples.len() as u64),
-            Chunk::Silence { rate, samples } => (*rate, *samples),
-            Chunk::End => return,
-        };
+        let Some((rate, samples)) = window.length() else { return };
         let before = self.silence.map_or(0, |(of, samples)| samples * u64::from(rate) / u64::from(of.max(1)));
         self.silence = Some((rate, before.saturating_add(samples)));
     }
 }
 
-fn is_sound(window: &[i16]) -> bool {
-    let power: i64 = window.iter().map(|&sample| i64::from(sample) * i64::from(sample)).sum();
-    power > SOUND * i64::try_from(window.len()).unwrap_or(i64::MAX)
+/// Whether there is sound in any of the channels.
+fn is_sound(window: &[i16], channels: u16) -> bool {
+    let channels = usize::from(channels.max(1));
+    (0..channels).any(|channel| {
+        let own = window.iter().skip(channel).step_by(channels);
+        let power: i64 = own.map(|&sample| i64::from(sample) * i64::from(sample)).sum();
+        power > SOUND * i64::try_from(window.len() / channels).unwrap_or(i64::MAX)
+    })
 }
 
 #[cfg(test)]
@@ -107,7 +108,7 @@ mod tests {
         let mut out = String::new();
         for window in recorded.chars() {
             let level = if window == '#' { 3000 } else { 100 };
-            for chunk in trim.push(Chunk::Data { rate: 8000, samples: vec![level; 160] }) {
+            for chunk in trim.push(Chunk::Data { rate: 8000, channels: 1, samples: vec![level; 160] }) {
                 match chunk {
                     Chunk::Data { samples, .. } => out.push(if samples[0] == 3000 { '#' } else { '-' }),
                     Chunk::Silence { samples, .. } => {
@@ -148,7 +149,22 @@ mod tests {
             (0..160).map(sample).collect()
         };
         let peak = |decibels: f64| 32_768.0 * 2f64.sqrt() * 10f64.powf(decibels / 20.0);
-        assert!(!is_sound(&level(peak(-50.0))));
-        assert!(is_sound(&level(peak(-40.0))));
+        assert!(!is_sound(&level(peak(-50.0)), 1));
+        assert!(is_sound(&level(peak(-40.0)), 1));
+    }
+
+    /// Of two parties of whom one is silent, the one who speaks counts as if alone.
+    #[test]
+    fn sound_in_one_of_two_channels_is_sound() {
+        let mut trim = Trim::default();
+        let mut window = |left: i16, right: i16| {
+            let samples = [left, right].repeat(160);
+            trim.push(Chunk::Data { rate: 8000, channels: 2, samples })
+        };
+        assert!(window(100, 100).is_empty());
+        // Its power is above the threshold, half of it is not.
+        let out = window(0, 200);
+        assert_eq!(out.len(), 2, "the window before and this one");
+        assert_eq!(out.iter().filter_map(Chunk::length).collect::<Vec<_>>(), [(8000, 160); 2]);
     }
 }

@@ -26,7 +26,7 @@ impl Temp {
     fn write(&self, name: &str, level: i16, samples: usize) {
         let mut writer = Writer::new(RecordSpec::new(RecordFormat::Pcm16, 8000, 1)).unwrap();
         let mut bytes = writer.begin();
-        writer.push(&Chunk::Data { rate: 8000, samples: vec![level; samples] });
+        writer.push(&Chunk::Data { rate: 8000, channels: 1, samples: vec![level; samples] });
         let patch = writer.patch();
         bytes.extend(&patch.audio);
         bytes[..patch.header.len()].copy_from_slice(&patch.header);

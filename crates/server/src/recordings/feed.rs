@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use offhook_media::event::{Audio, Chunk, RecordingId};
+use offhook_media::event::{Audio, RecordingId};
 
 use super::ToDisk;
 use crate::outbox::{Outbox, TrySend};
@@ -83,11 +83,7 @@ impl Feed {
 /// How long the audio in a message is; none in what must not be left out.
 fn length(message: &ToDisk) -> Duration {
     let ToDisk::Audio(Audio { chunk, .. }) = message else { return Duration::ZERO };
-    let (rate, samples) = match chunk {
-        Chunk::Data { rate, samples } => (*rate, samples.len() as u64),
-        Chunk::Silence { rate, samples } => (*rate, *samples),
-        Chunk::End => return Duration::ZERO,
-    };
+    let Some((rate, samples)) = chunk.length() else { return Duration::ZERO };
     let nanos = u128::from(samples) * 1_000_000_000 / u128::from(rate.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

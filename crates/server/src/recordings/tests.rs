@@ -61,7 +61,7 @@ const MU_LAW: RecordSpec = RecordSpec { format: RecordFormat::Mulaw, rate: 8000,
 
 /// 60 ms of the `n`th level.
 fn chunk(n: i16) -> Chunk {
-    Chunk::Data { rate: 8000, samples: vec![(n + 1) * 100; 480] }
+    Chunk::Data { rate: 8000, channels: 1, samples: vec![(n + 1) * 100; 480] }
 }
 
 #[test]

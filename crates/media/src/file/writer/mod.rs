@@ -76,8 +76,9 @@ pub struct RecordSpec {
 }
 
 impl RecordSpec {
-    /// A recording of `channels` legs (of which GSM has one), of which the codec has so many samples per second. The formats of the original
-    /// system are telephone recordings, at 8 kHz; the others keep what the leg has.
+    /// A recording of `channels` legs, of which the codec has so many samples per second. The formats of the original
+    /// system are telephone recordings, at 8 kHz; the others keep what the leg has. GSM has one channel, in which two legs
+    /// are mixed.
     pub fn new(format: RecordFormat, leg_rate: u32, channels: u16) -> Self {
         let rate = match format {
             // Frames are shortest there, so the file is least behind.
@@ -173,7 +174,12 @@ impl Writer {
     /// Takes a step of the recording. A chunk of two channels has their samples in turn.
     pub fn push(&mut self, chunk: &Chunk) {
         match chunk {
-            Chunk::Data { rate, samples } => self.take(*rate, samples),
+            Chunk::Data { rate, channels, samples } if *channels == self.spec.channels => {
+                self.take(*rate, samples);
+            }
+            Chunk::Data { rate, channels, samples } => {
+                self.take(*rate, &rearrange(samples, *channels, self.spec.channels));
+            }
             Chunk::Silence { rate, samples } => self.silence(*rate, *samples),
             Chunk::End => {
                 self.flush();
@@ -261,6 +267,16 @@ impl Writer {
         let outs: Vec<_> = self.resamplers.drain(..).map(finish).collect();
         self.encode(&interleave(&outs));
     }
+}
+
+/// Samples of so many channels in turn as another number of them: each has the mean of all.
+fn rearrange(samples: &[i16], from: u16, to: u16) -> Vec<i16> {
+    let mean = |moment: &[i16]| {
+        let sum: i32 = moment.iter().map(|&sample| i32::from(sample)).sum();
+        i16::try_from(sum / i32::from(from.max(1))).unwrap_or_default()
+    };
+    let moments = samples.chunks_exact(usize::from(from.max(1)));
+    moments.flat_map(|moment| std::iter::repeat_n(mean(moment), usize::from(to))).collect()
 }
 
 /// Samples of the channels in turn.

@@ -38,13 +38,13 @@ impl File {
     }
 }
 
-fn data(samples: &[i16]) -> Chunk {
-    Chunk::Data { rate: 8000, samples: samples.to_vec() }
+fn data(channels: u16, samples: &[i16]) -> Chunk {
+    Chunk::Data { rate: 8000, channels, samples: samples.to_vec() }
 }
 
 fn whole(spec: RecordSpec, samples: &[i16]) -> Vec<u8> {
     let mut file = File::new(spec);
-    file.push(&data(samples), |_, _| ());
+    file.push(&data(spec.channels, samples), |_, _| ());
     file.push(&Chunk::End, |_, _| ());
     file.bytes
 }
@@ -90,6 +90,20 @@ fn an_odd_length_is_padded_and_the_padding_counted_outside_of_the_data() {
     // RIFF counts all that follows its size; data counts 3.
     assert_eq!(bytes[4..8], [54, 0, 0, 0]);
     assert_eq!(bytes[54..58], [3, 0, 0, 0]);
+/// A file has the channels of its spec, whatever comes: of GSM, which has one, both parties mixed; and of what is one
+/// party's in a file of two, both the same.
+#[test]
+fn other_channels_are_mixed_or_doubled() {
+    let mut file = File::new(spec(RecordFormat::Pcm16, 1));
+    file.push(&data(2, &[100, 300, -100, -101, i16::MAX, i16::MAX, i16::MIN, i16::MIN]), |_, _| ());
+    let expected: Vec<u8> =
+        [200i16, -100, i16::MAX, i16::MIN].into_iter().flat_map(i16::to_le_bytes).collect();
+    assert_eq!(file.bytes[44..], expected);
+    let mut file = File::new(spec(RecordFormat::Pcm16, 2));
+    file.push(&data(1, &[1, -2]), |_, _| ());
+    assert_eq!(file.bytes[44..], [1, 0, 1, 0, 0xfe, 0xff, 0xfe, 0xff]);
+}
+
     assert_eq!(bytes[58..], [0xff, 0xff, 0xff, 0]);
 }
 
@@ -124,7 +138,7 @@ fn the_file_is_valid_at_every_moment() {
             let (mut at, mut pushed) = (0, 0);
             while at < tone.len() {
                 let len = random.usize(1..1000).min(tone.len() - at) / 2 * 2;
-                let chunk = data(&tone[at..at + len.max(2)]);
+                let chunk = data(channels, &tone[at..at + len.max(2)]);
                 file.push(&chunk, |bytes, is_torn| {
                     // An MP3 file before its first frame is an empty one.
                     let samples = match decode(bytes, "a") {
@@ -155,7 +169,7 @@ fn another_rate_is_resampled_and_lasts_as_long() {
         // A second at each rate.
         for rate in [48_000u32, 8000, 16_000] {
             let samples = vec![5000; rate as usize * usize::from(spec.channels)];
-            file.push(&Chunk::Data { rate, samples }, |_, _| ());
+            file.push(&Chunk::Data { rate, channels: spec.channels, samples }, |_, _| ());
             file.push(&Chunk::Silence { rate, samples: u64::from(rate) * 2 }, |_, _| ());
         }
         file.push(&Chunk::End, |_, _| ());
