@@ -17,9 +17,9 @@ const GROUP: usize = 4;
 pub(super) enum Encoder {
     /// One piece for each sample.
     Plain(RecordFormat),
-    /// Blocks, of samples of all channels in turn.
-    Blocks { coding: BlockCoding, channels: usize, pending: Vec<i16> },
-    /// Frames, until the end; then what the file shall begin with.
+    /// Blocks, of samples of all channels in turn; so many are complete, and the next one is not.
+    Blocks { coding: BlockCoding, channels: usize, complete: usize, pending: Vec<i16> },
+    /// Frames, until the end; then the tag of all.
     Mp3(Option<Box<mp3::Encoder>>, Vec<u8>),
     /// Pages, until the end.
     #[cfg(feature = "opus")]
@@ -57,7 +57,7 @@ impl Encoder {
             RecordFormat::Opus => return None,
             format => return Some(Self::Plain(format)),
         };
-        Some(Self::Blocks { coding, channels, pending: Vec::new() })
+        Some(Self::Blocks { coding, channels, complete: 0, pending: Vec::new() })
     }
 
     /// Whether its bytes lie in a WAV file.
@@ -74,9 +74,10 @@ impl Encoder {
             Self::Plain(RecordFormat::Alaw) => codec::Encoder::new(Codec::Pcma).encode(samples, out),
             Self::Plain(RecordFormat::Mulaw) => codec::Encoder::new(Codec::Pcmu).encode(samples, out),
             Self::Plain(_) => out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes())),
-            Self::Blocks { coding, channels, pending } => {
+            Self::Blocks { coding, channels, complete, pending } => {
                 pending.extend_from_slice(samples);
                 let length = coding.block_samples() * *channels;
+                *complete += pending.len() / length;
                 let whole = pending.len() / length * length;
                 pending[..whole].chunks_exact(length).for_each(|block| coding.encode(block, out));
                 pending.drain(..whole);
@@ -129,10 +130,14 @@ impl Encoder {
     pub(super) fn tail(&self) -> Vec<u8> {
         let mut tail = Vec::new();
         match self {
-            Self::Blocks { coding, channels, pending } if !pending.is_empty() => {
-                let mut block = pending.clone();
-                block.resize(coding.block_samples() * channels, 0);
-                coding.clone().encode(&block, &mut tail);
+            Self::Blocks { coding, channels, complete, pending } => {
+                let begun = usize::from(!pending.is_empty());
+                let more = (*complete + begun).next_multiple_of(coding.multiple()) - *complete;
+                let length = coding.block_samples() * channels;
+                let mut blocks = pending.clone();
+                blocks.resize(more * length, 0);
+                let mut coding = coding.clone();
+                blocks.chunks_exact(length).for_each(|block| coding.encode(block, &mut tail));
             }
             #[cfg(feature = "opus")]
             Self::Opus(Some(writer)) => return writer.tail(),
@@ -152,6 +157,16 @@ impl BlockCoding {
     }
 
     fn encode(&mut self, block: &[i16], out: &mut Vec<u8>) {
+    /// What the number of blocks in a file is a multiple of. Those of GSM have 65 bytes, and an odd number of bytes leaves
+    /// others a choice of misreadings: RIFF wants a byte of padding behind it, which is no audio; libsndfile then takes it
+    /// for a block more, and where it is counted as audio, as libsndfile and SoX write it, FFmpeg takes it for a broken one.
+    fn multiple(&self) -> usize {
+        match self {
+            Self::Ima(_) => 1,
+            Self::Gsm(_) => 2,
+        }
+    }
+
         match self {
             Self::Gsm(encoder) => {
                 if let Some(block) = block.first_chunk() {

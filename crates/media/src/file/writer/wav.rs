@@ -60,10 +60,8 @@ impl WavHeader {
             rest.extend_from_slice(&size(samples).to_le_bytes());
         }
         let padded = data_len.saturating_add(self.padding(data_len).len() as u64);
-        // SoX and libsndfile count the padding of GSM's blocks of 65 bytes as audio, and of nothing else.
-        let told = if self.spec.format == RecordFormat::Gsm { padded } else { data_len };
         rest.extend_from_slice(b"data");
-        rest.extend_from_slice(&size(told).to_le_bytes());
+        rest.extend_from_slice(&size(data_len).to_le_bytes());
 
         let riff_len = padded.saturating_add(rest.len() as u64);
         [b"RIFF".as_slice(), &size(riff_len).to_le_bytes(), &rest].concat()
