@@ -102,9 +102,9 @@ impl Encoder {
         match self {
             // Their last block is the tail, and stays.
             Self::Plain(_) | Self::Blocks { .. } => {}
-            Self::Mp3(encoder, last_word) => {
+            Self::Mp3(encoder, last_tag) => {
                 if let Some(encoder) = encoder.take() {
-                    *last_word = encoder.finish(out);
+                    *last_tag = encoder.finish(out);
                 }
             }
             #[cfg(feature = "opus")]
@@ -117,10 +117,11 @@ impl Encoder {
         }
     }
 
-    /// What the file shall begin with, once that is known.
-    pub(super) fn last_word(&mut self) -> Vec<u8> {
+    /// What the file shall begin with from now on, where that changes.
+    pub(super) fn head(&self) -> Vec<u8> {
         match self {
-            Self::Mp3(_, last_word) => std::mem::take(last_word),
+            Self::Mp3(Some(encoder), _) => encoder.tag(),
+            Self::Mp3(None, last_tag) => last_tag.clone(),
             _ => Vec::new(),
         }
     }
@@ -156,7 +157,6 @@ impl BlockCoding {
         }
     }
 
-    fn encode(&mut self, block: &[i16], out: &mut Vec<u8>) {
     /// What the number of blocks in a file is a multiple of. Those of GSM have 65 bytes, and an odd number of bytes leaves
     /// others a choice of misreadings: RIFF wants a byte of padding behind it, which is no audio; libsndfile then takes it
     /// for a block more, and where it is counted as audio, as libsndfile and SoX write it, FFmpeg takes it for a broken one.
@@ -167,6 +167,7 @@ impl BlockCoding {
         }
     }
 
+    fn encode(&mut self, block: &[i16], out: &mut Vec<u8>) {
         match self {
             Self::Gsm(encoder) => {
                 if let Some(block) = block.first_chunk() {

@@ -111,7 +111,7 @@ const MP3_RATE: u32 = 24_000;
 enum Head {
     /// It counts the audio.
     Wav(WavHeader),
-    /// It stays as it is, but for what the encoder may say at the end.
+    /// It stays as it is, but for what the encoder may say.
     Fixed(Vec<u8>),
 }
 
@@ -171,7 +171,7 @@ impl Writer {
         head
     }
 
-    /// Takes a step of the recording. A chunk of two channels has their samples in turn.
+    /// Takes a step of the recording.
     pub fn push(&mut self, chunk: &Chunk) {
         match chunk {
             Chunk::Data { rate, channels, samples } if *channels == self.spec.channels => {
@@ -201,7 +201,7 @@ impl Writer {
                 audio.extend_from_slice(header.padding(data));
                 header.bytes(data, self.samples)
             }
-            Head::Fixed(_) => self.encoder.last_word(),
+            Head::Fixed(_) => self.encoder.head(),
         };
         self.length = at + audio.len() as u64;
         Patch { at, audio, header }
