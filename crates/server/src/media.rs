@@ -197,7 +197,8 @@ mod tests {
     fn thread() -> Thread {
         let (_, inbox) = inbox::open(1).expect("a bell");
         let arrivals = arrivals::by(MediaIo::default()).expect("a way to find packets");
-        Thread::new([7; 32], arrivals, inbox, mpsc::channel(8).0, Feed::new(vec![sync_channel(8).0]))
+        let recordings = Feed::new(vec![(sync_channel(8).0, std::thread::current())]);
+        Thread::new([7; 32], arrivals, inbox, mpsc::channel(8).0, recordings)
     }
 
     fn all(inbox: &Inbox) -> impl Iterator<Item = ToMedia> {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::thread::Thread;
 use std::time::Duration;
 
 use offhook_media::event::{Audio, RecordingId};
@@ -19,6 +20,8 @@ use crate::outbox::{Outbox, TrySend};
 pub struct Feed {
     /// A recording's thread is always the same, so its messages keep their order.
     threads: Vec<Outbox<ToDisk, SyncSender<ToDisk>>>,
+    /// Who looks into the queues, now and then by themselves.
+    sleepers: Vec<Thread>,
     /// Gaps of recordings that are not told yet.
     gaps: HashMap<RecordingId, Duration>,
     /// Milliseconds of all gaps, of all feeds.
@@ -26,16 +29,18 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed of the threads that these lead to.
-    pub(crate) fn new(senders: Vec<SyncSender<ToDisk>>) -> Self {
+    /// A feed of these queues, each with the thread that it leads to.
+    pub(crate) fn new(queues: Vec<(SyncSender<ToDisk>, Thread)>) -> Self {
+        let (senders, sleepers): (Vec<_>, _) = queues.into_iter().unzip();
         let threads = senders.into_iter().map(Outbox::new).collect();
-        Self { threads, gaps: HashMap::new(), total: Arc::default() }
+        Self { threads, sleepers, gaps: HashMap::new(), total: Arc::default() }
     }
 
     /// Another feed of the same threads.
     pub fn another(&self) -> Self {
-        let senders = self.threads.iter().map(|thread| thread.sender().clone()).collect();
-        Self { total: Arc::clone(&self.total), ..Self::new(senders) }
+        let senders = self.threads.iter().map(|thread| thread.sender().clone());
+        let queues = senders.zip(self.sleepers.iter().cloned()).collect();
+        Self { total: Arc::clone(&self.total), ..Self::new(queues) }
     }
 
     /// How much audio was left out by all feeds so far.
@@ -43,7 +48,7 @@ impl Feed {
         Duration::from_micros(self.total.load(Ordering::Relaxed))
     }
 
-    /// Sends, without waiting and without losing the count.
+    /// Sends, without waiting and without losing the count. Audio waits until the thread looks for it.
     pub fn send(&mut self, message: ToDisk) {
         let recording = message.recording();
         let index = usize::try_from(recording.0).unwrap_or_default() % self.threads.len();
@@ -54,7 +59,8 @@ impl Feed {
             if let Some(length) = self.gaps.remove(&recording) {
                 thread.send(ToDisk::Gap { recording, length });
             }
-            return thread.send(message);
+            thread.send(message);
+            return self.sleepers[index].unpark();
         }
         if let Some(&length) = self.gaps.get(&recording)
             && thread.backlog() == 0

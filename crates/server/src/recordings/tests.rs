@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::TryRecvError;
 
 use offhook_media::event::RecordFormat;
 use offhook_media::file::decode;
@@ -73,13 +72,22 @@ fn a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
         let file = places.directory.create("a.wav", false).unwrap();
         let store = Cramped { file, room: Arc::new(AtomicUsize::new(room)) };
         let file = OpenFile::on(Box::new(store), MU_LAW).unwrap();
-        let recording =
-            Recording { name, spec: MU_LAW, file, former_bytes: 0, part: 1, gaps: Duration::ZERO };
+        let recording = Recording {
+            name,
+            spec: MU_LAW,
+            file,
+            former_bytes: 0,
+            part: 1,
+            gaps: Duration::ZERO,
+            unwritten: None,
+        };
         let (control, mut told) = mpsc::channel(8);
-        let open = HashMap::from([(RecordingId(1), recording)]);
-        let mut recorder = Recorder { places, control, open };
+        let mut recorder = Recorder::new(places, control);
+        recorder.open.insert(RecordingId(1), recording);
+        let now = clock::now().mono;
         for n in 0..10 {
-            recorder.append(RecordingId(1), |recording, places| recording.append(places, &chunk(n)));
+            recorder.append(RecordingId(1), |recording, places| recording.append(now, places, &chunk(n)));
+            recorder.write(now + WAIT, true);
         }
         let whole = (room - 58) / 480;
         let Ok(Input::Disk(DiskEvent::RecordingFailed { recording, fault, file })) = told.try_recv() else {
@@ -91,6 +99,44 @@ fn a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
         assert!(recorder.open.is_empty());
         assert_eq!(std::fs::metadata(temp.0.join("a.wav")).unwrap().len(), file.bytes, "{room}");
         assert_eq!(temp.samples("a.wav").len(), whole * 480, "{room}");
+    }
+}
+
+/// What comes within 80 ms is written at once, and no later; of MP3 nothing waits, as its encoder holds enough back.
+#[test]
+fn audio_waits_for_more_and_not_for_long() {
+    let temp = Temp::new("wait");
+    for (format, wait) in [(RecordFormat::Mulaw, 80), (RecordFormat::Pcm16, 80), (RecordFormat::Mp3, 0)] {
+        let name = format!("{format:?}.wav");
+        let length = || std::fs::metadata(temp.0.join(&name)).unwrap().len();
+        let (sender, inbox) = sync_channel(100);
+        let (control, _told) = mpsc::channel(8);
+        let mut recorder = Recorder::new(temp.places(0, PART_BYTES), control);
+        let (begun, recording) = (clock::now().mono, RecordingId(1));
+        let spec = RecordSpec::new(format, 8000, 1);
+        let open = ToDisk::Open { job: JobId(1), file: name.clone(), spec, overwrite: false, recording };
+        recorder.obey(begun, open);
+        let mut last_written = (0, length());
+        for ms in (0..2000).step_by(20) {
+            // 40 ms in every 40 ms, as the engine hands it out.
+            if ms % 40 == 0 {
+                let chunk = Chunk::Data { rate: 8000, channels: 1, samples: vec![3000; 320] };
+                sender.send(ToDisk::Audio(Audio { recording, chunk })).unwrap();
+            }
+            assert!(recorder.look(begun + Duration::from_millis(ms), &inbox));
+            if length() > last_written.1 {
+                let since = ms - last_written.0;
+                assert!(last_written.0 == 0 || since.abs_diff(wait + 40) <= 20, "{format:?}: {since} ms");
+                last_written = (ms, length());
+            }
+        }
+        assert!(last_written.0 >= 1800, "{format:?}");
+        // What has come last is written when nobody can send any more.
+        let chunk = Chunk::Data { rate: 8000, channels: 1, samples: vec![3000; 1600] };
+        sender.send(ToDisk::Audio(Audio { recording, chunk })).unwrap();
+        drop(sender);
+        assert!(!recorder.look(begun + Duration::from_millis(2000), &inbox));
+        assert!(length() > last_written.1, "{format:?}");
     }
 }
 
@@ -111,7 +157,10 @@ fn a_long_recording_goes_on_in_another_part() {
     let places = temp.places(0, 58 + 2 * 480);
     let name = Name { file: "day.1/a.wav".to_owned(), overwrite: false };
     let mut recording = Recording::begin(&places, name, MU_LAW).unwrap();
-    (0..8).for_each(|n| recording.append(&places, &chunk(n)).unwrap());
+    for n in 0..8 {
+        recording.append(clock::now().mono, &places, &chunk(n)).unwrap();
+        recording.write().unwrap();
+    }
     let file = recording.complete().unwrap();
     assert_eq!(file, RecordedFile { bytes: 3 * 58 + 8 * 480, parts: 3, gaps: Duration::ZERO });
     let parts = ["day.1/a.wav", "day.1/a.2.wav", "day.1/a.3.wav"].map(|name| temp.samples(name));
@@ -137,9 +186,9 @@ fn a_stall_of_30_seconds_is_a_gap_of_the_right_length() {
     let temp = Temp::new("stall");
     let places = temp.places(0, PART_BYTES);
     let (sender, inbox) = sync_channel(INBOX);
-    let mut feed = Feed::new(vec![sender]);
+    let mut feed = Feed::new(vec![(sender, std::thread::current())]);
     let (control, mut told) = mpsc::channel(1000);
-    let mut recorder = Recorder { places, control, open: HashMap::new() };
+    let mut recorder = Recorder::new(places, control);
     let ids = 1..=50u64;
     for id in ids.clone() {
         let (job, recording, file) = (JobId(id), RecordingId(id), format!("{id}.wav"));
@@ -152,9 +201,7 @@ fn a_stall_of_30_seconds_is_a_gap_of_the_right_length() {
     };
     // The thread runs, then stands still for 500 chunks of 60 ms, then runs again.
     let mut run = || {
-        while let Ok(message) = inbox.try_recv() {
-            recorder.obey(message);
-        }
+        assert!(recorder.look(clock::now().mono, &inbox));
         assert_eq!(inbox.try_recv().map(|_| ()), Err(TryRecvError::Empty));
     };
     (0..10).for_each(|n| say(&mut feed, n));
