@@ -14,6 +14,8 @@ use rsip::{Headers, Method, Request, Response, SipMessage, StatusCode, StatusCod
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use crate::voices::OPUS;
+
 /// RFC 3261 T1: when a request is sent again for the first time.
 const T1: Duration = Duration::from_millis(500);
 /// How often a request is sent before it is given up: 64·T1, as timer B has it.
@@ -54,7 +56,7 @@ impl Switchboard {
         board
     }
 
-    /// Calls, hears on `ear` in the codec of this static payload type, and returns when the call is answered and
+    /// Calls, hears on `ear` in the codec of this payload type, and returns when the call is answered and
     /// acknowledged.
     pub(crate) async fn call(&self, number: usize, ear: SocketAddr, codec: u8) -> Result<Call, Failed> {
         let id = format!("bench-{number}-{}", self.local.port());
@@ -183,9 +185,11 @@ fn uri(user: &str, address: SocketAddr) -> Uri {
 
 fn offer(ear: SocketAddr, codec: u8) -> Vec<u8> {
     let (address, port) = (ear.ip(), ear.port());
+    // The others have static numbers, which need no name.
+    let named = if codec == OPUS { format!("a=rtpmap:{OPUS} opus/48000/2\r\n") } else { String::new() };
     format!(
         "v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP {codec} 101\r\na=rtpmap:101 telephone-event/8000\r\n\
+         m=audio {port} RTP/AVP {codec} 101\r\n{named}a=rtpmap:101 telephone-event/8000\r\n\
          a=fmtp:101 0-15\r\na=ptime:20\r\n"
     )
     .into_bytes()

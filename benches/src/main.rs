@@ -20,11 +20,13 @@ mod calls;
 mod ear;
 mod floor;
 mod ivr;
+mod leg;
 mod media;
 mod parts;
 mod process;
 mod rooms;
 mod scanners;
+mod table;
 mod voices;
 
 use std::process::ExitCode;
@@ -35,7 +37,7 @@ use rustix::thread::{sched_getaffinity, sched_setaffinity};
 use crate::calls::Plan;
 
 /// The most calls of a run: what the loopback of a small machine carries, and far below its ports.
-const MAX_CALLS: i64 = 2000;
+const MAX_CALLS: i64 = 4000;
 /// The longest window in seconds.
 const MAX_SECONDS: i64 = 120;
 
@@ -99,7 +101,7 @@ enum What {
         /// How many frames
         frames: u32,
     },
-    /// Calls that stand, of each kind: cost beside the floor, loss, how evenly and how soon packets come, memory
+    /// The table of the design page: what calls that stand cost beside the floor, how evenly and how soon packets come, memory
     Media {
         /// Of this kind only
         #[arg(long, value_parser = media::names())]
@@ -108,8 +110,11 @@ enum What {
         #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u16).range(2..=MAX_CALLS))]
         calls: u16,
         /// The window in seconds
-        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=MAX_SECONDS))]
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=MAX_SECONDS))]
         seconds: u32,
+        /// How the server finds packets
+        #[arg(long, default_value = "readiness", value_parser = ["readiness", "sweep"])]
+        io: String,
     },
 }
 
@@ -151,6 +156,8 @@ async fn run(what: What) -> bool {
         What::Rooms => rooms::run(),
         What::Parts => parts::run(),
         What::Part { name, frames } => parts::run_one(&name, frames),
-        What::Media { only, calls, seconds } => media::run(only.as_deref(), calls, seconds).await,
+        What::Media { only, calls, seconds, io } => {
+            media::run(only.as_deref(), media::Plan { calls, seconds, io: &io }).await
+        }
     }
 }

@@ -1,38 +1,52 @@
 //! What calls cost once they stand: many of each kind over a steady window, each beside its floor, in one table.
+//!
+//! ```text
+//!   floor ─▶ server ─▶ calls set up ─▶ warm ─▶ window: CPU, packets ─▶ hung up ─▶ floor      for each line
+//! ```
+//! The floor is measured before and after, since a machine changes in a minute.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use offhook_media::codec::resample::Resampler;
+use offhook_media::codec::{Codec, Decoder, Encoder};
 use offhook_tests::server::{Server, Setup};
 use offhook_tests::wait;
 use offhook_tests::wav::Signal;
 
 use crate::caller::{Call, Switchboard};
-use crate::ear::{Ears, Tally, percentiles};
-use crate::floor::{self, Floor};
+use crate::ear::{Ears, Tally};
+use crate::floor::{self, Floor, thread_cpu};
 use crate::ivr::{self, Counts, Service};
 use crate::process::{CpuTime, resident_kib};
-use crate::voices::Voices;
+use crate::rooms;
+use crate::table::{self, Cost, Reach};
+use crate::voices::{OPUS, PCMA, PCMU, Voices};
 
 /// The prompt: half a minute, played over and over; a tone, so that nothing in it is silence.
 const PROMPT: &str = "bench.wav";
 const PROMPT_MS: u32 = 30_000;
 /// How fast calls are set up before the window.
-const SET_UP_PER_SECOND: u32 = 200;
+const SET_UP_PER_SECOND: u32 = 400;
 /// How long the callers may take to be answered, or to be gone, beyond the time of their setting up.
 const GRACE: Duration = Duration::from_secs(60);
 /// Packets that each caller has heard before the window begins.
 const WARM_PACKETS: u64 = 50;
 /// How long a load that nobody hears stands before the window.
-const WARM: Duration = Duration::from_secs(1);
-
-const PCMU: u8 = 0;
-const PCMA: u8 = 8;
+const WARM: Duration = Duration::from_secs(2);
+/// How many calls growth is looked at with, and how much the dearest may cost more than the cheapest.
+const GROWTH: [u16; 3] = [100, 1000, 4000];
+const FLAT: f64 = 1.15;
+/// Prompts at a time whose evenness is told beside that of the calls of the table.
+const MANY_PROMPTS: u16 = 2000;
+/// KiB that a call with a prompt may take.
+const MEMORY: f64 = 40.0;
 
 /// What calls do, and what they are measured by.
 #[derive(Debug)]
 pub(crate) struct Work {
     name: &'static str,
+    what: &'static str,
     service: Service,
     /// Whether the callers speak.
     speaks: bool,
@@ -40,22 +54,15 @@ pub(crate) struct Work {
     codecs: [u8; 2],
     /// The floor of one call.
     floor: Floor,
-    /// What is to be reached: as a multiple of the floor, or in milliseconds.
+    /// What is to be reached.
     reach: Reach,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Reach {
-    /// Of the floor.
-    Times(f64),
-    /// CPU milliseconds per call-second, whatever the floor.
-    Millis(f64),
-}
-
 /// All kinds, in the order of the design page.
-const WORKS: [Work; 6] = [
+const WORKS: [Work; 7] = [
     Work {
         name: "play",
+        what: "play",
         service: Service::Play(PROMPT),
         speaks: false,
         codecs: [PCMU, PCMU],
@@ -64,6 +71,7 @@ const WORKS: [Work; 6] = [
     },
     Work {
         name: "play-rtp-in",
+        what: "play, with RTP coming in",
         service: Service::Play(PROMPT),
         speaks: true,
         codecs: [PCMU, PCMU],
@@ -72,6 +80,7 @@ const WORKS: [Work; 6] = [
     },
     Work {
         name: "record",
+        what: "record, mu-law to mu-law",
         service: Service::Record,
         speaks: true,
         codecs: [PCMU, PCMU],
@@ -80,6 +89,7 @@ const WORKS: [Work; 6] = [
     },
     Work {
         name: "forward",
+        what: "connect, forwarded, each of two",
         service: Service::Connect,
         speaks: true,
         codecs: [PCMU, PCMU],
@@ -88,6 +98,7 @@ const WORKS: [Work; 6] = [
     },
     Work {
         name: "transcode",
+        what: "connect, PCMU and PCMA, each",
         service: Service::Connect,
         speaks: true,
         codecs: [PCMU, PCMA],
@@ -95,7 +106,17 @@ const WORKS: [Work; 6] = [
         reach: Reach::Times(1.5),
     },
     Work {
+        name: "opus",
+        what: "connect, PCMU and Opus, each (1)",
+        service: Service::Connect,
+        speaks: true,
+        codecs: [PCMU, OPUS],
+        floor: Floor::Both,
+        reach: Reach::Times(1.2),
+    },
+    Work {
         name: "idle",
+        what: "answered and idle",
         service: Service::LeaveAlone,
         speaks: false,
         codecs: [PCMU, PCMU],
@@ -109,41 +130,110 @@ pub(crate) fn names() -> [&'static str; WORKS.len()] {
     WORKS.map(|work| work.name)
 }
 
-/// What came out of a window.
-#[derive(Debug)]
-struct Window {
-    cpu: CpuTime,
-    heard: Tally,
-    resident_before: u64,
-    resident_with: u64,
-    call_seconds: f64,
+/// A run of calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'a> {
+    /// Calls at the same time.
+    pub(crate) calls: u16,
+    /// The window in seconds.
+    pub(crate) seconds: u32,
+    /// How the server finds packets, `media.io` of its configuration.
+    pub(crate) io: &'a str,
 }
 
-/// Runs all kinds, or the one of this name, prints the table, and says whether every call stood and every packet came.
-pub(crate) async fn run(only: Option<&str>, calls: u16, seconds: u32) -> bool {
+/// What came out of a run.
+#[derive(Debug)]
+struct Outcome {
+    cost: Cost,
+    heard: Tally,
+    /// What the callers heard of the floor.
+    bare: Tally,
+    kib_per_call: f64,
+    failed: u64,
+}
+
+/// Runs the kind of this name, or all kinds and the rest of the design page's table. Whether every call stood and every
+/// packet came.
+pub(crate) async fn run(only: Option<&str>, plan: Plan<'_>) -> bool {
     raise_descriptor_limit();
-    println!(
-        "{calls} calls, {seconds} s, G.711, 20 ms, loopback; CPU milliseconds of the server per call-second"
-    );
-    println!("work            CPU   (user  system)   floor  ratio  reach     heard   lost  KiB/call");
+    let Plan { seconds, io, .. } = plan;
+    table::head(&format!("{seconds} s each, G.711, 20 ms, loopback, packets found by {io}"));
     let mut good = true;
     for work in WORKS.iter().filter(|work| only.is_none_or(|name| name == work.name)) {
-        good &= one(work, calls, seconds).await;
+        good &= tell(work, plan, one(work, plan).await);
+    }
+    if only.is_none() {
+        rooms::lines();
+        good &= many_prompts(plan).await;
+        good &= growth(plan).await;
+        println!("(1) of the floor and the codecs, with resampling, together");
+        println!("(2) the engine and sockets on one thread, without the server");
     }
     good
 }
 
-async fn one(work: &Work, calls: u16, seconds: u32) -> bool {
-    let server =
-        Server::start_with("bench-media", &Setup { rtp_ports: calls * 2 + 80, ..Setup::default() }).await;
+/// Prints what a run came to.
+fn tell(work: &Work, plan: Plan<'_>, mut outcome: Outcome) -> bool {
+    outcome.cost.print(work.what, plan.calls.into(), Some(work.reach));
+    if let Service::Play(_) = work.service {
+        evenness(&mut outcome, [Some(1.0), Some(2.0)]);
+        if !work.speaks {
+            let kib = outcome.kib_per_call;
+            table::figure("  memory of a call", &format!("{kib:.1} KiB"), "40 KiB", kib <= MEMORY);
+        }
+    }
+    if !outcome.heard.delays.is_empty() {
+        table::spread("added delay", &mut outcome.heard.delays, [Some(3.0), None]);
+    }
+    outcome.is_good()
+}
+
+fn evenness(outcome: &mut Outcome, most: [Option<f64>; 2]) {
+    table::spread("packets off 20 ms by", &mut outcome.heard.deviations, most);
+    table::spread("  of the floor", &mut outcome.bare.deviations, [None, None]);
+}
+
+/// How evenly many prompts are played.
+async fn many_prompts(plan: Plan<'_>) -> bool {
+    let mut outcome = one(&WORKS[0], Plan { calls: MANY_PROMPTS, ..plan }).await;
+    outcome.cost.print("play", MANY_PROMPTS.into(), Some(WORKS[0].reach));
+    evenness(&mut outcome, [None, Some(5.0)]);
+    outcome.is_good()
+}
+
+/// Whether a call costs the same however many there are.
+async fn growth(plan: Plan<'_>) -> bool {
+    let (mut costs, mut good) = (Vec::new(), true);
+    for calls in GROWTH {
+        let outcome = one(&WORKS[0], Plan { calls, ..plan }).await;
+        outcome.cost.print("play, growth", calls.into(), None);
+        costs.push(outcome.cost.cpu);
+        good &= outcome.is_good();
+    }
+    let (least, most) = costs.iter().fold((f64::MAX, 0.0_f64), |(a, b), cost| (a.min(*cost), b.max(*cost)));
+    let measured = format!("dearest {:.2} x cheapest", most / least);
+    table::figure("  growth", &measured, &format!("{FLAT:.2} x"), most <= FLAT * least);
+    good
+}
+
+async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
+    let ears = Ears::open(plan.calls);
+    let before = floor::measure(&ears, work.floor).await;
+    ears.reset();
+    let setup = Setup {
+        rtp_ports: plan.calls * 2 + 80,
+        media: format!("io = \"{}\"", plan.io),
+        gateway: "codecs = [\"PCMU\", \"PCMA\", \"opus\"]".to_owned(),
+        ..Setup::default()
+    };
+    let server = Server::start_with("bench-media", &setup).await;
     Signal::sine(440.0, 0.3, PROMPT_MS).write(&server.prompt(PROMPT));
-    let ears = Ears::open(calls);
     let board = Switchboard::open(server.sip()).await;
     let counts = ivr::start(&server, work.service).await;
     warm_up(&counts, &board, &ears).await;
     let resident_before = resident_kib(server.id());
     let standing = set_up(work, &board, &ears).await;
-    let all = u64::from(calls);
+    let all = u64::from(plan.calls);
     wait::until("all services", GRACE, async || (counts.served.load(Ordering::Relaxed) >= all).then_some(()))
         .await;
     let media = standing.iter().zip(work.codecs.into_iter().cycle()).map(|(call, codec)| (call.media, codec));
@@ -153,25 +243,33 @@ async fn one(work: &Work, calls: u16, seconds: u32) -> bool {
     } else {
         tokio::time::sleep(WARM).await;
     }
-    let mut window = measure(&server, &ears, calls, seconds, resident_before).await;
+    let (cpu, heard) = measure(&server, &ears, plan).await;
+    let kib = resident_kib(server.id()).saturating_sub(resident_before);
     drop(voices);
-    for call in standing {
-        if let Err(failed) = board.hang_up(call).await {
-            eprintln!("not hung up: {}", failed.0);
-            counts.failed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    let over = || counts.released.load(Ordering::Relaxed) + counts.failed.load(Ordering::Relaxed);
-    wait::until("all releases", GRACE, async || (over() >= all).then_some(())).await;
+    hang_up(&board, standing, &counts).await;
+    drop(server);
     ears.reset();
-    let floor = floor::measure(&ears, work.floor).await;
-    let mut bare = ears.take();
-    print(work, calls, &mut window, floor, &mut bare);
-    let failed = counts.failed.load(Ordering::Relaxed);
-    if failed > 0 {
-        println!("  {failed} calls failed");
+    let bare = floor::measure(&ears, work.floor).await.midpoint(before) + work.codec_cost();
+    Outcome {
+        cost: Cost { cpu, floor: bare },
+        heard,
+        bare: ears.take(),
+        kib_per_call: kib as f64 / f64::from(plan.calls),
+        failed: counts.failed.load(Ordering::Relaxed),
     }
-    failed == 0 && window.heard.lost == 0
+}
+
+impl Outcome {
+    /// Whether every call stood and every packet came.
+    fn is_good(&self) -> bool {
+        if self.failed + self.heard.lost > 0 {
+            println!(
+                "  {} calls failed, {} packets of {} lost",
+                self.failed, self.heard.lost, self.heard.received
+            );
+        }
+        self.failed + self.heard.lost == 0
+    }
 }
 
 impl Work {
@@ -179,6 +277,38 @@ impl Work {
     fn is_heard(&self) -> bool {
         matches!(self.service, Service::Play(_) | Service::Connect)
     }
+
+    /// CPU milliseconds per call-second of decoding, resampling and encoding where the two codecs want it: each way once
+    /// for two calls.
+    fn codec_cost(&self) -> f64 {
+        if !self.codecs.contains(&OPUS) {
+            return 0.0;
+        }
+        let (opus, pcmu) = (Codec::Opus, Codec::Pcmu);
+        [convert(opus, pcmu), convert(pcmu, opus)].iter().sum::<f64>() / 2.0
+    }
+}
+
+/// CPU milliseconds for a second of one codec to become another.
+fn convert(from: Codec, to: Codec) -> f64 {
+    const FRAMES: u32 = 500;
+    let (mut decoder, mut encoder) = (Decoder::new(from), Encoder::new(to));
+    let mut resampler = Resampler::new(from.sample_rate(), to.sample_rate()).expect("rates of codecs");
+    let payload = crate::voices::tone(from);
+    let (mut samples, mut resampled, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    let frame = to.frame_samples();
+    let begun = thread_cpu();
+    for _ in 0..FRAMES {
+        out.clear();
+        samples.clear();
+        decoder.decode(&payload, &mut samples);
+        resampler.push(&samples, &mut resampled);
+        while resampled.len() >= frame {
+            encoder.encode(&resampled[..frame], &mut out);
+            resampled.drain(..frame);
+        }
+    }
+    (thread_cpu() - begun).as_secs_f64() * 1000.0 * 50.0 / f64::from(FRAMES)
 }
 
 /// One call before all others: what every first one needs is in memory then.
@@ -209,49 +339,30 @@ async fn set_up(work: &Work, board: &Switchboard, ears: &Ears) -> Vec<Call> {
     standing
 }
 
-async fn measure(server: &Server, ears: &Ears, calls: u16, seconds: u32, resident_before: u64) -> Window {
+/// CPU milliseconds of the server per call-second of a window, and what the callers heard in it.
+async fn measure(server: &Server, ears: &Ears, plan: Plan<'_>) -> (f64, Tally) {
     ears.take();
     let (begun, before) = (std::time::Instant::now(), CpuTime::of(server.id()));
-    tokio::time::sleep(Duration::from_secs(seconds.into())).await;
-    let cpu = CpuTime::of(server.id()).since(before);
-    let call_seconds = begun.elapsed().as_secs_f64() * f64::from(calls);
-    let resident_with = resident_kib(server.id());
-    Window { cpu, heard: ears.take(), resident_before, resident_with, call_seconds }
+    tokio::time::sleep(Duration::from_secs(plan.seconds.into())).await;
+    let spent = CpuTime::of(server.id()).since(before).total();
+    let call_seconds = begun.elapsed().as_secs_f64() * f64::from(plan.calls);
+    (table::per_call_second(spent, call_seconds), ears.take())
 }
 
-fn print(work: &Work, calls: u16, window: &mut Window, floor: f64, bare: &mut Tally) {
-    let per_call_second = |time: Duration| time.as_secs_f64() * 1000.0 / window.call_seconds;
-    let cpu = [window.cpu.total(), window.cpu.user, window.cpu.system].map(per_call_second);
-    let reach = match work.reach {
-        Reach::Times(times) => format!("{times:.2} x"),
-        Reach::Millis(millis) => format!("{millis:.3}"),
-    };
-    let each = window.resident_with.saturating_sub(window.resident_before) as f64 / f64::from(calls);
-    println!(
-        "{:11} {:7.4}  ({:.4} {:.4})  {floor:.4}   {:4.2}  {reach:6}  {:8} {:6}   {each:6.1}",
-        work.name,
-        cpu[0],
-        cpu[1],
-        cpu[2],
-        cpu[0] / floor,
-        window.heard.received,
-        window.heard.lost,
-    );
-    if let Service::Play(_) = work.service {
-        println!("  off 20 ms by  {}", told(&mut window.heard.deviations));
-        println!("  off, the bare {}", told(&mut bare.deviations));
+/// Hangs up, and waits until the application knows of each end.
+async fn hang_up(board: &Switchboard, standing: Vec<Call>, counts: &Counts) {
+    let all = u64::try_from(standing.len()).expect("a number of calls");
+    for call in standing {
+        if let Err(failed) = board.hang_up(call).await {
+            eprintln!("not hung up: {}", failed.0);
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+        }
     }
-    if !window.heard.delays.is_empty() {
-        println!("  mouth to ear  {}", told(&mut window.heard.delays));
-    }
+    let over = || counts.released.load(Ordering::Relaxed) + counts.failed.load(Ordering::Relaxed);
+    wait::until("all releases", GRACE, async || (over() >= all).then_some(())).await;
 }
 
-fn told(times: &mut [u32]) -> String {
-    let [p50, p99, p999, most] = percentiles(times);
-    format!("p50 {p50:.3}, p99 {p99:.3}, p99.9 {p999:.3}, most {most:.3} ms")
-}
-
-/// Each caller has a socket by two descriptors, and so has the floor's sender to it.
+/// Each caller has a socket, and so has the floor's sender to it.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);

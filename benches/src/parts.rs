@@ -1,19 +1,22 @@
-//! What the parts of the media engine cost, in instructions, which are the same on every run: each part runs for a second
-//! of audio and for two, under callgrind, and the difference is told per frame of 20 ms.
+//! What the parts of the media engine cost, in instructions and requests for memory, which are the same on every run: each
+//! part runs for a second of audio and for two, under valgrind, and the difference is told per frame of 20 ms.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use offhook_media::codec::conceal::Concealer;
 use offhook_media::codec::resample::Resampler;
 use offhook_media::codec::{Codec, Decoder, Encoder};
 use offhook_media::dtmf::tone::ToneDetector;
-use offhook_media::event::{ActionId, Channel, Command as Media, ConnectMode, LegConfig, LegId};
+use offhook_media::event::{ActionId, Channel, Command as Media, ConnectMode, LegId};
 use offhook_media::event::{Prompt, RecordingId};
 use offhook_media::mixer::{Mixer, Rate, Voice};
-use offhook_media::sdp::{Direction, Negotiated};
+use offhook_media::sdp::{Keys, MasterKey, Suite};
 use offhook_media::{Clock, Engine, FRAME, PHASES};
 use rtp_rs::{RtpPacketBuilder, Seq};
+
+use crate::leg;
 
 /// Frames in the shorter of the two runs.
 const FRAMES: u32 = 50;
@@ -22,12 +25,18 @@ const FRAMES: u32 = 50;
 struct Part {
     name: String,
     shares: u32,
+    /// Whether it is what happens to each packet, which asks for no memory.
+    is_engine: bool,
     run: Box<dyn Fn(u32)>,
 }
 
 impl Part {
     fn new(name: impl Into<String>, run: impl Fn(u32) + 'static) -> Self {
-        Self { name: name.into(), shares: 1, run: Box::new(run) }
+        Self { name: name.into(), shares: 1, is_engine: false, run: Box::new(run) }
+    }
+
+    fn engine(name: impl Into<String>, run: impl Fn(u32) + 'static) -> Self {
+        Self { is_engine: true, ..Self::new(name, run) }
     }
 }
 
@@ -43,32 +52,55 @@ fn parts() -> Vec<Part> {
             .push(Part::new(format!("resample {from} to {to} Hz"), move |frames| resample(from, to, frames)));
     }
     parts.push(Part::new("tone detector", tones));
+    parts.push(Part::new("concealment, one of five lost", conceal));
     for members in [3, 10, 50] {
-        let run = Box::new(move |frames| mix(members, frames));
-        parts.push(Part { name: format!("mixer of {members}, all talking, each"), shares: members, run });
+        let name = format!("mixer of {members}, all talking, each");
+        parts.push(Part { shares: members, ..Part::new(name, move |frames| mix(members, frames)) });
     }
-    parts.push(Part::new("a leg at rest", |frames| engine(frames, &[], false)));
-    parts.push(Part::new("a leg that plays", |frames| engine(frames, &[play(1)], false)));
-    parts.push(Part::new("a leg that records", |frames| engine(frames, &[record(1)], true)));
-    parts.push(Part::new("a leg at rest, a packet in", |frames| engine(frames, &[], true)));
-    let connect =
-        Media::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both, mute_digits: false };
-    parts.push(Part::new("two legs, one packet passed on", move |frames| {
-        engine(frames, std::slice::from_ref(&connect), true);
-    }));
+    parts.extend(engines());
     parts
 }
 
-/// Measures all of them, or says how to; whether valgrind did.
+/// Whole legs: two in an engine that is ticked in all phases.
+fn engines() -> Vec<Part> {
+    let connect =
+        Media::Connect { first: LegId(1), second: LegId(2), mode: ConnectMode::Both, mute_digits: false };
+    let mut parts = vec![
+        Part::engine("two legs at rest", |frames| engine(frames, &[], In::Nothing, None)),
+        Part::engine("one plays", |frames| engine(frames, &[play(1)], In::Nothing, None)),
+        Part::engine("one records, a packet in", |frames| engine(frames, &[record(1)], In::Packet, None)),
+        Part::engine("a packet in", |frames| engine(frames, &[], In::Packet, None)),
+        Part::engine("a packet in, listened to for keys", |frames| engine(frames, &[], In::Listened, None)),
+        Part::engine("a packet passed on", move |frames| {
+            engine(frames, std::slice::from_ref(&connect), In::Packet, None);
+        }),
+        Part::engine("one plays to the other", |frames| engine(frames, &[play(2)], In::OfTheOther, None)),
+    ];
+    for suite in Suite::ALL {
+        let name = format!("the same by {}", suite.name());
+        let run = move |frames| engine(frames, &[play(2)], In::OfTheOther, Some(suite));
+        parts.push(Part::engine(name, run));
+    }
+    parts
+}
+
+/// Measures all of them, or says how to; whether valgrind did, and nothing in the engine asks for memory for a packet.
 pub(crate) fn run() -> bool {
-    println!("instructions per frame of 20 ms, by callgrind:");
-    parts().into_iter().all(|Part { name, shares, .. }| {
-        let Some((once, twice)) = collected(&name, FRAMES).zip(collected(&name, 2 * FRAMES)) else {
+    println!("per frame of 20 ms: instructions by callgrind, requests for memory by memcheck");
+    parts().into_iter().all(|Part { name, shares, is_engine, .. }| {
+        let per_frame = |tool, marker| {
+            let (once, twice) =
+                counted(tool, marker, &name, FRAMES).zip(counted(tool, marker, &name, 2 * FRAMES))?;
+            Some((twice - once) as f64 / f64::from(FRAMES * shares))
+        };
+        let Some(instructions) = per_frame("callgrind", "Collected : ") else {
             eprintln!("valgrind did not run");
             return false;
         };
-        println!("{:9}  {name}", (twice - once) / u64::from(FRAMES * shares));
-        true
+        let requests = is_engine.then(|| per_frame("memcheck", "total heap usage: ")).flatten();
+        let told = requests.map_or(String::new(), |requests| format!("{requests:.2}"));
+        println!("{instructions:9.0} {told:>5}  {name}");
+        requests.is_none_or(|requests| requests < 0.5)
     })
 }
 
@@ -78,18 +110,18 @@ pub(crate) fn run_one(name: &str, frames: u32) -> bool {
     part.map(|part| (part.run)(frames)).is_some()
 }
 
-/// The instructions of a process that runs a part for so many frames.
-fn collected(name: &str, frames: u32) -> Option<u64> {
+/// What a tool of valgrind counts behind a marker in a process that runs a part for so many frames.
+fn counted(tool: &str, marker: &str, name: &str, frames: u32) -> Option<u64> {
     let own = std::env::current_exe().ok()?;
-    let valgrind = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(own)
-        .args(["part", name, &frames.to_string()])
-        .output()
-        .ok()?;
-    let told = String::from_utf8_lossy(&valgrind.stderr).into_owned();
-    let line = told.lines().find_map(|line| line.split_once("Collected : ").map(|(_, count)| count.trim()));
-    line.and_then(|count| count.parse().ok())
+    let mut valgrind = Command::new("valgrind");
+    valgrind.arg(format!("--tool={tool}"));
+    if tool == "callgrind" {
+        valgrind.arg("--callgrind-out-file=/dev/null");
+    }
+    let ran = valgrind.arg(own).args(["part", name, &frames.to_string()]).output().ok()?;
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let (_, count) = told.lines().find_map(|line| line.split_once(marker))?;
+    count.split_whitespace().next()?.replace(',', "").parse().ok()
 }
 
 /// A frame that is neither silence nor the same as the next: two tones that are no key.
@@ -171,44 +203,62 @@ fn record(leg: u64) -> Media {
     }
 }
 
-/// Two legs in an engine, the first of which does something and gets a packet in each frame, or not.
-fn engine(frames: u32, commands: &[Media], hears: bool) {
-    let mut now = Instant::now();
-    let mut engine = Engine::new(Clock { mono: now, unix_ms: 0 }, [7; 32]);
-    for leg in [1, 2] {
-        engine.command(now, Media::AddLeg { leg: LegId(leg), config: config() });
-    }
-    commands.iter().for_each(|command| engine.command(now, command.clone()));
-    let payload: Vec<u8> = (0..160_u8).collect();
+fn conceal(frames: u32) {
+    let mut concealer = Concealer::new(8_000);
+    let mut samples = frame(8_000, 0);
     for number in 0..frames {
-        now += FRAME;
-        if hears {
-            let sequence = Seq::from(u16::try_from(number).expect("a short run"));
-            let builder = RtpPacketBuilder::new().payload_type(0).ssrc(1).sequence(sequence);
-            let packet = builder.timestamp(number * 160).payload(&payload).build().expect("a packet");
-            engine.receive(now, LegId(1), Channel::Rtp, &packet);
+        match number % 5 {
+            4 => concealer.lost(&mut samples),
+            _ => concealer.arrived(&mut samples),
         }
-        (0..PHASES).for_each(|phase| engine.tick(now, phase));
-        while engine.poll_transmit().is_some() {}
-        while engine.poll_audio().is_some() {}
-        while engine.poll_event().is_some() {}
     }
 }
 
-fn config() -> LegConfig {
-    let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-    let media = Negotiated {
-        codec: Codec::Pcmu,
-        send_payload_type: 0,
-        receive_payload_type: 0,
-        telephone_event: None,
-        comfort_noise: None,
-        remote_rtp: remote,
-        remote_rtcp: remote,
-        rtcp_mux: false,
-        ptime_ms: 20,
-        direction: Direction::SendRecv,
-        keys: None,
-    };
-    LegConfig::new(media)
+/// What comes to the first of two legs in each frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum In {
+    Nothing,
+    Packet,
+    /// A packet, in which keys are looked for.
+    Listened,
+    /// What the other leg sends.
+    OfTheOther,
+}
+
+/// Two legs in an engine, which do something, in the clear or protected.
+fn engine(frames: u32, commands: &[Media], comes: In, suite: Option<Suite>) {
+    let mut now = Instant::now();
+    let mut engine = Engine::new(Clock { mono: now, unix_ms: 0 }, [7; 32]);
+    let key = |suite: Suite| MasterKey::new(suite, &vec![7; suite.master()]).expect("as long as it is");
+    for leg in [1, 2] {
+        let mut config = leg::config(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+        config.detect_tones = comes == In::Listened;
+        config.media.keys = suite.map(|suite| Keys { ours: key(suite), theirs: key(suite) });
+        engine.command(now, Media::AddLeg { leg: LegId(leg), config });
+    }
+    commands.iter().for_each(|command| engine.command(now, command.clone()));
+    let payload: Vec<u8> = (0..160_u8).collect();
+    let mut sent = Vec::new();
+    for number in 0..frames {
+        now += FRAME;
+        if matches!(comes, In::Packet | In::Listened) {
+            let sequence = Seq::from(u16::try_from(number).expect("a short run"));
+            let builder = RtpPacketBuilder::new().payload_type(0).ssrc(1).sequence(sequence);
+            sent.resize(12 + payload.len(), 0);
+            let packet = builder.timestamp(number * 160).payload(&payload);
+            packet.build_into(&mut sent).expect("a packet");
+        }
+        if !sent.is_empty() {
+            engine.receive(now, LegId(1), Channel::Rtp, &sent);
+        }
+        (0..PHASES).for_each(|phase| engine.tick(now, phase));
+        while let Some(packet) = engine.poll_transmit() {
+            if comes == In::OfTheOther && packet.channel == Channel::Rtp {
+                sent.clear();
+                sent.extend_from_slice(packet.bytes);
+            }
+        }
+        while engine.poll_audio().is_some() {}
+        while engine.poll_event().is_some() {}
+    }
 }

@@ -8,17 +8,16 @@
 //! the same sockets and does nothing between. Time is virtual: frames follow each other as fast as they can.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{
-    Channel, Codec, Command, LegConfig, LegId, Negotiated, RoomCommand, RoomId, Voice,
-};
-use offhook_media::sdp::Direction;
+use offhook_media::event::{Channel, Command, LegId, RoomCommand, RoomId, Voice};
 use offhook_media::{Clock, Engine, FRAME, PHASES};
 use rtp_rs::{RtpPacketBuilder, Seq};
 
 use crate::floor::thread_cpu;
+use crate::leg::config;
+use crate::table::{Cost, Reach};
 
 /// Members in all rooms together.
 const MEMBERS: usize = 200;
@@ -46,6 +45,17 @@ pub(crate) fn run() -> bool {
         is_good &= cost <= REACH * floor;
     }
     is_good
+}
+
+/// Lines of the design page's table: rooms in which all talk.
+pub(crate) fn lines() {
+    for size in [3, 10, 50] {
+        let mut bench = Bench::new(size, size);
+        let (floor, cpu) = (bench.floor(), bench.rooms());
+        // A member has 50 frames a second.
+        let cost = Cost { cpu: cpu * 50.0 / 1000.0, floor: floor * 50.0 / 1000.0 };
+        cost.print(&format!("conference of {size}, each member (2)"), MEMBERS, Some(Reach::Times(REACH)));
+    }
 }
 
 struct Bench {
@@ -178,21 +188,4 @@ fn pair() -> (UdpSocket, UdpSocket) {
         socket.set_nonblocking(true).expect("a socket that does not wait");
     }
     (ours, peer)
-}
-
-fn config(remote: SocketAddr) -> LegConfig {
-    let media = Negotiated {
-        codec: Codec::Pcmu,
-        send_payload_type: 0,
-        receive_payload_type: 0,
-        telephone_event: None,
-        comfort_noise: None,
-        remote_rtp: remote,
-        remote_rtcp: remote,
-        rtcp_mux: false,
-        ptime_ms: 20,
-        direction: Direction::SendRecv,
-        keys: None,
-    };
-    LegConfig::new(media)
 }

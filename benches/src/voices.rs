@@ -1,6 +1,6 @@
 //! The callers' voices: a packet each 20 ms from every caller, on one thread, spread over the frame as the packets of
-//! callers are who know nothing of each other. Each says in its payload when it was sent, which the ear of the other
-//! party of a connection can read where the server passes it on as it is.
+//! callers are who know nothing of each other. In G.711 each says in its payload when it was sent, which the ear of the
+//! other party of a connection can read where the server passes it on as it is.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -8,7 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use offhook_media::codec::{Codec, Encoder};
 use rtp_rs::{RtpPacketBuilder, Seq};
+
+/// The payload types of the codecs that callers speak.
+pub(crate) const PCMU: u8 = 0;
+/// The other law.
+pub(crate) const PCMA: u8 = 8;
+/// A dynamic one.
+pub(crate) const OPUS: u8 = 111;
 
 /// Bursts in a packet time.
 const BURSTS: u32 = 20;
@@ -52,6 +60,7 @@ impl Drop for Voices {
 }
 
 fn speak(streams: &[Stream], is_over: &AtomicBool) {
+    let opus = tone(Codec::Opus);
     let begun = Instant::now();
     for burst in 0_u32.. {
         if is_over.load(Ordering::Relaxed) {
@@ -61,20 +70,40 @@ fn speak(streams: &[Stream], is_over: &AtomicBool) {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         for (index, stream) in (0_u32..).zip(streams).skip((burst % BURSTS) as usize).step_by(BURSTS as usize)
         {
+            let (ssrc, number) = (index + 1, burst / BURSTS);
+            let packet = match stream.payload_type {
+                OPUS => packet(OPUS, ssrc, number, 960, &opus),
+                law => packet(law, ssrc, number, 160, &stamped()),
+            };
             // What cannot be sent is the loss of who listens.
-            let _ = stream.socket.send_to(&packet(stream.payload_type, index + 1, burst / BURSTS), stream.to);
+            let _ = stream.socket.send_to(&packet, stream.to);
         }
     }
 }
 
-fn packet(payload_type: u8, ssrc: u32, number: u32) -> Vec<u8> {
+fn packet(payload_type: u8, ssrc: u32, number: u32, lasts: u32, payload: &[u8]) -> Vec<u8> {
     #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
     let sequence = Seq::from(number as u16);
+    let builder = RtpPacketBuilder::new().payload_type(payload_type).ssrc(ssrc).sequence(sequence);
+    builder.timestamp(number.wrapping_mul(lasts)).payload(payload).build().expect("an RTP packet")
+}
+
+/// A payload of G.711 that says when it is sent.
+fn stamped() -> [u8; PAYLOAD] {
     let mut payload = [0xd5; PAYLOAD];
     payload[..4].copy_from_slice(&MARK);
     payload[4..12].copy_from_slice(&nanos(time_of_day()).to_be_bytes());
-    let builder = RtpPacketBuilder::new().payload_type(payload_type).ssrc(ssrc).sequence(sequence);
-    builder.timestamp(number.wrapping_mul(160)).payload(&payload).build().expect("an RTP packet")
+    payload
+}
+
+/// A frame of a tone in a codec.
+pub(crate) fn tone(codec: Codec) -> Vec<u8> {
+    let (mut payload, rate) = (Vec::new(), f64::from(codec.sample_rate()));
+    let samples = (0_u32..).map(|at| (f64::from(at) / rate * 440.0 * std::f64::consts::TAU).sin() * 8_000.0);
+    #[allow(clippy::cast_possible_truncation, reason = "its amplitude is 8,000")]
+    let samples: Vec<i16> = samples.map(|sample| sample as i16).take(codec.frame_samples()).collect();
+    Encoder::new(codec).encode(&samples, &mut payload);
+    payload
 }
 
 /// How old a payload is at this time of day, if it says when it was sent.
@@ -98,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_payload_says_how_old_it_is() {
-        let sent = packet(0, 7, 70_000);
+        let sent = packet(PCMU, 7, 70_000, 160, &stamped());
         let read = rtp_rs::RtpReader::new(&sent).expect("an RTP packet");
         assert_eq!((read.payload_type(), read.ssrc(), read.timestamp()), (0, 7, 11_200_000));
         let age_in = |ms| age(read.payload(), time_of_day() + Duration::from_millis(ms)).expect("a mark");

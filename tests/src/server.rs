@@ -23,6 +23,8 @@ pub struct Setup {
     pub sip: String,
     /// Lines for `[[sip.gateway]]`.
     pub gateway: String,
+    /// Lines for `[media]`.
+    pub media: String,
     /// Whole sections.
     pub sections: String,
     /// Transports and addresses to listen on; the first is where [`Server::sip`] is.
@@ -39,12 +41,13 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let (sip, gateway, sections) = Default::default();
+        let (sip, gateway, media, sections) = Default::default();
         let local = IpAddr::from(Ipv4Addr::LOCALHOST);
         let listen = vec![("udp", local)];
         Self {
             sip,
             gateway,
+            media,
             sections,
             listen,
             rtp_address: local,
@@ -215,9 +218,10 @@ fn configuration(setup: &Setup, dir: &TestDir, first: u16, rpc: SocketAddr) -> S
         rtp_first + setup.rtp_ports - 1
     ));
     section(&format!(
-        "[media]\nprompts_dir = {:?}\nrecordings_dir = {:?}",
+        "[media]\nprompts_dir = {:?}\nrecordings_dir = {:?}\n{}",
         dir.join("prompts"),
-        dir.join("recordings")
+        dir.join("recordings"),
+        setup.media
     ));
     section(&format!("[rpc]\nlisten = \"{rpc}\""));
     section(&setup.sections);
