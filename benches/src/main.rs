@@ -24,6 +24,7 @@ mod leg;
 mod media;
 mod parts;
 mod process;
+mod prompts;
 mod rooms;
 mod scanners;
 mod table;
@@ -91,6 +92,8 @@ enum What {
     },
     /// What members of rooms cost, without calls
     Rooms,
+    /// How soon prompts of each format are heard that the server has not seen before
+    Prompts,
     /// Instructions of the parts of the media engine, by valgrind
     Parts,
     /// One part for so many frames: what valgrind is given
@@ -154,6 +157,7 @@ async fn run(what: What) -> bool {
         What::Ceiling { seconds, from, to, step } => calls::ceiling(seconds, from, to, step).await,
         What::Scanners { count } => scanners::run(count),
         What::Rooms => rooms::run(),
+        What::Prompts => prompts::run().await,
         What::Parts => parts::run(),
         What::Part { name, frames } => parts::run_one(&name, frames),
         What::Media { only, calls, seconds, io } => {

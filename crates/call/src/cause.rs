@@ -68,8 +68,8 @@ pub enum Failure {
     DiskFull,
     /// The disk does not work.
     Io,
-    /// A prompt to be played again could not be had any more.
-    File,
+    /// A prompt ended before it should have: its file is damaged, or could not be read any further.
+    FileUnreadable,
     /// A defect of ours.
     Internal,
 }
@@ -104,7 +104,7 @@ impl Failure {
             Self::NotNegotiated => "not_negotiated",
             Self::DiskFull => "disk_full",
             Self::Io => "io",
-            Self::File => "file",
+            Self::FileUnreadable => "file_unreadable",
             Self::Internal => "internal",
         }
     }

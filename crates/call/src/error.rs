@@ -93,6 +93,11 @@ pub enum FileFault {
     Exists,
     /// The disk is full.
     DiskFull,
+    /// As many requests for files wait already as may.
+    Busy {
+        /// So many.
+        limit: u64,
+    },
 }
 
 /// Who called whom.

@@ -90,6 +90,8 @@ pub enum EventKind {
         span: Span,
         /// The key that ended it.
         finish_key: Option<Key>,
+        /// The first file that could not be read to its end, where that is the error.
+        file: Option<String>,
         /// How much was sent.
         played: Duration,
     },

@@ -15,7 +15,7 @@ pub use crate::detect::amd::{Answerer, Reason};
 pub use crate::detect::vad::TalkEvent;
 pub use crate::detect::{Detected, Kind, Kinds};
 pub use crate::dtmf::Key;
-pub use crate::file::{Prompt, RecordFormat, RecordSpec};
+pub use crate::file::{Prompt, PromptWriter, RecordFormat, RecordSpec};
 pub use crate::gain::Gain;
 pub use crate::mixer::{Voice, VoiceMode};
 pub use crate::progress::Country;

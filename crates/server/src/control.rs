@@ -12,7 +12,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -33,7 +32,7 @@ use crate::media::Router;
 use crate::metrics::Metrics;
 use crate::net::{dns, stream, tls, udp};
 use crate::ports::Ports;
-use crate::prompts::Prompts;
+use crate::prompts::Loaders;
 use crate::recordings::{Feed, ToDisk};
 use crate::{call_log, clock};
 
@@ -83,8 +82,8 @@ pub struct Parts {
     pub router: Router,
     /// The RTP ports.
     pub ports: Ports,
-    /// The prompt cache.
-    pub prompts: Arc<Prompts>,
+    /// The prompt threads.
+    pub prompts: Loaders,
     /// The recording threads.
     pub recordings: Feed,
     /// The event log.
@@ -136,7 +135,6 @@ pub struct Control {
     streams: stream::Connections,
     names: dns::Resolver,
     inputs: mpsc::Receiver<Input>,
-    sender: mpsc::Sender<Input>,
     asks: mpsc::Receiver<Ask>,
     /// Where datagrams are received.
     buffer: Vec<u8>,
@@ -177,7 +175,6 @@ impl Control {
             streams,
             names,
             inputs,
-            sender,
             asks,
             buffer: vec![0; udp::DATAGRAM],
             replies,
@@ -354,7 +351,7 @@ impl Control {
             Output::Sip(command) => self.command(now, command),
             Output::OpenLeg { port, leg, config } => self.open_leg(now, port, leg, config),
             Output::Media(command) => self.parts.router.command(command),
-            Output::Disk { job, request } => self.ask_disk(job, request),
+            Output::Disk { job, request } => self.ask_disk(now, job, request),
             Output::Reply { request, result } => {
                 let reply = self.replies.remove(&request);
                 self.answered.extend(reply.map(|reply| (reply, result)));
@@ -398,18 +395,14 @@ impl Control {
         }
     }
 
-    fn ask_disk(&mut self, job: JobId, request: DiskJob) {
+    fn ask_disk(&mut self, now: Now, job: JobId, request: DiskJob) {
         match request {
             DiskJob::LoadPrompts { files, codec } => {
-                let (prompts, inputs) = (Arc::clone(&self.parts.prompts), self.sender.clone());
-                tokio::task::spawn_blocking(move || {
-                    let (result, cold) = match prompts.find(&files, codec) {
-                        Ok((found, cold)) => (Ok(found), cold),
-                        Err(error) => (Err(error), Vec::new()),
-                    };
-                    let _ = inputs.blocking_send(Input::Disk(DiskEvent::Prompts { job, result }));
-                    cold.into_iter().for_each(|cold| prompts.load(cold));
-                });
+                let first = files.first().map(|file| file.name.clone()).unwrap_or_default();
+                if let Err(fault) = self.parts.prompts.ask(job, files, codec) {
+                    let result = Err((fault, first));
+                    self.parts.calls.disk(now, DiskEvent::Prompts { job, result });
+                }
             }
             DiskJob::OpenRecording { file, spec, overwrite, recording } => {
                 self.parts.recordings.send(ToDisk::Open { job, file, spec, overwrite, recording });

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_forbidden_and_never_blocks() {
+    fn a9_what_is_no_regular_file_is_forbidden_and_never_blocks() {
         let temp = Temp::new("kind");
         let fifo = temp.0.join("root/fifo");
         rustix::fs::mknodat(
@@ -203,9 +203,59 @@ mod tests {
         )
         .unwrap();
         assert_eq!(fault_of(temp.root().read("fifo")), FileFault::Forbidden);
+        symlink("/dev/zero", temp.0.join("root/zero")).unwrap();
+        assert_eq!(fault_of(temp.root().read("zero")), FileFault::Forbidden);
+        let _socket = std::os::unix::net::UnixListener::bind(temp.0.join("root/socket")).unwrap();
+        assert_eq!(fault_of(temp.root().read("socket")), FileFault::Forbidden);
+        // A directory of devices: what is a device itself, and not the link to one.
+        assert_eq!(fault_of(Directory::open(Path::new("/dev")).unwrap().read("zero")), FileFault::Forbidden);
         assert_eq!(fault_of(temp.root().read("sub")), FileFault::Forbidden);
         assert_eq!(fault_of(temp.root().read("missing")), FileFault::NotFound);
         assert_eq!(fault_of(temp.root().read("sub/in/deeper")), FileFault::NotFound);
+    }
+
+    /// Somebody swaps a file for a link to a secret, and back, as fast as they can: what is opened is the file, or nothing.
+    #[test]
+    fn a9_a_link_that_takes_the_place_of_a_file_is_never_followed() {
+        let temp = Temp::new("swap");
+        let root = temp.root();
+        let at = |name: &str| temp.0.join("root").join(name);
+        fs::write(at("good"), b"inside").unwrap();
+        symlink("../outside", at("link")).unwrap();
+        symlink("..", at("folder-link")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        fs::write(at("folder/outside"), b"inside").unwrap();
+        let exchange = |one: &str, other: &str| {
+            let flags = rustix::fs::RenameFlags::EXCHANGE;
+            let cwd = rustix::fs::CWD;
+            rustix::fs::renameat_with(cwd, at(one), cwd, at(other), flags).unwrap();
+        };
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let (mut opened, mut refused) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    exchange("good", "link");
+                    exchange("folder", "folder-link");
+                }
+            });
+            for name in ["good", "folder/outside"].into_iter().cycle().take(20_000) {
+                match root.read(name) {
+                    Ok(mut file) => {
+                        let mut text = String::new();
+                        file.read_to_string(&mut text).unwrap();
+                        assert_eq!(text, "inside", "{name}");
+                        opened += 1;
+                    }
+                    Err(FileFault::Forbidden) => refused += 1,
+                    // The kernel sees the race itself (EAGAIN), or the moment between the two.
+                    Err(FileFault::Unreadable | FileFault::NotFound) => {}
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
     }
 
     #[test]

@@ -6,13 +6,15 @@
 //! ```
 //! Keyed by the identity of the file, not by its name: a file that was changed is another one at the next play. The answer
 //! comes when the headers of all files are read, so what is wrong with a file is said at once; their audio follows, faster
-//! than it can be heard, on the thread that asked. What is only found later, in the middle, ends the prompt there.
+//! than it can be heard (`prompts/loaders.rs`). What is only found later, in the middle, ends the prompt there, and is told
+//! when that has been heard.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
@@ -22,7 +24,11 @@ use offhook_media::event::{Codec, Prompt};
 use offhook_media::file::{PromptError, PromptReader, PromptWriter};
 
 use crate::files::Directory;
+pub use loaders::{Loaders, start};
 
+#[cfg(test)]
+mod hostile;
+mod loaders;
 #[cfg(test)]
 mod tests;
 
@@ -57,14 +63,20 @@ struct Kept {
     used: AtomicU64,
 }
 
-/// A prompt of which the header alone is read. Its audio comes when it is loaded; dropped, it has none.
+/// A prompt of which the header is read. Its audio comes as it is decoded; dropped, it is cut short.
 #[derive(Debug)]
 pub struct Cold {
     key: Key,
     name: String,
     reader: PromptReader<'static>,
     writer: PromptWriter,
+    samples: Vec<i16>,
+    /// Why it ends before its file does.
+    error: Option<PromptError>,
 }
+
+/// Prompts in the order they were asked for, or the first that is not to be had.
+pub type Found = Result<Vec<Arc<Prompt>>, (FileFault, String)>;
 
 impl Prompts {
     /// An empty cache over a directory, of so many bytes of encoded audio.
@@ -78,26 +90,14 @@ impl Prompts {
         }
     }
 
-    /// Finds prompts in order, or names the first that is not to be had. Those that were not kept are to be loaded, in
-    /// order, by [`Prompts::load`]. Blocks on the disk.
-    #[expect(clippy::type_complexity, reason = "a list of prompts, and what is left to do for it")]
-    pub fn find(
-        &self,
-        files: &[PromptFile],
-        codec: Codec,
-    ) -> Result<(Vec<Arc<Prompt>>, Vec<Cold>), (FileFault, String)> {
+    /// Finds prompts in order, or names the first that is not to be had. Those that were not kept are to be decoded, in
+    /// order, and then kept ([`Prompts::keep`]), whatever was found: others may have begun to play them. Blocks on the disk.
+    pub fn find(&self, files: &[PromptFile], codec: Codec) -> (Found, Vec<Cold>) {
         let mut cold = Vec::new();
         let mut find =
             |file| self.find_one(file, codec, &mut cold).map_err(|fault| (fault, file.name.clone()));
-        let prompts = files.iter().map(&mut find).collect::<Result<_, _>>();
-        match prompts {
-            Ok(prompts) => Ok((prompts, cold)),
-            Err(error) => {
-                // Nobody plays them, and others who do must not wait for audio that does not come.
-                cold.into_iter().for_each(|cold| self.load(cold));
-                Err(error)
-            }
-        }
+        let prompts = files.iter().map(&mut find).collect();
+        (prompts, cold)
     }
 
     fn find_one(
@@ -122,27 +122,21 @@ impl Prompts {
                 let prompt = Arc::clone(writer.prompt());
                 let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
                 place.insert(Kept { prompt: Arc::clone(&prompt), used });
-                cold.push(Cold { key, name: name.clone(), reader, writer });
+                let (samples, error) = (Vec::new(), None);
+                cold.push(Cold { key, name: name.clone(), reader, writer, samples, error });
                 Ok(prompt)
             }
         }
     }
 
-    /// Decodes a prompt to its end. Blocks on the disk, and takes a millisecond or less for each second of audio.
-    pub fn load(&self, cold: Cold) {
-        let Cold { key, name, mut reader, mut writer } = cold;
-        let mut samples = Vec::new();
-        let error = loop {
-            samples.clear();
-            let more = reader.read(&mut samples);
-            writer.push(&samples);
-            match more {
-                Ok(true) => {}
-                Ok(false) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        let prompt = writer.finish();
+    /// Keeps a prompt that has been decoded, to its end or as far as it goes.
+    pub fn keep(&self, cold: Cold) {
+        let Cold { key, name, writer, error, .. } = cold;
+        let prompt = Arc::clone(writer.prompt());
+        match &error {
+            None => drop(writer.finish()),
+            Some(_) => drop(writer),
+        }
         self.bytes.fetch_add(prompt.bytes(), Ordering::Relaxed);
         if let Some(error) = error {
             tracing::warn!(name, ?error, "a prompt ends before its file does");
@@ -168,6 +162,37 @@ impl Prompts {
         if let Some((_, kept)) = self.cache.remove(key) {
             self.bytes.fetch_sub(kept.prompt.bytes(), Ordering::Relaxed);
         }
+    }
+}
+
+impl Cold {
+    /// Decodes about so much of it, or to its end. Returns whether there is more. Blocks on the disk, and takes a millisecond
+    /// or less for each second of audio that is not encoded as Opus.
+    pub fn decode(&mut self, length: Duration) -> bool {
+        let rate = u128::from(self.key.codec.sample_rate());
+        let enough = usize::try_from(length.as_millis() * rate / 1000).unwrap_or(usize::MAX);
+        let mut decoded = 0;
+        while decoded < enough {
+            self.samples.clear();
+            let more = self.reader.read(&mut self.samples);
+            self.writer.push(&self.samples);
+            decoded += self.samples.len();
+            match more {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) => {
+                    self.error = Some(error);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// It ends here, since its decoder has a defect.
+    fn broken(mut self) -> Self {
+        self.error = Some(PromptError::Malformed("its decoder failed".to_owned()));
+        self
     }
 }
 

@@ -25,7 +25,7 @@ use crate::input::{INPUTS, Input};
 use crate::media::{self, Router};
 use crate::net::{stream, udp};
 use crate::ports::Ports;
-use crate::prompts::Prompts;
+use crate::prompts::{self, Prompts};
 use crate::{clock, gateways, recordings, serial};
 
 /// Threads that wait for prompt files and the name service.
@@ -231,6 +231,8 @@ fn assemble(
     first_serial: u64,
 ) -> Result<control::Parts, Failure> {
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
+    let prompts = Prompts::new(prompts, config.media.prompt_cache_bytes);
+    let prompts = prompts::start(prompts, inputs).map_err(no_thread)?;
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
     let min_free = config.media.recordings_min_free_bytes;
     let recordings = recordings::start(recordings, min_free, inputs).map_err(no_thread)?;
@@ -246,7 +248,7 @@ fn assemble(
         calls,
         router,
         ports,
-        prompts: Arc::new(Prompts::new(prompts, config.media.prompt_cache_bytes)),
+        prompts,
         recordings,
         log,
         node: config.node.id,

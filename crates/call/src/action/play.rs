@@ -1,4 +1,5 @@
-//! Play: prompts to the far end, until their end, a finish key or `play_stop`.
+//! Play: prompts to the far end, until their end, a finish key or `play_stop`. A prompt that ends before it should, since
+//! its file turned out to be damaged while it was heard already, is played as far as it goes; the completion says so.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use crate::action::{Outcome, Pending, STOPPED_WITHIN};
 use crate::call::ended::Cut;
 use crate::call::idle::Idle;
 use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
-use crate::cause::Ending;
+use crate::cause::{Ending, Failure};
 use crate::command::{Command, Content, KeySet};
 use crate::disk::{DiskEvent, DiskJob};
 use crate::event::{EventKind, Span, UnixMs};
@@ -26,9 +27,11 @@ pub(crate) struct Play {
 }
 
 /// What was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Ask {
     begin: UnixMs,
+    /// Names, in the order of the prompts.
+    files: Vec<String>,
     finish_keys: KeySet,
     repeat: u32,
 }
@@ -39,7 +42,7 @@ enum Stage {
     /// The prompts are being loaded. `over`: it was stopped already, by a command or by a key.
     Loading { pending: Pending, over: Option<Outcome> },
     /// The far end hears them.
-    Playing { action: ActionId },
+    Playing { action: ActionId, prompts: Vec<Arc<Prompt>> },
     /// It is over, and the media has to confirm it.
     Stopping { action: ActionId, outcome: Outcome, guard: Option<Instant> },
 }
@@ -54,9 +57,10 @@ impl Play {
         finish_keys: KeySet,
         repeat: u32,
     ) -> Step {
+        let files = content.files.iter().map(|file| file.name.clone()).collect();
         let question = DiskJob::LoadPrompts { files: content.files, codec: talk.media.codec };
         let pending = Pending::ask(core, cx, request, |_| question);
-        let ask = Ask { begin: cx.now.wall, finish_keys, repeat };
+        let ask = Ask { begin: cx.now.wall, files, finish_keys, repeat };
         Step::to(Phase::Play(Self { talk, ask, stage: Stage::Loading { pending, over: None } }))
     }
 
@@ -103,10 +107,10 @@ impl Play {
                 }
             }
             (
-                Stage::Playing { action },
+                Stage::Playing { action, prompts },
                 Input::Media(media::Event::PlayEnded { action: ended, played, .. }),
             ) if action == ended => {
-                return complete(cx, talk, ask, Outcome::default(), played);
+                return played_through(cx, talk, ask, &prompts, played);
             }
             (
                 Stage::Stopping { action, outcome, .. },
@@ -132,10 +136,10 @@ impl Play {
                 pending.overtake(core, cx);
                 return (self.talk, Cut::default());
             }
-            Stage::Playing { action } => (action, Outcome::failed(ending.cut_short())),
+            Stage::Playing { action, .. } => (action, Outcome::failed(ending.cut_short())),
             Stage::Stopping { action, outcome, .. } => (action, outcome),
         };
-        let completion = Some(completion(cx, self.ask, outcome, Duration::ZERO));
+        let completion = Some(completion(cx, &self.ask, outcome, None, Duration::ZERO));
         (self.talk, Cut { completion, action: Some(action), recording: None })
     }
 }
@@ -149,7 +153,7 @@ impl Stage {
     fn stop(self, core: &Core, cx: &mut Context<'_>, outcome: Outcome) -> Self {
         match self {
             Self::Loading { pending, over } => Self::Loading { pending, over: over.or(Some(outcome)) },
-            Self::Playing { action } => {
+            Self::Playing { action, .. } => {
                 cx.media(media::Command::StopPlay { leg: core.leg(), action });
                 Self::Stopping { action, outcome, guard: cx.deadline(STOPPED_WITHIN) }
             }
@@ -167,24 +171,45 @@ fn begin(
     prompts: Vec<Arc<Prompt>>,
     over: Option<Outcome>,
 ) -> Step {
-    let silent = prompts.iter().all(|prompt| prompt.is_empty());
-    if let Some(outcome) = over.or(silent.then(Outcome::default)) {
+    if let Some(outcome) = over {
         return complete(cx, talk, ask, outcome, Duration::ZERO);
     }
+    if prompts.iter().all(|prompt| prompt.is_empty()) {
+        return played_through(cx, talk, ask, &prompts, Duration::ZERO);
+    }
     let action = cx.new_action();
-    cx.media(media::Command::Play { leg: core.leg(), action, prompts, repeat: ask.repeat });
-    Step::to(Phase::Play(Play { talk, ask, stage: Stage::Playing { action } }))
+    let repeat = ask.repeat;
+    cx.media(media::Command::Play { leg: core.leg(), action, prompts: prompts.clone(), repeat });
+    Step::to(Phase::Play(Play { talk, ask, stage: Stage::Playing { action, prompts } }))
+}
+
+/// The prompts have been heard to their ends, which may be nearer than they should be.
+fn played_through(cx: &Context<'_>, talk: Talk, ask: Ask, prompts: &[Arc<Prompt>], played: Duration) -> Step {
+    let damaged = prompts.iter().position(|prompt| prompt.is_cut_short());
+    let Some(damaged) = damaged else { return complete(cx, talk, ask, Outcome::default(), played) };
+    let file = ask.files.get(damaged).cloned();
+    let outcome = Outcome::failed(Failure::FileUnreadable);
+    let completion = completion(cx, &ask, outcome, file, played);
+    Step::to(Phase::Idle(Idle::new(talk, cx))).telling(completion)
 }
 
 fn complete(cx: &Context<'_>, talk: Talk, ask: Ask, outcome: Outcome, played: Duration) -> Step {
-    Step::to(Phase::Idle(Idle::new(talk, cx))).telling(completion(cx, ask, outcome, played))
+    let completion = completion(cx, &ask, outcome, None, played);
+    Step::to(Phase::Idle(Idle::new(talk, cx))).telling(completion)
 }
 
-fn completion(cx: &Context<'_>, ask: Ask, outcome: Outcome, played: Duration) -> EventKind {
+fn completion(
+    cx: &Context<'_>,
+    ask: &Ask,
+    outcome: Outcome,
+    file: Option<String>,
+    played: Duration,
+) -> EventKind {
     EventKind::PlayCompleted {
         error: outcome.error,
         span: Span { begin: ask.begin, end: cx.now.wall },
         finish_key: outcome.finish_key,
+        file,
         played,
     }
 }

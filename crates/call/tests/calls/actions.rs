@@ -1,12 +1,14 @@
 //! Play and SendDtmf, and what all actions have in common: two phases, stops, guards, keys.
 
+use std::sync::Arc;
+
 use offhook_call::command::{Command, Content, KeySet};
 use offhook_call::error::FileFault;
 use offhook_call::event::EventKind;
 use offhook_call::id::CallId;
 use offhook_call::state::State;
 use offhook_call::{DiskEvent, JobId, Output};
-use offhook_media::event::{self as media, ActionId, Dial, LegId, LegStats};
+use offhook_media::event::{self as media, ActionId, Codec, Dial, LegId, LegStats, PromptWriter};
 use offhook_sip::event as sip;
 
 use crate::rig::*;
@@ -65,6 +67,31 @@ fn nothing_to_hear_is_completed_at_once() {
     rig.request(play(CALL, &[], ""));
     let nothing = DiskEvent::Prompts { job: JobId(1), result: Ok(Vec::new()) };
     assert_eq!(rig.disk(nothing), ["reply Done", "1: Play→Idle", "1: play ok 0ns"]);
+}
+
+/// A file that turns out to be damaged when it is heard already: what could be played was, and the event says which it is.
+/// A list that is stopped before is not at fault.
+#[test]
+fn a_prompt_that_is_cut_short_is_played_and_told() {
+    for (stops, expected) in [(false, "1: play file_unreadable b.wav 1s"), (true, "1: play ok 1s")] {
+        let mut rig = idle();
+        rig.request(play(CALL, &["a.wav", "b.wav"], ""));
+        let mut writer = PromptWriter::new(Codec::Pcma);
+        let prompts = vec![prompt(), Arc::clone(writer.prompt())];
+        rig.disk(DiskEvent::Prompts { job: JobId(1), result: Ok(prompts) });
+        writer.push(&[0; 8000]);
+        drop(writer);
+        if stops {
+            rig.request(Command::PlayStop { call: CALL });
+        }
+        assert_eq!(rig.media(play_ended(CALL, 1, 1000)), ["1: Play→Idle", expected]);
+    }
+    // Nothing of it could be heard.
+    let mut rig = idle();
+    rig.request(play(CALL, &["a.wav"], ""));
+    let prompts = vec![Arc::clone(PromptWriter::new(Codec::Pcma).prompt())];
+    let lines = rig.disk(DiskEvent::Prompts { job: JobId(1), result: Ok(prompts) });
+    assert_eq!(lines, ["reply Done", "1: Play→Idle", "1: play file_unreadable a.wav 0ns"]);
 }
 
 #[test]

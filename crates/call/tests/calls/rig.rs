@@ -479,8 +479,9 @@ fn event_line(event: &Event) -> String {
             let contacts: String = contacts.iter().map(|contact| format!(" to {contact}")).collect();
             format!("dial {}{sip}{answered}{contacts}", code(error))
         }
-        EventKind::PlayCompleted { error, finish_key, played, .. } => {
-            format!("play {}{} {played:?}", code(error), finish(finish_key))
+        EventKind::PlayCompleted { error, finish_key, file, played, .. } => {
+            let file = file.as_ref().map(|file| format!(" {file}")).unwrap_or_default();
+            format!("play {}{}{file} {played:?}", code(error), finish(finish_key))
         }
         EventKind::RecordCompleted { error, finish_key, file, duration, recorded, .. } => {
             format!("record {}{} {file} {duration:?} {}", code(error), finish(finish_key), recorded.bytes)

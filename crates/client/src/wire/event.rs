@@ -193,6 +193,8 @@ events! {
         user_data: Option<String>,
         /// How much was played, in milliseconds.
         played_ms: u64,
+        /// The file that could not be read to its end, with the error `file_unreadable`; it was played as far as it goes.
+        file: Option<String>,
     }
     /// A recording ended; its file is complete.
     RecordCompleted / OnRecordCompleted = "sys.call.on_record_completed" {

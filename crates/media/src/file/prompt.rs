@@ -24,8 +24,17 @@ pub struct Prompt {
     codec: Codec,
     /// Set in order, none of them empty.
     parts: [OnceLock<Box<[u8]>>; PARTS],
-    /// How many parts there are in all; set when the last has been.
-    end: OnceLock<usize>,
+    /// Set when the last part has been.
+    end: OnceLock<End>,
+}
+
+/// What is known of a prompt when all of it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct End {
+    /// How many parts there are.
+    parts: usize,
+    /// Whether they are all that there should have been.
+    is_whole: bool,
 }
 
 /// What is to be had of a prompt.
@@ -52,7 +61,7 @@ impl Prompt {
         if parts > 0 {
             prompt.parts[0].get_or_init(|| payload);
         }
-        prompt.end.get_or_init(|| parts);
+        prompt.end.get_or_init(|| End { parts, is_whole: true });
         prompt
     }
 
@@ -70,7 +79,12 @@ impl Prompt {
 
     /// Whether it is known to have no audio at all.
     pub fn is_empty(&self) -> bool {
-        self.end.get() == Some(&0)
+        self.end.get().is_some_and(|end| end.parts == 0)
+    }
+
+    /// Whether it is known to end before it should: its file is damaged, or could not be read any further.
+    pub fn is_cut_short(&self) -> bool {
+        self.end.get().is_some_and(|end| !end.is_whole)
     }
 
     /// Whether all of it is made.
@@ -97,13 +111,13 @@ impl Prompt {
     pub(crate) fn part(&self, index: usize) -> Part<'_> {
         match self.parts.get(index).and_then(OnceLock::get) {
             Some(payload) => Part::Payload(payload),
-            None if self.end.get().is_none_or(|&parts| index < parts) => Part::NotYet,
+            None if self.end.get().is_none_or(|end| index < end.parts) => Part::NotYet,
             None => Part::End,
         }
     }
 }
 
-/// Makes a prompt, a few samples after the other. Dropped, it ends the prompt where it is.
+/// Makes a prompt, a few samples after the other. Dropped, it ends the prompt where it is, and that is cut short.
 #[derive(Debug)]
 pub struct PromptWriter {
     prompt: Arc<Prompt>,
@@ -115,6 +129,7 @@ pub struct PromptWriter {
     /// Parts that are set, and the samples in them.
     parts: usize,
     written: usize,
+    is_whole: bool,
 }
 
 impl PromptWriter {
@@ -127,6 +142,7 @@ impl PromptWriter {
             payload: Vec::new(),
             parts: 0,
             written: 0,
+            is_whole: false,
         }
     }
 
@@ -145,8 +161,9 @@ impl PromptWriter {
         }
     }
 
-    /// Ends the prompt.
-    pub fn finish(self) -> Arc<Prompt> {
+    /// Ends the prompt: that was all.
+    pub fn finish(mut self) -> Arc<Prompt> {
+        self.is_whole = true;
         // The rest is done as it is dropped.
         Arc::clone(&self.prompt)
     }
@@ -171,7 +188,7 @@ impl Drop for PromptWriter {
         if !self.payload.is_empty() {
             self.set_part();
         }
-        self.prompt.end.get_or_init(|| self.parts);
+        self.prompt.end.get_or_init(|| End { parts: self.parts, is_whole: self.is_whole });
     }
 }
 
@@ -198,6 +215,7 @@ mod tests {
         assert_eq!(parts(&prompt).last(), Some(&24_400));
         assert_eq!((prompt.part(6), prompt.is_complete()), (Part::End, true));
         assert_eq!((prompt.bytes(), prompt.duration()), (50_000, Duration::from_millis(6250)));
+        assert!(!prompt.is_cut_short());
     }
 
     #[test]
@@ -212,7 +230,9 @@ mod tests {
         let mut writer = PromptWriter::new(Codec::L16Wide);
         let prompt = Arc::clone(writer.prompt());
         writer.push(&[7; 10]);
+        assert!(!prompt.is_cut_short(), "not yet");
         drop(writer);
+        assert!(prompt.is_cut_short());
         assert_eq!(prompt.part(0), Part::Payload(&[0, 7].repeat(10)));
         assert_eq!(prompt.part(1), Part::End);
     }

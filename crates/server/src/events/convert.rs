@@ -53,8 +53,8 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
         EventKind::DialCompleted { error, span, answer_time, contacts } => {
             Wire::DialCompleted(call.dialled(error, span, answer_time, contacts))
         }
-        EventKind::PlayCompleted { error, span, finish_key, played } => {
-            Wire::PlayCompleted(call.played(error, span, finish_key, played))
+        EventKind::PlayCompleted { error, span, finish_key, file, played } => {
+            Wire::PlayCompleted(call.played(error, span, finish_key, file, played))
         }
         EventKind::RecordCompleted { error, span, finish_key, file, duration, recorded } => {
             let file = (file, duration, recorded);
@@ -164,12 +164,13 @@ impl Of {
         error: Option<Failure>,
         span: Span,
         key: Option<Key>,
+        file: Option<String>,
         played: Duration,
     ) -> wire::OnPlayCompleted {
         let Self { res_id, user_data } = self;
         let (error, begin_time, end_time) = outcome(error, span);
         let (finish_key, played_ms) = (key.map(key_name), millis(played));
-        wire::OnPlayCompleted { res_id, error, begin_time, end_time, finish_key, user_data, played_ms }
+        wire::OnPlayCompleted { res_id, error, begin_time, end_time, finish_key, user_data, played_ms, file }
     }
 
     fn recorded(
@@ -365,7 +366,7 @@ fn action_error(failure: Failure) -> wire::ActionError {
         Failure::NotNegotiated => "the far end accepts none of the codecs",
         Failure::DiskFull => "the disk is full",
         Failure::Io => "the disk does not work",
-        Failure::File => "the file could not be read",
+        Failure::FileUnreadable => "a file could not be read to its end",
         Failure::Internal => "a defect of the server",
     };
     wire::ActionError {

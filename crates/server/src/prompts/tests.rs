@@ -1,24 +1,25 @@
 //! What is kept, for how long, and what is not.
 
-use std::time::Duration;
-
+use offhook_call::{DiskEvent, JobId};
 use offhook_media::event::Chunk;
 use offhook_media::event::RecordFormat;
 use offhook_media::file::{RecordSpec, Writer};
+use tokio::sync::mpsc;
 
 use super::*;
+use crate::input::Input;
 
 /// A folder of its own for each test, removed at its end.
-struct Temp(std::path::PathBuf);
+pub(super) struct Temp(pub(super) std::path::PathBuf);
 
 impl Temp {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("offhook-prompts-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn prompts(&self, keep_bytes: usize) -> Prompts {
+    pub(super) fn prompts(&self, keep_bytes: usize) -> Prompts {
         Prompts::new(Directory::open(&self.0).unwrap(), keep_bytes)
     }
 
@@ -40,18 +41,21 @@ impl Drop for Temp {
     }
 }
 
-fn file(name: &str) -> PromptFile {
+pub(super) fn file(name: &str) -> PromptFile {
     name.into()
 }
 
 /// Plays as the control loop does; how many had to be loaded.
 #[track_caller]
-fn play(prompts: &Prompts, names: &[&str]) -> (Vec<Arc<Prompt>>, usize) {
+pub(super) fn play(prompts: &Prompts, names: &[&str]) -> (Vec<Arc<Prompt>>, usize) {
     let files: Vec<_> = names.iter().map(|name| file(name)).collect();
-    let (found, cold) = prompts.find(&files, Codec::Pcmu).unwrap();
+    let (found, cold) = prompts.find(&files, Codec::Pcmu);
     let loaded = cold.len();
-    cold.into_iter().for_each(|cold| prompts.load(cold));
-    (found, loaded)
+    for mut cold in cold {
+        while cold.decode(Duration::from_millis(500)) {}
+        prompts.keep(cold);
+    }
+    (found.unwrap(), loaded)
 }
 
 #[test]
@@ -66,8 +70,8 @@ fn a_prompt_is_loaded_once_and_shared() {
     assert!(Arc::ptr_eq(&first[0], &second[0]) && Arc::ptr_eq(&first[1], &second[0]));
     // In another codec, and at another level, it is another prompt.
     let louder = PromptFile { gain_db: 6, ..file("a.wav") };
-    assert_eq!(prompts.find(&[louder], Codec::Pcmu).unwrap().1.len(), 1);
-    assert_eq!(prompts.find(&[file("a.wav")], Codec::Pcma).unwrap().1.len(), 1);
+    assert_eq!(prompts.find(&[louder], Codec::Pcmu).1.len(), 1);
+    assert_eq!(prompts.find(&[file("a.wav")], Codec::Pcma).1.len(), 1);
 }
 
 #[test]
@@ -115,8 +119,12 @@ fn a_file_is_checked_before_it_is_played() {
         ("text.wav", FileFault::Unsupported),
         ("../a.wav", FileFault::Forbidden),
     ] {
-        let error = prompts.find(&[file("a.wav"), file(name)], Codec::Pcmu).unwrap_err();
-        assert_eq!(error, (fault, name.to_owned()));
+        let (found, cold) = prompts.find(&[file("a.wav"), file(name)], Codec::Pcmu);
+        assert_eq!(found.unwrap_err(), (fault, name.to_owned()));
+        for mut cold in cold {
+            assert!(!cold.decode(Duration::from_secs(2)));
+            prompts.keep(cold);
+        }
     }
     // What was found beside it is whole all the same.
     let (found, loaded) = play(&prompts, &["a.wav"]);
@@ -130,7 +138,8 @@ fn a_prompt_can_be_heard_before_it_is_loaded() {
     let mp3 = include_bytes!("../../../../fixtures/audio/44k1-stereo.mp3");
     std::fs::write(temp.0.join("long.mp3"), mp3.repeat(120)).unwrap();
     let prompts = temp.prompts(1 << 20);
-    let (found, mut cold) = prompts.find(&[file("long.mp3")], Codec::Pcmu).unwrap();
+    let (found, mut cold) = prompts.find(&[file("long.mp3")], Codec::Pcmu);
+    let found = found.unwrap();
     assert_eq!((found[0].is_complete(), found[0].bytes()), (false, 0));
     let Cold { mut reader, mut writer, .. } = cold.remove(0);
     let (mut samples, mut steps) = (Vec::new(), 0);
@@ -142,4 +151,77 @@ fn a_prompt_can_be_heard_before_it_is_loaded() {
     }
     // Frames of 26 ms for a part of 200 ms, with the two that the decoder needs to begin.
     assert!(steps <= 10, "{steps}");
+}
+
+/// Asks the threads as the control loop does; the answers by their jobs.
+fn ask(loaders: &mut Loaders, inputs: &mut mpsc::Receiver<Input>, names: &[&[&str]]) -> Vec<Found> {
+    for (id, names) in (0..).zip(names) {
+        let files = names.iter().map(|name| file(name)).collect();
+        loaders.ask(JobId(id), files, Codec::Pcmu).unwrap();
+    }
+    let mut answers: Vec<(JobId, Found)> = Vec::new();
+    while answers.len() < names.len() {
+        match inputs.blocking_recv() {
+            Some(Input::Disk(DiskEvent::Prompts { job, result })) => answers.push((job, result)),
+            _ => panic!("not what was asked"),
+        }
+    }
+    answers.sort_unstable_by_key(|&(job, _)| job);
+    answers.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Waits for a prompt's end; the threads need a moment for it.
+fn end_of(prompt: &Prompt) -> Duration {
+    while !prompt.is_complete() {
+        std::thread::yield_now();
+    }
+    prompt.duration()
+}
+
+#[test]
+fn threads_answer_every_question_and_decode_to_the_end() {
+    let temp = Temp::new("threads");
+    for (name, samples) in [("a.wav", 80_000), ("b.wav", 800), ("c.wav", 240_000)] {
+        temp.write(name, 1000, samples);
+    }
+    let (sender, mut inputs) = mpsc::channel(8);
+    let mut loaders = start(temp.prompts(1 << 20), &sender).unwrap();
+    let answers =
+        ask(&mut loaders, &mut inputs, &[&["c.wav", "b.wav"], &["none.wav"], &["a.wav"], &["c.wav"]]);
+    let lengths = |answer: &Found| -> Vec<u128> {
+        answer.as_ref().unwrap().iter().map(|prompt| end_of(prompt).as_millis()).collect()
+    };
+    assert_eq!(lengths(&answers[0]), [30_000, 100]);
+    assert_eq!(answers[1].as_ref().unwrap_err(), &(FileFault::NotFound, "none.wav".to_owned()));
+    assert_eq!((lengths(&answers[2]), lengths(&answers[3])), (vec![10_000], vec![30_000]));
+}
+
+/// A thread that has no answers to give out any more takes no questions, and the rest is refused.
+#[test]
+fn no_more_questions_wait_than_may() {
+    let temp = Temp::new("busy");
+    temp.write("a.wav", 1000, 800);
+    // Nobody takes the answers, so that the threads stand still.
+    let (sender, inputs) = mpsc::channel(1);
+    let mut loaders = start(temp.prompts(1 << 20), &sender).unwrap();
+    let refused = (0..10_000).find_map(|id| loaders.ask(JobId(id), vec![file("a.wav")], Codec::Pcmu).err());
+    let Some(FileFault::Busy { limit }) = refused else { panic!("{refused:?}") };
+    assert!((256..=1024).contains(&limit), "{limit}");
+    drop(inputs);
+}
+
+/// Half a second of sound, and then nothing that sounds for longer than is looked for it.
+#[test]
+fn damage_in_the_middle_cuts_a_prompt_short_and_is_known_the_next_time() {
+    let temp = Temp::new("damaged");
+    let path = temp.0.join("damaged.mp3");
+    std::fs::write(&path, include_bytes!("../../../../fixtures/audio/44k1-stereo.mp3")).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(32 << 20).unwrap();
+    let prompts = temp.prompts(1 << 20);
+    for loads in [1, 0] {
+        let (found, loaded) = play(&prompts, &["damaged.mp3"]);
+        assert_eq!((loaded, found[0].is_complete(), found[0].is_cut_short()), (loads, true, true));
+        let heard = found[0].duration().as_millis();
+        assert!((400..=600).contains(&heard), "{heard} ms");
+    }
 }

@@ -34,6 +34,9 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
             FileFault::Forbidden => ErrorData::FileForbidden { file },
             FileFault::Exists => ErrorData::FileExists { file },
             FileFault::DiskFull => ErrorData::DiskFull { file },
+            FileFault::Busy { limit } => {
+                ErrorData::LimitReached { limit: "prompts".to_owned(), value: limit }
+            }
         },
         Error::LimitReached { limit, value } => ErrorData::LimitReached { limit: limit.to_owned(), value },
         Error::GatewayUnavailable { gateway, retry_in } => ErrorData::GatewayUnavailable {

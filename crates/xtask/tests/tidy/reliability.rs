@@ -2,15 +2,23 @@
 //! their rows: every row has a test, every test that is named there exists, and every test that is named after a row
 //! stands there.
 
-/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication, R1 to R11 of media.
-const ROWS: [(char, u32); 3] = [('P', 9), ('S', 18), ('R', 11)];
+use std::ops::RangeInclusive;
+
+/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication, R1 to R11 of media, A9 of
+/// prompt files.
+const ROWS: [(char, RangeInclusive<u32>); 4] = [('P', 1..=9), ('S', 1..=18), ('R', 1..=11), ('A', 9..=9)];
+
+/// Their names.
+fn rows() -> impl Iterator<Item = String> {
+    ROWS.into_iter().flat_map(|(letter, numbers)| numbers.map(move |n| format!("{letter}{n}")))
+}
 
 /// What the table says that the sources do not, and the other way round.
 pub(crate) fn check(table: &str, sources: &[&str]) -> Vec<String> {
     let mut problems = Vec::new();
     let there: Vec<&str> = sources.iter().flat_map(|source| named_after_rows(source)).collect();
     let mut listed = Vec::new();
-    for row in ROWS.iter().flat_map(|&(letter, last)| (1..=last).map(move |n| format!("{letter}{n}"))) {
+    for row in rows() {
         let line = table.lines().find(|line| line.starts_with(&format!("| {row} |")));
         let tests = line.map_or(Vec::new(), |line| tests_of(line, &row));
         if tests.is_empty() {
@@ -43,9 +51,9 @@ fn named_after_rows(source: &str) -> Vec<&str> {
 
 fn is_of_a_row(name: &str) -> bool {
     let Some((row, _)) = name.split_once('_') else { return false };
-    ROWS.iter().any(|&(letter, last)| {
+    ROWS.iter().any(|(letter, numbers)| {
         let number = row.strip_prefix(letter.to_ascii_lowercase()).and_then(|number| number.parse().ok());
-        number.is_some_and(|number: u32| (1..=last).contains(&number))
+        number.is_some_and(|number: u32| numbers.contains(&number))
     })
 }
 
@@ -56,8 +64,7 @@ mod tests {
     #[test]
     fn a_table_and_sources_that_differ() {
         let row = |row: &str| format!("| {row} | what | `{}_a_test` |\n", row.to_lowercase());
-        let rows: Vec<String> =
-            ROWS.iter().flat_map(|&(letter, last)| (1..=last).map(move |n| format!("{letter}{n}"))).collect();
+        let rows: Vec<String> = rows().collect();
         let table: String = rows.iter().map(|name| row(name)).collect();
         let source: String =
             rows.iter().map(|row| format!("    fn {}_a_test() {{\n", row.to_lowercase())).collect();

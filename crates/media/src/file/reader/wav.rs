@@ -68,6 +68,10 @@ impl<R: Read> Wav<R> {
             let [a, b, c, d, e, f, g, h] = take::<8>(&mut source)?;
             let size = u32::from_le_bytes([e, f, g, h]);
             let padded = u64::from(size) + u64::from(size % 2);
+            if &[a, b, c, d] != b"data" {
+                // Its head counts as well: chunks of no length would go on for ever.
+                budget = budget.checked_sub(8 + padded).ok_or_else(|| malformed("no audio within reach"))?;
+            }
             match (&[a, b, c, d], format.take()) {
                 (b"data", None) => return Err(malformed("no format before the audio")),
                 (b"data", Some(format)) => {
@@ -95,7 +99,6 @@ impl<R: Read> Wav<R> {
                     format = kept;
                 }
                 (_, kept) => {
-                    budget = budget.checked_sub(padded).ok_or_else(|| malformed("no audio within reach"))?;
                     skip(&mut source, padded)?;
                     format = kept;
                 }

@@ -216,7 +216,16 @@ fn call_events() -> Vec<(i64, EventKind)> {
         (4_000, EventKind::Hold { held: true }),
         (4_000, EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent: Duration::from_secs(30) })),
         (4_000, EventKind::MediaAlarm(MediaAlarm::SourceChanged { from: named, to: found })),
-        (4_000, EventKind::PlayCompleted { error: None, span: span(1_000, 4_000), finish_key: hash, played }),
+        (
+            4_000,
+            EventKind::PlayCompleted {
+                error: None,
+                span: span(1_000, 4_000),
+                finish_key: hash,
+                file: None,
+                played,
+            },
+        ),
         (
             8_000,
             EventKind::RecordCompleted {

@@ -1,0 +1,137 @@
+//! The prompt threads: they open and decode prompt files, off the control and media threads.
+//!
+//! ```text
+//!   control ──Job──▶ bounded inbox ─▶ thread 0..N   a question: headers are read, and answered
+//!             └ full: refused                       then half a second of one prompt, of those that are being decoded
+//! ```
+//! A thread takes turns between questions and prompts, and between prompts by half a second of each: what was asked for last
+//! is heard at once, however long the files are that others play, and none that is being heard is caught up with. What
+//! waits is bounded, and so are the files that are open.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::Duration;
+
+use offhook_call::error::FileFault;
+use offhook_call::{DiskEvent, JobId, PromptFile};
+use offhook_media::event::Codec;
+use tokio::sync::mpsc;
+
+use super::{Cold, Prompts};
+use crate::input::Input;
+
+/// Threads at most: they compute, and the media threads have the same cores.
+const MAX_THREADS: usize = 4;
+/// Questions that may wait for one thread. Each takes it a millisecond where the disk is quick; on one that is not, the
+/// application hears of it instead of waiting ever longer.
+const INBOX: usize = 256;
+/// Prompts that one thread decodes at a time, before it takes another question, which may bring 30 more: so many files are
+/// open, and a thread that decodes 50 times faster than one listens is ahead of all of them.
+const MAX_LOADS: usize = 32;
+/// How much of a prompt is decoded in a turn. The first part that can be heard is 200 ms (`file/prompt.rs` of the media).
+const TURN: Duration = Duration::from_millis(500);
+
+/// What a prompt thread is asked.
+#[derive(Debug)]
+struct Job {
+    id: JobId,
+    files: Vec<PromptFile>,
+    codec: Codec,
+}
+
+/// The way to the prompt threads, for one that must not wait.
+#[derive(Debug)]
+pub struct Loaders {
+    threads: Vec<SyncSender<Job>>,
+    /// Which is asked next.
+    next: usize,
+}
+
+/// Starts the threads; they end when the loaders are gone.
+pub fn start(prompts: Prompts, control: &mpsc::Sender<Input>) -> io::Result<Loaders> {
+    let prompts = Arc::new(prompts);
+    let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let mut threads = Vec::with_capacity(count);
+    for index in 0..count {
+        let (sender, inbox) = sync_channel(INBOX);
+        let loader =
+            Loader { prompts: Arc::clone(&prompts), control: control.clone(), loads: VecDeque::new() };
+        std::thread::Builder::new().name(format!("prompts-{index}")).spawn(move || loader.run(&inbox))?;
+        threads.push(sender);
+    }
+    Ok(Loaders { threads, next: 0 })
+}
+
+impl Loaders {
+    /// Asks for prompts; the answer is a [`DiskEvent::Prompts`].
+    ///
+    /// # Errors
+    /// [`FileFault::Busy`] where as many questions wait as may.
+    pub fn ask(&mut self, id: JobId, files: Vec<PromptFile>, codec: Codec) -> Result<(), FileFault> {
+        let mut job = Job { id, files, codec };
+        for _ in 0..self.threads.len() {
+            self.next = (self.next + 1) % self.threads.len();
+            job = match self.threads[self.next].try_send(job) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job,
+            };
+        }
+        Err(FileFault::Busy { limit: (INBOX * self.threads.len()) as u64 })
+    }
+}
+
+/// One thread.
+struct Loader {
+    prompts: Arc<Prompts>,
+    control: mpsc::Sender<Input>,
+    /// Prompts that are being decoded, the next one first.
+    loads: VecDeque<Cold>,
+}
+
+impl Loader {
+    fn run(mut self, inbox: &Receiver<Job>) {
+        loop {
+            let job = match self.loads.len() {
+                0 => inbox.recv().map_err(|_| TryRecvError::Disconnected),
+                MAX_LOADS.. => Err(TryRecvError::Empty),
+                _ => inbox.try_recv(),
+            };
+            match job {
+                Ok(job) => self.answer(job),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+            self.turn();
+        }
+    }
+
+    fn answer(&mut self, Job { id, files, codec }: Job) {
+        let (result, cold) = guarded(|| self.prompts.find(&files, codec)).unwrap_or_else(|| {
+            let name = files.first().map(|file| file.name.clone()).unwrap_or_default();
+            (Err((FileFault::Unreadable, name)), Vec::new())
+        });
+        // This thread may wait for the control loop; nothing that must not wait waits for this thread.
+        let _ = self.control.blocking_send(Input::Disk(DiskEvent::Prompts { job: id, result }));
+        for cold in cold.into_iter().rev() {
+            self.loads.push_front(cold);
+        }
+    }
+
+    /// Decodes some of the prompt whose turn it is.
+    fn turn(&mut self) {
+        let Some(mut cold) = self.loads.pop_front() else { return };
+        match guarded(|| cold.decode(TURN)) {
+            Some(true) => self.loads.push_back(cold),
+            Some(false) => self.prompts.keep(cold),
+            None => self.prompts.keep(cold.broken()),
+        }
+    }
+}
+
+/// Decoders are the work of others and their files come from anywhere: a defect in one ends the prompt that shows it, and
+/// not the thread that all others wait for. It has been logged with its place by then.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
+}
