@@ -12,6 +12,7 @@ pub(crate) fn config(remote: SocketAddr) -> LegConfig {
         send_payload_type: 0,
         receive_payload_type: 0,
         telephone_event: None,
+        opus: Default::default(),
         comfort_noise: None,
         remote_rtp: remote,
         remote_rtcp: remote,

@@ -320,6 +320,12 @@ impl Calls {
         self.calls.len()
     }
 
+    /// Packets that were refused, of all calls there have been, since they were not protected with the peer's key.
+    pub fn packets_not_authentic(&self) -> u64 {
+        let live = self.calls.values().filter_map(|entry| entry.call.stats());
+        self.node.not_authentic + live.map(|stats| stats.packets_not_authentic).sum::<u64>()
+    }
+
     /// Handles what has come due by `now`.
     pub fn handle_timeout(&mut self, now: Now) {
         let due = self.deadlines.range(..=(now.mono, CallId(u64::MAX))).map(|&(_, call)| call);

@@ -61,6 +61,8 @@ pub(crate) struct Node {
     /// How many ports belong to calls.
     pub(crate) leased: usize,
     pub(crate) gateways: Gateways,
+    /// Packets of the calls that have been released that were not protected with their peers' keys.
+    pub(crate) not_authentic: u64,
     /// Messages outside of calls.
     pub(crate) pages: Pages,
     /// How many applications are there to hear of what happens.
@@ -81,6 +83,7 @@ impl Node {
             notices: VecDeque::new(),
             completions: Vec::new(),
             leased: 0,
+            not_authentic: 0,
             gateways: Gateways::default(),
             pages: Pages::default(),
             applications: 0,

@@ -15,6 +15,7 @@ use crate::dtmf::Key;
 use crate::dtmf::event::{EventPacket, EventSender};
 use crate::dtmf::generate::ToneGenerator;
 use crate::event::{ActionId, Dial};
+use crate::sdp::Events;
 
 /// How long a key is pressed.
 const PRESS: Duration = Duration::from_millis(100);
@@ -92,6 +93,16 @@ impl Digits {
         self.waiting.clear();
         if matches!(self.step, Step::Pause { .. }) {
             self.step = Step::Next;
+        }
+    }
+
+    /// Whether what comes next is an event, where these are those that the peer takes; else it is a tone. A pause goes the
+    /// way of events.
+    pub(crate) fn goes_as_event(&self, events: Events) -> bool {
+        match (&self.step, self.waiting.front()) {
+            (Step::Press { way, .. }, _) => matches!(way, Way::Events(_)),
+            (Step::Next, Some(Dial::Key(key))) => events.contains(key.code()),
+            (Step::Pause { .. } | Step::Next, _) => true,
         }
     }
 

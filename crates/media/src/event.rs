@@ -316,8 +316,10 @@ pub struct LegStats {
     pub packets_lost: i64,
     /// Packets that came too late to be played, duplicates included.
     pub packets_late: u64,
-    /// Packets refused: malformed, not authentic (SRTP), or of a payload type that was not negotiated.
+    /// Packets refused: malformed, there before (SRTP), or of a payload type that was not negotiated.
     pub packets_refused: u64,
+    /// Packets refused because they are not protected with the peer's key (SRTP): forged, damaged, or in the clear.
+    pub packets_not_authentic: u64,
     /// Interarrival jitter in milliseconds (RFC 3550 A.8).
     pub jitter_ms: f64,
     /// Round trip in milliseconds by RTCP, once both ends have reported.

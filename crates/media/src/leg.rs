@@ -117,6 +117,8 @@ impl Leg {
         // Below the middle, so that no loss of the first packets lets the peer count turns of it from the wrong one
         // (RFC 3711 §3.3.1).
         let sequence = if config.media.keys.is_some() { sequence >> 1 } else { sequence };
+        let mut outgoing = Outgoing::new(config.media.codec);
+        outgoing.agree(config.media.ptime_ms, config.media.opus);
         Self {
             id,
             former: None,
@@ -135,7 +137,7 @@ impl Leg {
             collisions: 0,
             digits: None,
             playback: None,
-            outgoing: Outgoing::new(config.media.codec),
+            outgoing,
             tone: Vec::new(),
             talks_to: None,
             hears: None,
@@ -215,6 +217,7 @@ impl Leg {
     ) {
         let is_report = self.is_report_of_peer(source, bytes, shared)
             && self.reports.receive(now, bytes, self.sender.ssrc(), shared);
+        self.outgoing.expect_loss(self.reports.remote_loss_percent());
         if is_report && self.presence.heard(now) {
             shared.tell(Event::Heard { leg: self.id });
         }

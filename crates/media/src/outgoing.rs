@@ -7,10 +7,12 @@
 //! Everything here lasts less than a packet, between two frames.
 
 use crate::codec::resample::{Resampler, resample_all};
-use crate::codec::{Codec, Decoder, Encoder};
+use crate::codec::{Codec, Decoder, Encoder, opus};
 
 /// The most payload bytes in a packet: with all headers of IPv6 it fits an Ethernet frame and what tunnels leave of one.
 const MAX_BYTES: usize = 1320;
+/// The lengths of one frame of Opus that are packet times as well, in milliseconds (RFC 6716 §2.1.4).
+const OPUS_MS: [usize; 4] = [10, 20, 40, 60];
 
 /// Audio that one leg says.
 #[derive(Debug)]
@@ -20,14 +22,57 @@ pub(crate) struct Outgoing {
     encoder: Option<Encoder>,
     /// From the rate of what is being said.
     resampler: Option<(u32, Resampler)>,
+    /// Of payload in another codec, or in this one where it has to be encoded anew.
+    decoder: Option<Decoder>,
+    decoded: Vec<i16>,
     /// At the codec's rate, less than a unit between two calls.
     samples: Vec<i16>,
     payload: Vec<u8>,
+    shape: Shape,
+}
+
+/// What the packets shall be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    ptime_ms: u8,
+    opus: opus::Wishes,
+    /// Packets of a hundred that the peer loses.
+    loss: u8,
 }
 
 impl Outgoing {
+    /// Nothing yet, for packets of 20 ms.
     pub(crate) fn new(codec: Codec) -> Self {
-        Self { codec, encoder: None, resampler: None, samples: Vec::new(), payload: Vec::new() }
+        Self {
+            codec,
+            encoder: None,
+            resampler: None,
+            decoder: None,
+            decoded: Vec::new(),
+            samples: Vec::new(),
+            payload: Vec::new(),
+            shape: Shape { ptime_ms: 20, opus: opus::Wishes::default(), loss: 0 },
+        }
+    }
+
+    /// The packets are as the peer wants them from now on.
+    pub(crate) fn agree(&mut self, ptime_ms: u8, opus: opus::Wishes) {
+        self.reshape(Shape { ptime_ms, opus, ..self.shape });
+    }
+
+    /// The peer loses so many packets of a hundred.
+    pub(crate) fn expect_loss(&mut self, loss: u8) {
+        self.reshape(Shape { loss, ..self.shape });
+    }
+
+    fn reshape(&mut self, shape: Shape) {
+        if self.shape != shape {
+            self.shape = shape;
+            let samples = self.packet_samples();
+            if let Some(encoder) = &mut self.encoder {
+                encoder.shape(shape.opus.settings(shape.loss), samples);
+            }
+        }
     }
 
     pub(crate) fn codec(&self) -> Codec {
@@ -36,7 +81,8 @@ impl Outgoing {
 
     /// Goes on in another codec; what does not fill a packet yet goes along.
     pub(crate) fn recode(&mut self, codec: Codec) {
-        let former = std::mem::replace(self, Self::new(codec));
+        let anew = Self { shape: self.shape, ..Self::new(codec) };
+        let former = std::mem::replace(self, anew);
         if codec.transcodes(former.codec) {
             codec.transcode(former.codec, &former.payload, &mut self.payload);
             return;
@@ -52,13 +98,27 @@ impl Outgoing {
         self.encode();
     }
 
-    /// Says payload in `codec`: whole units of it, or a packet.
+    /// Says payload in `codec`: whole units of it, or a packet. It is decoded only where it has to be.
     pub(crate) fn say_payload(&mut self, codec: Codec, payload: &[u8]) {
-        if codec == self.codec {
+        if codec == self.codec && self.takes_packets() {
             codec.append(payload, &mut self.payload);
-        } else {
+        } else if codec != self.codec && self.codec.transcodes(codec) {
             self.codec.transcode(codec, payload, &mut self.payload);
+        } else {
+            let kept = self.decoder.take().filter(|decoder| decoder.codec() == codec);
+            let mut decoded = std::mem::take(&mut self.decoded);
+            decoded.clear();
+            self.decoder.insert(kept.unwrap_or_else(|| Decoder::new(codec))).decode(payload, &mut decoded);
+            self.say(&decoded, codec.sample_rate());
+            self.decoded = decoded;
         }
+    }
+
+    /// Whether payload of the codec goes out as it was made: what can be cut anywhere always, a packet of Opus if it is as
+    /// the peer wants it.
+    fn takes_packets(&self) -> bool {
+        let is_usual = self.packet_samples() == self.codec.frame_samples();
+        self.codec.unit().is_some() || is_usual && self.shape.opus.take_anything()
     }
 
     /// Says samples at `rate`.
@@ -89,20 +149,28 @@ impl Outgoing {
                 let bytes = samples / unit.samples * unit.bytes;
                 self.payload.extend(silence.iter().cycle().take(bytes));
             }
-            None => (0..samples / self.codec.frame_samples())
+            None if self.takes_packets() => (0..samples / self.codec.frame_samples())
                 .for_each(|_| self.codec.append(silence, &mut self.payload)),
+            None => {
+                self.samples.resize(self.samples.len() + samples, 0);
+                self.encode();
+            }
         }
     }
 
     /// Fills the last packet with silence: nothing comes after it.
-    pub(crate) fn fill_up(&mut self, ptime_ms: u8) {
+    pub(crate) fn fill_up(&mut self) {
         if let Some((_, resampler)) = self.resampler.take() {
             resampler.finish(&mut self.samples);
         }
-        self.samples.resize(self.samples.len().next_multiple_of(self.codec.unit_samples()), 0);
+        let full = self.packet_samples();
+        let unit = self.codec.unit().map_or(full, |unit| unit.samples);
+        self.samples.resize(self.samples.len().next_multiple_of(unit), 0);
         self.encode();
-        let samples = self.codec.samples_of_stream(&self.payload);
-        self.say_silence(samples.next_multiple_of(packet_samples(self.codec, ptime_ms)) - samples);
+        if self.codec.unit().is_some() {
+            let samples = self.codec.samples_of_stream(&self.payload);
+            self.say_silence(samples.next_multiple_of(full) - samples);
+        }
     }
 
     /// Whether samples wait that are no payload yet.
@@ -115,15 +183,18 @@ impl Outgoing {
         self.payload.is_empty() && !self.has_samples()
     }
 
-    /// Hands out each packet that is full: its payload, and the samples that it lasts.
-    pub(crate) fn packets(&mut self, ptime_ms: u8, mut packet: impl FnMut(&[u8], usize)) {
-        let full = packet_samples(self.codec, ptime_ms);
+    /// Hands out each packet that is full: its payload, and the samples that it lasts. One without payload is not to be
+    /// sent.
+    pub(crate) fn packets(&mut self, mut packet: impl FnMut(&[u8], usize)) {
+        let full = self.packet_samples();
+        let least = if self.codec == Codec::Opus && self.shape.opus.dtx { opus::DTX_OCTETS } else { 0 };
         let mut at = 0;
         while let Some(piece) = self.codec.piece(&self.payload[at..], full) {
             if piece.samples < full && self.codec.unit().is_some() {
                 break;
             }
-            packet(piece.payload, piece.samples);
+            let payload = if piece.payload.len() > least { piece.payload } else { &[] };
+            packet(payload, piece.samples);
             at += piece.bytes;
         }
         self.payload.drain(..at);
@@ -131,18 +202,28 @@ impl Outgoing {
 
     /// Encodes the whole units.
     fn encode(&mut self) {
-        let encoder = self.encoder.get_or_insert_with(|| Encoder::new(self.codec));
+        let (shape, samples) = (self.shape, self.packet_samples());
+        let encoder = self.encoder.get_or_insert_with(|| {
+            let mut encoder = Encoder::new(self.codec);
+            encoder.shape(shape.opus.settings(shape.loss), samples);
+            encoder
+        });
         encoder.encode_units(&mut self.samples, &mut self.payload);
     }
-}
 
-/// Samples in a packet: of the packet time, but at least a unit, and no more than a datagram holds. A packet of Opus is
-/// what was encoded at once: its packet time is a wish (RFC 7587 §6.1).
-fn packet_samples(codec: Codec, ptime_ms: u8) -> usize {
-    let Some(unit) = codec.unit() else { return codec.frame_samples() };
-    let of_ms = |ms: usize| ms * codec.sample_rate() as usize / (1000 * unit.samples);
-    let longest = (1..=6).map(|tens| of_ms(tens * 10)).rfind(|units| units * unit.bytes <= MAX_BYTES);
-    of_ms(usize::from(ptime_ms.clamp(10, 60))).min(longest.unwrap_or_default()).max(1) * unit.samples
+    /// Samples in a packet: of the packet time, but at least a unit, and no more than a datagram holds. A packet of Opus
+    /// has one of the lengths that it can have (RFC 7587 §6.1).
+    fn packet_samples(&self) -> usize {
+        let ptime_ms = usize::from(self.shape.ptime_ms.clamp(10, 60));
+        let of_ms = |ms: usize| ms * self.codec.sample_rate() as usize / 1000;
+        let Some(unit) = self.codec.unit() else {
+            let length = OPUS_MS.into_iter().rfind(|&ms| ms <= ptime_ms);
+            return of_ms(length.unwrap_or(OPUS_MS[0]));
+        };
+        let units = |ms: usize| of_ms(ms) / unit.samples;
+        let longest = (1..=6).map(|tens| units(tens * 10)).rfind(|units| units * unit.bytes <= MAX_BYTES);
+        units(ptime_ms).min(longest.unwrap_or_default()).max(1) * unit.samples
+    }
 }
 
 #[cfg(test)]
@@ -152,16 +233,17 @@ mod tests {
     /// The lengths of the packets that so many frames of a rate become, the last one filled up.
     fn packets(codec: Codec, ptime_ms: u8, rate: u32, frames: usize) -> Vec<usize> {
         let mut outgoing = Outgoing::new(codec);
+        outgoing.agree(ptime_ms, opus::Wishes::default());
         let mut lengths = Vec::new();
         for _ in 0..frames {
             outgoing.say(&vec![100; rate as usize / 50], rate);
-            outgoing.packets(ptime_ms, |payload, samples| {
+            outgoing.packets(|payload, samples| {
                 assert_eq!(codec.samples_in(payload), Some(samples));
                 lengths.push(payload.len());
             });
         }
-        outgoing.fill_up(ptime_ms);
-        outgoing.packets(ptime_ms, |payload, _| lengths.push(payload.len()));
+        outgoing.fill_up();
+        outgoing.packets(|payload, _| lengths.push(payload.len()));
         assert!(outgoing.is_empty());
         lengths
     }
@@ -191,9 +273,9 @@ mod tests {
         // mu-law 0xaf is 4092 (G.711 table 2a: 1023, in units of 1/8159 of which each is four).
         outgoing.say_payload(Codec::Pcmu, &[0xaf; 80]);
         outgoing.recode(Codec::L16Narrow);
-        outgoing.fill_up(20);
+        outgoing.fill_up();
         let mut sent = Vec::new();
-        outgoing.packets(20, |payload, _| sent.extend_from_slice(payload));
+        outgoing.packets(|payload, _| sent.extend_from_slice(payload));
         assert_eq!(sent, [[0x0f, 0xfc].repeat(80), vec![0; 160]].concat());
     }
 }

@@ -1,12 +1,12 @@
 //! A list of prompts on its way out: payload that was encoded once, without a gap from one to the next.
 //!
-//! What is in another codec than the leg's, because that has changed since, is decoded here and encoded on its way out.
+//! What is in another codec than the leg's, because that has changed since, is decoded and encoded on its way out.
 //! A prompt that is still being made and not far enough is waited for in silence, which does not count as played.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::{Codec, Decoder, FRAME_TICKS, TICKS};
+use crate::codec::{FRAME_TICKS, TICKS};
 use crate::event::ActionId;
 use crate::file::{Part, Prompt};
 use crate::outgoing::Outgoing;
@@ -27,25 +27,11 @@ pub(crate) struct Playback {
     played: u64,
     /// Ticks that the last frame had more than its time, as units may be longer than what was left of it.
     ahead: usize,
-    decoder: Option<Decoder>,
-    samples: Vec<i16>,
 }
 
 impl Playback {
     pub(crate) fn new(action: ActionId, prompts: Vec<Arc<Prompt>>, repeat: u32) -> Self {
-        Self {
-            action,
-            prompts,
-            repeat,
-            index: 0,
-            part: 0,
-            offset: 0,
-            turn: 0,
-            played: 0,
-            ahead: 0,
-            decoder: None,
-            samples: Vec::new(),
-        }
+        Self { action, prompts, repeat, index: 0, part: 0, offset: 0, turn: 0, played: 0, ahead: 0 }
     }
 
     /// How much went out, repetitions included.
@@ -64,7 +50,7 @@ impl Playback {
             let codec = prompt.codec();
             let wanted = left.div_ceil(codec.sample_ticks());
             let Some(piece) = codec.piece(&part[self.offset..], wanted) else { break };
-            self.say(codec, piece.payload, out);
+            out.say_payload(codec, piece.payload);
             self.offset += piece.bytes;
             let ticks = piece.samples * codec.sample_ticks();
             self.turn += ticks as u64;
@@ -78,16 +64,6 @@ impl Playback {
         }
         out.say_silence(left / out.codec().sample_ticks());
         self.current().is_some()
-    }
-
-    fn say(&mut self, codec: Codec, payload: &[u8], out: &mut Outgoing) {
-        if out.codec().transcodes(codec) {
-            return out.say_payload(codec, payload);
-        }
-        let kept = self.decoder.take().filter(|decoder| decoder.codec() == codec);
-        self.samples.clear();
-        self.decoder.insert(kept.unwrap_or_else(|| Decoder::new(codec))).decode(payload, &mut self.samples);
-        out.say(&self.samples, codec.sample_rate());
     }
 
     /// The prompt that is to be played next, which has payload or will have; nothing if all are through.
@@ -116,6 +92,7 @@ impl Playback {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Codec;
     use crate::file::PromptWriter;
 
     /// The payload of each frame, until the end.
@@ -124,7 +101,7 @@ mod tests {
         let mut frames = Vec::new();
         loop {
             let more = playback.frame(&mut out);
-            out.packets(20, |payload, _| frames.push(payload.to_vec()));
+            out.packets(|payload, _| frames.push(payload.to_vec()));
             if !more {
                 return frames;
             }
@@ -177,10 +154,10 @@ mod tests {
         let mut out = Outgoing::new(Codec::L16Narrow);
         let mut sent = 0;
         while playback.frame(&mut out) {
-            out.packets(20, |_, samples| sent += samples);
+            out.packets(|_, samples| sent += samples);
         }
-        out.fill_up(20);
-        out.packets(20, |_, samples| sent += samples);
+        out.fill_up();
+        out.packets(|_, samples| sent += samples);
         assert_eq!((sent, playback.played()), (16_000, Duration::from_secs(2)));
     }
 
@@ -192,7 +169,7 @@ mod tests {
         let mut frame = |playback: &mut Playback| {
             let more = playback.frame(&mut out);
             let mut sent = Vec::new();
-            out.packets(20, |payload, _| sent.extend_from_slice(payload));
+            out.packets(|payload, _| sent.extend_from_slice(payload));
             (sent, more)
         };
         assert_eq!(frame(&mut playback), (payload(0, 320), true));

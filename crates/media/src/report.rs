@@ -26,9 +26,13 @@ pub(crate) struct Reports {
     last_report: Option<(u32, Instant)>,
     round_trip: Option<Duration>,
     remote_lost: Option<i32>,
+    /// What the peer's last report says it lost of our packets since the one before, in 256ths.
+    remote_loss: u8,
     pub(crate) bytes_received: u64,
     pub(crate) late: u64,
     pub(crate) refused: u64,
+    /// Packets whose tag was not that of the key (SRTP).
+    pub(crate) not_authentic: u64,
     /// Ticks of made-up audio.
     pub(crate) concealed: u64,
 }
@@ -45,9 +49,11 @@ impl Reports {
             last_report: None,
             round_trip: None,
             remote_lost: None,
+            remote_loss: 0,
             bytes_received: 0,
             late: 0,
             refused: 0,
+            not_authentic: 0,
             concealed: 0,
         }
     }
@@ -63,10 +69,16 @@ impl Reports {
         }
         if let Some(about_us) = incoming.about_us {
             self.remote_lost = Some(about_us.lost);
+            self.remote_loss = about_us.fraction_lost;
             let round_trip = rtcp::round_trip(rtcp::ntp(&shared.epoch, now), about_us.last);
             self.round_trip = round_trip.or(self.round_trip);
         }
         true
+    }
+
+    /// Packets of a hundred, rounded up, that the peer lost of ours by its last report.
+    pub(crate) fn remote_loss_percent(&self) -> u8 {
+        u8::try_from((u32::from(self.remote_loss) * 100).div_ceil(256)).unwrap_or(100)
     }
 
     /// Sends and tells what is due.
@@ -105,6 +117,7 @@ impl Reports {
             packets_lost: receiver.lost(),
             packets_late: self.late,
             packets_refused: self.refused,
+            packets_not_authentic: self.not_authentic,
             jitter_ms: jitter.as_secs_f64() * 1000.0,
             round_trip_ms: self.round_trip.map(|round_trip| round_trip.as_secs_f64() * 1000.0),
             remote_lost: self.remote_lost.map(i64::from),

@@ -280,6 +280,7 @@ impl Control {
         Metrics {
             recording_gaps: recordings.gaps(),
             calls: calls.live(),
+            not_authentic: calls.packets_not_authentic(),
             spare_ports: calls.spare_ports(),
             gateways: calls.gateways(clock::now().mono),
             sip: endpoint.counters(),

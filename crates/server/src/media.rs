@@ -224,6 +224,7 @@ mod tests {
             send_payload_type: 0,
             receive_payload_type: 0,
             telephone_event: None,
+            opus: Default::default(),
             comfort_noise: None,
             remote_rtp: remote,
             remote_rtcp: remote,

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub gateways: Vec<GatewayStatus>,
     /// Audio that disks which stood still have cost recordings.
     pub recording_gaps: Duration,
+    /// RTP and RTCP packets that were not protected with the peer's key.
+    pub not_authentic: u64,
     /// What the SIP user agent has counted.
     pub sip: Counters,
 }
@@ -35,6 +37,9 @@ pub fn text(metrics: &Metrics) -> String {
     let gaps = "Audio that disks which stood still have cost recordings.";
     family(&mut text, "offhook_recording_gap_seconds_total", "counter", gaps);
     line(&mut text, "offhook_recording_gap_seconds_total", None, metrics.recording_gaps.as_secs_f64());
+    let forged = "RTP and RTCP packets refused since they were not protected with the peer's key (SRTP).";
+    family(&mut text, "offhook_srtp_not_authentic_total", "counter", forged);
+    line(&mut text, "offhook_srtp_not_authentic_total", None, metrics.not_authentic);
     gateways(&mut text, &metrics.gateways);
     sip(&mut text, &metrics.sip);
     text

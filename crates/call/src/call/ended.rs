@@ -111,6 +111,11 @@ impl Ended {
         Step::to(Phase::Ended(self))
     }
 
+    /// What the leg has come to.
+    pub(crate) fn stats(&self) -> &LegStats {
+        &self.stats
+    }
+
     /// The last news of the leg.
     fn hear(&mut self, event: &media::Event) {
         match (event, &mut self.cut.completion) {
@@ -177,6 +182,7 @@ impl Ended {
             sip_call_id: core.sip_call_id.clone().unwrap_or_default(),
             stats: self.stats,
         };
+        cx.node.not_authentic += self.stats.packets_not_authentic;
         core.tell(cx, EventKind::Released(Box::new(released)));
         cx.forget_session(core.session);
         core.leave_all_but(cx, &[]);

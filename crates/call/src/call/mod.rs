@@ -280,6 +280,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// What its leg has come to, where there is or was one.
+    pub(crate) fn stats(&self) -> Option<&LegStats> {
+        match &self.phase {
+            Phase::Ended(ended) => Some(ended.stats()),
+            phase => phase.media().map(|(_, stats)| stats),
+        }
+    }
+
     /// A new call; what it is told of before `on_state_changed` has been told.
     pub(crate) fn begin(core: Core, cx: &mut Context<'_>, phase: Phase) -> Self {
         cx.route_session(core.session, core.id);

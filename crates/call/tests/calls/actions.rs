@@ -291,6 +291,22 @@ fn get_tells_the_latest() {
     assert_eq!(snapshot.answer_time.map(|time| time.0), Some(EPOCH));
 }
 
+/// The count of the node: of calls that live, that have ended, and that are released, each packet once.
+#[test]
+fn forged_packets_of_all_calls_are_counted_once() {
+    let mut rig = Rig::new();
+    let calls: Vec<_> = (0..2).map(|_| rig.answered()).collect();
+    let stats = |packets_not_authentic| LegStats { packets_not_authentic, ..LegStats::default() };
+    for (call, forged, all) in [(0, 5, 5), (1, 7, 12), (0, 6, 13)] {
+        rig.media(media::Event::Stats { leg: LegId(calls[call].0), stats: stats(forged) });
+        assert_eq!(rig.calls.packets_not_authentic(), all);
+    }
+    rig.sip(bye(inbound(calls[0])));
+    assert_eq!(rig.calls.packets_not_authentic(), 13, "ended");
+    rig.media(media::Event::LegRemoved { leg: LegId(calls[0].0), stats: stats(8) });
+    assert_eq!(rig.calls.packets_not_authentic(), 15, "released");
+}
+
 #[test]
 fn calls_are_listed_in_the_order_of_their_birth() {
     let list = |state, after, limit| Command::List { state, after, limit };

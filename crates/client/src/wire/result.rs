@@ -161,8 +161,11 @@ pub struct MediaStats {
     pub packets_lost: i64,
     /// Packets that came too late to be played.
     pub packets_late: u64,
-    /// Packets refused: malformed, not authentic (SRTP), or of a payload type that was not negotiated.
+    /// Packets refused: malformed, there before (SRTP), or of a payload type that was not negotiated.
     pub packets_refused: u64,
+    /// Packets refused because they are not protected with the peer's key (SRTP): forged, damaged, or in the clear.
+    #[serde(default)]
+    pub packets_not_authentic: u64,
     /// Interarrival jitter in milliseconds.
     pub jitter_ms: f64,
     /// Round trip in milliseconds, once both ends have reported.

@@ -1,14 +1,14 @@
 //! The two ways through a codec, each a value with what that codec remembers from packet to packet.
 
-#[cfg(feature = "opus")]
-use super::opus;
-use super::{Codec, g722, gsm, pcma, pcmu};
+use super::{Codec, g722, gsm, opus, pcma, pcmu};
 
 /// Samples of one stream to its payload.
 #[derive(Debug)]
 pub struct Encoder {
     codec: Codec,
     memory: EncoderMemory,
+    /// Samples that are encoded at once.
+    unit: usize,
     /// Of a codec whose packets are whole.
     packet: Vec<u8>,
 }
@@ -37,7 +37,18 @@ impl Encoder {
             #[cfg(not(feature = "opus"))]
             Codec::Opus => EncoderMemory::None,
         };
-        Self { codec, memory, packet: Vec::new() }
+        Self { codec, memory, unit: codec.unit_samples(), packet: Vec::new() }
+    }
+
+    /// Encodes so from now on, where the codec is Opus: packets of so many samples, a length that it has.
+    #[cfg_attr(not(feature = "opus"), allow(unused_variables, reason = "no other codec has a choice"))]
+    pub(crate) fn shape(&mut self, settings: opus::Settings, samples: usize) {
+        #[cfg(feature = "opus")]
+        if let EncoderMemory::Opus(coder) = &mut self.memory {
+            self.unit = samples;
+            // Out of range they would be those of before.
+            coder.set(settings).unwrap_or_default();
+        }
     }
 
     /// The codec it encodes.
@@ -45,7 +56,7 @@ impl Encoder {
         self.codec
     }
 
-    /// Appends the payload of `samples`, a whole number of units of the codec, to `out`; of Opus, the packet of 20 ms.
+    /// Appends the payload of `samples`, a whole number of units of the codec, to `out`; of Opus, one packet.
     pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
         match (self.codec, &mut self.memory) {
             (_, EncoderMemory::G722(coder)) => coder.encode(samples, out),
@@ -66,7 +77,7 @@ impl Encoder {
 impl Encoder {
     /// Takes the whole units off the beginning of `samples` and appends them to `stream`, as payload is kept there.
     pub(crate) fn encode_units(&mut self, samples: &mut Vec<i16>, stream: &mut Vec<u8>) {
-        let unit = self.codec.unit_samples();
+        let unit = self.unit;
         let whole = samples.len() / unit * unit;
         if self.codec.unit().is_some() {
             self.encode(&samples[..whole], stream);

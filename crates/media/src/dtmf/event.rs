@@ -48,7 +48,7 @@ const END_PACKETS: u8 = 3;
 const SEGMENT_TICKS: u16 = 0xffff;
 
 /// Bytes of one event in a payload.
-const BLOCK_BYTES: usize = 4;
+pub(crate) const BLOCK_BYTES: usize = 4;
 
 /// The level that our events are sent with, in −dBm0: that of our own tones.
 const VOLUME: u8 = 8;

@@ -21,6 +21,7 @@ impl Leg {
         self.hearing.detect_tones(config.detect_tones);
         self.idle = config.idle;
         let (former, codec) = (self.media.codec, config.media.codec);
+        self.outgoing.agree(config.media.ptime_ms, config.media.opus);
         if codec != former {
             self.hearing.set_rate(codec.sample_rate());
             self.outgoing.recode(codec);

@@ -17,8 +17,10 @@ use std::time::Instant;
 use super::{Content, Leg};
 use crate::digits::Digits;
 use crate::dtmf::Key;
+use crate::dtmf::event::BLOCK_BYTES;
 use crate::event::{DigitSource, LegId};
 use crate::packet::{Arrival, Packet};
+use crate::sdp::{Events, TelephoneEvent};
 use crate::shared::Shared;
 
 /// A packet that one party of a connection sent, for the other.
@@ -105,7 +107,8 @@ impl Leg {
         };
         let own = self.media.codec;
         let noise = self.media.comfort_noise.map(|noise| noise.send_payload_type);
-        let event = self.media.telephone_event.map(|event| event.send_payload_type);
+        let goes_on = |event: &TelephoneEvent| goes_on(event.events, packet.payload);
+        let event = self.media.telephone_event.filter(goes_on).map(|event| event.send_payload_type);
         let (payload_type, from, samples) = match *content {
             Content::Audio(codec) if own.transcodes(codec) => {
                 let samples = codec.samples_in(packet.payload).unwrap_or_default();
@@ -129,9 +132,10 @@ impl Leg {
         });
     }
 
-    /// A key of the other party. As a telephone-event it came as it was, if we have them; else it is pressed anew.
+    /// A key of the other party. As a telephone-event it came as it was, if our peer takes all of them; else it is pressed anew.
     pub(crate) fn pass_on(&mut self, key: Key, source: DigitSource) {
-        if source == DigitSource::Rfc4733 && self.media.telephone_event.is_some() && !self.hears_interpreted {
+        let goes_on = self.media.telephone_event.is_some_and(|event| event.events.has_all_keys());
+        if source == DigitSource::Rfc4733 && goes_on && !self.hears_interpreted {
             return;
         }
         match &mut self.digits {
@@ -139,4 +143,10 @@ impl Leg {
             None => self.digits = Some(Digits::passed_on(key)),
         }
     }
+}
+
+/// Whether a payload of events goes on as it came: a peer takes all that is in it, and all keys, since those that are
+/// pressed anew would come in another order.
+fn goes_on(events: Events, payload: &[u8]) -> bool {
+    events.has_all_keys() && payload.chunks(BLOCK_BYTES).all(|block| events.contains(block[0]))
 }

@@ -203,6 +203,7 @@ mod tests {
             send_payload_type: 0,
             receive_payload_type: 0,
             telephone_event: None,
+            opus: crate::codec::opus::Wishes::default(),
             comfort_noise: None,
             remote_rtp: at(NAMED),
             remote_rtcp: at(if rtcp_mux { NAMED } else { NAMED_RTCP }),

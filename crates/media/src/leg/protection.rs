@@ -16,7 +16,7 @@ use crate::event::{Channel, Event, LegConfig};
 use crate::packet::Packet;
 use crate::rtcp;
 use crate::shared::Shared;
-use crate::srtp::{Keys, Session};
+use crate::srtp::{Keys, Refused, Session};
 
 /// The second byte of RTCP where RTP comes to the same port: 64–95 with a marker are no payload types there
 /// (RFC 5761 §4).
@@ -63,10 +63,12 @@ impl Leg {
             Channel::Rtp => protection.unprotect_rtp(plain),
             Channel::Rtcp => protection.unprotect_rtcp(plain),
         };
-        if length.is_none() {
-            self.reports.refused += 1;
+        match length {
+            Ok(length) => return Some(Datagram { channel, source, bytes: &plain[..length] }),
+            Err(Refused::NotAuthentic) => self.reports.not_authentic += 1,
+            Err(Refused::Malformed | Refused::Repeated | Refused::Exhausted) => self.reports.refused += 1,
         }
-        Some(Datagram { channel, source, bytes: &plain[..length?] })
+        None
     }
 
     /// Whether the peer is known to be elsewhere. Whoever it is is counted, and told now and then.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Leg, RoomAudio, clock_of};
 use crate::codec::SAMPLE_RATE;
-use crate::digits::{DigitFrame, EventStart};
+use crate::digits::{DigitFrame, Digits, EventStart};
 use crate::event::{Channel, Idle};
 use crate::outgoing::Outgoing;
 use crate::packet::{Numbers, Packet};
@@ -72,7 +72,10 @@ impl Leg {
 
     /// One frame of digits; `false` if they are over and the frame is free for something else.
     fn speak_digits(&mut self, shared: &mut Shared) -> bool {
-        let event = self.media.telephone_event.map(|event| event.send_payload_type);
+        let event = self.media.telephone_event;
+        let is_event = |digits: &Digits| event.is_some_and(|event| digits.goes_as_event(event.events));
+        let event =
+            event.filter(|_| self.digits.as_ref().is_some_and(is_event)).map(|it| it.send_payload_type);
         if event.is_some() {
             self.flush_outgoing(shared);
         }
@@ -116,8 +119,8 @@ impl Leg {
     pub(super) fn send_outgoing(&mut self, shared: &mut Shared) {
         let codec = self.media.codec;
         let mut outgoing = std::mem::replace(&mut self.outgoing, Outgoing::new(codec));
-        outgoing.packets(self.media.ptime_ms, |payload, samples| {
-            if !self.may_send() {
+        outgoing.packets(|payload, samples| {
+            if payload.is_empty() || !self.may_send() {
                 return self.sender.pause();
             }
             let numbers = self.sender.audio(self.clock(), codec.samples_to_clock(samples));
@@ -132,7 +135,7 @@ impl Leg {
     /// Sends what does not fill a packet, with silence behind it.
     fn flush_outgoing(&mut self, shared: &mut Shared) {
         if !self.outgoing.is_empty() {
-            self.outgoing.fill_up(self.media.ptime_ms);
+            self.outgoing.fill_up();
             self.send_outgoing(shared);
         }
     }

@@ -46,11 +46,11 @@ impl Input {
     pub(crate) fn frame(&mut self, mixer: &mut Mixer) -> bool {
         let more = self.playback.frame(&mut self.outgoing);
         if !more {
-            self.outgoing.fill_up(20);
+            self.outgoing.fill_up();
         }
         self.samples.clear();
         let (decoder, samples) = (&mut self.decoder, &mut self.samples);
-        self.outgoing.packets(20, |payload, _| decoder.decode(payload, samples));
+        self.outgoing.packets(|payload, _| decoder.decode(payload, samples));
         let rate = Rate::for_hz(self.outgoing.codec().sample_rate());
         if !self.samples.is_empty() {
             mixer.play(rate, &self.samples, self.gain);

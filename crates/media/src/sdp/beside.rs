@@ -1,7 +1,8 @@
-//! What stands beside the codecs in descriptions. Expected values are written by hand from RFC 3389 §4 and RFC 3551 table 4.
+//! What stands beside the codecs in descriptions. Expected values are written by hand from RFC 3389 §4,
+//! RFC 3551 table 4 and RFC 4733 §2.4.1.
 
 use super::codecs::types;
-use super::tests::{body, local};
+use super::tests::{body, events, local};
 use super::*;
 
 fn noisy(codecs: &[Codec]) -> LocalMedia {
@@ -83,4 +84,41 @@ fn a_number_of_comfort_noise_that_is_taken_is_not_given_twice() {
     let mut session = Session::new(noisy(&[Codec::Pcmu, Codec::L16Wide]));
     session.answer(body("13", &["a=rtpmap:13 PCMU/8000"]).as_bytes()).unwrap();
     assert_eq!(types(&session.offer())[0], "m=audio 20000 RTP/AVP 13 96 101");
+}
+
+/// We take the sixteen keys and the flash; what is agreed on is what both take.
+#[test]
+fn events_are_offered_and_those_of_both_are_answered() {
+    assert!(offer(&local()).contains("a=fmtp:101 0-16\r\n"));
+    for (list, answered) in [
+        (Some("0-15"), Some("0-15")),
+        (Some("0-16"), Some("0-16")),
+        (Some("0-15,16"), Some("0-16")),
+        (Some("0-11,32-49"), Some("0-11")),
+        (None, Some("0-15")),
+        (Some("nonsense"), Some("0-15")),
+        (Some("32-49"), None),
+    ] {
+        let parameters = list.map(|list| format!("a=fmtp:100 {list}"));
+        let lines = ["a=rtpmap:100 telephone-event/8000", "a=fmtp:0 annexb=no"];
+        let lines: Vec<&str> = lines.into_iter().chain(parameters.as_deref()).collect();
+        let described = body("0 100", &lines);
+        let (text, media) = answer(described.as_bytes(), &local()).unwrap();
+        let expected = answered.map(|list| format!("a=fmtp:100 {list}"));
+        let fmtp = text.lines().find(|line| line.starts_with("a=fmtp:"));
+        assert_eq!(fmtp, expected.as_deref(), "{list:?}");
+        assert_eq!(text.contains("telephone-event"), answered.is_some(), "{list:?}");
+        let common = answered.and_then(|list| Events::of(Some(list)));
+        assert_eq!(media.telephone_event, common.map(|common| events(100, 100, common)), "{list:?}");
+        let media = accept(described.as_bytes(), &local()).unwrap();
+        assert_eq!(media.telephone_event, common.map(|common| events(100, 101, common)), "{list:?}");
+    }
+}
+
+/// Of several lines for one payload type the first counts, and a line for another says nothing about it.
+#[test]
+fn parameters_belong_to_their_payload_type() {
+    let lines = ["a=fmtp:101 0-9", "a=rtpmap:100 telephone-event/8000", "a=fmtp:100 0-11", "a=fmtp:100 0-15"];
+    let (text, _) = answer(body("0 100", &lines).as_bytes(), &local()).unwrap();
+    assert!(text.contains("a=fmtp:100 0-11\r\n"), "{text}");
 }

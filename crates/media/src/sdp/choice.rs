@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use super::crypto::Crypto;
 use super::numbers::Beside;
 use super::parse::{Description, Encoding, Media, Profile, malformed, number};
-use super::{ComfortNoise, Direction, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent, destination};
-use crate::codec::Codec;
+use super::{
+    ComfortNoise, Direction, Events, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent, destination,
+};
+use crate::codec::{Codec, opus};
 use crate::srtp::{Keys, Protection};
 
 /// The stream of an offer that is used.
@@ -67,8 +69,10 @@ fn is_allowed(policy: Protection, profile: Profile, has_keys: bool) -> bool {
 pub(super) struct Chosen {
     pub(super) codec: Codec,
     pub(super) payload_type: u8,
-    pub(super) telephone_event: Option<u8>,
+    /// The payload type of telephone-events, and those that the peer takes.
+    pub(super) telephone_event: Option<(u8, Events)>,
     pub(super) comfort_noise: Option<u8>,
+    opus: opus::Wishes,
     ptime_ms: u8,
 }
 
@@ -80,30 +84,52 @@ impl Chosen {
         order: Order,
         in_use: Option<Codec>,
     ) -> Result<Self, SdpError> {
-        let ours = |encoding: Encoding<'_>| {
-            let codec = Codec::from_rtpmap(encoding.name, encoding.clock_rate, encoding.channels)?;
-            local.codecs.contains(&codec).then_some((codec, encoding.payload_type))
-        };
-        let common: Vec<(Codec, u8)> = audio.encodings().filter_map(ours).collect();
+        let codec_of = |it: &Encoding<'_>| Codec::from_rtpmap(it.name, it.clock_rate, it.channels);
+        let ours = |it: &Encoding<'_>| codec_of(it).filter(|codec| local.codecs.contains(codec));
+        let common: Vec<(Codec, Encoding<'_>)> =
+            audio.encodings().filter_map(|it| Some((ours(&it)?, it))).collect();
         let find = |wanted: Codec| common.iter().find(|(codec, _)| *codec == wanted);
         let first = match order {
             Order::Theirs => common.first(),
             Order::Ours => local.codecs.iter().find_map(|&codec| find(codec)),
         };
-        let &(codec, payload_type) = in_use.and_then(find).or(first).ok_or(SdpError::NoCommonCodec)?;
+        let &(codec, encoding) = in_use.and_then(find).or(first).ok_or(SdpError::NoCommonCodec)?;
         let beside = |wanted: Beside| {
             let mut encodings = audio.encodings().filter(|_| wanted.goes_with(codec, local));
-            encodings.find(|encoding| wanted.is(encoding, codec.clock_rate())).map(|it| it.payload_type)
+            encodings.find(|encoding| wanted.is(encoding, codec.clock_rate()))
         };
         let wanted = audio.ptime_ms.unwrap_or(local.ptime_ms);
         Ok(Self {
             codec,
-            payload_type,
-            telephone_event: beside(Beside::TelephoneEvent),
-            comfort_noise: beside(Beside::ComfortNoise),
+            payload_type: encoding.payload_type,
+            telephone_event: beside(Beside::TelephoneEvent)
+                .and_then(|it| Some((it.payload_type, Events::of(it.parameters)?))),
+            comfort_noise: beside(Beside::ComfortNoise).map(|it| it.payload_type),
+            opus: encoding.parameters.filter(|_| codec == Codec::Opus).map(opus_wishes).unwrap_or_default(),
             ptime_ms: audio.max_ptime_ms.map_or(wanted, |longest| wanted.min(longest)),
         })
     }
+}
+
+/// What a peer asks of the Opus that it hears (RFC 7587 §6.1). A value out of its range is as if it were not there; so is
+/// what it says of the Opus that it sends (`sprop-…`), which we play whatever it is, and `stereo`: we have one channel.
+fn opus_wishes(parameters: &str) -> opus::Wishes {
+    let mut wishes = opus::Wishes::default();
+    for parameter in parameters.split(';') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value: Option<u32> = number(value.trim());
+        match (name.trim().to_ascii_lowercase().as_str(), value) {
+            ("maxplaybackrate", Some(rate)) if opus::RATES.contains(&rate) => wishes.playback_rate = rate,
+            ("maxaveragebitrate", Some(rate)) if opus::BIT_RATES.contains(&rate) => {
+                wishes.max_bitrate = Some(rate);
+            }
+            ("useinbandfec", Some(wish @ 0..=1)) => wishes.fec = wish == 1,
+            ("usedtx", Some(wish @ 0..=1)) => wishes.dtx = wish == 1,
+            ("cbr", Some(wish @ 0..=1)) => wishes.cbr = wish == 1,
+            _ => {}
+        }
+    }
+    wishes
 }
 
 /// The payload types that what is used arrives with.
@@ -149,10 +175,10 @@ impl Remote {
             codec: chosen.codec,
             send_payload_type: chosen.payload_type,
             receive_payload_type: receives.audio,
-            telephone_event: events.map(|(send_payload_type, receive_payload_type)| TelephoneEvent {
-                send_payload_type,
-                receive_payload_type,
+            telephone_event: events.map(|((send_payload_type, events), receive_payload_type)| {
+                TelephoneEvent { send_payload_type, receive_payload_type, events }
             }),
+            opus: chosen.opus,
             comfort_noise: noise.map(|(send_payload_type, receive_payload_type)| ComfortNoise {
                 send_payload_type,
                 receive_payload_type,

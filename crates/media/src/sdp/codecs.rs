@@ -1,6 +1,6 @@
 //! Every codec in descriptions: expected values are written by hand from RFC 3551, RFC 4733 and RFC 7587.
 
-use super::tests::{body, local};
+use super::tests::{body, events, local};
 use super::*;
 
 fn with(codecs: &[Codec]) -> LocalMedia {
@@ -42,9 +42,9 @@ fn an_offer_of_several_clocks() {
             "a=rtpmap:97 L16/8000",
             "a=rtpmap:0 PCMU/8000",
             "a=rtpmap:101 telephone-event/8000",
-            "a=fmtp:101 0-15",
+            "a=fmtp:101 0-16",
             "a=rtpmap:102 telephone-event/16000",
-            "a=fmtp:102 0-15",
+            "a=fmtp:102 0-16",
         ]
     );
 }
@@ -80,9 +80,9 @@ fn opus_both_ways() {
             "a=fmtp:96 useinbandfec=1",
             "a=rtpmap:0 PCMU/8000",
             "a=rtpmap:101 telephone-event/8000",
-            "a=fmtp:101 0-15",
+            "a=fmtp:101 0-16",
             "a=rtpmap:102 telephone-event/48000",
-            "a=fmtp:102 0-15",
+            "a=fmtp:102 0-16",
         ]
     );
     let lines = [
@@ -107,6 +107,66 @@ fn opus_both_ways() {
     for map in ["opus/48000", "opus/48000/1", "opus/8000/2", "opus/16000/2"] {
         let odd = body("96", &[&format!("a=rtpmap:96 {map}")]);
         assert_eq!(answer(odd.as_bytes(), &local).unwrap_err(), SdpError::NoCommonCodec, "{map}");
+    }
+}
+
+/// What a peer says of the Opus that it wants (RFC 7587 §6.1), and what that comes to.
+#[cfg(feature = "opus")]
+#[test]
+fn what_a_peer_asks_of_opus() {
+    use crate::codec::opus::Wishes;
+    let none = Wishes::default();
+    for (parameters, expected) in [
+        ("", none),
+        ("stereo=1;sprop-stereo=1;sprop-maxcapturerate=16000", none),
+        ("maxplaybackrate=16000; sprop-maxcapturerate=16000", Wishes { playback_rate: 16_000, ..none }),
+        (
+            "maxplaybackrate=8000;maxaveragebitrate=20000",
+            Wishes { playback_rate: 8000, max_bitrate: Some(20_000), ..none },
+        ),
+        ("useinbandfec=1;usedtx=1;cbr=1", Wishes { fec: true, dtx: true, cbr: true, ..none }),
+        ("UseInbandFEC=1; useDTX=0 ;cbr=0", Wishes { fec: true, ..none }),
+        ("maxplaybackrate=7999;maxaveragebitrate=5999;useinbandfec=2", none),
+        ("maxplaybackrate=48001;maxaveragebitrate=510001;usedtx=yes;cbr", none),
+        ("maxaveragebitrate=-1;;=;maxplaybackrate=99999999999", none),
+    ] {
+        let described = body("111", &["a=rtpmap:111 opus/48000/2", &format!("a=fmtp:111 {parameters}")]);
+        let local = with(&[Codec::Opus]);
+        let answered = answer(described.as_bytes(), &local).unwrap().1.opus;
+        let accepted = accept(described.as_bytes(), &local).unwrap().opus;
+        assert_eq!((answered, accepted), (expected, expected), "{parameters}");
+    }
+    // Another codec has none, whatever is said of it.
+    let lines = ["a=rtpmap:111 opus/48000/2", "a=fmtp:0 cbr=1", "a=fmtp:111 cbr=1"];
+    let media = answer(body("0 111", &lines).as_bytes(), &with(&[Codec::Opus, Codec::Pcmu])).unwrap().1;
+    assert_eq!((media.codec, media.opus), (Codec::Pcmu, none));
+}
+
+/// The packet time of every codec is what the peer wants, up to what it takes, and what we take is said.
+#[test]
+fn packet_times_of_every_codec() {
+    for codec in Codec::ALL {
+        let local = with(&[codec]);
+        let text = offer(&local);
+        assert!(text.contains("a=ptime:20\r\na=maxptime:60\r\n"), "{text}");
+        let number = codec.static_payload_type().unwrap_or(96);
+        let channels = if codec == Codec::Opus { "/2" } else { "" };
+        let map = format!("a=rtpmap:{number} {}/{}{channels}", codec.name(), codec.clock_rate());
+        for (lines, expected) in [
+            (["a=ptime:10", "a=maxptime:60"], 10),
+            (["a=ptime:40", "a=maxptime:120"], 40),
+            (["a=ptime:60", "a=maxptime:30"], 30),
+            (["a=maxptime:10", "a=x"], 10),
+            (["a=maxptime:200", "a=x"], 20),
+            // Nothing beyond 60 ms is sent (reliability.md P5).
+            (["a=ptime:120", "a=maxptime:120"], 20),
+        ] {
+            let described = body(&number.to_string(), &[&map, lines[0], lines[1]]);
+            let (text, media) = answer(described.as_bytes(), &local).unwrap();
+            assert!(text.contains("a=ptime:20\r\na=maxptime:60\r\n"), "{text}");
+            let accepted = accept(described.as_bytes(), &local).unwrap();
+            assert_eq!((media.ptime_ms, accepted.ptime_ms), (expected, expected), "{codec:?} {lines:?}");
+        }
     }
 }
 
@@ -153,10 +213,7 @@ fn numbers_stay_over_offers_both_ways() {
     let answer = body("110 111", &["a=rtpmap:110 L16/16000", "a=rtpmap:111 telephone-event/16000"]);
     let media = session.accept(answer.as_bytes()).unwrap();
     assert_eq!((media.codec, media.send_payload_type, media.receive_payload_type), (Codec::L16Wide, 110, 96));
-    assert_eq!(
-        media.telephone_event,
-        Some(TelephoneEvent { send_payload_type: 111, receive_payload_type: 102 })
-    );
+    assert_eq!(media.telephone_event, Some(events(111, 102, Events::KEYS)));
     assert_eq!(session.offer(), first, "the same again");
     // They offer under their own numbers, which count for both from then on.
     let (text, media) = session.answer(answer.as_bytes()).unwrap();

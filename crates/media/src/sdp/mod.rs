@@ -20,6 +20,7 @@ mod choice;
 mod codecs;
 mod crypto;
 mod destination;
+mod events;
 #[cfg(test)]
 mod hostile;
 mod numbers;
@@ -34,8 +35,9 @@ mod write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, opus};
 pub use crate::sdp::destination::Destinations;
+pub use crate::sdp::events::Events;
 use crate::sdp::numbers::Beside;
 use crate::sdp::parse::Description;
 pub use crate::sdp::session::Session;
@@ -99,6 +101,8 @@ pub struct Negotiated {
     pub receive_payload_type: u8,
     /// Telephone-events, if both sides have them.
     pub telephone_event: Option<TelephoneEvent>,
+    /// What the peer asks of the Opus that we send, where that is the codec.
+    pub opus: opus::Wishes,
     /// Comfort noise, if both sides have it.
     pub comfort_noise: Option<ComfortNoise>,
     /// Where our RTP goes.
@@ -115,13 +119,15 @@ pub struct Negotiated {
     pub keys: Option<Keys>,
 }
 
-/// The payload types of telephone-events (RFC 4733).
+/// The payload types of telephone-events (RFC 4733), and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TelephoneEvent {
     /// The payload type that we send them with.
     pub send_payload_type: u8,
     /// The payload type that they arrive with.
     pub receive_payload_type: u8,
+    /// Those that the peer takes. A key that is not among them is sent as a tone.
+    pub events: Events,
 }
 
 /// The payload types of comfort noise (RFC 3389), by the clock of the codec: 13 where that is 8 kHz.

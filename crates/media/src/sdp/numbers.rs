@@ -96,7 +96,7 @@ impl Numbers {
     pub(super) fn learn(&mut self, offer: &Media<'_>) {
         let encodings: Vec<Encoding<'_>> = offer.encodings().collect();
         for encoding in encodings.iter().rev() {
-            let Encoding { payload_type, name, clock_rate, channels } = *encoding;
+            let Encoding { payload_type, name, clock_rate, channels, .. } = *encoding;
             self.forget(payload_type);
             if let Some(codec) = Codec::from_rtpmap(name, clock_rate, channels) {
                 self.learn_codec(codec, payload_type);

@@ -14,7 +14,9 @@ const MAX_WORD: usize = 64;
 /// The most `a=crypto` lines kept of one stream: there are nine crypto-suites in all, and each is offered once or twice.
 const MAX_CRYPTO: usize = 16;
 /// The packet times that are taken, in milliseconds; any other is as if it were not there.
-const PTIME_MS: std::ops::RangeInclusive<u8> = 10..=60;
+const PTIME_MS: std::ops::RangeInclusive<u8> = 10..=MAX_PTIME_MS;
+/// The longest packet time, in milliseconds: what we take, and say so.
+pub(super) const MAX_PTIME_MS: u8 = 60;
 
 /// The names of the static payload types of audio (RFC 3551 table 4), which need no `a=rtpmap`.
 const STATIC: [(u8, &str, u32); 16] = [
@@ -63,6 +65,8 @@ pub(super) struct Media<'a> {
     /// The values of its `a=crypto` lines (RFC 4568).
     pub(super) crypto: Vec<&'a str>,
     maps: Vec<Encoding<'a>>,
+    /// Payload types and the values of their `a=fmtp`.
+    parameters: Vec<(u8, &'a str)>,
 }
 
 /// An RTP profile: with or without protection, with or without feedback by RTCP (RFC 3551, 3711, 4585, 5124).
@@ -102,6 +106,8 @@ pub(super) struct Encoding<'a> {
     pub(super) name: &'a str,
     pub(super) clock_rate: u32,
     pub(super) channels: u8,
+    /// The value of its `a=fmtp`.
+    pub(super) parameters: Option<&'a str>,
 }
 
 impl<'a> Description<'a> {
@@ -189,6 +195,7 @@ impl<'a> Media<'a> {
             rtcp_mux: false,
             crypto: Vec::new(),
             maps: Vec::new(),
+            parameters: Vec::new(),
         })
     }
 
@@ -196,6 +203,7 @@ impl<'a> Media<'a> {
         let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
         match name {
             "rtpmap" if self.maps.len() < MAX_FORMATS => self.maps.extend(Encoding::parse(value)),
+            "fmtp" if self.parameters.len() < MAX_FORMATS => self.parameters.extend(parameters(value)),
             "ptime" => self.ptime_ms = packet_time(value).or(self.ptime_ms),
             "maxptime" => self.max_ptime_ms = packet_time(value).or(self.max_ptime_ms),
             "rtcp" => self.rtcp = Some(value),
@@ -212,12 +220,14 @@ impl<'a> Media<'a> {
     }
 
     /// What its formats stand for, in their order; a dynamic one without a mapping is nothing. The first mapping of a
-    /// payload type counts.
+    /// payload type counts, and so do its first parameters.
     pub(super) fn encodings(&self) -> impl Iterator<Item = Encoding<'a>> + '_ {
         self.formats.iter().filter_map(|format| {
             let payload_type = number::<u8>(format).filter(|&payload_type| payload_type < 128)?;
             let mapped = self.maps.iter().find(|map| map.payload_type == payload_type);
-            mapped.copied().or_else(|| Encoding::fixed(payload_type))
+            let encoding = mapped.copied().or_else(|| Encoding::fixed(payload_type))?;
+            let parameters = self.parameters.iter().find(|(number, _)| *number == payload_type);
+            Some(Encoding { parameters: parameters.map(|(_, value)| *value), ..encoding })
         })
     }
 }
@@ -231,12 +241,12 @@ impl<'a> Encoding<'a> {
         let channels = parts.next().map_or(Some(1), number)?;
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
         let payload_type = number(payload_type).filter(|&payload_type: &u8| payload_type < 128)?;
-        token.then_some(Self { payload_type, name, clock_rate: number(rate)?, channels })
+        token.then_some(Self { payload_type, name, clock_rate: number(rate)?, channels, parameters: None })
     }
 
     fn fixed(payload_type: u8) -> Option<Self> {
         let &(_, name, clock_rate) = STATIC.iter().find(|(number, ..)| *number == payload_type)?;
-        Some(Self { payload_type, name, clock_rate, channels: 1 })
+        Some(Self { payload_type, name, clock_rate, channels: 1, parameters: None })
     }
 }
 
@@ -265,6 +275,12 @@ fn direction(attribute: &str) -> Option<Direction> {
         "inactive" => Some(Direction::Inactive),
         _ => None,
     }
+}
+
+/// `101 0-15`: a payload type and its parameters.
+fn parameters(value: &str) -> Option<(u8, &str)> {
+    let (payload_type, parameters) = value.trim().split_once(' ')?;
+    Some((number(payload_type)?, parameters.trim()))
 }
 
 fn packet_time(value: &str) -> Option<u8> {

@@ -14,7 +14,7 @@ use super::crypto::{Crypto, Ring};
 use super::numbers::{Beside, Numbers};
 use super::parse::{Description, Profile};
 use super::write::{Audio, description, rejected};
-use super::{Direction, LocalMedia, Negotiated, Order, SdpError};
+use super::{Direction, Events, LocalMedia, Negotiated, Order, SdpError};
 use crate::codec::Codec;
 use crate::srtp::{Keys, Protection, Suite};
 
@@ -65,6 +65,7 @@ impl Session {
         let audio = Audio {
             profile: self.in_use.as_ref().map_or(first_profile(self.local.protection), |it| it.profile),
             beside: self.numbers.all_beside(&codecs, &self.local),
+            events: Events::OURS,
             encodings: codecs.into_iter().filter_map(with_number).collect(),
             rtcp_mux: self.offers_mux(),
             cryptos: self.cryptos.clone(),
@@ -87,13 +88,15 @@ impl Session {
         let (codec, number) = (chosen.codec, chosen.payload_type);
         self.numbers.learn(audio);
         self.numbers.learn_codec(codec, number);
-        let beside =
-            [(Beside::TelephoneEvent, chosen.telephone_event), (Beside::ComfortNoise, chosen.comfort_noise)];
+        let telephone_event = chosen.telephone_event.map(|(number, _)| number);
+        let comfort_noise = chosen.comfort_noise;
+        let beside = [(Beside::TelephoneEvent, telephone_event), (Beside::ComfortNoise, comfort_noise)];
         let beside = beside.into_iter().filter_map(|(it, number)| Some((it, codec.clock_rate(), number?)));
         let ours = Audio {
             profile,
             encodings: vec![(codec, number)],
             beside: beside.collect(),
+            events: chosen.telephone_event.map_or(Events::OURS, |(_, events)| events),
             rtcp_mux: audio.rtcp_mux,
             cryptos: crypto
                 .zip(keys)
@@ -102,7 +105,6 @@ impl Session {
                 .collect(),
             direction: remote.direction,
         };
-        let (telephone_event, comfort_noise) = (chosen.telephone_event, chosen.comfort_noise);
         let receives = Receives { audio: number, telephone_event, comfort_noise };
         let media = remote.negotiated(&chosen, &receives, keys);
         let mut streams = offer.media.iter().map(rejected);

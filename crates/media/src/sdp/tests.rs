@@ -21,6 +21,10 @@ pub(super) fn local() -> LocalMedia {
     }
 }
 
+pub(super) fn events(send_payload_type: u8, receive_payload_type: u8, events: Events) -> TelephoneEvent {
+    TelephoneEvent { send_payload_type, receive_payload_type, events }
+}
+
 /// A body of one audio stream with these lines after `m=audio 40000 RTP/AVP <formats>`.
 pub(super) fn body(formats: &str, lines: &[&str]) -> String {
     let mut body = format!(
@@ -63,7 +67,7 @@ fn our_offer_as_written() {
         offer(&local()),
         "v=0\r\no=offhook 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
          m=audio 20000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\n"
     );
 }
 
@@ -75,7 +79,7 @@ fn an_answer_takes_the_offerers_order_and_numbers() {
         text,
         "v=0\r\no=offhook 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
          m=audio 20000 RTP/AVP 8 98\r\na=rtpmap:8 PCMA/8000\r\n\
-         a=rtpmap:98 telephone-event/8000\r\na=fmtp:98 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+         a=rtpmap:98 telephone-event/8000\r\na=fmtp:98 0-16\r\na=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\n"
     );
     assert_eq!(
         negotiated,
@@ -83,7 +87,8 @@ fn an_answer_takes_the_offerers_order_and_numbers() {
             codec: Codec::Pcma,
             send_payload_type: 8,
             receive_payload_type: 8,
-            telephone_event: Some(TelephoneEvent { send_payload_type: 98, receive_payload_type: 98 }),
+            telephone_event: Some(events(98, 98, Events::OURS)),
+            opus: opus::Wishes::default(),
             comfort_noise: None,
             remote_rtp: "198.51.100.2:40000".parse().unwrap(),
             remote_rtcp: "198.51.100.2:40001".parse().unwrap(),
@@ -122,8 +127,7 @@ fn an_answer_with_numbers_of_its_own() {
         (negotiated.codec, negotiated.send_payload_type, negotiated.receive_payload_type),
         (Codec::Pcma, 96, 8)
     );
-    let expected = TelephoneEvent { send_payload_type: 97, receive_payload_type: 101 };
-    assert_eq!(negotiated.telephone_event, Some(expected));
+    assert_eq!(negotiated.telephone_event, Some(events(97, 101, Events::KEYS)));
 }
 
 #[test]

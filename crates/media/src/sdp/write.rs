@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::crypto::Crypto;
 use super::numbers::Beside;
-use super::parse::{Media, Profile};
-use super::{Direction, LocalMedia};
+use super::parse::{MAX_PTIME_MS, Media, Profile};
+use super::{Direction, Events, LocalMedia};
 use crate::codec::Codec;
 
 /// What we ask of who sends us Opus: to protect it against loss where it can (RFC 7587 §6.1). Its other parameters are as
@@ -20,6 +20,8 @@ pub(super) struct Audio {
     pub(super) encodings: Vec<(Codec, u8)>,
     /// What is beside them, with its clock rates and payload types.
     pub(super) beside: Vec<(Beside, u32, u8)>,
+    /// The telephone-events among them.
+    pub(super) events: Events,
     pub(super) rtcp_mux: bool,
     pub(super) cryptos: Vec<Crypto>,
     pub(super) direction: Direction,
@@ -49,7 +51,7 @@ impl Audio {
         for (beside, clock_rate, number) in &self.beside {
             let _ = write!(text, "a=rtpmap:{number} {}/{clock_rate}\r\n", beside.name());
             if *beside == Beside::TelephoneEvent {
-                let _ = write!(text, "a=fmtp:{number} 0-15\r\n");
+                let _ = write!(text, "a=fmtp:{number} {}\r\n", self.events);
             }
         }
         for crypto in &self.cryptos {
@@ -64,7 +66,8 @@ impl Audio {
             Direction::RecvOnly => "recvonly",
             Direction::Inactive => "inactive",
         };
-        let _ = write!(text, "a=ptime:{}\r\na={direction}\r\n", local.ptime_ms);
+        let ptime_ms = local.ptime_ms;
+        let _ = write!(text, "a=ptime:{ptime_ms}\r\na=maxptime:{MAX_PTIME_MS}\r\na={direction}\r\n");
     }
 }
 

@@ -164,7 +164,7 @@ pub struct Keys {
 
 /// Why a packet is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refused {
+pub(crate) enum Refused {
     /// It is too short, or no packet of its protocol.
     Malformed,
     /// Its index has been seen (arrival) or used (departure), or is too old to know.

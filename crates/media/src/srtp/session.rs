@@ -1,6 +1,6 @@
 //! Both directions of one leg, over what offers and answers change about their keys.
 
-use crate::srtp::{Inbound, Keys, Outbound};
+use crate::srtp::{Inbound, Keys, Outbound, Refused};
 
 /// The protection of one leg.
 #[derive(Debug)]
@@ -46,27 +46,28 @@ impl Session {
         let _ = self.outbound.protect_rtcp(out, start);
     }
 
-    /// Makes of a protected RTP packet the plain one, in its place; its length. None for one that is not believed.
-    pub(crate) fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Option<usize> {
+    /// Makes of a protected RTP packet the plain one, in its place; its length.
+    pub(crate) fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         self.unprotect(packet, Inbound::unprotect_rtp)
     }
 
     /// The same of a compound of RTCP.
-    pub(crate) fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Option<usize> {
+    pub(crate) fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         self.unprotect(packet, Inbound::unprotect_rtcp)
     }
 
-    fn unprotect<E>(
+    fn unprotect(
         &mut self,
         packet: &mut [u8],
-        by: impl Fn(&mut Inbound, &mut [u8]) -> Result<usize, E>,
-    ) -> Option<usize> {
-        match by(&mut self.inbound, packet) {
-            Ok(length) => {
+        by: impl Fn(&mut Inbound, &mut [u8]) -> Result<usize, Refused>,
+    ) -> Result<usize, Refused> {
+        match (by(&mut self.inbound, packet), &mut self.former) {
+            (Ok(length), _) => {
                 self.former = None;
-                Some(length)
+                Ok(length)
             }
-            Err(_) => self.former.as_mut().and_then(|former| by(former, packet).ok()),
+            (Err(_), Some(former)) => by(former, packet),
+            (Err(refused), None) => Err(refused),
         }
     }
 }
@@ -89,7 +90,7 @@ mod tests {
     }
 
     fn is_taken(session: &mut Session, secret: &[u8]) -> bool {
-        session.unprotect_rtp(&mut secret.to_vec()).is_some()
+        session.unprotect_rtp(&mut secret.to_vec()).is_ok()
     }
 
     #[test]

@@ -15,6 +15,12 @@ fn heard_ms(samples: &[i16]) -> usize {
     samples.iter().filter(|sample| sample.unsigned_abs() > 500).count() / 7
 }
 
+/// How many ms of it are in samples at 8 kHz whose phase need not be that in which it was made: what is encoded twice is
+/// shifted by parts of a sample.
+fn loud_ms(samples: &[i16]) -> usize {
+    10 * samples.chunks(80).filter(|part| level(part) > 1000.0).count()
+}
+
 /// The samples of a recording in linear PCM.
 fn samples(file: &[u8]) -> Vec<i16> {
     file.as_chunks::<2>().0.iter().map(|&bytes| i16::from_le_bytes(bytes)).collect()
@@ -24,6 +30,16 @@ fn samples(file: &[u8]) -> Vec<i16> {
 fn level(samples: &[i16]) -> f64 {
     let sum: f64 = samples.iter().map(|&sample| f64::from(sample) * f64::from(sample)).sum();
     (sum / samples.len() as f64).sqrt()
+}
+
+/// What a packet lasts where this was agreed on: what its codec can last (RFC 3551 §4.5.8.1, RFC 7587 §6.1), and no more
+/// than a datagram carries.
+fn expected_ms(codec: Codec, ptime_ms: u8) -> usize {
+    match (codec, ptime_ms) {
+        (Codec::Gsm, 10 | 30) | (Codec::Opus, 30) => 20,
+        (Codec::L16Wide, 60) => 40,
+        _ => ptime_ms.into(),
+    }
 }
 
 #[test]
@@ -45,8 +61,8 @@ fn packets_of_every_codec_are_as_long_as_was_agreed() {
                     let passed = other.timestamp().wrapping_sub(one.timestamp());
                     let samples = codec.samples_in(one.payload()).unwrap();
                     assert_eq!(passed, codec.samples_to_clock(samples), "{codec:?} {ptime_ms}");
-                    let agreed = codec.frame_samples() * usize::from(ptime_ms) / 20;
-                    assert!(samples <= agreed.max(codec.unit_samples()), "{codec:?} {ptime_ms}: {samples}");
+                    let lasts_ms = samples * 1000 / codec.sample_rate() as usize;
+                    assert_eq!(lasts_ms, expected_ms(codec, ptime_ms), "{codec:?} {ptime_ms}");
                     passed
                 })
                 .sum();
@@ -56,10 +72,34 @@ fn packets_of_every_codec_are_as_long_as_was_agreed() {
             // All of it is heard, and what the end is taken for, a loss, fades away in 60 ms;
             // what is coded by its spectrum smears a little.
             let file = samples(world.file(1));
-            let heard = heard_ms(&file);
+            let heard = loud_ms(&file);
             assert!((1000..=1080).contains(&heard), "{codec:?} {ptime_ms}: {heard} ms");
             let middle = level(&file[file.len() / 3..file.len() / 2]);
             assert!((5300.0..6000.0).contains(&middle), "{codec:?} {ptime_ms}: {middle}");
+        }
+    }
+}
+
+/// Each side sends as long packets as the other wants, and takes those that it gets.
+#[test]
+fn packet_times_of_both_ways_differ() {
+    for codec in Codec::ALL {
+        for times in [[10, 60], [60, 20], [40, 30]] {
+            let [one, other] = times.map(|ms| with(config(codec), |media| media.ptime_ms = ms));
+            let mut world = World::pair(1, Network::default(), one, other);
+            for leg in [1, 2] {
+                world.record(leg, leg, RecordFormat::Pcm16, 10_000);
+                world.play(leg, leg + 2, &[&Prompt::encode(&sine(codec, 1.0), codec)], 0);
+            }
+            world.run(1500);
+            for (leg, ptime_ms) in [(1, times[0]), (2, times[1])] {
+                world.stop_record(leg, leg, 0);
+                let heard = loud_ms(&samples(world.file(leg)));
+                assert!((1000..=1080).contains(&heard), "{codec:?} {times:?}: {heard} ms");
+                let packets = world.rtp_of(leg);
+                let samples = codec.samples_in(packets[1].rtp().payload()).unwrap();
+                assert_eq!(samples * 1000 / codec.sample_rate() as usize, expected_ms(codec, ptime_ms));
+            }
         }
     }
 }

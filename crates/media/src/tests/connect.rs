@@ -99,12 +99,67 @@ fn relayed_packets_are_ours() {
     assert!(packets[2].rtp().mark() && !packets[3].rtp().mark());
 }
 
+fn numbered(number: u8, events: Events) -> TelephoneEvent {
+    TelephoneEvent { send_payload_type: number, receive_payload_type: number, events }
+}
+
+/// The flash of a hook is no key, and no harm between keys. Who takes it gets it from the other party.
+#[test]
+fn a_flash_is_passed_on_to_who_takes_it_and_is_no_key() {
+    for (events, is_passed) in [(Events::OURS, true), (Events::KEYS, false)] {
+        let second = with(config(Codec::Pcma), |media| media.telephone_event = Some(numbered(96, events)));
+        let mut world = World::new(1, 1, Network::default());
+        world.add(0, 1, 11, config(Codec::Pcmu));
+        world.add(0, 2, 12, second);
+        connect(&mut world, ConnectMode::Both);
+        // Two packets of each event, and its end three times; a press of 5, the flash, a press of 6.
+        for (sequence, (code, end)) in [5, 16, 6]
+            .into_iter()
+            .flat_map(|code| [0, 0, 0x80, 0x80, 0x80].map(|end| (code, end)))
+            .enumerate()
+        {
+            let sequence = u8::try_from(sequence).unwrap();
+            let timestamp = sequence / 5 * 8;
+            let header = [0x80, 101, 0, sequence, 0, 0, timestamp, 0, 0, 0, 0, 7];
+            let now = world.now();
+            let packet = [&header[..], &[code, end | 10, 0, 160]].concat();
+            world.engines[0].receive(now, LegId(1), Channel::Rtp, &packet);
+            world.run(20);
+        }
+        assert_eq!(world.digits_of(1), [('5', Rfc4733), ('6', Rfc4733)]);
+        let mut codes: Vec<u8> = world.rtp_of(2).iter().map(|packet| packet.rtp().payload()[0]).collect();
+        codes.dedup();
+        assert_eq!(codes, if is_passed { vec![5, 16, 6] } else { vec![5, 6] });
+        world.command(Command::RemoveLeg { leg: LegId(1) });
+        let stats = world.told().into_iter().find_map(|event| match event {
+            Event::LegRemoved { leg: LegId(1), stats } => Some(*stats),
+            _ => None,
+        });
+        let stats = stats.expect("it was removed");
+        assert_eq!((stats.packets_refused, stats.packets_lost, stats.packets_received), (0, 0, 15));
+    }
+}
+
+/// A key of the one party that the other does not take as an event is pressed for it as a tone (RFC 4733 §2.4.1).
+#[test]
+fn keys_that_a_peer_does_not_take_as_events_become_tones() {
+    let few = Events::of(Some("0-9")).unwrap();
+    let few = with(config(Codec::Pcmu), |media| media.telephone_event = Some(numbered(101, few)));
+    let few = LegConfig { detect_tones: true, ..few };
+    let mut world = pair(config(Codec::Pcmu), few);
+    connect(&mut world, ConnectMode::Both);
+    world.send_digits(11, 1, "1#2");
+    world.run(2500);
+    assert_eq!(world.digits_of(12), [('1', Rfc4733), ('#', Inband), ('2', Rfc4733)]);
+    let is_hash = |packet: &&Sent| packet.rtp().payload_type() == 101 && packet.rtp().payload()[0] == 11;
+    assert_eq!(world.rtp_of(2).iter().filter(|packet| is_hash(packet)).count(), 0);
+}
+
 #[test]
 fn telephone_events_pass_with_the_other_sides_number() {
     let first = config(Codec::Pcmu);
     let second = with(config(Codec::Pcma), |media| {
-        let event = TelephoneEvent { send_payload_type: 96, receive_payload_type: 96 };
-        media.telephone_event = Some(event);
+        media.telephone_event = Some(numbered(96, Events::OURS));
     });
     let mut world = pair(first, second);
     connect(&mut world, ConnectMode::Both);

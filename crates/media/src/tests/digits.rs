@@ -142,3 +142,32 @@ fn a_prompt_waits_for_digits_and_goes_on() {
     // The last half is beyond everything that the keys silenced.
     assert!(find(world.file(1), &payload(&prompt)[4000..]).is_some());
 }
+
+/// Only what the peer takes is sent as an event, in whatever order, and no packet of tones is torn by it.
+#[test]
+fn keys_that_the_peer_does_not_take_are_sent_as_tones() {
+    let few = |ptime_ms| {
+        with(config(Codec::Pcmu), |media| {
+            media.ptime_ms = ptime_ms;
+            media.telephone_event.as_mut().unwrap().events = Events::of(Some("0-3,6-9")).unwrap();
+        })
+    };
+    for ptime_ms in [20, 30] {
+        let listener = LegConfig { detect_tones: true, ..config(Codec::Pcmu) };
+        let mut world = World::pair(1, Network::default(), few(ptime_ms), listener);
+        world.send_digits(1, 1, "4451,6D#7");
+        world.run(4000);
+        let events = ['1', '6', '7'];
+        let expected = ['4', '4', '5', '1', '6', 'D', '#', '7']
+            .map(|key| (key, if events.contains(&key) { Rfc4733 } else { Inband }));
+        assert_eq!(world.digits_of(2), expected, "{ptime_ms} ms");
+        assert!(world.told().contains(&&Event::DigitsSent { leg: LegId(1), action: ActionId(1) }));
+        let codes: Vec<u8> = world
+            .rtp_of(1)
+            .iter()
+            .filter(|packet| packet.rtp().payload_type() == 101)
+            .map(|packet| packet.rtp().payload()[0])
+            .collect();
+        assert!(codes.iter().all(|code| [1, 6, 7].contains(code)), "{codes:?}");
+    }
+}

@@ -10,6 +10,8 @@ mod hostile;
 mod idle;
 mod latch;
 mod mute;
+#[cfg(feature = "opus")]
+mod opus;
 mod play;
 mod presence;
 mod protection;
@@ -27,7 +29,7 @@ use rtp_rs::RtpReader;
 use crate::event::*;
 use crate::file::Part;
 use crate::file::{RecordSpec, Writer};
-use crate::sdp::{ComfortNoise, Direction, TelephoneEvent};
+use crate::sdp::{ComfortNoise, Direction, Events, TelephoneEvent};
 use crate::{Clock, Engine, Need, PHASES, is_turn_at_rest};
 
 /// What the network does to a packet.
@@ -252,13 +254,14 @@ fn address(leg: u64) -> SocketAddr {
 
 /// A leg with telephone-events 101, without comfort noise, and 20 ms, that does not look for tones.
 fn config(codec: Codec) -> LegConfig {
-    let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101 };
+    let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events: Events::OURS };
     let payload_type = codec.static_payload_type().unwrap_or(96);
     let media = Negotiated {
         codec,
         send_payload_type: payload_type,
         receive_payload_type: payload_type,
         telephone_event: Some(event),
+        opus: Default::default(),
         comfort_noise: None,
         remote_rtp: address(0),
         remote_rtcp: address(0),

@@ -64,6 +64,7 @@ fn media_stats(stats: &LegStats) -> wire::MediaStats {
         packets_lost: stats.packets_lost,
         packets_late: stats.packets_late,
         packets_refused: stats.packets_refused,
+        packets_not_authentic: stats.packets_not_authentic,
         jitter_ms: stats.jitter_ms,
         round_trip_ms: stats.round_trip_ms,
         remote_lost: stats.remote_lost,

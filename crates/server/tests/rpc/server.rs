@@ -177,6 +177,7 @@ fn metrics() -> Metrics {
         spare_ports: 32,
         gateways,
         recording_gaps: std::time::Duration::from_millis(1500),
+        not_authentic: 9,
         sip,
     }
 }

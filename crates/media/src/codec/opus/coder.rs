@@ -4,9 +4,9 @@
 //! wrongly given by us (no octets, lengths that are no packet's) is refused before it is asked.
 
 use audiopus::coder::{Decoder as LibDecoder, Encoder as LibEncoder};
-use audiopus::{Application, Bitrate, Channels, ErrorCode, SampleRate};
+use audiopus::{Application, Bandwidth, Bitrate, Channels, ErrorCode, SampleRate};
 
-use super::{MAX_OCTETS, MAX_SAMPLES, SAMPLE_RATE, samples_in};
+use super::{BIT_RATES, MAX_OCTETS, MAX_SAMPLES, SAMPLE_RATE, Settings, samples_in};
 
 /// How hard the encoder tries, of 0 to 10. At 5 a frame of 20 ms costs 180 µs; 10 costs twice that and nobody hears it in
 /// a call.
@@ -29,26 +29,6 @@ pub enum Error {
     Unsupported,
     /// libopus failed, as without memory; says how.
     Library(String),
-}
-
-/// How an encoder encodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Bits per second, 6,000 to 510,000.
-    pub bitrate: u32,
-    /// How many packets of a hundred are expected to be lost. From 1 on each packet carries a sketch of the one before
-    /// where that is worth its bits (in-band FEC).
-    pub expected_loss: u8,
-    /// Sends next to nothing while nobody speaks: a packet of at most two octets, which need not be sent at all
-    /// (RFC 7587 §3.1.3).
-    pub dtx: bool,
-}
-
-impl Default for Settings {
-    /// 32 kbit/s, full-band speech by RFC 7587 §3.1.1; 5 % loss; no DTX.
-    fn default() -> Self {
-        Self { bitrate: 32_000, expected_loss: 5, dtx: false }
-    }
 }
 
 /// Encodes one or two channels.
@@ -84,11 +64,13 @@ impl Encoder {
     /// # Errors
     /// [`Error::Unsupported`] for a bit rate out of range.
     pub fn set(&mut self, settings: Settings) -> Result<(), Error> {
-        if !(6000..=510_000).contains(&settings.bitrate) {
+        if !BIT_RATES.contains(&settings.bitrate) {
             return Err(Error::Unsupported);
         }
         let bitrate = Bitrate::BitsPerSecond(settings.bitrate.cast_signed());
         self.library.set_bitrate(bitrate).map_err(failed)?;
+        self.library.set_max_bandwidth(band(settings.playback_rate)).map_err(failed)?;
+        self.library.set_vbr(!settings.cbr).map_err(failed)?;
         self.library.set_inband_fec(settings.expected_loss > 0).map_err(failed)?;
         self.library.set_packet_loss_perc(settings.expected_loss.min(100)).map_err(failed)?;
         self.library.set_dtx(settings.dtx).map_err(failed)
@@ -196,9 +178,70 @@ fn sample_rate(rate: u32) -> Result<SampleRate, Error> {
     }
 }
 
+/// The widest band that a player of this rate can play (RFC 6716 table 1).
+fn band(rate: u32) -> Bandwidth {
+    match rate {
+        ..12_000 => Bandwidth::Narrowband,
+        12_000..16_000 => Bandwidth::Mediumband,
+        16_000..24_000 => Bandwidth::Wideband,
+        24_000..SAMPLE_RATE => Bandwidth::Superwideband,
+        _ => Bandwidth::Fullband,
+    }
+}
+
 fn failed(error: audiopus::Error) -> Error {
     match error {
         audiopus::Error::Opus(ErrorCode::InvalidPacket) => Error::Malformed,
         other => Error::Library(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Wishes;
+    use super::*;
+
+    /// What libopus says of itself: bits per second, band, whether packets vary, FEC, expected loss, DTX.
+    type Asked = (Bitrate, Bandwidth, bool, bool, u8, bool);
+
+    fn asked(wishes: Wishes, loss: u8) -> Asked {
+        let encoder = Encoder::new(SAMPLE_RATE, 1, wishes.settings(loss)).unwrap();
+        let library = &encoder.library;
+        (
+            library.bitrate().unwrap(),
+            library.max_bandwidth().unwrap(),
+            library.vbr().unwrap(),
+            library.inband_fec().unwrap(),
+            library.packet_loss_perc().unwrap(),
+            library.dtx().unwrap(),
+        )
+    }
+
+    #[test]
+    fn libopus_does_what_a_peer_asks() {
+        let bits = Bitrate::BitsPerSecond;
+        let none = Wishes::default();
+        let unasked = (bits(32_000), Bandwidth::Fullband, true, false, 0, false);
+        assert_eq!(asked(none, 0), unasked);
+        assert_eq!(asked(none, 30), unasked, "who makes no use of FEC gets none");
+        let fec = Wishes { fec: true, ..none };
+        assert_eq!(asked(fec, 0), unasked, "nothing is lost");
+        assert_eq!(asked(fec, 30), (bits(32_000), Bandwidth::Fullband, true, true, 30, false));
+        let strict = Wishes { dtx: true, cbr: true, max_bitrate: Some(9000), ..none };
+        assert_eq!(asked(strict, 0), (bits(9000), Bandwidth::Fullband, false, false, 0, true));
+        assert_eq!(asked(Wishes { max_bitrate: Some(510_000), ..none }, 0), unasked, "we need no more");
+        // RFC 7587 §3.1.1 and §6.1: the bands, and what is enough for speech in them.
+        for (playback_rate, bitrate, band) in [
+            (8000, 12_000, Bandwidth::Narrowband),
+            (11_025, 16_000, Bandwidth::Narrowband),
+            (12_000, 16_000, Bandwidth::Mediumband),
+            (16_000, 20_000, Bandwidth::Wideband),
+            (24_000, 28_000, Bandwidth::Superwideband),
+            (44_100, 32_000, Bandwidth::Superwideband),
+            (48_000, 32_000, Bandwidth::Fullband),
+        ] {
+            let found = asked(Wishes { playback_rate, ..none }, 0);
+            assert_eq!((found.0, found.1), (bits(bitrate), band), "{playback_rate}");
+        }
     }
 }

@@ -137,8 +137,8 @@ fn snapshot() -> Value {
         "srtp": "AES_CM_128_HMAC_SHA1_80", "remote_media": "192.0.2.10:30000", "local_port": 20_000, "connected_to": null,
         "media": {
             "packets_sent": 500, "bytes_sent": 80_000, "packets_received": 499, "bytes_received": 79_840,
-            "packets_lost": 1, "packets_late": 0, "packets_refused": 0, "jitter_ms": 0.5, "round_trip_ms": 12.5,
-            "remote_lost": 0, "concealed_ms": 20, "mos": 4.375
+            "packets_lost": 1, "packets_late": 0, "packets_refused": 0, "packets_not_authentic": 0, "jitter_ms": 0.5,
+            "round_trip_ms": 12.5, "remote_lost": 0, "concealed_ms": 20, "mos": 4.375
         }
     })
 }
