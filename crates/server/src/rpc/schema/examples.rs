@@ -185,6 +185,10 @@ fn released(from_uri: &str, to_uri: &str, begin: UnixMs, answer: UnixMs, end: Un
     }))
 }
 
+fn play_completed(span: Span, finish_key: Option<Key>, played: Duration) -> EventKind {
+    EventKind::PlayCompleted { error: None, span, finish_key, file: None, played }
+}
+
 fn call_events() -> Vec<(i64, EventKind)> {
     let at = |ms: i64| UnixMs(1_800_000_000_250 + ms);
     let span = |begin, end| Span { begin: at(begin), end: at(end) };
@@ -216,16 +220,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
         (4_000, EventKind::Hold { held: true }),
         (4_000, EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent: Duration::from_secs(30) })),
         (4_000, EventKind::MediaAlarm(MediaAlarm::SourceChanged { from: named, to: found })),
-        (
-            4_000,
-            EventKind::PlayCompleted {
-                error: None,
-                span: span(1_000, 4_000),
-                finish_key: hash,
-                file: None,
-                played,
-            },
-        ),
+        (4_000, play_completed(span(1_000, 4_000), hash, played)),
         (
             8_000,
             EventKind::RecordCompleted {
