@@ -18,15 +18,16 @@ pub(super) const SILENCE: u8 = 0xd5;
 
 /// One sample to its code.
 ///
-/// Computed and not looked up: the position of the leading one is one instruction, a table of the 4,096 inputs would
-/// push other data out of the cache.
+/// Computed and not looked up, since a table of the 4,096 inputs would push other data out of the cache; and so that eight
+/// samples are computed at once. A float has what a code has: the place of the leading one above its mantissa, the first four
+/// bits of which are the interval.
 pub(super) const fn encode(sample: i16) -> u8 {
     let sign = if sample < 0 { 0x00 } else { 0x80 };
-    let magnitude = (if sample < 0 { !sample } else { sample } >> 4).cast_unsigned() as u32;
-    // The first two segments have the same step, so the first is just the magnitude.
-    let segment = 28 - (magnitude | 0x0f).leading_zeros();
-    let interval = if segment > 1 { magnitude >> (segment - 1) } else { magnitude } & 0x0f;
-    let [low, ..] = (interval | (segment << 4)).to_le_bytes();
+    let magnitude = if sample < 0 { !sample } else { sample } >> 4;
+    // From 16 on the leading one is bit 4 to 10, and that is segment 1 to 7. The first two segments have the same step, so the
+    // first is just the magnitude.
+    let floating = ((magnitude as f32).to_bits() >> 19).wrapping_sub((127 + 3) << 4);
+    let [low, ..] = if magnitude < 16 { magnitude.cast_unsigned() as u32 } else { floating }.to_le_bytes();
     (sign | low) ^ 0x55
 }
 

@@ -20,15 +20,13 @@ const BIAS: i16 = 33;
 /// Magnitudes beyond the last decision value are clipped to it.
 const CLIP: i16 = 0x1fff;
 
-/// One sample to its code; computed for the same reason as in `pcma`.
+/// One sample to its code; computed for the same reason as in `pcma`, and by the same means.
 pub(super) const fn encode(sample: i16) -> u8 {
     let sign = if sample < 0 { 0x00 } else { 0x80 };
     let biased = (if sample < 0 { !sample } else { sample } >> 2) + BIAS;
-    let magnitude = if biased > CLIP { CLIP } else { biased }.cast_unsigned() as u32;
-    // 33 ≤ magnitude < 8192, so its leading one is bit 5 to 12: segment 0 to 7.
-    let segment = 26 - magnitude.leading_zeros();
-    let interval = (magnitude >> (segment + 1)) & 0x0f;
-    let [low, ..] = (interval | (segment << 4)).to_le_bytes();
+    let magnitude = if biased > CLIP { CLIP } else { biased };
+    // 33 ≤ magnitude < 8192: its leading one is bit 5 to 12, and that is segment 0 to 7.
+    let [low, ..] = (((magnitude as f32).to_bits() >> 19) - ((127 + 5) << 4)).to_le_bytes();
     sign | (low ^ 0x7f)
 }
 

@@ -68,6 +68,8 @@ pub(super) struct Bus {
     parts: usize,
     /// What is heard in this frame, by who says nothing.
     total: Vec<i32>,
+    /// Whether that is anything: of a rate that nobody has, and of a pause, nothing is touched.
+    is_still: bool,
     limiter: Limiter,
     /// The total in 16 bits, once somebody has asked for it.
     common: Vec<i16>,
@@ -80,6 +82,7 @@ impl Bus {
             sum: vec![0; rate.frame()],
             parts: 0,
             total: vec![0; rate.frame()],
+            is_still: true,
             limiter: Limiter::new(),
             common: Vec::with_capacity(rate.frame()),
             is_made: false,
@@ -94,10 +97,20 @@ impl Bus {
 
     /// Ends the frame as far as it is said: it is heard now, and the next one may be said.
     pub(super) fn turn(&mut self) {
+        let was_still = std::mem::replace(&mut self.is_still, self.parts == 0);
+        self.is_made = false;
+        if was_still && self.is_still {
+            return;
+        }
         std::mem::swap(&mut self.sum, &mut self.total);
         self.sum.fill(0);
         self.parts = 0;
-        self.is_made = false;
+    }
+
+    /// Adds what crosses from other rates to what is heard.
+    fn cross(&mut self, samples: impl Iterator<Item = i32>) {
+        self.is_still = false;
+        add(&mut self.total, samples);
     }
 
     /// Whether nobody has said anything in this frame.
@@ -170,7 +183,7 @@ impl Crossing {
     /// Adds it to what is heard at the other.
     pub(super) fn give(&mut self, bus: &mut Bus) {
         if !self.ready.is_empty() {
-            add(&mut bus.total, self.ready.drain(..self.frame).map(i32::from));
+            bus.cross(self.ready.drain(..self.frame).map(i32::from));
         }
     }
 }

@@ -9,7 +9,8 @@
 //!    knee ┤        ╱
 //!         └───────┴───────── in
 //! ```
-//! Below the knee the output is the input, bit by bit.
+//! Below the knee the output is the input, bit by bit. Nothing here looks at one sample after the other where it can look at
+//! eight: each talker of a room has a sum of its own to limit.
 
 /// Where the limiter begins: 1 dB below full scale.
 const KNEE: i32 = 29_205;
@@ -18,6 +19,8 @@ const KNEE_LEVEL: f32 = 29_205.0;
 const ROOM: f32 = 32_767.0 - KNEE_LEVEL;
 /// The part of a frame in which the gain falls: 1 ms of 20.
 const ATTACK: usize = 20;
+/// Samples that are looked at together.
+const BLOCK: usize = 8;
 /// How the gain comes back, from frame to frame: 17 dB a second, too slow to pump with syllables.
 const RELEASE: f32 = 1.04;
 
@@ -36,7 +39,7 @@ impl Limiter {
     #[expect(clippy::cast_possible_truncation, reason = "below the knee, which was looked at before")]
     pub(super) fn limit(&mut self, sums: &[i32], out: &mut Vec<i16>) {
         out.clear();
-        let peak = sums.iter().fold(0, |peak: u32, sum| peak.max(sum.unsigned_abs()));
+        let peak = peak(sums);
         let fits = peak <= KNEE.unsigned_abs();
         if fits && self.gain >= 1.0 {
             out.extend(sums.iter().map(|&sum| sum as i16));
@@ -49,17 +52,44 @@ impl Limiter {
     fn bend(&mut self, peak: u32, sums: &[i32], out: &mut Vec<i16>) {
         let fitting = (KNEE_LEVEL / (peak as f32).max(1.0)).min(1.0);
         let (from, to) = (self.gain, fitting.min(self.gain * RELEASE));
-        let ramp = if to < from { sums.len().div_ceil(ATTACK) } else { sums.len() };
-        let step = (to - from) / ramp.max(1) as f32;
-        let (changing, steady) = sums.split_at(ramp.min(sums.len()));
-        let mut gain = from;
-        out.extend(changing.iter().map(|&sum| {
-            gain += step;
-            knee(sum as f32 * gain)
-        }));
-        out.extend(steady.iter().map(|&sum| knee(sum as f32 * to)));
+        if to < from {
+            let (falling, steady) = sums.split_at(sums.len().div_ceil(ATTACK).min(sums.len()));
+            let step = (to - from) / falling.len().max(1) as f32;
+            let mut gain = from;
+            out.extend(falling.iter().map(|&sum| {
+                gain += step;
+                knee(sum as f32 * gain)
+            }));
+            out.extend(steady.iter().map(|&sum| nearest(sum as f32 * to)));
+        } else {
+            rise(from, (to - from) / sums.len().max(1) as f32, sums, out);
+        }
         self.gain = to;
     }
+}
+
+/// The largest magnitude.
+fn peak(sums: &[i32]) -> u32 {
+    let (least, most) = sums.iter().fold((0, 0), |(least, most), &sum| (sum.min(least), sum.max(most)));
+    most.unsigned_abs().max(least.unsigned_abs())
+}
+
+/// A gain that comes back, which is nowhere so high that a sum would be above the knee.
+#[expect(clippy::cast_precision_loss, reason = "a level needs no more digits")]
+fn rise(mut gain: f32, step: f32, sums: &[i32], out: &mut Vec<i16>) {
+    let ahead: [f32; BLOCK] = std::array::from_fn(|n| step * (n + 1) as f32);
+    let (blocks, rest) = sums.as_chunks::<BLOCK>();
+    for block in blocks {
+        out.extend(std::array::from_fn::<i16, BLOCK, _>(|n| nearest(block[n] as f32 * (gain + ahead[n]))));
+        gain += ahead[BLOCK - 1];
+    }
+    out.extend(rest.iter().zip(ahead).map(|(&sum, ahead)| nearest(sum as f32 * (gain + ahead))));
+}
+
+/// The nearest of 16 bits to a level that is not above the knee.
+#[expect(clippy::cast_possible_truncation, reason = "within the range, as the caller knows")]
+fn nearest(level: f32) -> i16 {
+    (level + 0.5f32.copysign(level)) as i32 as i16
 }
 
 /// Straight up to the knee, then ever flatter towards full scale, without an edge between.
