@@ -206,8 +206,10 @@ impl Mixer {
 
     /// Keeps [`Mixer::recorded`] ready at this rate.
     pub fn record(&mut self, rate: Option<Rate>) {
-        self.recorded = rate;
-        self.count();
+        if self.recorded != rate {
+            self.recorded = rate;
+            self.count();
+        }
     }
 
     /// The highest rate of a member: that of all that can be heard.
@@ -267,8 +269,8 @@ impl Mixer {
     }
 
     /// What all say together, at the rate that was asked for by [`Mixer::record`].
-    pub fn recorded(&mut self) -> Option<&[i16]> {
-        self.recorded.map(|rate| self.buses[rate.index()].common())
+    pub fn recorded(&mut self) -> Option<(Rate, &[i16])> {
+        self.recorded.map(|rate| (rate, self.buses[rate.index()].common()))
     }
 
     /// The next member that began (`true`) or ended to talk.
@@ -348,7 +350,11 @@ impl Member {
         self.asks = self.talk.is_audible() || self.is_in();
         if self.asks {
             let gain = self.voice.says;
-            self.said.extend(frame.iter().take(self.rate.frame()).map(|&sample| gain.of(sample)));
+            let frame = &frame[..frame.len().min(self.rate.frame())];
+            match gain {
+                Gain::UNITY => self.said.extend(frame.iter().map(|&sample| i32::from(sample))),
+                _ => self.said.extend(frame.iter().map(|&sample| gain.of(sample))),
+            }
             self.said.resize(self.rate.frame(), 0);
         }
     }

@@ -112,6 +112,9 @@ impl Room {
             }
         }
         self.play_inputs(shared);
+        if self.recording.is_some() {
+            self.mixer.record(Some(self.mixer.rate()));
+        }
         self.mixer.mix();
         self.encodings.retain_mut(|encoding| {
             encoding.idle += 1;
@@ -145,8 +148,8 @@ impl Room {
 
     fn write_recording(&mut self, shared: &mut Shared) {
         let Some(recording) = &mut self.recording else { return };
-        if let Some(frame) = self.mixer.recorded() {
-            recording.write(Rate::Narrow.hz(), frame, false, shared);
+        if let Some((rate, frame)) = self.mixer.recorded() {
+            recording.write(rate.hz(), frame, false, shared);
         }
         if recording.is_full() {
             self.end_recording(RecordEnd::MaxDuration, shared);
@@ -198,7 +201,6 @@ impl Room {
 
     pub(crate) fn record(&mut self, recording: Recording, shared: &mut Shared) {
         self.end_recording(RecordEnd::Stopped, shared);
-        self.mixer.record(Some(Rate::Narrow));
         self.recording = Some(recording);
     }
 

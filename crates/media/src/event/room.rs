@@ -61,7 +61,8 @@ pub enum RoomCommand {
         /// Which action.
         action: ActionId,
     },
-    /// Record what all members say, and what is played to all.
+    /// Record what all members say, and what is played to all, at the highest rate of a member. Where that changes, so does
+    /// the rate of the chunks.
     Record {
         /// The action that begins; one that runs ends.
         action: ActionId,

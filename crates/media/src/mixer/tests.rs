@@ -348,7 +348,7 @@ fn prompts_go_to_all_and_to_the_recording() {
             assert!((levels[0].0 - 2_004.7).abs() < 5.0 && levels[0].1 < 1.0, "{levels:?}");
             assert!((levels[1].0 - 2_004.7).abs() < 5.0 && (levels[1].1 - 5_000.0).abs() < 5.0, "{levels:?}");
         }
-        recorded.extend_from_slice(room.mixer.recorded().expect("was asked for"));
+        recorded.extend_from_slice(room.mixer.recorded().expect("was asked for").1);
     }
     let steady = &recorded[4_000..];
     assert!((amplitude(steady, Rate::Narrow, 600.0) / 5_000.0 - 1.0).abs() < 0.006);

@@ -6,6 +6,8 @@ mod codecs;
 mod connect;
 mod detect;
 mod digits;
+#[cfg(feature = "opus")]
+mod full_band;
 mod hostile;
 mod idle;
 mod latch;
@@ -70,8 +72,9 @@ pub(crate) struct World {
     flying: BTreeMap<(u64, u64), (LegId, Channel, Vec<u8>)>,
     sent: Vec<Sent>,
     events: Vec<(u64, Event)>,
-    /// The formats that recordings are wanted in; linear otherwise, at 8 kHz all.
+    /// The formats that recordings are wanted in, linear otherwise, and their rates, 8 kHz otherwise.
     formats: HashMap<RecordingId, RecordFormat>,
+    rates: HashMap<RecordingId, u32>,
     writers: HashMap<RecordingId, Writer>,
     files: HashMap<RecordingId, Vec<u8>>,
     closed: Vec<RecordingId>,
@@ -98,6 +101,7 @@ impl World {
             sent: Vec::new(),
             events: Vec::new(),
             formats: HashMap::new(),
+            rates: HashMap::new(),
             writers: HashMap::new(),
             files: HashMap::new(),
             closed: Vec::new(),
@@ -172,7 +176,8 @@ impl World {
             while let Some(Audio { recording, chunk }) = self.engines[index].poll_audio() {
                 assert!(!self.closed.contains(&recording), "nothing comes after the end mark");
                 let format = self.formats.get(&recording).copied().unwrap_or(RecordFormat::Pcm16);
-                let spec = RecordSpec { format, rate: 8000, channels: 1 };
+                let rate = self.rates.get(&recording).copied().unwrap_or(8000);
+                let spec = RecordSpec { format, rate, channels: 1 };
                 let writer = self.writers.entry(recording).or_insert_with(|| Writer::new(spec).unwrap());
                 writer.push(&chunk);
                 self.files.entry(recording).or_default().extend(writer.patch().audio);
