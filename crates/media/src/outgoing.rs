@@ -185,19 +185,23 @@ impl Outgoing {
 
     /// Hands out each packet that is full: its payload, and the samples that it lasts. One without payload is not to be
     /// sent.
-    pub(crate) fn packets(&mut self, mut packet: impl FnMut(&[u8], usize)) {
-        let full = self.packet_samples();
+    pub(crate) fn packets(&mut self, packet: impl FnMut(&[u8], usize)) {
+        self.cut().packets(&mut self.payload, packet);
+    }
+
+    /// Takes the payload that waits, and how it is cut; what that leaves is to be given back.
+    pub(crate) fn take_payload(&mut self) -> (Cut, Vec<u8>) {
+        (self.cut(), std::mem::take(&mut self.payload))
+    }
+
+    /// Takes the rest of a payload back, and its memory.
+    pub(crate) fn give_back(&mut self, payload: Vec<u8>) {
+        self.payload = payload;
+    }
+
+    fn cut(&self) -> Cut {
         let least = if self.codec == Codec::Opus && self.shape.opus.dtx { opus::DTX_OCTETS } else { 0 };
-        let mut at = 0;
-        while let Some(piece) = self.codec.piece(&self.payload[at..], full) {
-            if piece.samples < full && self.codec.unit().is_some() {
-                break;
-            }
-            let payload = if piece.payload.len() > least { piece.payload } else { &[] };
-            packet(payload, piece.samples);
-            at += piece.bytes;
-        }
-        self.payload.drain(..at);
+        Cut { codec: self.codec, full: self.packet_samples(), least }
     }
 
     /// Encodes the whole units.
@@ -223,6 +227,33 @@ impl Outgoing {
         let units = |ms: usize| of_ms(ms) / unit.samples;
         let longest = (1..=6).map(|tens| units(tens * 10)).rfind(|units| units * unit.bytes <= MAX_BYTES);
         units(ptime_ms).min(longest.unwrap_or_default()).max(1) * unit.samples
+    }
+}
+
+/// How payload is cut into packets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    codec: Codec,
+    /// Samples in a packet.
+    full: usize,
+    /// Payload that is no longer than this says only that there is nothing to say.
+    least: usize,
+}
+
+impl Cut {
+    /// As [`Outgoing::packets`], of a payload that was taken.
+    pub(crate) fn packets(self, payload: &mut Vec<u8>, mut packet: impl FnMut(&[u8], usize)) {
+        let Self { codec, full, least } = self;
+        let mut at = 0;
+        while let Some(piece) = codec.piece(&payload[at..], full) {
+            if piece.samples < full && codec.unit().is_some() {
+                break;
+            }
+            let said = if piece.payload.len() > least { piece.payload } else { &[] };
+            packet(said, piece.samples);
+            at += piece.bytes;
+        }
+        payload.drain(..at);
     }
 }
 

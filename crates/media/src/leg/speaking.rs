@@ -6,7 +6,6 @@ use super::{Leg, RoomAudio, clock_of};
 use crate::codec::SAMPLE_RATE;
 use crate::digits::{DigitFrame, Digits, EventStart};
 use crate::event::{Channel, Idle};
-use crate::outgoing::Outgoing;
 use crate::packet::{Numbers, Packet};
 use crate::record::Recording;
 use crate::sdp::Direction;
@@ -118,8 +117,8 @@ impl Leg {
     /// Sends the packets that are full.
     pub(super) fn send_outgoing(&mut self, shared: &mut Shared) {
         let codec = self.media.codec;
-        let mut outgoing = std::mem::replace(&mut self.outgoing, Outgoing::new(codec));
-        outgoing.packets(|payload, samples| {
+        let (cut, mut payload) = self.outgoing.take_payload();
+        cut.packets(&mut payload, |payload, samples| {
             if payload.is_empty() || !self.may_send() {
                 return self.sender.pause();
             }
@@ -129,7 +128,7 @@ impl Leg {
                 out.extend_from_slice(payload);
             });
         });
-        self.outgoing = outgoing;
+        self.outgoing.give_back(payload);
     }
 
     /// Sends what does not fill a packet, with silence behind it.
