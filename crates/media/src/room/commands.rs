@@ -80,8 +80,8 @@ impl Engine {
         let Some(placed) = self.legs.get_mut(&leg) else { return };
         let former = &mut self.phases[usize::from(placed.phase)];
         former.legs.retain(|&other| other != leg);
-        former.load -= 1;
-        self.phases[usize::from(phase)].load += 1;
+        former.load -= placed.weight;
+        self.phases[usize::from(phase)].load += placed.weight;
         (placed.phase, placed.room) = (phase, Some(id));
         placed.leg.set_says_to_room(voice.mode.speaks());
         let rate = placed.leg.codec().sample_rate();
