@@ -17,10 +17,11 @@ const PACKS: [(&str, &str); 2] = [("zh", "cmn-latn-pinyin"), ("en", "en-us")];
 /// Words per minute: single words are slower than sentences by themselves.
 const SPEED: &str = "165";
 
-/// What sox does. Headroom for the filters, the band of a telephone, the peak at -3 dB, both ends cut where they fall below
-/// 0.2 % and faded over 5 ms, so that words join without a gap and without a click. At 1 % a six has lost its last sound.
-const EFFECTS: &str = "gain -6 highpass 100 lowpass 3400 norm -3 silence 1 0.005 0.2% reverse \
-    silence 1 0.005 0.2% fade t 0.005 reverse fade t 0.005";
+/// What sox does. Headroom for the filters, the band of a telephone, a level to cut by, both ends cut where they fall below
+/// 0.2 % and faded over 5 ms, so that words join without a gap and without a click, and the peak at -3 dB. Cut at 1 %, a six
+/// loses its last sound.
+const EFFECTS: &str = "gain -6 rate 8000 highpass 100 lowpass 3400 norm -3 silence 1 0.005 0.2% reverse \
+    silence 1 0.005 0.2% fade t 0.005 reverse fade t 0.005 norm -3";
 
 /// Makes both packs.
 pub(crate) fn run() -> Result<(), String> {
