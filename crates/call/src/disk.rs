@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use offhook_media::event::{Codec, Prompt, RecordSpec, RecordingId};
 
-use crate::error::FileFault;
+use crate::error::{Error, FileFault};
 
 /// A question to the disk, answered by [`Calls::disk`](crate::Calls::disk). Chosen by [`Calls`](crate::Calls), never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,18 +41,35 @@ pub enum DiskJob {
 }
 
 /// A prompt file, and how it is wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PromptFile {
     /// Its name, relative to the prompts directory.
     pub name: String,
     /// How much louder, in dB.
     pub gain_db: i8,
+    /// Which item of a list it comes from, the first being 0; none where there was no list.
+    pub item: Option<usize>,
+}
+
+/// A prompt file that is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptFault {
+    /// What is wrong with it.
+    pub fault: FileFault,
+    /// Which one.
+    pub file: PromptFile,
+}
+
+impl From<PromptFault> for Error {
+    fn from(PromptFault { fault, file }: PromptFault) -> Self {
+        Self::File { fault, file: file.name, item: file.item }
+    }
 }
 
 impl From<&str> for PromptFile {
     /// A file as loud as it is.
     fn from(name: &str) -> Self {
-        Self { name: name.to_owned(), gain_db: 0 }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 }
 
@@ -63,8 +80,8 @@ pub enum DiskEvent {
     Prompts {
         /// Which job.
         job: JobId,
-        /// The prompts, or the first fault and the file that has it.
-        result: Result<Vec<Arc<Prompt>>, (FileFault, String)>,
+        /// The prompts, or the first that is not to be had.
+        result: Result<Vec<Arc<Prompt>>, PromptFault>,
     },
     /// The recording of a job is open.
     RecordingOpened {

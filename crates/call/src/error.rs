@@ -42,8 +42,10 @@ pub enum Error {
     File {
         /// What is wrong with it.
         fault: FileFault,
-        /// Which file, as the application named it.
+        /// Which file, as the application named it, or as a word is named.
         file: String,
+        /// Which item of a list asks for it, the first being 0.
+        item: Option<usize>,
     },
     /// A limit of the node, or of a gateway.
     LimitReached {

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use offhook_call::PromptFile;
 use offhook_call::error::FileFault;
+use offhook_call::{PromptFault, PromptFile};
 use offhook_media::event::{Codec, Prompt};
 use offhook_media::file::{PromptError, PromptReader, PromptWriter};
 
@@ -76,7 +76,7 @@ pub struct Cold {
 }
 
 /// Prompts in the order they were asked for, or the first that is not to be had.
-pub type Found = Result<Vec<Arc<Prompt>>, (FileFault, String)>;
+pub type Found = Result<Vec<Arc<Prompt>>, PromptFault>;
 
 impl Prompts {
     /// An empty cache over a directory, of so many bytes of encoded audio.
@@ -94,15 +94,16 @@ impl Prompts {
     /// order, and then kept ([`Prompts::keep`]), whatever was found: others may have begun to play them. Blocks on the disk.
     pub fn find(&self, files: &[PromptFile], codec: Codec) -> (Found, Vec<Cold>) {
         let mut cold = Vec::new();
-        let mut find =
-            |file| self.find_one(file, codec, &mut cold).map_err(|fault| (fault, file.name.clone()));
+        let mut find = |file: &PromptFile| {
+            self.find_one(file, codec, &mut cold).map_err(|fault| PromptFault { fault, file: file.clone() })
+        };
         let prompts = files.iter().map(&mut find).collect();
         (prompts, cold)
     }
 
     fn find_one(
         &self,
-        PromptFile { name, gain_db }: &PromptFile,
+        PromptFile { name, gain_db, .. }: &PromptFile,
         codec: Codec,
         cold: &mut Vec<Cold>,
     ) -> Result<Arc<Prompt>, FileFault> {

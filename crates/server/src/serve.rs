@@ -260,7 +260,12 @@ fn assemble(
 
 fn http_config(config: &Config) -> HttpConfig {
     let tokens = config.rpc.tokens.iter().map(|token| token.expose().to_owned()).collect();
-    HttpConfig { tokens, node: config.node.id, process_id: std::process::id().into() }
+    HttpConfig {
+        tokens,
+        node: config.node.id,
+        process_id: std::process::id().into(),
+        language: config.media.language.into(),
+    }
 }
 
 fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip::Config {

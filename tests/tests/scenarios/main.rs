@@ -25,3 +25,4 @@ mod rpc;
 mod telephone;
 mod transfers;
 mod transports;
+mod words;

@@ -83,7 +83,7 @@ impl Pending {
 
     /// The disk has answered, and the action cannot begin.
     pub(crate) fn refuse(self, cx: &mut Context<'_>, fault: FileFault, file: String) {
-        self.fail(cx, Error::File { fault, file });
+        self.fail(cx, Error::File { fault, file, item: None });
     }
 
     /// It cannot begin, for whatever reason.

@@ -83,8 +83,8 @@ impl Play {
                         pending.accept(cx, Reply::Done);
                         begin(core, cx, talk, ask, prompts, over)
                     }
-                    Err((fault, file)) => {
-                        pending.refuse(cx, fault, file);
+                    Err(fault) => {
+                        pending.fail(cx, fault.into());
                         Step::to(Phase::Idle(Idle::new(talk, cx)))
                     }
                 };

@@ -25,8 +25,7 @@ use crate::call::idle::Idle;
 use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
 use crate::cause::{Ending, Failure};
 use crate::command::{self, Command};
-use crate::disk::{DiskEvent, DiskJob, JobId};
-use crate::error::FileFault;
+use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault};
 use crate::event::{EventKind, Span, UnixMs};
 use crate::id::RequestId;
 use crate::node::Context;
@@ -34,7 +33,7 @@ use crate::output::Reply;
 use crate::state::State;
 
 /// What the disk says of a prompt.
-type Loaded = Result<Vec<Arc<Prompt>>, (FileFault, String)>;
+type Loaded = Result<Vec<Arc<Prompt>>, PromptFault>;
 
 /// A call whose keys are collected.
 #[derive(Debug)]
@@ -188,8 +187,8 @@ impl ReceiveDtmf {
                     None => begin(core, cx, talk, collected, prompts, repeats),
                 }
             }
-            (Stage::Loading { pending, .. }, Err((fault, file))) if pending.job == job => {
-                pending.refuse(cx, fault, file);
+            (Stage::Loading { pending, .. }, Err(fault)) if pending.job == job => {
+                pending.fail(cx, fault.into());
                 Step::to(Phase::Idle(Idle::new(talk, cx)))
             }
             (stage, _) => Step::to(Phase::ReceiveDtmf(Self { talk, collected, prompts, repeats, stage })),

@@ -17,8 +17,8 @@ use crate::call::ended::Ended;
 use crate::call::{Call, Core, Input, Phase, Step, is_due, pass_over, refusal, refuse, sdp_body};
 use crate::cause::Ending;
 use crate::command::{Command, Content};
-use crate::disk::{DiskEvent, DiskJob};
-use crate::error::{Direction, Error, FileFault};
+use crate::disk::{DiskEvent, DiskJob, PromptFault};
+use crate::error::{Direction, Error};
 use crate::event::EventKind;
 use crate::gate::RETRY_AFTER;
 use crate::id::{CallId, RequestId};
@@ -220,11 +220,11 @@ impl Inbound {
         core: &Core,
         cx: &mut Context<'_>,
         pending: Pending,
-        result: Result<Vec<Arc<Prompt>>, (FileFault, String)>,
+        result: Result<Vec<Arc<Prompt>>, PromptFault>,
     ) {
         let prompts = match result {
             Ok(prompts) => prompts,
-            Err((fault, file)) => return pending.refuse(cx, fault, file),
+            Err(fault) => return pending.fail(cx, fault.into()),
         };
         let mut early = match self.early.take() {
             Some(early) => early,

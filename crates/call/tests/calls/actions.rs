@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use offhook_call::command::{Command, Content, KeySet};
-use offhook_call::error::FileFault;
 use offhook_call::event::EventKind;
 use offhook_call::id::CallId;
 use offhook_call::state::State;
@@ -44,10 +43,10 @@ fn a_prompt_is_loaded_then_accepted_then_played_to_its_end() {
 fn a_prompt_that_cannot_be_had_is_an_error_and_no_event() {
     let mut rig = idle();
     rig.request(play(CALL, &["a.wav"], ""));
-    let result = Err((FileFault::NotFound, "a.wav".to_owned()));
+    let result = Err(not_there("a.wav", Some(3)));
     assert_eq!(
         rig.disk(DiskEvent::Prompts { job: JobId(1), result }),
-        ["refuse File { fault: NotFound, file: \"a.wav\" }", "1: Play→Idle"]
+        ["refuse File { fault: NotFound, file: \"a.wav\", item: Some(3) }", "1: Play→Idle"]
     );
 }
 

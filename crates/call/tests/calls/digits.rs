@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use offhook_call::command::{Command, ReceiveDtmf};
-use offhook_call::error::FileFault;
 use offhook_call::id::CallId;
 use offhook_call::{DiskEvent, JobId};
 use offhook_media::event::{self as media, ActionId, ConnectMode, Dial, LegId};
@@ -219,9 +218,12 @@ fn keys_typed_ahead_do_not_hide_a_prompt_that_is_not_there() {
     rig.answered();
     press(&mut rig, "12#");
     start(&mut rig, receive(CALL, Some("p.wav")));
-    let result = Err((FileFault::NotFound, "p.wav".to_owned()));
+    let result = Err(not_there("p.wav", None));
     let lines = rig.disk(DiskEvent::Prompts { job: JobId(1), result });
-    assert_eq!(lines, ["refuse File { fault: NotFound, file: \"p.wav\" }", "1: ReceiveDtmf→Idle"]);
+    assert_eq!(
+        lines,
+        ["refuse File { fault: NotFound, file: \"p.wav\", item: None }", "1: ReceiveDtmf→Idle"]
+    );
     // Nor are they lost by it.
     assert_eq!(start(&mut rig, receive(CALL, None))[3], "1: receive ok \"12\" by #");
 }

@@ -154,7 +154,7 @@ fn a_file_that_cannot_be_opened_is_an_error_and_no_event() {
     let result = Err(FileFault::Exists);
     assert_eq!(
         rig.disk(DiskEvent::RecordingOpened { job: JobId(1), result }),
-        ["refuse File { fault: Exists, file: \"r.wav\" }", "1: Record→Idle"]
+        ["refuse File { fault: Exists, file: \"r.wav\", item: None }", "1: Record→Idle"]
     );
 }
 

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use offhook_call::command::{Command, Construct, Content, KeySet, ReceiveDtmf, Request, SendPage};
-use offhook_call::error::Error;
+use offhook_call::error::{Error, FileFault};
 use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, UnixMs};
 use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::{CallId, RequestId};
-use offhook_call::{Calls, Config, DiskEvent, DiskJob, Now, Output, Port, Reply, ToneDetection};
+use offhook_call::{
+    Calls, Config, DiskEvent, DiskJob, Now, Output, Port, PromptFault, PromptFile, Reply, ToneDetection,
+};
 use offhook_media::event::{
     self as media, ActionId, Codec, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt,
 };
@@ -316,6 +318,11 @@ pub(crate) fn prompt() -> Arc<Prompt> {
 
 pub(crate) fn loaded(job: u64) -> DiskEvent {
     DiskEvent::Prompts { job: offhook_call::JobId(job), result: Ok(vec![prompt()]) }
+}
+
+/// A prompt of an item of a list is not there.
+pub(crate) fn not_there(name: &str, item: Option<usize>) -> PromptFault {
+    PromptFault { fault: FileFault::NotFound, file: PromptFile { item, ..name.into() } }
 }
 
 pub(crate) fn digit(call: CallId, char: char) -> media::Event {

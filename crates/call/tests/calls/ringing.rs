@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use offhook_call::command::{Command, Content};
-use offhook_call::error::FileFault;
 use offhook_call::id::CallId;
 use offhook_call::state::State;
 use offhook_call::{DiskEvent, JobId, Output};
@@ -127,9 +126,8 @@ fn a_file_that_is_not_to_be_had_changes_nothing() {
     let mut rig = Rig::new();
     rig.invite(Some(OFFER));
     rig.request(ring(Some("none.wav")));
-    let fault =
-        DiskEvent::Prompts { job: JobId(1), result: Err((FileFault::NotFound, "none.wav".to_owned())) };
-    assert_eq!(rig.disk(fault), ["refuse File { fault: NotFound, file: \"none.wav\" }"]);
+    let fault = DiskEvent::Prompts { job: JobId(1), result: Err(not_there("none.wav", None)) };
+    assert_eq!(rig.disk(fault), ["refuse File { fault: NotFound, file: \"none.wav\", item: None }"]);
     assert_eq!(rig.request(answer(CALL)), ["sip 200", "1: Initiated→Answer"]);
     assert_eq!(rig.sip(acked(CALL))[0], "open 1 on 20000 PCMA");
 }

@@ -21,9 +21,11 @@ pub enum Content {
 pub struct Item {
     /// A file name, a number or a text, as `kind` asks for.
     pub what: What,
-    /// The document's type: 0 file, 7 files joined by `|`, below 0 skip. Others are not supported by this version.
+    /// The document's type: 0 file, 1 digits one by one, 2 number, 3 money, 4 date and time, 5 duration, 6 money in yuan, jiao
+    /// and fen, 7 files joined by `|`, below 0 skip. 10, text-to-speech, is not supported by this version.
     pub kind: i64,
-    /// `key=value;key=value`: `gain` in dB, −40 to 20. `lang` and `voice` are for items that are spoken.
+    /// `key=value;key=value`: `gain` in dB, −40 to 20; `lang` of a value that is put into words, `zh` or `en`. `voice` is for
+    /// text-to-speech.
     pub options: String,
 }
 
@@ -165,8 +167,11 @@ impl schemars::JsonSchema for Content {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A file, several joined by |, or a list of items [what, type, options]; \
-                            types 0 (file), 7 (files joined by |) and below 0 (skip)",
+            "description": "A file, several joined by |, or a list of items [what, type, options]. Types: 0 a file; \
+                            1 digits one by one; 2 a number; 3 money (yuan with a fraction, or dollars and cents); \
+                            4 YYYY-mm-dd HH:MM:SS, YYYY-mm-dd HH:MM, YYYY-mm-dd, YYYY-mm, HH:MM:SS, HH:MM or RFC 3339; \
+                            5 a duration, HH:MM:SS or HH:MM, each of 0 to 99, or whole seconds; \
+                            6 money in yuan, jiao and fen; 7 files joined by |; below 0 skip",
             "oneOf": [
                 { "type": "string", "minLength": 1 },
                 { "type": "array", "maxItems": super::limits::ITEMS_MAX, "items": {
@@ -174,7 +179,7 @@ impl schemars::JsonSchema for Content {
                     "items": [
                         { "description": "what", "type": ["string", "number"] },
                         { "description": "type", "type": "integer", "default": 0 },
-                        { "description": "options, key=value;key=value: gain in dB, -40 to 20", "type": "string", "default": "" }
+                        { "description": "options, key=value;key=value: gain in dB, -40 to 20; lang, zh or en", "type": "string", "default": "" }
                     ]
                 } }
             ]

@@ -49,24 +49,36 @@ pub enum ErrorData {
     },
     /// The file is not there (-32004).
     FileNotFound {
-        /// As the request named it.
+        /// As the request named it, or as the word of a value is named.
         file: String,
+        /// Which item of a list asks for it, the first being 0; left out where there is no list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<usize>,
     },
     /// The file is there and cannot be read or written (-32004).
     FileUnreadable {
-        /// As the request named it.
+        /// As the request named it, or as the word of a value is named.
         file: String,
+        /// Which item of a list asks for it, the first being 0; left out where there is no list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<usize>,
     },
     /// The file's format is none that is read (-32004).
     FileUnsupported {
-        /// As the request named it.
+        /// As the request named it, or as the word of a value is named.
         file: String,
+        /// Which item of a list asks for it, the first being 0; left out where there is no list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<usize>,
     },
     /// The name is no plain name of a file below its directory: it is absolute, leads out, has `.` or `..` in it, or
     /// names a folder, a link or a device (-32004).
     FileForbidden {
-        /// As the request named it.
+        /// As the request named it, or as the word of a value is named.
         file: String,
+        /// Which item of a list asks for it, the first being 0; left out where there is no list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<usize>,
     },
     /// The file exists and `overwrite` is false (-32004).
     FileExists {

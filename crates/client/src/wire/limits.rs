@@ -14,6 +14,9 @@ pub const KEYS_MAX: u32 = 255;
 pub const ITEMS_MAX: usize = 30;
 /// The most files of one action, those joined by `|` counted one by one.
 pub const FILES_MAX: usize = 100;
+/// The most words of one action: thirty values of as many as a long number has. They are of few files, so that most are
+/// found in the cache.
+pub const WORDS_MAX: usize = 1_000;
 /// The longest `user_data` in bytes; it is repeated in every event of the call.
 pub const USER_DATA_MAX: usize = 4_096;
 /// The longest URI in bytes, as for URIs on the wire.

@@ -26,8 +26,8 @@ use gateway::Address;
 pub use gateway::Gateway;
 pub use load::ConfigError;
 use value::{
-    Advertise, CodecName, DtmfMode, HostPort, IdleAudio, Level, Listener, LogFormat, Network, PortRange,
-    Secret, Strangers,
+    Advertise, CodecName, DtmfMode, HostPort, IdleAudio, LanguageName, Level, Listener, LogFormat, Network,
+    PortRange, Secret, Strangers,
 };
 
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
@@ -160,6 +160,9 @@ pub struct Rtp {
 pub struct Media {
     /// Where prompts are; nothing outside of it is played.
     pub prompts_dir: PathBuf,
+    /// What numbers, money, dates and durations are said in where the item of a play list names no language; their words
+    /// are the files of `prompts_dir` in the folder of that name.
+    pub language: LanguageName,
     /// Bytes of encoded prompts that are kept in memory.
     #[serde(deserialize_with = "value::between::<_, _, 0, 1_099_511_627_776>")]
     pub prompt_cache_bytes: usize,
@@ -310,6 +313,7 @@ impl Default for Media {
     fn default() -> Self {
         Self {
             prompts_dir: "prompts".into(),
+            language: LanguageName::default(),
             prompt_cache_bytes: 128 << 20,
             recordings_dir: "recordings".into(),
             recordings_min_free_bytes: 100 << 20,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use offhook_call::ToneDetection;
 use offhook_call::id::NodeId;
+use offhook_call::prompt::Language;
 use offhook_media::event::{Codec, Idle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -321,6 +322,26 @@ impl From<IdleAudio> for Idle {
         match idle {
             IdleAudio::Nothing => Self::Nothing,
             IdleAudio::Silence => Self::Silence,
+        }
+    }
+}
+
+/// What values in prompts are said in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LanguageName {
+    /// Chinese.
+    #[default]
+    Zh,
+    /// English.
+    En,
+}
+
+impl From<LanguageName> for Language {
+    fn from(language: LanguageName) -> Self {
+        match language {
+            LanguageName::Zh => Self::Zh,
+            LanguageName::En => Self::En,
         }
     }
 }

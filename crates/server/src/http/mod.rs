@@ -29,6 +29,7 @@ use jsonrpsee::server::{
     BatchRequestConfig, HttpBody, PingConfig, Server, ServerConfig, StopHandle, stop_channel, ws,
 };
 use offhook_call::id::NodeId;
+use offhook_call::prompt::Language;
 use offhook_client::wire::ErrorData;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -71,6 +72,8 @@ pub struct HttpConfig {
     pub node: NodeId,
     /// The process, below 2^53.
     pub process_id: u64,
+    /// What values are said in where an item of a play list names no language.
+    pub language: Language,
 }
 
 impl fmt::Debug for HttpConfig {
@@ -92,7 +95,7 @@ pub async fn serve(
     let (subscriptions, mut subscribed) = watch::channel(0);
     let (closing_tx, closing) = watch::channel(false);
     let (stop, stopping) = stop_channel();
-    let node = NodeName { id: config.node, process_id: config.process_id };
+    let node = NodeName { id: config.node, process_id: config.process_id, language: config.language };
     let context = rpc::Context { node, control: control.clone(), log, subscriptions, closing };
     let told = tokio::spawn(tell_applications(control, subscribed.clone()));
     let accepting = accept(listener, config.tokens, context, stop);

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::Duration;
 
 use offhook_call::error::FileFault;
-use offhook_call::{DiskEvent, JobId, PromptFile};
+use offhook_call::{DiskEvent, JobId, PromptFault, PromptFile};
 use offhook_media::event::Codec;
 use tokio::sync::mpsc;
 
@@ -109,8 +109,8 @@ impl Loader {
 
     fn answer(&mut self, Job { id, files, codec }: Job) {
         let (result, cold) = guarded(|| self.prompts.find(&files, codec)).unwrap_or_else(|| {
-            let name = files.first().map(|file| file.name.clone()).unwrap_or_default();
-            (Err((FileFault::Unreadable, name)), Vec::new())
+            let file = files.first().cloned().unwrap_or_default();
+            (Err(PromptFault { fault: FileFault::Unreadable, file }), Vec::new())
         });
         // This thread may wait for the control loop; nothing that must not wait waits for this thread.
         let _ = self.control.blocking_send(Input::Disk(DiskEvent::Prompts { job: id, result }));

@@ -1,5 +1,6 @@
 //! What is kept, for how long, and what is not.
 
+use offhook_call::prompt::Language;
 use offhook_call::{DiskEvent, JobId};
 use offhook_media::event::Chunk;
 use offhook_media::event::RecordFormat;
@@ -119,8 +120,9 @@ fn a_file_is_checked_before_it_is_played() {
         ("text.wav", FileFault::Unsupported),
         ("../a.wav", FileFault::Forbidden),
     ] {
-        let (found, cold) = prompts.find(&[file("a.wav"), file(name)], Codec::Pcmu);
-        assert_eq!(found.unwrap_err(), (fault, name.to_owned()));
+        let wanted = PromptFile { item: Some(1), ..file(name) };
+        let (found, cold) = prompts.find(&[file("a.wav"), wanted.clone()], Codec::Pcmu);
+        assert_eq!(found.unwrap_err(), PromptFault { fault, file: wanted });
         for mut cold in cold {
             assert!(!cold.decode(Duration::from_secs(2)));
             prompts.keep(cold);
@@ -129,6 +131,33 @@ fn a_file_is_checked_before_it_is_played() {
     // What was found beside it is whole all the same.
     let (found, loaded) = play(&prompts, &["a.wav"]);
     assert_eq!((loaded, found[0].is_complete(), found[0].duration()), (0, true, Duration::from_secs(1)));
+}
+
+/// Listening is for people; a machine can tell that each word of the packs lasts as long as one, is as loud as the others,
+/// has no silence around it, and is another one than the rest.
+#[test]
+fn the_packs_are_heard() {
+    let packs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/prompts");
+    for language in Language::ALL {
+        let mut heard: Vec<(Vec<i16>, String)> = Vec::new();
+        let table = std::fs::read_to_string(packs.join(language.code()).join("words.tsv")).unwrap();
+        for (name, text) in table.lines().map(|line| line.split_once('\t').unwrap()) {
+            let file = File::open(packs.join(language.code()).join(format!("{name}.wav"))).unwrap();
+            let samples = offhook_media::file::decode(file, name).unwrap();
+            let peak = |samples: &[i16]| samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+            // 0.15 to 0.9 s; the loudest at -3 dB of 32,767 within a step of mu-law.
+            assert!((1200..7200).contains(&samples.len()), "{language:?} {name}: {}", samples.len());
+            assert!((22_000..24_600).contains(&peak(&samples)), "{language:?} {name}: {}", peak(&samples));
+            let loud = samples.iter().filter(|sample| sample.unsigned_abs() > 1000).count();
+            assert!(loud > samples.len() / 8, "{language:?} {name}: {loud} of {}", samples.len());
+            for end in [&samples[..160], &samples[samples.len() - 160..]] {
+                assert!(peak(end) > 60, "{language:?} {name}: {}", peak(end));
+            }
+            let same = heard.iter().find(|(others, _)| *others == samples);
+            assert!(same.is_none_or(|(_, other)| other == text), "{language:?} {name}: as {same:?}");
+            heard.push((samples, text.to_owned()));
+        }
+    }
 }
 
 /// The first part of a minute of MP3 is there after a small part of the work; see `PromptReader`'s own test for the bytes.
@@ -192,7 +221,8 @@ fn threads_answer_every_question_and_decode_to_the_end() {
         answer.as_ref().unwrap().iter().map(|prompt| end_of(prompt).as_millis()).collect()
     };
     assert_eq!(lengths(&answers[0]), [30_000, 100]);
-    assert_eq!(answers[1].as_ref().unwrap_err(), &(FileFault::NotFound, "none.wav".to_owned()));
+    let missing = PromptFault { fault: FileFault::NotFound, file: file("none.wav") };
+    assert_eq!(answers[1].as_ref().unwrap_err(), &missing);
     assert_eq!((lengths(&answers[2]), lengths(&answers[3])), (vec![10_000], vec![30_000]));
 }
 

@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use offhook_call::PromptFile;
-use offhook_call::command::{Content, KeySet};
+use offhook_call::command::KeySet;
 use offhook_call::id::{CallId, NodeId};
 use offhook_client::wire::limits::{
-    CALLEES_MAX, CODECS_MAX, CONTENT_TYPE_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_MAX, HEADER_MAX,
-    HEADERS_MAX, ITEMS_MAX, KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX,
+    CALLEES_MAX, CODECS_MAX, CONTENT_TYPE_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, HEADER_MAX, HEADERS_MAX,
+    KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX,
 };
-use offhook_client::wire::{self, ErrorData, What};
+use offhook_client::wire::{self, ErrorData};
 use offhook_media::event::{Codec, Country, Dial, Key, Kinds};
-use offhook_media::file::GAIN_DB;
 use offhook_sip::event::{Body, Credentials, Header};
 
 use super::params::Invalid;
@@ -158,70 +156,9 @@ pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
     }
     let leaves = name.starts_with('/') || name.split('/').any(|part| part == "..");
     if leaves || name.chars().any(|char| char.is_control() || char == '\\') {
-        return Err(ErrorData::FileForbidden { file: name.to_owned() });
+        return Err(ErrorData::FileForbidden { file: name.to_owned(), item: None });
     }
     Ok(name.to_owned())
-}
-
-/// What to play, as the files it consists of.
-pub(crate) fn content(param: &str, content: &wire::Content) -> Result<Content, ErrorData> {
-    let files = match content {
-        wire::Content::Files(joined) => joined_files(param, joined, 0)?,
-        wire::Content::Items(items) => items_files(param, items)?,
-    };
-    if files.len() > FILES_MAX {
-        return Err(invalid(param, format!("at most {FILES_MAX} files")));
-    }
-    Ok(Content { files })
-}
-
-fn items_files(param: &str, items: &[wire::Item]) -> Result<Vec<PromptFile>, ErrorData> {
-    if items.is_empty() || items.len() > ITEMS_MAX {
-        return Err(invalid(param, format!("1 to {ITEMS_MAX} items [what, type, options]")));
-    }
-    let mut files = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        let what = format!("{param}[{index}][0]");
-        match (item.kind, &item.what) {
-            (..0, _) => {}
-            (0, What::Text(name)) => {
-                let gain_db = gain(&format!("{param}[{index}][2]"), &item.options)?;
-                files.push(PromptFile { name: file(&what, name)?, gain_db });
-            }
-            (7, What::Text(joined)) => {
-                let gain_db = gain(&format!("{param}[{index}][2]"), &item.options)?;
-                files.extend(joined_files(&what, joined, gain_db)?);
-            }
-            (0 | 7, _) => return Err(invalid(what, "a file name")),
-            (1..=6 | 10, _) => {
-                let types = "0 (file), 7 (files joined by |) or below 0 (skip): others are not supported by this version";
-                return Err(invalid(format!("{param}[{index}][1]"), types));
-            }
-            _ => return Err(invalid(format!("{param}[{index}][1]"), "a type of the document")),
-        }
-    }
-    Ok(files)
-}
-
-fn joined_files(param: &str, joined: &str, gain_db: i8) -> Result<Vec<PromptFile>, ErrorData> {
-    joined.split('|').map(|name| Ok(PromptFile { name: file(param, name)?, gain_db })).collect()
-}
-
-/// The gain among the options of an item. Language and voice are for items that are spoken; a file takes and ignores them.
-fn gain(param: &str, options: &str) -> Result<i8, ErrorData> {
-    let mut gain_db = 0;
-    for option in options.split(';').filter(|option| !option.trim().is_empty()) {
-        match option.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
-            Some(("gain", value)) => {
-                let number = value.parse().ok().filter(|number| GAIN_DB.contains(number));
-                let expected = || format!("gain={} to {} (dB)", GAIN_DB.start(), GAIN_DB.end());
-                gain_db = number.ok_or_else(|| invalid(param, expected()))?;
-            }
-            Some(("lang" | "voice", _)) => {}
-            _ => return Err(invalid(param, "gain=, lang= and voice=, with ; between them")),
-        }
-    }
-    Ok(gain_db)
 }
 
 /// The headers of an INVITE that an application may set beside `X-*`: they speak of the caller and of the way the call took,

@@ -27,11 +27,11 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
         Error::InvalidParam { param, expected } => {
             ErrorData::InvalidParams { param: param.to_owned(), expected }
         }
-        Error::File { fault, file } => match fault {
-            FileFault::NotFound => ErrorData::FileNotFound { file },
-            FileFault::Unreadable => ErrorData::FileUnreadable { file },
-            FileFault::Unsupported => ErrorData::FileUnsupported { file },
-            FileFault::Forbidden => ErrorData::FileForbidden { file },
+        Error::File { fault, file, item } => match fault {
+            FileFault::NotFound => ErrorData::FileNotFound { file, item },
+            FileFault::Unreadable => ErrorData::FileUnreadable { file, item },
+            FileFault::Unsupported => ErrorData::FileUnsupported { file, item },
+            FileFault::Forbidden => ErrorData::FileForbidden { file, item },
             FileFault::Exists => ErrorData::FileExists { file },
             FileFault::DiskFull => ErrorData::DiskFull { file },
             FileFault::Busy { limit } => {
@@ -72,10 +72,16 @@ fn message(data: &ErrorData) -> String {
         }
         ErrorData::InvalidState { state, .. } => format!("not allowed while the call is in {state:?}"),
         ErrorData::WrongDirection { call_dir, .. } => format!("not for {call_dir:?} calls").to_lowercase(),
-        ErrorData::FileNotFound { file } => format!("there is no file {file}"),
-        ErrorData::FileUnreadable { file } => format!("the file {file} cannot be read or written"),
-        ErrorData::FileUnsupported { file } => format!("the format of {file} is not supported"),
-        ErrorData::FileForbidden { file } => format!("{file} is no plain name of a file below its directory"),
+        ErrorData::FileNotFound { file, item } => format!("there is no file {file}{}", of_item(*item)),
+        ErrorData::FileUnreadable { file, item } => {
+            format!("the file {file}{} cannot be read or written", of_item(*item))
+        }
+        ErrorData::FileUnsupported { file, item } => {
+            format!("the format of {file}{} is not supported", of_item(*item))
+        }
+        ErrorData::FileForbidden { file, item } => {
+            format!("{file}{} is no plain name of a file below its directory", of_item(*item))
+        }
         ErrorData::FileExists { file } => format!("the file {file} exists"),
         ErrorData::DiskFull { file } => format!("the disk of {file} is full"),
         ErrorData::LimitReached { limit, value } => format!("the limit {limit} of {value} is reached"),
@@ -88,6 +94,11 @@ fn message(data: &ErrorData) -> String {
             format!("the answer did not reach the caller ({sip_status})")
         }
     }
+}
+
+/// Which item of a list a file is of, for a message.
+fn of_item(item: Option<usize>) -> String {
+    item.map_or_else(String::new, |item| format!(" (of item {item}, the first being 0)"))
 }
 
 #[cfg(test)]
@@ -149,9 +160,11 @@ mod tests {
             (FileFault::Exists, "file_exists"),
             (FileFault::DiskFull, "disk_full"),
         ] {
-            let error = Error::File { fault, file: "a/b.wav".to_owned() };
+            let error = Error::File { fault, file: "a/b.wav".to_owned(), item: None };
             check(error, -32004, json!({ "reason": reason, "file": "a/b.wav" }));
         }
+        let error = Error::File { fault: FileFault::NotFound, file: "en/7.wav".to_owned(), item: Some(2) };
+        check(error, -32004, json!({ "reason": "file_not_found", "file": "en/7.wav", "item": 2 }));
         check(
             Error::LimitReached { limit: "calls", value: 10_000 },
             -32005,

@@ -3,6 +3,7 @@
 use offhook_call::Reply;
 use offhook_call::command::{Command, Construct, ReceiveDtmf, SendPage};
 use offhook_call::id::NodeId;
+use offhook_call::prompt::Language;
 use offhook_client::wire::limits::{
     CAUSE_MAX, CAUSE_MIN, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX,
     STATUS_MAX, STATUS_MIN,
@@ -11,6 +12,7 @@ use offhook_client::wire::{self, ErrorData};
 use offhook_media::event::RecordFormat;
 use schemars::JsonSchema;
 
+use super::content::content;
 use super::{check, names, reply};
 
 /// Which node this is.
@@ -20,6 +22,8 @@ pub(crate) struct Node {
     pub(crate) id: NodeId,
     /// The process, below 2^53.
     pub(crate) process_id: u64,
+    /// What values are said in where nothing else is asked for.
+    pub(crate) language: Language,
 }
 
 /// What a request comes to at the door.
@@ -164,7 +168,7 @@ impl Served for wire::Ring {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         let call = check::call(node.id, &self.res_id)?;
         let files = self.ring_play_file.filter(|files| !files.is_empty()).map(wire::Content::Files);
-        let content = files.map(|files| check::content("ring_play_file", &files)).transpose()?;
+        let content = files.map(|files| content("ring_play_file", &files, node.language)).transpose()?;
         Ok(Step::Ask(Command::Ring { call, content }))
     }
 
@@ -224,7 +228,7 @@ impl Served for wire::PlayStart {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         Ok(Step::Ask(Command::PlayStart {
             call: check::call(node.id, &self.res_id)?,
-            content: check::content("content", &self.content)?,
+            content: content("content", &self.content, node.language)?,
             finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
             repeat: check::between("repeat", self.repeat, 0, REPEAT_MAX)?,
         }))
@@ -272,6 +276,7 @@ impl Served for wire::SendDtmfStart {
 impl Served for wire::ReceiveDtmfStart {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         let seconds = |param, value| check::seconds(param, value, KEY_SECONDS_MAX);
+        let prompt = |prompt| content("play_content", &prompt, node.language);
         if self.valid_keys.is_empty() {
             return Err(check::invalid("valid_keys", "at least one key of 0-9*#A-D"));
         }
@@ -282,7 +287,7 @@ impl Served for wire::ReceiveDtmfStart {
             finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
             first_key_timeout: seconds("first_key_timeout", self.first_key_timeout)?,
             next_key_timeout: seconds("continues_keys_timeout", self.continues_keys_timeout)?,
-            prompt: self.play_content.map(|content| check::content("play_content", &content)).transpose()?,
+            prompt: self.play_content.map(prompt).transpose()?,
             repeat: check::between("play_repeat", self.play_repeat, 0, REPEAT_MAX)?,
             break_on_key: self.if_break_on_key,
             include_finish_key: self.including_finish_key,

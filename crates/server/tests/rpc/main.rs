@@ -6,3 +6,4 @@ mod events;
 mod http;
 mod methods;
 mod server;
+mod words;

@@ -14,6 +14,7 @@ use offhook_call::command::Command;
 use offhook_call::error::Error;
 use offhook_call::gateway::GatewayStatus;
 use offhook_call::id::NodeId;
+use offhook_call::prompt::Language;
 use offhook_client::Client;
 use offhook_client::wire::{EventKind, OnDtmf, OnRinging};
 use serde_json::Value;
@@ -80,7 +81,7 @@ impl Server {
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let tokens = tokens.iter().map(ToString::to_string).collect();
-        let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7 };
+        let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7, language: Language::Zh };
         let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), log, async move {
             let _ = stopped.await;
         }));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use offhook_call::error::FileFault;
-use offhook_call::{DiskEvent, DiskJob, JobId, RecordedFile};
+use offhook_call::{DiskEvent, DiskJob, JobId, PromptFault, RecordedFile};
 use offhook_media::event::{Codec, Prompt, RecordingId};
 
 use super::{Happening, World};
@@ -44,7 +44,8 @@ impl World {
         let answer = match request {
             DiskJob::LoadPrompts { files, codec } => {
                 let loaded = files.iter().map(|_| self.prompt(codec)).collect();
-                let result = fault.map_or(Ok(loaded), |fault| Err((fault, "p.wav".to_owned())));
+                let result =
+                    fault.map_or(Ok(loaded), |fault| Err(PromptFault { fault, file: "p.wav".into() }));
                 Happening::Disk(DiskEvent::Prompts { job, result })
             }
             DiskJob::OpenRecording { recording, .. } => match fault {

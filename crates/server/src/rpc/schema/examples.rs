@@ -88,7 +88,7 @@ fn written(method: &str) -> (Value, Value) {
         "sys.call.get" => (json!({ "res_id": CALL }), snapshot()),
         "sys.call.list" => (json!({ "state": "Idle", "after": CALL, "limit": 10 }), json!([OTHER])),
         "sys.call.play_start" => (
-            json!({ "res_id": CALL, "content": [["welcome.wav"], ["menu.wav|choose.wav", 7, "lang=en"]], "finish_keys": "#" }),
+            json!({ "res_id": CALL, "content": [["you-owe.wav"], ["12.50", 3, "lang=en"], ["menu.wav|choose.wav", 7]], "finish_keys": "#" }),
             Value::Null,
         ),
         "sys.call.record_start" => (

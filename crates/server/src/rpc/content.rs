@@ -1,0 +1,132 @@
+//! What to play (`call-api.md` §4, `play_start`), as the files it comes to: names are looked at, and values put into words.
+//!
+//! ```text
+//!   [["you-owe.wav"], ["12.50", 3, "lang=en"]] ─▶ you-owe.wav · en/12.wav · en/dollars.wav · en/and.wav · …
+//! ```
+
+use offhook_call::PromptFile;
+use offhook_call::command::Content;
+use offhook_call::prompt::{self, Language, Manner};
+use offhook_client::wire::limits::{FILES_MAX, ITEMS_MAX, WORDS_MAX};
+use offhook_client::wire::{self, ErrorData, What};
+use offhook_media::file::GAIN_DB;
+
+use super::check::{file, invalid};
+
+/// What to play, as the files it consists of. Values whose items name no language are said in `language`.
+pub(crate) fn content(
+    param: &str,
+    content: &wire::Content,
+    language: Language,
+) -> Result<Content, ErrorData> {
+    let (files, words) = match content {
+        wire::Content::Files(joined) => (joined_files(param, joined, &PromptFile::default())?, 0),
+        wire::Content::Items(items) => items_files(param, items, language)?,
+    };
+    if files.len() - words > FILES_MAX || words > WORDS_MAX {
+        return Err(invalid(param, format!("at most {FILES_MAX} files and {WORDS_MAX} words")));
+    }
+    Ok(Content { files })
+}
+
+/// The files of a list, and how many of them are words of values.
+fn items_files(
+    param: &str,
+    items: &[wire::Item],
+    language: Language,
+) -> Result<(Vec<PromptFile>, usize), ErrorData> {
+    if items.is_empty() || items.len() > ITEMS_MAX {
+        return Err(invalid(param, format!("1 to {ITEMS_MAX} items [what, type, options]")));
+    }
+    let (mut files, mut words) = (Vec::new(), 0);
+    for (index, item) in items.iter().enumerate().filter(|(_, item)| item.kind >= 0) {
+        let element = |position: usize| format!("{param}[{index}][{position}]");
+        let manner = match item.kind {
+            0 | 7 => None,
+            1 => Some(Manner::Digits),
+            2 => Some(Manner::Quantity),
+            3 => Some(Manner::Money),
+            4 => Some(Manner::DateTime),
+            5 => Some(Manner::Duration),
+            6 => Some(Manner::Yuan),
+            10 => return Err(invalid(element(1), "0 to 7: text-to-speech is not supported by this version")),
+            _ => return Err(invalid(element(1), "a type of the document")),
+        };
+        let options = Options::parse(&element(2), &item.options)?;
+        let like = PromptFile { gain_db: options.gain_db, item: Some(index), ..PromptFile::default() };
+        match (manner, &item.what) {
+            (Some(manner), value) => {
+                let language = options.language.unwrap_or(language);
+                let said = said(&element(0), manner, value, language, &like)?;
+                words += said.len();
+                files.extend(said);
+            }
+            (None, What::Text(joined)) if item.kind == 7 => {
+                files.extend(joined_files(&element(0), joined, &like)?);
+            }
+            (None, What::Text(name)) => files.push(named(&element(0), name, &like)?),
+            (None, _) => return Err(invalid(element(0), "a file name")),
+        }
+    }
+    Ok((files, words))
+}
+
+fn joined_files(param: &str, joined: &str, like: &PromptFile) -> Result<Vec<PromptFile>, ErrorData> {
+    joined.split('|').map(|name| named(param, name, like)).collect()
+}
+
+/// A file, wanted like another one.
+fn named(param: &str, name: &str, like: &PromptFile) -> Result<PromptFile, ErrorData> {
+    match file(param, name) {
+        Ok(name) => Ok(PromptFile { name, ..like.clone() }),
+        Err(ErrorData::FileForbidden { file, .. }) => Err(ErrorData::FileForbidden { file, item: like.item }),
+        Err(error) => Err(error),
+    }
+}
+
+/// The files of the words of a value. A number of JSON is what its shortest decimal form says.
+fn said(
+    param: &str,
+    manner: Manner,
+    value: &What,
+    language: Language,
+    like: &PromptFile,
+) -> Result<Vec<PromptFile>, ErrorData> {
+    let value = match value {
+        What::Text(text) => text.clone(),
+        What::Integer(number) => number.to_string(),
+        What::Decimal(number) => number.to_string(),
+    };
+    let words = prompt::words(manner, &value, language).map_err(|fault| invalid(param, fault.to_string()))?;
+    let name = |word| format!("{}/{word}.wav", language.code());
+    Ok(words.into_iter().map(|word| PromptFile { name: name(word), ..like.clone() }).collect())
+}
+
+/// The options of an item, `key=value;key=value`. A file takes a language and a voice, and has no use for them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Options {
+    gain_db: i8,
+    language: Option<Language>,
+}
+
+impl Options {
+    fn parse(param: &str, options: &str) -> Result<Self, ErrorData> {
+        let mut parsed = Self::default();
+        for option in options.split(';').filter(|option| !option.trim().is_empty()) {
+            match option.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
+                Some(("gain", value)) => {
+                    let number = value.parse().ok().filter(|number| GAIN_DB.contains(number));
+                    let expected = || format!("gain={} to {} (dB)", GAIN_DB.start(), GAIN_DB.end());
+                    parsed.gain_db = number.ok_or_else(|| invalid(param, expected()))?;
+                }
+                Some(("lang", code)) => {
+                    let language = Language::from_code(code);
+                    parsed.language = Some(language.ok_or_else(|| invalid(param, "lang=zh or lang=en"))?);
+                }
+                Some(("voice", _)) => {}
+                _ => return Err(invalid(param, "gain=, lang= and voice=, with ; between them")),
+            }
+        }
+        Ok(parsed)
+    }
+}

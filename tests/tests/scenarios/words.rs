@@ -1,0 +1,77 @@
+//! Numbers, money, dates and durations as a caller hears them: each word of the pack whole, one after the other.
+
+use offhook_client::wire::{ErrorData, Item, ReceiveDtmfStart, What};
+use offhook_tests::app::App;
+use offhook_tests::caller::Caller;
+use offhook_tests::server::{Server, Setup};
+use offhook_tests::wav::Signal;
+
+fn item(what: &str, kind: i64, options: &str) -> Item {
+    Item { what: What::Text(what.to_owned()), kind, options: options.to_owned() }
+}
+
+/// `call-api.md` §4, play_start: one item of each type, in the language of the configuration or of its own.
+#[tokio::test]
+async fn values_are_heard_word_by_word_without_a_gap() {
+    let media = "language = \"en\"".to_owned();
+    let server = Server::start_with("words", &Setup { media, ..Setup::default() }).await;
+    let mut app = App::connect(&server).await;
+    let caller = Caller::answered(&server, &mut app).await;
+    let mut plays = Vec::new();
+    for (value, words) in [
+        (item("thank-you.wav", 0, ""), "thank-you"),
+        (item("407", 1, ""), "en/4 en/0 en/7"),
+        (item("-2000", 2, "lang=zh"), "zh/minus zh/liang zh/1000"),
+        (item("0.05", 3, ""), "en/5 en/cents"),
+        (item("15:05", 4, ""), "en/3 en/oh en/5 en/pm"),
+        (item("02:00", 5, "lang=zh"), "zh/liang zh/hours"),
+        (item("10.05", 6, "lang=zh"), "zh/10 zh/yuan zh/0 zh/5 zh/fen"),
+        (item("thank-you.wav|en/7.wav", 7, ""), "thank-you en/7"),
+    ] {
+        let mut expected = Signal(Vec::new());
+        for word in words.split(' ') {
+            expected.0.extend(Signal::read(&server.prompt(&format!("{word}.wav"))).0);
+        }
+        let begin = caller.rtp.signal().0.len();
+        app.client
+            .play_start(&caller.res_id, vec![value.clone(), item("", -1, "")], "")
+            .await
+            .expect("a play");
+        let played = app.played(&caller.res_id).await;
+        assert_eq!(played.error, None, "{value:?}");
+        assert!(played.played_ms.abs_diff(expected.milliseconds()) <= 20, "{value:?}: {}", played.played_ms);
+        plays.push((value, begin, expected));
+    }
+    caller.hang_up().await;
+    app.released(&caller.res_id).await;
+    let heard = caller.rtp.signal().0;
+    for (value, begin, expected) in plays {
+        // What was on its way when it was asked for, and some time for the first packet.
+        let end = heard.len().min(begin + expected.0.len() + 2400);
+        let found = Signal(heard[begin.saturating_sub(800)..end].to_vec()).find(&expected);
+        assert!(found.correlation > 0.999 && found.gain_db.abs() < 0.1, "{value:?}: {found:?}");
+    }
+    app.check_order();
+}
+
+/// A word that nobody has recorded is said in the reply, for a play and for a prompt, and nothing is heard.
+#[tokio::test]
+async fn a_word_that_is_not_there_is_an_error_of_its_item() {
+    let server = Server::start("words-missing").await;
+    let mut app = App::connect(&server).await;
+    let caller = Caller::answered(&server, &mut app).await;
+    std::fs::remove_file(server.prompt("zh/7.wav")).expect("a word");
+    let content = vec![item("thank-you.wav", 0, ""), item("", -1, ""), item("17", 2, "")];
+    let missing = Some(ErrorData::FileNotFound { file: "zh/7.wav".to_owned(), item: Some(2) });
+    let error = app.client.play_start(&caller.res_id, content.clone(), "").await.expect_err("a missing word");
+    assert_eq!(error.data(), missing);
+    let collect = ReceiveDtmfStart {
+        res_id: caller.res_id.clone(),
+        play_content: Some(content.into()),
+        ..Default::default()
+    };
+    let error = app.client.receive_dtmf_start(&collect).await.expect_err("a missing word");
+    assert_eq!(error.data(), missing);
+    caller.hang_up().await;
+    app.released(&caller.res_id).await;
+}
