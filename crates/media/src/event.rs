@@ -107,6 +107,21 @@ pub enum ConnectMode {
     FirstHears,
 }
 
+/// How loud the parties of a connection hear each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Volumes {
+    /// What the first party hears of the second.
+    pub first: Gain,
+    /// What the second party hears of the first.
+    pub second: Gain,
+}
+
+impl Default for Volumes {
+    fn default() -> Self {
+        Self { first: Gain::UNITY, second: Gain::UNITY }
+    }
+}
+
 /// What may be asked of the engine.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -214,7 +229,49 @@ pub enum Command {
         /// 40 ms later. They are told as ever.
         mute_digits: bool,
     },
-    /// End a connection.
+    /// Change how loud the parties of a connection hear each other. At first each hears what the other says, and where the
+    /// codecs are equal it is passed on packet by packet, as long as no volume is changed and nothing recorded or played.
+    SetVolumes {
+        /// The first party.
+        first: LegId,
+        /// The second party.
+        second: LegId,
+        /// How loud.
+        volumes: Volumes,
+    },
+    /// Record what both parties of a connection say, each as loud as it says it, and what is played to both. It is an action
+    /// of the first party: ended by [`Command::StopRecord`] or with the connection, by [`Event::RecordEnded`] either way. One
+    /// that runs ends.
+    RecordConnection {
+        /// The first party.
+        first: LegId,
+        /// The second party.
+        second: LegId,
+        /// The action that begins.
+        action: ActionId,
+        /// The open file that the audio goes to.
+        recording: RecordingId,
+        /// Whether the first party is left and the second right; both are in one channel otherwise.
+        is_stereo: bool,
+        /// The longest recording.
+        max: Duration,
+    },
+    /// Play prompts to both parties of a connection, over their talk, one after the other without a gap, `1 + repeat` times.
+    /// It is an action of the first party: ended by [`Command::StopPlay`], with the connection or by itself, by
+    /// [`Event::PlayEnded`] in each case. One that runs ends.
+    PlayConnection {
+        /// The first party.
+        first: LegId,
+        /// The second party.
+        second: LegId,
+        /// The action that begins.
+        action: ActionId,
+        /// What to play, in any codec.
+        prompts: Vec<Arc<Prompt>>,
+        /// How many times more than once.
+        repeat: u32,
+    },
+    /// End a connection, its recording and prompts first.
     Disconnect {
         /// The first party.
         first: LegId,
@@ -267,6 +324,9 @@ impl Command {
             | Self::Detect { leg, .. }
             | Self::InfoDigit { leg, .. }
             | Self::Connect { first: leg, .. }
+            | Self::SetVolumes { first: leg, .. }
+            | Self::RecordConnection { first: leg, .. }
+            | Self::PlayConnection { first: leg, .. }
             | Self::Disconnect { first: leg, .. } => Some(*leg),
         }
     }
@@ -282,7 +342,11 @@ impl Command {
     /// The second party of a connection.
     pub fn second(&self) -> Option<LegId> {
         match self {
-            Self::Connect { second, .. } | Self::Disconnect { second, .. } => Some(*second),
+            Self::Connect { second, .. }
+            | Self::SetVolumes { second, .. }
+            | Self::RecordConnection { second, .. }
+            | Self::PlayConnection { second, .. }
+            | Self::Disconnect { second, .. } => Some(*second),
             _ => None,
         }
     }
@@ -299,6 +363,8 @@ pub enum RecordEnd {
     LegRemoved,
     /// The room was closed.
     RoomClosed,
+    /// The connection is over.
+    Disconnected,
 }
 
 /// What a leg has sent and received (RFC 3550 §6.4).

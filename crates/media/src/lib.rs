@@ -7,10 +7,12 @@
 //! ```
 //! [`Engine`] owns its legs and knows no socket, file, thread or clock. Whoever drives it hands in datagrams as they come,
 //! calls [`Engine::tick`] every [`FRAME`]` / `[`PHASES`] with the next phase, and polls until nothing comes after each
-//! call. `event.rs` is the whole vocabulary; `leg.rs` is the pipeline, `room.rs` that of many; the rest are values that know neither.
+//! call. `event.rs` is the whole vocabulary; `leg.rs` is the pipeline, `room.rs` that of many, `bridge.rs` that of two; the rest are values that know neither.
 
+mod bridge;
 pub mod codec;
 mod complex;
+mod connection;
 pub mod detect;
 mod digits;
 pub mod dtmf;
@@ -42,15 +44,14 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::bridge::Bridge;
 use crate::codec::Codec;
-use crate::event::{
-    Audio, Channel, Command, ConnectMode, DigitSource, Event, LegConfig, LegId, RoomId, Transmit,
-};
+use crate::event::{Audio, Channel, Command, DigitSource, Event, LegConfig, LegId, RoomId, Transmit};
 use crate::leg::Datagram;
 pub use crate::leg::Leg;
 use crate::record::{Recording, Wish};
 use crate::room::Room;
-use crate::shared::{PassedOn, Shared};
+use crate::shared::Shared;
 
 /// The step of all media: what is played, heard and recorded goes by frames of this length, whatever the packet time.
 pub const FRAME: Duration = Duration::from_millis(20);
@@ -120,6 +121,8 @@ pub struct Clock {
 pub struct Engine {
     legs: HashMap<LegId, Placed>,
     rooms: HashMap<RoomId, Room>,
+    /// By their first parties.
+    bridges: HashMap<LegId, Bridge>,
     phases: [Phase; PHASES as usize],
     shared: Shared,
     /// A protected datagram, unprotected; its memory is used again.
@@ -131,18 +134,27 @@ struct Placed {
     phase: u8,
     /// What it counts in its phase.
     weight: usize,
-    /// The room that runs its frames; none if it has them by itself.
-    room: Option<RoomId>,
+    /// What runs its frames; none if it has them by itself.
+    group: Option<Group>,
     leg: Leg,
+}
+
+/// What runs the frames of several legs in step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Group {
+    Room(RoomId),
+    /// By its first party.
+    Bridge(LegId),
 }
 
 /// What is due in a phase.
 #[derive(Debug)]
 struct Phase {
-    /// Legs that are in no room.
+    /// Legs that have their frames by themselves.
     legs: Vec<LegId>,
     rooms: Vec<RoomId>,
-    /// The weight of its legs, those in rooms included.
+    bridges: Vec<LegId>,
+    /// The weight of its legs, those in rooms and bridges included.
     load: usize,
     /// What they needed when they were last ticked, and what has come up since.
     need: Need,
@@ -158,6 +170,7 @@ impl Phase {
         Self {
             legs: Vec::new(),
             rooms: Vec::new(),
+            bridges: Vec::new(),
             load: 0,
             need: Need::Nobody,
             passes_on: false,
@@ -167,7 +180,7 @@ impl Phase {
 
     /// What it needs at least, whatever its legs do.
     fn least_need(&self) -> Need {
-        match (self.rooms.is_empty(), self.load) {
+        match (self.rooms.is_empty() && self.bridges.is_empty(), self.load) {
             (false, _) => Need::Frames,
             (true, 0) => Need::Nobody,
             (true, _) => Need::Nothing,
@@ -203,6 +216,7 @@ impl Engine {
         Self {
             legs: HashMap::new(),
             rooms: HashMap::new(),
+            bridges: HashMap::new(),
             phases: std::array::from_fn(|_| Phase::new(phase.next().unwrap_or_default(), epoch.mono)),
             shared: Shared::new(epoch, seed),
             plain: Vec::new(),
@@ -283,7 +297,13 @@ impl Engine {
                 room.tick(now, &mut self.legs, &mut self.shared);
             }
         }
+        for id in &due.bridges {
+            if let Some(bridge) = self.bridges.get_mut(id) {
+                bridge.tick(now, &mut self.legs, &mut self.shared);
+            }
+        }
         self.shared.tells_stats = false;
+        self.dissolve_needless(phase);
         self.pass_on(now);
     }
 
@@ -309,9 +329,15 @@ impl Engine {
             Command::Connect { first, second, mode, mute_digits } => {
                 self.connect(first, second, mode, mute_digits);
             }
-            Command::Disconnect { first, second } => {
-                self.unlink(first, second);
-                self.unlink(second, first);
+            Command::SetVolumes { first, second, volumes } => self.set_volumes(first, second, volumes),
+            Command::Disconnect { first, second } => self.end_connection(first, second),
+            Command::RecordConnection { first, second, action, recording, is_stereo, max } => {
+                let channels = if is_stereo { 2 } else { 1 };
+                let wish = Wish { beep: false, max, trim_silence: false, mute_digits: false, channels };
+                self.record_connection([first, second], action, recording, wish);
+            }
+            Command::PlayConnection { first, second, action, prompts, repeat } => {
+                self.play_to_connection([first, second], action, prompts, repeat);
             }
             Command::UpdateLeg { leg, config } => {
                 self.on(leg, |leg, shared| leg.update(now, config, shared));
@@ -320,7 +346,10 @@ impl Engine {
             Command::Play { leg, action, prompts, repeat } => {
                 self.on(leg, |leg, shared| leg.play(action, prompts, repeat, shared));
             }
-            Command::StopPlay { leg, action } => self.on(leg, |leg, shared| leg.stop_play(action, shared)),
+            Command::StopPlay { leg, action } => {
+                self.on(leg, |leg, shared| leg.stop_play(action, shared));
+                self.on_bridge_of(leg, |bridge, shared| bridge.stop_play(action, shared));
+            }
             Command::Record { leg, action, recording, beep, max, trim_silence, mute_digits } => {
                 let wish = Wish { channels: 1, beep, max, trim_silence, mute_digits };
                 let recording = Recording::new(action, recording, wish);
@@ -328,9 +357,11 @@ impl Engine {
             }
             Command::PauseRecord { leg, action, is_paused } => {
                 self.on(leg, |leg, _| leg.pause_record(action, is_paused));
+                self.on_bridge_of(leg, |bridge, _| bridge.pause_record(action, is_paused));
             }
             Command::StopRecord { leg, action, trim } => {
                 self.on(leg, |leg, shared| leg.stop_record(action, trim, shared));
+                self.on_bridge_of(leg, |bridge, shared| bridge.stop_record(action, trim, shared));
             }
             Command::SendDigits { leg, action, digits } => {
                 self.on(leg, |leg, shared| leg.send_digits(action, digits, shared));
@@ -366,8 +397,11 @@ impl Engine {
     pub fn legs_of(&self, phase: u8) -> impl Iterator<Item = LegId> {
         let due = self.phases.get(usize::from(phase));
         let members = |id| self.rooms.get(id).into_iter().flat_map(Room::members);
-        due.into_iter()
-            .flat_map(move |due| due.legs.iter().copied().chain(due.rooms.iter().flat_map(members)))
+        let parties = |id| self.bridges.get(id).into_iter().flat_map(Bridge::parties);
+        due.into_iter().flat_map(move |due| {
+            let groups = due.rooms.iter().flat_map(members).chain(due.bridges.iter().flat_map(parties));
+            due.legs.iter().copied().chain(groups)
+        })
     }
 
     /// What the legs of a phase need until its next tick; it may be more after each call.
@@ -424,7 +458,7 @@ impl Engine {
         due.legs.push(id);
         due.load += weight;
         due.raise_for(&leg);
-        self.legs.insert(id, Placed { phase, weight, room: None, leg });
+        self.legs.insert(id, Placed { phase, weight, group: None, leg });
     }
 
     /// The first phase that is in use and not full, or one that is not in use; once all are full, the lightest.
@@ -450,89 +484,8 @@ impl Engine {
     /// Brings a leg that has been at rest to the present, if it has its frames by itself: what it is told to do now is not
     /// for the frames that went by.
     fn wake(&mut self, now: Instant, id: LegId) {
-        if let Some(Placed { leg, room: None, .. }) = self.legs.get_mut(&id) {
+        if let Some(Placed { leg, group: None, .. }) = self.legs.get_mut(&id) {
             leg.wake(now, &mut self.shared);
-        }
-    }
-
-    fn connect(&mut self, first: LegId, second: LegId, mode: ConnectMode, mute_digits: bool) {
-        if first == second || !self.legs.contains_key(&first) || !self.legs.contains_key(&second) {
-            return;
-        }
-        for leg in [first, second] {
-            self.leave_room(leg);
-        }
-        self.unlink(first, second);
-        self.unlink(second, first);
-        if mode != ConnectMode::FirstHears {
-            self.link(first, second, mute_digits);
-        }
-        if mode != ConnectMode::SecondHears {
-            self.link(second, first, mute_digits);
-        }
-    }
-
-    /// Ends the connection that a leg is in.
-    fn disconnect(&mut self, leg: LegId) {
-        let Some(Placed { leg: found, .. }) = self.legs.get(&leg) else { return };
-        let (hearer, talker) = (found.talks_to(), found.hears());
-        if let Some(hearer) = hearer {
-            self.unlink(leg, hearer);
-        }
-        if let Some(talker) = talker {
-            self.unlink(talker, leg);
-        }
-    }
-
-    /// Lets one leg hear another, with its keys or without, and each nobody else.
-    fn link(&mut self, talker: LegId, hearer: LegId, mute_digits: bool) {
-        if let Some(former) = self.legs.get(&talker).and_then(|placed| placed.leg.talks_to()) {
-            self.unlink(talker, former);
-        }
-        if let Some(former) = self.legs.get(&hearer).and_then(|placed| placed.leg.hears()) {
-            self.unlink(former, hearer);
-        }
-        self.on(talker, |leg, _| {
-            leg.set_talks_to(Some(hearer));
-            leg.keep_keys(mute_digits);
-        });
-        self.on(hearer, |leg, _| leg.set_hears(Some(talker)));
-        self.tune(talker);
-    }
-
-    /// Lets a leg be heard, and hear, as payload where the codecs allow it, and decoded where they do not.
-    fn tune(&mut self, leg: LegId) {
-        let Some(Placed { leg: found, .. }) = self.legs.get(&leg) else { return };
-        let (hearer, talker) = (found.talks_to(), found.hears());
-        for (talker, hearer) in [(Some(leg), hearer), (talker, Some(leg))] {
-            let (Some(talker), Some(hearer)) = (talker, hearer) else { continue };
-            let (Some(from), Some(to)) = (self.legs.get(&talker), self.legs.get(&hearer)) else { continue };
-            let interpreted = !to.leg.understands(&from.leg);
-            self.on(talker, |leg, _| leg.interpret(interpreted));
-            self.on(hearer, |leg, _| leg.hear_interpreted(interpreted));
-        }
-    }
-
-    fn unlink(&mut self, talker: LegId, hearer: LegId) {
-        let linked = |placed: &Placed| placed.leg.talks_to() == Some(hearer);
-        if self.legs.get(&talker).is_some_and(linked) {
-            self.on(talker, |leg, _| {
-                leg.set_talks_to(None);
-                leg.keep_keys(false);
-                leg.interpret(false);
-            });
-            self.on(hearer, |leg, _| {
-                leg.set_hears(None);
-                leg.hear_interpreted(false);
-            });
-        }
-    }
-
-    /// Hands the keys that one party of a connection pressed to the other.
-    fn pass_on(&mut self, now: Instant) {
-        while let Some(PassedOn { to, key, source }) = self.shared.poll_passed_on() {
-            self.wake(now, to);
-            self.on(to, |leg, _| leg.pass_on(key, source));
         }
     }
 }

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use crate::gain::Gain;
 pub use crate::mixer::bus::Rate;
 use crate::mixer::bus::{Bus, Crossing};
-use crate::mixer::limiter::Limiter;
+pub(crate) use crate::mixer::limiter::Limiter;
 use crate::mixer::talk::{Talk, level};
 
 /// Voices that are heard at once. More are a noise that nobody understands, and cost as much as they are many.

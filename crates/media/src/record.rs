@@ -108,6 +108,11 @@ impl Recording {
         self.mutes_keys
     }
 
+    /// How many parties are in its frames.
+    pub(crate) fn channels(&self) -> u16 {
+        self.channels
+    }
+
     /// Whether the longest duration is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.recorded == self.max

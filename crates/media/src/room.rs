@@ -24,7 +24,7 @@ use crate::leg::RoomAudio;
 use crate::mixer::{Heard, Mixer, Rate, Seat, Voice};
 use crate::pace::Pace;
 use crate::record::Recording;
-use crate::room::input::Input;
+pub(crate) use crate::room::input::Input;
 use crate::shared::Shared;
 
 /// Prompts that are played at once: a background, an announcement over it, and one that comes before that has ended, twice.
@@ -138,7 +138,11 @@ impl Room {
     fn play_inputs(&mut self, shared: &mut Shared) {
         let Self { id, inputs, mixer, .. } = self;
         inputs.retain_mut(|input| {
-            let more = input.frame(mixer);
+            let more = input.frame();
+            let (rate, samples) = input.played_frame();
+            if !samples.is_empty() {
+                mixer.play(Rate::for_hz(rate), samples, input.gain());
+            }
             if !more {
                 tell_played(*id, input, shared);
             }

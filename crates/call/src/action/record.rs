@@ -277,9 +277,10 @@ impl Running {
         let outcome = match (self.audio, end) {
             (Audio::Stopping { outcome, .. } | Audio::Ended { outcome, .. }, _) => outcome,
             (Audio::Flowing, RecordEnd::MaxDuration) => Outcome::failed(Failure::MaxSeconds),
-            (Audio::Flowing, RecordEnd::Stopped | RecordEnd::LegRemoved | RecordEnd::RoomClosed) => {
-                Outcome::failed(Failure::Internal)
-            }
+            (
+                Audio::Flowing,
+                RecordEnd::Stopped | RecordEnd::LegRemoved | RecordEnd::RoomClosed | RecordEnd::Disconnected,
+            ) => Outcome::failed(Failure::Internal),
         };
         self.audio = Audio::Ended { outcome, duration, guard: cx.deadline(STOPPED_WITHIN) };
     }

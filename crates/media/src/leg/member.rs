@@ -1,4 +1,4 @@
-//! A leg's part in a room, which runs its frames: first all members are heard, then all of them hear.
+//! A leg's part in a room or a bridge, which runs its frames: first all members are heard, then all of them hear.
 
 use std::time::Instant;
 
@@ -19,6 +19,21 @@ pub(crate) enum RoomAudio<'a> {
 impl Leg {
     pub(crate) fn codec(&self) -> Codec {
         self.media.codec
+    }
+
+    /// When its frames are due.
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// The first half of a frame, for the other party of a connection and its recording. Of one that nothing comes from it
+    /// is silence.
+    pub(crate) fn say_to_bridge(&mut self, now: Instant, frame: &mut Vec<i16>, shared: &mut Shared) {
+        self.said.clear();
+        self.hear(now, shared);
+        frame.extend_from_slice(&self.said);
+        frame.resize(self.media.codec.frame_samples(), 0);
+        self.said.clear();
     }
 
     /// Whether a room wants to hear it.

@@ -26,18 +26,18 @@ const RELEASE: f32 = 1.04;
 
 /// The gain of one stream of sums.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     gain: f32,
 }
 
 impl Limiter {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { gain: 1.0 }
     }
 
     /// Makes one frame of 16 bits of a frame of sums. What was in `out` is replaced.
     #[expect(clippy::cast_possible_truncation, reason = "below the knee, which was looked at before")]
-    pub(super) fn limit(&mut self, sums: &[i32], out: &mut Vec<i16>) {
+    pub(crate) fn limit(&mut self, sums: &[i32], out: &mut Vec<i16>) {
         out.clear();
         let peak = peak(sums);
         let fits = peak <= KNEE.unsigned_abs();

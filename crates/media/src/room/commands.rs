@@ -8,7 +8,7 @@ use crate::record::{Recording, Wish};
 use crate::room::Room;
 use crate::room::input::Input;
 use crate::shared::Shared;
-use crate::{Engine, Placed};
+use crate::{Engine, Group, Placed};
 
 impl Engine {
     /// Obeys a command for a room.
@@ -47,11 +47,31 @@ impl Engine {
 
     /// Takes a leg out of the room that it is in.
     pub(crate) fn leave_room(&mut self, id: LegId) {
-        let Some(placed) = self.legs.get_mut(&id) else { return };
-        let Some(room) = placed.room.take() else { return };
-        placed.leg.set_says_to_room(false);
-        self.phases[usize::from(placed.phase)].legs.push(id);
+        let Some(Placed { group: Some(Group::Room(room)), .. }) = self.legs.get(&id) else { return };
+        let room = *room;
+        self.leave_group(id);
         self.on_room(room, |room, shared| room.leave(id, shared));
+    }
+
+    /// From now on its frames are run with those of others, in their phase.
+    pub(crate) fn enter(&mut self, id: LegId, group: Group, phase: u8) {
+        let Some(placed) = self.legs.get_mut(&id) else { return };
+        let former = &mut self.phases[usize::from(placed.phase)];
+        former.legs.retain(|&other| other != id);
+        former.load -= placed.weight;
+        self.phases[usize::from(phase)].load += placed.weight;
+        (placed.phase, placed.group) = (phase, Some(group));
+    }
+
+    /// From now on it has its frames by itself, in the same phase.
+    pub(crate) fn leave_group(&mut self, id: LegId) {
+        let Some(placed) = self.legs.get_mut(&id) else { return };
+        if placed.group.take().is_some() {
+            placed.leg.set_says_to_room(false);
+            let due = &mut self.phases[usize::from(placed.phase)];
+            due.legs.push(id);
+            due.raise_for(&placed.leg);
+        }
     }
 
     fn open_room(&mut self, id: RoomId, tells_talking: bool) {
@@ -77,19 +97,15 @@ impl Engine {
         let Some(phase) = self.rooms.get(&id).map(|room| room.phase) else { return };
         self.leave_room(leg);
         self.disconnect(leg);
+        self.enter(leg, Group::Room(id), phase);
         let Some(placed) = self.legs.get_mut(&leg) else { return };
-        let former = &mut self.phases[usize::from(placed.phase)];
-        former.legs.retain(|&other| other != leg);
-        former.load -= placed.weight;
-        self.phases[usize::from(phase)].load += placed.weight;
-        (placed.phase, placed.room) = (phase, Some(id));
         placed.leg.set_says_to_room(voice.mode.speaks());
         let rate = placed.leg.codec().sample_rate();
         self.on_room(id, |room, _| room.join(leg, rate, voice));
     }
 
     fn is_member(&self, room: RoomId, leg: LegId) -> bool {
-        self.legs.get(&leg).is_some_and(|Placed { room: of, .. }| *of == Some(room))
+        self.legs.get(&leg).is_some_and(|Placed { group, .. }| *group == Some(Group::Room(room)))
     }
 
     fn on_room(&mut self, id: RoomId, obey: impl FnOnce(&mut Room, &mut Shared)) {

@@ -1,4 +1,4 @@
-//! Prompts that all members of a room hear, as samples.
+//! Prompts that all members of a room hear, or both parties of a connection, as samples.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::codec::{Codec, Decoder};
 use crate::event::{ActionId, Prompt};
 use crate::gain::Gain;
-use crate::mixer::{Mixer, Rate};
 use crate::outgoing::Outgoing;
 use crate::play::Playback;
 
@@ -42,8 +41,18 @@ impl Input {
         self.playback.played()
     }
 
+    /// How loud.
+    pub(crate) fn gain(&self) -> Gain {
+        self.gain
+    }
+
+    /// What is played in the present frame, if anything, and its rate.
+    pub(crate) fn played_frame(&self) -> (u32, &[i16]) {
+        (self.outgoing.codec().sample_rate(), &self.samples)
+    }
+
     /// Plays the next frame. Returns whether there is more.
-    pub(crate) fn frame(&mut self, mixer: &mut Mixer) -> bool {
+    pub(crate) fn frame(&mut self) -> bool {
         let more = self.playback.frame(&mut self.outgoing);
         if !more {
             self.outgoing.fill_up();
@@ -51,10 +60,6 @@ impl Input {
         self.samples.clear();
         let (decoder, samples) = (&mut self.decoder, &mut self.samples);
         self.outgoing.packets(|payload, _| decoder.decode(payload, samples));
-        let rate = Rate::for_hz(self.outgoing.codec().sample_rate());
-        if !self.samples.is_empty() {
-            mixer.play(rate, &self.samples, self.gain);
-        }
         more
     }
 }

@@ -1,6 +1,7 @@
 //! Engines against each other in virtual time, over a network that loses, delays, doubles and reorders by a seed.
 
 mod actions;
+mod bridge;
 mod changes;
 mod codecs;
 mod connect;

@@ -1,0 +1,344 @@
+//! A connection that does more than pass packets on: volumes, a recording of both sides, a prompt over their talk.
+//!
+//! ```text
+//!   frame of 20 ms   first's  ──┬─▶ volume ─▶ + ─▶ limiter ─▶ second
+//!                               │             ▲
+//!                    prompt   ──┼─────────────┤
+//!                               │             ▼
+//!                    second's ──┼─▶ volume ─▶ + ─▶ limiter ─▶ first
+//!                               ╰─▶ recording: one left and one right, or both in one
+//! ```
+//! Both parties have their frames in one phase, as in a room: what one says in a frame is heard by the other in that frame,
+//! and recorded beside what the other says in it, however late its tick comes and whatever the network lost. Between equal
+//! rates it is the same samples. What is recorded is as loud as it was said. A connection that has nothing of this to do is
+//! none of these: its packets are passed on (`leg/connection.rs`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::Placed;
+use crate::codec::resample::Resampler;
+use crate::event::{ActionId, Event, LegId, Prompt, RecordEnd, Volumes};
+use crate::gain::Gain;
+use crate::leg::RoomAudio;
+use crate::mixer::Limiter;
+use crate::pace::Pace;
+use crate::record::Recording;
+use crate::room::Input;
+use crate::shared::Shared;
+
+/// A connection whose frames are run together.
+#[derive(Debug)]
+pub(crate) struct Bridge {
+    /// The phase in which they are run.
+    pub(crate) phase: u8,
+    pace: Pace,
+    first: Party,
+    second: Party,
+    prompt: Option<Input>,
+    recording: Option<Recording>,
+    recorder: Recorder,
+}
+
+/// One party, with what it hears.
+#[derive(Debug)]
+struct Party {
+    leg: LegId,
+    /// How loud it hears the other.
+    hears: Gain,
+    /// Whether it hears the other at all.
+    is_hearing: bool,
+    /// What it says in the present frame, and the rate of that.
+    said: Vec<i16>,
+    rate: u32,
+    /// From the other, and from the prompt, to its rate.
+    voice: Way,
+    prompt: Way,
+    sum: Vec<i32>,
+    limiter: Limiter,
+    heard: Vec<i16>,
+}
+
+/// Both sides at one rate, on their way into the file.
+#[derive(Debug)]
+struct Recorder {
+    sides: [Way; 2],
+    prompt: Way,
+    sums: [Vec<i32>; 2],
+    limiters: [Limiter; 2],
+    limited: [Vec<i16>; 2],
+    frame: Vec<i16>,
+}
+
+/// The way of frames from one rate to another: one frame out for each one in.
+#[derive(Debug, Default)]
+struct Way {
+    resampler: Option<(u32, u32, Resampler)>,
+    ready: Vec<i16>,
+}
+
+impl Bridge {
+    /// Between two parties of one phase, whose frames come at `pace`.
+    pub(crate) fn new(phase: u8, pace: Pace, parties: [LegId; 2]) -> Self {
+        let [first, second] = parties;
+        Self {
+            phase,
+            pace,
+            first: Party::new(first),
+            second: Party::new(second),
+            prompt: None,
+            recording: None,
+            recorder: Recorder::new(),
+        }
+    }
+
+    pub(crate) fn parties(&self) -> [LegId; 2] {
+        [self.first.leg, self.second.leg]
+    }
+
+    /// Whether packets might as well be passed on.
+    pub(crate) fn is_needless(&self) -> bool {
+        let are_unchanged = [&self.first, &self.second].iter().all(|party| party.hears == Gain::UNITY);
+        are_unchanged && self.prompt.is_none() && self.recording.is_none()
+    }
+
+    // ---- The frame --------------------------------------------------------------------------------------------
+
+    /// Runs the frames that are due, of both.
+    pub(crate) fn tick(&mut self, now: Instant, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+        let due = self.pace.tick(now);
+        if due.run == 0 {
+            return;
+        }
+        for party in self.parties() {
+            if let Some(Placed { leg, .. }) = legs.get_mut(&party) {
+                leg.keep_pace(self.pace, due.skip, shared);
+            }
+        }
+        if let Some(recording) = self.recording.as_mut().filter(|_| due.skip > 0) {
+            recording.skip(due.skip, shared);
+        }
+        for _ in 0..due.run {
+            self.frame(now, legs, shared);
+        }
+    }
+
+    fn frame(&mut self, now: Instant, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+        let Self { first, second, prompt, .. } = self;
+        first.hear(now, second.leg, legs, shared);
+        second.hear(now, first.leg, legs, shared);
+        let has_more = prompt.as_mut().is_none_or(Input::frame);
+        let played = prompt.as_ref().map(Input::played_frame);
+        first.speak(now, second, played, legs, shared);
+        second.speak(now, first, played, legs, shared);
+        if let Some(recording) = &mut self.recording {
+            let rate = first.rate.max(second.rate);
+            let frame = self.recorder.frame(rate, [&*first, &*second], played, recording.channels());
+            recording.write(rate, frame, false, shared);
+        }
+        if !has_more {
+            self.end_prompt(shared);
+        }
+        if self.recording.as_ref().is_some_and(Recording::is_full) {
+            self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
+        }
+    }
+
+    // ---- Commands ---------------------------------------------------------------------------------------------
+
+    pub(crate) fn set_volumes(&mut self, volumes: Volumes) {
+        (self.first.hears, self.second.hears) = (volumes.first, volumes.second);
+    }
+
+    pub(crate) fn play(
+        &mut self,
+        action: ActionId,
+        prompts: Vec<Arc<Prompt>>,
+        repeat: u32,
+        shared: &mut Shared,
+    ) {
+        self.end_prompt(shared);
+        self.prompt = Some(Input::new(action, prompts, repeat, Gain::UNITY));
+    }
+
+    pub(crate) fn stop_play(&mut self, action: ActionId, shared: &mut Shared) {
+        if self.prompt.as_ref().is_some_and(|prompt| prompt.action() == action) {
+            self.end_prompt(shared);
+        }
+    }
+
+    pub(crate) fn record(&mut self, recording: Recording, shared: &mut Shared) {
+        self.end_recording(RecordEnd::Stopped, Duration::ZERO, shared);
+        self.recording = Some(recording);
+    }
+
+    pub(crate) fn pause_record(&mut self, action: ActionId, is_paused: bool) {
+        if let Some(recording) = self.recording.as_mut().filter(|recording| recording.action == action) {
+            recording.pause(is_paused);
+        }
+    }
+
+    pub(crate) fn stop_record(&mut self, action: ActionId, trim: Duration, shared: &mut Shared) {
+        if self.recording.as_ref().is_some_and(|recording| recording.action == action) {
+            self.end_recording(RecordEnd::Stopped, trim, shared);
+        }
+    }
+
+    /// The connection is over: its actions end, each with its event.
+    pub(crate) fn end_actions(&mut self, shared: &mut Shared) {
+        self.end_prompt(shared);
+        self.end_recording(RecordEnd::Disconnected, Duration::ZERO, shared);
+    }
+
+    fn end_prompt(&mut self, shared: &mut Shared) {
+        if let Some(prompt) = self.prompt.take() {
+            let (action, played) = (prompt.action(), prompt.played());
+            shared.tell(Event::PlayEnded { leg: self.first.leg, action, played });
+        }
+    }
+
+    fn end_recording(&mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) {
+        if let Some(recording) = self.recording.take() {
+            let action = recording.action;
+            let duration = recording.finish(end, trim, shared);
+            shared.tell(Event::RecordEnded { leg: self.first.leg, action, duration, end });
+            self.recorder = Recorder::new();
+        }
+    }
+}
+
+impl Party {
+    fn new(leg: LegId) -> Self {
+        Self {
+            leg,
+            hears: Gain::UNITY,
+            is_hearing: false,
+            said: Vec::new(),
+            rate: 0,
+            voice: Way::default(),
+            prompt: Way::default(),
+            sum: Vec::new(),
+            limiter: Limiter::new(),
+            heard: Vec::new(),
+        }
+    }
+
+    /// The first half of a frame: what it says.
+    fn hear(&mut self, now: Instant, other: LegId, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+        self.said.clear();
+        let Some(Placed { leg, .. }) = legs.get_mut(&self.leg) else { return };
+        self.rate = leg.codec().sample_rate();
+        self.is_hearing = leg.hears() == Some(other);
+        leg.say_to_bridge(now, &mut self.said, shared);
+    }
+
+    /// The second half: what it hears of the other, and of a prompt.
+    fn speak(
+        &mut self,
+        now: Instant,
+        other: &Self,
+        played: Option<(u32, &[i16])>,
+        legs: &mut HashMap<LegId, Placed>,
+        shared: &mut Shared,
+    ) {
+        let Some(Placed { leg, .. }) = legs.get_mut(&self.leg) else { return };
+        if !self.is_hearing && played.is_none() {
+            return leg.hear_room(now, None, shared);
+        }
+        self.sum.clear();
+        self.sum.resize(frame_samples(self.rate), 0);
+        if self.is_hearing {
+            let voice = self.voice.frame(&other.said, other.rate, self.rate);
+            add(&mut self.sum, voice.iter().map(|&sample| self.hears.of(sample)));
+        }
+        if let Some((rate, samples)) = played {
+            add(&mut self.sum, self.prompt.frame(samples, rate, self.rate).iter().map(|&s| i32::from(s)));
+        }
+        self.limiter.limit(&self.sum, &mut self.heard);
+        leg.hear_room(now, Some(RoomAudio::Samples(&self.heard)), shared);
+    }
+}
+
+impl Recorder {
+    fn new() -> Self {
+        Self {
+            sides: Default::default(),
+            prompt: Way::default(),
+            sums: Default::default(),
+            limiters: [Limiter::new(); 2],
+            limited: Default::default(),
+            frame: Vec::new(),
+        }
+    }
+
+    /// A frame of what both say and hear of a prompt: one channel, or two with their samples in turn.
+    fn frame(
+        &mut self,
+        rate: u32,
+        parties: [&Party; 2],
+        played: Option<(u32, &[i16])>,
+        channels: u16,
+    ) -> &[i16] {
+        let channels = usize::from(channels);
+        for sum in &mut self.sums {
+            sum.clear();
+            sum.resize(frame_samples(rate), 0);
+        }
+        for (side, (way, party)) in self.sides.iter_mut().zip(parties).enumerate() {
+            let said = way.frame(&party.said, party.rate, rate);
+            add(&mut self.sums[side % channels], said.iter().map(|&sample| i32::from(sample)));
+        }
+        if let Some((from, samples)) = played {
+            let played = self.prompt.frame(samples, from, rate);
+            for sum in &mut self.sums[..channels] {
+                add(sum, played.iter().map(|&sample| i32::from(sample)));
+            }
+        }
+        for ((sum, limiter), limited) in self.sums.iter().zip(&mut self.limiters).zip(&mut self.limited) {
+            limiter.limit(sum, limited);
+        }
+        if channels == 1 {
+            return &self.limited[0];
+        }
+        let [left, right] = &self.limited;
+        self.frame.clear();
+        self.frame.extend(left.iter().zip(right).flat_map(|(&left, &right)| [left, right]));
+        &self.frame
+    }
+}
+
+impl Way {
+    /// The frame at another rate. What the filter holds back at first is silence before it.
+    fn frame(&mut self, samples: &[i16], from: u32, to: u32) -> &[i16] {
+        let wanted = frame_samples(to);
+        if from == to {
+            self.resampler = None;
+            self.ready.clear();
+            self.ready.extend_from_slice(samples);
+        } else {
+            let kept = self.resampler.take().filter(|(of, at, _)| (*of, *at) == (from, to));
+            if kept.is_none() {
+                self.ready.clear();
+            }
+            self.resampler = kept.or_else(|| Some((from, to, Resampler::new(from, to)?)));
+            self.ready.drain(..self.ready.len().min(wanted));
+            if let Some((_, _, resampler)) = &mut self.resampler {
+                resampler.push(samples, &mut self.ready);
+            }
+            let held_back = wanted.saturating_sub(self.ready.len());
+            self.ready.splice(..0, std::iter::repeat_n(0, held_back));
+        }
+        &self.ready[..wanted.min(self.ready.len())]
+    }
+}
+
+fn frame_samples(rate: u32) -> usize {
+    rate as usize / 50
+}
+
+fn add(sum: &mut [i32], samples: impl Iterator<Item = i32>) {
+    for (sum, sample) in sum.iter_mut().zip(samples) {
+        *sum += sample;
+    }
+}
