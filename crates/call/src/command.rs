@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use offhook_media::event::{Codec, ConnectMode, Country, Dial, Key, Kinds, RecordFormat};
+use offhook_media::event::{Codec, ConnectMode, Country, Dial, Key, Kinds, RecordFormat, Volumes};
 use offhook_sip::event::{Body, Credentials, Header};
 
 use crate::disk::PromptFile;
+use crate::event::UnixMs;
 use crate::id::{CallId, RequestId};
 use crate::state::State;
 
@@ -194,8 +195,8 @@ pub enum Command {
         max: Duration,
         /// Who hears whom.
         mode: ConnectMode,
-        /// Whether the keys of each are kept from the other.
-        mute_digits: bool,
+        /// What else there is to it.
+        extras: ConnectExtras,
     },
     /// End a connection; only its first party may.
     ConnectStop {
@@ -315,6 +316,41 @@ pub struct Construct {
     pub credentials: Option<Credentials>,
     /// Extra headers.
     pub headers: Vec<Header>,
+}
+
+/// What a connection does beside letting two calls hear each other.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectExtras {
+    /// Whether the keys of each are kept from the other.
+    pub mute_digits: bool,
+    /// How loud they hear each other.
+    pub volumes: Volumes,
+    /// A recording of both.
+    pub record: Option<ConnectRecord>,
+    /// What both are to hear over their talk.
+    pub schedule: Option<SchedulePlay>,
+}
+
+/// A recording of both parties of a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectRecord {
+    /// The file, relative to the recordings directory; one that exists is not replaced.
+    pub file: String,
+    /// Its format.
+    pub format: RecordFormat,
+    /// Whether the first party is left and the second right; both are in one channel otherwise.
+    pub is_stereo: bool,
+}
+
+/// A prompt to both parties of a connection, at its time.
+#[derive(Clone, Debug)]
+pub struct SchedulePlay {
+    /// When; at once where that is past.
+    pub at: UnixMs,
+    /// What.
+    pub file: PromptFile,
+    /// How many times more than once.
+    pub repeat: u32,
 }
 
 /// A message outside of any call.

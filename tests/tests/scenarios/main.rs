@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod connections;
 mod detections;
 mod digits;
 mod events;

@@ -68,6 +68,16 @@ impl Pending {
         Self { request, job: cx.ask_disk(core.id, question), guard: cx.deadline(OPENED_WITHIN) }
     }
 
+    /// Asks again, for the same request and within the same time.
+    pub(crate) fn then_ask(
+        self,
+        core: &Core,
+        cx: &mut Context<'_>,
+        question: impl FnOnce(JobId) -> DiskJob,
+    ) -> Self {
+        Self { job: cx.ask_disk(core.id, question), ..self }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.guard
     }

@@ -5,10 +5,10 @@ use std::time::Instant;
 use offhook_media::event as media;
 
 use crate::Config;
-use crate::action::connect::{Connect, Notice, Wish};
+use crate::action::connect::{Connect, Notice, Wanted};
 use crate::action::play::Play;
 use crate::action::receive_dtmf::ReceiveDtmf;
-use crate::action::record::{Record, Wanted};
+use crate::action::record::{self, Record};
 use crate::action::send_dtmf::SendDtmf;
 use crate::call::ended::Cut;
 use crate::call::{Core, Input, Phase, Step, Talk, hang_up, is_due, pass_over};
@@ -70,15 +70,22 @@ impl Idle {
                 ..
             } => {
                 let mute_digits = mute_digits || !finish_keys.is_empty();
-                let wanted =
-                    Wanted { file, format, overwrite, max, beep, trim_silence, mute_digits, finish_keys };
+                let wanted = record::Wanted {
+                    file,
+                    format,
+                    overwrite,
+                    max,
+                    beep,
+                    trim_silence,
+                    mute_digits,
+                    finish_keys,
+                };
                 Record::start(talk, core, cx, id, wanted)
             }
             Command::SendDtmfStart { digits, .. } => SendDtmf::start(talk, core, cx, id, digits),
             Command::ReceiveDtmfStart(ask) => ReceiveDtmf::start(talk, core, cx, id, ask),
-            Command::ConnectStart { other, max, mode, mute_digits, .. } => {
-                let wish = Wish { mode, max, mute_digits };
-                Connect::start(talk, core, cx, id, other, wish)
+            Command::ConnectStart { other: second, max, mode, extras, .. } => {
+                Connect::start(talk, core, cx, id, Wanted { second, max, mode, extras })
             }
             command => {
                 pass_over(cx, Input::Request { id, command });

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook_call::admit::{Denied, Referral, Role, Standing, admit};
-use offhook_call::command::{Command, Content, KeySet};
+use offhook_call::command::{Command, ConnectExtras, Content, KeySet};
 use offhook_call::error::Direction;
 use offhook_call::id::CallId;
 use offhook_call::state::State;
@@ -96,7 +96,7 @@ fn commands(name: &str) -> Vec<Command> {
             other: CallId(2),
             max,
             mode: ConnectMode::Both,
-            mute_digits: false,
+            extras: ConnectExtras::default(),
         },
         "connect_stop" => Command::ConnectStop { call: CALL },
         "transfer" => Command::Transfer { call: CALL, to_uri: "sip:100@192.0.2.3".to_owned() },

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook_call::Output;
-use offhook_call::command::Command;
+use offhook_call::command::{Command, ConnectExtras};
 use offhook_call::id::CallId;
 use offhook_call::state::State;
 use offhook_media::event::{ConnectMode, Dial, RecordFormat};
@@ -74,7 +74,7 @@ fn doing(state: State) -> Rig {
                 other,
                 max,
                 mode: ConnectMode::Both,
-                mute_digits: false,
+                extras: ConnectExtras::default(),
             });
         }
         _ => {}

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use offhook_call::command::Command;
+use offhook_call::command::{Command, ConnectExtras, ConnectRecord, SchedulePlay};
+use offhook_call::error::FileFault;
+use offhook_call::event::UnixMs;
 use offhook_call::id::CallId;
 use offhook_call::state::State;
-use offhook_media::event::ConnectMode;
+use offhook_call::{DiskEvent, JobId, RecordedFile};
+use offhook_media::event::{ConnectMode, Gain, RecordFormat, RecordingId, Volumes};
 
 use crate::rig::*;
 
@@ -18,7 +21,7 @@ fn connect(call: CallId, other: CallId) -> Command {
         other,
         max: Duration::from_secs(300),
         mode: ConnectMode::Both,
-        mute_digits: false,
+        extras: ConnectExtras::default(),
     }
 }
 
@@ -44,7 +47,7 @@ fn keys_are_kept_from_the_other_where_that_is_asked_for() {
         other: SECOND,
         max,
         mode: ConnectMode::FirstHears,
-        mute_digits: true,
+        extras: ConnectExtras { mute_digits: true, ..ConnectExtras::default() },
     };
     assert_eq!(rig.request(command)[0], "media connect 1 2 FirstHears without keys");
 }
@@ -175,4 +178,159 @@ fn who_cannot_be_connected() {
     assert_eq!(rig.request(connect(FIRST, SECOND)), ["refuse NotFound { call: CallId(2) }"]);
     assert_eq!(rig.request(connect(SECOND, FIRST)), ["refuse NotFound { call: CallId(2) }"]);
     assert_eq!(rig.get(FIRST).state, State::Idle);
+}
+
+// ---- Recordings, volumes and what is played at its time ------------------------------------------------------------
+
+fn wanting(extras: ConnectExtras) -> Command {
+    let (max, mode) = (Duration::from_secs(300), ConnectMode::Both);
+    Command::ConnectStart { call: FIRST, other: SECOND, max, mode, extras }
+}
+
+fn recorded() -> ConnectExtras {
+    let record = ConnectRecord { file: "c.wav".to_owned(), format: RecordFormat::Mulaw, is_stereo: true };
+    ConnectExtras { record: Some(record), ..ConnectExtras::default() }
+}
+
+fn opened(job: u64, result: Result<(), FileFault>) -> DiskEvent {
+    DiskEvent::RecordingOpened { job: JobId(job), result }
+}
+
+fn closed() -> DiskEvent {
+    DiskEvent::RecordingClosed { recording: RecordingId(1), file: RecordedFile::default() }
+}
+
+fn failed() -> DiskEvent {
+    let (recording, file) = (RecordingId(1), RecordedFile::default());
+    DiskEvent::RecordingFailed { recording, fault: FileFault::DiskFull, file }
+}
+
+/// Two idle calls, of which the first has been asked to connect with the second.
+fn asked(extras: ConnectExtras) -> Rig {
+    let mut rig = Rig::new();
+    rig.answered();
+    rig.answered();
+    let lines = rig.request(wanting(extras));
+    assert_eq!(lines[1..], ["1: Idle→Connect", "2: Idle→Connect"], "{lines:?}");
+    rig
+}
+
+fn recording() -> Rig {
+    let mut rig = asked(recorded());
+    assert_eq!(
+        rig.disk(opened(1, Ok(()))),
+        ["media connect 1 2 Both", "media record 1 of 1 2 as 1 in stereo, 300s", "reply Done"]
+    );
+    rig
+}
+
+#[test]
+fn a_connection_that_is_recorded_ends_when_its_file_is_complete() {
+    let mut rig = recording();
+    let lines = rig.request(Command::ConnectStop { call: FIRST });
+    assert_eq!(lines, ["media disconnect 1 2", "reply Done", "2: Connect→Idle"]);
+    assert_eq!(rig.request(Command::ConnectStop { call: FIRST }), ["reply Done"], "it is stopped already");
+    assert_eq!(rig.disk(closed()), ["1: Connect→Idle", "1: connect ok"]);
+    // A disk that does not answer holds up nobody for long.
+    let mut rig = recording();
+    assert_eq!(rig.secs(300), ["media disconnect 1 2", "2: Connect→Idle"]);
+    assert!(rig.ms(1_999).is_empty());
+    let lines = rig.ms(1);
+    assert_eq!(lines[1..], ["1: Connect→Idle", "1: connect max_seconds"], "{lines:?}");
+    assert!(lines[0].contains("abandon"), "{lines:?}");
+}
+
+#[test]
+fn hang_ups_of_a_recorded_connection_wait_for_the_file_too() {
+    let mut rig = recording();
+    let lines = rig.sip(bye(inbound(SECOND)));
+    assert_eq!(lines, ["media remove 2", "2: Connect→Idle", "2: Idle→Released"]);
+    assert_eq!(rig.disk(closed()), ["1: Connect→Idle", "1: connect hangup by 2"]);
+    let mut rig = recording();
+    let lines = rig.sip(bye(inbound(FIRST)));
+    assert_eq!(lines, ["media remove 1", "1: Connect→Idle", "1: Idle→Released", "2: Connect→Idle"]);
+    assert!(rig.media(leg_removed(FIRST)).is_empty());
+    assert_eq!(
+        rig.disk(closed()),
+        ["1: connect hangup by 1", "1: released answered, 200 User", "free 20000"]
+    );
+}
+
+#[test]
+fn a_disk_that_fails_ends_no_talk_and_is_told_at_its_end() {
+    let mut rig = recording();
+    assert_eq!(rig.disk(failed()), ["media stop record 1 trim 0ns"]);
+    let lines = rig.request(Command::ConnectStop { call: FIRST });
+    assert_eq!(lines[2..], ["1: Connect→Idle", "2: Connect→Idle", "1: connect disk_full"]);
+    let mut rig = recording();
+    rig.request(Command::ConnectStop { call: FIRST });
+    assert_eq!(rig.disk(failed()), ["1: Connect→Idle", "1: connect disk_full"]);
+    let mut rig = recording();
+    rig.disk(failed());
+    let lines = rig.sip(bye(inbound(SECOND)));
+    assert_eq!(lines.last().map(String::as_str), Some("1: connect hangup by 2"), "what ended it comes first");
+}
+
+#[test]
+fn what_fails_before_it_begins_is_an_error_and_no_event() {
+    let idle = ["1: Connect→Idle", "2: Connect→Idle"];
+    let mut rig = asked(recorded());
+    let lines = rig.disk(opened(1, Err(FileFault::Exists)));
+    assert!(lines[0].starts_with("refuse") && lines[0].contains("c.wav"), "{lines:?}");
+    assert_eq!(lines[1..], idle);
+    let mut rig = asked(recorded());
+    let lines = rig.secs(10);
+    assert!(lines[0].starts_with("refuse"), "{lines:?}");
+    assert_eq!(lines[1..], idle);
+    // A file that is opened too late is abandoned.
+    assert!(rig.disk(opened(1, Ok(())))[0].contains("abandon"));
+    let mut rig = asked(recorded());
+    let lines = rig.sip(bye(inbound(SECOND)));
+    assert_eq!(lines[..2], ["media remove 2", "2: Connect→Idle"]);
+    assert!(lines.iter().any(|line| line.starts_with("refuse")), "{lines:?}");
+    assert_eq!(rig.get(FIRST).state, State::Idle);
+    let mut rig = asked(recorded());
+    rig.sip(bye(inbound(FIRST)));
+    assert_eq!(rig.get(SECOND).state, State::Idle);
+}
+
+#[test]
+fn a_stop_before_it_begins_is_obeyed_when_it_has() {
+    let mut rig = asked(recorded());
+    assert_eq!(rig.request(Command::ConnectStop { call: FIRST }), ["reply Done"]);
+    let lines = rig.disk(opened(1, Ok(())));
+    assert_eq!(lines[2..], ["reply Done", "media disconnect 1 2", "2: Connect→Idle"], "{lines:?}");
+    assert_eq!(rig.disk(closed()), ["1: Connect→Idle", "1: connect ok"]);
+}
+
+#[test]
+fn a_prompt_is_played_at_its_time_and_one_that_is_late_at_once() {
+    for (ahead, wait) in [(2_500, 2_500), (-5_000, 0)] {
+        let mut rig = Rig::new();
+        rig.answered();
+        rig.answered();
+        let at = UnixMs(rig.now().wall.0 + ahead);
+        let schedule = Some(SchedulePlay { at, file: "p.wav".into(), repeat: 2 });
+        rig.request(wanting(ConnectExtras { schedule, ..recorded() }));
+        let lines = rig.disk(loaded(1));
+        assert!(lines.len() == 1 && lines[0].contains("c.wav"), "then the file: {lines:?}");
+        let lines = rig.disk(opened(2, Ok(())));
+        assert_eq!(lines.last().map(String::as_str), Some("reply Done"));
+        if wait > 0 {
+            assert!(rig.ms(wait - 1).is_empty());
+        }
+        assert_eq!(rig.ms(1), ["media play 2 to 1 2: 1 +2"]);
+        assert!(rig.secs(10).is_empty(), "once");
+    }
+}
+
+#[test]
+fn volumes_are_set_where_they_are_not_as_they_are() {
+    let mut rig = Rig::new();
+    rig.answered();
+    rig.answered();
+    let volumes = Volumes { first: Gain::from_decibels(-6), second: Gain::from_decibels(20) };
+    let extras = ConnectExtras { volumes, ..ConnectExtras::default() };
+    let lines = rig.request(wanting(extras));
+    assert_eq!(lines[..3], ["media connect 1 2 Both", "media volumes 1 2: -6.0 20.0", "reply Done"]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook_call::command::{Command, ReceiveDtmf};
+use offhook_call::command::{Command, ConnectExtras, ReceiveDtmf};
 use offhook_call::id::CallId;
 use offhook_call::{DiskEvent, JobId};
 use offhook_media::event::{self as media, ActionId, ConnectMode, Dial, LegId};
@@ -323,7 +323,7 @@ fn keys_during_a_sending_and_a_connection_are_typed_ahead() {
         other,
         max,
         mode: ConnectMode::Both,
-        mute_digits: false,
+        extras: ConnectExtras::default(),
     });
     press(&mut rig, "2");
     rig.media(digit(other, '7'));

@@ -424,6 +424,19 @@ fn media_line(command: &media::Command) -> String {
             let muted = if *mute_digits { " without keys" } else { "" };
             format!("connect {} {} {mode:?}{muted}", first.0, second.0)
         }
+        media::Command::SetVolumes { first, second, volumes } => {
+            let decibels = |gain: media::Gain| 20.0 * (f64::from(gain.of(10_000)) / 10_000.0).log10();
+            let (of_first, of_second) = (decibels(volumes.first), decibels(volumes.second));
+            format!("volumes {} {}: {of_first:.1} {of_second:.1}", first.0, second.0)
+        }
+        media::Command::RecordConnection { first, second, action, recording, is_stereo, max } => {
+            let channels = if *is_stereo { "stereo" } else { "mono" };
+            let (first, second) = (first.0, second.0);
+            format!("record {} of {first} {second} as {} in {channels}, {max:?}", action.0, recording.0)
+        }
+        media::Command::PlayConnection { first, second, action, prompts, repeat } => {
+            format!("play {} to {} {}: {} +{repeat}", action.0, first.0, second.0, prompts.len())
+        }
         media::Command::Disconnect { first, second } => format!("disconnect {} {}", first.0, second.0),
         media::Command::InfoDigit { leg, key, duration } => {
             format!("info {} on {} {duration:?}", key.as_char(), leg.0)

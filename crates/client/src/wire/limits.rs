@@ -8,6 +8,10 @@ pub const RING_SECONDS_MAX: u32 = 3_600;
 pub const KEY_SECONDS_MAX: u32 = 86_400;
 /// The most repetitions of a prompt; enough for hold music, small enough that no total overflows.
 pub const REPEAT_MAX: u32 = 100_000;
+/// The softest that somebody may be heard, in dB.
+pub const VOLUME_MIN: i32 = -40;
+/// The loudest that somebody may be heard, in dB.
+pub const VOLUME_MAX: i32 = 20;
 /// The most keys that are collected or sent in one action.
 pub const KEYS_MAX: u32 = 255;
 /// The most items of a play list, by the document.

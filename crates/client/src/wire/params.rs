@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "schema")]
 use super::limits::{
     CAUSE_MAX, CAUSE_MIN, CODECS_MAX, HEADERS_MAX, KEY_SECONDS_MAX, KEYS_MAX, NAME_MAX, PAGE_MAX,
-    PATTERNS_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX,
+    PATTERNS_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN,
 };
 use super::{CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
 
@@ -417,36 +417,35 @@ pub struct ConnectStart {
     #[serde(default = "one")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 3)))]
     pub connect_mode: u32,
-    /// A recording of both. Only null or empty: others are not supported by this version.
+    /// A recording of both, each as loud as it speaks: a file, relative to the recordings directory. One that exists is not
+    /// replaced. It is complete when `on_connect_completed` is told; null or empty: none.
     #[serde(default)]
     pub record_file: Option<String>,
-    /// Its format. Only 3: others are not supported by this version.
+    /// Its format, as of `record_start`. Formats 7 and 8 have the sample rate of the first party.
     #[serde(default = "mu_law")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 3, max = 3)))]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
     pub record_format: u32,
-    /// dB for what the first party hears. Only null: others are not supported by this version.
+    /// How much louder the first party hears the second, in dB; null: as it is.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = [null])))]
+    #[cfg_attr(feature = "schema", schemars(range(min = VOLUME_MIN, max = VOLUME_MAX)))]
     pub local_volume: Option<i32>,
-    /// dB for what the second party hears. Only null: others are not supported by this version.
+    /// How much louder the second party hears the first, in dB; null: as it is.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = [null])))]
+    #[cfg_attr(feature = "schema", schemars(range(min = VOLUME_MIN, max = VOLUME_MAX)))]
     pub remote_volume: Option<i32>,
-    /// When to play a file to both, Unix time in seconds. Only null: others are not supported by this
-    /// version.
+    /// When `schedule_play_file` is played to both over their talk, Unix time in seconds. One that is past: at once.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = [null])))]
     pub schedule_play_time: Option<i64>,
-    /// That file. Only null or empty: others are not supported by this version.
+    /// That file, in the prompts directory; null or empty: none.
     #[serde(default)]
     pub schedule_play_file: Option<String>,
-    /// How many times. Only 0: others are not supported by this version.
+    /// How many times it is played; 0 is once, as 1 is.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = REPEAT_MAX)))]
     pub schedule_play_loop: u32,
-    /// First party left, second right. Only false: true is not supported by this version.
+    /// Whether the recording has the first party left and the second right; both are in one channel otherwise. Format 5
+    /// (GSM) has one channel only.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(extend("enum" = [false])))]
     pub record_stereo: bool,
     /// Whether the keys of each party are kept from the other: neither tones nor telephone-events pass. The application is
     /// told of them as ever. What is said is heard 40 ms later then, and decoded on its way.

@@ -10,7 +10,7 @@ use offhook_client::wire::limits::{
     KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX,
 };
 use offhook_client::wire::{self, ErrorData};
-use offhook_media::event::{Codec, Country, Dial, Key, Kinds};
+use offhook_media::event::{Codec, Country, Dial, Key, Kinds, RecordFormat};
 use offhook_sip::event::{Body, Credentials, Header};
 
 use super::params::Invalid;
@@ -159,6 +159,11 @@ pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
         return Err(ErrorData::FileForbidden { file: name.to_owned(), item: None });
     }
     Ok(name.to_owned())
+}
+
+/// A format of recordings.
+pub(crate) fn record_format(number: u32) -> Result<RecordFormat, ErrorData> {
+    RecordFormat::from_api(number).ok_or_else(|| invalid("record_format", "1, 2, 3, 4, 5, 6, 7 or 8"))
 }
 
 /// The headers of an INVITE that an application may set beside `X-*`: they speak of the caller and of the way the call took,

@@ -9,11 +9,10 @@ use offhook_client::wire::limits::{
     STATUS_MAX, STATUS_MIN,
 };
 use offhook_client::wire::{self, ErrorData};
-use offhook_media::event::RecordFormat;
 use schemars::JsonSchema;
 
 use super::content::content;
-use super::{check, names, reply};
+use super::{check, connection, names, reply};
 
 /// Which node this is.
 #[derive(Clone, Copy, Debug)]
@@ -241,8 +240,7 @@ impl Served for wire::PlayStart {
 
 impl Served for wire::RecordStart {
     fn step(self, node: &Node) -> Result<Step<wire::Recording>, ErrorData> {
-        let format = RecordFormat::from_api(self.record_format)
-            .ok_or_else(|| check::invalid("record_format", "1, 2, 3, 4, 5, 6, 7 or 8"))?;
+        let format = check::record_format(self.record_format)?;
         Ok(Step::Ask(Command::RecordStart {
             call: check::call(node.id, &self.res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
@@ -302,21 +300,14 @@ impl Served for wire::ReceiveDtmfStart {
 
 impl Served for wire::ConnectStart {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        check::nothing("record_file", self.record_file.as_deref())?;
-        check::only("record_format", "3", self.record_format == 3)?;
-        check::only("local_volume", "null", self.local_volume.is_none())?;
-        check::only("remote_volume", "null", self.remote_volume.is_none())?;
-        check::only("schedule_play_time", "null", self.schedule_play_time.is_none())?;
-        check::nothing("schedule_play_file", self.schedule_play_file.as_deref())?;
-        check::only("schedule_play_loop", "0", self.schedule_play_loop == 0)?;
-        check::only("record_stereo", "false", !self.record_stereo)?;
         let mode = names::connect_mode(self.connect_mode);
+        let extras = connection::extras(&self)?;
         Ok(Step::Ask(Command::ConnectStart {
             call: check::call(node.id, &self.res_id)?,
             other: check::call(node.id, &self.call_res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             mode: mode.ok_or_else(|| check::invalid("connect_mode", "1, 2 or 3"))?,
-            mute_digits: self.mute_digits,
+            extras,
         }))
     }
 

@@ -385,10 +385,9 @@ mod tests {
         refused::<wire::Subscribe>(r#"["x"]"#, "after", "null, or an integer of at least 0");
         let only = |value: &str| format!("{value}: not supported by this version");
         refused::<wire::Construct>(r#"{"ring_play_mode": "x"}"#, "ring_play_mode", &only("0"));
-        refused::<wire::ConnectStart>(r#"{"record_format": "x"}"#, "record_format", &only("3"));
-        refused::<wire::ConnectStart>(r#"{"local_volume": "x"}"#, "local_volume", &only("null"));
-        refused::<wire::ConnectStart>(r#"{"schedule_play_time": "x"}"#, "schedule_play_time", &only("null"));
-        refused::<wire::ConnectStart>(r#"{"record_stereo": "x"}"#, "record_stereo", &only("false"));
+        let volume = "null, or an integer of -40 to 20";
+        refused::<wire::ConnectStart>(r#"{"local_volume": "x"}"#, "local_volume", volume);
+        refused::<wire::ConnectStart>(r#"{"record_stereo": "x"}"#, "record_stereo", "true or false");
     }
 
     #[test]

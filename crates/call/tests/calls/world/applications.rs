@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use offhook_call::command::{Command, Construct, Content, ReceiveDtmf};
+use offhook_call::command::{
+    Command, ConnectExtras, ConnectRecord, Construct, Content, ReceiveDtmf, SchedulePlay,
+};
+use offhook_call::event::UnixMs;
 use offhook_call::id::CallId;
 use offhook_call::state::State;
-use offhook_media::event::{Codec, ConnectMode, Dial, Kind, RecordFormat};
+use offhook_media::event::{Codec, ConnectMode, Dial, Gain, Kind, RecordFormat, Volumes};
 
 use super::{Happening, World};
 use crate::rig::{construct, key, keys, receive, text};
@@ -123,6 +126,19 @@ impl World {
         Content { files: vec!["p.wav".into(); self.rng.usize(..3)] }
     }
 
+    fn extras(&mut self) -> ConnectExtras {
+        let record = self.rng.bool().then(|| ConnectRecord {
+            file: "c.wav".to_owned(),
+            format: RecordFormat::Pcm16,
+            is_stereo: true,
+        });
+        let ahead = self.rng.i64(-1_000..5_000);
+        let at = UnixMs(self.now().wall.0 + ahead);
+        let schedule = self.rng.bool().then(|| SchedulePlay { at, file: "p.wav".into(), repeat: 1 });
+        let volumes = Volumes { first: Gain::from_decibels(self.rng.i8(-1..2)), ..Volumes::default() };
+        ConnectExtras { mute_digits: self.rng.bool(), volumes, record, schedule }
+    }
+
     fn start(&mut self, call: CallId) -> Command {
         let content = self.content();
         let finish_keys = keys(if self.rng.bool() { "#" } else { "" });
@@ -163,7 +179,7 @@ impl World {
                     .rng
                     .choice(&[ConnectMode::Both, ConnectMode::SecondHears, ConnectMode::FirstHears])
                     .expect("three");
-                Command::ConnectStart { call, other, max: self.seconds(20), mode, mute_digits: false }
+                Command::ConnectStart { call, other, max: self.seconds(20), mode, extras: self.extras() }
             }
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Engine {
     /// Every name ever used.
     used: HashSet<LegId>,
     connected: HashMap<LegId, LegId>,
+    /// Of connections, by their first parties.
+    recordings: HashMap<LegId, RecordingId>,
 }
 
 impl World {
@@ -84,6 +86,13 @@ impl World {
                     assert!(self.engine.legs.contains_key(&one), "connected and not there: {one:?}");
                     assert!(self.engine.connected.insert(one, other).is_none(), "{one:?} connected twice");
                 }
+            }
+            Command::SetVolumes { first, second, .. } | Command::PlayConnection { first, second, .. } => {
+                assert_eq!(self.engine.connected.get(&first), Some(&second));
+            }
+            Command::RecordConnection { first, second, recording, .. } => {
+                assert_eq!(self.engine.connected.get(&first), Some(&second));
+                assert!(self.engine.recordings.insert(first, recording).is_none(), "{first:?} twice");
             }
             Command::Disconnect { first, second } => {
                 assert_eq!(self.engine.connected.get(&first), Some(&second));
@@ -141,9 +150,17 @@ impl World {
         }
     }
 
+    /// A connection ends, and with it its recording, unless the engine is stuck.
     fn part(&mut self, leg: LegId) {
-        if let Some(other) = self.engine.connected.remove(&leg) {
-            self.engine.connected.remove(&other);
+        let Some(other) = self.engine.connected.remove(&leg) else { return };
+        self.engine.connected.remove(&other);
+        for first in [leg, other] {
+            let is_stuck = self.engine.legs.get(&first).is_none_or(|leg| leg.stuck);
+            if let Some(recording) = self.engine.recordings.remove(&first)
+                && !is_stuck
+            {
+                self.end_mark(recording);
+            }
         }
     }
 
