@@ -170,8 +170,7 @@ impl Recording {
 
     /// Hands out what is held but for so many samples at its end.
     fn hand_out(&mut self, keep: usize, shared: &mut Shared) {
-        let rest = self.held.split_off(self.held.len().saturating_sub(keep));
-        let samples = std::mem::replace(&mut self.held, rest);
+        let samples: Vec<i16> = self.held.drain(..self.held.len().saturating_sub(keep)).collect();
         if !samples.is_empty() {
             self.pass_on(Chunk::Data { rate: self.rate, channels: self.channels, samples }, shared);
         }
