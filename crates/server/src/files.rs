@@ -46,6 +46,30 @@ impl Directory {
         regular(rustix::fs::openat2(&self.root, name, flags, Mode::empty(), BENEATH).map_err(fault)?)
     }
 
+    /// Opens a regular file to read and to change.
+    pub fn change(&self, name: &str) -> Result<File, FileFault> {
+        check(name)?;
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        regular(rustix::fs::openat2(&self.root, name, flags, Mode::empty(), BENEATH).map_err(fault)?)
+    }
+
+    /// The names of what is in a folder.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>, FileFault> {
+        check(folder)?;
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        let folder = rustix::fs::openat2(&self.root, folder, flags, Mode::empty(), BENEATH).map_err(fault)?;
+        let entries = rustix::fs::Dir::read_from(folder).map_err(fault)?;
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned()));
+        Ok(names.filter(|name| !matches!(name.as_str(), "." | "..")).collect())
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, name: &str) -> Result<(), FileFault> {
+        check(name)?;
+        let (parent, last) = self.parent_of(name)?;
+        rustix::fs::unlinkat(&parent, last, rustix::fs::AtFlags::empty()).map_err(fault)
+    }
+
     /// Makes a new file to write, and the folders above it. An existing one is [`FileFault::Exists`], unless it may be
     /// replaced: then the new file takes its name once it is open, so that a failure loses nothing, and whoever still
     /// reads or writes the old one is not disturbed.

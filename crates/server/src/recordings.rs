@@ -13,6 +13,7 @@
 //! file that is to be opened or completed, is looked for at once.
 
 mod feed;
+mod journal;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use crate::clock;
 use crate::files::Directory;
 use crate::input::Input;
 pub use feed::Feed;
+pub use journal::Recovered;
 
 /// Messages that may wait for one thread: of 250 recordings that hand out 25 chunks in a second, those of 1.3 s. Of 16-bit
 /// samples at 48 kHz, 4 kB each, it is 31 MB.
@@ -90,6 +92,11 @@ impl ToDisk {
             | Self::Gap { recording, .. } => *recording,
         }
     }
+}
+
+/// Completes the recordings that were open when the server died, before any begins anew.
+pub fn recover(directory: &Directory) -> Vec<Recovered> {
+    journal::recover(directory)
 }
 
 /// Starts the threads; they end when all feeds are gone.
@@ -178,7 +185,8 @@ impl Recorder {
     fn obey(&mut self, now: Instant, message: ToDisk) {
         match message {
             ToDisk::Open { job, file, spec, overwrite, recording } => {
-                let opened = Recording::begin(&self.places, Name { file, overwrite }, spec);
+                let name = Name { file, overwrite };
+                let opened = Recording::begin(&self.places, recording, name, spec);
                 let result = opened.map(|opened| drop(self.open.insert(recording, opened)));
                 self.tell(DiskEvent::RecordingOpened { job, result });
             }
@@ -208,7 +216,10 @@ impl Recorder {
     fn close(&mut self, id: RecordingId) {
         let Some(mut recording) = self.open.remove(&id) else { return };
         match recording.complete() {
-            Ok(file) => self.tell(DiskEvent::RecordingClosed { recording: id, file }),
+            Ok(file) => {
+                journal::forget(&self.places.directory, id);
+                self.tell(DiskEvent::RecordingClosed { recording: id, file });
+            }
             Err(fault) => {
                 self.open.insert(id, recording);
                 self.fail(id, fault);
@@ -218,6 +229,7 @@ impl Recorder {
 
     fn fail(&mut self, id: RecordingId, fault: FileFault) {
         let Some(recording) = self.open.remove(&id) else { return };
+        journal::forget(&self.places.directory, id);
         let file = recording.facts();
         tracing::error!(recording = id.0, ?fault, bytes = file.bytes, "recording cut off");
         self.tell(DiskEvent::RecordingFailed { recording: id, fault, file });
@@ -230,7 +242,7 @@ impl Recorder {
 }
 
 /// What a recording is called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     file: String,
     overwrite: bool,
@@ -270,6 +282,7 @@ impl Store for File {
 /// One recording, of one file or of several parts.
 #[derive(Debug)]
 struct Recording {
+    id: RecordingId,
     name: Name,
     spec: RecordSpec,
     file: OpenFile,
@@ -282,12 +295,16 @@ struct Recording {
 }
 
 impl Recording {
-    fn begin(places: &Places, name: Name, spec: RecordSpec) -> Result<Self, FileFault> {
+    fn begin(places: &Places, id: RecordingId, name: Name, spec: RecordSpec) -> Result<Self, FileFault> {
         if places.directory.free_bytes()? < places.min_free {
             return Err(FileFault::DiskFull);
         }
+        if name.file.split('/').next() == Some(journal::FOLDER) {
+            return Err(FileFault::Forbidden);
+        }
         let file = OpenFile::begin(places, &name, 1, spec)?;
-        Ok(Self { name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, unwritten: None })
+        journal::write(&places.directory, id, (&name, 1, spec))?;
+        Ok(Self { id, name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, unwritten: None })
     }
 
     /// Takes audio that is to be written with what comes soon.
@@ -297,6 +314,7 @@ impl Recording {
             let next = OpenFile::begin(places, &self.name, self.part + 1, self.spec)?;
             self.former_bytes += std::mem::replace(&mut self.file, next).length;
             self.part += 1;
+            journal::write(&places.directory, self.id, (&self.name, self.part, self.spec))?;
         }
         self.file.writer.push(chunk);
         self.unwritten.get_or_insert(now);

@@ -227,13 +227,14 @@ fn assemble(
     local: &[(Transport, SocketAddr)],
     rpc: SocketAddr,
     inputs: &mpsc::Sender<Input>,
-    log: EventWriter,
+    mut log: EventWriter,
     first_serial: u64,
 ) -> Result<control::Parts, Failure> {
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
     let prompts = Prompts::new(prompts, config.media.prompt_cache_bytes);
     let prompts = prompts::start(prompts, inputs).map_err(no_thread)?;
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
+    events::append_recovered(&mut log, clock::now().wall, recordings::recover(&recordings));
     let min_free = config.media.recordings_min_free_bytes;
     let recordings = recordings::start(recordings, min_free, inputs).map_err(no_thread)?;
     let threads = if config.media.threads == 0 { media::default_threads() } else { config.media.threads };

@@ -465,6 +465,18 @@ events! {
         /// In how many seconds it is tried again, where it failed.
         retry_in: Option<u64>,
     }
+    /// A recording was cut off by the end of the server, and is a complete file now. Told at the start of the server, before
+    /// all other events.
+    RecordingRecovered / OnRecordingRecovered = "sys.node.on_recording_recovered" {
+        /// Its file, relative to the recordings directory; of several parts, the first.
+        record_file: String,
+        /// How many files it has.
+        parts: u32,
+        /// Bytes of the last of them.
+        bytes: u64,
+        /// Whether it had more than its head told, or less, which is right now.
+        repaired: bool,
+    }
     /// Events that were asked for cannot be had. Sent to every subscriber that misses some, whatever it named. It is a
     /// notice to that subscriber and no event of the log: its `seq` is that of the last event before it, the last missing
     /// one, and a subscriber may have seen that number already.
@@ -522,6 +534,7 @@ impl EventKind {
             | Self::NodeMessageCompleted(_)
             | Self::GatewayState(_)
             | Self::RegistrationState(_)
+            | Self::RecordingRecovered(_)
             | Self::Gap(_)
             | Self::Closed(_)
             | Self::Other => return None,

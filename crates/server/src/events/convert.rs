@@ -17,6 +17,7 @@ use offhook_sip::event::{Header, RegistrationState};
 
 use super::EventWriter;
 use super::heard::{Heard, heard};
+use crate::recordings::Recovered;
 use crate::rpc::names;
 
 /// Appends an event of a call; returns its number.
@@ -28,6 +29,15 @@ pub fn append_call_event(log: &mut EventWriter, node: NodeId, process_id: u64, e
 /// Appends an event that is of no call; returns its number.
 pub fn append_node_event(log: &mut EventWriter, event: NodeEvent) -> u64 {
     log.append(event.time.0, node_event(event.kind))
+}
+
+/// Appends what was found of recordings that were open when the server died.
+pub fn append_recovered(log: &mut EventWriter, time: UnixMs, recovered: Vec<Recovered>) {
+    for Recovered { file, parts, bytes, repaired } in recovered {
+        tracing::warn!(%file, parts, bytes, repaired, "a recording was cut off by the end of the server");
+        let event = wire::OnRecordingRecovered { record_file: file, parts, bytes, repaired };
+        log.append(time.0, wire::EventKind::RecordingRecovered(event));
+    }
 }
 
 fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {

@@ -23,7 +23,7 @@ use offhook_client::wire::{Envelope, EventKind};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::Notify;
 
-pub use convert::{append_call_event, append_node_event};
+pub use convert::{append_call_event, append_node_event, append_recovered};
 pub use pattern::{Types, UnknownPattern};
 
 /// How many events a reader is handed at a time, so that one that is far behind does not hold them all.

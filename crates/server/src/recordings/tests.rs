@@ -73,6 +73,7 @@ fn a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
         let store = Cramped { file, room: Arc::new(AtomicUsize::new(room)) };
         let file = OpenFile::on(Box::new(store), MU_LAW).unwrap();
         let recording = Recording {
+            id: RecordingId(1),
             name,
             spec: MU_LAW,
             file,
@@ -144,10 +145,56 @@ fn audio_waits_for_more_and_not_for_long() {
 fn nothing_new_begins_below_the_floor() {
     let temp = Temp::new("floor");
     let name = Name { file: "a.wav".to_owned(), overwrite: false };
-    let refused = Recording::begin(&temp.places(u64::MAX, PART_BYTES), name.clone(), MU_LAW);
-    assert_eq!(refused.map(|_| ()), Err(FileFault::DiskFull));
+    let begin = |min_free, name| {
+        Recording::begin(&temp.places(min_free, PART_BYTES), RecordingId(1), name, MU_LAW).map(|_| ())
+    };
+    assert_eq!(begin(u64::MAX, name.clone()), Err(FileFault::DiskFull));
     assert!(!temp.0.join("a.wav").exists());
-    assert!(Recording::begin(&temp.places(0, PART_BYTES), name, MU_LAW).is_ok());
+    assert_eq!(begin(0, name), Ok(()));
+    // The folder of what is open is no place for a recording.
+    let name = Name { file: ".open/a.wav".to_owned(), overwrite: true };
+    assert_eq!(begin(0, name), Err(FileFault::Forbidden));
+}
+
+/// A process that was killed while it wrote, at worst between audio and head: the next one completes the files and tells
+/// of them once. What was completed in time, and what is gone, is not told.
+#[test]
+fn what_was_open_is_recovered_and_told_once() {
+    let temp = Temp::new("recover");
+    let places = temp.places(0, 58 + 2 * 480);
+    let begin = |id, file: &str| {
+        let name = Name { file: file.to_owned(), overwrite: false };
+        Recording::begin(&places, RecordingId(id), name, MU_LAW).unwrap()
+    };
+    let say = |recording: &mut Recording, chunks| {
+        for n in 0..chunks {
+            recording.append(clock::now().mono, &places, &chunk(n)).unwrap();
+            recording.write().unwrap();
+        }
+    };
+    let (control, _told) = mpsc::channel(8);
+    let mut recorder = Recorder::new(temp.places(0, PART_BYTES), control);
+    let mut whole = begin(1, "whole.wav");
+    say(&mut whole, 2);
+    recorder.open.insert(RecordingId(1), whole);
+    recorder.close(RecordingId(1));
+    say(&mut begin(2, "inbox/open.wav"), 1);
+    // Three chunks in the first part, two in the second.
+    say(&mut begin(3, "inbox/parts.wav"), 5);
+    say(&mut begin(4, "gone.wav"), 1);
+    std::fs::remove_file(temp.0.join("gone.wav")).unwrap();
+    // More audio than the head tells: 101 bytes, of which the last would need padding.
+    let torn = temp.0.join("inbox/open.wav");
+    let bytes = [std::fs::read(&torn).unwrap(), vec![0x80; 101]].concat();
+    std::fs::write(&torn, bytes).unwrap();
+
+    let found =
+        |file: &str, parts, bytes, repaired| Recovered { file: file.to_owned(), parts, bytes, repaired };
+    let expected =
+        [found("inbox/open.wav", 1, 58 + 480 + 100, true), found("inbox/parts.wav", 2, 58 + 2 * 480, false)];
+    assert_eq!(recover(&places.directory), expected);
+    assert_eq!(temp.samples("inbox/open.wav").len(), 580);
+    assert_eq!(recover(&places.directory), []);
 }
 
 #[test]
@@ -156,7 +203,7 @@ fn a_long_recording_goes_on_in_another_part() {
     // The counter that stands for 4 GiB: after three chunks the first part is beyond it.
     let places = temp.places(0, 58 + 2 * 480);
     let name = Name { file: "day.1/a.wav".to_owned(), overwrite: false };
-    let mut recording = Recording::begin(&places, name, MU_LAW).unwrap();
+    let mut recording = Recording::begin(&places, RecordingId(1), name, MU_LAW).unwrap();
     for n in 0..8 {
         recording.append(clock::now().mono, &places, &chunk(n)).unwrap();
         recording.write().unwrap();

@@ -9,6 +9,7 @@
 //! is filled up with silence, and written again when it is.
 
 mod encoder;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod wav;
@@ -16,6 +17,7 @@ mod wav;
 use crate::codec::resample::Resampler;
 use crate::event::Chunk;
 use encoder::Encoder;
+pub use repair::repair;
 use wav::WavHeader;
 
 /// What a recording is written as.

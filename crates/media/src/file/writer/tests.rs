@@ -210,6 +210,48 @@ fn another_rate_is_resampled_and_lasts_as_long() {
     }
 }
 
+/// Wherever a file is cut off, or its last head was not written, repairing it gives one that tells all of its whole blocks.
+#[test]
+fn a_file_that_was_cut_off_is_repaired() {
+    let tone: Vec<i16> = (0..4000).map(|n| if n % 20 < 10 { 8000 } else { -8000 }).collect();
+    let is_wav = |format: &RecordFormat| !matches!(format, RecordFormat::Mp3 | RecordFormat::Opus);
+    for format in RecordFormat::ALL.into_iter().filter(is_wav) {
+        for channels in [1, 2] {
+            let spec = spec(format, channels);
+            let empty = Writer::new(spec).unwrap().begin();
+            let whole = whole(spec, &tone);
+            assert_eq!(repair(spec, &whole, whole.len() as u64), None, "{format:?}: it is whole");
+            // The head tells of nothing yet, or of more than there is.
+            for (length, head) in
+                (empty.len()..whole.len()).step_by(7).flat_map(|n| [(n, &empty), (n, &whole)])
+            {
+                let mut cut = whole[..length].to_vec();
+                cut[..empty.len()].copy_from_slice(&head[..empty.len()]);
+                if let Some((head, length)) = repair(spec, &cut, cut.len() as u64) {
+                    cut.truncate(usize::try_from(length).unwrap());
+                    cut[..head.len()].copy_from_slice(&head);
+                }
+                assert_eq!(
+                    repair(spec, &cut, cut.len() as u64),
+                    None,
+                    "{format:?}, {length}: once is enough"
+                );
+                let told = u32::from_le_bytes(cut[empty.len() - 4..empty.len()].try_into().unwrap());
+                let (told, has) = (usize::try_from(told).unwrap(), length - empty.len());
+                // No more than a block of IMA ADPCM of two channels is given up.
+                assert!(told <= has && told + 512 > has, "{format:?}: {told} of {has}");
+                assert_eq!(cut.len(), empty.len() + told, "{format:?}");
+                let samples = decode(cut.as_slice(), "a").unwrap().len();
+                let of_all = told * tone.len() / usize::from(spec.channels) / (whole.len() - empty.len());
+                assert!(samples.abs_diff(of_all) <= 640, "{format:?}: {samples} of {of_all}");
+            }
+        }
+    }
+    // What never got its head, and what has none that counts.
+    assert_eq!(repair(spec(RecordFormat::Mulaw, 1), b"RIFF", 4), None);
+    assert_eq!(repair(spec(RecordFormat::Opus, 1), &[0; 128], 1000), None);
+}
+
 #[test]
 fn numbers_are_those_of_the_api() {
     assert_eq!(RecordFormat::ALL.map(RecordFormat::api_number), [1, 2, 3, 4, 5, 6, 7, 8]);

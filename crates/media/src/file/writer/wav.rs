@@ -72,6 +72,14 @@ impl WavHeader {
         if data_len.is_multiple_of(2) { &[] } else { &[0] }
     }
 
+    /// Of so many bytes, those that are whole blocks and need no padding; and the samples of each channel in them.
+    pub(super) fn whole(&self, bytes: u64) -> (u64, u64) {
+        let Coding { block, samples, .. } = self.coding();
+        let (block, blocks) = (u64::from(block), bytes / u64::from(block.max(1)));
+        let blocks = if block.is_multiple_of(2) { blocks } else { blocks / 2 * 2 };
+        (blocks * block, blocks * u64::from(samples))
+    }
+
     fn coding(&self) -> Coding {
         let channels = self.spec.channels;
         let plain = |tag, bits: u16, extension| Coding {

@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 use super::super::method::{self, Served, Visitor};
 use super::super::params;
 use super::sorted;
-use crate::events::{Read, Retention, append_call_event, append_node_event, log};
+use crate::events::{Read, Retention, append_call_event, append_node_event, append_recovered, log};
+use crate::recordings::Recovered;
 
 /// File names and contents.
 pub(crate) fn examples() -> Vec<(String, Value)> {
@@ -158,6 +159,9 @@ fn events() -> Value {
     for kind in node_events() {
         append_node_event(&mut writer, NodeEvent { time: UnixMs(1_800_000_050_000), kind });
     }
+    let file = "inbox/call.wav".to_owned();
+    let recovered = vec![Recovered { file, parts: 1, bytes: 480_058, repaired: true }];
+    append_recovered(&mut writer, UnixMs(1_800_000_090_000), recovered);
     let reason = wire::GapReason::Expired;
     writer.append(
         1_800_000_099_000,
