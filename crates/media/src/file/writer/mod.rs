@@ -132,6 +132,8 @@ pub struct Writer {
     spec: RecordSpec,
     /// What precedes the audio: of WAV its head, of others what the encoder has said.
     head: Head,
+    /// Its bytes.
+    head_length: u64,
     encoder: Encoder,
     resamplers: Vec<Resampler>,
     /// The rate of what comes.
@@ -155,6 +157,7 @@ impl Writer {
         let head = if encoder.is_in_wav() { Head::Wav(WavHeader::new(spec)) } else { Head::Fixed(head) };
         Some(Self {
             spec,
+            head_length: head.begin().len() as u64,
             head,
             encoder,
             resamplers: Vec::new(),
@@ -192,8 +195,10 @@ impl Writer {
 
     /// What to write so that the file has all that was pushed.
     pub fn patch(&mut self) -> Patch {
-        let mut audio = std::mem::take(&mut self.fresh);
-        let at = self.head.begin().len() as u64 + self.settled;
+        // As much again is to be expected.
+        let room = Vec::with_capacity(self.fresh.capacity());
+        let mut audio = std::mem::replace(&mut self.fresh, room);
+        let at = self.head_length + self.settled;
         self.settled += audio.len() as u64;
         let tail = self.encoder.tail();
         let data = self.settled + tail.len() as u64;
