@@ -52,8 +52,9 @@ const fn format(
     Format { number, end, codec, rate, sox, python }
 }
 
-/// How far a length may be off: the last block of a coding that has blocks is filled up, of IMA ADPCM 505 samples of 8 kHz.
-const LENGTH_MS: u64 = 64;
+/// How far a length may be off: the last block of a coding that has blocks is filled up, of IMA ADPCM 505 samples of 8 kHz,
+/// of GSM two blocks of 320.
+const LENGTH_MS: u64 = 80;
 
 /// What a kill may cost at most, of what had been said (`reliability.md` G9).
 const LOST_MS: u64 = 500;
