@@ -105,10 +105,18 @@ impl Signal {
             there.len()
         );
         let mut best = Match { lag: 0, correlation: f32::MIN, gain_db: 0.0 };
+        let energy = dot(there, there);
+        // Of all windows in one go: the sums of squares up to each sample.
+        let mut squares = vec![0.0_f64];
+        squares.extend(here.iter().scan(0.0, |sum, &sample| {
+            *sum += f64::from(sample) * f64::from(sample);
+            Some(*sum)
+        }));
         for lag in 0..=here.len() - there.len() {
             let window = &here[lag..lag + there.len()];
-            let correlation =
-                dot(window, there) / (dot(window, window) * dot(there, there)).sqrt().max(f32::MIN_POSITIVE);
+            #[allow(clippy::cast_possible_truncation, reason = "a sum of squares of samples below 1")]
+            let square = (squares[lag + there.len()] - squares[lag]) as f32;
+            let correlation = dot(window, there) / (square * energy).sqrt().max(f32::MIN_POSITIVE);
             if correlation > best.correlation {
                 let gain_db = 10.0 * (mean_square(window) / mean_square(there)).log10();
                 best = Match { lag, correlation, gain_db };
