@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use offhook_client::wire::{ConnectStart, EventKind, RecordStart};
+use offhook_client::wire::{ConnectStart, EventKind, Item, RecordStart, What};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
 use offhook_tests::server::Server;
@@ -53,6 +53,41 @@ async fn prompts_of_all_kinds_are_heard_as_they_are() {
         let found = heard.find(&reference);
         assert!(found.correlation > least, "{name}: {found:?}");
         assert!(found.gain_db.abs() < 0.5, "{name}: {found:?}");
+    }
+    app.check_order();
+}
+
+/// `gain=` in the options of an item, in dB: each item has its own, and one without has none.
+#[tokio::test]
+async fn gains_of_items_are_heard() {
+    let server = Server::start("gain").await;
+    let mut app = App::connect(&server).await;
+    let reference = Signal::read(&server.prompt("goodbye.wav"));
+    let caller = Caller::answered(&server, &mut app).await;
+    let gains = [0_i8, -12, 3, -40];
+    let item = |&gain: &i8| Item {
+        what: What::Text("goodbye.wav".into()),
+        kind: 0,
+        options: if gain == 0 { String::new() } else { format!("lang=en;gain={gain}") },
+    };
+    let content: Vec<Item> = gains.iter().map(item).collect();
+    app.client.play_start(&caller.res_id, content, "").await.expect("a play");
+    assert_eq!(app.played(&caller.res_id).await.error, None);
+    caller.hang_up().await;
+    app.released(&caller.res_id).await;
+    let heard = caller.rtp.signal();
+    // One after the other without a gap, at the levels that were asked for. 40 dB below, mu-law has few steps left.
+    for (index, gain) in gains.into_iter().enumerate() {
+        let from = index * reference.0.len();
+        let rest = heard.0.len() - from;
+        let part = Signal(heard.0[from..from + rest.min(reference.0.len())].to_vec());
+        let told = part.level_db() - reference.level_db();
+        let off = if gain == -40 { 1.0 } else { 0.3 };
+        assert!((told - f32::from(gain)).abs() < off, "{told} dB instead of {gain}");
+        if gain != -40 {
+            let found = part.find(&Signal(reference.0[..part.0.len()].to_vec()));
+            assert!(found.correlation > 0.99, "{gain} dB: {found:?}");
+        }
     }
     app.check_order();
 }
