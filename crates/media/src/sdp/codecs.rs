@@ -149,9 +149,7 @@ fn packet_times_of_every_codec() {
         let local = with(&[codec]);
         let text = offer(&local);
         assert!(text.contains("a=ptime:20\r\na=maxptime:60\r\n"), "{text}");
-        let number = codec.static_payload_type().unwrap_or(96);
-        let channels = if codec == Codec::Opus { "/2" } else { "" };
-        let map = format!("a=rtpmap:{number} {}/{}{channels}", codec.name(), codec.clock_rate());
+        let (number, rtpmap) = map(codec, 96);
         for (lines, expected) in [
             (["a=ptime:10", "a=maxptime:60"], 10),
             (["a=ptime:40", "a=maxptime:120"], 40),
@@ -161,7 +159,7 @@ fn packet_times_of_every_codec() {
             // Nothing beyond 60 ms is sent (reliability.md P5).
             (["a=ptime:120", "a=maxptime:120"], 20),
         ] {
-            let described = body(&number.to_string(), &[&map, lines[0], lines[1]]);
+            let described = body(&number.to_string(), &[&rtpmap, lines[0], lines[1]]);
             let (text, media) = answer(described.as_bytes(), &local).unwrap();
             assert!(text.contains("a=ptime:20\r\na=maxptime:60\r\n"), "{text}");
             let accepted = accept(described.as_bytes(), &local).unwrap();
@@ -252,4 +250,76 @@ fn both_sides_by_ipv6() {
         (media.remote_rtp, media.remote_rtcp.port()),
         ("[2001:db8::1]:20000".parse().unwrap(), 20_000)
     );
+}
+
+/// The `a=rtpmap` of a codec, and its number: its own, or this one.
+fn map(codec: Codec, dynamic: u8) -> (u8, String) {
+    let number = codec.static_payload_type().unwrap_or(dynamic);
+    let channels = if codec == Codec::Opus { "/2" } else { "" };
+    (number, format!("a=rtpmap:{number} {}/{}{channels}", codec.name(), codec.clock_rate()))
+}
+
+/// An INVITE without an offer gets all that we have, and the ACK to our answer takes any of it (RFC 3264 §5). It stays in
+/// use until an offer has it no more, and leads our next offer.
+#[test]
+fn a_delayed_offer_with_every_codec_and_a_change_to_every_other() {
+    for codec in Codec::ALL {
+        let mut session = Session::new(with(&Codec::ALL));
+        let ours = session.offer();
+        let dynamic = ours.lines().find_map(|line| {
+            let (number, meaning) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+            map(codec, 0).1.ends_with(meaning).then(|| number.parse().unwrap())
+        });
+        let (number, rtpmap) = map(codec, dynamic.unwrap());
+        let answer = body(&format!("{number} 101"), &[&rtpmap, "a=rtpmap:101 telephone-event/8000"]);
+        let media = session.accept(answer.as_bytes()).unwrap();
+        assert_eq!((media.codec, media.receive_payload_type), (codec, number));
+        assert_eq!(media.telephone_event.is_some(), codec.clock_rate() == 8000, "{codec:?}");
+        let first = format!("m=audio 20000 RTP/AVP {number} ");
+        assert!(types(&session.offer())[0].starts_with(&first), "{codec:?}");
+        for other in Codec::ALL {
+            let mut session = session.clone();
+            let ((one, one_map), (two, two_map)) = (map(codec, number), map(other, 120));
+            let both = body(&format!("{two} {one}"), &[&two_map, &one_map]);
+            assert_eq!(session.answer(both.as_bytes()).unwrap().1.codec, codec, "it is still there");
+            let (text, media) = session.answer(body(&two.to_string(), &[&two_map]).as_bytes()).unwrap();
+            assert_eq!((media.codec, media.send_payload_type), (other, two), "{codec:?} to {other:?}");
+            assert_eq!(types(&text)[0], format!("m=audio 20000 RTP/AVP {two}"));
+        }
+    }
+}
+
+/// Every way of hold, and back, with video beside it that stays rejected at its place (RFC 3264 §6, §8.4; RFC 2543 §B.5).
+#[test]
+fn holds_of_every_way_with_streams_that_stay_rejected() {
+    for codec in Codec::ALL {
+        let (number, rtpmap) = map(codec, 96);
+        let offer = |address: &str, direction: &str| {
+            format!(
+                "v=0\r\no=- 1 1 IN IP4 198.51.100.2\r\ns=x\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
+                 m=video 40002 RTP/AVP 31 34\r\nm=audio 40000 RTP/AVP {number}\r\n{rtpmap}\r\n{direction}m=text 5000 RTP/AVP 98\r\n"
+            )
+        };
+        let mut session = Session::new(with(&Codec::ALL));
+        for (address, direction, ours, expected) in [
+            ("198.51.100.2", "", "a=sendrecv", Direction::SendRecv),
+            ("198.51.100.2", "a=sendonly\r\n", "a=recvonly", Direction::RecvOnly),
+            ("198.51.100.2", "a=sendrecv\r\n", "a=sendrecv", Direction::SendRecv),
+            ("198.51.100.2", "a=inactive\r\n", "a=inactive", Direction::Inactive),
+            ("0.0.0.0", "", "a=recvonly", Direction::RecvOnly),
+            ("0.0.0.0", "a=recvonly\r\n", "a=inactive", Direction::Inactive),
+            ("198.51.100.2", "a=recvonly\r\n", "a=sendonly", Direction::SendOnly),
+            ("198.51.100.2", "", "a=sendrecv", Direction::SendRecv),
+        ] {
+            let (text, media) = session.answer(offer(address, direction).as_bytes()).unwrap();
+            assert_eq!((media.codec, media.direction), (codec, expected), "{address} {direction}");
+            assert!(text.lines().any(|line| line == ours), "{text}");
+            let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("m=")).collect();
+            let audio = format!("m=audio 20000 RTP/AVP {number}");
+            assert_eq!(lines, ["m=video 0 RTP/AVP 31", audio.as_str(), "m=text 0 RTP/AVP 98"]);
+        }
+        let ours = session.offer();
+        let lines: Vec<&str> = ours.lines().filter(|line| line.starts_with("m=")).collect();
+        assert_eq!((lines[0], lines[2]), ("m=video 0 RTP/AVP 31", "m=text 0 RTP/AVP 98"));
+    }
 }
