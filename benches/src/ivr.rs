@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use offhook_client::wire::{EventKind, PlayStart, RecordStart};
+use offhook_client::wire::{ConnectStart, EventKind, PlayStart, RecordStart};
 use offhook_client::{Client, Error, Events};
 use offhook_tests::app::MAX_ANSWER_SECONDS;
 use offhook_tests::server::Server;
@@ -17,6 +17,8 @@ pub(crate) enum Service {
     Record,
     /// Connects it with the call before, if that waits for one.
     Connect,
+    /// The same, and records what both say.
+    ConnectRecorded,
     /// Nothing.
     LeaveAlone,
 }
@@ -101,10 +103,15 @@ async fn act(client: &Client, res_id: String, service: Service, counts: &Counts)
             client.call(&RecordStart { res_id, record_file, max_seconds, ..Default::default() }).await?;
             Ok(())
         }
-        Service::Connect => {
+        Service::Connect | Service::ConnectRecorded => {
             let first = counts.waiting.lock().expect("the one that waits").take();
             match first {
-                Some(first) => client.connect_start(&first, &res_id, MAX_ANSWER_SECONDS).await,
+                Some(first) => {
+                    let record_file = (service == Service::ConnectRecorded).then(|| format!("{first}.wav"));
+                    let max_seconds = MAX_ANSWER_SECONDS;
+                    let parties = ConnectStart { res_id: first, call_res_id: res_id, ..Default::default() };
+                    client.call(&ConnectStart { max_seconds, record_file, ..parties }).await
+                }
                 None => {
                     *counts.waiting.lock().expect("the one that waits") = Some(res_id);
                     Ok(())

@@ -59,7 +59,7 @@ pub(crate) struct Work {
 }
 
 /// All kinds, in the order of the design page.
-const WORKS: [Work; 7] = [
+const WORKS: [Work; 8] = [
     Work {
         name: "play",
         what: "play",
@@ -95,6 +95,15 @@ const WORKS: [Work; 7] = [
         codecs: [PCMU, PCMU],
         floor: Floor::Both,
         reach: Reach::Times(1.5),
+    },
+    Work {
+        name: "forward-record",
+        what: "connect, recorded, each of two",
+        service: Service::ConnectRecorded,
+        speaks: true,
+        codecs: [PCMU, PCMU],
+        floor: Floor::Both,
+        reach: Reach::Times(1.6),
     },
     Work {
         name: "transcode",
@@ -275,7 +284,7 @@ impl Outcome {
 impl Work {
     /// Whether the callers hear anything.
     fn is_heard(&self) -> bool {
-        matches!(self.service, Service::Play(_) | Service::Connect)
+        matches!(self.service, Service::Play(_) | Service::Connect | Service::ConnectRecorded)
     }
 
     /// CPU milliseconds per call-second of decoding, resampling and encoding where the two codecs want it: each way once
