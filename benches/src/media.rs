@@ -192,7 +192,9 @@ fn tell(work: &Work, plan: Plan<'_>, mut outcome: Outcome) -> bool {
         }
     }
     if !outcome.heard.delays.is_empty() {
-        table::spread("added delay", &mut outcome.heard.delays, [Some(3.0), None]);
+        // What is recorded is played out first, behind a jitter buffer.
+        let most = (work.service == Service::Connect).then_some(3.0);
+        table::spread("added delay", &mut outcome.heard.delays, [most, None]);
     }
     outcome.is_good()
 }
