@@ -255,3 +255,32 @@ fn damage_in_the_middle_cuts_a_prompt_short_and_is_known_the_next_time() {
         assert!((400..=600).contains(&heard), "{heard} ms");
     }
 }
+
+/// Every format that is read, for legs of every rate: as long as it is, to the millisecond.
+#[test]
+fn every_format_lasts_as_long_as_its_file() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let mut seen = 0;
+    for (folder, usual) in [("wav", 200), ("audio", 500)] {
+        let prompts = Prompts::new(Directory::open(&fixtures.join(folder)).unwrap(), 1 << 20);
+        for entry in std::fs::read_dir(fixtures.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") || name.ends_with(".sh") {
+                continue;
+            }
+            let expected = if name == "96k-mono-f32.wav" { 100 } else { usual };
+            for codec in [Codec::Pcmu, Codec::G722, Codec::L16Wide] {
+                let (found, cold) = prompts.find(&[file(&name)], codec);
+                for mut cold in cold {
+                    while cold.decode(Duration::from_millis(500)) {}
+                    prompts.keep(cold);
+                }
+                let lasts = found.unwrap()[0].duration();
+                let off = lasts.abs_diff(Duration::from_millis(expected));
+                assert!(off < Duration::from_millis(1), "{name} in {codec:?}: {lasts:?}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 90, "{seen}");
+}
