@@ -12,7 +12,10 @@ mod script;
 
 fuzz_target!(|data: &[u8]| {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
-    #[allow(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise; scripts only add to it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an Instant cannot be made otherwise; scripts only add to it"
+    )]
     let epoch = *EPOCH.get_or_init(Instant::now);
     let mut script = script::Script::new(epoch);
     script.play(data);

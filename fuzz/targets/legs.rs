@@ -39,7 +39,15 @@ impl Legs {
         if choice & 0x40 != 0 {
             let (leg, action, recording) = (first, ActionId(1), RecordingId(1));
             let (max, trim_silence) = (Duration::from_secs(3600), choice & 0x10 != 0);
-            legs.command(Command::Record { leg, action, recording, beep: false, max, trim_silence, mute_digits: false });
+            legs.command(Command::Record {
+                leg,
+                action,
+                recording,
+                beep: false,
+                max,
+                trim_silence,
+                mute_digits: false,
+            });
         }
         legs
     }
@@ -104,6 +112,7 @@ fn side(codec: Codec, host: u8) -> LocalMedia {
         codecs: vec![codec],
         order: Default::default(),
         telephone_events: true,
+        comfort_noise: true,
         rtcp_mux: true,
         protection: Default::default(),
         seed: Default::default(),
