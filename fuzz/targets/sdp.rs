@@ -22,6 +22,7 @@ fn describe(data: &[u8], protection: Protection) {
         codecs: Codec::ALL.to_vec(),
         order: Order::Theirs,
         telephone_events: true,
+        comfort_noise: true,
         rtcp_mux: true,
         protection,
         seed: Seed([7; 32]),
