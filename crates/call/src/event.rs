@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_media::event::{Detected, DigitSource, Key};
+use offhook_media::event::{Detected, DigitSource, Key, Trouble};
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 
 use crate::cause::{Cause, Failure};
@@ -220,6 +220,8 @@ pub enum MediaAlarm {
         /// Where they come from.
         address: SocketAddr,
     },
+    /// Media flows badly.
+    Trouble(Trouble),
 }
 
 /// A message that came in (RFC 3428).

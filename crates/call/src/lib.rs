@@ -99,6 +99,8 @@ pub struct Config {
     pub symmetric: bool,
     /// What a far end hears while there is nothing for it to hear.
     pub idle: media::Idle,
+    /// From when on it is told that the media flows badly.
+    pub alarms: media::Alarms,
 }
 
 /// When in-band tones are searched for digits.
@@ -249,6 +251,7 @@ impl Calls {
             | media::Event::Heard { leg }
             | media::Event::PeerFound { leg, .. }
             | media::Event::Stranger { leg, .. }
+            | media::Event::Trouble { leg, .. }
             | media::Event::LegRemoved { leg, .. } => *leg,
             // No call opens a room.
             media::Event::Room { .. } => return,

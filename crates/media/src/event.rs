@@ -49,6 +49,37 @@ pub struct LegConfig {
     pub symmetric: bool,
     /// What the peer hears while there is nothing for it to hear.
     pub idle: Idle,
+    /// What is told of a stream that flows badly.
+    pub alarms: Alarms,
+}
+
+/// From when on a stream is in [`Event::Trouble`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alarms {
+    /// Percent of the packets that never arrive, either way; none: never.
+    pub loss_percent: Option<u8>,
+    /// How long the peer's reports do not say that anything of ours has arrived; none: never.
+    pub one_way_after: Option<Duration>,
+}
+
+/// What is wrong with a stream that flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// So many percent of what the peer sent in ten seconds never came.
+    LossIn {
+        /// Of what was due.
+        percent: u8,
+    },
+    /// So many percent of what we sent never arrived, as the peer reports.
+    LossOut {
+        /// Of what was due since its report before.
+        percent: u8,
+    },
+    /// Media comes, and so do reports; but nothing of what we send arrives, as far as they say.
+    OneWay {
+        /// For how long.
+        lasted: Duration,
+    },
 }
 
 impl LegConfig {
@@ -62,6 +93,7 @@ impl LegConfig {
             unheard_limit: None,
             symmetric: false,
             idle: Idle::default(),
+            alarms: Alarms::default(),
         }
     }
 }
@@ -74,6 +106,9 @@ pub enum Idle {
     Nothing,
     /// Silence, in packets of audio. They keep the ways through NATs open, and peers from giving us up.
     Silence,
+    /// A description of the noise of a quiet line (RFC 3389), when it begins and each second, where both sides have agreed
+    /// on comfort noise; silence elsewhere. It does the same for a fiftieth of the packets.
+    ComfortNoise,
 }
 
 /// How digits are sent.
@@ -481,6 +516,13 @@ pub enum Event {
         leg: LegId,
         /// Where they come from.
         address: SocketAddr,
+    },
+    /// A stream flows badly ([`LegConfig::alarms`]); told once for each time that it begins to.
+    Trouble {
+        /// Which leg.
+        leg: LegId,
+        /// What is wrong.
+        trouble: Trouble,
     },
     /// What a room tells.
     Room {

@@ -44,6 +44,7 @@ use crate::report::{Reports, Stream};
 use crate::sdp::Negotiated;
 use crate::shared::Shared;
 use crate::srtp;
+use crate::watch::Watch;
 use crate::{FRAME, Need};
 
 /// Times that we take another SSRC because the peer uses ours. Once is a collision; again, it is an echo of ourselves.
@@ -58,6 +59,8 @@ pub struct Leg {
     former: Option<Negotiated>,
     presence: Presence,
     idle: Idle,
+    /// The frame from which on noise is to be described again.
+    next_noise: u64,
     /// Where the peer is; none: where it was named.
     latch: Option<Box<Latch>>,
     /// What everything is protected with, both ways; none: it goes in the clear.
@@ -100,6 +103,7 @@ pub struct Leg {
     /// Frames since the leg began.
     frames: u64,
     reports: Reports,
+    watch: Watch,
 }
 
 /// What a payload type says is in a packet.
@@ -124,6 +128,7 @@ impl Leg {
             former: None,
             presence: Presence::new(now, &config),
             idle: config.idle,
+            next_noise: 0,
             latch: protection::latch(&config),
             protection: config.media.keys.as_ref().map(|keys| Box::new(srtp::Session::new(keys))),
             receiver: Receiver::default(),
@@ -148,6 +153,7 @@ impl Leg {
             pace: Pace::default(),
             frames: 0,
             reports: Reports::new(now, shared),
+            watch: Watch::new(now, config.alarms),
             media: config.media,
         }
     }
@@ -215,11 +221,17 @@ impl Leg {
         bytes: &[u8],
         shared: &mut Shared,
     ) {
-        let is_report = self.is_report_of_peer(source, bytes, shared)
-            && self.reports.receive(now, bytes, self.sender.ssrc(), shared);
+        if !self.is_report_of_peer(source, bytes, shared) {
+            return;
+        }
+        let Some(incoming) = self.reports.receive(now, bytes, self.sender.ssrc(), shared) else { return };
         self.outgoing.expect_loss(self.reports.remote_loss_percent());
-        if is_report && self.presence.heard(now) {
+        if self.presence.heard(now) {
             shared.tell(Event::Heard { leg: self.id });
+        }
+        let (sent, received) = (self.sender.sent().0, self.receiver.received());
+        if let Some(trouble) = self.watch.reported(now, incoming.about_us, sent, received) {
+            shared.tell(Event::Trouble { leg: self.id, trouble });
         }
     }
 
@@ -257,6 +269,7 @@ impl Leg {
             former: _,
             presence: _,
             idle: _,
+            next_noise: _,
             latch: _,
             protection: _,
             receiver: _,
@@ -281,6 +294,7 @@ impl Leg {
             pace,
             frames: _,
             reports: _,
+            watch: _,
         } = self;
         let speaks = digits.is_some() || playback.is_some() || !outgoing.is_empty() || self.idles();
         // What is passed on as it comes needs no frames.
@@ -329,6 +343,11 @@ impl Leg {
             codec: self.media.codec,
         };
         self.reports.tick(now, &mut stream, shared);
+        if shared.tells_stats
+            && let Some(trouble) = self.watch.count(now, self.receiver.received(), self.receiver.lost())
+        {
+            shared.tell(Event::Trouble { leg: self.id, trouble });
+        }
     }
 
     /// The RTP clock since the leg began, as of this frame.

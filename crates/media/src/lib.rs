@@ -39,6 +39,7 @@ mod srtp;
 mod stretch;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -367,6 +367,18 @@ impl Sender {
         self.event(timestamp, marker)
     }
 
+    /// Whether something of our own is on its way out: what follows is no talkspurt of its own.
+    pub(crate) fn is_on(&self) -> bool {
+        self.stream == Stream::Own
+    }
+
+    /// The numbers of a description of the silence that begins or lasts: what is said after it begins a talkspurt.
+    pub(crate) fn noise(&mut self, clock: u32) -> Numbers {
+        let (timestamp, _) = self.begin(clock);
+        self.pause();
+        self.event(timestamp, false)
+    }
+
     /// The numbers of a packet that takes no time of its own: those of one telephone-event share a timestamp
     /// (RFC 4733 §2.5.1.2), and the time is taken by [`Sender::skip`].
     pub(crate) fn event(&mut self, timestamp: u32, marker: bool) -> Numbers {

@@ -8,7 +8,7 @@ use crate::codec::{Codec, TICKS};
 use crate::event::{Channel, Event, LegId, LegStats};
 use crate::packet::{Receiver, Sender};
 use crate::quality;
-use crate::rtcp::{self, INTERVAL, LastReport, Report, SenderInfo};
+use crate::rtcp::{self, INTERVAL, Incoming, LastReport, Report, SenderInfo};
 use crate::shared::Shared;
 use crate::srtp;
 
@@ -58,11 +58,17 @@ impl Reports {
         }
     }
 
-    /// Takes a datagram of the report channel; `false` if it is no report.
-    pub(crate) fn receive(&mut self, now: Instant, datagram: &[u8], our_ssrc: u32, shared: &Shared) -> bool {
+    /// Takes a datagram of the report channel; nothing if it is no report.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        datagram: &[u8],
+        our_ssrc: u32,
+        shared: &Shared,
+    ) -> Option<Incoming> {
         let Some(incoming) = rtcp::parse(datagram, our_ssrc) else {
             self.refused += 1;
-            return false;
+            return None;
         };
         if let Some(stamp) = incoming.stamp {
             self.last_report = Some((stamp, now));
@@ -73,7 +79,7 @@ impl Reports {
             let round_trip = rtcp::round_trip(rtcp::ntp(&shared.epoch, now), about_us.last);
             self.round_trip = round_trip.or(self.round_trip);
         }
-        true
+        Some(incoming)
     }
 
     /// Packets of a hundred, rounded up, that the peer lost of ours by its last report.

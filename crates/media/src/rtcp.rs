@@ -66,6 +66,8 @@ pub(crate) struct Incoming {
 pub(crate) struct AboutUs {
     /// Loss since its last report, in 256ths.
     pub(crate) fraction_lost: u8,
+    /// The highest sequence number that it has received, extended.
+    pub(crate) highest: u32,
     pub(crate) lost: i32,
     pub(crate) last: LastReport,
 }
@@ -176,7 +178,8 @@ fn read_report(
             // The sign of 24 bits: shifted up with its first byte, then down arithmetically.
             let lost = (word(&block[4..8])? << 8).cast_signed() >> 8;
             let last = LastReport { stamp: word(&block[16..20])?, delay: word(&block[20..24])? };
-            incoming.about_us = Some(AboutUs { fraction_lost: block[4], lost, last });
+            let (fraction_lost, highest) = (block[4], word(&block[8..12])?);
+            incoming.about_us = Some(AboutUs { fraction_lost, highest, lost, last });
         }
     }
     Some(())
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn a_report_is_read_back() {
         let last = LastReport { stamp: 0x3132_3334, delay: 0x4142_4344 };
-        let about_us = Some(AboutUs { fraction_lost: 64, lost: -2, last });
+        let about_us = Some(AboutUs { fraction_lost: 64, highest: 0x0001_0203, lost: -2, last });
         let stamp = Some(0x1314_1516);
         assert_eq!(parse(&report(true, true), 0x0a0b_0c0d), Some(Incoming { stamp, about_us }));
         assert_eq!(parse(&report(false, false), 0x0a0b_0c0d), Some(Incoming { stamp: None, about_us }));

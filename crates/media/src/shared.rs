@@ -99,6 +99,7 @@ impl Shared {
             Event::Digit { .. }
                 | Event::Stats { .. }
                 | Event::Stranger { .. }
+                | Event::Trouble { .. }
                 | Event::Room { event: RoomEvent::Talking { .. }, .. }
         );
         if !is_news || self.events.len() < MAX_NEWS {

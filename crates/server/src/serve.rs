@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_call::Calls;
+use offhook_media::event::Alarms;
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
 use offhook_sip::event::Transport;
@@ -322,6 +323,10 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         unheard_limit: unless_zero(config.rtp.unheard_seconds),
         symmetric: config.rtp.symmetric,
         idle: config.rtp.idle.into(),
+        alarms: Alarms {
+            loss_percent: Some(config.rtp.loss_alarm_percent).filter(|percent| *percent > 0),
+            one_way_after: unless_zero(config.rtp.one_way_seconds),
+        },
     }
 }
 

@@ -113,6 +113,9 @@ impl Talk {
             Input::Media(media::Event::PeerFound { channel: Channel::Rtp, address, .. }) => {
                 self.found(core, cx, *address);
             }
+            Input::Media(media::Event::Trouble { trouble, .. }) => {
+                core.tell(cx, EventKind::MediaAlarm(MediaAlarm::Trouble(*trouble)));
+            }
             Input::Media(media::Event::Stranger { address, .. }) => {
                 core.tell(cx, EventKind::MediaAlarm(MediaAlarm::Stranger { address: *address }));
             }
@@ -224,5 +227,6 @@ pub(super) fn leg_config(core: &Core, cx: &Context<'_>, media: &Negotiated) -> L
         unheard_limit: config.unheard_limit,
         symmetric: core.is_symmetric(cx),
         idle: config.idle,
+        alarms: config.alarms,
     }
 }

@@ -14,7 +14,7 @@ use offhook_call::{
     Calls, Config, DiskEvent, DiskJob, Now, Output, Port, PromptFault, PromptFile, Reply, ToneDetection,
 };
 use offhook_media::event::{
-    self as media, ActionId, Codec, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt,
+    self as media, ActionId, Alarms, Codec, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt,
 };
 use offhook_media::sdp::{Order, Protection, Seed};
 use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
@@ -51,6 +51,7 @@ pub(crate) fn config() -> Config {
         unheard_limit: Some(Duration::from_secs(300)),
         symmetric: false,
         idle: Idle::Nothing,
+        alarms: Alarms::default(),
     }
 }
 
@@ -539,6 +540,7 @@ fn event_line(event: &Event) -> String {
             MediaAlarm::NoRtpIn { silent } => format!("silent for {silent:?}"),
             MediaAlarm::SourceChanged { from, to } => format!("at {to} instead of {from}"),
             MediaAlarm::Stranger { address } => format!("stranger at {address}"),
+            MediaAlarm::Trouble(trouble) => format!("{trouble:?}"),
         },
         EventKind::StateChanged { state, prior } => match prior {
             Some(prior) => format!("{}→{}", prior.name(), state.name()),

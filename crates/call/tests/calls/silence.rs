@@ -8,7 +8,7 @@ use offhook_call::command::Command;
 use offhook_call::gateway::Gateway;
 use offhook_call::id::CallId;
 use offhook_call::{Config, Output};
-use offhook_media::event::{Channel, Event, LegId};
+use offhook_media::event::{Channel, Event, LegId, Trouble};
 use offhook_sip::event as sip;
 
 use crate::rig::*;
@@ -134,4 +134,19 @@ fn a_gateway_says_for_itself_whether_its_media_may_come_from_elsewhere() {
         });
         assert_eq!(opened, Some(expected));
     }
+}
+
+#[test]
+fn media_that_flows_badly_is_told_and_ends_nothing() {
+    let mut rig = Rig::new();
+    rig.answered();
+    for trouble in [
+        Trouble::LossIn { percent: 12 },
+        Trouble::LossOut { percent: 20 },
+        Trouble::OneWay { lasted: Duration::from_secs(11) },
+    ] {
+        let event = Event::Trouble { leg: LegId(CALL.0), trouble };
+        assert_eq!(rig.media(event), [format!("1: {trouble:?}")]);
+    }
+    assert!(rig.secs(100).is_empty());
 }

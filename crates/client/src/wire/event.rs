@@ -42,6 +42,10 @@ pub enum MediaAlarm {
     /// Its media comes from another address than its description names: it is found there and spoken to there
     /// (`rtp.symmetric`), or packets of somebody else are not taken.
     SourceChanged,
+    /// Its media comes, but by its reports (RTCP) it has received nothing of ours for `rtp.one_way_seconds`.
+    OneWay,
+    /// `rtp.loss_alarm_percent` of the packets are lost, on their way to us or, by its reports, to it.
+    HighLoss,
 }
 
 /// Why events are missing.

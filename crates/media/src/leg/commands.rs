@@ -20,6 +20,7 @@ impl Leg {
         }
         self.hearing.detect_tones(config.detect_tones);
         self.idle = config.idle;
+        self.watch.set_limits(config.alarms);
         let (former, codec) = (self.media.codec, config.media.codec);
         self.outgoing.agree(config.media.ptime_ms, config.media.opus);
         if codec != former {

@@ -11,6 +11,11 @@ use crate::record::Recording;
 use crate::sdp::Direction;
 use crate::shared::Shared;
 
+/// The level of the noise that we describe, in −dBov: about −65 dBm0, the most that a line of G.712 has when it is idle.
+const NOISE_LEVEL: u8 = 71;
+/// From one description to the next, about a second. A leg at rest has a tick as often, and may have it a little sooner.
+const NOISE_FRAMES: u64 = 45;
+
 impl Leg {
     /// The second half of a frame: what the far end hears, and reports. A room is heard where there is nothing else.
     pub(super) fn speak(&mut self, now: Instant, room: Option<RoomAudio<'_>>, shared: &mut Shared) {
@@ -45,22 +50,52 @@ impl Leg {
         }
     }
 
-    /// There is nothing to say: silence in packets, where that is wanted, or none.
+    /// There is nothing to say: silence in packets, or a description of it, where that is wanted, or nothing at all.
     fn rest(&mut self, shared: &mut Shared) {
-        if !self.idles() {
-            return self.fall_silent(shared);
+        match self.idle() {
+            Idle::Nothing => self.fall_silent(shared),
+            Idle::ComfortNoise => self.describe_noise(shared),
+            Idle::Silence => {
+                if self.outgoing.has_samples() {
+                    // What was said last is not in whole packets yet, and comes first.
+                    self.flush_outgoing(shared);
+                }
+                self.outgoing.say_silence(self.media.codec.frame_samples());
+                self.send_outgoing(shared);
+            }
         }
-        if self.outgoing.has_samples() {
-            // What was said last is not in whole packets yet, and comes first.
-            self.flush_outgoing(shared);
-        }
-        self.outgoing.say_silence(self.media.codec.frame_samples());
-        self.send_outgoing(shared);
     }
 
-    /// Whether it sends silence while it says nothing. A party of a connection has the other one's pauses.
+    /// Whether it needs its next frame to say that it says nothing.
     pub(super) fn idles(&self) -> bool {
-        self.idle == Idle::Silence && self.hears.is_none() && self.may_send()
+        match self.idle() {
+            Idle::Nothing => false,
+            Idle::Silence => true,
+            // Once described it lasts.
+            Idle::ComfortNoise => self.sender.is_on(),
+        }
+    }
+
+    /// What it sends while it says nothing. A party of a connection has the other one's pauses.
+    fn idle(&self) -> Idle {
+        match self.idle {
+            _ if self.hears.is_some() || !self.may_send() => Idle::Nothing,
+            Idle::ComfortNoise if self.media.comfort_noise.is_none() => Idle::Silence,
+            idle => idle,
+        }
+    }
+
+    /// What is said is over, or has been for a while: the noise that the peer is to make meanwhile.
+    fn describe_noise(&mut self, shared: &mut Shared) {
+        let Some(noise) = self.media.comfort_noise else { return };
+        self.flush_outgoing(shared);
+        if !self.sender.is_on() && self.frames < self.next_noise {
+            return;
+        }
+        self.next_noise = self.frames + NOISE_FRAMES;
+        let numbers = self.sender.noise(self.clock());
+        self.presence.sent(self.media.codec, self.media.codec.frame_samples());
+        self.send(numbers, noise.send_payload_type, 1, shared, |out| out.push(NOISE_LEVEL));
     }
 
     /// Says nothing for now.

@@ -80,7 +80,8 @@ fn check(world: &World, begun: &HashSet<u64>, seed: u64) {
             | Event::Silent { leg }
             | Event::Heard { leg }
             | Event::PeerFound { leg, .. }
-            | Event::Stranger { leg, .. } => (leg, None),
+            | Event::Stranger { leg, .. }
+            | Event::Trouble { leg, .. } => (leg, None),
             Event::Stats { .. } | Event::Room { .. } => continue,
             Event::LegRemoved { leg, .. } => {
                 assert!(removed.insert(*leg), "seed {seed}: {leg:?} twice");

@@ -1,6 +1,7 @@
 //! Legs that have nothing to say: nothing, or silence where that is wanted.
 
 use super::*;
+use crate::sdp::ComfortNoise;
 
 fn silent(codec: Codec) -> LegConfig {
     LegConfig { idle: Idle::Silence, ..config(codec) }
@@ -103,6 +104,57 @@ fn silence_counts_as_media_to_where_nothing_came_from() {
     let mut world = alone(LegConfig { unheard_limit: Some(Duration::from_secs(3)), ..silent(Codec::Pcmu) });
     world.run(10_000);
     assert_eq!(world.rtp_of(1).len(), 150);
+}
+
+fn noisy(codec: Codec) -> LegConfig {
+    let noise = ComfortNoise { send_payload_type: 13, receive_payload_type: 13 };
+    let config = with(config(codec), |media| media.comfort_noise = Some(noise));
+    LegConfig { idle: Idle::ComfortNoise, ..config }
+}
+
+/// RFC 3389 §3.1 and §4: a packet with a level when silence begins, without a marker, and one now and then; the next talkspurt
+/// has the marker and its place in time.
+#[test]
+fn noise_is_described_when_silence_begins_and_each_second() {
+    let mut world = alone(noisy(Codec::Pcmu));
+    world.run(10_000);
+    let packets = world.rtp_of(1);
+    assert!((10..=12).contains(&packets.len()), "{}", packets.len());
+    for packet in &packets {
+        let rtp = packet.rtp();
+        assert_eq!((rtp.payload_type(), rtp.mark(), rtp.payload()), (13, false, &[71][..]));
+    }
+    let begun = packets.len();
+    world.play(1, 1, &[&prompt(Codec::Pcmu, 1600, 1)], 0);
+    world.run(300);
+    let packets = world.rtp_of(1);
+    let talk = &packets[begun..];
+    let kinds: Vec<_> =
+        talk.iter().map(|packet| (packet.rtp().payload_type(), packet.rtp().mark())).collect();
+    assert_eq!(kinds[0], (0, true));
+    assert_eq!(kinds[1..10], [(0, false); 9]);
+    assert_eq!(kinds[10], (13, false), "at once");
+    assert_eq!(kinds.len(), 11);
+    for pair in packets.windows(2) {
+        assert_eq!(pair[1].rtp().sequence_number() - pair[0].rtp().sequence_number(), 1);
+        let (ms, ticks) = (
+            pair[1].at_ms - pair[0].at_ms,
+            pair[1].rtp().timestamp().wrapping_sub(pair[0].rtp().timestamp()),
+        );
+        assert!(u64::from(ticks).abs_diff(ms * 8) <= 160, "{ticks} ticks in {ms} ms");
+    }
+}
+
+#[test]
+fn who_does_not_know_comfort_noise_gets_silence() {
+    let mut world = alone(LegConfig { idle: Idle::ComfortNoise, ..config(Codec::Pcmu) });
+    world.run(1000);
+    assert!(unbroken(&world, 1, 160).iter().all(|payload| *payload == [0xff; 160]));
+    // And who does while it records: the way stays open.
+    let mut world = alone(noisy(Codec::Pcma));
+    world.record(1, 1, RecordFormat::Mulaw, 60_000);
+    world.run(5000);
+    assert!((5..=7).contains(&world.rtp_of(1).len()));
 }
 
 /// Who hears another party has its pauses; packets of our own between its would be out of order.

@@ -21,6 +21,7 @@ mod protection;
 mod record;
 mod rooms;
 mod rtp;
+mod trouble;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

@@ -140,6 +140,12 @@ pub struct Rtp {
     pub dtmf: DtmfMode,
     /// What a peer hears while an answered call has nothing for it to hear, a recording included.
     pub idle: IdleAudio,
+    /// How many percent of the packets may be lost either way before it is told (`high_loss`); 0 for any number.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 100>")]
+    pub loss_alarm_percent: u8,
+    /// How long a peer's reports may say nothing of what we send before it is told (`one_way`), in seconds; 0 for ever.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 3_600>")]
+    pub one_way_seconds: u64,
     /// Whether a peer may turn out to be at another address than it names (RFC 4961), which the first packets that come
     /// tell.
     pub symmetric: bool,
@@ -301,6 +307,8 @@ impl Default for Rtp {
             comfort_noise: true,
             dtmf: DtmfMode::default(),
             idle: IdleAudio::default(),
+            loss_alarm_percent: 10,
+            one_way_seconds: 15,
             symmetric: false,
             allowed_networks: Vec::new(),
             timeout_seconds: 60,

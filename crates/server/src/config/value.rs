@@ -315,6 +315,8 @@ pub enum IdleAudio {
     Nothing,
     /// Silence, in packets of audio.
     Silence,
+    /// Comfort noise (RFC 3389), described once a second; silence where the peer does not know it.
+    ComfortNoise,
 }
 
 impl From<IdleAudio> for Idle {
@@ -322,6 +324,7 @@ impl From<IdleAudio> for Idle {
         match idle {
             IdleAudio::Nothing => Self::Nothing,
             IdleAudio::Silence => Self::Silence,
+            IdleAudio::ComfortNoise => Self::ComfortNoise,
         }
     }
 }

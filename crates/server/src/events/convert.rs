@@ -12,7 +12,7 @@ use offhook_call::event::{
 };
 use offhook_call::id::NodeId;
 use offhook_client::wire;
-use offhook_media::event::{Detected, DigitSource, Key};
+use offhook_media::event::{Detected, DigitSource, Key, Trouble};
 use offhook_sip::event::{Header, RegistrationState};
 
 use super::EventWriter;
@@ -133,6 +133,15 @@ impl Of {
             ),
             MediaAlarm::Stranger { address } => {
                 (wire::MediaAlarm::SourceChanged, format!("what {address} sends is not taken"))
+            }
+            MediaAlarm::Trouble(Trouble::OneWay { lasted }) => {
+                (wire::MediaAlarm::OneWay, format!("nothing of ours has arrived for {} s", lasted.as_secs()))
+            }
+            MediaAlarm::Trouble(Trouble::LossIn { percent }) => {
+                (wire::MediaAlarm::HighLoss, format!("{percent} % of what it sent did not come"))
+            }
+            MediaAlarm::Trouble(Trouble::LossOut { percent }) => {
+                (wire::MediaAlarm::HighLoss, format!("{percent} % of what was sent to it did not arrive"))
             }
         };
         wire::OnMediaAlarm { res_id: self.res_id, kind, detail }

@@ -15,7 +15,7 @@ use offhook_call::state::State;
 use offhook_client::wire::{self, Method};
 use offhook_media::detect::amd::{Answerer, Reason};
 use offhook_media::detect::beep::Beep;
-use offhook_media::event::{Detected, DigitSource, Key, LegStats};
+use offhook_media::event::{Detected, DigitSource, Key, LegStats, Trouble};
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 use serde_json::{Value, json};
 
@@ -224,6 +224,7 @@ fn call_events() -> Vec<(i64, EventKind)> {
         (4_000, EventKind::Hold { held: true }),
         (4_000, EventKind::MediaAlarm(MediaAlarm::NoRtpIn { silent: Duration::from_secs(30) })),
         (4_000, EventKind::MediaAlarm(MediaAlarm::SourceChanged { from: named, to: found })),
+        (4_000, EventKind::MediaAlarm(MediaAlarm::Trouble(Trouble::LossIn { percent: 12 }))),
         (4_000, play_completed(span(1_000, 4_000), hash, played)),
         (
             8_000,
