@@ -4,11 +4,14 @@
 //! command that carries an [`ActionId`] and ends with exactly one event that carries the same: by itself, by its stop
 //! command, or because the leg is removed. A command for a leg or an action that is gone is ignored: it raced with an end.
 
+mod alarm;
 mod room;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use alarm::{Alarms, Trouble};
 
 pub use crate::codec::Codec;
 pub use crate::detect::amd::{Answerer, Reason};
@@ -51,35 +54,6 @@ pub struct LegConfig {
     pub idle: Idle,
     /// What is told of a stream that flows badly.
     pub alarms: Alarms,
-}
-
-/// From when on a stream is in [`Event::Trouble`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Alarms {
-    /// Percent of the packets that never arrive, either way; none: never.
-    pub loss_percent: Option<u8>,
-    /// How long the peer's reports do not say that anything of ours has arrived; none: never.
-    pub one_way_after: Option<Duration>,
-}
-
-/// What is wrong with a stream that flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// So many percent of what the peer sent in ten seconds never came.
-    LossIn {
-        /// Of what was due.
-        percent: u8,
-    },
-    /// So many percent of what we sent never arrived, as the peer reports.
-    LossOut {
-        /// Of what was due since its report before.
-        percent: u8,
-    },
-    /// Media comes, and so do reports; but nothing of what we send arrives, as far as they say.
-    OneWay {
-        /// For how long.
-        lasted: Duration,
-    },
 }
 
 impl LegConfig {
