@@ -11,8 +11,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use alarm::{Alarms, Trouble};
-
 pub use crate::codec::Codec;
 pub use crate::detect::amd::{Answerer, Reason};
 pub use crate::detect::vad::TalkEvent;
@@ -23,6 +21,7 @@ pub use crate::gain::Gain;
 pub use crate::mixer::{Voice, VoiceMode};
 pub use crate::progress::Country;
 pub use crate::sdp::Negotiated;
+pub use alarm::{Alarms, Trouble};
 pub use room::{RoomCommand, RoomEvent, RoomId};
 
 /// One party's media. Chosen by whoever adds the leg, never used twice.
