@@ -70,6 +70,18 @@ pub fn sndfile(path: &Path) -> Verdict {
     Verdict::new("", value(&said, "Sample Rate : "), &seconds.to_string())
 }
 
+/// What others make of a signal: encoded by FFmpeg as `arguments` say, into a file with this ending, and heard again.
+/// Written beside `path`.
+pub fn through_another_encoder(said: &Signal, arguments: &[&str], ending: &str, path: &Path) -> Signal {
+    let from = path.with_extension("said.wav");
+    said.write(&from);
+    let to = path.with_extension(format!("others.{ending}"));
+    let input = from.to_str().expect("a plain name");
+    let encode = [&["-v", "error", "-y", "-i", input][..], arguments].concat();
+    ask("ffmpeg", &encode, &to);
+    heard(&to)
+}
+
 /// What FFmpeg hears in a file of any format.
 pub fn heard(path: &Path) -> Signal {
     let pcm = path.with_extension("heard.wav");

@@ -1,6 +1,6 @@
 //! The server under test: the real binary, with ports, folders and a log of its own.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -37,6 +37,8 @@ pub struct Setup {
     pub rtp_first: Option<u16>,
     /// Whether it has the first core only, for a measure of what one core carries.
     pub one_core: bool,
+    /// Bytes of the disk that its recordings are on, where they have one of their own, which only the server sees.
+    pub disk: Option<u64>,
 }
 
 impl Default for Setup {
@@ -54,6 +56,7 @@ impl Default for Setup {
             rtp_ports: 40,
             rtp_first: None,
             one_core: false,
+            disk: None,
         }
     }
 }
@@ -85,24 +88,13 @@ impl Server {
         copy_files(&fixtures().join("prompts"), &dir.folder("prompts"));
         dir.folder("recordings");
         std::fs::write(&config, configuration(setup, &dir, first, rpc)).expect("the configuration");
-        let binary = binary();
-        let serve = [binary.as_os_str(), "serve".as_ref(), "--config".as_ref(), config.as_os_str()];
-        let launcher: &[&OsStr] = if setup.one_core {
-            &["taskset".as_ref(), "--cpu-list".as_ref(), "0".as_ref()]
-        } else {
-            &["env".as_ref()]
-        };
-        let mut line = launcher.iter().chain(&serve);
-        let program = Path::new(line.next().expect("a launcher"));
-        let mut process = Process::start("offhook", program, line, dir.path());
-        wait::until("a healthy server", PATIENCE, async || {
-            if let Some(status) = process.ended() {
-                panic!("the server ended at start with {status}:\n{}", process.log());
-            }
-            is_healthy(rpc).await.then_some(())
-        })
-        .await;
+        let process = run("offhook", &launcher(setup, &dir), &dir, rpc).await;
         Self { process, dir, port: first, sip, rpc }
+    }
+
+    /// Starts it once more after its end, with what it left behind.
+    pub async fn start_again(&mut self) {
+        self.process = run("offhook-again", &["env".into()], &self.dir, self.rpc).await;
     }
 
     /// Where it takes SIP.
@@ -133,6 +125,13 @@ impl Server {
     /// Where a recording of this name will be.
     pub fn recording(&self, name: &str) -> PathBuf {
         self.dir.join("recordings").join(name)
+    }
+
+    /// Where it is on the [disk](Setup::disk) that only the server sees.
+    pub fn recording_on_its_disk(&self, name: &str) -> PathBuf {
+        let seen = self.recording(name);
+        let seen = seen.strip_prefix("/").expect("an absolute path");
+        Path::new("/proc").join(self.id().to_string()).join("root").join(seen)
     }
 
     /// Its process id.
@@ -196,6 +195,48 @@ pub fn binary() -> PathBuf {
 /// TLS has the port above that of the others, as is usual.
 fn sip_port(first: u16, transport: &str) -> u16 {
     if transport == "tls" { first + 1 } else { first }
+}
+
+/// What starts the server, before its own name.
+fn launcher(setup: &Setup, dir: &TestDir) -> Vec<OsString> {
+    let words: Vec<OsString> = match setup.disk {
+        _ if setup.one_core => ["taskset", "--cpu-list", "0"].map(OsString::from).into(),
+        None => vec!["env".into()],
+        // In a mount namespace of its own, which needs no rights in a user namespace of its own.
+        Some(bytes) => {
+            let mount = format!("mount -t tmpfs -o size={bytes} tmpfs \"$0\" && exec \"$@\"");
+            let recordings = dir.join("recordings").into_os_string();
+            ["unshare", "-rm", "sh", "-c", &mount]
+                .map(OsString::from)
+                .into_iter()
+                .chain([recordings])
+                .collect()
+        }
+    };
+    words
+}
+
+/// Whether this machine lets a server have a disk of its own.
+pub fn gives_disks() -> bool {
+    let tried =
+        std::process::Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+    tried.is_ok_and(|output| output.status.success())
+}
+
+/// Starts the server, and waits until it is healthy.
+async fn run(name: &str, launcher: &[OsString], dir: &TestDir, rpc: SocketAddr) -> Process {
+    let (binary, config) = (binary().into_os_string(), dir.join("offhook.toml").into_os_string());
+    let mut line = launcher.iter().cloned().chain([binary, "serve".into(), "--config".into(), config]);
+    let program = line.next().expect("a launcher");
+    let mut process = Process::start(name, Path::new(&program), line, dir.path());
+    wait::until("a healthy server", PATIENCE, async || {
+        if let Some(status) = process.ended() {
+            panic!("the server ended at start with {status}:\n{}", process.log());
+        }
+        is_healthy(rpc).await.then_some(())
+    })
+    .await;
+    process
 }
 
 fn configuration(setup: &Setup, dir: &TestDir, first: u16, rpc: SocketAddr) -> String {

@@ -3,13 +3,13 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use offhook_client::wire::RecordStart;
+use offhook_client::wire::{EventKind, RecordStart};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
 use offhook_tests::judge::{self, Verdict};
-use offhook_tests::server::Server;
+use offhook_tests::server::{self, Server, Setup};
 use offhook_tests::wait::PATIENCE;
 use offhook_tests::wav::Signal;
 use tokio::task::JoinSet;
@@ -28,17 +28,19 @@ struct Format {
     sox: Option<&'static str>,
     /// Bytes of a sample, where Python's `wave` reads it.
     python: Option<&'static str>,
+    /// How FFmpeg is asked for the same coding.
+    encode: &'static [&'static str],
 }
 
 const FORMATS: [Format; 8] = [
-    format(1, "wav", "pcm_u8", 8000, Some("Unsigned Integer PCM"), Some("1")),
-    format(2, "wav", "pcm_alaw", 8000, Some("A-law"), None),
-    format(3, "wav", "pcm_mulaw", 8000, Some("u-law"), None),
-    format(4, "wav", "adpcm_ima_wav", 8000, Some("IMA ADPCM"), None),
-    format(5, "wav", "gsm_ms", 8000, Some("GSM"), None),
-    format(6, "mp3", "mp3", 24_000, None, None),
-    format(7, "wav", "pcm_s16le", 8000, Some("Signed Integer PCM"), Some("2")),
-    format(8, "opus", "opus", 48_000, None, None),
+    format(1, "wav", "pcm_u8", 8000, Some("Unsigned Integer PCM"), Some("1"), &["-c:a", "pcm_u8"]),
+    format(2, "wav", "pcm_alaw", 8000, Some("A-law"), None, &["-c:a", "pcm_alaw"]),
+    format(3, "wav", "pcm_mulaw", 8000, Some("u-law"), None, &["-c:a", "pcm_mulaw"]),
+    format(4, "wav", "adpcm_ima_wav", 8000, Some("IMA ADPCM"), None, &["-c:a", "adpcm_ima_wav"]),
+    format(5, "wav", "gsm_ms", 8000, Some("GSM"), None, &["-c:a", "libgsm_ms"]),
+    format(6, "mp3", "mp3", 24_000, None, None, &["-c:a", "libmp3lame", "-ar", "24000", "-b:a", "32k"]),
+    format(7, "wav", "pcm_s16le", 8000, Some("Signed Integer PCM"), Some("2"), &["-c:a", "pcm_s16le"]),
+    format(8, "opus", "opus", 48_000, None, None, &["-c:a", "libopus"]),
 ];
 
 const fn format(
@@ -48,25 +50,36 @@ const fn format(
     rate: u32,
     sox: Option<&'static str>,
     python: Option<&'static str>,
+    encode: &'static [&'static str],
 ) -> Format {
-    Format { number, end, codec, rate, sox, python }
+    Format { number, end, codec, rate, sox, python, encode }
 }
 
 /// How far a length may be off: the last block of a coding that has blocks is filled up, of IMA ADPCM 505 samples of 8 kHz,
-/// of GSM two blocks of 320.
+/// of GSM two blocks of 320; and FFmpeg counts what an MP3 decoder is behind, 1,057 samples of 24 kHz and a frame of 576.
 const LENGTH_MS: u64 = 80;
+
+/// How much less like what was said a recording may be than what another encoder makes of it.
+const UNLIKE: f32 = 0.005;
+
+/// Pieces that are compared: 200 ms, so that a delay that adapts in between spoils one or two.
+const PIECE: usize = 1600;
 
 /// What a kill may cost at most, of what had been said (`reliability.md` G9).
 const LOST_MS: u64 = 500;
 
 impl Format {
     fn file(&self) -> String {
-        format!("format-{}.{}", self.number, self.end)
+        self.file_of(0)
+    }
+
+    /// The file of one of several recordings.
+    fn file_of(&self, place: usize) -> String {
+        format!("format-{}-{place:02}.{}", self.number, self.end)
     }
 
     /// All that can open a file of this format say what it is; it is decoded to its end, as loud as what was said.
-    /// Gives the lengths that they know: the file of an MP3 tells none (ffprobe counts the encoder's delay with it,
-    /// libsndfile guesses by the first frame as long as no Info frame is written), so what was decoded counts there.
+    /// Gives the lengths that they know.
     fn judge(&self, path: &Path, said: &Signal) -> Vec<(&'static str, u64)> {
         let mut lengths = Vec::new();
         let mut hold = |judge, verdict: Verdict, codec: &str, rate| {
@@ -88,38 +101,62 @@ impl Format {
         if let Some(bytes) = self.python {
             hold("python", judge::python(path), bytes, self.rate);
         }
-        if self.codec == "mp3" {
-            lengths.clear();
+        let by_sox = self.sox.map(|_| ("SoX", Signal::read(path)));
+        for (decoder, heard) in [("FFmpeg", judge::heard(path))].into_iter().chain(by_sox) {
+            let louder = heard.level_db() - said.level_db();
+            println!("{decoder} decodes {}: {} ms, {louder} dB", path.display(), heard.milliseconds());
+            assert!(louder.abs() < 3.0, "{}: louder than what was said by {louder} dB", path.display());
+            lengths.push((decoder, heard.milliseconds()));
         }
-        // The byte that evens out an odd number of GSM's blocks is told as audio, as SoX does it; FFmpeg decodes all before
-        // it, and complains about that byte. So SoX decodes those.
-        let heard = if self.codec == "gsm_ms" { Signal::read(path) } else { judge::heard(path) };
-        let louder = heard.level_db() - said.level_db();
-        println!("decoded {}: {} ms, {louder} dB", path.display(), heard.milliseconds());
-        assert!(louder.abs() < 3.0, "{}: louder than what was said by {louder} dB", path.display());
-        lengths.push(("decoded", heard.milliseconds()));
         lengths
+    }
+
+    /// What is in the file is as much like what was said as what FFmpeg's encoder of the same coding makes of it.
+    fn compare(&self, path: &Path, said: &Signal) {
+        let ours = likeness(&judge::heard(path), said);
+        let others = likeness(&judge::through_another_encoder(said, self.encode, self.end, path), said);
+        println!("{}: {ours:.4}, another encoder {others:.4}", path.display());
+        assert!(ours >= others - UNLIKE && ours > 0.9, "{}: {ours}, not {others}", path.display());
     }
 }
 
-/// A call for each format, with its recording begun.
-async fn record_all(server: &Server, app: &mut App) -> Vec<Caller> {
+/// How well what was said is heard: of its loud pieces, each where it fits best, the middle one's correlation.
+fn likeness(heard: &Signal, said: &Signal) -> f32 {
+    let pieces = said.0.chunks_exact(PIECE).map(|piece| Signal(piece.to_vec()));
+    let loud = pieces.filter(|piece| piece.level_db() > said.level_db() - 10.0);
+    let mut found: Vec<f32> = loud.map(|piece| heard.find(&piece).correlation).collect();
+    found.sort_by(f32::total_cmp);
+    found[found.len() / 2]
+}
+
+/// So many recordings: all formats, one after the other and again, each with the name of its file.
+fn files(count: usize) -> impl Iterator<Item = (&'static Format, String)> {
+    let places = (0..count).map(|number| (&FORMATS[number % FORMATS.len()], number / FORMATS.len()));
+    places.map(|(format, place)| (format, format.file_of(place)))
+}
+
+/// So many calls, with their recordings begun.
+async fn record_all(server: &Server, app: &mut App, count: usize) -> Vec<Caller> {
     let mut callers = Vec::new();
-    for _ in &FORMATS {
+    for _ in 0..count {
         callers.push(Caller::answered(server, app).await);
     }
-    for (format, caller) in FORMATS.iter().zip(&callers) {
-        let start = RecordStart {
-            res_id: caller.res_id.clone(),
-            max_seconds: 20,
-            record_file: format.file(),
-            record_format: format.number,
-            finish_keys: "#".into(),
-            ..Default::default()
-        };
-        app.client.record_start(&start).await.unwrap_or_else(|error| panic!("{}: {error}", format.file()));
+    for ((format, file), caller) in files(count).zip(&callers) {
+        let start = record(caller, &file, format.number);
+        app.client.record_start(&start).await.unwrap_or_else(|error| panic!("{file}: {error}"));
     }
     callers
+}
+
+fn record(caller: &Caller, file: &str, format: u32) -> RecordStart {
+    RecordStart {
+        res_id: caller.res_id.clone(),
+        max_seconds: 60,
+        record_file: file.to_owned(),
+        record_format: format,
+        finish_keys: "#".into(),
+        ..Default::default()
+    }
 }
 
 /// All of them say it at the same time, and press `keys` after it.
@@ -144,7 +181,7 @@ async fn the_programs_of_others_open_recordings_of_all_formats() {
     let server = Server::start("judged").await;
     let mut app = App::connect(&server).await;
     let said = Signal(Signal::read(&server.prompt("welcome.wav")).0[..12_000].to_vec());
-    let callers = record_all(&server, &mut app).await;
+    let callers = record_all(&server, &mut app, FORMATS.len()).await;
     let callers = all_say(callers, &said, "#").await;
     for (format, caller) in FORMATS.iter().zip(&callers) {
         let recorded = app.recorded(&caller.res_id).await;
@@ -155,19 +192,24 @@ async fn the_programs_of_others_open_recordings_of_all_formats() {
             let off = length.abs_diff(recorded.duration_ms);
             assert!(off <= LENGTH_MS, "{judge}: {length} ms, and {recorded:?}");
         }
+        format.compare(&path, &said);
         caller.hang_up().await;
         app.released(&caller.res_id).await;
     }
     app.check_order();
 }
 
-/// `reliability.md` D1: a file is valid at every moment, however the process ends.
+/// `reliability.md` D1 and G9: files are valid at every moment, however the process ends, and the next one tells of all of
+/// them.
 #[tokio::test]
 async fn recordings_survive_a_kill_of_the_server() {
-    let mut server = Server::start("killed").await;
+    const CALLS: u16 = 50;
+    const RECORDINGS: usize = CALLS as usize;
+    let setup = Setup { rtp_ports: 2 * CALLS + 20, ..Setup::default() };
+    let mut server = Server::start_with("killed", &setup).await;
     let mut app = App::connect(&server).await;
     let said = Signal::read(&server.prompt("welcome.wav"));
-    let callers = record_all(&server, &mut app).await;
+    let callers = record_all(&server, &mut app, RECORDINGS).await;
     let begun = Instant::now();
     let callers = all_say(callers, &said, "").await;
     let recorded = u64::try_from(begun.elapsed().as_millis()).expect("some seconds");
@@ -177,14 +219,91 @@ async fn recordings_survive_a_kill_of_the_server() {
     drop(callers);
     println!("killed after {recorded} ms");
 
-    for format in &FORMATS {
-        let path = server.recording(&format.file());
-        for (judge, length) in format.judge(&path, &said) {
-            assert!(
-                length + LOST_MS >= recorded,
-                "{judge}: {length} ms of {recorded} ms in {}",
-                path.display()
-            );
+    let judge = |when: &str| {
+        for (format, file) in files(RECORDINGS) {
+            for (judge, length) in format.judge(&server.recording(&file), &said) {
+                assert!(
+                    length + LOST_MS >= recorded,
+                    "{judge} {when}: {length} ms of {recorded} ms in {file}"
+                );
+            }
         }
+    };
+    judge("before the restart");
+    server.start_again().await;
+    let mut app = App::connect_after(&server, Some(0)).await;
+    let mut told = Vec::new();
+    for _ in 0..RECORDINGS {
+        let pick = |kind: &EventKind| match kind {
+            EventKind::RecordingRecovered(event) => Some(event.clone()),
+            _ => None,
+        };
+        let recovered = app.event("on_recording_recovered", PATIENCE, pick).await;
+        let file =
+            std::fs::metadata(server.recording(&recovered.record_file)).expect("the file that was told");
+        assert_eq!((recovered.parts, recovered.bytes), (1, file.len()), "{recovered:?}");
+        told.push(recovered.record_file);
     }
+    let mut expected: Vec<_> = files(RECORDINGS).map(|(_, file)| file).collect();
+    expected.sort();
+    assert_eq!(told, expected);
+    for (format, file) in files(FORMATS.len()) {
+        format.judge(&server.recording(&file), &said);
+    }
+}
+
+/// `reliability.md` D2 and G10: a full disk ends the recording and not the call; what was recorded is whole; without room
+/// nothing new begins, and with it everything goes on, without a restart.
+#[tokio::test]
+async fn a_full_disk_costs_the_recording_and_nothing_else() {
+    const DISK: u64 = 4 << 20;
+    if !server::gives_disks() {
+        eprintln!("SKIPPED: this machine does not let a process mount a disk of its own (unshare -rm)");
+        return;
+    }
+    let media = "recordings_min_free_bytes = 1048576".to_owned();
+    let setup = Setup { media, disk: Some(DISK), ..Setup::default() };
+    let server = Server::start_with("full-disk", &setup).await;
+    let mut app = App::connect(&server).await;
+    let said = Signal::read(&server.prompt("welcome.wav"));
+    let mut caller = Caller::answered(&server, &mut app).await;
+    let begun = Instant::now();
+    app.client.record_start(&record(&caller, "cut.wav", 7)).await.expect("a recording");
+    let media = caller.media;
+    caller.rtp.speak(&said, media).await;
+
+    // Somebody else fills the disk to its end.
+    let filler = server.recording_on_its_disk("filler");
+    let filled = std::fs::write(&filler, vec![0; usize::try_from(DISK).expect("4 MiB")]);
+    assert_eq!(filled.map_err(|error| error.kind()), Err(std::io::ErrorKind::StorageFull));
+    let full = Instant::now();
+    let recorded = app.recorded(&caller.res_id).await;
+    // Until the file's last page is full, 4,096 bytes or 256 ms of this format, there is room for it.
+    let told = full.elapsed();
+    println!("told {} ms after the disk was full: {recorded:?}", told.as_millis());
+    assert!(told < Duration::from_secs(1), "{told:?}");
+    assert_eq!(recorded.error.map(|error| error.code).as_deref(), Some("disk_full"));
+    let copy = server.recording("copy.wav");
+    std::fs::copy(server.recording_on_its_disk("cut.wav"), &copy).expect("the file");
+    let length = judge::soxi(&copy).milliseconds;
+    assert_eq!(length, judge::python(&copy).milliseconds);
+    let lasted = u64::try_from(begun.elapsed().as_millis()).expect("some seconds");
+    let waited = u64::try_from(told.as_millis()).expect("less than a second");
+    assert!(length <= lasted && length + waited + LOST_MS >= lasted, "{length} of {lasted} ms");
+    assert!(likeness(&Signal::read(&copy), &said) > 0.9);
+
+    let refused = app.client.record_start(&record(&caller, "refused.wav", 7)).await;
+    println!("{refused:?}");
+    assert!(format!("{refused:?}").contains("DiskFull"), "{refused:?}");
+    // The call goes on.
+    caller.rtp.speak(&said, media).await;
+    std::fs::remove_file(&filler).expect("the filler");
+    app.client.record_start(&record(&caller, "again.wav", 7)).await.expect("room again");
+    caller.rtp.speak(&said, media).await;
+    caller.rtp.press("#", media).await;
+    let recorded = app.recorded(&caller.res_id).await;
+    assert_eq!((recorded.error, recorded.finish_key.as_deref()), (None, Some("#")));
+    caller.hang_up().await;
+    app.released(&caller.res_id).await;
+    app.check_order();
 }
