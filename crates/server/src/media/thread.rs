@@ -30,6 +30,11 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Statistics are left out while so many events wait for the control loop; nothing else ever is.
 const STATS_BACKLOG: usize = 256;
 
+/// From the moment at which a thread begins to work to its first slot: half a frame. That moment is the answer of a call,
+/// at which its peer begins to send: a frame in the same moment as each of its packets would find it or not by chance, and
+/// the leg would have to make up for a jitter that no network has made.
+const BESIDE: Duration = Duration::from_millis(10);
+
 /// One media thread.
 pub(super) struct Thread {
     pub(super) engine: Engine,
@@ -76,7 +81,7 @@ impl Thread {
                 // Nothing to work for: sleep until something comes.
                 let Some(message) = self.inbox.recv() else { return };
                 let now = clock::now().mono;
-                self.pace = Pace::new(now);
+                self.pace = Pace::new(now + BESIDE);
                 self.obey(now, message);
             }
             if !self.serve_inbox() {
