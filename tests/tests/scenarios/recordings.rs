@@ -294,7 +294,7 @@ async fn a_full_disk_costs_the_recording_and_nothing_else() {
 
     let refused = app.client.record_start(&record(&caller, "refused.wav", 7)).await;
     println!("{refused:?}");
-    assert!(format!("{refused:?}").contains("DiskFull"), "{refused:?}");
+    assert!(format!("{refused:?}").contains("\"disk_full\""), "{refused:?}");
     // The call goes on.
     caller.rtp.speak(&said, media).await;
     std::fs::remove_file(&filler).expect("the filler");
