@@ -277,7 +277,12 @@ async fn wrong_parameters_of_calls_are_named() {
         ("list", json!({ "state": "Busy" }), "state", "Initiated"),
         ("list", json!({ "after": "x" }), "after", "res_id of a call"),
         ("connect_start", json!([CALL, 60, CALL, 4]), "connect_mode", "1, 2 or 3"),
-        ("connect_start", json!([CALL, 60, CALL, 1, "r.wav", 9]), "record_format", "1, 2, 3, 4, 5, 6, 7 or 8"),
+        (
+            "connect_start",
+            json!([CALL, 60, CALL, 1, "r.wav", 9]),
+            "record_format",
+            "1, 2, 3, 4, 5, 6, 7 or 8",
+        ),
         (
             "connect_start",
             json!({ "res_id": CALL, "max_seconds": 60, "call_res_id": CALL, "local_volume": 21 }),
