@@ -24,7 +24,7 @@ pub struct Feed {
     sleepers: Vec<Thread>,
     /// Gaps of recordings that are not told yet.
     gaps: HashMap<RecordingId, Duration>,
-    /// Milliseconds of all gaps, of all feeds.
+    /// Microseconds of all gaps, of all feeds.
     total: Arc<AtomicU64>,
 }
 
