@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook_media::event::{Codec, ConnectMode, Country, Dial, Key, Kinds, RecordFormat, Volumes};
 use offhook_sip::event::{Body, Credentials, Header};
 
-use crate::disk::PromptFile;
+use crate::disk::PromptSource;
 use crate::event::UnixMs;
 use crate::id::{CallId, RequestId};
 use crate::state::State;
@@ -348,7 +348,7 @@ pub struct SchedulePlay {
     /// When; at once where that is past.
     pub at: UnixMs,
     /// What.
-    pub file: PromptFile,
+    pub source: PromptSource,
     /// How many times more than once.
     pub repeat: u32,
 }
@@ -391,9 +391,9 @@ pub struct ReceiveDtmf {
     pub flush: bool,
 }
 
-/// Something to play: files of the prompts directory, one after the other.
+/// Something to play, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// At least one, unless every item was of a type to skip.
-    pub files: Vec<PromptFile>,
+    pub sources: Vec<PromptSource>,
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use offhook_media::event::{Codec, Prompt, RecordSpec, RecordingId};
+use offhook_media::event::{Codec, Country, Prompt, RecordSpec, RecordingId};
 
 use crate::error::{Error, FileFault};
 
@@ -17,8 +17,8 @@ pub struct JobId(pub u64);
 pub enum DiskJob {
     /// Load prompts, encoded for a leg.
     LoadPrompts {
-        /// The files.
-        files: Vec<PromptFile>,
+        /// What they are made of.
+        sources: Vec<PromptSource>,
         /// The codec they are wanted in.
         codec: Codec,
     },
@@ -40,36 +40,69 @@ pub enum DiskJob {
     },
 }
 
-/// A prompt file, and how it is wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PromptFile {
-    /// Its name, relative to the prompts directory.
-    pub name: String,
+/// What a prompt is made of, and how it is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptSource {
+    /// What is heard.
+    pub sound: Sound,
     /// How much louder, in dB.
     pub gain_db: i8,
     /// Which item of a list it comes from, the first being 0; none where there was no list.
     pub item: Option<usize>,
 }
 
-/// A prompt file that is not to be had.
+/// What a prompt lets hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// A file, by its name relative to the prompts directory.
+    File(String),
+    /// One turn of the tone that tells that a far end rings, to be heard over and over.
+    RingBack(Country),
+}
+
+impl Sound {
+    /// What it is called in errors and logs: a file by its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::File(name) => name,
+            Self::RingBack(country) => country.code(),
+        }
+    }
+}
+
+/// A prompt that is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromptFault {
     /// What is wrong with it.
     pub fault: FileFault,
     /// Which one.
-    pub file: PromptFile,
+    pub source: PromptSource,
 }
 
-impl From<PromptFault> for Error {
-    fn from(PromptFault { fault, file }: PromptFault) -> Self {
-        Self::File { fault, file: file.name, item: file.item }
+impl PromptFault {
+    /// What is the fault of none in particular: it is told of the first.
+    pub fn of_first(sources: &[PromptSource], fault: FileFault) -> Self {
+        Self { fault, source: sources.first().cloned().unwrap_or_else(|| "".into()) }
     }
 }
 
-impl From<&str> for PromptFile {
+impl From<PromptFault> for Error {
+    fn from(PromptFault { fault, source }: PromptFault) -> Self {
+        Self::File { fault, file: source.sound.name().to_owned(), item: source.item }
+    }
+}
+
+impl From<Sound> for PromptSource {
+    /// As loud as it is.
+    fn from(sound: Sound) -> Self {
+        Self { sound, gain_db: 0, item: None }
+    }
+}
+
+impl From<&str> for PromptSource {
     /// A file as loud as it is.
     fn from(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+        Sound::File(name.to_owned()).into()
     }
 }
 

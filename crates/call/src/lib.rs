@@ -41,7 +41,7 @@ use offhook_sip::event as sip;
 
 use crate::call::{Call, Input, inbound, initiated};
 use crate::command::{Command, Construct, Request};
-pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptFile, RecordedFile};
+pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptSource, RecordedFile, Sound};
 use crate::error::Error;
 use crate::event::{NodeEventKind, UnixMs};
 use crate::gate::Gate;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use offhook_call::command::Request;
 use offhook_call::error::Error;
 use offhook_call::id::{NodeId, RequestId};
-use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, PromptFault, Reply};
+use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, Reply};
 use offhook_media::event::{self as media, Audio, Chunk};
 use offhook_sip::event::{self as sip, CommandError, Transport};
 use offhook_sip::{Counters, Endpoint};
@@ -398,10 +398,9 @@ impl Control {
 
     fn ask_disk(&mut self, now: Now, job: JobId, request: DiskJob) {
         match request {
-            DiskJob::LoadPrompts { files, codec } => {
-                let file = files.first().cloned().unwrap_or_default();
-                if let Err(fault) = self.parts.prompts.ask(job, files, codec) {
-                    let result = Err(PromptFault { fault, file });
+            DiskJob::LoadPrompts { sources, codec } => {
+                if let Err(fault) = self.parts.prompts.ask(job, sources, codec) {
+                    let result = Err(fault);
                     self.parts.calls.disk(now, DiskEvent::Prompts { job, result });
                 }
             }

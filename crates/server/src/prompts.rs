@@ -19,9 +19,10 @@ use std::time::Duration;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use offhook_call::error::FileFault;
-use offhook_call::{PromptFault, PromptFile};
-use offhook_media::event::{Codec, Prompt};
+use offhook_call::{PromptFault, PromptSource, Sound};
+use offhook_media::event::{Codec, Country, Prompt};
 use offhook_media::file::{PromptError, PromptReader, PromptWriter};
+use offhook_media::progress::{Progress, ProgressTone};
 
 use crate::files::Directory;
 pub use loaders::{Loaders, start};
@@ -37,6 +38,8 @@ mod tests;
 pub struct Prompts {
     directory: Directory,
     cache: DashMap<Key, Kept>,
+    /// Ring-back tones: a turn of each country's in each codec at most, some 50 kB.
+    tones: DashMap<(&'static str, Codec), Arc<Prompt>>,
     /// Bytes of the prompts that are complete, and how many may be kept.
     bytes: AtomicUsize,
     keep_bytes: usize,
@@ -84,6 +87,7 @@ impl Prompts {
         Self {
             directory,
             cache: DashMap::new(),
+            tones: DashMap::new(),
             bytes: AtomicUsize::new(0),
             keep_bytes,
             uses: AtomicU64::new(0),
@@ -92,29 +96,34 @@ impl Prompts {
 
     /// Finds prompts in order, or names the first that is not to be had. Those that were not kept are to be decoded, in
     /// order, and then kept ([`Prompts::keep`]), whatever was found: others may have begun to play them. Blocks on the disk.
-    pub fn find(&self, files: &[PromptFile], codec: Codec) -> (Found, Vec<Cold>) {
+    pub fn find(&self, sources: &[PromptSource], codec: Codec) -> (Found, Vec<Cold>) {
         let mut cold = Vec::new();
-        let mut find = |file: &PromptFile| {
-            self.find_one(file, codec, &mut cold).map_err(|fault| PromptFault { fault, file: file.clone() })
+        let mut find = |source: &PromptSource| {
+            let found = match &source.sound {
+                Sound::File(name) => self.find_file(name, codec, source.gain_db, &mut cold),
+                Sound::RingBack(country) => Ok(self.ring_back(*country, codec)),
+            };
+            found.map_err(|fault| PromptFault { fault, source: source.clone() })
         };
-        let prompts = files.iter().map(&mut find).collect();
+        let prompts = sources.iter().map(&mut find).collect();
         (prompts, cold)
     }
 
-    fn find_one(
+    fn find_file(
         &self,
-        PromptFile { name, gain_db, .. }: &PromptFile,
+        name: &str,
         codec: Codec,
+        gain_db: i8,
         cold: &mut Vec<Cold>,
     ) -> Result<Arc<Prompt>, FileFault> {
         let file = self.directory.read(name)?;
         let data = file.metadata().map_err(|_| FileFault::Unreadable)?;
-        let key = Key::of(&data, name, codec, *gain_db);
+        let key = Key::of(&data, name, codec, gain_db);
         if let Some(kept) = self.cache.get(&key) {
             kept.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
             return Ok(Arc::clone(&kept.prompt));
         }
-        let reader = open(file, name, codec, *gain_db)?;
+        let reader = open(file, name, codec, gain_db)?;
         match self.cache.entry(key.clone()) {
             // Somebody else was as fast.
             Entry::Occupied(kept) => Ok(Arc::clone(&kept.get().prompt)),
@@ -124,10 +133,24 @@ impl Prompts {
                 let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
                 place.insert(Kept { prompt: Arc::clone(&prompt), used });
                 let (samples, error) = (Vec::new(), None);
-                cold.push(Cold { key, name: name.clone(), reader, writer, samples, error });
+                cold.push(Cold { key, name: name.to_owned(), reader, writer, samples, error });
                 Ok(prompt)
             }
         }
+    }
+
+    /// The tone is made of computation alone, once per country and codec: it is kept for good.
+    fn ring_back(&self, country: Country, codec: Codec) -> Arc<Prompt> {
+        let key = (country.code(), codec);
+        if let Some(tone) = self.tones.get(&key) {
+            return Arc::clone(&tone);
+        }
+        let rate = codec.sample_rate();
+        let mut tone = ProgressTone::new(country, Progress::RingBack, rate);
+        let turn = tone.period(rate).unwrap_or_default().as_millis() * u128::from(rate) / 1000;
+        let mut samples = vec![0; usize::try_from(turn).unwrap_or_default()];
+        tone.fill(&mut samples);
+        Arc::clone(&self.tones.entry(key).or_insert_with(|| Prompt::encode(&samples, codec)))
     }
 
     /// Keeps a prompt that has been decoded, to its end or as far as it goes.

@@ -135,8 +135,8 @@ impl Connect {
         let (second, begin) = (wanted.second, cx.now.wall);
         let ConnectExtras { record, schedule, .. } = &wanted.extras;
         let pending = if let Some(schedule) = schedule {
-            let (files, codec) = (vec![schedule.file.clone()], talk.media.codec);
-            Some(Pending::ask(core, cx, request, |_| DiskJob::LoadPrompts { files, codec }))
+            let (sources, codec) = (vec![schedule.source.clone()], talk.media.codec);
+            Some(Pending::ask(core, cx, request, |_| DiskJob::LoadPrompts { sources, codec }))
         } else {
             record.as_ref().map(|record| Pending::ask(core, cx, request, |job| opening(&talk, record, job)))
         };

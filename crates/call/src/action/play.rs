@@ -57,8 +57,8 @@ impl Play {
         finish_keys: KeySet,
         repeat: u32,
     ) -> Step {
-        let files = content.files.iter().map(|file| file.name.clone()).collect();
-        let question = DiskJob::LoadPrompts { files: content.files, codec: talk.media.codec };
+        let files = content.sources.iter().map(|source| source.sound.name().to_owned()).collect();
+        let question = DiskJob::LoadPrompts { sources: content.sources, codec: talk.media.codec };
         let pending = Pending::ask(core, cx, request, |_| question);
         let ask = Ask { begin: cx.now.wall, files, finish_keys, repeat };
         Step::to(Phase::Play(Self { talk, ask, stage: Stage::Loading { pending, over: None } }))

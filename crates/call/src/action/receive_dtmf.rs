@@ -144,7 +144,7 @@ impl ReceiveDtmf {
             cx.reply(request, Ok(Reply::Done));
             return begin(core, cx, talk, collected, Vec::new(), 0);
         };
-        let question = DiskJob::LoadPrompts { files: prompt.files, codec };
+        let question = DiskJob::LoadPrompts { sources: prompt.sources, codec };
         let pending = Pending::ask(core, cx, request, |_| question);
         let stage = Stage::Loading { pending, over: None };
         Step::to(Phase::ReceiveDtmf(Self { talk, collected, prompts: Vec::new(), repeats, stage }))

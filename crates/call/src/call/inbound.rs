@@ -199,7 +199,7 @@ impl Inbound {
         match codec {
             Ok(codec) => {
                 self.replaced(cx);
-                let question = DiskJob::LoadPrompts { files: content.files, codec };
+                let question = DiskJob::LoadPrompts { sources: content.sources, codec };
                 self.loading = Some(Pending::ask(core, cx, id, |_| question));
             }
             Err(error) => cx.reply(id, Err(error)),

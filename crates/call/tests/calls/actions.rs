@@ -217,7 +217,7 @@ fn a_finish_key_that_comes_before_the_hangup_stands() {
 #[test]
 fn repeat_is_the_business_of_the_media() {
     let mut rig = idle();
-    let content = Content { files: vec!["a.wav".into()] };
+    let content = Content { sources: vec!["a.wav".into()] };
     let finish_keys = KeySet::default();
     rig.request(Command::PlayStart { call: CALL, content, finish_keys, repeat: 3 });
     assert_eq!(rig.disk(loaded(1)), ["reply Done", "media play 1 on 1: 1 prompts, repeat 3"]);

@@ -58,7 +58,7 @@ const EXPECTED: [(&str, &str, &str); 32] = [
 const CALL: CallId = CallId(1);
 
 fn commands(name: &str) -> Vec<Command> {
-    let content = || Content { files: vec!["a.wav".into()] };
+    let content = || Content { sources: vec!["a.wav".into()] };
     let finish_keys = KeySet::default();
     let max = Duration::from_secs(1);
     let one = match name {

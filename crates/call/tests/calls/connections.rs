@@ -310,7 +310,7 @@ fn a_prompt_is_played_at_its_time_and_one_that_is_late_at_once() {
         rig.answered();
         rig.answered();
         let at = UnixMs(rig.now().wall.0 + ahead);
-        let schedule = Some(SchedulePlay { at, file: "p.wav".into(), repeat: 2 });
+        let schedule = Some(SchedulePlay { at, source: "p.wav".into(), repeat: 2 });
         rig.request(wanting(ConnectExtras { schedule, ..recorded() }));
         let lines = rig.disk(loaded(1));
         assert!(lines.len() == 1 && lines[0].contains("c.wav"), "then the file: {lines:?}");

@@ -11,7 +11,7 @@ use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, 
 use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::{CallId, RequestId};
 use offhook_call::{
-    Calls, Config, DiskEvent, DiskJob, Now, Output, Port, PromptFault, PromptFile, Reply, ToneDetection,
+    Calls, Config, DiskEvent, DiskJob, Now, Output, Port, PromptFault, PromptSource, Reply, ToneDetection,
 };
 use offhook_media::event::{
     self as media, ActionId, Alarms, Codec, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt,
@@ -286,7 +286,7 @@ pub(crate) fn key(char: char) -> Key {
 }
 
 pub(crate) fn play(call: CallId, files: &[&str], finish_keys: &str) -> Command {
-    let content = Content { files: files.iter().map(|&file| file.into()).collect() };
+    let content = Content { sources: files.iter().map(|&file| file.into()).collect() };
     Command::PlayStart { call, content, finish_keys: keys(finish_keys), repeat: 0 }
 }
 
@@ -304,7 +304,7 @@ pub(crate) fn receive(call: CallId, prompt: Option<&str>) -> ReceiveDtmf {
         finish_keys: keys("#"),
         first_key_timeout: Duration::from_secs(3),
         next_key_timeout: Duration::from_secs(1),
-        prompt: prompt.map(|file| Content { files: vec![file.into()] }),
+        prompt: prompt.map(|file| Content { sources: vec![file.into()] }),
         repeat: 0,
         break_on_key: true,
         include_finish_key: false,
@@ -323,7 +323,7 @@ pub(crate) fn loaded(job: u64) -> DiskEvent {
 
 /// A prompt of an item of a list is not there.
 pub(crate) fn not_there(name: &str, item: Option<usize>) -> PromptFault {
-    PromptFault { fault: FileFault::NotFound, file: PromptFile { item, ..name.into() } }
+    PromptFault { fault: FileFault::NotFound, source: PromptSource { item, ..name.into() } }
 }
 
 pub(crate) fn digit(call: CallId, char: char) -> media::Event {
@@ -463,8 +463,8 @@ fn media_line(command: &media::Command) -> String {
 
 fn disk_line(request: &DiskJob) -> String {
     match request {
-        DiskJob::LoadPrompts { files, codec } => {
-            let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        DiskJob::LoadPrompts { sources, codec } => {
+            let names: Vec<&str> = sources.iter().map(|source| source.sound.name()).collect();
             format!("load {} {}", names.join("|"), codec.name())
         }
         DiskJob::OpenRecording { file, overwrite, recording, .. } => {

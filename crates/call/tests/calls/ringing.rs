@@ -14,7 +14,7 @@ use crate::rig::*;
 const CALL: CallId = CallId(1);
 
 fn ring(file: Option<&str>) -> Command {
-    let content = file.map(|file| Content { files: vec![file.into()] });
+    let content = file.map(|file| Content { sources: vec![file.into()] });
     Command::Ring { call: CALL, content }
 }
 

@@ -23,7 +23,7 @@ fn with(temp: &Temp, name: &str, bytes: &[u8]) {
 #[track_caller]
 fn refused(prompts: &Prompts, name: &str) {
     let (found, cold) = prompts.find(&[file(name)], Codec::Pcmu);
-    assert_eq!(found.unwrap_err(), PromptFault { fault: FileFault::Unsupported, file: file(name) });
+    assert_eq!(found.unwrap_err(), PromptFault { fault: FileFault::Unsupported, source: file(name) });
     assert!(cold.is_empty());
 }
 

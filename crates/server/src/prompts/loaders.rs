@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::Duration;
 
 use offhook_call::error::FileFault;
-use offhook_call::{DiskEvent, JobId, PromptFault, PromptFile};
+use offhook_call::{DiskEvent, JobId, PromptFault, PromptSource};
 use offhook_media::event::Codec;
 use tokio::sync::mpsc;
 
@@ -37,7 +37,7 @@ const TURN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 struct Job {
     id: JobId,
-    files: Vec<PromptFile>,
+    sources: Vec<PromptSource>,
     codec: Codec,
 }
 
@@ -69,8 +69,8 @@ impl Loaders {
     ///
     /// # Errors
     /// [`FileFault::Busy`] where as many questions wait as may.
-    pub fn ask(&mut self, id: JobId, files: Vec<PromptFile>, codec: Codec) -> Result<(), FileFault> {
-        let mut job = Job { id, files, codec };
+    pub fn ask(&mut self, id: JobId, sources: Vec<PromptSource>, codec: Codec) -> Result<(), PromptFault> {
+        let mut job = Job { id, sources, codec };
         for _ in 0..self.threads.len() {
             self.next = (self.next + 1) % self.threads.len();
             job = match self.threads[self.next].try_send(job) {
@@ -78,7 +78,8 @@ impl Loaders {
                 Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job,
             };
         }
-        Err(FileFault::Busy { limit: (INBOX * self.threads.len()) as u64 })
+        let fault = FileFault::Busy { limit: (INBOX * self.threads.len()) as u64 };
+        Err(PromptFault::of_first(&job.sources, fault))
     }
 }
 
@@ -107,11 +108,9 @@ impl Loader {
         }
     }
 
-    fn answer(&mut self, Job { id, files, codec }: Job) {
-        let (result, cold) = guarded(|| self.prompts.find(&files, codec)).unwrap_or_else(|| {
-            let file = files.first().cloned().unwrap_or_default();
-            (Err(PromptFault { fault: FileFault::Unreadable, file }), Vec::new())
-        });
+    fn answer(&mut self, Job { id, sources, codec }: Job) {
+        let (result, cold) = guarded(|| self.prompts.find(&sources, codec))
+            .unwrap_or_else(|| (Err(PromptFault::of_first(&sources, FileFault::Unreadable)), Vec::new()));
         // This thread may wait for the control loop; nothing that must not wait waits for this thread.
         let _ = self.control.blocking_send(Input::Disk(DiskEvent::Prompts { job: id, result }));
         for cold in cold.into_iter().rev() {

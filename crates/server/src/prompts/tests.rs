@@ -42,7 +42,7 @@ impl Drop for Temp {
     }
 }
 
-pub(super) fn file(name: &str) -> PromptFile {
+pub(super) fn file(name: &str) -> PromptSource {
     name.into()
 }
 
@@ -70,9 +70,26 @@ fn a_prompt_is_loaded_once_and_shared() {
     assert_eq!(loaded, 0);
     assert!(Arc::ptr_eq(&first[0], &second[0]) && Arc::ptr_eq(&first[1], &second[0]));
     // In another codec, and at another level, it is another prompt.
-    let louder = PromptFile { gain_db: 6, ..file("a.wav") };
+    let louder = PromptSource { gain_db: 6, ..file("a.wav") };
     assert_eq!(prompts.find(&[louder], Codec::Pcmu).1.len(), 1);
     assert_eq!(prompts.find(&[file("a.wav")], Codec::Pcma).1.len(), 1);
+}
+
+#[test]
+fn a_ring_back_tone_is_one_turn_of_it_and_made_once() {
+    let temp = Temp::new("tone");
+    let prompts = temp.prompts(0);
+    let tone = |country, codec| {
+        let sound = Sound::RingBack(Country::from_code(country).unwrap());
+        let (found, cold) = prompts.find(&[sound.into()], codec);
+        assert!(cold.is_empty());
+        found.unwrap().remove(0)
+    };
+    // One second in five in China (GB/T 3380); 0.4, 0.2, 0.4 and 2 s of silence in Britain.
+    let china = tone("cn", Codec::Pcmu);
+    assert_eq!((china.duration(), china.codec()), (Duration::from_secs(5), Codec::Pcmu));
+    assert_eq!(tone("gb", Codec::G722).duration(), Duration::from_secs(3));
+    assert!(Arc::ptr_eq(&china, &tone("cn", Codec::Pcmu)));
 }
 
 #[test]
@@ -120,9 +137,9 @@ fn a_file_is_checked_before_it_is_played() {
         ("text.wav", FileFault::Unsupported),
         ("../a.wav", FileFault::Forbidden),
     ] {
-        let wanted = PromptFile { item: Some(1), ..file(name) };
+        let wanted = PromptSource { item: Some(1), ..file(name) };
         let (found, cold) = prompts.find(&[file("a.wav"), wanted.clone()], Codec::Pcmu);
-        assert_eq!(found.unwrap_err(), PromptFault { fault, file: wanted });
+        assert_eq!(found.unwrap_err(), PromptFault { fault, source: wanted });
         for mut cold in cold {
             assert!(!cold.decode(Duration::from_secs(2)));
             prompts.keep(cold);
@@ -221,7 +238,7 @@ fn threads_answer_every_question_and_decode_to_the_end() {
         answer.as_ref().unwrap().iter().map(|prompt| end_of(prompt).as_millis()).collect()
     };
     assert_eq!(lengths(&answers[0]), [30_000, 100]);
-    let missing = PromptFault { fault: FileFault::NotFound, file: file("none.wav") };
+    let missing = PromptFault { fault: FileFault::NotFound, source: file("none.wav") };
     assert_eq!(answers[1].as_ref().unwrap_err(), &missing);
     assert_eq!((lengths(&answers[2]), lengths(&answers[3])), (vec![10_000], vec![30_000]));
 }
@@ -235,7 +252,7 @@ fn no_more_questions_wait_than_may() {
     let (sender, inputs) = mpsc::channel(1);
     let mut loaders = start(temp.prompts(1 << 20), &sender).unwrap();
     let refused = (0..10_000).find_map(|id| loaders.ask(JobId(id), vec![file("a.wav")], Codec::Pcmu).err());
-    let Some(FileFault::Busy { limit }) = refused else { panic!("{refused:?}") };
+    let Some(PromptFault { fault: FileFault::Busy { limit }, .. }) = refused else { panic!("{refused:?}") };
     assert!((256..=1024).contains(&limit), "{limit}");
     drop(inputs);
 }

@@ -1,6 +1,6 @@
 //! What `sys.call.connect_start` asks for beside the connection itself: volumes, a recording, a file at its time.
 
-use offhook_call::PromptFile;
+use offhook_call::PromptSource;
 use offhook_call::command::{ConnectExtras, ConnectRecord, SchedulePlay};
 use offhook_call::event::UnixMs;
 use offhook_client::wire::limits::{REPEAT_MAX, VOLUME_MAX, VOLUME_MIN};
@@ -52,7 +52,7 @@ fn schedule(params: &ConnectStart) -> Result<Option<SchedulePlay>, ErrorData> {
     };
     Ok(Some(SchedulePlay {
         at: UnixMs(seconds.saturating_mul(1000)),
-        file: PromptFile::from(check::file("schedule_play_file", name)?.as_str()),
+        source: PromptSource::from(check::file("schedule_play_file", name)?.as_str()),
         repeat: times.saturating_sub(1),
     }))
 }

@@ -4,9 +4,9 @@
 //!   [["you-owe.wav"], ["12.50", 3, "lang=en"]] ─▶ you-owe.wav · en/12.wav · en/dollars.wav · en/and.wav · …
 //! ```
 
-use offhook_call::PromptFile;
 use offhook_call::command::Content;
 use offhook_call::prompt::{self, Language, Manner};
+use offhook_call::{PromptSource, Sound};
 use offhook_client::wire::limits::{FILES_MAX, ITEMS_MAX, WORDS_MAX};
 use offhook_client::wire::{self, ErrorData, What};
 use offhook_media::file::GAIN_DB;
@@ -19,14 +19,27 @@ pub(crate) fn content(
     content: &wire::Content,
     language: Language,
 ) -> Result<Content, ErrorData> {
-    let (files, words) = match content {
-        wire::Content::Files(joined) => (joined_files(param, joined, &PromptFile::default())?, 0),
+    let (sources, words) = match content {
+        wire::Content::Files(joined) => (joined_files(param, joined, How::default())?, 0),
         wire::Content::Items(items) => items_files(param, items, language)?,
     };
-    if files.len() - words > FILES_MAX || words > WORDS_MAX {
+    if sources.len() - words > FILES_MAX || words > WORDS_MAX {
         return Err(invalid(param, format!("at most {FILES_MAX} files and {WORDS_MAX} words")));
     }
-    Ok(Content { files })
+    Ok(Content { sources })
+}
+
+/// How what an item comes to is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+struct How {
+    gain_db: i8,
+    item: Option<usize>,
+}
+
+impl How {
+    fn wanted(self, sound: Sound) -> PromptSource {
+        PromptSource { sound, gain_db: self.gain_db, item: self.item }
+    }
 }
 
 /// The files of a list, and how many of them are words of values.
@@ -34,7 +47,7 @@ fn items_files(
     param: &str,
     items: &[wire::Item],
     language: Language,
-) -> Result<(Vec<PromptFile>, usize), ErrorData> {
+) -> Result<(Vec<PromptSource>, usize), ErrorData> {
     if items.is_empty() || items.len() > ITEMS_MAX {
         return Err(invalid(param, format!("1 to {ITEMS_MAX} items [what, type, options]")));
     }
@@ -53,33 +66,33 @@ fn items_files(
             _ => return Err(invalid(element(1), "a type of the document")),
         };
         let options = Options::parse(&element(2), &item.options)?;
-        let like = PromptFile { gain_db: options.gain_db, item: Some(index), ..PromptFile::default() };
+        let how = How { gain_db: options.gain_db, item: Some(index) };
         match (manner, &item.what) {
             (Some(manner), value) => {
                 let language = options.language.unwrap_or(language);
-                let said = said(&element(0), manner, value, language, &like)?;
+                let said = said(&element(0), manner, value, language, how)?;
                 words += said.len();
                 files.extend(said);
             }
             (None, What::Text(joined)) if item.kind == 7 => {
-                files.extend(joined_files(&element(0), joined, &like)?);
+                files.extend(joined_files(&element(0), joined, how)?);
             }
-            (None, What::Text(name)) => files.push(named(&element(0), name, &like)?),
+            (None, What::Text(name)) => files.push(named(&element(0), name, how)?),
             (None, _) => return Err(invalid(element(0), "a file name")),
         }
     }
     Ok((files, words))
 }
 
-fn joined_files(param: &str, joined: &str, like: &PromptFile) -> Result<Vec<PromptFile>, ErrorData> {
-    joined.split('|').map(|name| named(param, name, like)).collect()
+fn joined_files(param: &str, joined: &str, how: How) -> Result<Vec<PromptSource>, ErrorData> {
+    joined.split('|').map(|name| named(param, name, how)).collect()
 }
 
-/// A file, wanted like another one.
-fn named(param: &str, name: &str, like: &PromptFile) -> Result<PromptFile, ErrorData> {
+/// A file.
+fn named(param: &str, name: &str, how: How) -> Result<PromptSource, ErrorData> {
     match file(param, name) {
-        Ok(name) => Ok(PromptFile { name, ..like.clone() }),
-        Err(ErrorData::FileForbidden { file, .. }) => Err(ErrorData::FileForbidden { file, item: like.item }),
+        Ok(name) => Ok(how.wanted(Sound::File(name))),
+        Err(ErrorData::FileForbidden { file, .. }) => Err(ErrorData::FileForbidden { file, item: how.item }),
         Err(error) => Err(error),
     }
 }
@@ -90,16 +103,16 @@ fn said(
     manner: Manner,
     value: &What,
     language: Language,
-    like: &PromptFile,
-) -> Result<Vec<PromptFile>, ErrorData> {
+    how: How,
+) -> Result<Vec<PromptSource>, ErrorData> {
     let value = match value {
         What::Text(text) => text.clone(),
         What::Integer(number) => number.to_string(),
         What::Decimal(number) => number.to_string(),
     };
     let words = prompt::words(manner, &value, language).map_err(|fault| invalid(param, fault.to_string()))?;
-    let name = |word| format!("{}/{word}.wav", language.code());
-    Ok(words.into_iter().map(|word| PromptFile { name: name(word), ..like.clone() }).collect())
+    let file = |word| Sound::File(format!("{}/{word}.wav", language.code()));
+    Ok(words.into_iter().map(|word| how.wanted(file(word))).collect())
 }
 
 /// The options of an item, `key=value;key=value`. A file takes a language and a voice, and has no use for them.

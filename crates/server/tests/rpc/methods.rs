@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use offhook_call::PromptFile;
+use offhook_call::PromptSource;
 use offhook_call::command::Command;
 use offhook_call::error::{Direction, Error, FileFault};
 use offhook_call::event::UnixMs;
@@ -127,7 +127,7 @@ async fn values_arrive_as_they_were_meant() {
     let Asked::Command(Command::PlayStart { content, .. }) = server.asked().await else {
         panic!("play_start")
     };
-    assert_eq!(content.files, ["a.wav", "b/c.wav"].map(PromptFile::from));
+    assert_eq!(content.sources, ["a.wav", "b/c.wav"].map(PromptSource::from));
 
     let item = |what: &str, kind| wire::Item {
         what: wire::What::Text(what.to_owned()),
@@ -141,8 +141,8 @@ async fn values_arrive_as_they_were_meant() {
     let Asked::Command(Command::PlayStart { content, .. }) = server.asked().await else {
         panic!("play_start")
     };
-    let of_item = |name: &str, item| PromptFile { item: Some(item), ..name.into() };
-    assert_eq!(content.files, [of_item("a.wav", 0), of_item("b.wav", 2), of_item("c.wav", 2)]);
+    let of_item = |name: &str, item| PromptSource { item: Some(item), ..name.into() };
+    assert_eq!(content.sources, [of_item("a.wav", 0), of_item("b.wav", 2), of_item("c.wav", 2)]);
 
     assert!(client.exists(&constructed.res_id).await.unwrap());
     assert!(!client.exists("0.0.0-sys.call-2").await.unwrap());
@@ -424,7 +424,7 @@ async fn names_that_lead_out_of_their_directory_are_forbidden() {
 async fn a_forbidden_file_is_not_said_to_be_outside() {
     let server = Server::start(|command| match command {
         Command::PlayStart { content, .. } => {
-            let file = content.files[0].name.clone();
+            let file = content.sources[0].sound.name().to_owned();
             Err(Error::File { fault: FileFault::Forbidden, file, item: None })
         }
         other => panic!("{other:?}"),

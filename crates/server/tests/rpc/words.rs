@@ -1,7 +1,7 @@
 //! Play content of every type, from JSON to the files that are played, and what is refused of it. What values come to in
 //! words has tests of its own, in `offhook_call::prompt`.
 
-use offhook_call::PromptFile;
+use offhook_call::PromptSource;
 use offhook_call::Reply;
 use offhook_call::command::{Command, Content};
 use offhook_call::error::{Error, FileFault};
@@ -12,10 +12,11 @@ use crate::server::{Asked, Server};
 const CALL: &str = "0.0.0-sys.call-1";
 
 /// What `play_start` of this content asks of the calls, and what `receive_dtmf_start` with it as its prompt does: the same.
-async fn asked(server: &mut Server, content: &Value) -> Vec<PromptFile> {
+async fn asked(server: &mut Server, content: &Value) -> Vec<PromptSource> {
     let client = server.client().await;
     client.request("sys.call.play_start", json!([CALL, content])).await.unwrap();
-    let Asked::Command(Command::PlayStart { content: Content { files }, .. }) = server.asked().await else {
+    let Asked::Command(Command::PlayStart { content: Content { sources: files }, .. }) = server.asked().await
+    else {
         panic!("play_start")
     };
     let collect = json!({ "res_id": CALL, "play_content": content });
@@ -23,7 +24,7 @@ async fn asked(server: &mut Server, content: &Value) -> Vec<PromptFile> {
     let Asked::Command(Command::ReceiveDtmfStart(collect)) = server.asked().await else {
         panic!("receive_dtmf_start")
     };
-    assert_eq!(collect.prompt.unwrap().files, files, "{content}");
+    assert_eq!(collect.prompt.unwrap().sources, files, "{content}");
     files
 }
 
@@ -54,7 +55,7 @@ async fn content_of_every_type_comes_to_files() {
         (json!(["anything", -1, "and any option"]), ""),
     ] {
         let files = asked(&mut server, &json!([item])).await;
-        let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+        let names: Vec<_> = files.iter().map(|file| file.sound.name()).collect();
         assert_eq!(names.join(" "), expected, "{item}");
     }
 }
@@ -64,7 +65,7 @@ async fn items_keep_their_order_their_gain_and_their_number() {
     let mut server = Server::start(|_| Ok(Reply::Done)).await;
     let content = json!([["a.wav", 0, "gain=-3"], ["x", -1], [12, 1, "gain=6;lang=en"], ["b.wav|c.wav", 7]]);
     let files = asked(&mut server, &content).await;
-    let file = |name: &str, gain_db, item| PromptFile { name: name.to_owned(), gain_db, item: Some(item) };
+    let file = |name: &str, gain_db, item| PromptSource { gain_db, item: Some(item), ..name.into() };
     let expected = [
         file("a.wav", -3, 0),
         file("en/1.wav", 6, 2),
@@ -128,8 +129,8 @@ async fn what_cannot_be_said_is_named() {
 async fn a_word_that_is_not_recorded_is_named_with_its_item() {
     let server = Server::start(|command| match command {
         Command::PlayStart { content, .. } => {
-            let PromptFile { name: file, item, .. } = content.files[1].clone();
-            Err(Error::File { fault: FileFault::NotFound, file, item })
+            let PromptSource { sound, item, .. } = content.sources[1].clone();
+            Err(Error::File { fault: FileFault::NotFound, file: sound.name().to_owned(), item })
         }
         other => panic!("{other:?}"),
     })

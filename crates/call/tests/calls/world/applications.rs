@@ -123,7 +123,7 @@ impl World {
     }
 
     fn content(&mut self) -> Content {
-        Content { files: vec!["p.wav".into(); self.rng.usize(..3)] }
+        Content { sources: vec!["p.wav".into(); self.rng.usize(..3)] }
     }
 
     fn extras(&mut self) -> ConnectExtras {
@@ -134,7 +134,7 @@ impl World {
         });
         let ahead = self.rng.i64(-1_000..5_000);
         let at = UnixMs(self.now().wall.0 + ahead);
-        let schedule = self.rng.bool().then(|| SchedulePlay { at, file: "p.wav".into(), repeat: 1 });
+        let schedule = self.rng.bool().then(|| SchedulePlay { at, source: "p.wav".into(), repeat: 1 });
         let volumes = Volumes { first: Gain::from_decibels(self.rng.i8(-1..2)), ..Volumes::default() };
         ConnectExtras { mute_digits: self.rng.bool(), volumes, record, schedule }
     }

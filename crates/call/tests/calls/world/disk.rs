@@ -42,10 +42,10 @@ impl World {
             *self.rng.choice(&faults).expect("four")
         });
         let answer = match request {
-            DiskJob::LoadPrompts { files, codec } => {
-                let loaded = files.iter().map(|_| self.prompt(codec)).collect();
+            DiskJob::LoadPrompts { sources, codec } => {
+                let loaded = sources.iter().map(|_| self.prompt(codec)).collect();
                 let result =
-                    fault.map_or(Ok(loaded), |fault| Err(PromptFault { fault, file: "p.wav".into() }));
+                    fault.map_or(Ok(loaded), |fault| Err(PromptFault { fault, source: "p.wav".into() }));
                 Happening::Disk(DiskEvent::Prompts { job, result })
             }
             DiskJob::OpenRecording { recording, .. } => match fault {
