@@ -28,7 +28,7 @@ use crate::config;
 use crate::control_handle::Ask;
 use crate::events::{EventWriter, append_call_event, append_node_event};
 use crate::input::Input;
-use crate::media::Router;
+use crate::media::{MOST_WAITING, Router};
 use crate::metrics::Metrics;
 use crate::net::{dns, stream, tls, udp};
 use crate::ports::Ports;
@@ -262,6 +262,10 @@ impl Control {
     fn ask(&mut self, ask: Ask) {
         let now = clock::now();
         match ask {
+            Ask::Request { reply, .. } if self.parts.router.is_full() => {
+                // Whoever asked may have gone meanwhile.
+                let _ = reply.send(Err(Error::LimitReached { limit: "queue", value: MOST_WAITING as u64 }));
+            }
             Ask::Request { command, reply } => {
                 self.requests += 1;
                 let id = RequestId(self.requests);

@@ -15,12 +15,13 @@ mod places;
 mod thread;
 
 use std::collections::HashMap;
+use std::sync::mpsc::Receiver;
 
 use offhook_media::Leg;
 use offhook_media::event::{Command, LegConfig, LegId, RoomCommand, RoomId};
 use tokio::sync::mpsc;
 
-use self::inbox::Door;
+use self::inbox::{Door, Handover};
 use self::thread::Thread;
 use crate::config::MediaIo;
 use crate::input::Input;
@@ -30,6 +31,10 @@ use crate::recordings::Feed;
 
 /// Messages that a media thread may have waiting; more wait in the router's outbox.
 const INBOX: usize = 16_384;
+
+/// Messages that may wait in the router's outbox of one thread while more is asked for: as many again. A thread that is so
+/// far behind is one that stands still.
+pub const MOST_WAITING: usize = INBOX;
 
 #[derive(Debug)]
 enum ToMedia {
@@ -42,31 +47,17 @@ enum ToMedia {
     /// Give the leg to another thread.
     Move {
         leg: LegId,
-        to: Door,
+        to: Handover,
     },
     /// A leg is on its way here: keep its commands until it has arrived.
     Expect {
         leg: LegId,
-    },
-    /// A leg arrives; `None` where it was gone before it could be moved.
-    Arrive {
-        leg: LegId,
-        moved: Option<Box<(Leg, Sockets)>>,
+        coming: Receiver<Moved>,
     },
 }
 
-#[cfg(test)]
-impl ToMedia {
-    fn leg(&self) -> Option<LegId> {
-        match self {
-            Self::Open { leg, .. }
-            | Self::Move { leg, .. }
-            | Self::Expect { leg }
-            | Self::Arrive { leg, .. } => Some(*leg),
-            Self::Command(command) => command.leg(),
-        }
-    }
-}
+/// A leg on its way from one thread to another.
+type Moved = Box<(Leg, Sockets)>;
 
 /// Knows which thread has which leg. Owned by the control loop.
 #[derive(Debug)]
@@ -110,8 +101,18 @@ impl Router {
         self.send(home, ToMedia::Open { leg, sockets, config });
     }
 
+    /// Whether a thread is so far behind that nothing more is to be asked of it. What must come to its end still is: that
+    /// is a few messages of each call.
+    pub fn is_full(&self) -> bool {
+        self.threads.iter().any(|thread| thread.backlog() >= MOST_WAITING)
+    }
+
     /// Hands a command to the thread that has its leg or room; one for what is gone has raced with its end.
     pub fn command(&mut self, command: Command) {
+        if matches!(command, Command::InfoDigit { .. }) && self.is_full() {
+            // A peer can tell keys without end, as it can by RTP: they are lost as packets are.
+            return;
+        }
         let home = match &command {
             Command::Room { room, command } => self.home_of_room(*room, command),
             Command::Connect { first, second, .. } => {
@@ -161,9 +162,9 @@ impl Router {
     /// Who hears each other lives on one thread: moves a leg to where the others are.
     fn bring(&mut self, leg: LegId, to: usize) {
         let Some(&from) = self.homes.get(&leg).filter(|&&from| from != to) else { return };
-        self.send(to, ToMedia::Expect { leg });
-        let door = self.threads[to].sender().clone();
-        self.send(from, ToMedia::Move { leg, to: door });
+        let (handover, coming) = self.threads[to].sender().handover();
+        self.send(to, ToMedia::Expect { leg, coming });
+        self.send(from, ToMedia::Move { leg, to: handover });
         self.homes.insert(leg, to);
         self.loads[from] -= 1;
         self.loads[to] += 1;
@@ -183,10 +184,10 @@ pub fn default_threads() -> usize {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
     use std::sync::mpsc::sync_channel;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
-    use offhook_media::event::{Event, RoomEvent, Voice};
-    use offhook_media::sdp::{Direction, Negotiated};
+    use offhook_media::event::{Event, Key, RoomEvent, Voice};
+    use offhook_media::sdp::{Direction, Events, Negotiated, TelephoneEvent};
 
     use super::arrivals::Look;
     use super::inbox::Inbox;
@@ -195,10 +196,14 @@ mod tests {
     use crate::ports::Ports;
 
     fn thread() -> Thread {
+        thread_that_tells(mpsc::channel(8).0)
+    }
+
+    fn thread_that_tells(control: mpsc::Sender<Input>) -> Thread {
         let (_, inbox) = inbox::open(1).expect("a bell");
         let arrivals = arrivals::by(MediaIo::default()).expect("a way to find packets");
         let recordings = Feed::new(vec![(sync_channel(8).0, std::thread::current())]);
-        Thread::new([7; 32], arrivals, inbox, mpsc::channel(8).0, recordings)
+        Thread::new([7; 32], arrivals, inbox, control, recordings)
     }
 
     fn all(inbox: &Inbox) -> impl Iterator<Item = ToMedia> {
@@ -223,7 +228,11 @@ mod tests {
             codec: offhook_media::event::Codec::Pcmu,
             send_payload_type: 0,
             receive_payload_type: 0,
-            telephone_event: None,
+            telephone_event: Some(TelephoneEvent {
+                send_payload_type: 101,
+                receive_payload_type: 101,
+                events: Events::KEYS,
+            }),
             opus: Default::default(),
             comfort_noise: None,
             remote_rtp: remote,
@@ -238,21 +247,91 @@ mod tests {
         thread.accept(now, ToMedia::Open { leg, sockets, config });
     }
 
-    /// A leg that is moved on before it has arrived goes on from thread to thread, and is not lost between them.
+    /// A leg that is moved on before it has arrived goes on from thread to thread, is not lost between them, and takes what
+    /// is asked of it along: also where it comes back.
     #[test]
     fn a_leg_moved_on_before_it_has_arrived_is_moved_when_it_arrives() {
         let (now, leg) = (clock::now().mono, LegId(1));
         let (mut from, mut between) = (thread(), thread());
         opened(&mut from, now, leg, 18_430);
-        let (to_between, at_between) = inbox::open(4).expect("a bell");
-        let (to_last, at_last) = inbox::open(4).expect("a bell");
-        between.accept(now, ToMedia::Expect { leg });
+        let (door, _inbox) = inbox::open(1).expect("a bell");
+        let [(to_between, at_between), (to_last, at_last), (back, returning)] =
+            std::array::from_fn(|_| door.handover());
+        between.accept(now, ToMedia::Expect { leg, coming: at_between });
         between.accept(now, ToMedia::Move { leg, to: to_last });
+        between.accept(now, ToMedia::Expect { leg, coming: returning });
+        between.accept(now, ToMedia::Command(Command::RemoveLeg { leg }));
         from.accept(now, ToMedia::Move { leg, to: to_between });
-        between.accept(now, at_between.try_recv().expect("the leg on its way"));
+        assert!(between.take_in(now));
         let arrived = at_last.try_recv().expect("the leg at its last place");
-        assert!(matches!(arrived, ToMedia::Arrive { leg: LegId(1), moved: Some(_) }), "{arrived:?}");
         assert_eq!((from.engine.legs(), between.engine.legs()), (0, 0));
+        back.give(arrived);
+        let told = |thread: &mut Thread| std::iter::from_fn(|| thread.engine.poll_event()).count();
+        assert_eq!((told(&mut between), between.take_in(now)), (0, true));
+        assert_eq!((told(&mut between), between.take_in(now)), (1, false), "it was removed");
+    }
+
+    /// Nobody waits for room where both inboxes are full, each with a leg to give to the other.
+    #[test]
+    fn threads_with_full_inboxes_give_each_other_legs() {
+        let now = clock::now().mono;
+        let ((to_first, at_first), (to_second, at_second)) =
+            (inbox::open(1).expect("a bell"), inbox::open(1).expect("a bell"));
+        let mut router = Router {
+            threads: [to_first, to_second].map(Outbox::new).into(),
+            homes: HashMap::from([(LegId(1), 0), (LegId(2), 1)]),
+            rooms: HashMap::new(),
+            loads: vec![1, 1],
+        };
+        let (mut first, mut second) = (thread(), thread());
+        opened(&mut first, now, LegId(1), 18_438);
+        opened(&mut second, now, LegId(2), 18_440);
+        router.bring(LegId(1), 1);
+        router.bring(LegId(2), 0);
+        loop {
+            let messages = [&at_first, &at_second].map(|inbox| inbox.try_recv().ok());
+            // What waits for room takes it before anybody else does.
+            router.flush();
+            let [None, None] = messages else {
+                for (thread, message) in [&mut first, &mut second].into_iter().zip(messages) {
+                    message.into_iter().for_each(|message| thread.accept(now, message));
+                }
+                continue;
+            };
+            break;
+        }
+        assert!(first.take_in(now) && second.take_in(now));
+        assert_eq!((first.engine.legs(), second.engine.legs()), (1, 1));
+        for (thread, leg) in [(&mut first, 2), (&mut second, 1)] {
+            thread.engine.command(now, Command::RemoveLeg { leg: LegId(leg) });
+            assert_eq!(thread.engine.legs(), 0, "the other's leg");
+        }
+    }
+
+    #[test]
+    fn keys_are_lost_at_a_thread_that_stands_still_and_ends_are_not() {
+        let (door, inbox) = inbox::open(1).expect("a bell");
+        let (leg, key, duration) = (LegId(1), Key::from_code(5).expect("a key"), Duration::from_millis(100));
+        let mut router = Router {
+            threads: vec![Outbox::new(door)],
+            homes: HashMap::from([(leg, 0)]),
+            rooms: HashMap::new(),
+            loads: vec![1],
+        };
+        for _ in 0..=MOST_WAITING {
+            assert!(!router.is_full());
+            router.command(Command::InfoDigit { leg, key, duration });
+        }
+        assert!(router.is_full());
+        router.command(Command::InfoDigit { leg, key, duration });
+        router.command(Command::RemoveLeg { leg });
+        let mut taken = Vec::new();
+        while let Ok(ToMedia::Command(command)) = inbox.try_recv() {
+            taken.push(command);
+            router.flush();
+        }
+        assert_eq!(taken.len(), 1 + MOST_WAITING + 1);
+        assert!(matches!(taken.last(), Some(Command::RemoveLeg { .. })) && !router.is_full());
     }
 
     /// A flood at one port gets no more of a slot than what a leg may need, so that other calls keep their deadlines.
@@ -280,6 +359,50 @@ mod tests {
         assert_eq!(received, [arrivals::MAX_AT_ONCE]);
     }
 
+    /// What a control loop that stands still has not taken is kept, and no more of it is made: packets wait in the kernel.
+    #[test]
+    #[allow(clippy::disallowed_types, reason = "a peer on the loopback")]
+    fn while_too_many_events_wait_no_packets_are_taken_and_none_is_lost() {
+        let (begun, leg) = (clock::now().mono, LegId(1));
+        let (to_control, mut at_control) = mpsc::channel(8);
+        let mut thread = thread_that_tells(to_control);
+        let peer = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        opened_to(&mut thread, begun, leg, 18_442, peer.local_addr().expect("bound"), false);
+        let by_info = thread::MOST_EVENTS - 20;
+        // None of those that are told by RTP: one told by both is one.
+        let key = Key::from_code(15).expect("a key");
+        let duration = Duration::from_millis(100);
+        let mut now = begun;
+        for _ in 0..by_info {
+            // Each a press of its own.
+            now += Duration::from_secs(1);
+            thread.obey(now, ToMedia::Command(Command::InfoDigit { leg, key, duration }));
+        }
+        let mut slot = |thread: &mut Thread| {
+            now += Duration::from_millis(2);
+            thread.slot(now);
+            thread.backlog()
+        };
+        assert_eq!(slot(&mut thread), by_info - 8, "as many as there are, but for those in the channel");
+        for number in 0..40u8 {
+            // The end of a key press of 100 ms (RFC 4733 §2.3), one every 200 ms.
+            let [high, low] = (u16::from(number) * 1600).to_be_bytes();
+            let header = [0x80, 0x80 | 101, 0, number, 0, 0, high, low, 0, 0, 0, 1];
+            let packet = [&header[..], &[number % 10, 0x8a, 3, 0x20]].concat();
+            peer.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_442)).expect("sent");
+        }
+        let most = (0..100).map(|_| slot(&mut thread)).max();
+        let slots = usize::try_from(arrivals::MAX_AT_ONCE).expect("a few");
+        assert!(most.is_some_and(|most| most < thread::MOST_EVENTS + slots), "{most:?}");
+        let mut digits = 0;
+        for _ in 0..10_000 {
+            slot(&mut thread);
+            let told = std::iter::from_fn(|| at_control.try_recv().ok());
+            digits += told.filter(|input| matches!(input, Input::Media(Event::Digit { .. }))).count();
+        }
+        assert_eq!(digits, by_info + 40);
+    }
+
     /// A peer that sends from elsewhere than it named is heard, and answered where it is; a stranger is not.
     #[test]
     #[allow(clippy::disallowed_types, reason = "peers on the loopback")]
@@ -305,7 +428,7 @@ mod tests {
             }
             for _ in 0..10 {
                 thread.slot(now);
-                now += std::time::Duration::from_millis(2);
+                now += Duration::from_millis(2);
             }
         }
         assert_eq!(heard(&stranger), 0);
@@ -340,7 +463,7 @@ mod tests {
         // The thread of the room is the faster one.
         all(&at_second).for_each(|message| second.accept(now, message));
         all(&at_first).for_each(|message| first.accept(now, message));
-        all(&at_second).for_each(|message| second.accept(now, message));
+        assert!(second.take_in(now));
         assert_eq!((first.engine.legs(), second.engine.legs()), (0, 1));
         router.command(Command::Room { room, command: RoomCommand::Close });
         all(&at_second).for_each(|message| second.accept(now, message));

@@ -1,7 +1,7 @@
 //! A sender that never blocks and never loses: what a full channel does not take waits here, in order.
 //!
-//! It is bounded by what feeds it: a call has only a few commands and events under way at a time, and its guard
-//! deadlines end it where their answers stay out.
+//! It is bounded by what feeds it. A recording has one question and one end under way; a media thread takes no packets while
+//! too many events wait; and while too many commands wait for a media thread, applications are refused what they ask.
 
 use std::collections::VecDeque;
 

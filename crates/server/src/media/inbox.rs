@@ -1,11 +1,14 @@
-//! The way to a media thread: a bounded channel, and a bell by which the thread can wait for messages and for packets at
-//! the same time.
+//! The way to a media thread: a bounded channel, and a bell by which the thread can wait for messages, for legs of other
+//! threads and for packets at the same time.
 //!
 //! ```text
-//!   control, other threads ──message──▶ channel ─▶ Inbox
-//!                          └───ring───▶ bell ────▶ wait ◀──── packets, while nothing else is to be done
+//!   control ──message──▶ channel ──▶ Inbox
+//!           └───ring───▶ bell ─────▶ wait ◀──── packets, while nothing else is to be done
+//!           ┌───ring──────▲
+//!   other thread ──leg──▶ Handover, with room for one
 //! ```
-//! The bell is quieted before the channel is looked into, so no message waits unseen.
+//! The bell is quieted before the channels are looked into, so nothing waits unseen. A leg on its way has room of its own,
+//! made when the way is opened, so a media thread never waits for another one.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -15,7 +18,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use super::ToMedia;
+use super::{Moved, ToMedia};
 use crate::outbox::TrySend;
 
 /// Opens a way to a thread on which so many messages may wait.
@@ -34,24 +37,22 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Hands a message over, and waits for room where there is none. One that nobody will ever receive is dropped.
-    pub(super) fn send(&self, message: ToMedia) {
-        if let Some(sender) = &self.sender {
-            let _ = sender.send(message);
-            self.ring();
-        }
+    /// Opens the way for one leg to the thread behind this door.
+    pub(super) fn handover(&self) -> (Handover, Receiver<Moved>) {
+        let (sender, receiver) = sync_channel(1);
+        (Handover { sender: Some(sender), bell: Arc::clone(&self.bell) }, receiver)
     }
+}
 
-    fn ring(&self) {
-        // It can only fail once it has been rung 2^64 - 2 times, and then it rings.
-        let _ = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
-    }
+/// It can only fail once it has been rung 2^64 - 2 times, and then it rings.
+fn ring(bell: &OwnedFd) {
+    let _ = rustix::io::write(bell, &1_u64.to_ne_bytes());
 }
 
 impl TrySend<ToMedia> for Door {
     fn try_send_item(&self, message: ToMedia) -> Option<ToMedia> {
         let left = self.sender.as_ref()?.try_send_item(message);
-        self.ring();
+        ring(&self.bell);
         left
     }
 }
@@ -60,14 +61,38 @@ impl Drop for Door {
     fn drop(&mut self) {
         // The thread is to find that nobody can send any more.
         self.sender = None;
-        self.ring();
+        ring(&self.bell);
+    }
+}
+
+/// The way of one leg from one thread to another: it is given, or this is dropped because the leg is gone.
+#[derive(Debug)]
+pub(super) struct Handover {
+    /// There until this is dropped.
+    sender: Option<SyncSender<Moved>>,
+    bell: Arc<OwnedFd>,
+}
+
+impl Handover {
+    /// Gives the leg, if there is anybody left to take it.
+    pub(super) fn give(self, moved: Moved) {
+        // There is room for one, and this is the one.
+        let _ = self.sender.as_ref().map(|sender| sender.try_send(moved));
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        // The thread is to find the leg, or that it does not come.
+        self.sender = None;
+        ring(&self.bell);
     }
 }
 
 /// What a wait ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Woken {
-    /// There may be a message, or nobody can send any more.
+    /// There may be a message or a leg, or nobody can send any more.
     Rung,
     /// What was waited for beside messages has come.
     Beside,
@@ -88,18 +113,7 @@ impl Inbox {
         self.receiver.try_recv()
     }
 
-    /// The next message, whenever it comes; none when nobody can send any more.
-    pub(super) fn recv(&self) -> Option<ToMedia> {
-        loop {
-            match self.try_recv() {
-                Ok(message) => return Some(message),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => self.wait(None, None),
-            };
-        }
-    }
-
-    /// Waits for a message, or for something that is to be read from what is `beside`; for ever or so long.
+    /// Waits for a message or a leg, or for something that is to be read from what is `beside`; for ever or so long.
     pub(super) fn wait(&self, most: Option<Duration>, beside: Option<BorrowedFd<'_>>) -> Woken {
         let most = most.and_then(|most| Timespec::try_from(most).ok());
         let bell = PollFd::new(&self.bell, PollFlags::IN);
@@ -126,33 +140,39 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use offhook_media::event::LegId;
+    use offhook_media::event::{Command, LegId};
 
     use super::*;
 
     fn message(leg: u64) -> ToMedia {
-        ToMedia::Expect { leg: LegId(leg) }
+        ToMedia::Command(Command::RemoveLeg { leg: LegId(leg) })
     }
 
-    fn leg(message: Option<ToMedia>) -> Option<LegId> {
-        message.and_then(|message| message.leg())
+    fn send(door: &Door, leg: u64) {
+        assert!(door.try_send_item(message(leg)).is_none(), "there is room");
     }
 
     #[test]
     fn a_message_ends_a_wait_and_so_does_the_end_of_all_senders() {
         let (door, inbox) = open(4).expect("a bell");
         assert_eq!(inbox.wait(Some(Duration::ZERO), None), Woken::Late);
-        door.send(message(1));
-        assert_eq!(door.try_send_item(message(2)).map(|_| ()), None);
+        send(&door, 1);
+        send(&door, 2);
         assert_eq!(inbox.wait(None, None), Woken::Rung);
         assert_eq!(inbox.wait(Some(Duration::ZERO), None), Woken::Late, "quieted at once");
-        assert_eq!([leg(inbox.recv()), leg(inbox.recv())], [Some(LegId(1)), Some(LegId(2))]);
+        let leg = |message| match message {
+            ToMedia::Command(command) => command.leg(),
+            _ => None,
+        };
+        let came = std::iter::from_fn(|| inbox.try_recv().ok()).map(leg);
+        assert_eq!(came.collect::<Vec<_>>(), [Some(LegId(1)), Some(LegId(2))]);
         let other = door.clone();
         drop(door);
         assert_eq!(inbox.wait(None, None), Woken::Rung);
         assert!(matches!(inbox.try_recv(), Err(TryRecvError::Empty)), "there is another sender");
         drop(other);
-        assert!(inbox.recv().is_none());
+        assert_eq!(inbox.wait(None, None), Woken::Rung);
+        assert!(matches!(inbox.try_recv(), Err(TryRecvError::Disconnected)));
     }
 
     #[test]
@@ -161,7 +181,17 @@ mod tests {
         let beside = eventfd(1, EventfdFlags::CLOEXEC).expect("something to read");
         let wait = || inbox.wait(Some(Duration::ZERO), Some(std::os::fd::AsFd::as_fd(&beside)));
         assert_eq!(wait(), Woken::Beside);
-        door.send(message(1));
+        send(&door, 1);
         assert_eq!((wait(), wait()), (Woken::Rung, Woken::Beside));
+    }
+
+    #[test]
+    fn a_leg_that_does_not_come_ends_a_wait_too() {
+        let (door, inbox) = open(1).expect("a bell");
+        let (handover, coming) = door.handover();
+        assert!(matches!(coming.try_recv(), Err(TryRecvError::Empty)));
+        drop(handover);
+        assert_eq!(inbox.wait(None, None), Woken::Rung);
+        assert!(matches!(coming.try_recv(), Err(TryRecvError::Disconnected)));
     }
 }

@@ -53,11 +53,6 @@ impl Places {
         Some((sockets, is_heard.then(|| numbers(at))))
     }
 
-    /// Whether a leg has a place.
-    pub(super) fn has(&self, leg: LegId) -> bool {
-        self.by_leg.contains_key(&leg)
-    }
-
     /// A leg's place.
     pub(super) fn of(&self, leg: LegId) -> Option<usize> {
         self.by_leg.get(&leg).copied()

@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
-use std::sync::mpsc::TryRecvError;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use offhook_media::event::{Channel, Command, Event, LegId};
 use offhook_media::{Clock, Engine, Need, PHASES};
 use tokio::sync::mpsc;
 
-use super::ToMedia;
 use super::arrivals::{Arrivals, Look};
 use super::inbox::{Inbox, Woken};
 use super::pace::{Needs, Pace};
 use super::places::Places;
+use super::{Moved, ToMedia};
 use crate::clock;
 use crate::input::Input;
 use crate::outbox::Outbox;
@@ -30,18 +30,30 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Statistics are left out while so many events wait for the control loop; nothing else ever is.
 const STATS_BACKLOG: usize = 256;
 
+/// Events that may wait for the control loop while packets are still taken: a minute of 1,000 legs of which each tells
+/// something every second. Beyond it packets stay in the kernel, which loses what it has no room for. Only what peers send
+/// makes events without end: what else comes meanwhile is an end that has been asked for, and those are never lost.
+pub(super) const MOST_EVENTS: usize = 65_536;
+
 /// From the moment at which a thread begins to work to its first slot: half a frame. That moment is the answer of a call,
 /// at which its peer begins to send: a frame in the same moment as each of its packets would find it or not by chance, and
 /// the leg would have to make up for a jitter that no network has made.
 const BESIDE: Duration = Duration::from_millis(10);
+
+/// A leg that is on its way here.
+struct Expected {
+    coming: Receiver<Moved>,
+    /// What is to be done with it when it has come: what the control loop asks for in the slot or two until the other
+    /// thread looks into its inbox.
+    waiting: Vec<ToMedia>,
+}
 
 /// One media thread.
 pub(super) struct Thread {
     pub(super) engine: Engine,
     places: Places,
     arrivals: Box<dyn Arrivals>,
-    /// Legs that are on their way here, and what is to be done with them when they have come.
-    expected: HashMap<LegId, Vec<ToMedia>>,
+    expected: HashMap<LegId, Expected>,
     inbox: Inbox,
     events: Outbox<Input, mpsc::Sender<Input>>,
     audio: Feed,
@@ -77,14 +89,8 @@ impl Thread {
     /// Runs until the control loop is gone.
     pub(super) fn run(mut self) {
         loop {
-            if self.engine.is_idle() && self.has_sent_all() {
-                // Nothing to work for: sleep until something comes.
-                let Some(message) = self.inbox.recv() else { return };
-                let now = clock::now().mono;
-                self.pace = Pace::new(now + BESIDE);
-                self.obey(now, message);
-            }
-            if !self.serve_inbox() {
+            let has_work = !self.engine.is_idle() || !self.has_sent_all();
+            if !(has_work || self.sleep()) || !self.serve_inbox() {
                 return;
             }
             let mut now = clock::now().mono;
@@ -93,6 +99,25 @@ impl Thread {
                 self.slot(now);
                 now = clock::now().mono;
             }
+        }
+    }
+
+    /// Waits until there is something to work for; `false` when nobody can send any more.
+    fn sleep(&mut self) -> bool {
+        loop {
+            let message = self.inbox.try_recv();
+            let now = clock::now().mono;
+            match message {
+                Ok(message) => self.obey(now, message),
+                Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) if self.take_in(now) => self.flush(),
+                Err(TryRecvError::Empty) => {
+                    self.inbox.wait(None, None);
+                    continue;
+                }
+            }
+            self.pace = Pace::new(now + BESIDE);
+            return true;
         }
     }
 
@@ -111,6 +136,10 @@ impl Thread {
                     let most = self.pace.due().saturating_duration_since(now);
                     let beside = self.arrivals.waker().filter(|_| self.is_quiet(now));
                     match self.inbox.wait(Some(most), beside) {
+                        Woken::Rung if self.take_in(now) => {
+                            self.flush();
+                            self.pace.woken(now, &self.needs());
+                        }
                         Woken::Rung => continue,
                         Woken::Beside => self.pace.hurry(clock::now().mono),
                         Woken::Late => return true,
@@ -122,6 +151,12 @@ impl Thread {
                 return true;
             }
         }
+    }
+
+    /// How many events wait for the control loop.
+    #[cfg(test)]
+    pub(super) fn backlog(&self) -> usize {
+        self.events.backlog()
     }
 
     /// Whether all that is told and recorded has been handed on.
@@ -142,14 +177,14 @@ impl Thread {
         Needs { phases: std::array::from_fn(next), passes_on: self.engine.passes_on() }
     }
 
-    fn obey(&mut self, now: Instant, message: ToMedia) {
+    pub(super) fn obey(&mut self, now: Instant, message: ToMedia) {
         self.accept(now, message);
         self.flush();
     }
 
     pub(super) fn accept(&mut self, now: Instant, message: ToMedia) {
-        if let Some(waiting) = self.awaits(&message).and_then(|leg| self.expected.get_mut(&leg)) {
-            waiting.push(message);
+        if let Some(expected) = self.awaits(&message).and_then(|leg| self.expected.get_mut(&leg)) {
+            expected.waiting.push(message);
             return;
         }
         match message {
@@ -160,35 +195,48 @@ impl Thread {
             }
             ToMedia::Command(command) => self.command(now, command),
             ToMedia::Move { leg, to } => {
-                let moved = self.engine.detach(leg).zip(self.give_up(leg)).map(Box::new);
-                // The other thread waits for it, so this is the one place that may have to wait for room.
-                to.send(ToMedia::Arrive { leg, moved });
-            }
-            ToMedia::Expect { leg } => {
-                if !self.places.has(leg) {
-                    self.expected.insert(leg, Vec::new());
+                if let Some(moved) = self.engine.detach(leg).zip(self.give_up(leg)) {
+                    to.give(Box::new(moved));
                 }
             }
-            ToMedia::Arrive { leg, moved } => {
-                if let Some(moved) = moved {
-                    let (value, sockets) = *moved;
-                    self.engine.attach(now, leg, value);
-                    let place = self.places.insert(leg, sockets);
-                    self.listen(place);
-                }
-                for message in self.expected.remove(&leg).unwrap_or_default() {
-                    self.accept(now, message);
-                }
+            ToMedia::Expect { leg, coming } => {
+                self.expected.insert(leg, Expected { coming, waiting: Vec::new() });
             }
         }
+    }
+
+    /// Takes in the legs that have come from other threads, and does what has waited for them. Returns whether there were
+    /// any.
+    pub(super) fn take_in(&mut self, now: Instant) -> bool {
+        let look = |(leg, expected): (&LegId, &Expected)| match expected.coming.try_recv() {
+            Ok(moved) => Some((*leg, Some(moved))),
+            // It was gone before it could be moved.
+            Err(TryRecvError::Disconnected) => Some((*leg, None)),
+            Err(TryRecvError::Empty) => None,
+        };
+        let come: Vec<_> = self.expected.iter().filter_map(look).collect();
+        let has_come = !come.is_empty();
+        for (leg, moved) in come {
+            if let Some((value, sockets)) = moved.map(|moved| *moved) {
+                self.engine.attach(now, leg, value);
+                let place = self.places.insert(leg, sockets);
+                self.listen(place);
+            }
+            let expected = self.expected.remove(&leg);
+            for message in expected.into_iter().flat_map(|expected| expected.waiting) {
+                self.accept(now, message);
+            }
+        }
+        has_come
     }
 
     /// The leg that has to arrive before this can be done.
     fn awaits(&self, message: &ToMedia) -> Option<LegId> {
         let (leg, second) = match message {
             ToMedia::Command(command) => (command.leg(), command.second()),
-            ToMedia::Move { leg, .. } => (Some(*leg), None),
-            ToMedia::Open { .. } | ToMedia::Expect { .. } | ToMedia::Arrive { .. } => return None,
+            // One that comes back waits until it has come and gone.
+            ToMedia::Move { leg, .. } | ToMedia::Expect { leg, .. } => (Some(*leg), None),
+            ToMedia::Open { .. } => return None,
         };
         [leg, second].into_iter().flatten().find(|leg| self.expected.contains_key(leg))
     }
@@ -239,8 +287,11 @@ impl Thread {
 
     /// What is to be done every 2 ms where there is anything to do: packets in, frames, packets out.
     pub(super) fn slot(&mut self, now: Instant) {
+        self.take_in(now);
         let look = Look { slots: self.pace.passed(), passes_on: self.engine.passes_on() };
-        self.hear(now, look);
+        if self.events.backlog() < MOST_EVENTS {
+            self.hear(now, look);
+        }
         if let Some(phase) = self.pace.phase(&self.needs()) {
             self.engine.tick(now, phase);
         }
