@@ -158,7 +158,10 @@ impl Decoder {
 
     /// Appends `samples` samples that stand for a packet that was lost, of what the one after it tells, if it is there.
     /// `false` where the codec knows nothing of losses.
-    #[cfg_attr(not(feature = "opus"), allow(unused_variables, reason = "no other codec does"))]
+    #[cfg_attr(
+        not(feature = "opus"),
+        allow(unused_variables, clippy::ptr_arg, reason = "no other codec does")
+    )]
     pub(crate) fn decode_lost(&mut self, next: Option<&[u8]>, samples: usize, out: &mut Vec<i16>) -> bool {
         match (&mut self.memory, next) {
             #[cfg(feature = "opus")]

@@ -36,7 +36,10 @@ pub(super) enum BlockCoding {
 
 impl Encoder {
     /// An encoder, and what its file begins with in `head`.
-    #[cfg_attr(not(feature = "opus"), expect(unused_variables, reason = "Opus alone has a head of its own"))]
+    #[cfg_attr(
+        not(feature = "opus"),
+        expect(unused_variables, clippy::ptr_arg, reason = "Opus alone has a head of its own")
+    )]
     pub(super) fn new(spec: RecordSpec, head: &mut Vec<u8>) -> Option<Self> {
         let channels = usize::from(spec.channels);
         let coding = match spec.format {
