@@ -31,6 +31,11 @@ impl<R: Read> Reader<R> {
         Ok(Self { packets, decoder, ratio: (SAMPLE_RATE / rate) as usize, gain })
     }
 
+    /// Whether its last page has been read.
+    pub fn is_whole(&self) -> bool {
+        self.packets.is_whole()
+    }
+
     /// Appends the samples of the next packet to `out`; of one that is damaged, the like of what was before. `false` at the
     /// end of the file.
     ///

@@ -9,14 +9,15 @@
 //! ```
 //! A file is input from outside. What its header claims is never believed further than its bytes go: audio is taken as it
 //! is read, so that memory follows what was asked for, and its length has a limit. So have what may precede the audio, and
-//! what may lie between two packets of it: neither a sparse file nor one that goes in circles keeps a reader busy.
+//! what may lie between two packets of it: neither a sparse file nor one that goes in circles keeps a reader busy. A file
+//! that has less than it claims was cut short: what is there is given, and then the error.
 
 #[cfg(feature = "opus")]
 mod opus;
 mod packets;
 mod raw;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod wav;
 
 use std::io::{self, Cursor, Read};
@@ -87,7 +88,7 @@ impl<'s> PromptReader<'s> {
     /// else by its content.
     ///
     /// WAV is read with linear PCM of 8, 16, 24 or 32 bits, float of 32 or 64, a-law, mu-law, IMA and Microsoft's ADPCM, and
-    /// GSM 06.10, as RIFF or RF64; MPEG audio, FLAC, Ogg Vorbis and Ogg Opus.
+    /// GSM 06.10, as RIFF or RF64; MPEG audio; FLAC, also in Ogg; Ogg Vorbis and Ogg Opus.
     pub fn open(
         source: impl Read + Send + Sync + 's,
         name: &str,
@@ -106,23 +107,26 @@ impl<'s> PromptReader<'s> {
         Ok(Self { audio, resampler, gain, left, mono: Vec::new() })
     }
 
-    /// Appends the next samples to `out`, some tenths of a second at most. Returns whether there may be more.
+    /// Appends the next samples to `out`, some tenths of a second at most. Returns whether there may be more; where it
+    /// fails, what is there has been appended.
     pub fn read(&mut self, out: &mut Vec<i16>) -> Result<bool, PromptError> {
         self.mono.clear();
-        let more = self.audio.read(&mut self.mono)?;
+        let more = self.audio.read(&mut self.mono);
         self.left = self.left.checked_sub(self.mono.len() as u64).ok_or(PromptError::TooLong)?;
         let start = out.len();
         match &mut self.resampler {
             None => out.extend_from_slice(&self.mono),
             Some(resampler) => resampler.push(&self.mono, out),
         }
-        if !more && let Some(resampler) = self.resampler.take() {
+        if !matches!(more, Ok(true))
+            && let Some(resampler) = self.resampler.take()
+        {
             resampler.finish(out);
         }
         if self.gain != 1.0 {
             out[start..].iter_mut().for_each(|sample| *sample = to_i16(f32::from(*sample) * self.gain));
         }
-        Ok(more)
+        more
     }
 }
 
@@ -153,7 +157,7 @@ fn open<'s>(
         b"fLaC" => Ok(Box::new(packets::Packets::flac(whole)?)),
         #[cfg(feature = "opus")]
         b"OggS" if head.get(28..) == Some(b"OpusHead") => Ok(Box::new(opus::Opus::open(whole)?)),
-        b"OggS" => Ok(Box::new(packets::Packets::vorbis(whole)?)),
+        b"OggS" => Ok(Box::new(packets::Packets::ogg(whole)?)),
         _ if is_mpeg(&head) => Ok(Box::new(packets::Packets::mpeg(whole)?)),
         _ => Err(PromptError::Unsupported("neither WAV nor MP3, FLAC or Ogg".into())),
     }
@@ -177,6 +181,11 @@ fn unreadable(error: io::Error) -> PromptError {
 
 fn malformed(what: &str) -> PromptError {
     PromptError::Malformed(what.into())
+}
+
+/// There is less audio than the file itself says.
+fn cut_short() -> PromptError {
+    malformed("ends before its audio does")
 }
 
 /// Reads over so many bytes.

@@ -27,7 +27,8 @@ pub(super) fn start(log: &Log) {
     registry().with(layer.with_filter(filter(log.level))).init();
 }
 
-/// Libraries say no more than warnings, except at `trace`.
+/// Libraries say no more than warnings, except at `trace`. Symphonia warns of each oddity of a prompt file without its name;
+/// whether the file can be played is for us to say.
 fn filter(level: Level) -> Targets {
     let own = match level {
         Level::Error => LevelFilter::ERROR,
@@ -37,7 +38,8 @@ fn filter(level: Level) -> Targets {
         Level::Trace => LevelFilter::TRACE,
     };
     let others = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };
-    Targets::new().with_target("offhook", own).with_default(others)
+    let of_files = if level == Level::Trace { own } else { own.min(LevelFilter::ERROR) };
+    Targets::new().with_target("offhook", own).with_target("symphonia", of_files).with_default(others)
 }
 
 #[cfg(test)]
@@ -54,5 +56,7 @@ mod tests {
         assert!(enables(Level::Debug, "hyper::proto", tracing::Level::WARN));
         assert!(!enables(Level::Error, "hyper::proto", tracing::Level::WARN));
         assert!(enables(Level::Trace, "hyper::proto", tracing::Level::TRACE));
+        assert!(!enables(Level::Debug, "symphonia_format_ogg::page", tracing::Level::WARN));
+        assert!(enables(Level::Trace, "symphonia_format_ogg::page", tracing::Level::WARN));
     }
 }

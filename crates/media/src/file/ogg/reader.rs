@@ -56,6 +56,8 @@ pub struct Reader<R> {
     /// Samples that are still to be left out at the beginning.
     skip: usize,
     ended: bool,
+    /// Whether it ended by its last page.
+    is_whole: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -81,6 +83,7 @@ impl<R: Read> Reader<R> {
             position: None,
             skip: usize::from(head.pre_skip),
             ended: false,
+            is_whole: false,
         };
         reader.tags()?;
         Ok(reader)
@@ -89,6 +92,11 @@ impl<R: Read> Reader<R> {
     /// What the file says of its stream.
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// Whether the page that says that it is the last one has been read.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// The next packet of which something is to be heard or, for the decoder's sake, to be decoded; `None` at the end.
@@ -146,6 +154,7 @@ impl<R: Read> Reader<R> {
         let lasting = packets.into_iter().filter_map(|packet| Some((samples_in(&packet)?, packet)));
         let lasting: Vec<_> = lasting.filter(|(_, packet)| packet.len() <= MAX_AUDIO).collect();
         self.ended = header.flags & LAST != 0;
+        self.is_whole = self.ended;
         let total: usize = lasting.iter().map(|(samples, _)| samples).sum();
         // The last page's time may be before the end of its packets; that of any other is where they end.
         let begin = self.position.unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::{Audio, PromptError, malformed, unreadable};
+use super::{Audio, PromptError, cut_short, malformed, unreadable};
 use crate::file::{ogg, opus};
 
 /// What every Opus file can be decoded to, whatever it was made of (RFC 7845 §5.1).
@@ -23,7 +23,8 @@ impl<R: Read> Audio for Opus<R> {
     }
 
     fn read(&mut self, out: &mut Vec<i16>) -> Result<bool, PromptError> {
-        self.0.read(out).map_err(error)
+        let more = self.0.read(out).map_err(error)?;
+        if more || self.0.is_whole() { Ok(more) } else { Err(cut_short()) }
     }
 }
 

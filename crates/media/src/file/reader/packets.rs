@@ -1,4 +1,4 @@
-//! MPEG audio, FLAC and Ogg Vorbis, by symphonia; what nobody needs of their heads is kept from it.
+//! MPEG audio, FLAC, and Vorbis and FLAC in Ogg, by symphonia; what nobody needs of their heads is kept from it.
 
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
@@ -10,10 +10,13 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSourceStream, ReadOnlySource};
 use symphonia::default::formats::{FlacReader, MpaReader, OggReader};
 
-use super::{Audio, MAX_CHANNELS, MAX_GAP, PromptError, malformed, skip, to_i16, unreadable};
+use super::{Audio, MAX_CHANNELS, MAX_GAP, PromptError, cut_short, malformed, skip, to_i16, unreadable};
 
 /// Packets in a row that may be damaged. Sounds are lost with them, and the prompt goes on.
 const MAX_DAMAGED: u32 = 50;
+
+/// The samples that the frame of an MP3's header would have: some writers count it among those of the audio.
+const MPEG_FRAME: u64 = 1152;
 
 /// A file of packets being decoded.
 pub(super) struct Packets<'s> {
@@ -21,6 +24,9 @@ pub(super) struct Packets<'s> {
     decoder: Box<dyn AudioDecoder>,
     track: u32,
     rate: u32,
+    /// Samples that there must be, where the header says that, and those up to the end of the last packet.
+    claimed: u64,
+    reached: u64,
     budget: Budget,
     interleaved: Vec<f32>,
 }
@@ -81,9 +87,11 @@ impl<'s> Packets<'s> {
             }
             skip(&mut source, size + footer)?;
         };
-        Self::open(Cursor::new(head).chain(source), |stream| {
+        let mut mpeg = Self::open(Cursor::new(head).chain(source), |stream| {
             Ok(Box::new(MpaReader::try_new(stream, FormatOptions::default())?))
-        })
+        })?;
+        mpeg.claimed = mpeg.claimed.saturating_sub(MPEG_FRAME);
+        Ok(mpeg)
     }
 
     /// FLAC. Of its metadata the stream's description alone, the first block, which says all that is needed (RFC 9639 §8).
@@ -112,9 +120,17 @@ impl<'s> Packets<'s> {
         })
     }
 
-    /// Ogg with Vorbis in it.
-    pub(super) fn vorbis(source: impl Read + Send + Sync + 's) -> Result<Self, PromptError> {
-        Self::open(source, |stream| Ok(Box::new(OggReader::try_new(stream, FormatOptions::default())?)))
+    /// Ogg with Vorbis or FLAC in it.
+    pub(super) fn ogg(source: impl Read + Send + Sync + 's) -> Result<Self, PromptError> {
+        let ogg =
+            Self::open(source, |stream| Ok(Box::new(OggReader::try_new(stream, FormatOptions::default())?)));
+        ogg.map_err(|error| match error {
+            // What it knows nothing of in a file of Ogg it does not find there.
+            PromptError::Malformed(_) => {
+                PromptError::Unsupported("Ogg without Vorbis, FLAC or Opus, or damaged".into())
+            }
+            other => other,
+        })
     }
 
     fn open<R: Read + Send + Sync + 's>(
@@ -125,9 +141,15 @@ impl<'s> Packets<'s> {
         let source = ReadOnlySource::new(Metered { source, budget: budget.clone() });
         let stream = MediaSourceStream::new(Box::new(source), Default::default());
         let reader = reader(stream).map_err(from_symphonia)?;
-        let (track, parameters) = reader
+        let (track, claimed, parameters) = reader
             .default_track(TrackType::Audio)
-            .and_then(|track| Some((track.id, track.codec_params.as_ref()?.audio()?.clone())))
+            .and_then(|track| {
+                Some((
+                    track.id,
+                    track.num_frames.unwrap_or_default(),
+                    track.codec_params.as_ref()?.audio()?.clone(),
+                ))
+            })
             .ok_or_else(|| malformed("no audio track"))?;
         let channels = parameters.channels.as_ref().map_or(1, |channels| channels.count());
         if channels > usize::from(MAX_CHANNELS) {
@@ -137,7 +159,7 @@ impl<'s> Packets<'s> {
             .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
             .map_err(from_symphonia)?;
         let rate = parameters.sample_rate.unwrap_or_default();
-        Ok(Self { reader, decoder, track, rate, budget, interleaved: Vec::new() })
+        Ok(Self { reader, decoder, track, rate, claimed, reached: 0, budget, interleaved: Vec::new() })
     }
 }
 
@@ -150,10 +172,11 @@ impl Audio for Packets<'_> {
         for _ in 0..MAX_DAMAGED {
             let packet = match self.reader.next_packet() {
                 Ok(Some(packet)) => packet,
-                // The end that the header told, or the one that came first.
-                Ok(None) => return Ok(false),
+                Ok(None) if self.reached >= self.claimed => return Ok(false),
+                Ok(None) => return Err(cut_short()),
+                // FLAC with less than it says, or Ogg without its last page (RFC 3533 §6).
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Ok(false);
+                    return Err(cut_short());
                 }
                 Err(error) => return Err(from_symphonia(error)),
             };
@@ -161,6 +184,8 @@ impl Audio for Packets<'_> {
             if packet.track_id != self.track {
                 continue;
             }
+            let end = packet.pts.saturating_add(packet.dur).get();
+            self.reached = self.reached.max(u64::try_from(end).unwrap_or_default());
             match self.decoder.decode(&packet) {
                 Ok(audio) => {
                     let channels = audio.spec().channels().count().max(1);

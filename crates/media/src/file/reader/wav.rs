@@ -3,12 +3,12 @@
 //! ```text
 //! RIFF size WAVE │ fmt  size …coding… │ fact 4 samples │ others, passed over │ data size …audio…
 //! ```
-//! The size of the data is a claim: less may be there, and all ones (or a `ds64`) mean "to the end". The size of the whole
-//! is not looked at.
+//! The size of the data is a claim: where less is there the file was cut short. One that could not be known when the header
+//! was written is none ([`UNKNOWN`]). The size of the whole is not looked at.
 
 use std::io::Read;
 
-use super::{Audio, MAX_CHANNELS, MAX_GAP, PromptError, malformed, skip, to_i16, unreadable};
+use super::{Audio, MAX_CHANNELS, MAX_GAP, PromptError, cut_short, malformed, skip, to_i16, unreadable};
 use crate::codec::{Codec, Decoder, adpcm, gsm};
 
 /// The most bytes of a format chunk: that of Microsoft's ADPCM has a table of 50.
@@ -16,6 +16,10 @@ const MAX_FORMAT: u32 = 4096;
 
 /// The most bytes of a block of ADPCM: of 8 kHz stereo ten times over.
 const MAX_BLOCK: u16 = 1 << 14;
+
+/// From this size on it is no claim. Into a pipe SoX and espeak-ng write this one, arecord 0x7fff_ff00 and 0x8000_0000,
+/// FFmpeg all ones, GStreamer 0, which is none either. No prompt has so much: it is more than two hours of 48 kHz in stereo.
+const UNKNOWN: u32 = 0x7fff_f000;
 
 /// Bytes decoded at a time, at least: 0.3 s of mono at 48 kHz and 16 bits.
 const PIECE: usize = 32 * 1024;
@@ -42,8 +46,9 @@ pub(super) struct Wav<R> {
     rate: u32,
     /// Bytes that belong together.
     block: usize,
-    /// Bytes of audio that the header says are still to come.
+    /// Bytes of audio that are still to come at most, and whether they must.
     data: u64,
+    is_claimed: bool,
     /// Samples of each channel that are still to come, where the header says that: a last block may have more.
     samples: Option<u64>,
     bytes: Vec<u8>,
@@ -75,9 +80,13 @@ impl<R: Read> Wav<R> {
             match (&[a, b, c, d], format.take()) {
                 (b"data", None) => return Err(malformed("no format before the audio")),
                 (b"data", Some(format)) => {
-                    let to_the_end = size == u32::MAX;
-                    let data = if to_the_end { long.unwrap_or(u64::MAX) } else { u64::from(size) };
-                    return Ok(Self::of(source, format, data, fact));
+                    // All ones refer to a `ds64`, in which FFmpeg leaves 0 where it writes into a pipe.
+                    let claim = match (size, long) {
+                        (u32::MAX, Some(long)) => Some(long).filter(|&long| long != 0 && long != u64::MAX),
+                        (0 | UNKNOWN.., _) => None,
+                        (size, _) => Some(u64::from(size)),
+                    };
+                    return Ok(Self::of(source, format, claim, fact));
                 }
                 (b"fmt ", _) => {
                     if size > MAX_FORMAT {
@@ -106,7 +115,7 @@ impl<R: Read> Wav<R> {
         }
     }
 
-    fn of(source: R, format: Format, data: u64, fact: Option<u32>) -> Self {
+    fn of(source: R, format: Format, claim: Option<u64>, fact: Option<u32>) -> Self {
         let Format { coding, channels, rate, block } = format;
         let in_blocks = matches!(coding, Coding::Ima | Coding::Microsoft(_) | Coding::Gsm(_));
         // All ones and 0 are left by writers that did not know.
@@ -117,7 +126,8 @@ impl<R: Read> Wav<R> {
             channels,
             rate,
             block,
-            data,
+            data: claim.unwrap_or(u64::MAX),
+            is_claimed: claim.is_some(),
             samples,
             bytes: Vec::new(),
             interleaved: Vec::new(),
@@ -163,9 +173,13 @@ impl<R: Read> Audio for Wav<R> {
         self.bytes.clear();
         self.source.by_ref().take(limit).read_to_end(&mut self.bytes).map_err(unreadable)?;
         self.data -= self.bytes.len() as u64;
+        let is_short = self.is_claimed && (self.bytes.len() as u64) < limit && self.samples != Some(0);
+        if is_short && self.bytes.is_empty() {
+            return Err(cut_short());
+        }
         self.interleaved.clear();
         self.decode();
-        let more = self.bytes.len() == wanted && self.samples != Some(0);
+        let more = is_short || self.bytes.len() == wanted && self.samples != Some(0);
         let before = out.len();
         out.extend(self.interleaved.chunks_exact(self.channels).map(mean));
         if let Some(left) = &mut self.samples {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::file::reader::decode;
+use crate::file::reader::tests::heard;
 
 fn spec(format: RecordFormat, channels: u16) -> RecordSpec {
     RecordSpec::new(format, 8000, channels)
@@ -162,10 +163,15 @@ fn the_file_is_valid_at_every_moment() {
                 let chunk = data(channels, &tone[at..at + len.max(2)]);
                 file.push(&chunk, |bytes, is_torn| {
                     // An MP3 file before its first frame is an empty one.
-                    let samples = match decode(bytes, "a") {
-                        Err(_) if format == RecordFormat::Mp3 && pushed < 800 => return,
-                        samples => samples.unwrap_or_else(|error| panic!("{format:?}: {error:?}")),
-                    };
+                    if format == RecordFormat::Mp3 && pushed < 800 && decode(bytes, "a").is_err() {
+                        return;
+                    }
+                    // Only a torn Ogg file lacks the page that ends it, and is read as one that was cut short.
+                    let (samples, error) = heard(bytes, "a");
+                    assert!(
+                        error.is_none() || format == RecordFormat::Opus && is_torn,
+                        "{format:?}: {error:?}"
+                    );
                     // An MP3 encoder keeps two frames, and half a frame of the decoder's delay is no sound (2,260 samples).
                     let behind = match format {
                         RecordFormat::Mp3 => 2260 / 3 + 1,
