@@ -1,6 +1,6 @@
 //! An application: a client and its event stream. It hands events out by what a test waits for, keeps all of them, and
 //! can say at the end whether the promises of the API held (`call-api.md` §2): `seq` without a hole, exactly one
-//! `on_released` per call, and that one last.
+//! `on_released` per call and conference, and that one last.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl App {
             let Some(res_id) = event.res_id() else { continue };
             let over = released.get(res_id);
             assert_eq!(over, None, "an event after on_released: {}", event.raw);
-            if matches!(event.kind, EventKind::Released(_)) {
+            if matches!(event.kind, EventKind::Released(_) | EventKind::ConferenceReleased(_)) {
                 released.insert(res_id, event.seq);
             }
         }

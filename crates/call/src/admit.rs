@@ -20,6 +20,8 @@ pub struct Standing {
     pub detecting: bool,
     /// Whether the far end asks for a transfer.
     pub referral: Referral,
+    /// Whether what it does is being stopped so that it can enter a conference.
+    pub entering: bool,
 }
 
 /// Whether the far end asks for a transfer (REFER).
@@ -75,7 +77,10 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
         | Command::Exists { .. }
         | Command::List { .. }
         | Command::SendPage(_)
-        | Command::Gateways => return Ok(()),
+        | Command::Gateways
+        | Command::ConferenceConstruct(_)
+        | Command::ConferenceList { .. }
+        | Command::Conference { .. } => return Ok(()),
         _ if standing.state == State::Released => return Err(Denied::Over),
         Command::Drop { .. } | Command::Nop { .. } | Command::Get { .. } => return Ok(()),
         Command::Answer { .. } | Command::Reject { .. } | Command::Redirect { .. } | Command::Ring { .. } => {
@@ -85,6 +90,7 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
             &[State::Initiated]
         }
         Command::ConnectStop { .. } if standing.role == Role::SecondParty => &[],
+        Command::ConfEnter(_) if standing.entering => &[],
         // A second one would leave it open which of them the far end speaks of.
         Command::Transfer { .. } if standing.transferring => &[],
         Command::TransferAccept { .. } | Command::TransferDecline { .. } => {
@@ -108,10 +114,18 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
 
 /// The states of an answered call. What answers the far end's own wish, only sends text, or only listens, is no action: it
 /// is allowed beside any, and of both parties of a connection.
-const TALKING: &[State] =
-    &[State::Idle, State::Play, State::Record, State::SendDtmf, State::ReceiveDtmf, State::Connect];
+const TALKING: &[State] = &[
+    State::Idle,
+    State::Play,
+    State::Record,
+    State::SendDtmf,
+    State::ReceiveDtmf,
+    State::Connect,
+    State::Conf,
+];
 
-/// Starts need a call that does nothing, stops one that does just that.
+/// Starts need a call that does nothing, stops one that does just that. To enter a conference a call may leave off what it
+/// does, unless another call is in it.
 fn doing(command: &Command) -> &'static [State] {
     match command {
         Command::PlayStop { .. } => &[State::Play],
@@ -119,6 +133,10 @@ fn doing(command: &Command) -> &'static [State] {
         Command::SendDtmfStop { .. } => &[State::SendDtmf],
         Command::ReceiveDtmfStop { .. } => &[State::ReceiveDtmf],
         Command::ConnectStop { .. } => &[State::Connect],
+        Command::ConfEnter(_) => {
+            &[State::Idle, State::Play, State::Record, State::SendDtmf, State::ReceiveDtmf]
+        }
+        Command::ConfExit { .. } => &[State::Conf],
         _ => &[State::Idle],
     }
 }

@@ -29,7 +29,7 @@ pub enum Failure {
     Hangup,
     /// `record_stop` ended a recording, which by the API's contract is an error.
     Stopped,
-    /// A recording or a connection reached its longest duration.
+    /// A recording, a connection or a stay in a conference reached its longest duration.
     MaxSeconds,
     /// The call reached its longest duration.
     MaxAnswerSeconds,
@@ -70,6 +70,13 @@ pub enum Failure {
     Io,
     /// A prompt ended before it should have: its file is damaged, or could not be read any further.
     FileUnreadable,
+    /// `kick` took the call out of its conference.
+    Kicked {
+        /// The cause that was given.
+        sip_status: u16,
+    },
+    /// The conference is over.
+    ConferenceReleased,
     /// A defect of ours.
     Internal,
 }
@@ -105,6 +112,8 @@ impl Failure {
             Self::DiskFull => "disk_full",
             Self::Io => "io",
             Self::FileUnreadable => "file_unreadable",
+            Self::Kicked { .. } => "kicked",
+            Self::ConferenceReleased => "conf_released",
             Self::Internal => "internal",
         }
     }
@@ -114,7 +123,8 @@ impl Failure {
         match self {
             Self::Rejected { sip_status }
             | Self::Unauthorized { sip_status }
-            | Self::Refused { sip_status } => Some(sip_status),
+            | Self::Refused { sip_status }
+            | Self::Kicked { sip_status } => Some(sip_status),
             Self::Cancelled | Self::RingTimeout => Some(487),
             Self::NoAck => Some(408),
             Self::NoPrack => Some(504),

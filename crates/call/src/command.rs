@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use offhook_media::event::{Codec, ConnectMode, Country, Dial, Key, Kinds, RecordFormat, Volumes};
+use offhook_media::event::{Codec, ConnectMode, Country, Dial, Key, Kinds, RecordFormat, VoiceMode, Volumes};
 use offhook_sip::event::{Body, Credentials, Header};
 
+use crate::conference;
 use crate::disk::PromptSource;
 use crate::event::UnixMs;
-use crate::id::{CallId, RequestId};
+use crate::id::{CallId, ConferenceId, RequestId};
 use crate::state::State;
 
 /// A set of DTMF keys, such as finish keys.
@@ -44,7 +45,7 @@ pub struct Request {
     pub command: Command,
 }
 
-/// What an application may ask (`sys.call.*`).
+/// What an application may ask (`sys.call.*`, `sys.conf.*`).
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Place a call.
@@ -203,6 +204,15 @@ pub enum Command {
         /// The first party.
         call: CallId,
     },
+    /// Let a call enter a conference. What it does is stopped first.
+    ConfEnter(Box<ConfEnter>),
+    /// Take a call out of its conference.
+    ConfExit {
+        /// Which call.
+        call: CallId,
+        /// The conference that it is in.
+        conference: ConferenceId,
+    },
     /// Ask the far end to call somebody else instead (REFER, RFC 3515).
     Transfer {
         /// Which call.
@@ -256,14 +266,37 @@ pub enum Command {
     SendPage(Box<SendPage>),
     /// The state of every gateway.
     Gateways,
+    /// Open a conference.
+    ConferenceConstruct(Box<conference::Construct>),
+    /// A page of conferences in the order of their birth, without those that are over.
+    ConferenceList {
+        /// Only those after this one.
+        after: Option<ConferenceId>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Something of a conference.
+    Conference {
+        /// Which.
+        conference: ConferenceId,
+        /// What.
+        command: conference::Command,
+    },
 }
 
 impl Command {
     /// The call it is about: the first party, where there are two.
     pub fn call(&self) -> Option<CallId> {
         match self {
-            Self::Construct(_) | Self::List { .. } | Self::SendPage(_) | Self::Gateways => None,
+            Self::Construct(_)
+            | Self::List { .. }
+            | Self::SendPage(_)
+            | Self::Gateways
+            | Self::ConferenceConstruct(_)
+            | Self::ConferenceList { .. }
+            | Self::Conference { .. } => None,
             Self::ReceiveDtmfStart(receive) => Some(receive.call),
+            Self::ConfEnter(enter) => Some(enter.call),
             Self::Answer { call, .. }
             | Self::Drop { call, .. }
             | Self::Reject { call, .. }
@@ -282,6 +315,7 @@ impl Command {
             | Self::ReceiveDtmfStop { call }
             | Self::ConnectStart { call, .. }
             | Self::ConnectStop { call }
+            | Self::ConfExit { call, .. }
             | Self::Transfer { call, .. }
             | Self::TransferAccept { call }
             | Self::TransferDecline { call, .. }
@@ -351,6 +385,23 @@ pub struct SchedulePlay {
     pub source: PromptSource,
     /// How many times more than once.
     pub repeat: u32,
+}
+
+/// How a call is to be in a conference.
+#[derive(Clone, Debug)]
+pub struct ConfEnter {
+    /// Which call.
+    pub call: CallId,
+    /// Which conference.
+    pub conference: ConferenceId,
+    /// The longest stay.
+    pub max: Duration,
+    /// Whether it hears and is heard.
+    pub mode: VoiceMode,
+    /// How much louder the others hear it, in dB.
+    pub volume: i8,
+    /// What all members hear when it enters.
+    pub welcome: Option<PromptSource>,
 }
 
 /// A message outside of any call.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offhook_sip::event::GatewayName;
 
-use crate::id::CallId;
+use crate::id::{CallId, ConferenceId, Resource};
 use crate::state::State;
 
 /// Why a request is refused; nothing has changed then.
@@ -14,6 +14,11 @@ pub enum Error {
     NotFound {
         /// Which.
         call: CallId,
+    },
+    /// There is no such conference, or it is over.
+    NoConference {
+        /// Which.
+        conference: ConferenceId,
     },
     /// The state machine does not allow it now.
     InvalidState {
@@ -49,7 +54,7 @@ pub enum Error {
     },
     /// A limit of the node, or of a gateway.
     LimitReached {
-        /// Its name: `calls`, `calls_per_second`, `ports`, `messages`, `gateway_calls`, `gateway_calls_per_second`.
+        /// Its name: `calls`, `conferences`, `calls_per_second`, `ports`, `messages`, `gateway_calls`, `gateway_calls_per_second`.
         limit: &'static str,
         /// Its value.
         value: u64,
@@ -78,6 +83,15 @@ pub enum Error {
         /// What broke, for the log.
         message: String,
     },
+}
+
+impl Error {
+    pub(crate) fn not_found(resource: Resource) -> Self {
+        match resource {
+            Resource::Call(call) => Self::NotFound { call },
+            Resource::Conference(conference) => Self::NoConference { conference },
+        }
+    }
 }
 
 /// What is wrong with a file.

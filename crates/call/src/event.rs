@@ -10,7 +10,7 @@ use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 use crate::cause::{Cause, Failure};
 use crate::disk::RecordedFile;
 use crate::error::Direction;
-use crate::id::{CallId, MessageId};
+use crate::id::{CallId, ConferenceId, MessageId};
 use crate::state::State;
 
 /// Wall time in milliseconds since the Unix epoch.
@@ -136,6 +136,15 @@ pub enum EventKind {
         span: Span,
         /// Whose hang-up ended it.
         hangup: Option<CallId>,
+    },
+    /// A stay in a conference ended.
+    ConfCompleted {
+        /// Why it did not end by `conf_exit`.
+        error: Option<Failure>,
+        /// Which conference.
+        conference: ConferenceId,
+        /// When.
+        span: Span,
     },
     /// What `transfer` asked of the far end has come to its end.
     TransferCompleted {

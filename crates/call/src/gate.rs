@@ -64,6 +64,11 @@ impl Gate {
         self.draining = true;
     }
 
+    /// Whether nobody gets in any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Whether nobody gets in, besides `live` others, whenever they come.
     pub(crate) fn is_closed(&self, config: &Config, live: usize) -> bool {
         self.draining || live >= config.max_calls

@@ -16,6 +16,7 @@ pub mod admit;
 mod call;
 pub mod cause;
 pub mod command;
+pub mod conference;
 mod disk;
 pub mod error;
 pub mod event;
@@ -46,8 +47,8 @@ use crate::error::Error;
 use crate::event::{NodeEventKind, UnixMs};
 use crate::gate::Gate;
 use crate::gateway::{Gateway, GatewayStatus};
-use crate::id::{CallId, RequestId};
-use crate::node::{Context, Node, recording_of};
+use crate::id::{CallId, ConferenceId, RequestId, Resource};
+use crate::node::{Context, Letter, Node, recording_of};
 pub use crate::output::{Output, Reply, Snapshot};
 use crate::state::State;
 
@@ -79,6 +80,8 @@ pub struct Config {
     pub max_calls: usize,
     /// The most new calls in a second.
     pub max_calls_per_second: u32,
+    /// The most conferences at a time.
+    pub max_conferences: usize,
     /// How long an inbound call waits for an application to act on it.
     pub incoming_timeout: Duration,
     /// How long an idle call waits for a request; zero for ever.
@@ -118,16 +121,17 @@ pub enum ToneDetection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Port(pub u16);
 
-/// Every call of the node.
+/// Every call of the node, and every conference.
 #[derive(Debug)]
 pub struct Calls {
     node: Node,
     gate: Gate,
     /// By pointer: a call is taken out and put back with every input, and its neighbours in the tree would have to move.
     calls: BTreeMap<CallId, Box<Entry>>,
-    /// When each call wants to be told that time has passed. A call whose deadline has moved on meanwhile finds nothing
-    /// to do when it is told, and is told again.
-    deadlines: BTreeSet<(Instant, CallId)>,
+    conferences: BTreeMap<ConferenceId, conference::Entry>,
+    /// When each wants to be told that time has passed. One whose deadline has moved on meanwhile finds nothing to do when
+    /// it is told, and is told again.
+    deadlines: BTreeSet<(Instant, Resource)>,
     next_serial: u64,
 }
 
@@ -145,6 +149,7 @@ impl Calls {
             node: Node::new(config, first_serial),
             gate: Gate::default(),
             calls: BTreeMap::new(),
+            conferences: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             next_serial: first_serial,
         }
@@ -160,6 +165,13 @@ impl Calls {
             Err(error) => Err(error),
             Ok(()) => match command {
                 Command::Construct(construct) => return self.construct(now, id, *construct),
+                Command::ConferenceConstruct(construct) => {
+                    return self.construct_conference(now, id, *construct);
+                }
+                Command::Conference { conference, command } => {
+                    return self.ask_conference(now, id, conference, command);
+                }
+                Command::ConferenceList { after, limit } => Ok(self.list_conferences(after, limit)),
                 Command::SendPage(page) => message::send(&mut self.context(now), *page),
                 Command::Gateways => Ok(Reply::Gateways(self.gateways(now.mono))),
                 Command::List { state, after, limit } => Ok(self.list(state, after, limit)),
@@ -240,7 +252,11 @@ impl Calls {
 
     /// Handles news of a media engine.
     pub fn media(&mut self, now: Now, event: media::Event) {
-        let leg = match &event {
+        let leg = match event {
+            media::Event::Room { room, event } => {
+                let conference = ConferenceId(room.0);
+                return self.handle_conference(conference, now, conference::Input::Room(event));
+            }
             media::Event::Digit { leg, .. }
             | media::Event::Detected { leg, .. }
             | media::Event::PlayEnded { leg, .. }
@@ -252,30 +268,28 @@ impl Calls {
             | media::Event::PeerFound { leg, .. }
             | media::Event::Stranger { leg, .. }
             | media::Event::Trouble { leg, .. }
-            | media::Event::LegRemoved { leg, .. } => *leg,
-            // No call opens a room.
-            media::Event::Room { .. } => return,
+            | media::Event::LegRemoved { leg, .. } => leg,
         };
         self.handle(CallId(leg.0), now, Input::Media(event));
     }
 
     /// Handles news of the disk. A recording that was opened for a request overtaken meanwhile is abandoned.
     pub fn disk(&mut self, now: Now, event: DiskEvent) {
-        let call = match &event {
+        let owner = match &event {
             DiskEvent::Prompts { job, .. } => self.node.routes.take_job(*job),
             DiskEvent::RecordingOpened { job, result } => {
-                let call = self.node.routes.take_job(*job);
-                if call.is_none() && result.is_ok() {
+                let owner = self.node.routes.take_job(*job);
+                if owner.is_none() && result.is_ok() {
                     let recording = recording_of(*job);
                     self.context(now).abandon_recording(recording);
                 }
-                call
+                owner
             }
             DiskEvent::RecordingFailed { recording, .. } | DiskEvent::RecordingClosed { recording, .. } => {
                 self.node.routes.recording(*recording)
             }
         };
-        if let Some(call) = call {
+        if let Some(Resource::Call(call)) = owner {
             self.handle(call, now, Input::Disk(event));
         }
     }
@@ -310,11 +324,16 @@ impl Calls {
         self.node.outputs.extend(commands.into_iter().map(Output::Sip));
     }
 
-    /// Drops every call, completion events first: cause 503, also for those that were answered.
+    /// Drops every call, completion events first: cause 503, also for those that were answered; and releases every
+    /// conference.
     pub fn hang_up_all(&mut self, now: Now) {
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
             self.handle(call, now, Input::Shutdown);
+        }
+        let conferences: Vec<ConferenceId> = self.conferences.keys().copied().collect();
+        for conference in conferences {
+            self.handle_conference(conference, now, conference::Input::Shutdown);
         }
     }
 
@@ -331,9 +350,15 @@ impl Calls {
 
     /// Handles what has come due by `now`.
     pub fn handle_timeout(&mut self, now: Now) {
-        let due = self.deadlines.range(..=(now.mono, CallId(u64::MAX))).map(|&(_, call)| call);
-        for call in due.collect::<Vec<_>>() {
-            self.handle(call, now, Input::Due);
+        let last = Resource::Conference(ConferenceId(u64::MAX));
+        let due = self.deadlines.range(..=(now.mono, last)).map(|&(_, owner)| owner);
+        for owner in due.collect::<Vec<_>>() {
+            match owner {
+                Resource::Call(call) => self.handle(call, now, Input::Due),
+                Resource::Conference(conference) => {
+                    self.handle_conference(conference, now, conference::Input::Due);
+                }
+            }
         }
     }
 
@@ -347,9 +372,10 @@ impl Calls {
         self.node.outputs.pop_front()
     }
 
-    /// How many names, deadlines and places at gateways are remembered for calls: none when no call lives.
+    /// How many names, deadlines and places at gateways are remembered: none when no call lives and no conference.
     pub fn remembered(&self) -> usize {
-        self.node.routes.len() + self.deadlines.len() + self.node.gateways.held()
+        let named = self.node.routes.len() + self.node.conferences.len();
+        named + self.deadlines.len() + self.node.gateways.held()
     }
 
     /// Whether a request is allowed now, of the call it names and of the other one where it names two.
@@ -360,6 +386,11 @@ impl Calls {
         }
         let standing = self.find(call)?.standing();
         admit::admit(standing, command).map_err(|denied| denied.into_error(call, standing))?;
+        if let Command::ConfEnter(enter) = command
+            && !self.node.conferences.contains(&enter.conference)
+        {
+            return Err(Error::NoConference { conference: enter.conference });
+        }
         let Command::ConnectStart { other, .. } = *command else { return Ok(()) };
         if other == call {
             let expected = "another call".to_owned();
@@ -427,12 +458,23 @@ impl Calls {
         Context { now, node: &mut self.node }
     }
 
-    /// One call handles one input, and the other party of its connection what it is told by that.
+    /// One call handles one input, and those who are with it what they are told by that.
     fn handle(&mut self, call: CallId, now: Now, input: Input) {
         self.step(call, now, input);
-        // A notice brings forth none, and a call sends one at a time: this ends after one round.
-        while let Some((other, notice)) = self.node.notices.pop_front() {
-            self.step(other, now, Input::Notice(notice));
+        self.deliver(now);
+    }
+
+    /// Delivers what was written in a step. A call writes one letter at a time, a conference one to each member that it
+    /// has then no longer, and a letter to a call brings forth none: this ends when all members have gone.
+    fn deliver(&mut self, now: Now) {
+        while let Some(letter) = self.node.letters.pop_front() {
+            match letter {
+                Letter::Party(call, notice) => self.step(call, now, Input::Notice(notice)),
+                Letter::Member(call, why) => self.step(call, now, Input::Dismissed(why)),
+                Letter::Conference(conference, notice) => {
+                    self.step_conference(conference, now, conference::Input::Notice(notice));
+                }
+            }
         }
         self.node.outputs.extend(self.node.completions.drain(..).map(Output::Event));
     }
@@ -441,7 +483,7 @@ impl Calls {
         let Some(entry) = self.calls.remove(&id) else { return };
         let Entry { call, deadline } = *entry;
         if let Some(deadline) = deadline {
-            self.deadlines.remove(&(deadline, id));
+            self.deadlines.remove(&(deadline, Resource::Call(id)));
         }
         let mut cx = Context { now, node: &mut self.node };
         if let Some(call) = call.handle(&mut cx, input) {
@@ -453,7 +495,7 @@ impl Calls {
         let id = call.id();
         let deadline = call.deadline(&self.node.config);
         if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, id));
+            self.deadlines.insert((deadline, Resource::Call(id)));
         }
         self.calls.insert(id, Box::new(Entry { call, deadline }));
     }

@@ -1,28 +1,31 @@
 //! What the calls of a node share, and their one way to the outside: everything that a call wants done becomes an
 //! [`Output`] here, and every name that the outside knows a call by is entered in [`Routes`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use offhook_media::event::{self as media, ActionId, RecordingId};
 use offhook_sip::event::{self as sip, SessionId};
 
 use crate::action::connect::Notice;
+use crate::cause::Failure;
+use crate::conference;
 use crate::disk::{DiskJob, JobId};
 use crate::error::Error;
 use crate::event::{Event, NodeEvent, NodeEventKind};
 use crate::gateway::Gateways;
-use crate::id::{CallId, MessageId, RequestId};
+use crate::id::{CallId, ConferenceId, MessageId, RequestId, Resource};
 use crate::message::Pages;
 use crate::output::{Output, Reply};
 use crate::{Config, Now, Port};
 
-/// Which call an answer from outside belongs to. Legs need no entry: the leg of a call bears the call's own number.
+/// Which call or conference an answer from outside belongs to. Legs and rooms need no entry: the leg of a call bears the
+/// call's own number, and so does the room of a conference.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     sessions: HashMap<SessionId, CallId>,
-    jobs: HashMap<JobId, CallId>,
-    recordings: HashMap<RecordingId, CallId>,
+    jobs: HashMap<JobId, Resource>,
+    recordings: HashMap<RecordingId, Resource>,
 }
 
 impl Routes {
@@ -30,12 +33,12 @@ impl Routes {
         self.sessions.get(&session).copied()
     }
 
-    pub(crate) fn recording(&self, recording: RecordingId) -> Option<CallId> {
+    pub(crate) fn recording(&self, recording: RecordingId) -> Option<Resource> {
         self.recordings.get(&recording).copied()
     }
 
-    /// The call that asked, once: a job has one answer.
-    pub(crate) fn take_job(&mut self, job: JobId) -> Option<CallId> {
+    /// Who asked, once: a job has one answer.
+    pub(crate) fn take_job(&mut self, job: JobId) -> Option<Resource> {
         self.jobs.remove(&job)
     }
 
@@ -43,6 +46,17 @@ impl Routes {
     pub(crate) fn len(&self) -> usize {
         self.sessions.len() + self.jobs.len() + self.recordings.len()
     }
+}
+
+/// What calls and conferences tell each other, delivered within the same step.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// To the other party of a connection.
+    Party(CallId, Notice),
+    /// To a member: it is in its conference no longer, and why.
+    Member(CallId, Failure),
+    /// To a conference.
+    Conference(ConferenceId, conference::Notice),
 }
 
 /// What the calls of a node share.
@@ -53,8 +67,9 @@ pub(crate) struct Node {
     /// Ports that are open and belong to no call yet.
     pub(crate) spare: VecDeque<Port>,
     pub(crate) outputs: VecDeque<Output>,
-    /// What the parties of connections have to tell each other.
-    pub(crate) notices: VecDeque<(CallId, Notice)>,
+    pub(crate) letters: VecDeque<Letter>,
+    /// The conferences that calls can enter.
+    pub(crate) conferences: HashSet<ConferenceId>,
     /// What was completed in this step, to be told when every call it touches has reached its new state: whoever hears
     /// of the end of a connection finds both parties Idle.
     pub(crate) completions: Vec<Event>,
@@ -80,7 +95,8 @@ impl Node {
             routes: Routes::default(),
             spare: VecDeque::new(),
             outputs: VecDeque::new(),
-            notices: VecDeque::new(),
+            letters: VecDeque::new(),
+            conferences: HashSet::new(),
             completions: Vec::new(),
             leased: 0,
             not_authentic: 0,
@@ -130,7 +146,17 @@ impl Context<'_> {
     }
 
     pub(crate) fn notify(&mut self, call: CallId, notice: Notice) {
-        self.node.notices.push_back((call, notice));
+        self.node.letters.push_back(Letter::Party(call, notice));
+    }
+
+    /// Tells a call that it is in its conference no longer.
+    pub(crate) fn dismiss(&mut self, call: CallId, why: Failure) {
+        self.node.letters.push_back(Letter::Member(call, why));
+    }
+
+    /// Tells a conference of a member.
+    pub(crate) fn report(&mut self, conference: ConferenceId, notice: conference::Notice) {
+        self.node.letters.push_back(Letter::Conference(conference, notice));
     }
 
     /// Ports for a call; they must come back by [`Self::release_port`].
@@ -180,10 +206,10 @@ impl Context<'_> {
         self.node.routes.sessions.remove(&session);
     }
 
-    /// Asks the disk; the answer will be routed to `call` until [`Self::forget_job`].
-    pub(crate) fn ask_disk(&mut self, call: CallId, question: impl FnOnce(JobId) -> DiskJob) -> JobId {
+    /// Asks the disk; the answer will be routed to `owner` until [`Self::forget_job`].
+    pub(crate) fn ask_disk(&mut self, owner: Resource, question: impl FnOnce(JobId) -> DiskJob) -> JobId {
         let job = self.new_job();
-        self.node.routes.jobs.insert(job, call);
+        self.node.routes.jobs.insert(job, owner);
         self.output(Output::Disk { job, request: question(job) });
         job
     }
@@ -192,9 +218,9 @@ impl Context<'_> {
         self.node.routes.jobs.remove(&job);
     }
 
-    /// From now on what the disk says of the recording is the call's.
-    pub(crate) fn route_recording(&mut self, recording: RecordingId, call: CallId) {
-        self.node.routes.recordings.insert(recording, call);
+    /// From now on what the disk says of the recording is its owner's.
+    pub(crate) fn route_recording(&mut self, recording: RecordingId, owner: impl Into<Resource>) {
+        self.node.routes.recordings.insert(recording, owner.into());
     }
 
     pub(crate) fn forget_recording(&mut self, recording: RecordingId) {

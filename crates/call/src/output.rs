@@ -7,11 +7,12 @@ use offhook_media::sdp::Suite;
 use offhook_sip::event::{self as sip, GatewayName};
 
 use crate::Port;
+use crate::conference::{self, Part};
 use crate::disk::{DiskJob, JobId};
 use crate::error::{Direction, Error};
 use crate::event::{self, UnixMs};
 use crate::gateway::GatewayStatus;
-use crate::id::{CallId, MessageId, RequestId};
+use crate::id::{CallId, ConferenceId, MessageId, RequestId};
 use crate::state::State;
 
 /// What a request comes to.
@@ -41,6 +42,14 @@ pub enum Reply {
     Message(MessageId),
     /// The answer of `gateways`.
     Gateways(Vec<GatewayStatus>),
+    /// The new conference of `sys.conf.construct`.
+    ConferenceConstructed(ConferenceId),
+    /// The answer of `sys.conf.list`.
+    Conferences(Vec<ConferenceId>),
+    /// The answer of `sys.conf.get`.
+    Conference(Box<conference::Snapshot>),
+    /// The answer of `sys.conf.get_parts`.
+    Parts(Vec<Part>),
 }
 
 /// All that is known of a call.
@@ -76,6 +85,8 @@ pub struct Snapshot {
     pub local_port: Option<Port>,
     /// The other party of a connection.
     pub connected_to: Option<CallId>,
+    /// The conference that it is in.
+    pub conference: Option<ConferenceId>,
     /// The latest totals of its media.
     pub stats: media::LegStats,
 }
@@ -112,6 +123,8 @@ pub enum Output {
     },
     /// Tell all applications.
     Event(event::Event),
+    /// Tell all applications what is of a conference.
+    ConferenceEvent(conference::Event),
     /// Tell all applications what is of no call.
     NodeEvent(event::NodeEvent),
     /// The ports of a call are free again; its leg, if it had one, is gone.

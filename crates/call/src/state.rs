@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                answer              ACK            *_start
-//!   Initiated ───────────▶ Answer ────────▶ Idle ◀──────────▶ Play Record SendDtmf ReceiveDtmf Connect
+//!   Initiated ───────────▶ Answer ────────▶ Idle ◀──────────▶ Play Record SendDtmf ReceiveDtmf Connect Conf
 //!       │  outbound: answered ──────────────▲ │      its end
 //!       └──────────────▶ Released ◀───────────┘
 //! ```
@@ -38,13 +38,15 @@ pub enum State {
     ReceiveDtmf,
     /// It is a party of a two-party connection.
     Connect,
+    /// It is a member of a conference.
+    Conf,
     /// Over. What it was doing is being completed; its events end with `on_released`.
     Released,
 }
 
 impl State {
     /// Every state, in the order of a call's life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Initiated,
         Self::Answer,
         Self::Idle,
@@ -53,6 +55,7 @@ impl State {
         Self::SendDtmf,
         Self::ReceiveDtmf,
         Self::Connect,
+        Self::Conf,
         Self::Released,
     ];
 
@@ -67,6 +70,7 @@ impl State {
             Self::SendDtmf => "SendDtmf",
             Self::ReceiveDtmf => "ReceiveDtmf",
             Self::Connect => "Connect",
+            Self::Conf => "Conf",
             Self::Released => "Released",
         }
     }
@@ -82,7 +86,7 @@ impl State {
             Self::Initiated => matches!(next, Self::Answer | Self::Idle | Self::Released),
             Self::Answer => matches!(next, Self::Idle | Self::Released),
             Self::Idle => !matches!(next, Self::Initiated | Self::Answer | Self::Idle),
-            Self::Play | Self::Record | Self::SendDtmf | Self::ReceiveDtmf | Self::Connect => {
+            Self::Play | Self::Record | Self::SendDtmf | Self::ReceiveDtmf | Self::Connect | Self::Conf => {
                 next == Self::Idle
             }
             Self::Released => false,

@@ -2,6 +2,7 @@
 //! people above `debug`: logs travel further than calls.
 
 use offhook_call::cause::{DroppedBy, Failure};
+use offhook_call::conference;
 use offhook_call::event::{Event, EventKind, NodeEventKind};
 use offhook_call::id::NodeId;
 use offhook_sip::event::RegistrationState;
@@ -36,6 +37,10 @@ pub fn note(node: NodeId, event: &Event) {
         EventKind::ConnectCompleted { error, .. } => {
             tracing::debug!(res_id, error = code(*error), "connected")
         }
+        EventKind::ConfCompleted { error, conference, .. } => {
+            let conf_res_id = node.conf_res_id(*conference);
+            tracing::debug!(res_id, conf_res_id, error = code(*error), "was in a conference");
+        }
         EventKind::TransferCompleted { error, sip_status, .. } => {
             tracing::info!(res_id, error = code(*error), sip_status, "transferred");
         }
@@ -54,6 +59,24 @@ pub fn note(node: NodeId, event: &Event) {
         EventKind::Hold { held } => tracing::debug!(res_id, held, "hold"),
         EventKind::MediaAlarm(alarm) => tracing::warn!(res_id, ?alarm, "media"),
         EventKind::Dtmf { .. } => {}
+    }
+}
+
+/// Notes an event of a conference.
+pub fn note_conference(node: NodeId, event: &conference::Event) {
+    use conference::EventKind;
+    let res_id = node.conf_res_id(event.conference);
+    match event.kind {
+        EventKind::PartEntered { call, parts } => {
+            tracing::debug!(res_id, call_res_id = node.res_id(call), parts, "entered");
+        }
+        EventKind::PartExited { call, parts } => {
+            tracing::debug!(res_id, call_res_id = node.res_id(call), parts, "exited");
+        }
+        EventKind::Talking { .. } => {}
+        EventKind::Released { span } => {
+            tracing::info!(res_id, seconds = (span.end.0 - span.begin.0) / 1000, "conference released");
+        }
     }
 }
 

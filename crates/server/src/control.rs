@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
 use crate::control_handle::Ask;
-use crate::events::{EventWriter, append_call_event, append_node_event};
+use crate::events::{EventWriter, append_call_event, append_conference_event, append_node_event};
 use crate::input::Input;
 use crate::media::{MOST_WAITING, Router};
 use crate::metrics::Metrics;
@@ -284,6 +284,7 @@ impl Control {
         Metrics {
             recording_gaps: recordings.gaps(),
             calls: calls.live(),
+            conferences: calls.conferences(),
             not_authentic: calls.packets_not_authentic(),
             spare_ports: calls.spare_ports(),
             gateways: calls.gateways(clock::now().mono),
@@ -365,6 +366,11 @@ impl Control {
                 let Parts { log, node, process_id, .. } = &mut self.parts;
                 call_log::note(*node, &event);
                 append_call_event(log, *node, *process_id, event);
+            }
+            Output::ConferenceEvent(event) => {
+                let Parts { log, node, .. } = &mut self.parts;
+                call_log::note_conference(*node, &event);
+                append_conference_event(log, *node, event);
             }
             Output::NodeEvent(event) => {
                 call_log::note_node(&event.kind);
@@ -469,7 +475,8 @@ impl Control {
     fn is_over(&self) -> bool {
         match self.stage {
             Stage::Ending { until } => {
-                let quiet = self.parts.calls.live() == 0 && self.parts.endpoint.is_quiet();
+                let Parts { calls, endpoint, .. } = &self.parts;
+                let quiet = calls.live() == 0 && calls.conferences() == 0 && endpoint.is_quiet();
                 quiet || clock::now().mono >= until
             }
             Stage::Serving | Stage::Draining { .. } => false,

@@ -15,6 +15,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     /// Calls that have not been released.
     pub calls: usize,
+    /// Conferences that have not been released.
+    pub conferences: usize,
     /// Pairs of ports that wait for the next calls.
     pub spare_ports: usize,
     /// Every gateway.
@@ -32,6 +34,8 @@ pub fn text(metrics: &Metrics) -> String {
     let mut text = String::new();
     family(&mut text, "offhook_calls", "gauge", "Calls that have not been released.");
     line(&mut text, "offhook_calls", None, metrics.calls);
+    family(&mut text, "offhook_conferences", "gauge", "Conferences that have not been released.");
+    line(&mut text, "offhook_conferences", None, metrics.conferences);
     family(&mut text, "offhook_spare_ports", "gauge", "Pairs of open ports that wait for the next calls.");
     line(&mut text, "offhook_spare_ports", None, metrics.spare_ports);
     let gaps = "Audio that disks which stood still have cost recordings.";

@@ -314,6 +314,7 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         seed: Seed(seed()),
         max_calls: config.limits.calls,
         max_calls_per_second: config.limits.calls_per_second,
+        max_conferences: config.limits.conferences,
         incoming_timeout: Duration::from_secs(config.limits.incoming_timeout_seconds),
         idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
         transfer_timeout: Duration::from_secs(config.limits.transfer_timeout_seconds),

@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod conferences;
 mod connections;
 mod detections;
 mod digits;

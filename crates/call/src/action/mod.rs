@@ -7,6 +7,7 @@
 //!
 //! A stop is a command to the media, and the completion waits for its confirmation: [`STOPPED_WITHIN`] and no longer.
 
+pub(crate) mod conf;
 pub(crate) mod connect;
 pub(crate) mod play;
 pub(crate) mod receive_dtmf;
@@ -17,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use offhook_media::event::Key;
 
-use crate::call::{Core, is_due};
+use crate::call::is_due;
 use crate::cause::Failure;
 use crate::disk::{DiskJob, JobId};
 use crate::error::{Error, FileFault};
-use crate::id::RequestId;
+use crate::id::{RequestId, Resource};
 use crate::node::Context;
 use crate::output::Reply;
 
@@ -60,22 +61,22 @@ pub(crate) struct Pending {
 impl Pending {
     /// Asks the disk.
     pub(crate) fn ask(
-        core: &Core,
+        owner: impl Into<Resource>,
         cx: &mut Context<'_>,
         request: RequestId,
         question: impl FnOnce(JobId) -> DiskJob,
     ) -> Self {
-        Self { request, job: cx.ask_disk(core.id, question), guard: cx.deadline(OPENED_WITHIN) }
+        Self { request, job: cx.ask_disk(owner.into(), question), guard: cx.deadline(OPENED_WITHIN) }
     }
 
     /// Asks again, for the same request and within the same time.
     pub(crate) fn then_ask(
         self,
-        core: &Core,
+        owner: impl Into<Resource>,
         cx: &mut Context<'_>,
         question: impl FnOnce(JobId) -> DiskJob,
     ) -> Self {
-        Self { job: cx.ask_disk(core.id, question), ..self }
+        Self { job: cx.ask_disk(owner.into(), question), ..self }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -108,10 +109,10 @@ impl Pending {
         cx.reply(self.request, Err(Error::Internal { message }));
     }
 
-    /// The call is over before the disk has answered.
-    pub(crate) fn overtake(self, core: &Core, cx: &mut Context<'_>) {
+    /// Who asked is over before the disk has answered.
+    pub(crate) fn overtake(self, owner: impl Into<Resource>, cx: &mut Context<'_>) {
         cx.forget_job(self.job);
-        cx.reply(self.request, Err(Error::NotFound { call: core.id }));
+        cx.reply(self.request, Err(Error::not_found(owner.into())));
     }
 }
 

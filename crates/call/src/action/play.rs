@@ -98,6 +98,7 @@ impl Play {
                 cx.reply(id, Ok(Reply::Done));
                 stage
             }
+            (stage, Input::Stop) => stage.stop(core, cx, Outcome::default()),
             (stage, Input::Media(media::Event::Digit { key, .. })) => {
                 if stage.is_running() && ask.finish_keys.contains(key) {
                     stage.stop(core, cx, Outcome::finished(key))

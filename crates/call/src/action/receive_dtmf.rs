@@ -169,6 +169,7 @@ impl ReceiveDtmf {
                 cx.reply(id, Ok(Reply::Done));
                 step
             }
+            Input::Stop => self.over(core, cx, Outcome::default()),
             Input::Due if is_due(self.deadline(), cx) => self.due(core, cx),
             other => {
                 pass_over(cx, other);

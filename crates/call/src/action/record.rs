@@ -135,6 +135,7 @@ impl Record {
                 cx.reply(id, Ok(Reply::Done));
                 stage
             }
+            (stage, Input::Stop) => stage.stop(core, cx, Outcome::failed(Failure::Stopped), Duration::ZERO),
             (stage, Input::Request { id, command: Command::RecordPause { is_paused, .. } }) => {
                 let stage = stage.pause(core, cx, is_paused);
                 cx.reply(id, Ok(Reply::Done));

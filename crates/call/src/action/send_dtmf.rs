@@ -134,22 +134,26 @@ impl SendDtmf {
                     return self.complete(cx, error);
                 }
             }
-            (Input::Request { id, command: Command::SendDtmfStop { .. } }, stage) => {
-                match *stage {
-                    Stage::Sending { action } => {
-                        cx.media(media::Command::StopDigits { leg: core.leg(), action });
-                        *stage = Stage::Stopping { action, guard: cx.deadline(STOPPED_WITHIN) };
-                    }
-                    Stage::Stopping { .. } => {}
-                    Stage::Info(_) => {
-                        cx.reply(id, Ok(Reply::Done));
-                        return self.complete(cx, None);
-                    }
-                }
+            (Input::Request { id, command: Command::SendDtmfStop { .. } }, _) => {
+                let step = self.stop(core, cx);
                 cx.reply(id, Ok(Reply::Done));
+                return step;
             }
+            (Input::Stop, _) => return self.stop(core, cx),
             (Input::Media(media::Event::Digit { key, .. }), _) => self.talk.typed.push(key),
             (other, _) => pass_over(cx, other),
+        }
+        Step::to(Phase::SendDtmf(self))
+    }
+
+    fn stop(mut self, core: &Core, cx: &mut Context<'_>) -> Step {
+        match self.stage {
+            Stage::Sending { action } => {
+                cx.media(media::Command::StopDigits { leg: core.leg(), action });
+                self.stage = Stage::Stopping { action, guard: cx.deadline(STOPPED_WITHIN) };
+            }
+            Stage::Stopping { .. } => {}
+            Stage::Info(_) => return self.complete(cx, None),
         }
         Step::to(Phase::SendDtmf(self))
     }

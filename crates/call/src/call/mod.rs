@@ -5,9 +5,11 @@ pub(crate) mod answering;
 mod beside;
 pub(crate) mod early;
 pub(crate) mod ended;
+mod entering;
 pub(crate) mod idle;
 pub(crate) mod inbound;
 pub(crate) mod initiated;
+mod refusal;
 mod talk;
 
 use std::collections::VecDeque;
@@ -15,9 +17,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use offhook_media::event::{self as media, Key, LegId, LegStats};
-use offhook_media::sdp::{LocalMedia, Negotiated, Protection, SdpError};
-use offhook_sip::event::{self as sip, Body, GatewayName, Header, SessionId};
+use offhook_media::sdp::{LocalMedia, Negotiated, Protection};
+use offhook_sip::event::{self as sip, GatewayName, SessionId};
 
+use crate::action::conf::Conf;
 use crate::action::connect::{Connect, Notice};
 use crate::action::play::Play;
 use crate::action::receive_dtmf::ReceiveDtmf;
@@ -28,21 +31,23 @@ use crate::call::answering::Answering;
 use crate::call::beside::Beside;
 use crate::call::early::Early;
 use crate::call::ended::{Cut, Ended};
+use crate::call::entering::Entering;
 use crate::call::idle::Idle;
 use crate::call::inbound::Inbound;
 use crate::call::initiated::Dialling;
+pub(crate) use crate::call::refusal::{refusal, refuse, refuse_description, sdp_body, sdp_of};
 pub(crate) use crate::call::talk::Talk;
-use crate::cause::{Ending, reason_of};
+use crate::cause::{Ending, Failure, reason_of};
 use crate::command::Command;
 use crate::disk::DiskEvent;
 use crate::error::{Direction, Error};
 use crate::event::{Event, EventKind, UnixMs};
 use crate::gateway::DtmfWay;
-use crate::id::{CallId, RequestId};
+use crate::id::{CallId, RequestId, Resource};
 use crate::node::Context;
 use crate::output::{Output, Reply, Snapshot};
 use crate::state::{self, State};
-use crate::{Config, Port, info};
+use crate::{Config, Port};
 
 /// What can happen to a call.
 #[derive(Debug)]
@@ -57,6 +62,10 @@ pub(crate) enum Input {
     Disk(DiskEvent),
     /// The other party of its connection has news.
     Notice(Notice),
+    /// It is in its conference no longer.
+    Dismissed(Failure),
+    /// Something else is to take the place of its action.
+    Stop,
     /// Its deadline has come.
     Due,
     /// The node ends.
@@ -161,49 +170,15 @@ impl Core {
     }
 }
 
+impl From<&Core> for Resource {
+    fn from(core: &Core) -> Self {
+        Self::Call(core.id)
+    }
+}
+
 /// The leg of a call.
 pub(crate) fn leg_of(call: CallId) -> LegId {
     LegId(call.0)
-}
-
-/// A session description as a body.
-pub(crate) fn sdp_body(sdp: String) -> Body {
-    Body { content_type: "application/sdp".to_owned(), bytes: sdp.into_bytes() }
-}
-
-/// The session description of a body, if it is one.
-pub(crate) fn sdp_of(body: Option<&Body>) -> Option<&[u8]> {
-    body.filter(|body| info::is_type(body, "application/sdp")).map(|body| body.bytes.as_slice())
-}
-
-/// Refuses a change of the session, and says why where there is more to say than the status does.
-pub(crate) fn refuse(session: SessionId, status: u16, warning: Option<Header>) -> sip::Command {
-    sip::Command::Refuse { session, status, headers: warning.into_iter().collect() }
-}
-
-/// Refuses a change to what cannot be had (RFC 3261 §14.2): whatever is wrong with it, the session stays as it is.
-pub(crate) fn refuse_description(session: SessionId, error: Option<&SdpError>) -> sip::Command {
-    refuse(session, 488, error.map(|error| refusal(error).1))
-}
-
-/// The final response to an offer that cannot be used, and the Warning that says why (RFC 3261 §20.43).
-pub(crate) fn refusal(error: &SdpError) -> (u16, Header) {
-    let (status, code, text) = match error {
-        SdpError::Malformed(reason) => (400, 399, format!("Bad session description: {reason}")),
-        SdpError::NoAudio => (488, 304, "Media type not available: no audio over RTP is offered".to_owned()),
-        SdpError::NoCommonCodec => {
-            (488, 305, "Incompatible media format: none of the codecs is ours".to_owned())
-        }
-        SdpError::Protection => {
-            let text = "Incompatible transport protocol: not protected as it has to be, or as it can be here";
-            (488, 302, text.to_owned())
-        }
-        SdpError::BadAddress => {
-            let text = "Incompatible network address formats: not a unicast address of our family";
-            (488, 301, text.to_owned())
-        }
-    };
-    (status, Header { name: "Warning".to_owned(), value: format!("{code} offhook \"{text}\"") })
 }
 
 /// Keys that nobody was waiting for, until `receive_dtmf_start` asks for them.
@@ -242,6 +217,8 @@ pub(crate) enum Phase {
     SendDtmf(SendDtmf),
     ReceiveDtmf(ReceiveDtmf),
     Connect(Connect),
+    Conf(Conf),
+    Entering(Entering),
     Ended(Ended),
 }
 
@@ -333,18 +310,7 @@ impl Call {
 
     /// When it wants [`Input::Due`].
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        let own = match &self.phase {
-            Phase::Inbound(inbound) => inbound.deadline(),
-            Phase::Dialling(dialling) => dialling.deadline(),
-            Phase::Answering(_) => None,
-            Phase::Idle(idle) => idle.deadline(config),
-            Phase::Play(play) => play.deadline(),
-            Phase::Record(record) => record.deadline(),
-            Phase::SendDtmf(send) => send.deadline(),
-            Phase::ReceiveDtmf(receive) => receive.deadline(),
-            Phase::Connect(connect) => connect.deadline(),
-            Phase::Ended(ended) => ended.deadline(),
-        };
+        let own = self.phase.deadline(config);
         let talk = self.phase.talk().and_then(Talk::deadline);
         own.into_iter().chain(talk).chain(self.core.beside.deadline()).min()
     }
@@ -362,6 +328,7 @@ impl Call {
             transferring: beside.transferring(),
             detecting: beside.detecting(),
             referral: beside.referral(),
+            entering: matches!(self.phase, Phase::Entering(_)),
         }
     }
 
@@ -387,6 +354,10 @@ impl Call {
                 Phase::Connect(connect) => Some(connect.other()),
                 _ => None,
             },
+            conference: match &self.phase {
+                Phase::Conf(conf) => Some(conf.conference()),
+                _ => None,
+            },
             stats: media.map(|(_, stats)| *stats).unwrap_or_default(),
         }
     }
@@ -404,6 +375,24 @@ impl Call {
 }
 
 impl Phase {
+    /// When what it does wants to be told that time has passed.
+    fn deadline(&self, config: &Config) -> Option<Instant> {
+        match self {
+            Self::Inbound(inbound) => inbound.deadline(),
+            Self::Dialling(dialling) => dialling.deadline(),
+            Self::Answering(_) => None,
+            Self::Idle(idle) => idle.deadline(config),
+            Self::Play(play) => play.deadline(),
+            Self::Record(record) => record.deadline(),
+            Self::SendDtmf(send) => send.deadline(),
+            Self::ReceiveDtmf(receive) => receive.deadline(),
+            Self::Connect(connect) => connect.deadline(),
+            Self::Conf(conf) => conf.deadline(),
+            Self::Entering(entering) => entering.doing.deadline(config),
+            Self::Ended(ended) => ended.deadline(),
+        }
+    }
+
     fn state(&self) -> State {
         match self {
             Self::Inbound(_) | Self::Dialling(_) => State::Initiated,
@@ -414,6 +403,8 @@ impl Phase {
             Self::SendDtmf(_) => State::SendDtmf,
             Self::ReceiveDtmf(_) => State::ReceiveDtmf,
             Self::Connect(_) => State::Connect,
+            Self::Conf(_) => State::Conf,
+            Self::Entering(entering) => entering.doing.state(),
             Self::Ended(_) => State::Released,
         }
     }
@@ -427,6 +418,8 @@ impl Phase {
             Self::SendDtmf(send) => Some(&send.talk),
             Self::ReceiveDtmf(receive) => Some(&receive.talk),
             Self::Connect(connect) => Some(&connect.talk),
+            Self::Conf(conf) => Some(&conf.talk),
+            Self::Entering(entering) => entering.doing.talk(),
         }
     }
 
@@ -439,6 +432,8 @@ impl Phase {
             Self::SendDtmf(send) => Some(&mut send.talk),
             Self::ReceiveDtmf(receive) => Some(&mut receive.talk),
             Self::Connect(connect) => Some(&mut connect.talk),
+            Self::Conf(conf) => Some(&mut conf.talk),
+            Self::Entering(entering) => entering.doing.talk_mut(),
         }
     }
 
@@ -489,6 +484,14 @@ impl Phase {
         let Some(input) = beside::handle(core, cx, self.talk().is_some(), input) else {
             return Step::to(self);
         };
+        self.act(core, cx, input)
+    }
+
+    /// What the input means to the state alone.
+    fn act(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
+        if let Input::Request { id, command: Command::ConfEnter(enter) } = input {
+            return entering::begin(self, core, cx, id, *enter);
+        }
         match self {
             Self::Inbound(inbound) => inbound.handle(core, cx, input),
             Self::Dialling(dialling) => dialling.handle(core, cx, input),
@@ -499,6 +502,8 @@ impl Phase {
             Self::SendDtmf(send) => send.handle(core, cx, input),
             Self::ReceiveDtmf(receive) => receive.handle(core, cx, input),
             Self::Connect(connect) => connect.handle(core, cx, input),
+            Self::Conf(conf) => conf.handle(core, cx, input),
+            Self::Entering(entering) => entering.handle(core, cx, input),
             Self::Ended(ended) => ended.handle(cx, input),
         }
     }
@@ -534,6 +539,8 @@ impl Phase {
             Self::SendDtmf(send) => send.cut(cx, &ending),
             Self::ReceiveDtmf(receive) => receive.cut(core, cx, &ending),
             Self::Connect(connect) => connect.cut(core, cx, &ending),
+            Self::Conf(conf) => conf.cut(core, cx, &ending),
+            Self::Entering(entering) => return entering.end(core, cx, ending),
         };
         hang_up(core, cx, talk, &ending, cut).passing(State::Idle)
     }

@@ -5,57 +5,65 @@ use std::time::Duration;
 
 use offhook_call::admit::{Denied, Referral, Role, Standing, admit};
 use offhook_call::command::{Command, ConnectExtras, Content, KeySet};
+use offhook_call::conference;
 use offhook_call::error::Direction;
-use offhook_call::id::CallId;
+use offhook_call::id::{CallId, ConferenceId};
 use offhook_call::state::State;
 use offhook_media::event::{ConnectMode, Kind, RecordFormat};
 use proptest::prelude::*;
 
-use crate::rig::{answer, construct, detect, page, receive, text};
+use crate::rig::{answer, construct, detect, enter, of_conference, open_conference, page, receive, text};
 
 /// `y` is allowed, `.` is not in this state, `d` is not with this direction, `x` is over.
 ///
 /// The columns, for an inbound call and again for an outbound one: Initiated, Answer, Idle, Play, Record, SendDtmf,
-/// ReceiveDtmf, Connect as the first party, Connect as the second, Released.
-const EXPECTED: [(&str, &str, &str); 32] = [
-    ("construct", "yyyyyyyyyy", "yyyyyyyyyy"),
-    ("answer", "y........x", "dddddddddx"),
-    ("drop", "yyyyyyyyyx", "yyyyyyyyyx"),
-    ("reject", "y........x", "dddddddddx"),
-    ("redirect", "y........x", "dddddddddx"),
-    ("ring", "y........x", "dddddddddx"),
-    ("exists", "yyyyyyyyyy", "yyyyyyyyyy"),
-    ("nop", "yyyyyyyyyx", "yyyyyyyyyx"),
-    ("get", "yyyyyyyyyx", "yyyyyyyyyx"),
-    ("list", "yyyyyyyyyy", "yyyyyyyyyy"),
-    ("play_start", "..y......x", "..y......x"),
-    ("play_stop", "...y.....x", "...y.....x"),
-    ("record_start", "..y......x", "..y......x"),
-    ("record_stop", "....y....x", "....y....x"),
-    ("record_pause", "....y....x", "....y....x"),
-    ("send_dtmf_start", "..y......x", "..y......x"),
-    ("send_dtmf_stop", ".....y...x", ".....y...x"),
-    ("receive_dtmf_start", "..y......x", "..y......x"),
-    ("receive_dtmf_stop", "......y..x", "......y..x"),
-    ("connect_start", "..y......x", "..y......x"),
-    ("connect_stop", ".......y.x", ".......y.x"),
-    ("transfer", "..y......x", "..y......x"),
+/// ReceiveDtmf, Connect as the first party, Connect as the second, Conf, Released.
+const EXPECTED: [(&str, &str, &str); 38] = [
+    ("construct", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("answer", "y.........x", "ddddddddddx"),
+    ("drop", "yyyyyyyyyyx", "yyyyyyyyyyx"),
+    ("reject", "y.........x", "ddddddddddx"),
+    ("redirect", "y.........x", "ddddddddddx"),
+    ("ring", "y.........x", "ddddddddddx"),
+    ("exists", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("nop", "yyyyyyyyyyx", "yyyyyyyyyyx"),
+    ("get", "yyyyyyyyyyx", "yyyyyyyyyyx"),
+    ("list", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("play_start", "..y.......x", "..y.......x"),
+    ("play_stop", "...y......x", "...y......x"),
+    ("record_start", "..y.......x", "..y.......x"),
+    ("record_stop", "....y.....x", "....y.....x"),
+    ("record_pause", "....y.....x", "....y.....x"),
+    ("send_dtmf_start", "..y.......x", "..y.......x"),
+    ("send_dtmf_stop", ".....y....x", ".....y....x"),
+    ("receive_dtmf_start", "..y.......x", "..y.......x"),
+    ("receive_dtmf_stop", "......y...x", "......y...x"),
+    ("connect_start", "..y.......x", "..y.......x"),
+    ("connect_stop", ".......y..x", ".......y..x"),
+    ("conf_enter", "..yyyyy...x", "..yyyyy...x"),
+    ("conf_exit", ".........yx", ".........yx"),
+    ("transfer", "..y.......x", "..y.......x"),
     // Nobody asks for a transfer here; the table below is of those that are asked for.
-    ("transfer_accept", ".........x", ".........x"),
-    ("transfer_decline", ".........x", ".........x"),
-    ("transfer_notify", ".........x", ".........x"),
-    ("send_message", "..yyyyyyyx", "..yyyyyyyx"),
-    ("detect", "..yyyyyyyx", "..yyyyyyyx"),
+    ("transfer_accept", "..........x", "..........x"),
+    ("transfer_decline", "..........x", "..........x"),
+    ("transfer_notify", "..........x", "..........x"),
+    ("send_message", "..yyyyyyyyx", "..yyyyyyyyx"),
+    ("detect", "..yyyyyyyyx", "..yyyyyyyyx"),
     // Nobody listens here; the table below is of calls that are listened to.
-    ("detect stop", ".........x", ".........x"),
-    ("node send_message", "yyyyyyyyyy", "yyyyyyyyyy"),
-    ("gateways", "yyyyyyyyyy", "yyyyyyyyyy"),
+    ("detect stop", "..........x", "..........x"),
+    ("node send_message", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("gateways", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("conf construct", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("conf list", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("conf release", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("conf kick", "yyyyyyyyyyy", "yyyyyyyyyyy"),
     // The other way round, so that no row can be forgotten unseen.
-    ("every stop", "...yyyyy.x", "...yyyyy.x"),
-    ("every start", "..y......x", "..y......x"),
+    ("every stop", "...yyyyy..x", "...yyyyy..x"),
+    ("every start", "..y.......x", "..y.......x"),
 ];
 
 const CALL: CallId = CallId(1);
+const CONFERENCE: ConferenceId = ConferenceId(2);
 
 fn commands(name: &str) -> Vec<Command> {
     let content = || Content { sources: vec!["a.wav".into()] };
@@ -108,6 +116,12 @@ fn commands(name: &str) -> Vec<Command> {
         "detect stop" => Command::DetectStop { call: CALL },
         "node send_message" => page("sip:100@192.0.2.9"),
         "gateways" => Command::Gateways,
+        "conf_enter" => enter(CALL, CONFERENCE),
+        "conf_exit" => Command::ConfExit { call: CALL, conference: CONFERENCE },
+        "conf construct" => open_conference(1),
+        "conf list" => Command::ConferenceList { after: None, limit: 1 },
+        "conf release" => of_conference(CONFERENCE, conference::Command::Release),
+        "conf kick" => of_conference(CONFERENCE, conference::Command::Kick { call: CALL, cause: 603 }),
         "every stop" => return ending_in("_stop"),
         "every start" => return ending_in("_start"),
         other => panic!("no such command: {other}"),
@@ -124,7 +138,15 @@ fn ending_in(suffix: &str) -> Vec<Command> {
 }
 
 fn standing(state: State, direction: Direction, role: Role) -> Standing {
-    Standing { state, direction, role, transferring: false, detecting: false, referral: Referral::None }
+    Standing {
+        state,
+        direction,
+        role,
+        transferring: false,
+        detecting: false,
+        referral: Referral::None,
+        entering: false,
+    }
 }
 
 fn standings(direction: Direction) -> Vec<Standing> {
@@ -141,6 +163,7 @@ fn standings(direction: Direction) -> Vec<Standing> {
     ];
     let mut all: Vec<Standing> = states.into_iter().map(own).collect();
     all.push(standing(State::Connect, direction, Role::SecondParty));
+    all.push(own(State::Conf));
     all.push(own(State::Released));
     all
 }
@@ -187,12 +210,12 @@ fn the_denial_names_the_states_that_would_do() {
 #[test]
 fn a_transfer_that_the_far_end_asks_for() {
     for (referral, name, expected) in [
-        (Referral::Offered, "transfer_accept", "..yyyyyyyx"),
-        (Referral::Offered, "transfer_decline", "..yyyyyyyx"),
-        (Referral::Offered, "transfer_notify", ".........x"),
-        (Referral::Accepted, "transfer_accept", ".........x"),
-        (Referral::Accepted, "transfer_decline", ".........x"),
-        (Referral::Accepted, "transfer_notify", "..yyyyyyyx"),
+        (Referral::Offered, "transfer_accept", "..yyyyyyyyx"),
+        (Referral::Offered, "transfer_decline", "..yyyyyyyyx"),
+        (Referral::Offered, "transfer_notify", "..........x"),
+        (Referral::Accepted, "transfer_accept", "..........x"),
+        (Referral::Accepted, "transfer_decline", "..........x"),
+        (Referral::Accepted, "transfer_notify", "..yyyyyyyyx"),
     ] {
         let standings = standings(Direction::Inbound).into_iter();
         let found: String = standings
@@ -208,13 +231,22 @@ fn a_transfer_that_the_far_end_asks_for() {
 /// What a call that is listened to allows, in the columns above.
 #[test]
 fn a_call_that_is_listened_to() {
-    for (name, expected) in [("detect", ".........x"), ("detect stop", "..yyyyyyyx")] {
+    for (name, expected) in [("detect", "..........x"), ("detect stop", "..yyyyyyyyx")] {
         let standings = standings(Direction::Inbound).into_iter();
         let found: String = standings
             .map(|standing| verdict(Standing { detecting: true, ..standing }, &commands(name)[0]))
             .collect();
         assert_eq!(found, expected, "{name}");
     }
+}
+
+/// What is being stopped for a conference is stopped for no other one; the rest is as ever.
+#[test]
+fn a_call_that_is_about_to_enter_a_conference() {
+    let entering = Standing { entering: true, ..standing(State::Play, Direction::Inbound, Role::Own) };
+    assert_eq!(admit(entering, &commands("conf_enter")[0]), Err(Denied::State { allowed: &[] }));
+    assert_eq!(admit(entering, &commands("play_stop")[0]), Ok(()));
+    assert_eq!(admit(entering, &commands("drop")[0]), Ok(()));
 }
 
 fn any_standing() -> impl Strategy<Value = Standing> {
@@ -259,7 +291,8 @@ proptest! {
             command,
             Command::Drop { .. } | Command::Get { .. } | Command::Nop { .. } | Command::Exists { .. }
             | Command::List { .. } | Command::Construct(_) | Command::SendMessage { .. } | Command::SendPage(_)
-            | Command::Gateways | Command::DetectStart { .. }
+            | Command::Gateways | Command::DetectStart { .. } | Command::ConferenceConstruct(_)
+            | Command::ConferenceList { .. } | Command::Conference { .. }
         );
         prop_assert_eq!(admit(second, &command).is_ok(), may);
     }
@@ -268,8 +301,8 @@ proptest! {
 #[test]
 fn the_transition_table_is_that_of_the_specification() {
     let ways = "Initiated-Answer Initiated-Idle Initiated-Released Answer-Idle Answer-Released \
-        Idle-Play Idle-Record Idle-SendDtmf Idle-ReceiveDtmf Idle-Connect Idle-Released \
-        Play-Idle Record-Idle SendDtmf-Idle ReceiveDtmf-Idle Connect-Idle";
+        Idle-Play Idle-Record Idle-SendDtmf Idle-ReceiveDtmf Idle-Connect Idle-Conf Idle-Released \
+        Play-Idle Record-Idle SendDtmf-Idle ReceiveDtmf-Idle Connect-Idle Conf-Idle";
     let ways: Vec<&str> = ways.split_whitespace().collect();
     for from in State::ALL {
         for to in State::ALL {

@@ -3,10 +3,12 @@
 mod actions;
 mod admission;
 mod changes;
+mod conferences;
 mod connections;
 mod detections;
 mod digits;
 mod endings;
+mod entering;
 mod gateways;
 mod inbound;
 mod messages;

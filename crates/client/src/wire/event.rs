@@ -1,120 +1,15 @@
 //! Events: what a subscription is told.
 
+#[macro_use]
+mod table;
+mod values;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{CallDir, CallState, DetectCause, DetectKind, DetectResult, DroppedBy, IpscInfo};
-
-/// Why an action ended other than well: the `error` of its completion event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ActionError {
-    /// A stable snake_case code, such as `hangup`, `timeout`, `max_seconds`.
-    pub code: String,
-    /// In English, for people.
-    pub message: String,
-    /// The SIP status behind it, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sip_status: Option<u16>,
-}
-
-/// How a key was heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum DigitSource {
-    /// A telephone-event.
-    Rfc4733,
-    /// A tone in the audio.
-    Inband,
-    /// SIP INFO.
-    Info,
-}
-
-/// What is wrong with the media of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum MediaAlarm {
-    /// Nothing comes from a far end that has agreed to send. If it stays so the call is hung up (408).
-    NoRtpIn,
-    /// Its media comes from another address than its description names: it is found there and spoken to there
-    /// (`rtp.symmetric`), or packets of somebody else are not taken.
-    SourceChanged,
-    /// Its media comes, but by its reports (RTCP) it has received nothing of ours for `rtp.one_way_seconds`.
-    OneWay,
-    /// `rtp.loss_alarm_percent` of the packets are lost, on their way to us or, by its reports, to it.
-    HighLoss,
-}
-
-/// Why events are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum GapReason {
-    /// They are older than what is kept, or from before the node's last start. Not every number of the range need have
-    /// been an event: a start skips some.
-    Expired,
-    /// The node has lost its numbers, or the `after` that was asked for is another node's; what is missing cannot be
-    /// told.
-    Restarted,
-}
-
-/// Why the server ended a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum CloseReason {
-    /// The subscriber did not read for too long.
-    SlowReader,
-    /// The node ends.
-    ShuttingDown,
-}
-
-/// The events by name, in one place: the enum, the payload structs, and the table of names.
-macro_rules! events {
-    ($($(#[doc = $doc:literal])* $variant:ident / $payload:ident = $name:literal {
-        $($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)*
-    })*) => {
-        /// What happened: the `type` and the `params` of an event.
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        #[serde(tag = "type", content = "params")]
-        pub enum EventKind {
-            $($(#[doc = $doc])* #[serde(rename = $name)] $variant($payload),)*
-            /// An event that this version of the client does not know; see [`Event::raw`](crate::Event).
-            #[serde(skip)]
-            Other,
-        }
-
-        $(
-            $(#[doc = $doc])*
-            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-            pub struct $payload { $($(#[doc = $field_doc])* pub $field: $type,)* }
-        )*
-
-        /// The name of every event.
-        pub const EVENT_TYPES: &[&str] = &[$($name),*];
-
-        impl EventKind {
-            /// The event's name; empty for [`EventKind::Other`].
-            pub fn type_name(&self) -> &'static str {
-                match self {
-                    $(Self::$variant(_) => $name,)*
-                    Self::Other => "",
-                }
-            }
-        }
-
-        /// The schema of each event's parameters, by the event's name.
-        #[cfg(feature = "schema")]
-        pub fn event_schemas(generator: &mut schemars::SchemaGenerator) -> Vec<(&'static str, schemars::Schema)> {
-            vec![$(($name, generator.subschema_for::<$payload>())),*]
-        }
-    };
-}
+pub use values::*;
 
 events! {
     /// A call came in. Answer it, redirect it or drop it.
@@ -270,6 +165,22 @@ events! {
         /// Whose hang-up ended it.
         hangup_res_id: Option<String>,
     }
+    /// A stay in a conference ended; the call is Idle again.
+    ConfCompleted / OnConfCompleted = "sys.call.on_conf_completed" {
+        /// The call.
+        res_id: String,
+        /// Why it ended: `max_seconds`, `hangup`, `max_answer_seconds`, `kicked` (with the cause of `kick` as `sip_status`),
+        /// `conf_released`; null for `conf_exit`.
+        error: Option<ActionError>,
+        /// The conference.
+        conf_res_id: String,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct` or `answer`.
+        user_data: Option<String>,
+    }
     /// What `transfer` asked of the far end has come to its end.
     TransferCompleted / OnTransferCompleted = "sys.call.on_transfer_completed" {
         /// The call.
@@ -423,6 +334,48 @@ events! {
         /// The state before; null for a new call.
         prior_state: Option<CallState>,
     }
+    /// A call has entered a conference.
+    PartEntered / OnPartEntered = "sys.conf.on_part_entered" {
+        /// The conference.
+        res_id: String,
+        /// The call.
+        call_res_id: String,
+        /// How many members there are with it.
+        parts: u64,
+        /// As given to `construct` of the conference.
+        user_data: Option<String>,
+    }
+    /// A call is in a conference no longer.
+    PartExited / OnPartExited = "sys.conf.on_part_exited" {
+        /// The conference.
+        res_id: String,
+        /// The call.
+        call_res_id: String,
+        /// How many members are left.
+        parts: u64,
+        /// As given to `construct` of the conference.
+        user_data: Option<String>,
+    }
+    /// A member of a conference begins or ends to talk. Sent only to subscribers that name it.
+    Talking / OnTalking = "sys.conf.on_talking" {
+        /// The conference.
+        res_id: String,
+        /// The call.
+        call_res_id: String,
+        /// Whether it talks now.
+        talking: bool,
+    }
+    /// A conference is over: its last event.
+    ConferenceReleased / OnConferenceReleased = "sys.conf.on_released" {
+        /// The conference.
+        res_id: String,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct`.
+        user_data: Option<String>,
+    }
     /// A message came in outside of any call.
     NodeMessage / OnNodeMessage = "sys.node.on_message" {
         /// The name of the gateway that it came from; null where it was of a call that is over.
@@ -505,13 +458,14 @@ events! {
 pub const NOTICES: &[&str] = &["sys.event.on_gap", "sys.event.on_closed"];
 
 /// The events that are sent only to subscribers that name them.
-pub const OPT_IN_EVENTS: &[&str] = &["sys.call.on_dtmf", "sys.call.on_hold", "sys.call.on_state_changed"];
+pub const OPT_IN_EVENTS: &[&str] =
+    &["sys.call.on_dtmf", "sys.call.on_hold", "sys.call.on_state_changed", "sys.conf.on_talking"];
 
 /// The name of the notification that carries an event.
 pub const EVENT_NOTIFICATION: &str = "sys.event.on_event";
 
 impl EventKind {
-    /// The call that it is of; none for `sys.node.*` and `sys.event.*`.
+    /// The call or the conference that it is of; none for `sys.node.*` and `sys.event.*`.
     pub fn res_id(&self) -> Option<&str> {
         Some(match self {
             Self::Incoming(e) => &e.res_id,
@@ -523,6 +477,7 @@ impl EventKind {
             Self::SendDtmfCompleted(e) => &e.res_id,
             Self::ReceiveDtmfCompleted(e) => &e.res_id,
             Self::ConnectCompleted(e) => &e.res_id,
+            Self::ConfCompleted(e) => &e.res_id,
             Self::TransferCompleted(e) => &e.res_id,
             Self::TransferRequested(e) => &e.res_id,
             Self::Message(e) => &e.res_id,
@@ -534,6 +489,10 @@ impl EventKind {
             Self::Hold(e) => &e.res_id,
             Self::MediaAlarm(e) => &e.res_id,
             Self::StateChanged(e) => &e.res_id,
+            Self::PartEntered(e) => &e.res_id,
+            Self::PartExited(e) => &e.res_id,
+            Self::Talking(e) => &e.res_id,
+            Self::ConferenceReleased(e) => &e.res_id,
             Self::NodeMessage(_)
             | Self::NodeMessageCompleted(_)
             | Self::GatewayState(_)

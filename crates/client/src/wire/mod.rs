@@ -17,8 +17,24 @@ macro_rules! method {
     };
 }
 
+/// Methods whose only parameter is a resource: the first line says which.
+macro_rules! methods_of {
+    ($what:literal $($(#[doc = $doc:literal])* $type:ident = $name:literal -> $result:ty;)*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $type {
+            #[doc = $what]
+            pub res_id: String,
+        }
+        method!($type = $name -> $result);
+    )*};
+}
+
 mod beside;
 mod callees;
+mod conference;
 mod content;
 mod detect;
 mod error;
@@ -29,6 +45,7 @@ mod result;
 
 pub use beside::*;
 pub use callees::Callees;
+pub use conference::*;
 pub use content::{Content, Item, What};
 pub use detect::{DetectCause, DetectKind, DetectResult, DetectStart};
 pub use error::ErrorData;

@@ -11,22 +11,8 @@ use super::limits::{
 };
 use super::{CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
 
-/// Methods whose only parameter is the call.
-macro_rules! methods_of_a_call {
-    ($($(#[doc = $doc:literal])* $type:ident = $name:literal -> $result:ty;)*) => {$(
-        $(#[doc = $doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        #[serde(deny_unknown_fields)]
-        pub struct $type {
-            /// The call.
-            pub res_id: String,
-        }
-        method!($type = $name -> $result);
-    )*};
-}
-
-methods_of_a_call! {
+methods_of! {
+    "The call."
     /// Whether there is such a call; never an error.
     Exists = "sys.call.exists" -> bool;
     /// Restarts the idle clock of a call.
@@ -513,10 +499,10 @@ fn fifty() -> u32 {
 pub(super) fn decline() -> u16 {
     603
 }
-fn hundred() -> u32 {
+pub(super) fn hundred() -> u32 {
     100
 }
-fn mu_law() -> u32 {
+pub(super) fn mu_law() -> u32 {
     3
 }
 fn all_keys() -> String {
@@ -537,6 +523,6 @@ fn thirty() -> u32 {
 fn yes() -> bool {
     true
 }
-fn one() -> u32 {
+pub(super) fn one() -> u32 {
     1
 }

@@ -141,6 +141,9 @@ pub struct CallInfo {
     pub local_port: Option<u16>,
     /// The other party of a connection.
     pub connected_to: Option<String>,
+    /// The conference that it is in.
+    #[serde(default)]
+    pub conf_res_id: Option<String>,
     /// What its media has seen.
     pub media: MediaStats,
 }

@@ -228,6 +228,9 @@ pub struct Limits {
     /// The most new calls in a second, in and out.
     #[serde(deserialize_with = "value::between::<_, _, 1, 100_000>")]
     pub calls_per_second: u32,
+    /// The most conferences at a time.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 100_000>")]
+    pub conferences: usize,
     /// How long an inbound call waits for an application to act on it, in seconds.
     #[serde(deserialize_with = "value::between::<_, _, 1, 3_600>")]
     pub incoming_timeout_seconds: u64,
@@ -348,6 +351,7 @@ impl Default for Limits {
         Self {
             calls: 10000,
             calls_per_second: 500,
+            conferences: 1000,
             incoming_timeout_seconds: 60,
             idle_timeout_seconds: 3600,
             transfer_timeout_seconds: 15,

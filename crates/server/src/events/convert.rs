@@ -77,22 +77,18 @@ fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
         EventKind::ConnectCompleted { error, span, hangup } => {
             Wire::ConnectCompleted(call.connected(error, span, hangup.map(|call| node.res_id(call))))
         }
+        EventKind::ConfCompleted { error, conference, span } => {
+            Wire::ConfCompleted(call.left_conference(error, span, node.conf_res_id(conference)))
+        }
         EventKind::TransferCompleted { error, span, sip_status } => {
             Wire::TransferCompleted(call.transferred(error, span, sip_status))
         }
         EventKind::TransferRequested { to_uri, referred_by } => {
-            let Of { res_id, user_data } = call;
-            Wire::TransferRequested(wire::OnTransferRequested { res_id, to_uri, referred_by, user_data })
+            Wire::TransferRequested(call.transfer_requested(to_uri, referred_by))
         }
         EventKind::Message(message) => Wire::Message(call.message(message)),
         EventKind::MessageCompleted { message, error, sip_status } => {
-            Wire::MessageCompleted(wire::OnMessageCompleted {
-                res_id: call.res_id,
-                message_id: message.0,
-                error: error.map(action_error),
-                sip_status,
-                user_data: call.user_data,
-            })
+            Wire::MessageCompleted(call.message_completed(message.0, error, sip_status))
         }
         EventKind::Detected(detected) => Wire::Detected(call.detected(&detected)),
         EventKind::DetectCompleted { error, span } => {
@@ -245,6 +241,17 @@ impl Of {
         wire::OnConnectCompleted { res_id, error, begin_time, end_time, user_data, hangup_res_id }
     }
 
+    fn left_conference(
+        self,
+        error: Option<Failure>,
+        span: Span,
+        conf_res_id: String,
+    ) -> wire::OnConfCompleted {
+        let Self { res_id, user_data } = self;
+        let (error, begin_time, end_time) = outcome(error, span);
+        wire::OnConfCompleted { res_id, error, conf_res_id, begin_time, end_time, user_data }
+    }
+
     fn transferred(
         self,
         error: Option<Failure>,
@@ -256,12 +263,27 @@ impl Of {
         wire::OnTransferCompleted { res_id, error, begin_time, end_time, user_data, sip_status: status }
     }
 
+    fn transfer_requested(self, to_uri: String, referred_by: Option<String>) -> wire::OnTransferRequested {
+        let Self { res_id, user_data } = self;
+        wire::OnTransferRequested { res_id, to_uri, referred_by, user_data }
+    }
+
     fn message(self, message: Message) -> wire::OnMessage {
         let Self { res_id, user_data } = self;
         let Message { from_uri, to_uri, body } = message;
         let (content, content_encoding) = text(body.bytes);
         let content_type = body.content_type;
         wire::OnMessage { res_id, from_uri, to_uri, content_type, content, content_encoding, user_data }
+    }
+
+    fn message_completed(
+        self,
+        message_id: u64,
+        error: Option<Failure>,
+        sip_status: Option<u16>,
+    ) -> wire::OnMessageCompleted {
+        let (Self { res_id, user_data }, error) = (self, error.map(action_error));
+        wire::OnMessageCompleted { res_id, message_id, error, sip_status, user_data }
     }
 
     fn pressed(self, key: Key, source: DigitSource, duration: Duration) -> wire::OnDtmf {
@@ -386,6 +408,8 @@ fn action_error(failure: Failure) -> wire::ActionError {
         Failure::DiskFull => "the disk is full",
         Failure::Io => "the disk does not work",
         Failure::FileUnreadable => "a file could not be read to its end",
+        Failure::Kicked { .. } => "taken out of the conference by request",
+        Failure::ConferenceReleased => "the conference is over",
         Failure::Internal => "a defect of the server",
     };
     wire::ActionError {
@@ -396,7 +420,7 @@ fn action_error(failure: Failure) -> wire::ActionError {
 }
 
 /// Whole seconds of Unix time, rounded down on both sides of 1970.
-fn seconds(time: UnixMs) -> i64 {
+pub(super) fn seconds(time: UnixMs) -> i64 {
     time.0.div_euclid(1000)
 }
 

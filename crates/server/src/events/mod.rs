@@ -10,6 +10,7 @@
 //! The log lives in memory until it is made durable; the interface stays. What a former run had is gone with it, and
 //! because numbers never repeat over runs, a cursor of a former run finds a gap as well.
 
+mod conference;
 mod convert;
 mod heard;
 mod pattern;
@@ -23,6 +24,7 @@ use offhook_client::wire::{Envelope, EventKind};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::Notify;
 
+pub use conference::append_conference_event;
 pub use convert::{append_call_event, append_node_event, append_recovered};
 pub use pattern::{Types, UnknownPattern};
 

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use offhook_call::command::KeySet;
-use offhook_call::id::{CallId, NodeId};
+use offhook_call::id::{CallId, ConferenceId, NodeId};
 use offhook_client::wire::limits::{
     CALLEES_MAX, CODECS_MAX, CONTENT_TYPE_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, HEADER_MAX, HEADERS_MAX,
-    KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX,
+    KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN,
 };
 use offhook_client::wire::{self, ErrorData};
 use offhook_media::event::{Codec, Country, Dial, Key, Kinds, RecordFormat};
@@ -34,6 +34,18 @@ pub(crate) fn invalid(param: impl Into<String>, expected: impl Into<String>) -> 
 /// The call that a `res_id` names. Whatever is not the name of a call of this node is the name of no call.
 pub(crate) fn call(node: NodeId, res_id: &str) -> Result<CallId, ErrorData> {
     node.parse_res_id(res_id).ok_or_else(|| ErrorData::ResourceNotFound { res_id: res_id.to_owned() })
+}
+
+/// The conference that a `res_id` names, likewise.
+pub(crate) fn conference(node: NodeId, res_id: &str) -> Result<ConferenceId, ErrorData> {
+    let not_found = || ErrorData::ResourceNotFound { res_id: res_id.to_owned() };
+    node.parse_conf_res_id(res_id).ok_or_else(not_found)
+}
+
+/// How loud somebody is heard, in dB.
+pub(crate) fn decibels(param: &str, volume: i32) -> Result<i8, ErrorData> {
+    let volume = between(param, volume, VOLUME_MIN, VOLUME_MAX)?;
+    Ok(i8::try_from(volume).unwrap_or_default())
 }
 
 /// A number within its bounds.

@@ -3,7 +3,7 @@
 use offhook_call::PromptSource;
 use offhook_call::command::{ConnectExtras, ConnectRecord, SchedulePlay};
 use offhook_call::event::UnixMs;
-use offhook_client::wire::limits::{REPEAT_MAX, VOLUME_MAX, VOLUME_MIN};
+use offhook_client::wire::limits::REPEAT_MAX;
 use offhook_client::wire::{ConnectStart, ErrorData};
 use offhook_media::event::{Gain, RecordFormat, Volumes};
 
@@ -20,8 +20,7 @@ pub(super) fn extras(params: &ConnectStart) -> Result<ConnectExtras, ErrorData> 
 }
 
 fn volume(param: &str, decibels: Option<i32>) -> Result<Gain, ErrorData> {
-    let decibels = check::between(param, decibels.unwrap_or_default(), VOLUME_MIN, VOLUME_MAX)?;
-    Ok(Gain::from_decibels(i8::try_from(decibels).unwrap_or_default()))
+    Ok(Gain::from_decibels(check::decibels(param, decibels.unwrap_or_default())?))
 }
 
 fn record(params: &ConnectStart) -> Result<Option<ConnectRecord>, ErrorData> {

@@ -16,6 +16,9 @@ pub(crate) fn object(data: ErrorData) -> ErrorObjectOwned {
 pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
     match error {
         Error::NotFound { call } => ErrorData::ResourceNotFound { res_id: node.res_id(call) },
+        Error::NoConference { conference } => {
+            ErrorData::ResourceNotFound { res_id: node.conf_res_id(conference) }
+        }
         Error::InvalidState { call, state, allowed } => ErrorData::InvalidState {
             res_id: node.res_id(call),
             state: names::state(state),
@@ -68,7 +71,7 @@ fn message(data: &ErrorData) -> String {
         ErrorData::InvalidParams { param, expected } => format!("{param}: expected {expected}"),
         ErrorData::Internal { trace_id } => format!("a defect of the server, logged as {trace_id}"),
         ErrorData::ResourceNotFound { res_id } => {
-            format!("there is no call {res_id}, or it has been released")
+            format!("there is no {res_id}, or it has been released")
         }
         ErrorData::InvalidState { state, .. } => format!("not allowed while the call is in {state:?}"),
         ErrorData::WrongDirection { call_dir, .. } => format!("not for {call_dir:?} calls").to_lowercase(),
@@ -104,7 +107,7 @@ fn of_item(item: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use offhook_call::error::Direction;
-    use offhook_call::id::CallId;
+    use offhook_call::id::{CallId, ConferenceId};
     use offhook_call::state::State;
     use serde_json::{Value, json};
 
@@ -124,6 +127,9 @@ mod tests {
         let call = CallId(7);
         let res_id = "1.2.3-sys.call-7";
         check(Error::NotFound { call }, -32001, json!({ "reason": "resource_not_found", "res_id": res_id }));
+        let conference = ConferenceId(8);
+        let not_found = json!({ "reason": "resource_not_found", "res_id": "1.2.3-sys.conf-8" });
+        check(Error::NoConference { conference }, -32001, not_found);
         check(
             Error::InvalidState { call, state: State::Play, allowed: &[State::Idle] },
             -32002,

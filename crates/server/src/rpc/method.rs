@@ -12,7 +12,7 @@ use offhook_client::wire::{self, ErrorData};
 use schemars::JsonSchema;
 
 use super::content::content;
-use super::{check, connection, names, reply};
+use super::{check, conference, connection, names, reply};
 
 /// Which node this is.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +73,8 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     visitor.method::<wire::StopReceiveDtmfStart>();
     visitor.method::<wire::ConnectStart>();
     visitor.method::<wire::ConnectStop>();
+    visitor.method::<wire::ConfEnter>();
+    visitor.method::<wire::ConfExit>();
     visitor.method::<wire::DetectStart>();
     visitor.method::<wire::DetectStop>();
     visitor.method::<wire::Transfer>();
@@ -80,6 +82,7 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     visitor.method::<wire::TransferDecline>();
     visitor.method::<wire::TransferNotify>();
     visitor.method::<wire::SendMessage>();
+    conference::visit(visitor);
     visitor.method::<wire::NodeSendMessage>();
     visitor.method::<wire::Gateways>();
 }

@@ -8,6 +8,7 @@
 //! become results, by hand. Nothing here decides about a call: that is `offhook_call::admit`'s.
 
 mod check;
+mod conference;
 mod connection;
 mod content;
 mod error;

@@ -3,7 +3,7 @@
 use offhook_call::error::Direction;
 use offhook_call::state::State;
 use offhook_client::wire::{CallDir, CallState, DetectKind};
-use offhook_media::event::{Codec, ConnectMode, Kind};
+use offhook_media::event::{Codec, ConnectMode, Kind, VoiceMode};
 
 /// A call's state as the API names it.
 pub(crate) fn state(state: State) -> CallState {
@@ -16,6 +16,7 @@ pub(crate) fn state(state: State) -> CallState {
         State::SendDtmf => CallState::SendDtmf,
         State::ReceiveDtmf => CallState::ReceiveDtmf,
         State::Connect => CallState::Connect,
+        State::Conf => CallState::Conf,
         State::Released => CallState::Released,
     }
 }
@@ -31,8 +32,9 @@ pub(crate) fn state_of(state: CallState) -> Option<State> {
         CallState::SendDtmf => State::SendDtmf,
         CallState::ReceiveDtmf => State::ReceiveDtmf,
         CallState::Connect => State::Connect,
+        CallState::Conf => State::Conf,
         CallState::Released => State::Released,
-        CallState::Dial | CallState::Conf => return None,
+        CallState::Dial => return None,
     })
 }
 
@@ -61,6 +63,27 @@ pub(crate) fn connect_mode(number: u32) -> Option<ConnectMode> {
         3 => ConnectMode::FirstHears,
         _ => return None,
     })
+}
+
+/// The voice mode of a number of the document.
+pub(crate) fn voice_mode(number: u32) -> Option<VoiceMode> {
+    Some(match number {
+        1 => VoiceMode::HearAndSpeak,
+        2 => VoiceMode::SpeakOnly,
+        3 => VoiceMode::HearOnly,
+        4 => VoiceMode::Neither,
+        _ => return None,
+    })
+}
+
+/// The document's number of a voice mode.
+pub(crate) fn number_of_voice_mode(mode: VoiceMode) -> u32 {
+    match mode {
+        VoiceMode::HearAndSpeak => 1,
+        VoiceMode::SpeakOnly => 2,
+        VoiceMode::HearOnly => 3,
+        VoiceMode::Neither => 4,
+    }
 }
 
 /// What the API can listen for.

@@ -51,6 +51,7 @@ pub(crate) fn call_info(node: &Node, call: Snapshot) -> wire::CallInfo {
         remote_media: call.remote_media.map(|address| address.to_string()),
         local_port: call.local_port.map(|port| port.0),
         connected_to: call.connected_to.map(|call| node.id.res_id(call)),
+        conf_res_id: call.conference.map(|conference| node.id.conf_res_id(conference)),
         media: media_stats(&call.stats),
     }
 }

@@ -36,6 +36,8 @@ async fn metrics() {
     for line in [
         "# TYPE offhook_calls gauge",
         "offhook_calls 5",
+        "# TYPE offhook_conferences gauge",
+        "offhook_conferences 2",
         "offhook_gateway_up{gateway=\"carrier\"} 1",
         "offhook_gateway_registered{gateway=\"carrier\"} 0",
         "offhook_gateway_calls{gateway=\"local\"} 3",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod conferences;
 mod events;
 mod http;
 mod methods;

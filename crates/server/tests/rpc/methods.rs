@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use offhook_call::PromptSource;
 use offhook_call::command::Command;
+use offhook_call::conference;
 use offhook_call::error::{Direction, Error, FileFault};
 use offhook_call::event::UnixMs;
 use offhook_call::gateway::GatewayStatus;
-use offhook_call::id::{CallId, MessageId};
+use offhook_call::id::{CallId, ConferenceId, MessageId};
 use offhook_call::state::State;
 use offhook_call::{Port, Reply, Snapshot};
 use offhook_client::wire;
-use offhook_media::event::{Codec, LegStats};
+use offhook_media::event::{Codec, LegStats, VoiceMode};
 use offhook_media::sdp::Suite;
 use serde_json::{Value, json};
 
@@ -43,6 +44,7 @@ fn golden(command: &Command) -> Result<Reply, Error> {
             remote_media: Some("192.0.2.10:30000".parse().unwrap()),
             local_port: Some(Port(20_000)),
             connected_to: None,
+            conference: None,
             stats: LegStats {
                 packets_sent: 500,
                 bytes_sent: 80_000,
@@ -57,6 +59,9 @@ fn golden(command: &Command) -> Result<Reply, Error> {
                 ..LegStats::default()
             },
         })),
+        Command::ConferenceConstruct(_) => Reply::ConferenceConstructed(ConferenceId(3)),
+        Command::ConferenceList { .. } => Reply::Conferences(vec![ConferenceId(4)]),
+        Command::Conference { command, .. } => of_a_conference(command),
         Command::SendMessage { .. } => Reply::Message(MessageId(8)),
         Command::SendPage(_) => Reply::Message(MessageId(9)),
         Command::Gateways => Reply::Gateways(vec![GatewayStatus {
@@ -74,6 +79,31 @@ fn golden(command: &Command) -> Result<Reply, Error> {
     })
 }
 
+fn of_a_conference(command: &conference::Command) -> Reply {
+    let part = |call, mode, volume, talking, user_data| conference::Part {
+        call: CallId(call),
+        mode,
+        volume,
+        talking,
+        user_data,
+    };
+    match command {
+        conference::Command::Exists => Reply::Exists(true),
+        conference::Command::Get => Reply::Conference(Box::new(conference::Snapshot {
+            conference: ConferenceId(3),
+            begin: UnixMs(1_800_000_000_999),
+            parts: 2,
+            threshold: 0,
+            user_data: Some("weekly".to_owned()),
+        })),
+        conference::Command::GetParts => Reply::Parts(vec![
+            part(1, VoiceMode::HearAndSpeak, 3, true, Some("ivr".to_owned())),
+            part(2, VoiceMode::HearOnly, 0, false, None),
+        ]),
+        _ => Reply::Done,
+    }
+}
+
 #[tokio::test]
 async fn every_method_by_name_and_by_position() {
     let mut server = Server::start(golden).await;
@@ -82,7 +112,7 @@ async fn every_method_by_name_and_by_position() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if !name.starts_with("sys.call.") && !name.starts_with("sys.node.") {
+        if !["sys.call.", "sys.conf.", "sys.node."].iter().any(|start| name.starts_with(start)) {
             continue;
         }
         methods += 1;
@@ -96,7 +126,7 @@ async fn every_method_by_name_and_by_position() {
         }
         assert_eq!(commands[0], commands[1], "{name}");
     }
-    assert_eq!(methods, 32, "the methods of this version");
+    assert_eq!(methods, 45, "the methods of this version");
 }
 
 /// The commands that some of the examples come to, written by hand.
@@ -153,16 +183,21 @@ async fn values_arrive_as_they_were_meant() {
 }
 
 /// A method, parameters, which of them is refused, and a part of what is expected instead.
-type Fault = (&'static str, Value, &'static str, &'static str);
+pub(crate) type Fault = (&'static str, Value, &'static str, &'static str);
 
 const CALL: &str = "0.0.0-sys.call-1";
 const LATER: &str = "null: not supported by this version";
 
+/// The same of methods of `sys.call`.
 async fn refused(faults: Vec<Fault>) {
+    refused_of("sys.call", faults).await;
+}
+
+pub(crate) async fn refused_of(resource: &str, faults: Vec<Fault>) {
     let server = Server::start_unasked().await;
     let client = server.client().await;
     for (method, params, param, expected) in faults {
-        let error = client.request(&format!("sys.call.{method}"), params.clone()).await.unwrap_err();
+        let error = client.request(&format!("{resource}.{method}"), params.clone()).await.unwrap_err();
         let offhook_client::Error::Rpc { code, data, .. } = &error else {
             panic!("{method} {params}: {error}")
         };

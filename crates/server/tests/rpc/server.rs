@@ -175,6 +175,7 @@ fn metrics() -> Metrics {
     let sip = offhook_sip::Counters { received: 17, sessions: 2, ..Default::default() };
     Metrics {
         calls: 5,
+        conferences: 2,
         spare_ports: 32,
         gateways,
         recording_gaps: std::time::Duration::from_millis(1500),

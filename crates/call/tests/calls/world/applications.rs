@@ -35,6 +35,9 @@ impl World {
             return;
         }
         self.soon(200, Happening::Application);
+        if self.chance(6) {
+            return self.of_a_conference();
+        }
         let Some((call, state)) = self.checks.any_call(&mut self.rng) else { return };
         let command = if self.chance(85) { self.sensible(call, state) } else { Some(self.anything(call)) };
         if let Some(command) = command {
@@ -42,7 +45,7 @@ impl World {
         }
     }
 
-    fn seconds(&mut self, most: u64) -> Duration {
+    pub(super) fn seconds(&mut self, most: u64) -> Duration {
         Duration::from_millis(1 + self.rng.u64(..most * 1000))
     }
 
@@ -57,6 +60,10 @@ impl World {
             State::Initiated if often < 75 => Some(self.ring(call)),
             State::Idle if often < 10 => Some(self.beside_an_action(call)),
             State::Idle => Some(self.start(call)),
+            State::Play | State::Record | State::SendDtmf | State::ReceiveDtmf if often < 5 => {
+                Some(self.enter(call))
+            }
+            State::Conf if often < 5 => Some(self.exit(call)),
             State::Play if often < 20 => Some(Command::PlayStop { call }),
             State::Record if often < 20 => Some(Command::RecordStop { call }),
             State::Record if often < 40 => Some(Command::RecordPause { call, is_paused: often < 30 }),
@@ -64,7 +71,12 @@ impl World {
             State::ReceiveDtmf if often < 10 => Some(Command::ReceiveDtmfStop { call }),
             State::Connect if often < 10 => Some(Command::ConnectStop { call }),
             State::Released => None,
-            State::Play | State::Record | State::SendDtmf | State::ReceiveDtmf | State::Connect
+            State::Play
+            | State::Record
+            | State::SendDtmf
+            | State::ReceiveDtmf
+            | State::Connect
+            | State::Conf
                 if (91..=97).contains(&often) =>
             {
                 Some(self.beside_an_action(call))
@@ -76,7 +88,7 @@ impl World {
 
     fn anything(&mut self, call: CallId) -> Command {
         let call = if self.chance(10) { CallId(self.rng.u64(..2000)) } else { call };
-        match self.rng.u8(..15) {
+        match self.rng.u8(..17) {
             0 => self.answer(call),
             1 => Command::Drop { call, cause: self.rng.u16(300..700) },
             2 => Command::Reject { call, cause: 486 },
@@ -91,6 +103,8 @@ impl World {
             11 => Command::List { state: None, after: Some(call), limit: 10 },
             12 => self.beside_an_action(call),
             13 => self.ring(call),
+            14 => self.enter(call),
+            15 => self.exit(call),
             _ => self.start(call),
         }
     }
@@ -142,7 +156,8 @@ impl World {
     fn start(&mut self, call: CallId) -> Command {
         let content = self.content();
         let finish_keys = keys(if self.rng.bool() { "#" } else { "" });
-        match self.rng.u8(..5) {
+        match self.rng.u8(..6) {
+            5 => self.enter(call),
             0 => Command::PlayStart { call, content, finish_keys, repeat: self.rng.u32(..3) },
             1 => Command::RecordStart {
                 call,

@@ -3,14 +3,14 @@
 //! `on_released` comes exactly once and last; states follow the table; ports come back; nothing is remembered of calls
 //! that are gone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use offhook_call::command::Command;
 use offhook_call::error::Error;
 use offhook_call::event::{Event, EventKind};
-use offhook_call::id::{CallId, RequestId};
+use offhook_call::id::{CallId, ConferenceId, RequestId};
 use offhook_call::state::State;
-use offhook_call::{Calls, Port, Reply};
+use offhook_call::{Calls, Port, Reply, conference};
 use offhook_media::event::LegId;
 
 /// Actions by the name of their completion.
@@ -27,11 +27,19 @@ struct Ledger {
     port_freed: bool,
 }
 
+/// What has been told of a conference.
+#[derive(Debug, Default)]
+struct Room {
+    members: HashSet<CallId>,
+    released: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Checks {
     open: HashMap<RequestId, (&'static str, Option<CallId>)>,
     answered: HashSet<RequestId>,
     calls: BTreeMap<CallId, Ledger>,
+    conferences: BTreeMap<ConferenceId, Room>,
     freed: usize,
     told: BTreeMap<String, u32>,
 }
@@ -46,6 +54,7 @@ fn completion_of(command: &Command) -> &'static str {
         Command::SendDtmfStart { .. } => "send",
         Command::ReceiveDtmfStart(_) => "receive",
         Command::ConnectStart { .. } => "connect",
+        Command::ConfEnter(_) => "conf",
         Command::Transfer { .. } => "transfer",
         Command::SendMessage { .. } => "message",
         Command::DetectStart { .. } => "detect",
@@ -69,6 +78,12 @@ impl Checks {
         *self.told.entry(name).or_default() += 1;
         let call = match (&result, call) {
             (Ok(Reply::Constructed { call, .. }), None) => *call,
+            (Ok(Reply::ConferenceConstructed(conference)), None) => {
+                let known = self.conferences.insert(*conference, Room::default());
+                assert!(known.is_none() && !self.calls.contains_key(&CallId(conference.0)), "{conference:?}");
+                return;
+            }
+            (Ok(Reply::Parts(_)), None) => return,
             (Ok(Reply::Snapshot(snapshot)), Some(call)) => {
                 assert_eq!(Some(snapshot.state), self.calls[&call].state, "get of {call:?}");
                 assert_ne!(snapshot.state, State::Released);
@@ -98,6 +113,10 @@ impl Checks {
             EventKind::SendDtmfCompleted { error, .. } => ("send", error),
             EventKind::ReceiveDtmfCompleted { error, .. } => ("receive", error),
             EventKind::ConnectCompleted { error, .. } => ("connect", error),
+            EventKind::ConfCompleted { error, conference, .. } => {
+                assert!(self.conferences.contains_key(conference), "{event:?}");
+                ("conf", error)
+            }
             EventKind::TransferCompleted { error, .. } => ("transfer", error),
             EventKind::MessageCompleted { error, .. } => ("message", error),
             EventKind::DetectCompleted { error, .. } => ("detect", error),
@@ -143,6 +162,30 @@ impl Checks {
         *self.told.entry(format!("{name} {code}")).or_default() += 1;
     }
 
+    pub(super) fn conference_told(&mut self, event: &conference::Event) {
+        let room = self.conferences.get_mut(&event.conference).expect("a conference that was constructed");
+        assert!(!room.released, "after on_released: {event:?}");
+        match event.kind {
+            conference::EventKind::PartEntered { call, parts } => {
+                assert!(room.members.insert(call), "entered twice: {event:?}");
+                assert_eq!(room.members.len(), parts);
+            }
+            conference::EventKind::PartExited { call, parts } => {
+                assert!(room.members.remove(&call), "was not in: {event:?}");
+                assert_eq!(room.members.len(), parts);
+            }
+            conference::EventKind::Talking { call, .. } => {
+                assert!(room.members.contains(&call), "is not in: {event:?}");
+                self.saw("talking".to_owned());
+            }
+            conference::EventKind::Released { .. } => {
+                assert!(room.members.is_empty(), "{event:?} with {:?}", room.members);
+                room.released = true;
+                self.saw("conference released".to_owned());
+            }
+        }
+    }
+
     pub(super) fn opened(&mut self, port: Port, leg: LegId) {
         let taken = self.calls.values().any(|ledger| ledger.port == Some(port) && !ledger.port_freed);
         assert!(!taken, "{port:?} is in use");
@@ -162,7 +205,7 @@ impl Checks {
         for gateway in calls.gateways(now) {
             assert!(gateway.calls <= gateway.max_calls, "{gateway:?}");
         }
-        if calls.live() == 0 {
+        if calls.live() == 0 && calls.conferences() == 0 {
             assert_eq!(calls.remembered(), 0, "something is remembered of calls that are gone");
             assert!(self.open.is_empty(), "never answered: {:?}", self.open);
         }
@@ -171,6 +214,8 @@ impl Checks {
     pub(super) fn end(&self, calls: &Calls, ports: usize) {
         assert_eq!(calls.live(), 0);
         assert!(self.alive().is_empty(), "never released: {:?}", self.alive());
+        assert_eq!(calls.conferences(), 0);
+        assert!(self.conferences.values().all(|room| room.released), "{:?}", self.conferences);
         assert_eq!(calls.spare_ports(), ports, "ports are lost");
         assert!(self.open.is_empty(), "never answered: {:?}", self.open);
     }
@@ -190,6 +235,20 @@ impl Checks {
     pub(super) fn any_idle(&self, rng: &mut fastrand::Rng) -> Option<CallId> {
         let idle = self.calls.iter().filter(|(_, ledger)| ledger.state == Some(State::Idle));
         rng.choice(idle.map(|(&call, _)| call).collect::<Vec<_>>())
+    }
+
+    /// A conference: mostly one that is there.
+    pub(super) fn any_conference(&self, rng: &mut fastrand::Rng) -> Option<ConferenceId> {
+        let gone = rng.u8(..20) == 0;
+        let all = self.conferences.iter().filter(|(_, room)| gone || !room.released);
+        rng.choice(all.map(|(&conference, _)| conference).collect::<Vec<_>>())
+    }
+
+    /// A member of it, or any call.
+    pub(super) fn any_member(&self, conference: ConferenceId, rng: &mut fastrand::Rng) -> CallId {
+        let members = self.conferences.get(&conference).map(|room| &room.members);
+        let member = rng.choice(members.into_iter().flatten().copied().collect::<BTreeSet<_>>());
+        member.or_else(|| self.any_call(rng).map(|(call, _)| call)).unwrap_or(CallId(1))
     }
 
     /// Something of the rest of the world that must have been seen.
@@ -235,6 +294,14 @@ pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
         "connect ok",
         "connect max_seconds",
         "connect hangup",
+        "conf ok",
+        "conf max_seconds",
+        "conf hangup",
+        "conf max_answer_seconds",
+        "conf kicked",
+        "conf conf_released",
+        "conference released",
+        "talking",
         "hold true",
         "hold false",
         "silent",

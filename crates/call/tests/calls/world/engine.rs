@@ -9,6 +9,7 @@ use offhook_media::event::{
     TalkEvent,
 };
 
+use super::conferences::Rooms;
 use super::{Happening, World};
 use crate::rig::key;
 
@@ -43,6 +44,7 @@ pub(super) struct Engine {
     connected: HashMap<LegId, LegId>,
     /// Of connections, by their first parties.
     recordings: HashMap<LegId, RecordingId>,
+    pub(super) rooms: Rooms,
 }
 
 impl World {
@@ -79,10 +81,12 @@ impl World {
             Command::RemoveLeg { leg } => {
                 assert!(self.engine.legs.contains_key(&leg), "{leg:?} removed twice");
                 self.part(leg);
+                self.engine.rooms.remove(leg);
                 self.soon(30, Happening::LegGone(leg));
             }
             Command::Connect { first, second, .. } => {
                 for (one, other) in [(first, second), (second, first)] {
+                    assert!(!self.engine.rooms.has(one), "connected in a room: {one:?}");
                     assert!(self.engine.legs.contains_key(&one), "connected and not there: {one:?}");
                     assert!(self.engine.connected.insert(one, other).is_none(), "{one:?} connected twice");
                 }
@@ -114,8 +118,13 @@ impl World {
                 found.codecs.push(config.media.codec);
                 self.heard(leg);
             }
+            Command::Room { room, command } => self.tell_room(room, command),
             other => panic!("not sent by calls: {other:?}"),
         }
+    }
+
+    pub(super) fn has_leg(&self, leg: LegId) -> bool {
+        self.engine.legs.contains_key(&leg)
     }
 
     /// What is said to an action that may be over already.
@@ -165,6 +174,7 @@ impl World {
     }
 
     fn begin(&mut self, leg: LegId, action: ActionId, doing: Doing, within: Option<u64>) {
+        assert!(!self.engine.rooms.has(leg), "{leg:?} is in a room");
         let found = self.engine.legs.get_mut(&leg).expect("a leg that is there");
         assert!(found.action.is_none() || found.stuck, "{leg:?} is busy with {:?}", found.action);
         found.action = Some((action, doing));

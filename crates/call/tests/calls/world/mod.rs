@@ -6,6 +6,7 @@
 mod applications;
 mod beside;
 mod checks;
+mod conferences;
 mod disk;
 mod engine;
 mod far_ends;
@@ -18,7 +19,7 @@ use offhook_call::event::UnixMs;
 use offhook_call::gateway::Gateway;
 use offhook_call::id::RequestId;
 use offhook_call::{Calls, Config, DiskEvent, JobId, Now, Output, Port};
-use offhook_media::event::{ActionId, LegId, RecordingId};
+use offhook_media::event::{ActionId, LegId, RecordingId, RoomId};
 use offhook_sip::event::{self as sip, SessionId};
 
 use crate::rig::{EPOCH, config, epoch, gateway};
@@ -83,6 +84,10 @@ enum Happening {
     ActionEnds(LegId, ActionId),
     /// A leg is gone.
     LegGone(LegId),
+    /// A member of a room begins or ends to talk.
+    Talks(RoomId, LegId),
+    /// A room is gone.
+    RoomGone(RoomId),
     /// The disk answers.
     Disk(DiskEvent),
     /// A recording file is open.
@@ -214,6 +219,7 @@ impl World {
             | Happening::Heard(_)
             | Happening::ActionEnds(..)
             | Happening::LegGone(_) => self.engine(happening),
+            Happening::Talks(..) | Happening::RoomGone(_) => self.room(happening),
             Happening::Message(_) | Happening::Reply(..) | Happening::Transfer(_) | Happening::Refer(_) => {
                 self.beside(happening)
             }
@@ -237,6 +243,7 @@ impl World {
                 Output::Disk { job, request } => self.ask_disk(job, request),
                 Output::Reply { request, result } => self.checks.replied(request, result),
                 Output::Event(event) => self.checks.told(&event),
+                Output::ConferenceEvent(event) => self.checks.conference_told(&event),
                 Output::NodeEvent(event) => panic!("nothing happens to the node: {event:?}"),
                 Output::PortReleased(port) => {
                     self.checks.freed(port);

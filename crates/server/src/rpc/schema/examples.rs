@@ -4,14 +4,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_call::RecordedFile;
 use offhook_call::cause::{Cause, DroppedBy, Failure};
 use offhook_call::error::Direction;
 use offhook_call::event::{
     Event, EventKind, MediaAlarm, Message, NodeEvent, NodeEventKind, Released, Span, UnixMs,
 };
-use offhook_call::id::{CallId, MessageId, NodeId};
+use offhook_call::id::{CallId, ConferenceId, MessageId, NodeId};
 use offhook_call::state::State;
+use offhook_call::{RecordedFile, conference};
 use offhook_client::wire::{self, Method};
 use offhook_media::detect::amd::{Answerer, Reason};
 use offhook_media::detect::beep::Beep;
@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 use super::super::method::{self, Served, Visitor};
 use super::super::params;
 use super::sorted;
-use crate::events::{Read, Retention, append_call_event, append_node_event, append_recovered, log};
+use crate::events::{
+    Read, Retention, append_call_event, append_conference_event, append_node_event, append_recovered, log,
+};
 use crate::recordings::Recovered;
 
 /// File names and contents.
@@ -65,6 +67,7 @@ impl Files {
 
 const CALL: &str = "0.0.0-sys.call-1";
 const OTHER: &str = "0.0.0-sys.call-2";
+const CONFERENCE: &str = "0.0.0-sys.conf-3";
 
 fn written(method: &str) -> (Value, Value) {
     match method {
@@ -105,6 +108,12 @@ fn written(method: &str) -> (Value, Value) {
             json!({ "res_id": CALL, "max_seconds": 1800, "call_res_id": OTHER, "connect_mode": 1 }),
             Value::Null,
         ),
+        "sys.call.conf_enter" => (
+            json!({ "res_id": CALL, "conf_res_id": CONFERENCE, "max_seconds": 3600, "volume": 3, "play_file": "ding.wav" }),
+            Value::Null,
+        ),
+        "sys.call.conf_exit" => (json!({ "res_id": CALL, "conf_res_id": CONFERENCE }), Value::Null),
+        conference if conference.starts_with("sys.conf.") => of_conferences(conference),
         "sys.call.detect_start" => (
             json!({ "res_id": CALL, "kinds": ["amd", "beep"], "max_seconds": 30, "country": "gb" }),
             Value::Null,
@@ -130,12 +139,46 @@ fn written(method: &str) -> (Value, Value) {
     }
 }
 
+fn of_conferences(method: &str) -> (Value, Value) {
+    match method {
+        "sys.conf.construct" => (
+            json!({ "max_seconds": 7200, "parts_threshold": 0, "user_data": "weekly" }),
+            json!({ "res_id": CONFERENCE }),
+        ),
+        "sys.conf.exists" => (json!({ "res_id": CONFERENCE }), json!(true)),
+        "sys.conf.get" => (
+            json!({ "res_id": CONFERENCE }),
+            json!({
+                "res_id": CONFERENCE, "begin_time": 1_800_000_000, "parts": 2, "parts_threshold": 0, "user_data": "weekly"
+            }),
+        ),
+        "sys.conf.list" => (json!({ "after": CONFERENCE, "limit": 10 }), json!(["0.0.0-sys.conf-4"])),
+        "sys.conf.get_parts" => (
+            json!({ "res_id": CONFERENCE }),
+            json!([
+                { "res_id": CALL, "voice_mode": 1, "volume": 3, "talking": true, "user_data": "ivr" },
+                { "res_id": OTHER, "voice_mode": 3, "volume": 0, "talking": false, "user_data": null }
+            ]),
+        ),
+        "sys.conf.set_part_voice_mode" => {
+            (json!({ "res_id": CONFERENCE, "call_res_id": CALL, "mode": 3 }), Value::Null)
+        }
+        "sys.conf.set_part_volume" => {
+            (json!({ "res_id": CONFERENCE, "call_res_id": CALL, "volume": -6 }), Value::Null)
+        }
+        "sys.conf.set_parts_threshold" => (json!({ "res_id": CONFERENCE, "value": -1 }), Value::Null),
+        "sys.conf.kick" => (json!({ "res_id": CONFERENCE, "call_res_id": CALL, "cause": 603 }), Value::Null),
+        _ => (json!({ "res_id": CONFERENCE }), Value::Null),
+    }
+}
+
 fn snapshot() -> Value {
     json!({
         "res_id": CALL, "state": "Idle", "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
         "to_uri": "sip:2000@192.0.2.20:5060", "gateway": "carrier", "begin_time": 1_800_000_000, "answer_time": 1_800_000_003,
         "user_data": "ivr", "ipsc_info": { "process_id": 7, "call_id": "a84b4c76e66710@192.0.2.10" }, "codec": "PCMA",
         "srtp": "AES_CM_128_HMAC_SHA1_80", "remote_media": "192.0.2.10:30000", "local_port": 20_000, "connected_to": null,
+        "conf_res_id": null,
         "media": {
             "packets_sent": 500, "bytes_sent": 80_000, "packets_received": 499, "bytes_received": 79_840,
             "packets_lost": 1, "packets_late": 0, "packets_refused": 0, "packets_not_authentic": 0, "jitter_ms": 0.5,
@@ -155,6 +198,11 @@ fn events() -> Value {
         let user_data = (!matches!(kind, EventKind::Incoming { .. })).then(|| "ivr".to_owned());
         let event = Event { call: CallId(1), time, user_data, kind };
         append_call_event(&mut writer, NodeId::default(), 7, event);
+    }
+    for (after_ms, kind) in conference_events() {
+        let (conference, time) = (ConferenceId(3), UnixMs(1_800_000_000_250 + after_ms));
+        let event = conference::Event { conference, time, user_data: Some("weekly".to_owned()), kind };
+        append_conference_event(&mut writer, NodeId::default(), event);
     }
     for kind in node_events() {
         append_node_event(&mut writer, NodeEvent { time: UnixMs(1_800_000_050_000), kind });
@@ -255,7 +303,23 @@ fn call_events() -> Vec<(i64, EventKind)> {
                 hangup: Some(CallId(1)),
             },
         ),
+        (40_000, conf_completed(Failure::Kicked { sip_status: 603 }, span(39_000, 40_000))),
         (40_000, released),
+    ]
+}
+
+fn conf_completed(failure: Failure, span: Span) -> EventKind {
+    EventKind::ConfCompleted { error: Some(failure), conference: ConferenceId(3), span }
+}
+
+fn conference_events() -> Vec<(i64, conference::EventKind)> {
+    use conference::EventKind;
+    let span = Span { begin: UnixMs(1_800_000_000_250), end: UnixMs(1_800_000_045_250) };
+    vec![
+        (39_000, EventKind::PartEntered { call: CallId(1), parts: 1 }),
+        (39_500, EventKind::Talking { call: CallId(1), talking: true }),
+        (40_000, EventKind::PartExited { call: CallId(1), parts: 0 }),
+        (45_000, EventKind::Released { span }),
     ]
 }
 

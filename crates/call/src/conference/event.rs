@@ -1,0 +1,80 @@
+//! What applications are told of a conference (`sys.conf.on_*`), and what it answers when it is asked.
+
+use offhook_media::event::VoiceMode;
+
+use crate::event::{Span, UnixMs};
+use crate::id::{CallId, ConferenceId};
+
+/// An event, and the conference it is of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Which conference.
+    pub conference: ConferenceId,
+    /// When it happened.
+    pub time: UnixMs,
+    /// The `user_data` given to `construct`.
+    pub user_data: Option<String>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened to a conference.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventKind {
+    /// A call is a member now.
+    PartEntered {
+        /// Which.
+        call: CallId,
+        /// How many members there are with it.
+        parts: usize,
+    },
+    /// A call is no member any more.
+    PartExited {
+        /// Which.
+        call: CallId,
+        /// How many are left.
+        parts: usize,
+    },
+    /// A member began or ended to talk (opt-in).
+    Talking {
+        /// Which.
+        call: CallId,
+        /// Whether it talks.
+        talking: bool,
+    },
+    /// The conference is over: its last event.
+    Released {
+        /// From its opening to its end.
+        span: Span,
+    },
+}
+
+/// What is known of a conference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Which.
+    pub conference: ConferenceId,
+    /// When it was opened.
+    pub begin: UnixMs,
+    /// How many members it has.
+    pub parts: usize,
+    /// How many members are too few.
+    pub threshold: i32,
+    /// The application's own mark.
+    pub user_data: Option<String>,
+}
+
+/// A member of a conference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Which call.
+    pub call: CallId,
+    /// Whether it hears and is heard.
+    pub mode: VoiceMode,
+    /// How much louder the others hear it, in dB.
+    pub volume: i8,
+    /// Whether it talks now.
+    pub talking: bool,
+    /// The call's own mark.
+    pub user_data: Option<String>,
+}

@@ -1,0 +1,182 @@
+//! Into a conference: what all hear when a call enters, and out of what it enters.
+
+use std::time::Duration;
+
+use offhook_call::command::{Command, ConfEnter};
+use offhook_call::conference::Command as Ask;
+use offhook_call::id::CallId;
+use offhook_call::state::State;
+use offhook_call::{DiskEvent, JobId};
+use offhook_media::event::{self as media, Dial, LegId, RecordFormat, RecordingId};
+
+use crate::conferences::*;
+use crate::rig::*;
+
+#[test]
+fn what_is_played_on_entry_is_heard_by_all() {
+    let mut rig = with_members(1, 1);
+    let call = another(&mut rig, 2);
+    let enter = ConfEnter { welcome: Some("hello.wav".into()), ..conf_enter(call, ROOM) };
+    let enter = || Command::ConfEnter(Box::new(enter.clone()));
+    assert_eq!(rig.request(enter()), ["disk 1 load hello.wav L16", "3: Idle→Conf"]);
+    assert_eq!(parts(&mut rig).len(), 1);
+    assert_eq!(
+        rig.disk(loaded(1)),
+        [
+            "reply Done",
+            "media room 1 join 3 HearAndSpeak 0.0",
+            "1: 3 entered, 2",
+            "media room 1 play 1: 1 +0 0.0"
+        ]
+    );
+    // One that is not there is an error, and no event.
+    rig.request(exit(call));
+    let mut rig = with_members(-1, 1);
+    let call = another(&mut rig, 2);
+    rig.request(enter());
+    let not_there = DiskEvent::Prompts { job: JobId(1), result: Err(not_there("hello.wav", None)) };
+    let refused = "refuse File { fault: NotFound, file: \"hello.wav\", item: None }";
+    assert_eq!(rig.disk(not_there), [refused, "3: Conf→Idle"]);
+    assert_eq!(rig.get(call).state, State::Idle);
+}
+
+#[test]
+fn it_may_be_over_before_the_file_is_loaded() {
+    let prepared = || {
+        let mut rig = with_members(-1, 1);
+        let call = another(&mut rig, 2);
+        let enter = ConfEnter { welcome: Some("hello.wav".into()), ..conf_enter(call, ROOM) };
+        rig.request(Command::ConfEnter(Box::new(enter)));
+        (rig, call)
+    };
+    // The conference is released.
+    let (mut rig, call) = prepared();
+    rig.request(ask(Ask::Release));
+    assert_eq!(rig.disk(loaded(1)), ["refuse NoConference { conference: ConferenceId(1) }", "3: Conf→Idle"]);
+    assert_eq!(rig.get(call).state, State::Idle);
+    // It is taken out again.
+    let (mut rig, call) = prepared();
+    assert_eq!(rig.request(exit(call)), ["reply Done"]);
+    assert_eq!(rig.disk(loaded(1)), ["reply Done", "3: Conf→Idle", "3: conf 1 ok"]);
+    // It hangs up.
+    let (mut rig, _) = prepared();
+    assert_eq!(
+        rig.sip(bye(inbound(CallId(2)))),
+        ["refuse NotFound { call: CallId(3) }", "media remove 3", "3: Conf→Idle", "3: Idle→Released"]
+    );
+    assert!(rig.disk(loaded(1)).is_empty());
+    assert_eq!(rig.media(leg_removed(CallId(3))), ["3: released answered, 200 User", "free 20002"]);
+    // The disk does not answer.
+    let (mut rig, call) = prepared();
+    assert_eq!(
+        rig.secs(10),
+        ["refuse Internal { message: \"the disk did not answer within 10 s\" }", "3: Conf→Idle"]
+    );
+    assert_eq!(rig.get(call).state, State::Idle);
+}
+
+#[test]
+fn a_running_play_is_stopped_and_completes_and_then_it_enters() {
+    let mut rig = with_members(-1, 0);
+    let call = another(&mut rig, 1);
+    rig.request(play(call, &["a.wav"], ""));
+    rig.disk(loaded(1));
+    assert_eq!(rig.request(enter(call, ROOM)), ["media stop play 1"]);
+    assert_eq!(rig.get(call).state, State::Play);
+    assert_eq!(rig.request(enter(call, ROOM)), ["refuse 2: Play []"]);
+    assert_eq!(
+        rig.media(play_ended(call, 1, 300)),
+        [
+            "reply Done",
+            "media room 1 join 2 HearAndSpeak 0.0",
+            "2: Play→Idle",
+            "2: Idle→Conf",
+            "1: 2 entered, 1",
+            "2: play ok 300ms"
+        ]
+    );
+}
+
+#[test]
+fn a_play_that_is_still_being_loaded_is_over_when_it_is_loaded() {
+    let mut rig = with_members(-1, 0);
+    let call = another(&mut rig, 1);
+    rig.request(play(call, &["a.wav"], ""));
+    assert!(rig.request(enter(call, ROOM)).is_empty());
+    let lines = rig.disk(loaded(1));
+    assert_eq!(lines[..3], ["reply Done", "reply Done", "media room 1 join 2 HearAndSpeak 0.0"]);
+    assert_eq!(lines.last().map(String::as_str), Some("2: play ok 0ns"));
+}
+
+#[test]
+fn every_other_action_is_stopped_as_well() {
+    // A recording: its file is complete first.
+    let mut rig = with_members(-1, 0);
+    let call = another(&mut rig, 1);
+    rig.request(Command::RecordStart {
+        call,
+        max: Duration::from_secs(60),
+        beep: false,
+        file: "r.wav".to_owned(),
+        format: RecordFormat::Pcm16,
+        finish_keys: keys(""),
+        overwrite: false,
+        trim_silence: false,
+        mute_digits: false,
+    });
+    rig.disk(DiskEvent::RecordingOpened { job: JobId(1), result: Ok(()) });
+    assert_eq!(rig.request(enter(call, ROOM)), ["media stop record 1 trim 0ns"]);
+    rig.media(media::Event::RecordEnded {
+        leg: LegId(call.0),
+        action: media::ActionId(1),
+        duration: Duration::from_secs(2),
+        end: media::RecordEnd::Stopped,
+    });
+    let file = offhook_call::RecordedFile { bytes: 44, parts: 1, gaps: Duration::ZERO };
+    let lines = rig.disk(DiskEvent::RecordingClosed { recording: RecordingId(1), file });
+    assert_eq!(lines[..2], ["reply Done", "media room 1 join 2 HearAndSpeak 0.0"]);
+    assert_eq!(lines.last().map(String::as_str), Some("2: record stopped r.wav 2s 44"));
+    // Digits to send.
+    let mut rig = with_members(-1, 0);
+    let call = another(&mut rig, 1);
+    rig.request(Command::SendDtmfStart { call, digits: vec![Dial::Key(key('1')); 9] });
+    assert_eq!(rig.request(enter(call, ROOM)), ["media stop digits 1"]);
+    let sent = media::Event::DigitsSent { leg: LegId(call.0), action: media::ActionId(1) };
+    assert_eq!(rig.media(sent).last().map(String::as_str), Some("2: send ok"));
+    assert_eq!(rig.get(call).state, State::Conf);
+    // Digits to collect.
+    let mut rig = with_members(-1, 0);
+    let call = another(&mut rig, 1);
+    rig.request(Command::ReceiveDtmfStart(Box::new(receive(call, None))));
+    assert_eq!(rig.request(enter(call, ROOM)).last().map(String::as_str), Some("2: receive ok \"\""));
+    assert_eq!(rig.get(call).state, State::Conf);
+}
+
+#[test]
+fn an_action_that_is_stopped_for_it_may_be_cut_off() {
+    let stopping = || {
+        let mut rig = with_members(-1, 0);
+        let call = another(&mut rig, 1);
+        rig.request(play(call, &["a.wav"], ""));
+        rig.disk(loaded(1));
+        rig.request(enter(call, ROOM));
+        (rig, call)
+    };
+    let (mut rig, call) = stopping();
+    assert_eq!(
+        rig.sip(bye(inbound(CallId(1)))),
+        ["refuse NotFound { call: CallId(2) }", "media remove 2", "2: Play→Idle", "2: Idle→Released"]
+    );
+    assert_eq!(rig.media(leg_removed(call))[0], "2: play ok 0ns");
+    // The conference goes meanwhile.
+    let (mut rig, call) = stopping();
+    rig.request(ask(Ask::Release));
+    assert_eq!(
+        rig.media(play_ended(call, 1, 300)),
+        ["refuse NoConference { conference: ConferenceId(1) }", "2: Play→Idle", "2: play ok 300ms"]
+    );
+    // The media is stuck.
+    let (mut rig, call) = stopping();
+    assert_eq!(rig.secs(2)[0], "reply Done");
+    assert_eq!(rig.get(call).state, State::Conf);
+}

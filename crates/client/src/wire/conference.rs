@@ -1,0 +1,243 @@
+//! The methods of conferences (`sys.conf.*`), and those of a call that is in one.
+
+use serde::{Deserialize, Serialize};
+
+use super::Method;
+#[cfg(feature = "schema")]
+use super::limits::{CAUSE_MAX, CAUSE_MIN, PAGE_MAX, SECONDS_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN};
+use super::params::{hundred, mu_law, one};
+
+methods_of! {
+    "The conference."
+    /// Ends a conference: its members go back to Idle, each with its `on_conf_completed`; then `on_released`.
+    ConfRelease = "sys.conf.release" -> ();
+    /// Whether there is such a conference; never an error.
+    ConfExists = "sys.conf.exists" -> bool;
+    /// Restarts the clock of a conference without members.
+    ConfNop = "sys.conf.nop" -> ();
+    /// What is known of a conference.
+    ConfGet = "sys.conf.get" -> ConferenceInfo;
+    /// The members of a conference.
+    GetParts = "sys.conf.get_parts" -> Vec<PartInfo>;
+}
+
+/// Opens a conference. It is released by `release`, when it is `max_seconds` old, when a member leaves and too few are
+/// left (`parts_threshold`), and when nobody is in it for 180 s.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfConstruct {
+    /// How long it lasts at most, in seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
+    pub max_seconds: u32,
+    /// A recording from its opening to its end, as by `record_start`; null or empty: none.
+    #[serde(default)]
+    pub record_file: Option<String>,
+    /// Its format, as of `sys.call.record_start`.
+    #[serde(default = "mu_law")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
+    pub record_format: u32,
+    /// A file of the prompts directory that is played under the talk over and over; null or empty: none.
+    #[serde(default)]
+    pub bg_file: Option<String>,
+    /// Once a second member has been in: released when a member leaves and no more than so many are left. 1: when one is
+    /// left, 0: when it is empty, negative: never by count.
+    #[serde(default = "one_part")]
+    pub parts_threshold: i32,
+    /// The application's own mark, at most 4096 bytes; every event of the conference but `on_talking` carries it.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX)))]
+    pub user_data: Option<String>,
+    /// The node where it shall be: null or the `a.b.c` of this one.
+    #[serde(default)]
+    pub node: Option<String>,
+}
+method!(ConfConstruct = "sys.conf.construct" -> ConferenceConstructed);
+
+impl Default for ConfConstruct {
+    fn default() -> Self {
+        Self {
+            max_seconds: 0,
+            record_file: None,
+            record_format: mu_law(),
+            bg_file: None,
+            parts_threshold: one_part(),
+            user_data: None,
+            node: None,
+        }
+    }
+}
+
+/// The result of `sys.conf.construct`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConferenceConstructed {
+    /// The new conference.
+    pub res_id: String,
+}
+
+/// The result of `sys.conf.get`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConferenceInfo {
+    /// The conference.
+    pub res_id: String,
+    /// When it began, Unix time in seconds.
+    pub begin_time: i64,
+    /// How many members it has.
+    pub parts: u64,
+    /// As given to `construct` or `set_parts_threshold`.
+    pub parts_threshold: i32,
+    /// As given to `construct`.
+    pub user_data: Option<String>,
+}
+
+/// One of the results of `sys.conf.get_parts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PartInfo {
+    /// The call.
+    pub res_id: String,
+    /// 1 it hears and speaks, 2 it speaks only, 3 it hears only, 4 neither.
+    pub voice_mode: u32,
+    /// How much louder than it speaks the others hear it, in dB.
+    pub volume: i32,
+    /// Whether it talks now.
+    pub talking: bool,
+    /// As given to `construct` or `answer` of the call.
+    pub user_data: Option<String>,
+}
+
+/// A page of conferences, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfList {
+    /// Only those after this one: the last of the page before.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// At most so many.
+    #[serde(default = "hundred")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = PAGE_MAX)))]
+    pub limit: u32,
+}
+method!(ConfList = "sys.conf.list" -> Vec<String>);
+
+impl Default for ConfList {
+    fn default() -> Self {
+        Self { after: None, limit: hundred() }
+    }
+}
+
+/// Changes whether a member of a conference hears and is heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetPartVoiceMode {
+    /// The conference.
+    pub res_id: String,
+    /// The member.
+    pub call_res_id: String,
+    /// 1 it hears and speaks, 2 it speaks only, 3 it hears only, 4 neither.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 4)))]
+    pub mode: u32,
+}
+method!(SetPartVoiceMode = "sys.conf.set_part_voice_mode" -> ());
+
+/// Changes how loud the others hear a member of a conference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetPartVolume {
+    /// The conference.
+    pub res_id: String,
+    /// The member.
+    pub call_res_id: String,
+    /// How much louder than it speaks, in dB.
+    #[cfg_attr(feature = "schema", schemars(range(min = VOLUME_MIN, max = VOLUME_MAX)))]
+    pub volume: i32,
+}
+method!(SetPartVolume = "sys.conf.set_part_volume" -> ());
+
+/// Changes how many members are too few; it counts when the next one leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetPartsThreshold {
+    /// The conference.
+    pub res_id: String,
+    /// As `parts_threshold` of `construct`.
+    pub value: i32,
+}
+method!(SetPartsThreshold = "sys.conf.set_parts_threshold" -> ());
+
+/// Takes a member out of a conference: its `on_conf_completed` has the error `kicked`. The call goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Kick {
+    /// The conference.
+    pub res_id: String,
+    /// The member.
+    pub call_res_id: String,
+    /// Why: a SIP status, the `sip_status` of that error.
+    #[cfg_attr(feature = "schema", schemars(range(min = CAUSE_MIN, max = CAUSE_MAX)))]
+    pub cause: u16,
+}
+method!(Kick = "sys.conf.kick" -> ());
+
+/// Lets a call enter a conference; ends with `on_conf_completed`. A play, a recording and keys that are sent or collected
+/// are stopped first, as by their own stops, and complete, also where the call cannot enter then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfEnter {
+    /// The call.
+    pub res_id: String,
+    /// The conference.
+    pub conf_res_id: String,
+    /// The longest stay in seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
+    pub max_seconds: u32,
+    /// 1 it hears and speaks, 2 it speaks only, 3 it hears only, 4 neither.
+    #[serde(default = "one")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 4)))]
+    pub voice_mode: u32,
+    /// How much louder than it speaks the others hear it, in dB.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = VOLUME_MIN, max = VOLUME_MAX)))]
+    pub volume: i32,
+    /// A file of the prompts directory that all members hear when it enters, itself included; null or empty: none.
+    #[serde(default)]
+    pub play_file: Option<String>,
+}
+method!(ConfEnter = "sys.call.conf_enter" -> ());
+
+impl Default for ConfEnter {
+    fn default() -> Self {
+        Self {
+            res_id: String::new(),
+            conf_res_id: String::new(),
+            max_seconds: 0,
+            voice_mode: one(),
+            volume: 0,
+            play_file: None,
+        }
+    }
+}
+
+/// Takes a call out of its conference: `on_conf_completed` without an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfExit {
+    /// The call.
+    pub res_id: String,
+    /// The conference that it is in.
+    pub conf_res_id: String,
+}
+method!(ConfExit = "sys.call.conf_exit" -> ());
+
+fn one_part() -> i32 {
+    1
+}

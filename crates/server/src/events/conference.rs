@@ -1,0 +1,35 @@
+//! From the events of conferences to those of the API.
+
+use offhook_call::conference::{Event, EventKind};
+use offhook_call::id::NodeId;
+use offhook_client::wire;
+
+use super::EventWriter;
+use super::convert::seconds;
+
+/// Appends an event of a conference; returns its number.
+pub fn append_conference_event(log: &mut EventWriter, node: NodeId, event: Event) -> u64 {
+    log.append(event.time.0, conference_event(node, event))
+}
+
+fn conference_event(node: NodeId, event: Event) -> wire::EventKind {
+    use wire::EventKind as Wire;
+    let (res_id, user_data) = (node.conf_res_id(event.conference), event.user_data);
+    match event.kind {
+        EventKind::PartEntered { call, parts } => {
+            let (call_res_id, parts) = (node.res_id(call), parts as u64);
+            Wire::PartEntered(wire::OnPartEntered { res_id, call_res_id, parts, user_data })
+        }
+        EventKind::PartExited { call, parts } => {
+            let (call_res_id, parts) = (node.res_id(call), parts as u64);
+            Wire::PartExited(wire::OnPartExited { res_id, call_res_id, parts, user_data })
+        }
+        EventKind::Talking { call, talking } => {
+            Wire::Talking(wire::OnTalking { res_id, call_res_id: node.res_id(call), talking })
+        }
+        EventKind::Released { span } => {
+            let (begin_time, end_time) = (seconds(span.begin), seconds(span.end));
+            Wire::ConferenceReleased(wire::OnConferenceReleased { res_id, begin_time, end_time, user_data })
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The methods of `sys.conf`, and those of a call that is in a conference.
+
+use offhook_call::command::{Command, ConfEnter};
+use offhook_call::conference::{Command as Ask, Construct, Part, Snapshot};
+use offhook_call::id::{ConferenceId, NodeId};
+use offhook_call::{PromptSource, Reply};
+use offhook_client::wire::limits::{CAUSE_MAX, CAUSE_MIN, PAGE_MAX, SECONDS_MAX};
+use offhook_client::wire::{self, ErrorData};
+use offhook_media::event::VoiceMode;
+
+use super::method::{Node, Served, Step, Visitor};
+use super::{check, names, reply};
+
+/// Every method of conferences, in the order of the documentation.
+pub(super) fn visit(visitor: &mut impl Visitor) {
+    visitor.method::<wire::ConfConstruct>();
+    visitor.method::<wire::ConfRelease>();
+    visitor.method::<wire::ConfExists>();
+    visitor.method::<wire::ConfNop>();
+    visitor.method::<wire::ConfGet>();
+    visitor.method::<wire::ConfList>();
+    visitor.method::<wire::GetParts>();
+    visitor.method::<wire::SetPartVoiceMode>();
+    visitor.method::<wire::SetPartVolume>();
+    visitor.method::<wire::SetPartsThreshold>();
+    visitor.method::<wire::Kick>();
+}
+
+impl Served for wire::ConfConstruct {
+    fn step(self, node: &Node) -> Result<Step<wire::ConferenceConstructed>, ErrorData> {
+        check::nothing("record_file", self.record_file.as_deref())?;
+        check::nothing("bg_file", self.bg_file.as_deref())?;
+        if self.node.is_some_and(|name| !name.is_empty() && name != node.id.to_string()) {
+            return Err(check::invalid("node", format!("null or {}", node.id)));
+        }
+        Ok(Step::Ask(Command::ConferenceConstruct(Box::new(Construct {
+            max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
+            threshold: self.parts_threshold,
+            user_data: check::user_data(self.user_data)?,
+        }))))
+    }
+
+    fn result(node: &Node, reply: Reply) -> Option<wire::ConferenceConstructed> {
+        let Reply::ConferenceConstructed(conference) = reply else { return None };
+        Some(wire::ConferenceConstructed { res_id: node.id.conf_res_id(conference) })
+    }
+}
+
+impl Served for wire::ConfExists {
+    fn step(self, node: &Node) -> Result<Step<bool>, ErrorData> {
+        // Never an error: what cannot be a conference does not exist.
+        let conference = node.id.parse_conf_res_id(&self.res_id);
+        Ok(conference.map_or(Step::Answer(false), |conference| Step::Ask(ask(conference, Ask::Exists))))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<bool> {
+        if let Reply::Exists(exists) = reply { Some(exists) } else { None }
+    }
+}
+
+impl Served for wire::ConfGet {
+    fn step(self, node: &Node) -> Result<Step<wire::ConferenceInfo>, ErrorData> {
+        Ok(Step::Ask(ask(check::conference(node.id, &self.res_id)?, Ask::Get)))
+    }
+
+    fn result(node: &Node, reply: Reply) -> Option<wire::ConferenceInfo> {
+        if let Reply::Conference(snapshot) = reply { Some(info(node.id, *snapshot)) } else { None }
+    }
+}
+
+impl Served for wire::ConfList {
+    fn step(self, node: &Node) -> Result<Step<Vec<String>>, ErrorData> {
+        let limit = check::between("limit", self.limit, 1, PAGE_MAX)? as usize;
+        let a_conference = || check::invalid("after", "null, or the res_id of a conference of this node");
+        let after = match self.after {
+            Some(res_id) => Some(node.id.parse_conf_res_id(&res_id).ok_or_else(a_conference)?),
+            None => None,
+        };
+        Ok(Step::Ask(Command::ConferenceList { after, limit }))
+    }
+
+    fn result(node: &Node, reply: Reply) -> Option<Vec<String>> {
+        let Reply::Conferences(conferences) = reply else { return None };
+        Some(conferences.into_iter().map(|conference| node.id.conf_res_id(conference)).collect())
+    }
+}
+
+impl Served for wire::GetParts {
+    fn step(self, node: &Node) -> Result<Step<Vec<wire::PartInfo>>, ErrorData> {
+        Ok(Step::Ask(ask(check::conference(node.id, &self.res_id)?, Ask::GetParts)))
+    }
+
+    fn result(node: &Node, reply: Reply) -> Option<Vec<wire::PartInfo>> {
+        let Reply::Parts(parts) = reply else { return None };
+        Some(parts.into_iter().map(|member| part(node.id, member)).collect())
+    }
+}
+
+/// The methods of a conference whose reply is only that it is done.
+macro_rules! done {
+    ($($method:ident => |$params:ident, $node:ident| $ask:expr;)*) => {$(
+        impl Served for wire::$method {
+            fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+                let ($params, $node) = (self, node.id);
+                let conference = check::conference($node, &$params.res_id)?;
+                Ok(Step::Ask(ask(conference, $ask)))
+            }
+
+            fn result(_: &Node, reply: Reply) -> Option<()> {
+                reply::done(&reply)
+            }
+        }
+    )*};
+}
+
+done! {
+    ConfRelease => |params, node| Ask::Release;
+    ConfNop => |params, node| Ask::Nop;
+    SetPartVoiceMode => |params, node| Ask::SetVoiceMode {
+        call: check::call(node, &params.call_res_id)?,
+        mode: voice_mode("mode", params.mode)?,
+    };
+    SetPartVolume => |params, node| Ask::SetVolume {
+        call: check::call(node, &params.call_res_id)?,
+        volume: check::decibels("volume", params.volume)?,
+    };
+    SetPartsThreshold => |params, node| Ask::SetThreshold { value: params.value };
+    Kick => |params, node| Ask::Kick {
+        call: check::call(node, &params.call_res_id)?,
+        cause: check::between("cause", params.cause, CAUSE_MIN, CAUSE_MAX)?,
+    };
+}
+
+impl Served for wire::ConfEnter {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let file = self.play_file.filter(|name| !name.is_empty());
+        let welcome = file.map(|name| check::file("play_file", &name)).transpose()?;
+        Ok(Step::Ask(Command::ConfEnter(Box::new(ConfEnter {
+            call: check::call(node.id, &self.res_id)?,
+            conference: check::conference(node.id, &self.conf_res_id)?,
+            max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
+            mode: voice_mode("voice_mode", self.voice_mode)?,
+            volume: check::decibels("volume", self.volume)?,
+            welcome: welcome.map(|name| PromptSource::from(name.as_str())),
+        }))))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::ConfExit {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let call = check::call(node.id, &self.res_id)?;
+        let conference = check::conference(node.id, &self.conf_res_id)?;
+        Ok(Step::Ask(Command::ConfExit { call, conference }))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+fn ask(conference: ConferenceId, command: Ask) -> Command {
+    Command::Conference { conference, command }
+}
+
+fn voice_mode(param: &str, number: u32) -> Result<VoiceMode, ErrorData> {
+    names::voice_mode(number).ok_or_else(|| check::invalid(param, "an integer of 1 to 4"))
+}
+
+fn info(node: NodeId, snapshot: Snapshot) -> wire::ConferenceInfo {
+    wire::ConferenceInfo {
+        res_id: node.conf_res_id(snapshot.conference),
+        begin_time: snapshot.begin.0.div_euclid(1000),
+        parts: snapshot.parts as u64,
+        parts_threshold: snapshot.threshold,
+        user_data: snapshot.user_data,
+    }
+}
+
+fn part(node: NodeId, part: Part) -> wire::PartInfo {
+    wire::PartInfo {
+        res_id: node.res_id(part.call),
+        voice_mode: names::number_of_voice_mode(part.mode),
+        volume: part.volume.into(),
+        talking: part.talking,
+        user_data: part.user_data,
+    }
+}
