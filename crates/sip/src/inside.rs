@@ -189,7 +189,7 @@ fn refuse_inside(config: &Config, leg: &mut Leg, request: &Request) -> Option<Re
     } else {
         refuse_method(head.method)
             .or_else(|| refuse_require(config, message))
-            .or_else(|| refuse_size(message))
+            .or_else(|| refuse_size(head.method, message))
             .or_else(|| refuse_change(head.method, message))
     }
 }

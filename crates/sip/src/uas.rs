@@ -149,7 +149,8 @@ impl Endpoint {
             return Some(Refusal::of(482));
         }
         let message = &request.message;
-        let refusal = refuse_require(&self.core.config, message).or_else(|| refuse_size(message));
+        let refusal =
+            refuse_require(&self.core.config, message).or_else(|| refuse_size(request.head.method, message));
         refusal.or_else(|| match request.head.method {
             Method::Invite => refuse_body(message).or_else(|| {
                 let bad = refresh::refuse(&self.core.config.session_timer, message)?;
@@ -257,9 +258,19 @@ const MAX_UNSUPPORTED: usize = 1000;
 /// The largest body: a session description has one or two thousand bytes, a MESSAGE 1,300 at most (RFC 3428 §8).
 const MAX_BODY: usize = 16 * 1024;
 
-/// §21.4.11. That holds tomorrow as well, so there is no Retry-After.
-pub(crate) fn refuse_size(message: &Message) -> Option<Refusal<'static>> {
-    (message.body_length() > MAX_BODY).then(|| Refusal::of(413))
+/// §21.4.11. That holds tomorrow as well, so there is no Retry-After. A session that is described at such a length is not
+/// acceptable (§21.4.26), as is one of too many streams within the limit.
+pub(crate) fn refuse_size(method: Method, message: &Message) -> Option<Refusal<'static>> {
+    if message.body_length() <= MAX_BODY {
+        return None;
+    }
+    Some(match method {
+        Method::Invite | Method::Update | Method::Prack => {
+            let why = format!("399 offhook \"Session description of more than {MAX_BODY} bytes\"");
+            Refusal::with(488, "Warning", why)
+        }
+        _ => Refusal::of(413),
+    })
 }
 
 /// §8.2.3: a session is described by SDP, as it is or as one of several parts; and so is our answer (§20.1).

@@ -14,7 +14,9 @@ use crate::call::answering::{Agreement, Answering};
 use crate::call::beside::Beside;
 use crate::call::early::Early;
 use crate::call::ended::Ended;
-use crate::call::{Call, Core, Input, Phase, Step, is_due, pass_over, refusal, refuse, sdp_body};
+use crate::call::{
+    Call, Core, Input, NOT_ACCEPTABLE_HERE, Phase, Step, is_due, pass_over, refuse, sdp_body, warning,
+};
 use crate::cause::Ending;
 use crate::command::{Command, Content};
 use crate::disk::{DiskEvent, DiskJob, PromptFault};
@@ -79,8 +81,8 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
             Ok(names) => codecs = names,
             Err(error) => {
                 cx.return_port(port);
-                let (status, warning) = refusal(&error);
-                cx.sip(sip::Command::Reject { session, status, headers: vec![warning] });
+                let headers = vec![warning(&error)];
+                cx.sip(sip::Command::Reject { session, status: NOT_ACCEPTABLE_HERE, headers });
                 return None;
             }
         }

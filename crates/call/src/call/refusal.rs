@@ -22,25 +22,27 @@ pub(crate) fn refuse(session: SessionId, status: u16, warning: Option<Header>) -
 
 /// Refuses a change to what cannot be had (RFC 3261 §14.2): whatever is wrong with it, the session stays as it is.
 pub(crate) fn refuse_description(session: SessionId, error: Option<&SdpError>) -> sip::Command {
-    refuse(session, 488, error.map(|error| refusal(error).1))
+    refuse(session, NOT_ACCEPTABLE_HERE, error.map(warning))
 }
 
-/// The final response to an offer that cannot be used, and the Warning that says why (RFC 3261 §20.43).
-pub(crate) fn refusal(error: &SdpError) -> (u16, Header) {
-    let (status, code, text) = match error {
-        SdpError::Malformed(reason) => (400, 399, format!("Bad session description: {reason}")),
-        SdpError::NoAudio => (488, 304, "Media type not available: no audio over RTP is offered".to_owned()),
-        SdpError::NoCommonCodec => {
-            (488, 305, "Incompatible media format: none of the codecs is ours".to_owned())
-        }
+/// The final response to an offer that cannot be used, malformed ones too (RFC 3261 §21.4.26): the request itself is well
+/// formed, and a change is refused in no other way.
+pub(crate) const NOT_ACCEPTABLE_HERE: u16 = 488;
+
+/// The Warning that says why an offer cannot be used (RFC 3261 §20.43).
+pub(crate) fn warning(error: &SdpError) -> Header {
+    let (code, text) = match error {
+        SdpError::Malformed(reason) => (399, format!("Bad session description: {reason}")),
+        SdpError::NoAudio => (304, "Media type not available: no audio over RTP is offered".to_owned()),
+        SdpError::NoCommonCodec => (305, "Incompatible media format: none of the codecs is ours".to_owned()),
         SdpError::Protection => {
             let text = "Incompatible transport protocol: not protected as it has to be, or as it can be here";
-            (488, 302, text.to_owned())
+            (302, text.to_owned())
         }
         SdpError::BadAddress => {
             let text = "Incompatible network address formats: not a unicast address of our family";
-            (488, 301, text.to_owned())
+            (301, text.to_owned())
         }
     };
-    (status, Header { name: "Warning".to_owned(), value: format!("{code} offhook \"{text}\"") })
+    Header { name: "Warning".to_owned(), value: format!("{code} offhook \"{text}\"") }
 }

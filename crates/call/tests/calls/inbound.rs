@@ -54,10 +54,27 @@ fn an_offer_that_cannot_be_used_is_refused_without_a_resource() {
             OFFER.replace("192.0.2.7", "224.2.1.1"),
             "sip 488 Warning: 301 offhook \"Incompatible network address formats: ",
         ),
-        ("hello".to_owned(), "sip 400 Warning: 399 offhook \"Bad session description: "),
     ] {
         let lines = rig.invite(Some(&offer));
         assert!(lines.len() == 1 && lines[0].starts_with(refusal) && lines[0].ends_with('"'), "{lines:?}");
+    }
+    assert!(rig.is_clean());
+}
+
+/// The same status as in a re-INVITE, for which RFC 3261 §14.2 asks for it: the request is well formed, and it is its
+/// description that is not acceptable here (§21.4.26).
+#[test]
+fn p5_an_invitation_with_a_bad_offer_is_refused_as_a_change_is() {
+    let mut rig = Rig::new();
+    for offer in [
+        "hello".to_owned(),
+        OFFER.replace("m=audio 4000", "m=audio 70000"),
+        format!("{OFFER}a=\0\r\n"),
+        format!("{OFFER}{}", "m=audio 4000 RTP/AVP 8\r\n".repeat(1000)),
+    ] {
+        let lines = rig.invite(Some(&offer));
+        let refused = "sip 488 Warning: 399 offhook \"Bad session description: ";
+        assert!(lines.len() == 1 && lines[0].starts_with(refused) && lines[0].ends_with('"'), "{lines:?}");
     }
     assert!(rig.is_clean());
 }

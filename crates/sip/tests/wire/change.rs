@@ -132,6 +132,7 @@ fn a_bad_change_is_refused_and_the_session_stays() {
         (with_sdp(&plain("5 INVITE", "b5"), "v").replace("<sip:alice@192.0.2.7>", "<<>>"), 400),
         (request("6 UPDATE", "b6", &tag, "Session-Expires: 10\r\nSupported: timer\r\n"), 422),
         (request("7 UPDATE", "b7", &tag, "Require: x\r\n"), 420),
+        (with_sdp(&plain("8 INVITE", "b8"), &"v".repeat(16 * 1024 + 1)), 488),
     ]
     .into_iter()
     .enumerate()
