@@ -11,15 +11,19 @@ use super::limits::{KINDS_MAX, SECONDS_MAX};
 /// `on_detected`, any number of times, until `detect_stop`, `max_seconds` or the end of the call; then comes exactly one
 /// `on_detect_completed`. A second one before the end of the first is `invalid_state`.
 ///
-/// `voice`: somebody begins to speak (`started`, 60 ms after) and stops (`stopped`, 300 ms after), with `duration_ms`.
+/// `voice`: somebody begins to speak (`started`, 60 ms after) and stops (`stopped`, 300 ms after), with `duration_ms`. Tones
+/// of networks, fax machines, mailboxes and keys are no talk; music and the noise of modems are.
 ///
 /// `amd`: who answered, once, counted from this request, which belongs right after the answer. `human`: a greeting of at
 /// most 6 words and less than 2 s of voice, then 800 ms of silence (`short_greeting`). `machine`: more voice
-/// (`long_greeting`) or more words (`many_words`). `unsure`: nothing for 3 s (`initial_silence`), or nothing clear
-/// after 6 s (`too_long`). A word is 100 ms of voice or more; a pause of less than 60 ms is within it.
+/// (`long_greeting`) or more words (`many_words`). `unsure`: nothing for 3 s (`initial_silence`), a tone and no word
+/// (`tone`), or nothing clear after 6 s (`too_long`). A word is 100 ms of voice or more; a pause of less than 60 ms is
+/// within it. Which tone it is, of the network or of a fax machine, is told by `tones` and `fax` where they are asked for.
 ///
 /// `beep`: one tone of 400 to 2500 Hz for 100 ms to 2 s and then silence, for 200 ms; below 700 Hz, where networks have
-/// their tones, for 1.1 s. With `frequency_hz` and `duration_ms`.
+/// their tones, for 1.1 s. With `frequency_hz` and `duration_ms`. `ced` is none, nor is `cng`; but by itself the first tone
+/// of a fax machine that calls is just like a beep of 1060 to 1140 Hz for 0.4 to 0.6 s. Such a one is a beep where
+/// something else was heard for 200 ms in the 5 s before, a greeting, and otherwise not.
 ///
 /// `tones`: what the network says: `busy`, `congestion`, `ringback`, `dial`, or `sit`, which comes before an announcement
 /// of why there is no call. Each once, and again only after something else.
@@ -118,6 +122,8 @@ pub enum DetectCause {
     ManyWords,
     /// Nothing was heard: unsure.
     InitialSilence,
+    /// A tone of the network, of a fax machine or of another device was heard, and no word: unsure, and nobody who speaks.
+    Tone,
     /// The time was over before anything was clear: unsure.
     TooLong,
 }

@@ -5,9 +5,12 @@
 //!   answered   ___/‾‾‾‾\__________________      "Hello?"                        a short greeting, then silence: human
 //!              ___/‾‾‾\_/‾‾‾‾‾‾\_/‾‾‾‾‾‾‾‾      "You have reached the …"        too long, too many words: machine
 //!              __________________________       nothing                         unsure
+//!              ___/TTTT\____/TTTT\_______       busy, fax                       unsure, a tone
 //!                │    │ after-greeting silence
 //!                initial silence
 //! ```
+//! A tone is no greeting: where a network, a fax machine or a modem answers nobody speaks, and that is told as it is.
+//!
 //! The rules are those that users of Asterisk's AMD know, with these differences: voice is told from silence by a floor
 //! that follows the line ([`Vad`](super::vad::Vad)) and not by a fixed threshold, and a call on which nothing is heard
 //! at first is `unsure`, not a machine.
@@ -17,6 +20,7 @@
 use std::time::Duration;
 
 use super::STEP_TIME;
+use super::tonal::Heard;
 
 /// When what is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub struct Settings {
     pub least_word: Duration,
     /// The shortest pause between two words.
     pub between_words: Duration,
+    /// Tones, without a word before them, that make it nobody's. Of each the first 80 ms do not count.
+    pub tones: Duration,
     /// When it is decided at the latest; unsure if nothing was.
     pub total: Duration,
 }
@@ -46,6 +52,7 @@ impl Default for Settings {
             words: 6,
             least_word: Duration::from_millis(100),
             between_words: Duration::from_millis(60),
+            tones: Duration::from_millis(600),
             total: Duration::from_millis(6000),
         }
     }
@@ -73,6 +80,8 @@ pub enum Reason {
     ManyWords,
     /// Nothing was heard: unsure.
     InitialSilence,
+    /// Tones were heard, and no word: unsure, and nobody who speaks.
+    Tone,
     /// The time was over before anything was clear: unsure.
     TooLong,
 }
@@ -91,6 +100,8 @@ pub struct Amd {
     /// Voice in all words.
     greeting: Duration,
     words: u32,
+    /// Tones before any word.
+    tones: Duration,
     is_decided: bool,
 }
 
@@ -105,21 +116,27 @@ impl Amd {
             silence: Duration::ZERO,
             greeting: Duration::ZERO,
             words: 0,
+            tones: Duration::ZERO,
             is_decided: false,
         }
     }
 
-    /// Takes whether there was a voice in the next 20 ms. Returns who answered, once.
-    pub fn push(&mut self, voice: bool) -> Option<(Answerer, Reason)> {
+    /// Takes what the next 20 ms are. Returns who answered, once.
+    pub fn push(&mut self, heard: Heard) -> Option<(Answerer, Reason)> {
         if self.is_decided {
             return None;
         }
         self.elapsed += STEP_TIME;
         self.silence += STEP_TIME;
-        if voice {
-            self.hear_voice();
-        } else {
-            self.pause += STEP_TIME;
+        let is_within_word = self.voice >= self.settings.least_word && self.pause.is_zero();
+        match heard {
+            Heard::Voice => self.hear_voice(),
+            Heard::Unclear if is_within_word => self.hear_voice(),
+            Heard::Tone => {
+                self.pause += STEP_TIME;
+                self.tones += STEP_TIME;
+            }
+            Heard::Unclear | Heard::Nothing => self.pause += STEP_TIME,
         }
         let decision = self.decide();
         self.is_decided = decision.is_some();
@@ -142,9 +159,13 @@ impl Amd {
     }
 
     fn decide(&self) -> Option<(Answerer, Reason)> {
-        let Settings { initial_silence, after_greeting_silence, greeting, words, total, .. } = self.settings;
-        if self.words == 0 && self.elapsed >= initial_silence {
-            Some((Answerer::Unsure, Reason::InitialSilence))
+        let Settings { initial_silence, after_greeting_silence, greeting, words, tones, total, .. } =
+            self.settings;
+        if self.words == 0 && self.tones >= tones {
+            Some((Answerer::Unsure, Reason::Tone))
+        } else if self.words == 0 && self.elapsed >= initial_silence {
+            let why = if self.tones.is_zero() { Reason::InitialSilence } else { Reason::Tone };
+            Some((Answerer::Unsure, why))
         } else if self.words > words {
             Some((Answerer::Machine, Reason::ManyWords))
         } else if self.greeting >= greeting {
@@ -165,6 +186,10 @@ mod tests {
 
     /// Stretches of milliseconds, silence first and then in turn, and what was told when.
     fn told(stretches: &[u64]) -> Vec<(u64, Answerer, Reason)> {
+        told_of(Heard::Voice, stretches)
+    }
+
+    fn told_of(sound: Heard, stretches: &[u64]) -> Vec<(u64, Answerer, Reason)> {
         let mut amd = Amd::new(Settings::default());
         let steps = stretches
             .iter()
@@ -172,8 +197,8 @@ mod tests {
             .flat_map(|(n, &ms)| std::iter::repeat_n(n % 2 == 1, usize::try_from(ms / 20).unwrap()));
         (20..)
             .step_by(20)
-            .zip(steps)
-            .filter_map(|(at, voice)| amd.push(voice).map(|(who, why)| (at, who, why)))
+            .zip(steps.map(|is_loud| if is_loud { sound } else { Heard::Nothing }))
+            .filter_map(|(at, heard)| amd.push(heard).map(|(who, why)| (at, who, why)))
             .collect()
     }
 
@@ -204,6 +229,13 @@ mod tests {
         );
         let hesitant = [2400, 160, 700, 160, 700, 160, 700, 160, 700, 160];
         assert_eq!(told(&hesitant), [(6000, Answerer::Unsure, Reason::TooLong)]);
+    }
+
+    #[test]
+    fn tones_are_nobody() {
+        assert_eq!(told_of(Heard::Tone, &[500, 3000]), [(1100, Answerer::Unsure, Reason::Tone)]);
+        // CNG.
+        assert_eq!(told_of(Heard::Tone, &[500, 420, 3000, 420]), [(3000, Answerer::Unsure, Reason::Tone)]);
     }
 
     #[test]

@@ -7,6 +7,10 @@
 //! Below 700 Hz lie the tones of the network, busy above all, whose silences are up to 750 ms. There a beep is told only
 //! after 1.1 s of silence, if it is no longer than 0.7 s, as ring-back is, and if it is the first of its kind for a
 //! second. Three tones that follow each other are no beep (special information tone).
+//!
+//! The tones of fax machines are no beeps. That of a called one (CED) is longer than any, and where its phase turns over there is
+//! no silence before its last part. That of a calling one (CNG) is, by itself, just like a beep of 1100 Hz for half a second: such
+//! a one is told as a beep where something else was heard in the 5 s before, as the greeting is before the beep of a mailbox.
 
 use std::time::Duration;
 
@@ -19,6 +23,12 @@ const FREQUENCIES: std::ops::RangeInclusive<f32> = 390.0..=2510.0;
 const NETWORK: f32 = 700.0;
 /// How far a tone may waver, in Hz.
 const STEADY: f32 = 20.0;
+/// Tones like that of a calling fax machine: in Hz, and steps.
+const CNG: std::ops::RangeInclusive<f32> = 1060.0..=1140.0;
+const CNG_STEPS: std::ops::RangeInclusive<u32> = 20..=30;
+/// Steps in which something else must have been heard before such a tone for it to be a beep, and how many of them have: 200
+/// ms of 5 s, more than a click and less than any word that is a greeting.
+const GREETING: (u32, u32) = (250, 10);
 /// The softest beep in dBm0.
 const SOFTEST: f32 = -35.0;
 /// Steps of a beep: the edges of one of 100 ms may take two from it.
@@ -51,6 +61,9 @@ pub struct BeepDetector {
     ended: Option<(Run, u32)>,
     /// Steps since any tone.
     since: u32,
+    /// Steps with other sounds, and those since the last one.
+    others: u32,
+    since_other: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +73,8 @@ struct Run {
     steps: u32,
     /// Steps without a tone before it.
     before: u32,
+    /// Whether something else was heard before it.
+    is_greeted: bool,
 }
 
 impl Default for BeepDetector {
@@ -71,7 +86,7 @@ impl Default for BeepDetector {
 impl BeepDetector {
     /// Nothing has been heard.
     pub fn new() -> Self {
-        Self { tone: None, ended: None, since: u32::MAX }
+        Self { tone: None, ended: None, since: u32::MAX, others: 0, since_other: 0 }
     }
 
     /// Takes what the next 20 ms sound like.
@@ -83,6 +98,8 @@ impl BeepDetector {
             return None;
         }
         self.since = self.since.saturating_add(1);
+        // Behind a tone, its own edge is nothing else.
+        self.hear_other(sound.level >= SOFTEST && !sound.is_tone() && self.since > EDGE);
         if let Some(run) = self.tone.take() {
             self.ended = (run.could_be_a_beep()).then_some((run, 0));
             self.since = 1;
@@ -102,8 +119,21 @@ impl BeepDetector {
         Some(Beep { frequency: run.frequency, duration: STEP_TIME * run.steps })
     }
 
+    /// Counts the steps with other sounds than tones, until there have been none for [`GREETING`].
+    fn hear_other(&mut self, is_other: bool) {
+        if is_other {
+            (self.others, self.since_other) = (self.others.saturating_add(1), 0);
+        } else {
+            self.since_other = self.since_other.saturating_add(1);
+            if self.since_other > GREETING.0 {
+                (self.others, self.since_other) = (0, 0);
+            }
+        }
+    }
+
     fn hear_tone(&mut self, sound: &Sound) {
-        let frequency = sound.first.frequency;
+        self.hear_other(false);
+        let (frequency, is_greeted) = (sound.first.frequency, self.others >= GREETING.1);
         self.ended = None;
         match &mut self.tone {
             Some(run) if (frequency - run.frequency).abs() <= STEADY => {
@@ -115,10 +145,11 @@ impl BeepDetector {
             Some(run) => {
                 // Another tone. What has just begun was the edge of it.
                 let before = if run.steps <= EDGE { run.before } else { 0 };
-                *run = Run { frequency, level: sound.level, steps: 1, before };
+                *run = Run { frequency, level: sound.level, steps: 1, before, is_greeted };
             }
             None => {
-                self.tone = Some(Run { frequency, level: sound.level, steps: 1, before: self.since });
+                let (level, before) = (sound.level, self.since);
+                self.tone = Some(Run { frequency, level, steps: 1, before, is_greeted });
             }
         }
         self.since = 0;
@@ -128,8 +159,10 @@ impl BeepDetector {
 impl Run {
     fn could_be_a_beep(&self) -> bool {
         let is_network = self.frequency < NETWORK;
+        let is_cng = CNG.contains(&self.frequency) && CNG_STEPS.contains(&self.steps);
         STEPS.contains(&self.steps)
             && self.before > EDGE
+            && (!is_cng || self.is_greeted)
             && (!is_network || (self.steps <= NETWORK_STEPS && self.before >= NETWORK_SILENCE))
     }
 
@@ -186,6 +219,25 @@ mod tests {
         signal.tone(&[(440.0, -15.0)], 400.0);
         signal.silence(2000.0);
         assert_eq!(told(&signal).len(), 1);
+    }
+
+    #[test]
+    fn a_tone_like_that_of_a_fax_machine_is_a_beep_only_after_a_greeting() {
+        for (is_greeted, expected) in [(false, 0), (true, 1)] {
+            for milliseconds in [430.0, 500.0, 570.0] {
+                let mut signal = Signal::new(2);
+                signal.silence(1000.0);
+                if is_greeted {
+                    signal.syllable(-20.0, 250.0);
+                    signal.syllable(-20.0, 250.0);
+                }
+                signal.silence(2000.0);
+                signal.tone(&[(1100.0, -15.0)], milliseconds);
+                signal.silence(3000.0);
+                signal.noise(-50.0);
+                assert_eq!(told(&signal).len(), expected, "{is_greeted} {milliseconds}");
+            }
+        }
     }
 
     #[test]

@@ -102,12 +102,15 @@ impl Answer {
         let [before, last] = self.phases;
         self.since += 1;
         let turned = wrapped(phase - before - 2.0 * self.drift).abs() > TURNED;
-        if self.steps > 6 && self.since > 6 && turned {
+        let drift = wrapped(phase - last);
+        if self.steps <= 4 {
+            // Whatever the first steps looked like, of which one is half silent.
+            self.drift = drift;
+        } else if self.steps > 6 && self.since > 6 && turned {
             self.reversals += 1;
             self.since = 0;
         } else if !turned {
-            let drift = wrapped(phase - last);
-            self.drift = if self.steps <= 4 { drift } else { self.drift + wrapped(drift - self.drift) / 8.0 };
+            self.drift += wrapped(drift - self.drift) / 8.0;
         }
         self.phases = [last, phase];
     }

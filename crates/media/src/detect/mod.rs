@@ -1,13 +1,13 @@
 //! Detectors: what can be heard in a call besides keys, each asked for by name and working only then.
 //!
 //! ```text
-//!   samples at 8 kHz ─▶ steps of 20 ms ─┬─▶ vad.rs    voice or not ─┬─▶ Talk: somebody speaks, stops      "voice"
+//!   samples at 8 kHz ─▶ steps of 20 ms ─┬─▶ tonal.rs  voice or not ─┬─▶ vad.rs: somebody speaks, stops    "voice"
 //!                                       │                          └─▶ amd.rs: a person or a machine     "amd"
 //!                                       └─▶ sound.rs  level, tones ─┬─▶ beep.rs                           "beep"
 //!                                                                   ├─▶ progress.rs: busy, ring-back …    "tones"
 //!                                                                   └─▶ fax.rs: CNG, CED                  "fax"
 //! ```
-//! A step is listened to once, however many of them want it: voice by its level, tones by its spectrum.
+//! A step is listened to once, however many of them want it: voice by its level and by not being a tone, tones by its spectrum.
 
 pub mod amd;
 pub mod beep;
@@ -16,6 +16,7 @@ pub mod progress;
 pub mod sound;
 #[cfg(test)]
 mod testing;
+pub mod tonal;
 pub mod vad;
 
 use std::time::Duration;
@@ -26,7 +27,8 @@ use beep::{Beep, BeepDetector};
 use fax::{FaxDetector, FaxTone};
 use progress::{NetworkTone, ProgressDetector};
 use sound::{Ear, STEP};
-use vad::{Talk, TalkEvent, Vad};
+use tonal::Listener;
+use vad::{Talk, TalkEvent};
 
 /// How long a step is.
 const STEP_TIME: Duration = Duration::from_millis(20);
@@ -118,9 +120,10 @@ pub struct Detectors {
     /// Samples that do not yet fill a step.
     pending: [i16; STEP],
     filled: usize,
-    talk: Option<Talk>,
-    amd: Option<(Vad, Amd)>,
     ear: Ear,
+    listener: Listener,
+    talk: Option<Talk>,
+    amd: Option<Amd>,
     beep: Option<BeepDetector>,
     tones: Option<ProgressDetector>,
     fax: Option<FaxDetector>,
@@ -133,9 +136,10 @@ impl Detectors {
         Self {
             pending: [0; STEP],
             filled: 0,
-            talk: wants(Kind::Voice).then(Talk::new),
-            amd: wants(Kind::Amd).then(|| (Vad::new(), Amd::new(amd::Settings::default()))),
             ear: Ear::new(),
+            listener: Listener::new(),
+            talk: wants(Kind::Voice).then(Talk::new),
+            amd: wants(Kind::Amd).then(|| Amd::new(amd::Settings::default())),
             beep: wants(Kind::Beep).then(BeepDetector::new),
             tones: wants(Kind::Tones).then(|| ProgressDetector::new(country)),
             fax: wants(Kind::Fax).then(FaxDetector::new),
@@ -160,14 +164,17 @@ impl Detectors {
 
     fn step(&mut self, told: &mut Vec<Detected>) {
         let step = &self.pending;
-        told.extend(self.talk.as_mut().and_then(|talk| talk.push(step)).map(Detected::Voice));
-        if let Some((vad, amd)) = &mut self.amd {
-            told.extend(amd.push(vad.hears(step)).map(|(who, why)| Detected::Answerer(who, why)));
+        self.ear.take(step);
+        if self.talk.is_some() || self.amd.is_some() {
+            let heard = self.listener.push(step, || self.ear.sound());
+            told.extend(self.talk.as_mut().and_then(|talk| talk.push(heard)).map(Detected::Voice));
+            let answerer = self.amd.as_mut().and_then(|amd| amd.push(heard));
+            told.extend(answerer.map(|(who, why)| Detected::Answerer(who, why)));
         }
         if self.beep.is_none() && self.tones.is_none() && self.fax.is_none() {
             return;
         }
-        let sound = self.ear.hear(step);
+        let sound = self.ear.sound();
         told.extend(self.beep.as_mut().and_then(|beep| beep.push(&sound)).map(Detected::Beep));
         told.extend(self.tones.as_mut().and_then(|tones| tones.push(&sound)).map(Detected::Tone));
         told.extend(self.fax.as_mut().and_then(|fax| fax.push(step, &sound)).map(Detected::Fax));

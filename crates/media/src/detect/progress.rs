@@ -182,7 +182,9 @@ impl ProgressDetector {
                 None
             };
         }
-        (self.silence == RING_SILENCE_MS && self.is_ring()).then_some(Progress::RingBack)
+        // The last burst of a line that is busy, which has hung up, is no ring.
+        let is_over = matches!(self.told, Some(Progress::Busy | Progress::Congestion));
+        (self.silence == RING_SILENCE_MS && !is_over && self.is_ring()).then_some(Progress::RingBack)
     }
 
     /// The tone of the country whose cadence the last bursts are, twice, or three times if it has one on and one off.

@@ -90,9 +90,19 @@ impl Ear {
 
     /// What the next step sounds like, together with the end of the one before.
     pub fn hear(&mut self, step: &[i16; STEP]) -> Sound {
+        self.take(step);
+        self.sound()
+    }
+
+    /// Takes the next step.
+    pub fn take(&mut self, step: &[i16; STEP]) {
         self.window.copy_within(STEP.., 0);
         self.window[WINDOW - STEP..].copy_from_slice(step);
-        let level = level(step);
+    }
+
+    /// What the step taken last sounds like.
+    pub fn sound(&self) -> Sound {
+        let level = level(&self.window[WINDOW - STEP..]);
         if level < LEAST_LEVEL {
             let none = Tone::default();
             return Sound { level, first: none, second: none, network: none };

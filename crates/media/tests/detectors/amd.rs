@@ -58,7 +58,7 @@ const LINES: [(f64, f64); 3] = [(-65.0, 0.0), (-50.0, -8.0), (-42.0, 0.0)];
 
 /// White noise added to samples, its level as that of a sine.
 #[expect(clippy::cast_possible_truncation, reason = "a float clips to the range")]
-fn noisy(samples: &[i16], dbm0: f64, random: &mut fastrand::Rng) -> Vec<i16> {
+pub(crate) fn noisy(samples: &[i16], dbm0: f64, random: &mut fastrand::Rng) -> Vec<i16> {
     let deviation = 22_826.0 * 10f64.powf(dbm0 / 20.0) / 2f64.sqrt();
     let mut noise = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
     samples.iter().map(|&sample| (f64::from(sample) + noise() * deviation).round() as i16).collect()

@@ -10,3 +10,4 @@ mod amd;
 mod cost;
 mod speech;
 mod talk_off;
+mod tones;

@@ -66,6 +66,7 @@ fn cause(why: Reason) -> DetectCause {
         Reason::LongGreeting => DetectCause::LongGreeting,
         Reason::ManyWords => DetectCause::ManyWords,
         Reason::InitialSilence => DetectCause::InitialSilence,
+        Reason::Tone => DetectCause::Tone,
         Reason::TooLong => DetectCause::TooLong,
     }
 }

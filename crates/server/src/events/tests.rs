@@ -278,6 +278,10 @@ fn what_was_heard_in_the_apis_words() {
         Detected::Answerer(Answerer::Unsure, Reason::InitialSilence),
         of("amd", "unsure", &[("cause", json!("initial_silence"))]),
     );
+    check(
+        Detected::Answerer(Answerer::Unsure, Reason::Tone),
+        of("amd", "unsure", &[("cause", json!("tone"))]),
+    );
     let beep = [("frequency_hz", json!(1000)), ("duration_ms", json!(480))];
     check(Detected::Beep(Beep { frequency: 999.7, duration }), of("beep", "beep", &beep));
     for (tone, result) in [

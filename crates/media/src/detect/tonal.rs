@@ -1,0 +1,162 @@
+//! Voice or tone: what is loud on a line is somebody who speaks, unless it is a tone of the network, of a machine or of a
+//! key. Talk and answering-machine detection go by this.
+//!
+//! ```text
+//!   level      __/‾‾‾‾‾‾‾‾‾‾‾‾‾\____/‾‾\_/‾‾‾\__
+//!   spectrum     one line, or two,      many, moving
+//!                where they were
+//!   heard        u u u u T T T T        V V  V V V     u: unclear, for the first 80 ms of a tone
+//! ```
+//! One sound or two that hold nearly all the power do occur in speech, in a long vowel, but hardly where tones are and not
+//! for 100 ms without moving. While it is unclear, talk that goes on goes on, and none begins.
+
+use super::sound::{STEP, Sound};
+use super::vad::Vad;
+
+/// The lowest frequency of a tone in Hz: the first of the network's is at 350. Below are voices' own.
+const LOWEST: f32 = 330.0;
+/// The least share of the power that one tone has, or all of a network's.
+const ONE: f32 = 0.85;
+/// The least share that two have together, such as those of a key.
+const TWO: f32 = 0.9;
+/// How far a tone may waver from step to step, in Hz: two that are 40 Hz apart look like one that does.
+const STEADY: f32 = 35.0;
+/// Steps that make it a tone: 100 ms.
+const STEPS: u32 = 5;
+/// Steps of anything else within a tone: where its phase turns over, or it is modulated by 16 Hz.
+const GAP: u32 = 2;
+
+/// What 20 ms are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing above the noise of the line.
+    Nothing,
+    /// A voice.
+    Voice,
+    /// A tone, which has begun at least 80 ms ago.
+    Tone,
+    /// What may become a tone.
+    Unclear,
+}
+
+/// Tells voices from tones.
+#[derive(Clone, Debug, Default)]
+pub struct Listener {
+    vad: Vad,
+    /// Where the tone is that is being heard, in Hz, and its steps.
+    middle: f32,
+    steps: u32,
+    /// Steps since the last one of it.
+    gap: u32,
+}
+
+impl Listener {
+    /// A line that has not been heard yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next 20 ms at 8 kHz. `sound`, what they sound like, is asked for where they are loud.
+    pub fn push(&mut self, step: &[i16; STEP], sound: impl FnOnce() -> Sound) -> Heard {
+        if !self.vad.hears(step) {
+            self.miss();
+            return Heard::Nothing;
+        }
+        let Some(middle) = middle(&sound()) else {
+            self.miss();
+            return Heard::Voice;
+        };
+        if self.steps > 0 && (middle - self.middle).abs() > STEADY {
+            let was_tone = self.steps >= STEPS;
+            self.miss();
+            if self.steps == 0 || !was_tone {
+                (self.middle, self.steps, self.gap) = (middle, 1, 0);
+            }
+            // Behind a tone comes the next one, or its own other phase; a voice moves on.
+            return if was_tone { Heard::Unclear } else { Heard::Voice };
+        }
+        self.steps = self.steps.saturating_add(1);
+        self.gap = 0;
+        self.middle = if self.steps == 1 { middle } else { self.middle + (middle - self.middle) / 8.0 };
+        if self.steps >= STEPS { Heard::Tone } else { Heard::Unclear }
+    }
+
+    fn miss(&mut self) {
+        self.gap += 1;
+        if self.gap > GAP {
+            (self.steps, self.gap) = (0, 0);
+        }
+    }
+}
+
+/// The middle of the tone, or of the two, that a sound is, in Hz.
+fn middle(sound: &Sound) -> Option<f32> {
+    let Sound { first, second, network, .. } = sound;
+    if network.share >= ONE {
+        Some(network.frequency)
+    } else if first.share >= ONE && first.frequency >= LOWEST {
+        Some(first.frequency)
+    } else if first.share + second.share >= TWO && first.frequency.min(second.frequency) >= LOWEST {
+        // Whichever of them is the stronger now.
+        Some((first.frequency + second.frequency) / 2.0)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::sound::Ear;
+    use crate::detect::testing::{Signal, steps};
+
+    /// A letter for each step.
+    fn drawn(signal: &Signal) -> String {
+        let (mut ear, mut listener) = (Ear::new(), Listener::new());
+        let letter = |step| match listener.push(&step, || ear.hear(&step)) {
+            Heard::Nothing => '_',
+            Heard::Voice => 'V',
+            Heard::Tone => 'T',
+            Heard::Unclear => 'u',
+        };
+        steps(&signal.samples()).map(letter).collect()
+    }
+
+    #[test]
+    fn a_tone_is_one_after_100_ms() {
+        for tones in [&[(1000.0, -15.0)][..], &[(425.0, -15.0)], &[(697.0, -15.0), (1209.0, -15.0)]] {
+            let mut signal = Signal::new(1);
+            signal.silence(200.0);
+            signal.tone(tones, 200.0);
+            signal.silence(100.0);
+            let drawn = drawn(&signal);
+            assert!(drawn.starts_with("__________uuuuTTTTTT"), "{tones:?}: {drawn}");
+        }
+    }
+
+    #[test]
+    fn a_low_hum_and_what_moves_are_voices() {
+        let mut signal = Signal::new(2);
+        signal.tone(&[(220.0, -15.0)], 200.0);
+        assert_eq!(drawn(&signal), "VVVVVVVVVV");
+        let mut signal = Signal::new(2);
+        for hz in [500.0, 560.0, 620.0, 680.0, 740.0, 800.0, 860.0] {
+            signal.tone(&[(hz, -15.0)], 40.0);
+        }
+        assert!(!drawn(&signal).contains('T'), "{}", drawn(&signal));
+    }
+
+    /// V.25: for a step or two where its phase turns over a tone is not one line.
+    #[test]
+    fn a_tone_goes_on_where_its_phase_turns_over() {
+        let turned = |n: usize| if (n / 3600).is_multiple_of(2) { 4000.0 } else { -4000.0 };
+        let sample = |n: usize| turned(n) * (std::f32::consts::TAU * 2100.0 * n as f32 / 8000.0).sin();
+        #[expect(clippy::cast_possible_truncation, reason = "4,000 at most")]
+        let samples: Vec<i16> = (0..10_800).map(|n| sample(n).round() as i16).collect();
+        let mut signal = Signal::new(3);
+        signal.samples_of(&samples);
+        let drawn = drawn(&signal);
+        let between: Vec<&str> = drawn.split('T').skip(1).filter(|others| !others.is_empty()).collect();
+        assert!(!between.is_empty() && between.iter().all(|others| others.len() <= 2), "{drawn}");
+    }
+}
