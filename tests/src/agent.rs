@@ -90,6 +90,24 @@ impl Agent {
         self.send(format!("SIP/2.0 {status}\r\n{echoed}Content-Length: 0\r\n\r\n")).await;
     }
 
+    /// Answers an INVITE with a response of a dialog, and with a description where there is one.
+    pub async fn respond(&self, invite: &Message, status: &str, sdp: Option<&str>) {
+        let echoed: String = ["Via", "Record-Route", "From", "Call-ID", "CSeq"]
+            .iter()
+            .flat_map(|name| {
+                invite.headers(name).into_iter().map(move |value| format!("{name}: {value}\r\n"))
+            })
+            .collect();
+        let (to, contact) = (invite.header("To").expect("a To"), self.address());
+        let kind = if sdp.is_some() { "Content-Type: application/sdp\r\n" } else { "" };
+        let (sdp, length) = (sdp.unwrap_or_default(), sdp.map_or(0, str::len));
+        self.send(format!(
+            "SIP/2.0 {status}\r\n{echoed}To: {to};tag=callee\r\nContact: <sip:{contact}>\r\n\
+             {kind}Content-Length: {length}\r\n\r\n{sdp}"
+        ))
+        .await;
+    }
+
     async fn next(&self) -> Message {
         let mut buffer = vec![0; 65_535];
         let (length, _from) = self.socket.recv_from(&mut buffer).await.expect("a datagram");

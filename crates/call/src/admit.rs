@@ -14,6 +14,8 @@ pub struct Standing {
     pub direction: Direction,
     /// Whether it acts for itself.
     pub role: Role,
+    /// The call that is being dialled for it.
+    pub child: Option<CallId>,
     /// Whether a transfer that was asked of the far end is under way.
     pub transferring: bool,
     /// Whether it is listened to by `detect_start`.
@@ -73,8 +75,7 @@ impl Denied {
 /// Whether `command` is allowed of a call that stands so.
 pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
     let allowed: &'static [State] = match command {
-        Command::Construct(_)
-        | Command::Exists { .. }
+        Command::Exists { .. }
         | Command::List { .. }
         | Command::SendPage(_)
         | Command::Gateways
@@ -89,6 +90,8 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
             }
             &[State::Initiated]
         }
+        // Its own child is not answered yet; what that lets hear already can be connected.
+        Command::ConnectStart { other, .. } if standing.child == Some(*other) => &[State::Dial],
         Command::ConnectStop { .. } if standing.role == Role::SecondParty => &[],
         Command::ConfEnter(_) if standing.entering => &[],
         // A second one would leave it open which of them the far end speaks of.
@@ -120,6 +123,7 @@ const TALKING: &[State] = &[
     State::Record,
     State::SendDtmf,
     State::ReceiveDtmf,
+    State::Dial,
     State::Connect,
     State::Conf,
 ];

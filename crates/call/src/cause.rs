@@ -25,7 +25,7 @@ pub struct Cause {
 /// Why an action or a dialling ended other than well: the `error` of its completion event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// The call was hung up, by the far end or by `drop`.
+    /// The call was hung up, by the far end or by `drop`; of a dialling, the call that it was for.
     Hangup,
     /// `record_stop` ended a recording, which by the API's contract is an error.
     Stopped,
@@ -173,6 +173,8 @@ pub(crate) enum Ending {
     },
     /// No application acted on the inbound call.
     Unattended,
+    /// The call that it was dialled for is over.
+    Orphaned,
     /// It rang too long.
     RingTimeout,
     /// The far end took the INVITE and then neither rang nor decided.
@@ -237,7 +239,7 @@ impl Ending {
             Self::Drop { cause: DECLINE } if answered.is_some() => (DroppedBy::System, 200),
             Self::Drop { cause } => (DroppedBy::System, *cause),
             Self::Redirected { .. } => (DroppedBy::System, 302),
-            Self::RingTimeout => (DroppedBy::System, 487),
+            Self::RingTimeout | Self::Orphaned => (DroppedBy::System, 487),
             Self::NoAck | Self::Lost | Self::NoRinging | Self::Silent => (DroppedBy::System, 408),
             Self::NoPrack => (DroppedBy::System, 504),
             Self::MaxAnswer => (DroppedBy::System, DECLINE),
@@ -266,6 +268,7 @@ impl Ending {
             Self::NoPrack => Failure::NoPrack,
             Self::Drop { .. } | Self::Shutdown => Failure::Dropped,
             Self::RingTimeout => Failure::RingTimeout,
+            Self::Orphaned => Failure::Hangup,
             Self::NotNegotiated => Failure::NotNegotiated,
             Self::MediaGone | Self::SessionGone => Failure::Internal,
             Self::Unresolved => Failure::Unresolved,
@@ -284,6 +287,7 @@ impl Ending {
             Self::Drop { .. } => "Dropped",
             Self::Redirected { .. } => "Redirected",
             Self::Unattended => "Unattended",
+            Self::Orphaned => "Caller hung up",
             Self::RingTimeout => "Rang too long",
             Self::NoRinging => "No ringing",
             Self::Silent => "No media",

@@ -285,16 +285,16 @@ pub enum Command {
 }
 
 impl Command {
-    /// The call it is about: the first party, where there are two.
+    /// The call it is about: the first party, where there are two; the one that a call is dialled for.
     pub fn call(&self) -> Option<CallId> {
         match self {
-            Self::Construct(_)
-            | Self::List { .. }
+            Self::List { .. }
             | Self::SendPage(_)
             | Self::Gateways
             | Self::ConferenceConstruct(_)
             | Self::ConferenceList { .. }
             | Self::Conference { .. } => None,
+            Self::Construct(construct) => construct.parent.as_ref().map(|parent| parent.call),
             Self::ReceiveDtmfStart(receive) => Some(receive.call),
             Self::ConfEnter(enter) => Some(enter.call),
             Self::Answer { call, .. }
@@ -350,6 +350,34 @@ pub struct Construct {
     pub credentials: Option<Credentials>,
     /// Extra headers.
     pub headers: Vec<Header>,
+    /// The call that it is dialled for.
+    pub parent: Option<Parent>,
+}
+
+/// A call that another is dialled for, and what it hears meanwhile.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// Which call.
+    pub call: CallId,
+    /// When it hears the file.
+    pub mode: RingMode,
+    /// The file; none for the far end's own tone at any time.
+    pub content: Option<Content>,
+}
+
+/// When a call hears the file that it is to hear while another is dialled for it (`ring_play_mode`). At other times it hears
+/// the far end's tone, from when that rings: its early media, or a ring-back tone of ours where it has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RingMode {
+    /// Over and over from the far end's ringing to its answer, and silence before.
+    #[default]
+    WhileRinging,
+    /// Over and over until the far end rings.
+    UntilRinging,
+    /// Over and over until the answer.
+    UntilAnswer,
+    /// Once, before the call is dialled.
+    Before,
 }
 
 /// What a connection does beside letting two calls hear each other.

@@ -36,10 +36,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{self as media, Codec};
+use offhook_media::event::{self as media, Codec, Country};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::event as sip;
 
+use crate::action::notice::Notice;
 use crate::call::{Call, Input, inbound, initiated};
 use crate::command::{Command, Construct, Request};
 pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptSource, RecordedFile, Sound};
@@ -90,6 +91,8 @@ pub struct Config {
     pub transfer_timeout: Duration,
     /// When in-band tones are searched for digits.
     pub tones: ToneDetection,
+    /// Whose ring-back tone is heard of a far end that rings without a sound.
+    pub country: Country,
     /// Where media may be sent.
     pub destinations: Arc<Destinations>,
     /// How long a far end that has agreed to send may send nothing before it is hung up: an alarm at half of it; none
@@ -164,7 +167,9 @@ impl Calls {
         let result = match self.judge(&command) {
             Err(error) => Err(error),
             Ok(()) => match command {
-                Command::Construct(construct) => return self.construct(now, id, *construct),
+                Command::Construct(construct) if construct.parent.is_none() => {
+                    return self.construct(now, id, *construct);
+                }
                 Command::ConferenceConstruct(construct) => {
                     return self.construct_conference(now, id, *construct);
                 }
@@ -396,6 +401,9 @@ impl Calls {
             let expected = "another call".to_owned();
             return Err(Error::InvalidParam { param: "call_res_id", expected });
         }
+        if standing.child == Some(other) {
+            return Ok(());
+        }
         let standing = self.find(other)?.standing();
         admit::admit(standing, command).map_err(|denied| denied.into_error(other, standing))
     }
@@ -419,7 +427,9 @@ impl Calls {
         Reply::Page(wanted.map(|(&call, _)| call).take(limit).collect())
     }
 
+    /// Places a call, and tells the one that it is dialled for what has come of that.
     fn construct(&mut self, now: Now, request: RequestId, construct: Construct) {
+        let parent = construct.parent.as_ref().map(|parent| parent.call);
         let checked = self.gate.check(now.mono, &self.node.config, self.calls.len());
         let id = CallId(self.next_serial);
         let mut cx = self.context(now);
@@ -428,9 +438,13 @@ impl Calls {
             Ok((ticket, plan, cx.lease_port()?))
         });
         match admitted {
-            Err(error) => cx.reply(request, Err(error)),
+            Err(error) => {
+                cx.reply(request, Err(error));
+                parent.into_iter().for_each(|parent| cx.notify(parent, Notice::NotPlaced));
+            }
             Ok((ticket, plan, port)) => {
                 let call = initiated::dial(id, &mut cx, request, port, construct, plan);
+                parent.into_iter().for_each(|parent| cx.notify(parent, Notice::Placed { child: id }));
                 self.gate.enter(ticket);
                 self.next_serial += 1;
                 self.keep(call);
@@ -464,8 +478,9 @@ impl Calls {
         self.deliver(now);
     }
 
-    /// Delivers what was written in a step. A call writes one letter at a time, a conference one to each member that it
-    /// has then no longer, and a letter to a call brings forth none: this ends when all members have gone.
+    /// Delivers what was written in a step. A conference writes one letter to each member that it has then no longer; what a
+    /// letter to a call brings forth goes the other way at most twice (place, placed, go; orphaned, failed), and nobody
+    /// answers those: this ends when all members have gone.
     fn deliver(&mut self, now: Now) {
         while let Some(letter) = self.node.letters.pop_front() {
             match letter {
@@ -474,9 +489,10 @@ impl Calls {
                 Letter::Conference(conference, notice) => {
                     self.step_conference(conference, now, conference::Input::Notice(notice));
                 }
+                Letter::Place { request, construct } => self.construct(now, request, *construct),
             }
         }
-        self.node.outputs.extend(self.node.completions.drain(..).map(Output::Event));
+        self.node.outputs.extend(self.node.completions.drain(..));
     }
 
     fn step(&mut self, id: CallId, now: Now, input: Input) {

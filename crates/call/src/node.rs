@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use offhook_media::event::{self as media, ActionId, RecordingId};
 use offhook_sip::event::{self as sip, SessionId};
 
-use crate::action::connect::Notice;
+use crate::action::notice::Notice;
 use crate::cause::Failure;
+use crate::command::Construct;
 use crate::conference;
 use crate::disk::{DiskJob, JobId};
 use crate::error::Error;
-use crate::event::{Event, NodeEvent, NodeEventKind};
+use crate::event::{NodeEvent, NodeEventKind};
 use crate::gateway::Gateways;
 use crate::id::{CallId, ConferenceId, MessageId, RequestId, Resource};
 use crate::message::Pages;
@@ -51,12 +52,14 @@ impl Routes {
 /// What calls and conferences tell each other, delivered within the same step.
 #[derive(Debug)]
 pub(crate) enum Letter {
-    /// To the other party of a connection.
+    /// To a call that it has to do with.
     Party(CallId, Notice),
     /// To a member: it is in its conference no longer, and why.
     Member(CallId, Failure),
     /// To a conference.
     Conference(ConferenceId, conference::Notice),
+    /// To the node: a call is to be placed for another, and the request waits for it.
+    Place { request: RequestId, construct: Box<Construct> },
 }
 
 /// What the calls of a node share.
@@ -70,9 +73,9 @@ pub(crate) struct Node {
     pub(crate) letters: VecDeque<Letter>,
     /// The conferences that calls can enter.
     pub(crate) conferences: HashSet<ConferenceId>,
-    /// What was completed in this step, to be told when every call it touches has reached its new state: whoever hears
-    /// of the end of a connection finds both parties Idle.
-    pub(crate) completions: Vec<Event>,
+    /// What comes of what was completed in this step, when every call that it touches has reached its new state: whoever
+    /// hears of the end of a connection finds both parties Idle.
+    pub(crate) completions: Vec<Output>,
     /// How many ports belong to calls.
     pub(crate) leased: usize,
     pub(crate) gateways: Gateways,
@@ -175,7 +178,7 @@ impl Context<'_> {
 
     pub(crate) fn release_port(&mut self, port: Port) {
         self.node.leased -= 1;
-        self.output(Output::PortReleased(port));
+        self.node.completions.push(Output::PortReleased(port));
     }
 
     /// A name for a new action.

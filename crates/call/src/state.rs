@@ -1,8 +1,8 @@
 //! The states of a call as the API names them, and the table of their transitions (`call-api.md` §3).
 //!
 //! ```text
-//!                answer              ACK            *_start
-//!   Initiated ───────────▶ Answer ────────▶ Idle ◀──────────▶ Play Record SendDtmf ReceiveDtmf Connect Conf
+//!                answer              ACK            *_start, construct on it
+//!   Initiated ───────────▶ Answer ────────▶ Idle ◀──────────▶ Play Record SendDtmf ReceiveDtmf Dial Connect Conf
 //!       │  outbound: answered ──────────────▲ │      its end
 //!       └──────────────▶ Released ◀───────────┘
 //! ```
@@ -36,6 +36,8 @@ pub enum State {
     SendDtmf,
     /// Digits are being collected.
     ReceiveDtmf,
+    /// Another call is dialled for it.
+    Dial,
     /// It is a party of a two-party connection.
     Connect,
     /// It is a member of a conference.
@@ -46,7 +48,7 @@ pub enum State {
 
 impl State {
     /// Every state, in the order of a call's life.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Initiated,
         Self::Answer,
         Self::Idle,
@@ -54,6 +56,7 @@ impl State {
         Self::Record,
         Self::SendDtmf,
         Self::ReceiveDtmf,
+        Self::Dial,
         Self::Connect,
         Self::Conf,
         Self::Released,
@@ -69,6 +72,7 @@ impl State {
             Self::Record => "Record",
             Self::SendDtmf => "SendDtmf",
             Self::ReceiveDtmf => "ReceiveDtmf",
+            Self::Dial => "Dial",
             Self::Connect => "Connect",
             Self::Conf => "Conf",
             Self::Released => "Released",
@@ -86,9 +90,9 @@ impl State {
             Self::Initiated => matches!(next, Self::Answer | Self::Idle | Self::Released),
             Self::Answer => matches!(next, Self::Idle | Self::Released),
             Self::Idle => !matches!(next, Self::Initiated | Self::Answer | Self::Idle),
-            Self::Play | Self::Record | Self::SendDtmf | Self::ReceiveDtmf | Self::Connect | Self::Conf => {
-                next == Self::Idle
-            }
+            Self::Play | Self::Record | Self::SendDtmf | Self::ReceiveDtmf | Self::Conf => next == Self::Idle,
+            Self::Dial => matches!(next, Self::Idle | Self::Connect),
+            Self::Connect => matches!(next, Self::Idle | Self::Dial),
             Self::Released => false,
         }
     }

@@ -319,6 +319,7 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
         transfer_timeout: Duration::from_secs(config.limits.transfer_timeout_seconds),
         tones: config.rtp.dtmf.into(),
+        country: config.media.country.0,
         destinations: Arc::new(Destinations { networks, ours }),
         silence_timeout: unless_zero(config.rtp.timeout_seconds),
         unheard_limit: unless_zero(config.rtp.unheard_seconds),

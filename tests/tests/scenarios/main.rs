@@ -10,6 +10,7 @@ mod changes;
 mod conferences;
 mod connections;
 mod detections;
+mod dialling;
 mod digits;
 mod events;
 mod gateways;

@@ -6,19 +6,30 @@
 //!   start ─▶ the prompt is loaded, the file opened ─▶ talking ─▶ the file is completed ─▶ over
 //!            where any is wanted                                 where there is one
 //! ```
+//! A call that dials another may connect with it before the answer. As long as there is nothing to hear of that one's far end
+//! the connection waits, and the first party hears what it would have heard without it; where it ends before the answer the
+//! call goes on dialling.
+//!
 //! Until the disk has answered nobody hears anybody, and the request has no reply: what goes wrong there is an error in it,
 //! and no event. A recording that fails later is no reason to end a talk; it is told at its end.
+
+mod talking;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{self as media, ActionId, ConnectMode, Prompt, RecordSpec, RecordingId, Volumes};
+use offhook_media::event::{self as media, ConnectMode, Prompt, RecordSpec, RecordingId};
 
-use crate::action::{Pending, STOPPED_WITHIN, failure_of};
+use crate::action::connect::talking::Talking;
+use crate::action::connect::waiting::Waiting;
+use crate::action::dial::{Dial, Dialled};
+use crate::action::notice::Notice;
+use crate::action::{Pending, failure_of};
 use crate::admit::Role;
 use crate::call::ended::Cut;
 use crate::call::idle::Idle;
-use crate::call::{Core, Input, Phase, Step, Talk, is_due, leg_of, pass_over};
+use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
 use crate::cause::{Ending, Failure};
 use crate::command::{Command, ConnectExtras, ConnectRecord};
 use crate::disk::{DiskEvent, DiskJob, JobId};
@@ -27,17 +38,6 @@ use crate::event::{EventKind, Span, UnixMs};
 use crate::id::{CallId, RequestId};
 use crate::node::{Context, recording_of};
 use crate::output::Reply;
-
-/// What one party tells the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
-    /// To the second: you are connected with me.
-    Joined { first: CallId },
-    /// To the second: we are connected no longer.
-    Parted,
-    /// To the first: I was hung up.
-    Gone,
-}
 
 /// What was asked for.
 #[derive(Debug)]
@@ -65,8 +65,7 @@ enum Party {
 /// The first party.
 #[derive(Debug)]
 struct First {
-    second: CallId,
-    begin: UnixMs,
+    parties: Parties,
     stage: Stage,
 }
 
@@ -75,10 +74,20 @@ struct First {
 enum Stage {
     /// The disk is asked.
     Preparing(Preparing),
+    /// There is nothing to hear of the second party yet, which is being dialled.
+    Waiting(Waiting),
     /// They hear each other.
     Talking(Talking),
     /// They do not any more, and the file is being completed.
     Closing { recording: RecordingId, ended: Ended, guard: Option<Instant> },
+}
+
+/// All that a connection needs.
+#[derive(Debug)]
+struct Ready {
+    wanted: Wanted,
+    prompts: Vec<Arc<Prompt>>,
+    recording: Option<RecordingId>,
 }
 
 /// A connection that waits for the disk.
@@ -92,30 +101,6 @@ struct Preparing {
     is_stopped: bool,
 }
 
-/// A connection that stands.
-#[derive(Debug)]
-struct Talking {
-    until: Option<Instant>,
-    scheduled: Option<Scheduled>,
-    file: File,
-}
-
-/// What both are to hear, once.
-#[derive(Debug)]
-struct Scheduled {
-    at: Option<Instant>,
-    prompts: Vec<Arc<Prompt>>,
-    repeat: u32,
-}
-
-/// The recording.
-#[derive(Clone, Copy, Debug)]
-enum File {
-    None,
-    Open(ActionId, RecordingId),
-    Failed(Failure),
-}
-
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug)]
 struct Ended {
@@ -124,15 +109,17 @@ struct Ended {
 }
 
 impl Connect {
-    /// Connects a call with another, of which it is known that it is Idle.
+    /// Connects a call with another, of which it is known that it is Idle, or that it is dialled for this one.
     pub(crate) fn start(
         talk: Talk,
         core: &Core,
         cx: &mut Context<'_>,
         request: RequestId,
         wanted: Wanted,
+        dialled: Option<Dialled>,
     ) -> Step {
-        let (second, begin) = (wanted.second, cx.now.wall);
+        let parties = Parties { second: wanted.second, begin: cx.now.wall, dialled: dialled.map(Box::new) };
+        cx.notify(parties.second, Notice::Joined { first: core.id });
         let ConnectExtras { record, schedule, .. } = &wanted.extras;
         let pending = if let Some(schedule) = schedule {
             let (sources, codec) = (vec![schedule.source.clone()], talk.media.codec);
@@ -140,17 +127,14 @@ impl Connect {
         } else {
             record.as_ref().map(|record| Pending::ask(core, cx, request, |job| opening(&talk, record, job)))
         };
-        let stage = match pending {
-            Some(pending) => {
-                Stage::Preparing(Preparing { pending, wanted, prompts: Vec::new(), is_stopped: false })
-            }
-            None => Stage::Talking(Talking::begin(core, cx, wanted, Vec::new(), None)),
-        };
-        cx.notify(second, Notice::Joined { first: core.id });
-        if let Stage::Talking(_) = stage {
+        let Some(pending) = pending else {
+            let waiting = Waiting::new(cx, Ready { wanted, prompts: Vec::new(), recording: None });
+            let step = waiting.go_on(parties, talk, core, cx);
             cx.reply(request, Ok(Reply::Done));
-        }
-        First { second, begin, stage }.stay(talk)
+            return step;
+        };
+        let preparing = Preparing { pending, wanted, prompts: Vec::new(), is_stopped: false };
+        parties.stay(talk, Stage::Preparing(preparing))
     }
 
     /// Becomes the second party.
@@ -168,7 +152,7 @@ impl Connect {
     /// The other party.
     pub(crate) fn other(&self) -> CallId {
         match &self.party {
-            Party::First(first) => first.second,
+            Party::First(first) => first.parties.second,
             Party::Second { first } => *first,
         }
     }
@@ -177,6 +161,7 @@ impl Connect {
         let Party::First(first) = &self.party else { return None };
         match &first.stage {
             Stage::Preparing(preparing) => preparing.pending.deadline(),
+            Stage::Waiting(waiting) => waiting.deadline(),
             Stage::Talking(talking) => talking.deadline(),
             Stage::Closing { guard, .. } => *guard,
         }
@@ -190,13 +175,20 @@ impl Connect {
                 Step::to(Phase::Connect(Self { talk, party }))
             }
             (Party::First(first), input) => {
-                let First { second, begin, stage } = *first;
-                let first = Parties { second, begin };
+                let First { mut parties, stage } = *first;
+                let Some(input) = parties.hear(core, cx, input) else {
+                    return match stage {
+                        Stage::Waiting(waiting) => waiting.go_on(parties, talk, core, cx),
+                        Stage::Preparing(preparing) => preparing.go_on(parties, talk, core, cx),
+                        stage => parties.stay(talk, stage),
+                    };
+                };
                 match stage {
-                    Stage::Preparing(preparing) => preparing.handle(first, talk, core, cx, input),
-                    Stage::Talking(talking) => talking.handle(first, talk, core, cx, input),
+                    Stage::Preparing(preparing) => preparing.handle(parties, talk, core, cx, input),
+                    Stage::Waiting(waiting) => waiting.handle(parties, talk, core, cx, input),
+                    Stage::Talking(talking) => talking.handle(parties, talk, core, cx, input),
                     Stage::Closing { recording, ended, guard } => {
-                        close(first, talk, cx, (recording, ended, guard), input)
+                        close(parties, talk, core, cx, (recording, ended, guard), input)
                     }
                 }
             }
@@ -212,91 +204,148 @@ impl Connect {
 
     /// The call is over, and with it the connection: the removal of its leg ends that too.
     pub(crate) fn cut(self, core: &Core, cx: &mut Context<'_>, ending: &Ending) -> (Talk, Cut) {
-        let First { second, begin, stage } = match self.party {
+        let First { parties, stage } = match self.party {
             Party::First(first) => *first,
             Party::Second { first } => {
                 cx.notify(first, Notice::Gone);
                 return (self.talk, Cut::default());
             }
         };
+        let ended = Ended { error: Some(ending.cut_short()), hangup: Some(core.id) };
         let (completion, recording) = match stage {
             Stage::Preparing(preparing) => {
                 preparing.pending.overtake(core, cx);
-                cx.notify(second, Notice::Parted);
+                parties.part(cx);
                 (None, None)
             }
+            Stage::Waiting(waiting) => {
+                parties.part(cx);
+                (Some(completion(cx, parties.begin, ended)), waiting.close(core, cx))
+            }
             Stage::Talking(talking) => {
-                cx.notify(second, Notice::Parted);
-                let ended = Ended { error: Some(ending.cut_short()), hangup: Some(core.id) };
-                let recording = match talking.file {
-                    File::Open(_, recording) => Some(recording),
-                    File::None | File::Failed(_) => None,
-                };
-                (Some(completion(cx, begin, ended)), recording)
+                parties.part(cx);
+                (Some(completion(cx, parties.begin, ended)), talking.recording())
             }
             // What has ended it first stands.
-            Stage::Closing { recording, ended, .. } => (Some(completion(cx, begin, ended)), Some(recording)),
+            Stage::Closing { recording, ended, .. } => {
+                parties.orphan(cx);
+                (Some(completion(cx, parties.begin, ended)), Some(recording))
+            }
         };
         (self.talk, Cut { completion, action: None, recording })
     }
 }
 
 /// What the first party remembers all the time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Parties {
     second: CallId,
     begin: UnixMs,
-}
-
-impl First {
-    /// It goes on in this stage.
-    fn stay(self, talk: Talk) -> Step {
-        Step::to(Phase::Connect(Connect { talk, party: Party::First(Box::new(self)) }))
-    }
+    /// The second party while it is not answered: this call dials it.
+    dialled: Option<Box<Dialled>>,
 }
 
 impl Parties {
+    /// It goes on in this stage.
     fn stay(self, talk: Talk, stage: Stage) -> Step {
-        First { second: self.second, begin: self.begin, stage }.stay(talk)
+        let first = First { parties: self, stage };
+        Step::to(Phase::Connect(Connect { talk, party: Party::First(Box::new(first)) }))
+    }
+
+    /// It is over, or has never begun: the call is where it was before.
+    fn back(self, talk: Talk, core: &Core, cx: &mut Context<'_>) -> Step {
+        match self.dialled {
+            Some(dialled) => Dial::resume(talk, core, cx, *dialled),
+            None => Step::to(Phase::Idle(Idle::new(talk, cx))),
+        }
     }
 
     /// It is over.
-    fn leave(self, talk: Talk, cx: &Context<'_>, ended: Ended) -> Step {
-        Step::to(Phase::Idle(Idle::new(talk, cx))).telling(completion(cx, self.begin, ended))
+    fn leave(self, talk: Talk, core: &Core, cx: &mut Context<'_>, ended: Ended) -> Step {
+        let completion = completion(cx, self.begin, ended);
+        self.back(talk, core, cx).telling(completion)
+    }
+
+    /// News of a second party that is dialled; gives back what means more.
+    fn hear(&mut self, core: &Core, cx: &mut Context<'_>, input: Input) -> Option<Input> {
+        let Some(mut dialled) = self.dialled.take() else { return Some(input) };
+        match input {
+            Input::Notice(Notice::Answered) => {
+                dialled.hush(core, cx);
+                None
+            }
+            Input::Notice(Notice::Failed) => {
+                dialled.fail(core, cx);
+                Some(Input::Notice(Notice::Gone))
+            }
+            input => {
+                let rest = dialled.hear(cx, input);
+                self.dialled = Some(dialled);
+                rest
+            }
+        }
+    }
+
+    /// The first party is hung up.
+    fn part(&self, cx: &mut Context<'_>) {
+        let notice = if self.dialled.is_some() { Notice::Orphaned } else { Notice::Parted };
+        cx.notify(self.second, notice);
+    }
+
+    /// The first party is hung up after the connection was over.
+    fn orphan(&self, cx: &mut Context<'_>) {
+        if self.dialled.is_some() {
+            cx.notify(self.second, Notice::Orphaned);
+        }
     }
 }
 
 impl Preparing {
-    fn handle(mut self, first: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>, input: Input) -> Step {
+    /// Meanwhile the call hears what there is to hear of one that it dials.
+    fn go_on(self, mut parties: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>) -> Step {
+        if let Some(dialled) = &mut parties.dialled {
+            dialled.sound(core, cx);
+        }
+        parties.stay(talk, Stage::Preparing(self))
+    }
+
+    fn handle(
+        mut self,
+        parties: Parties,
+        talk: Talk,
+        core: &Core,
+        cx: &mut Context<'_>,
+        input: Input,
+    ) -> Step {
         match input {
             Input::Disk(DiskEvent::Prompts { job, result }) if job == self.pending.job => match result {
                 Ok(prompts) => {
                     self.prompts = prompts;
                     let Some(record) = &self.wanted.extras.record else {
-                        return self.begin(first, talk, core, cx, None);
+                        return self.begin(parties, talk, core, cx, None);
                     };
                     self.pending = self.pending.then_ask(core, cx, |job| opening(&talk, record, job));
                 }
-                Err(fault) => return self.fail(first, talk, cx, fault.into()),
+                Err(fault) => return self.fail(parties, talk, core, cx, fault.into()),
             },
             Input::Disk(DiskEvent::RecordingOpened { job, result }) if job == self.pending.job => {
                 let fault = match result {
-                    Ok(()) => return self.begin(first, talk, core, cx, Some(recording_of(job))),
+                    Ok(()) => return self.begin(parties, talk, core, cx, Some(recording_of(job))),
                     Err(fault) => fault,
                 };
                 let file = self.wanted.extras.record.as_ref().map(|record| record.file.clone());
                 let error = Error::File { fault, file: file.unwrap_or_default(), item: None };
-                return self.fail(first, talk, cx, error);
+                return self.fail(parties, talk, core, cx, error);
             }
             Input::Due if self.pending.is_late(cx) => {
                 self.pending.give_up(cx);
-                cx.notify(first.second, Notice::Parted);
-                return Step::to(Phase::Idle(Idle::new(talk, cx)));
+                cx.notify(parties.second, Notice::Parted);
+                return parties.back(talk, core, cx);
             }
             Input::Notice(Notice::Gone) => {
                 cx.forget_job(self.pending.job);
-                self.pending.fail(cx, Error::NotFound { call: first.second });
-                return Step::to(Phase::Idle(Idle::new(talk, cx)));
+                self.pending.fail(cx, Error::NotFound { call: parties.second });
+                return parties.back(talk, core, cx);
             }
             Input::Request { id, command: Command::ConnectStop { .. } } => {
                 self.is_stopped = true;
@@ -304,140 +353,42 @@ impl Preparing {
             }
             other => pass_over(cx, other),
         }
-        first.stay(talk, Stage::Preparing(self))
+        parties.stay(talk, Stage::Preparing(self))
     }
 
     /// The disk has done its part.
     fn begin(
         self,
-        first: Parties,
+        parties: Parties,
         talk: Talk,
         core: &Core,
         cx: &mut Context<'_>,
         recording: Option<RecordingId>,
     ) -> Step {
         let Self { pending, wanted, prompts, is_stopped } = self;
-        let talking = Talking::begin(core, cx, wanted, prompts, recording);
+        let waiting = Waiting::new(cx, Ready { wanted, prompts, recording });
+        let step = if is_stopped {
+            waiting.part(parties, talk, core, cx, Ended::stopped(None))
+        } else {
+            waiting.go_on(parties, talk, core, cx)
+        };
         pending.accept(cx, Reply::Done);
-        if is_stopped {
-            return talking.part(first, talk, core, cx, None);
-        }
-        first.stay(talk, Stage::Talking(talking))
+        step
     }
 
     /// The disk cannot do its part.
-    fn fail(self, first: Parties, talk: Talk, cx: &mut Context<'_>, error: Error) -> Step {
+    fn fail(self, parties: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>, error: Error) -> Step {
         self.pending.fail(cx, error);
-        cx.notify(first.second, Notice::Parted);
-        Step::to(Phase::Idle(Idle::new(talk, cx)))
-    }
-}
-
-impl Talking {
-    fn begin(
-        core: &Core,
-        cx: &mut Context<'_>,
-        wanted: Wanted,
-        prompts: Vec<Arc<Prompt>>,
-        recording: Option<RecordingId>,
-    ) -> Self {
-        let Wanted { second, max, mode, extras } = wanted;
-        let (first, second) = (core.leg(), leg_of(second));
-        cx.media(media::Command::Connect { first, second, mode, mute_digits: extras.mute_digits });
-        if extras.volumes != Volumes::default() {
-            cx.media(media::Command::SetVolumes { first, second, volumes: extras.volumes });
-        }
-        let file = recording.map_or(File::None, |recording| {
-            let action = cx.new_action();
-            cx.route_recording(recording, core.id);
-            let is_stereo = extras.record.as_ref().is_some_and(|record| record.is_stereo);
-            cx.media(media::Command::RecordConnection { first, second, action, recording, is_stereo, max });
-            File::Open(action, recording)
-        });
-        let scheduled = extras.schedule.map(|schedule| {
-            let ahead = u64::try_from(schedule.at.0.saturating_sub(cx.now.wall.0)).unwrap_or_default();
-            let at = cx.deadline(Duration::from_millis(ahead));
-            Scheduled { at, prompts, repeat: schedule.repeat }
-        });
-        Self { until: cx.deadline(max), scheduled, file }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        let scheduled = self.scheduled.as_ref().and_then(|scheduled| scheduled.at);
-        self.until.into_iter().chain(scheduled).min()
-    }
-
-    fn handle(mut self, first: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>, input: Input) -> Step {
-        match input {
-            Input::Request { id, command: Command::ConnectStop { .. } } => {
-                let step = self.part(first, talk, core, cx, None);
-                cx.reply(id, Ok(Reply::Done));
-                return step;
-            }
-            Input::Due if is_due(self.until, cx) => {
-                return self.part(first, talk, core, cx, Some(Failure::MaxSeconds));
-            }
-            Input::Due => self.play(first, core, cx),
-            Input::Notice(Notice::Gone) => {
-                let ended = Ended { error: Some(Failure::Hangup), hangup: Some(first.second) };
-                return self.end(first, talk, cx, ended);
-            }
-            Input::Disk(DiskEvent::RecordingFailed { recording, fault, .. }) => {
-                if let File::Open(action, open) = self.file
-                    && open == recording
-                {
-                    let (leg, trim) = (core.leg(), Duration::ZERO);
-                    cx.media(media::Command::StopRecord { leg, action, trim });
-                    cx.forget_recording(recording);
-                    self.file = File::Failed(failure_of(fault));
-                }
-            }
-            other => pass_over(cx, other),
-        }
-        first.stay(talk, Stage::Talking(self))
-    }
-
-    /// What was scheduled is played, when its time has come.
-    fn play(&mut self, first: Parties, core: &Core, cx: &mut Context<'_>) {
-        let is_due = self.scheduled.as_ref().is_some_and(|scheduled| is_due(scheduled.at, cx));
-        if let Some(Scheduled { prompts, repeat, .. }) = self.scheduled.take_if(|_| is_due) {
-            let (second, action) = (leg_of(first.second), cx.new_action());
-            let first = core.leg();
-            cx.media(media::Command::PlayConnection { first, second, action, prompts, repeat });
-        }
-    }
-
-    /// Ends the connection; both calls go on.
-    fn part(
-        self,
-        first: Parties,
-        talk: Talk,
-        core: &Core,
-        cx: &mut Context<'_>,
-        error: Option<Failure>,
-    ) -> Step {
-        cx.media(media::Command::Disconnect { first: core.leg(), second: leg_of(first.second) });
-        cx.notify(first.second, Notice::Parted);
-        self.end(first, talk, cx, Ended { error, hangup: None })
-    }
-
-    /// They do not hear each other any more: when the file is complete it is over.
-    fn end(self, first: Parties, talk: Talk, cx: &Context<'_>, ended: Ended) -> Step {
-        match self.file {
-            File::None => first.leave(talk, cx, ended),
-            File::Failed(failure) => first.leave(talk, cx, ended.or(failure)),
-            File::Open(_, recording) => {
-                let guard = cx.deadline(STOPPED_WITHIN);
-                first.stay(talk, Stage::Closing { recording, ended, guard })
-            }
-        }
+        cx.notify(parties.second, Notice::Parted);
+        parties.back(talk, core, cx)
     }
 }
 
 /// The file is being completed, for which the disk has [`STOPPED_WITHIN`].
 fn close(
-    first: Parties,
+    parties: Parties,
     talk: Talk,
+    core: &Core,
     cx: &mut Context<'_>,
     (recording, ended, guard): (RecordingId, Ended, Option<Instant>),
     input: Input,
@@ -457,14 +408,19 @@ fn close(
             } else {
                 pass_over(cx, other);
             }
-            return first.stay(talk, Stage::Closing { recording, ended, guard });
+            return parties.stay(talk, Stage::Closing { recording, ended, guard });
         }
     };
     cx.forget_recording(recording);
-    first.leave(talk, cx, ended)
+    parties.leave(talk, core, cx, ended)
 }
 
 impl Ended {
+    /// Both calls go on.
+    fn stopped(error: Option<Failure>) -> Self {
+        Self { error, hangup: None }
+    }
+
     /// The same; but if there is nothing else to tell, that the recording lacks something.
     fn or(self, failure: Failure) -> Self {
         Self { error: self.error.or(Some(failure)), ..self }

@@ -9,6 +9,8 @@
 
 pub(crate) mod conf;
 pub(crate) mod connect;
+pub(crate) mod dial;
+pub(crate) mod notice;
 pub(crate) mod play;
 pub(crate) mod receive_dtmf;
 pub(crate) mod record;
@@ -90,6 +92,11 @@ impl Pending {
     /// The disk has answered, and the action has begun.
     pub(crate) fn accept(self, cx: &mut Context<'_>, reply: Reply) {
         cx.reply(self.request, Ok(reply));
+    }
+
+    /// The disk has answered, and what has begun by it has the reply.
+    pub(crate) fn into_request(self) -> RequestId {
+        self.request
     }
 
     /// The disk has answered, and the action cannot begin.

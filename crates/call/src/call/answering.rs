@@ -7,7 +7,7 @@ use offhook_media::sdp::{self, Negotiated};
 use offhook_sip::event::{self as sip, Body};
 
 use crate::Port;
-use crate::call::early::Early;
+use crate::call::early::{Early, EarlyLeg};
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{Core, Input, Phase, Step, Talk, pass_over, refuse, refuse_description, sdp_body, sdp_of};
@@ -76,12 +76,12 @@ impl Answering {
         self.port
     }
 
-    pub(crate) fn early(&self) -> Option<&Early> {
-        if let Agreement::Early(early) = &self.agreement { Some(early) } else { None }
+    pub(crate) fn leg(&self) -> Option<&EarlyLeg> {
+        if let Agreement::Early(early) = &self.agreement { Some(early.leg()) } else { None }
     }
 
-    pub(crate) fn early_mut(&mut self) -> Option<&mut Early> {
-        if let Agreement::Early(early) = &mut self.agreement { Some(early) } else { None }
+    pub(crate) fn leg_mut(&mut self) -> Option<&mut EarlyLeg> {
+        if let Agreement::Early(early) = &mut self.agreement { Some(early.leg_mut()) } else { None }
     }
 
     pub(crate) fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
@@ -102,7 +102,7 @@ impl Answering {
         let Self { port, request, begin, max_answer, agreement } = self;
         let talk = match agreement {
             Agreement::Settled(session, media) => Talk::begin(core, cx, port, (session, media), max_answer),
-            Agreement::Early(early) => Talk::resume(core, cx, port, *early, max_answer),
+            Agreement::Early(early) => Talk::resume(core, cx, port, early.into_parts(), max_answer),
             Agreement::Offered(mut session) => {
                 match sdp_of(body.as_ref()).map(|answer| session.accept(answer)) {
                     Some(Ok(media)) => Talk::begin(core, cx, port, (session, media), max_answer),
@@ -127,8 +127,8 @@ impl Answering {
         let span = Span { begin: self.begin, end: cx.now.wall };
         let completion = EventKind::AnswerCompleted { error: Some(ending.not_answered()), span };
         let mut ended = Ended::unanswered(cx, &ending, Some(self.port), Some(completion));
-        if let Agreement::Early(early) = &self.agreement {
-            ended = ended.after(core, cx, early, &ending);
+        if let Some(leg) = self.leg() {
+            ended = ended.after(core, cx, leg, &ending);
         }
         Step::to(Phase::Ended(ended))
     }

@@ -1,4 +1,5 @@
-//! Early media: what a caller hears of ours before its call is answered (RFC 3261 §13.2.1, RFC 3960 §3.2).
+//! Early media: what is heard before a call is answered (RFC 3261 §13.2.1, RFC 3960 §3.2). An [`EarlyLeg`] is the leg of a
+//! call that is not answered, either way; [`Early`] is what a caller hears of ours.
 //!
 //! ```text
 //!   ring with a file ─▶ the disk … ─▶ a leg, 183 with our answer, the file over and over
@@ -21,16 +22,49 @@ use crate::node::Context;
 use crate::output::Output;
 
 /// Turns of the file after the first: as good as for ever, since nobody rings for that long.
-const OVER_AND_OVER: u32 = u32::MAX;
+pub(crate) const OVER_AND_OVER: u32 = u32::MAX;
+
+/// The leg of a call that is not answered. Its far end owes us nothing yet: silence is none of its faults.
+#[derive(Debug)]
+pub(crate) struct EarlyLeg {
+    pub(crate) media: Negotiated,
+    pub(crate) stats: LegStats,
+}
+
+impl EarlyLeg {
+    /// Opens it.
+    pub(crate) fn begin(core: &Core, cx: &mut Context<'_>, port: Port, media: Negotiated) -> Self {
+        let config = LegConfig { silent_after: None, ..leg_config(core, cx, &media) };
+        cx.output(Output::OpenLeg { port, leg: core.leg(), config });
+        Self { media, stats: LegStats::default() }
+    }
+
+    /// What was agreed on is changed.
+    pub(crate) fn change(&mut self, core: &Core, cx: &mut Context<'_>, media: Negotiated) {
+        if media != self.media {
+            self.media = media;
+            let config = LegConfig { silent_after: None, ..leg_config(core, cx, &self.media) };
+            cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
+        }
+    }
+
+    /// What it hears in every state.
+    pub(crate) fn hear(&mut self, input: &Input) {
+        if let Input::Media(media::Event::Stats { stats, .. } | media::Event::LegRemoved { stats, .. }) =
+            input
+        {
+            self.stats = *stats;
+        }
+    }
+}
 
 /// The media of an inbound call that is not answered.
 #[derive(Debug)]
 pub(crate) struct Early {
     session: sdp::Session,
-    media: Negotiated,
     /// Our answer, as it was sent first.
     answer: String,
-    stats: LegStats,
+    leg: EarlyLeg,
     playing: Option<ActionId>,
 }
 
@@ -43,9 +77,7 @@ impl Early {
         (session, media): (sdp::Session, Negotiated),
         answer: String,
     ) -> Self {
-        let config = LegConfig { silent_after: None, ..leg_config(core, cx, &media) };
-        cx.output(Output::OpenLeg { port, leg: core.leg(), config });
-        Self { session, media, answer, stats: LegStats::default(), playing: None }
+        Self { session, answer, leg: EarlyLeg::begin(core, cx, port, media), playing: None }
     }
 
     /// Our answer to the caller's offer: the same in each response.
@@ -53,12 +85,12 @@ impl Early {
         sdp_body(self.answer.clone())
     }
 
-    pub(crate) fn media(&self) -> &Negotiated {
-        &self.media
+    pub(crate) fn leg(&self) -> &EarlyLeg {
+        &self.leg
     }
 
-    pub(crate) fn stats(&self) -> &LegStats {
-        &self.stats
+    pub(crate) fn leg_mut(&mut self) -> &mut EarlyLeg {
+        &mut self.leg
     }
 
     /// The caller hears this instead of what it heard.
@@ -79,15 +111,6 @@ impl Early {
         }
     }
 
-    /// What it hears in every state.
-    pub(crate) fn hear(&mut self, input: &Input) {
-        if let Input::Media(media::Event::Stats { stats, .. } | media::Event::LegRemoved { stats, .. }) =
-            input
-        {
-            self.stats = *stats;
-        }
-    }
-
     /// The caller changes the session before its ACK, by UPDATE or PRACK (RFC 3311 §5.2); only our answer to an offer
     /// can be meant, an offer of ours nobody is asked for here.
     pub(crate) fn offered(&mut self, core: &Core, cx: &mut Context<'_>, offer: Option<&Body>) {
@@ -98,15 +121,11 @@ impl Early {
             None => return cx.sip(refuse_description(session, None)),
         };
         cx.sip(sip::Command::Accept { session, body: sdp_body(text) });
-        if media != self.media {
-            self.media = media;
-            let config = LegConfig { silent_after: None, ..leg_config(core, cx, &self.media) };
-            cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
-        }
+        self.leg.change(core, cx, media);
     }
 
     /// The call is answered: what it has come to.
-    pub(crate) fn into_parts(self) -> (sdp::Session, Negotiated, LegStats) {
-        (self.session, self.media, self.stats)
+    pub(crate) fn into_parts(self) -> (sdp::Session, EarlyLeg) {
+        (self.session, self.leg)
     }
 }

@@ -8,7 +8,7 @@ use offhook_media::event::{self as media, ActionId, LegId, LegStats, RecordingId
 
 use crate::Port;
 use crate::action::failure_of;
-use crate::call::early::Early;
+use crate::call::early::EarlyLeg;
 use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
 use crate::cause::{Cause, Ending};
 use crate::disk::DiskEvent;
@@ -65,12 +65,12 @@ impl Ended {
     }
 
     /// And of its early media, whose leg is being removed.
-    pub(crate) fn after(self, core: &Core, cx: &mut Context<'_>, early: &Early, ending: &Ending) -> Self {
+    pub(crate) fn after(self, core: &Core, cx: &mut Context<'_>, early: &EarlyLeg, ending: &Ending) -> Self {
         let leg = (*ending != Ending::MediaGone).then(|| core.leg());
         if let Some(leg) = leg {
             cx.media(media::Command::RemoveLeg { leg });
         }
-        Self { stats: *early.stats(), leg, guard: cx.deadline(SETTLED_WITHIN), ..self }
+        Self { stats: early.stats, leg, guard: cx.deadline(SETTLED_WITHIN), ..self }
     }
 
     /// The end of a call whose leg is being removed.
@@ -168,7 +168,7 @@ impl Ended {
             return Some(self);
         }
         if let Some(completion) = self.cut.completion {
-            core.tell(cx, completion);
+            core.tell_at_last(cx, completion);
         }
         let released = Released {
             direction: core.direction,
@@ -183,7 +183,7 @@ impl Ended {
             stats: self.stats,
         };
         cx.node.not_authentic += self.stats.packets_not_authentic;
-        core.tell(cx, EventKind::Released(Box::new(released)));
+        core.tell_at_last(cx, EventKind::Released(Box::new(released)));
         cx.forget_session(core.session);
         core.leave_all_but(cx, &[]);
         if let Some(port) = self.port {

@@ -5,7 +5,9 @@ use std::time::Instant;
 use offhook_media::event as media;
 
 use crate::Config;
-use crate::action::connect::{Connect, Notice, Wanted};
+use crate::action::connect::{Connect, Wanted};
+use crate::action::dial::Dial;
+use crate::action::notice::Notice;
 use crate::action::play::Play;
 use crate::action::receive_dtmf::ReceiveDtmf;
 use crate::action::record::{self, Record};
@@ -82,10 +84,11 @@ impl Idle {
                 };
                 Record::start(talk, core, cx, id, wanted)
             }
+            Command::Construct(construct) => Dial::start(talk, core, cx, id, construct),
             Command::SendDtmfStart { digits, .. } => SendDtmf::start(talk, core, cx, id, digits),
             Command::ReceiveDtmfStart(ask) => ReceiveDtmf::start(talk, core, cx, id, ask),
             Command::ConnectStart { other: second, max, mode, extras, .. } => {
-                Connect::start(talk, core, cx, id, Wanted { second, max, mode, extras })
+                Connect::start(talk, core, cx, id, Wanted { second, max, mode, extras }, None)
             }
             command => {
                 pass_over(cx, Input::Request { id, command });

@@ -12,7 +12,7 @@ use crate::Port;
 use crate::action::Pending;
 use crate::call::answering::{Agreement, Answering};
 use crate::call::beside::Beside;
-use crate::call::early::Early;
+use crate::call::early::{Early, EarlyLeg};
 use crate::call::ended::Ended;
 use crate::call::{
     Call, Core, Input, NOT_ACCEPTABLE_HERE, Phase, Step, is_due, pass_over, refuse, sdp_body, warning,
@@ -125,12 +125,12 @@ impl Inbound {
         self.port
     }
 
-    pub(crate) fn early(&self) -> Option<&Early> {
-        self.early.as_deref()
+    pub(crate) fn leg(&self) -> Option<&EarlyLeg> {
+        self.early.as_deref().map(Early::leg)
     }
 
-    pub(crate) fn early_mut(&mut self) -> Option<&mut Early> {
-        self.early.as_deref_mut()
+    pub(crate) fn leg_mut(&mut self) -> Option<&mut EarlyLeg> {
+        self.early.as_deref_mut().map(Early::leg_mut)
     }
 
     pub(crate) fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
@@ -195,7 +195,7 @@ impl Inbound {
             return cx.reply(id, Ok(Reply::Done));
         };
         let codec = match &self.early {
-            Some(early) => Ok(early.media().codec),
+            Some(early) => Ok(early.leg().media.codec),
             None => self.early_media(core, cx).map(|(_, (_, media))| media.codec),
         };
         match codec {
@@ -275,12 +275,12 @@ impl Inbound {
         id: RequestId,
         (max_answer, user_data, codec): (Duration, Option<String>, Option<Codec>),
     ) -> Step {
-        let (body, agreement) = match self.early.take() {
-            Some(early) if codec.is_none_or(|codec| codec == early.media().codec) => {
+        let (body, mut agreement) = match self.early.take() {
+            Some(early) if codec.is_none_or(|codec| codec == early.leg().media.codec) => {
                 (early.answer(), Agreement::Early(early))
             }
             Some(early) => {
-                let message = format!("{} is what the caller hears already", early.media().codec.name());
+                let message = format!("{} is what the caller hears already", early.leg().media.codec.name());
                 cx.reply(id, Err(Error::NotNegotiated { message }));
                 self.early = Some(early);
                 return Step::to(Phase::Inbound(self));
@@ -300,10 +300,10 @@ impl Inbound {
             pending.fail(cx, Error::InvalidState { call: core.id, state, allowed });
         }
         cx.sip(sip::Command::Answer { session: core.session, body });
-        let mut answering = Answering::new(self.port, id, cx.now.wall, max_answer, agreement);
-        if let Some(early) = answering.early_mut() {
+        if let Agreement::Early(early) = &mut agreement {
             early.stop(core, cx);
         }
+        let answering = Answering::new(self.port, id, cx.now.wall, max_answer, agreement);
         Step::to(Phase::Answering(answering))
     }
 
@@ -355,7 +355,7 @@ impl Inbound {
         }
         let mut ended = Ended::unanswered(cx, &ending, Some(self.port), None);
         if let Some(early) = &self.early {
-            ended = ended.after(core, cx, early, &ending);
+            ended = ended.after(core, cx, early.leg(), &ending);
         }
         Step::to(Phase::Ended(ended))
     }

@@ -6,7 +6,11 @@ use offhook_media::sdp::{self, Negotiated};
 use offhook_sip::event::{self as sip, SessionId};
 
 use crate::Port;
+use crate::action::connect::Connect;
+use crate::action::dial;
+use crate::action::notice::{FarEnd, Notice};
 use crate::call::beside::Beside;
+use crate::call::early::EarlyLeg;
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{
@@ -21,6 +25,7 @@ use crate::gateway::{Plan, Way};
 use crate::id::{CallId, RequestId};
 use crate::node::Context;
 use crate::output::Reply;
+use crate::state::State;
 
 /// How long the far end may take an INVITE without ringing or deciding. Where nothing at all is heard SIP gives up after
 /// 32 s; a 100 stops that clock and starts none (RFC 3261 §17.1.1.2), so this one ends the call, after the time a proxy
@@ -38,6 +43,28 @@ pub(crate) struct Dialling {
     ways: Vec<Way>,
     early: Early,
     progress: Progress,
+    listener: Listener,
+    /// What is heard of the far end, where there is a listener.
+    leg: Option<EarlyLeg>,
+}
+
+/// Who hears a call that is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listener {
+    Nobody,
+    /// The call that it is dialled for.
+    Parent(CallId),
+    /// The same, which is connected with it already.
+    Connected(CallId),
+}
+
+impl Listener {
+    fn call(self) -> Option<CallId> {
+        match self {
+            Self::Nobody => None,
+            Self::Parent(call) | Self::Connected(call) => Some(call),
+        }
+    }
 }
 
 /// What was agreed on before the 200, for one that brings no answer (RFC 3261 §13.2.1). One that does counts for more.
@@ -52,8 +79,10 @@ enum Early {
 }
 
 /// How far the far end has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Progress {
+    /// It is not called yet: the call that it is dialled for hears an announcement first.
+    Held { invite: Box<sip::Invite> },
     /// It does not ring.
     Calling { until: Option<Instant> },
     /// It rings.
@@ -93,7 +122,7 @@ pub(crate) fn dial(
     core.hold(cx, plan.gateways());
     go(&mut core, cx, &plan.ways, 0);
     let mut description = sdp::Session::new(core.local_media(cx, port, &construct.codecs));
-    cx.sip(sip::Command::Invite(Box::new(sip::Invite {
+    let invite = Box::new(sip::Invite {
         session,
         from: core.from_uri.clone(),
         from_display: construct.from_name.unwrap_or_default(),
@@ -101,7 +130,12 @@ pub(crate) fn dial(
         redirect_hosts: plan.redirect_hosts,
         headers: construct.headers,
         body: sdp_body(description.offer()),
-    })));
+    });
+    let progress = if dial::waits(construct.parent.as_ref()) {
+        Progress::Held { invite }
+    } else {
+        Progress::call(cx, invite)
+    };
     cx.reply(request, Ok(Reply::Constructed { call: id, user_data: core.user_data.clone() }));
     let phase = Phase::Dialling(Dialling {
         port,
@@ -110,9 +144,19 @@ pub(crate) fn dial(
         max_ring: construct.max_ring,
         ways: plan.ways,
         early: Early::Nothing,
-        progress: Progress::Calling { until: cx.deadline(RINGS_WITHIN) },
+        progress,
+        listener: construct.parent.map_or(Listener::Nobody, |parent| Listener::Parent(parent.call)),
+        leg: None,
     });
     Call::begin(core, cx, phase)
+}
+
+impl Progress {
+    /// The far end is called.
+    fn call(cx: &mut Context<'_>, invite: Box<sip::Invite>) -> Self {
+        cx.sip(sip::Command::Invite(invite));
+        Self::Calling { until: cx.deadline(RINGS_WITHIN) }
+    }
 }
 
 /// The call takes one of its ways, and leaves the gateways where it will not come again.
@@ -142,12 +186,30 @@ pub(crate) fn no_room(cx: &Context<'_>, refusal: Refusal) -> Error {
 impl Dialling {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.progress {
+            Progress::Held { .. } => None,
             Progress::Calling { until } | Progress::Ringing { until } => until,
         }
     }
 
     pub(crate) fn port(&self) -> Port {
         self.port
+    }
+
+    pub(crate) fn leg(&self) -> Option<&EarlyLeg> {
+        self.leg.as_ref()
+    }
+
+    pub(crate) fn leg_mut(&mut self) -> Option<&mut EarlyLeg> {
+        self.leg.as_mut()
+    }
+
+    /// What there is to hear of the far end.
+    fn far_end(&self) -> FarEnd {
+        match (&self.progress, &self.leg) {
+            (Progress::Held { .. } | Progress::Calling { .. }, _) => FarEnd::Silent,
+            (Progress::Ringing { .. }, None) => FarEnd::Rings,
+            (Progress::Ringing { .. }, Some(_)) => FarEnd::Sounds,
+        }
     }
 
     pub(crate) fn handle(mut self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
@@ -167,10 +229,20 @@ impl Dialling {
             Input::Sip(sip::Event::Offer { body, .. }) => self.offered(core, cx, body.as_ref()),
             Input::Due if is_due(self.deadline(), cx) => {
                 let ending = match self.progress {
-                    Progress::Calling { .. } => Ending::NoRinging,
+                    Progress::Held { .. } | Progress::Calling { .. } => Ending::NoRinging,
                     Progress::Ringing { .. } => Ending::RingTimeout,
                 };
                 return self.end(core, cx, ending);
+            }
+            Input::Notice(Notice::Orphaned) => return self.end(core, cx, Ending::Orphaned),
+            Input::Notice(Notice::Joined { first }) => self.listener = Listener::Connected(first),
+            Input::Notice(Notice::Parted) => {
+                self.listener = self.listener.call().map_or(Listener::Nobody, Listener::Parent);
+            }
+            Input::Notice(Notice::Go) => {
+                if let Progress::Held { invite } = self.progress {
+                    self.progress = Progress::call(cx, invite);
+                }
             }
             other => pass_over(cx, other),
         }
@@ -179,12 +251,23 @@ impl Dialling {
 
     /// A provisional response. Only 180 and 183 ring; the clock runs from the first.
     fn hear(&mut self, core: &Core, cx: &mut Context<'_>, status: u16, body: Option<sip::Body>) {
+        let before = self.far_end();
         if let (Some(answer), Early::Nothing | Early::Answer(_)) = (sdp_of(body.as_ref()), &self.early) {
             self.early = Early::Answer(answer.to_vec());
+            // Of several far ends the first that lets be heard something is heard (reliability S13).
+            if self.listener != Listener::Nobody
+                && self.leg.is_none()
+                && let Ok(media) = self.session.accept(answer)
+            {
+                self.leg = Some(EarlyLeg::begin(core, cx, self.port, media));
+            }
         }
         if matches!(self.progress, Progress::Calling { .. }) && matches!(status, 180 | 183) {
             core.tell(cx, EventKind::Ringing { time: cx.now.wall });
             self.progress = Progress::Ringing { until: cx.deadline(self.max_ring) };
+        }
+        if let Some(parent) = self.listener.call().filter(|_| self.far_end() != before) {
+            cx.notify(parent, Notice::FarEnd(self.far_end()));
         }
     }
 
@@ -199,6 +282,9 @@ impl Dialling {
         match first.zip(offer).map(|(first, offer)| (first, self.session.answer(offer))) {
             Some((first, Ok((text, media)))) => {
                 cx.sip(sip::Command::Accept { session, body: sdp_body(text) });
+                if let Some(leg) = &mut self.leg {
+                    leg.change(core, cx, media.clone());
+                }
                 self.early = Early::Changed { first, media };
             }
             Some((_, Err(error))) => cx.sip(refuse_description(session, Some(&error))),
@@ -221,9 +307,20 @@ impl Dialling {
             cx.sip(sip::Command::Bye { session: core.session, reason });
             return self.over(core, cx, &Ending::NotNegotiated);
         };
-        let talk = Talk::begin(core, cx, self.port, (self.session, media), self.max_answer);
+        let talk = match self.leg {
+            Some(leg) => {
+                let agreed = (self.session, EarlyLeg { media, ..leg });
+                Talk::resume(core, cx, self.port, agreed, self.max_answer)
+            }
+            None => Talk::begin(core, cx, self.port, (self.session, media), self.max_answer),
+        };
+        self.listener.call().into_iter().for_each(|parent| cx.notify(parent, Notice::Answered));
+        let step = match self.listener {
+            Listener::Connected(first) => Connect::join(talk, first).passing(State::Idle),
+            Listener::Nobody | Listener::Parent(_) => Step::to(Phase::Idle(Idle::new(talk, cx))),
+        };
         let now = cx.now.wall;
-        Step::to(Phase::Idle(Idle::new(talk, cx))).telling(EventKind::DialCompleted {
+        step.telling(EventKind::DialCompleted {
             error: None,
             span: Span { begin: core.begin, end: now },
             answer_time: Some(now),
@@ -232,13 +329,15 @@ impl Dialling {
     }
 
     pub(crate) fn end(self, core: &Core, cx: &mut Context<'_>, ending: Ending) -> Step {
-        if let Some(reason) = ending.farewell() {
+        let is_called = !matches!(self.progress, Progress::Held { .. });
+        if let Some(reason) = ending.farewell().filter(|_| is_called) {
             cx.sip(sip::Command::Cancel { session: core.session, reason: Some(reason) });
         }
         self.over(core, cx, &ending)
     }
 
-    fn over(self, core: &Core, cx: &Context<'_>, ending: &Ending) -> Step {
+    fn over(self, core: &Core, cx: &mut Context<'_>, ending: &Ending) -> Step {
+        self.listener.call().into_iter().for_each(|parent| cx.notify(parent, Notice::Failed));
         let completion = EventKind::DialCompleted {
             error: Some(ending.not_answered()),
             span: Span { begin: core.begin, end: cx.now.wall },
@@ -248,6 +347,10 @@ impl Dialling {
                 _ => Vec::new(),
             },
         };
-        Step::to(Phase::Ended(Ended::unanswered(cx, ending, Some(self.port), Some(completion))))
+        let mut ended = Ended::unanswered(cx, ending, Some(self.port), Some(completion));
+        if let Some(leg) = &self.leg {
+            ended = ended.after(core, cx, leg, ending);
+        }
+        Step::to(Phase::Ended(ended))
     }
 }

@@ -21,7 +21,9 @@ use offhook_media::sdp::{LocalMedia, Negotiated, Protection};
 use offhook_sip::event::{self as sip, GatewayName, SessionId};
 
 use crate::action::conf::Conf;
-use crate::action::connect::{Connect, Notice};
+use crate::action::connect::Connect;
+use crate::action::dial::Dial;
+use crate::action::notice::Notice;
 use crate::action::play::Play;
 use crate::action::receive_dtmf::ReceiveDtmf;
 use crate::action::record::Record;
@@ -29,7 +31,7 @@ use crate::action::send_dtmf::SendDtmf;
 use crate::admit::{Role, Standing};
 use crate::call::answering::Answering;
 use crate::call::beside::Beside;
-use crate::call::early::Early;
+use crate::call::early::EarlyLeg;
 use crate::call::ended::{Cut, Ended};
 use crate::call::entering::Entering;
 use crate::call::idle::Idle;
@@ -62,7 +64,7 @@ pub(crate) enum Input {
     Media(media::Event),
     /// The disk has news for it.
     Disk(DiskEvent),
-    /// The other party of its connection has news.
+    /// Another call that it has to do with has news.
     Notice(Notice),
     /// It is in its conference no longer.
     Dismissed(Failure),
@@ -139,6 +141,12 @@ impl Core {
     pub(crate) fn tell(&self, cx: &mut Context<'_>, kind: EventKind) {
         let event = self.event(cx, kind);
         cx.output(Output::Event(event));
+    }
+
+    /// Tells all applications, when every call that this step touches has reached its new state.
+    pub(crate) fn tell_at_last(&self, cx: &mut Context<'_>, kind: EventKind) {
+        let event = self.event(cx, kind);
+        cx.node.completions.push(Output::Event(event));
     }
 
     /// Whether its media is protected: one offer goes to all gateways that the call may come to, so the strictest counts.
@@ -218,6 +226,7 @@ pub(crate) enum Phase {
     Record(Record),
     SendDtmf(SendDtmf),
     ReceiveDtmf(ReceiveDtmf),
+    Dial(Dial),
     Connect(Connect),
     Conf(Conf),
     Entering(Entering),
@@ -284,8 +293,7 @@ impl Call {
         }
         state::change(&core, cx, prior, passing, phase.state());
         if let Some(kind) = told {
-            let event = core.event(cx, kind);
-            cx.node.completions.push(event);
+            core.tell_at_last(cx, kind);
         }
         match phase {
             Phase::Ended(ended) => {
@@ -322,11 +330,16 @@ impl Call {
             Phase::Connect(connect) => connect.role(),
             _ => Role::Own,
         };
+        let child = match &self.phase {
+            Phase::Dial(dial) => dial.child(),
+            _ => None,
+        };
         let Core { direction, ref beside, .. } = self.core;
         Standing {
             state: self.state(),
             direction,
             role,
+            child,
             transferring: beside.transferring(),
             detecting: beside.detecting(),
             referral: beside.referral(),
@@ -388,6 +401,7 @@ impl Phase {
             Self::Record(record) => record.deadline(),
             Self::SendDtmf(send) => send.deadline(),
             Self::ReceiveDtmf(receive) => receive.deadline(),
+            Self::Dial(dial) => dial.deadline(),
             Self::Connect(connect) => connect.deadline(),
             Self::Conf(conf) => conf.deadline(),
             Self::Entering(entering) => entering.doing.deadline(config),
@@ -404,6 +418,7 @@ impl Phase {
             Self::Record(_) => State::Record,
             Self::SendDtmf(_) => State::SendDtmf,
             Self::ReceiveDtmf(_) => State::ReceiveDtmf,
+            Self::Dial(_) => State::Dial,
             Self::Connect(_) => State::Connect,
             Self::Conf(_) => State::Conf,
             Self::Entering(entering) => entering.doing.state(),
@@ -419,6 +434,7 @@ impl Phase {
             Self::Record(record) => Some(&record.talk),
             Self::SendDtmf(send) => Some(&send.talk),
             Self::ReceiveDtmf(receive) => Some(&receive.talk),
+            Self::Dial(dial) => Some(&dial.talk),
             Self::Connect(connect) => Some(&connect.talk),
             Self::Conf(conf) => Some(&conf.talk),
             Self::Entering(entering) => entering.doing.talk(),
@@ -433,25 +449,28 @@ impl Phase {
             Self::Record(record) => Some(&mut record.talk),
             Self::SendDtmf(send) => Some(&mut send.talk),
             Self::ReceiveDtmf(receive) => Some(&mut receive.talk),
+            Self::Dial(dial) => Some(&mut dial.talk),
             Self::Connect(connect) => Some(&mut connect.talk),
             Self::Conf(conf) => Some(&mut conf.talk),
             Self::Entering(entering) => entering.doing.talk_mut(),
         }
     }
 
-    /// The early media of a call that is not answered.
-    fn early(&self) -> Option<&Early> {
+    /// The leg of a call that is not answered, where there is early media.
+    fn early(&self) -> Option<&EarlyLeg> {
         match self {
-            Self::Inbound(inbound) => inbound.early(),
-            Self::Answering(answering) => answering.early(),
+            Self::Inbound(inbound) => inbound.leg(),
+            Self::Dialling(dialling) => dialling.leg(),
+            Self::Answering(answering) => answering.leg(),
             _ => None,
         }
     }
 
-    fn early_mut(&mut self) -> Option<&mut Early> {
+    fn early_mut(&mut self) -> Option<&mut EarlyLeg> {
         match self {
-            Self::Inbound(inbound) => inbound.early_mut(),
-            Self::Answering(answering) => answering.early_mut(),
+            Self::Inbound(inbound) => inbound.leg_mut(),
+            Self::Dialling(dialling) => dialling.leg_mut(),
+            Self::Answering(answering) => answering.leg_mut(),
             _ => None,
         }
     }
@@ -459,7 +478,7 @@ impl Phase {
     /// What a leg has agreed on and come to, where there is one.
     fn media(&self) -> Option<(&Negotiated, &LegStats)> {
         let talk = self.talk().map(|talk| (&talk.media, &talk.stats));
-        talk.or_else(|| self.early().map(|early| (early.media(), early.stats())))
+        talk.or_else(|| self.early().map(|early| (&early.media, &early.stats)))
     }
 
     /// First what means the same in every state, then the state's own.
@@ -503,6 +522,7 @@ impl Phase {
             Self::Record(record) => record.handle(core, cx, input),
             Self::SendDtmf(send) => send.handle(core, cx, input),
             Self::ReceiveDtmf(receive) => receive.handle(core, cx, input),
+            Self::Dial(dial) => dial.handle(core, cx, input),
             Self::Connect(connect) => connect.handle(core, cx, input),
             Self::Conf(conf) => conf.handle(core, cx, input),
             Self::Entering(entering) => entering.handle(core, cx, input),
@@ -540,6 +560,7 @@ impl Phase {
             Self::Record(record) => record.cut(core, cx, &ending),
             Self::SendDtmf(send) => send.cut(cx, &ending),
             Self::ReceiveDtmf(receive) => receive.cut(core, cx, &ending),
+            Self::Dial(dial) => dial.cut(core, cx),
             Self::Connect(connect) => connect.cut(core, cx, &ending),
             Self::Conf(conf) => conf.cut(core, cx, &ending),
             Self::Entering(entering) => return entering.end(core, cx, ending),

@@ -17,7 +17,7 @@ use offhook_media::event::{self as media, Channel, LegConfig, LegStats};
 use offhook_media::sdp::{self, Direction, Negotiated};
 use offhook_sip::event::{self as sip, Body};
 
-use crate::call::early::Early;
+use crate::call::early::EarlyLeg;
 use crate::call::{Core, Input, TypeAhead, refuse, refuse_description, sdp_body, sdp_of};
 use crate::event::{EventKind, MediaAlarm, UnixMs};
 use crate::gateway::DtmfWay;
@@ -57,15 +57,15 @@ impl Talk {
         Self::new(core, cx, port, (session, media, LegStats::default()), max_answer)
     }
 
-    /// Goes on with the leg of a call that had early media. From now on the caller owes us some as well.
+    /// Goes on with the leg of a call that had early media. From now on the far end owes us some as well.
     pub(crate) fn resume(
         core: &Core,
         cx: &mut Context<'_>,
         port: Port,
-        early: Early,
+        (session, leg): (sdp::Session, EarlyLeg),
         max_answer: Duration,
     ) -> Self {
-        let (session, media, stats) = early.into_parts();
+        let EarlyLeg { media, stats } = leg;
         let config = leg_config(core, cx, &media);
         cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
         Self::new(core, cx, port, (session, media, stats), max_answer)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use offhook_call::admit::{Denied, Referral, Role, Standing, admit};
-use offhook_call::command::{Command, ConnectExtras, Content, KeySet};
+use offhook_call::command::{Command, ConnectExtras, Construct, Content, KeySet, Parent, RingMode};
 use offhook_call::conference;
 use offhook_call::error::Direction;
 use offhook_call::id::{CallId, ConferenceId};
@@ -17,49 +17,49 @@ use crate::rig::{answer, construct, detect, enter, of_conference, open_conferenc
 /// `y` is allowed, `.` is not in this state, `d` is not with this direction, `x` is over.
 ///
 /// The columns, for an inbound call and again for an outbound one: Initiated, Answer, Idle, Play, Record, SendDtmf,
-/// ReceiveDtmf, Connect as the first party, Connect as the second, Conf, Released.
+/// ReceiveDtmf, Dial, Connect as the first party, Connect as the second, Conf, Released.
 const EXPECTED: [(&str, &str, &str); 38] = [
-    ("construct", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("answer", "y.........x", "ddddddddddx"),
-    ("drop", "yyyyyyyyyyx", "yyyyyyyyyyx"),
-    ("reject", "y.........x", "ddddddddddx"),
-    ("redirect", "y.........x", "ddddddddddx"),
-    ("ring", "y.........x", "ddddddddddx"),
-    ("exists", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("nop", "yyyyyyyyyyx", "yyyyyyyyyyx"),
-    ("get", "yyyyyyyyyyx", "yyyyyyyyyyx"),
-    ("list", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("play_start", "..y.......x", "..y.......x"),
-    ("play_stop", "...y......x", "...y......x"),
-    ("record_start", "..y.......x", "..y.......x"),
-    ("record_stop", "....y.....x", "....y.....x"),
-    ("record_pause", "....y.....x", "....y.....x"),
-    ("send_dtmf_start", "..y.......x", "..y.......x"),
-    ("send_dtmf_stop", ".....y....x", ".....y....x"),
-    ("receive_dtmf_start", "..y.......x", "..y.......x"),
-    ("receive_dtmf_stop", "......y...x", "......y...x"),
-    ("connect_start", "..y.......x", "..y.......x"),
-    ("connect_stop", ".......y..x", ".......y..x"),
-    ("conf_enter", "..yyyyy...x", "..yyyyy...x"),
-    ("conf_exit", ".........yx", ".........yx"),
-    ("transfer", "..y.......x", "..y.......x"),
+    ("construct for it", "..y........x", "..y........x"),
+    ("answer", "y..........x", "dddddddddddx"),
+    ("drop", "yyyyyyyyyyyx", "yyyyyyyyyyyx"),
+    ("reject", "y..........x", "dddddddddddx"),
+    ("redirect", "y..........x", "dddddddddddx"),
+    ("ring", "y..........x", "dddddddddddx"),
+    ("exists", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
+    ("nop", "yyyyyyyyyyyx", "yyyyyyyyyyyx"),
+    ("get", "yyyyyyyyyyyx", "yyyyyyyyyyyx"),
+    ("list", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
+    ("play_start", "..y........x", "..y........x"),
+    ("play_stop", "...y.......x", "...y.......x"),
+    ("record_start", "..y........x", "..y........x"),
+    ("record_stop", "....y......x", "....y......x"),
+    ("record_pause", "....y......x", "....y......x"),
+    ("send_dtmf_start", "..y........x", "..y........x"),
+    ("send_dtmf_stop", ".....y.....x", ".....y.....x"),
+    ("receive_dtmf_start", "..y........x", "..y........x"),
+    ("receive_dtmf_stop", "......y....x", "......y....x"),
+    ("connect_start", "..y........x", "..y........x"),
+    ("connect_stop", "........y..x", "........y..x"),
+    ("conf_enter", "..yyyyy....x", "..yyyyy....x"),
+    ("conf_exit", "..........yx", "..........yx"),
+    ("transfer", "..y........x", "..y........x"),
     // Nobody asks for a transfer here; the table below is of those that are asked for.
-    ("transfer_accept", "..........x", "..........x"),
-    ("transfer_decline", "..........x", "..........x"),
-    ("transfer_notify", "..........x", "..........x"),
-    ("send_message", "..yyyyyyyyx", "..yyyyyyyyx"),
-    ("detect", "..yyyyyyyyx", "..yyyyyyyyx"),
+    ("transfer_accept", "...........x", "...........x"),
+    ("transfer_decline", "...........x", "...........x"),
+    ("transfer_notify", "...........x", "...........x"),
+    ("send_message", "..yyyyyyyyyx", "..yyyyyyyyyx"),
+    ("detect", "..yyyyyyyyyx", "..yyyyyyyyyx"),
     // Nobody listens here; the table below is of calls that are listened to.
-    ("detect stop", "..........x", "..........x"),
-    ("node send_message", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("gateways", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("conf construct", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("conf list", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("conf release", "yyyyyyyyyyy", "yyyyyyyyyyy"),
-    ("conf kick", "yyyyyyyyyyy", "yyyyyyyyyyy"),
+    ("detect stop", "...........x", "...........x"),
+    ("node send_message", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
+    ("gateways", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
+    ("conf construct", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
+    ("conf list", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
+    ("conf release", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
+    ("conf kick", "yyyyyyyyyyyy", "yyyyyyyyyyyy"),
     // The other way round, so that no row can be forgotten unseen.
-    ("every stop", "...yyyyy..x", "...yyyyy..x"),
-    ("every start", "..y.......x", "..y.......x"),
+    ("every stop", "...yyyy.y..x", "...yyyy.y..x"),
+    ("every start", "..y........x", "..y........x"),
 ];
 
 const CALL: CallId = CallId(1);
@@ -70,7 +70,10 @@ fn commands(name: &str) -> Vec<Command> {
     let finish_keys = KeySet::default();
     let max = Duration::from_secs(1);
     let one = match name {
-        "construct" => Command::Construct(Box::new(construct())),
+        "construct for it" => {
+            let parent = Parent { call: CALL, mode: RingMode::WhileRinging, content: None };
+            Command::Construct(Box::new(Construct { parent: Some(parent), ..construct() }))
+        }
         "answer" => answer(CALL),
         "drop" => Command::Drop { call: CALL, cause: 603 },
         "reject" => Command::Reject { call: CALL, cause: 603 },
@@ -142,6 +145,7 @@ fn standing(state: State, direction: Direction, role: Role) -> Standing {
         state,
         direction,
         role,
+        child: None,
         transferring: false,
         detecting: false,
         referral: Referral::None,
@@ -159,6 +163,7 @@ fn standings(direction: Direction) -> Vec<Standing> {
         State::Record,
         State::SendDtmf,
         State::ReceiveDtmf,
+        State::Dial,
         State::Connect,
     ];
     let mut all: Vec<Standing> = states.into_iter().map(own).collect();
@@ -210,12 +215,12 @@ fn the_denial_names_the_states_that_would_do() {
 #[test]
 fn a_transfer_that_the_far_end_asks_for() {
     for (referral, name, expected) in [
-        (Referral::Offered, "transfer_accept", "..yyyyyyyyx"),
-        (Referral::Offered, "transfer_decline", "..yyyyyyyyx"),
-        (Referral::Offered, "transfer_notify", "..........x"),
-        (Referral::Accepted, "transfer_accept", "..........x"),
-        (Referral::Accepted, "transfer_decline", "..........x"),
-        (Referral::Accepted, "transfer_notify", "..yyyyyyyyx"),
+        (Referral::Offered, "transfer_accept", "..yyyyyyyyyx"),
+        (Referral::Offered, "transfer_decline", "..yyyyyyyyyx"),
+        (Referral::Offered, "transfer_notify", "...........x"),
+        (Referral::Accepted, "transfer_accept", "...........x"),
+        (Referral::Accepted, "transfer_decline", "...........x"),
+        (Referral::Accepted, "transfer_notify", "..yyyyyyyyyx"),
     ] {
         let standings = standings(Direction::Inbound).into_iter();
         let found: String = standings
@@ -228,10 +233,21 @@ fn a_transfer_that_the_far_end_asks_for() {
     assert_eq!(admit(busy, &commands("play_start")[0]), Ok(()));
 }
 
+/// A call that dials another may be connected with that one before the answer, and with no other.
+#[test]
+fn a_call_that_dials_may_connect_with_its_child() {
+    let dialling =
+        Standing { child: Some(CallId(2)), ..standing(State::Dial, Direction::Inbound, Role::Own) };
+    assert_eq!(admit(dialling, &commands("connect_start")[0]), Ok(()));
+    let another = Standing { child: Some(CallId(3)), ..dialling };
+    let denied = Err(Denied::State { allowed: &[State::Idle] });
+    assert_eq!(admit(another, &commands("connect_start")[0]), denied);
+}
+
 /// What a call that is listened to allows, in the columns above.
 #[test]
 fn a_call_that_is_listened_to() {
-    for (name, expected) in [("detect", "..........x"), ("detect stop", "..yyyyyyyyx")] {
+    for (name, expected) in [("detect", "...........x"), ("detect stop", "..yyyyyyyyyx")] {
         let standings = standings(Direction::Inbound).into_iter();
         let found: String = standings
             .map(|standing| verdict(Standing { detecting: true, ..standing }, &commands(name)[0]))
@@ -290,7 +306,7 @@ proptest! {
         let may = matches!(
             command,
             Command::Drop { .. } | Command::Get { .. } | Command::Nop { .. } | Command::Exists { .. }
-            | Command::List { .. } | Command::Construct(_) | Command::SendMessage { .. } | Command::SendPage(_)
+            | Command::List { .. } | Command::SendMessage { .. } | Command::SendPage(_)
             | Command::Gateways | Command::DetectStart { .. } | Command::ConferenceConstruct(_)
             | Command::ConferenceList { .. } | Command::Conference { .. }
         );
@@ -301,8 +317,8 @@ proptest! {
 #[test]
 fn the_transition_table_is_that_of_the_specification() {
     let ways = "Initiated-Answer Initiated-Idle Initiated-Released Answer-Idle Answer-Released \
-        Idle-Play Idle-Record Idle-SendDtmf Idle-ReceiveDtmf Idle-Connect Idle-Conf Idle-Released \
-        Play-Idle Record-Idle SendDtmf-Idle ReceiveDtmf-Idle Connect-Idle Conf-Idle";
+        Idle-Play Idle-Record Idle-SendDtmf Idle-ReceiveDtmf Idle-Dial Idle-Connect Idle-Conf Idle-Released \
+        Play-Idle Record-Idle SendDtmf-Idle ReceiveDtmf-Idle Dial-Idle Dial-Connect Connect-Idle Connect-Dial Conf-Idle";
     let ways: Vec<&str> = ways.split_whitespace().collect();
     for from in State::ALL {
         for to in State::ALL {

@@ -299,7 +299,7 @@ fn a_stop_before_it_begins_is_obeyed_when_it_has() {
     let mut rig = asked(recorded());
     assert_eq!(rig.request(Command::ConnectStop { call: FIRST }), ["reply Done"]);
     let lines = rig.disk(opened(1, Ok(())));
-    assert_eq!(lines[2..], ["reply Done", "media disconnect 1 2", "2: Connect→Idle"], "{lines:?}");
+    assert_eq!(lines, ["disk 2 abandon 1", "reply Done", "2: Connect→Idle"]);
     assert_eq!(rig.disk(closed()), ["1: Connect→Idle", "1: connect ok"]);
 }
 

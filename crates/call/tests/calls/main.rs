@@ -6,6 +6,7 @@ mod changes;
 mod conferences;
 mod connections;
 mod detections;
+mod dialling;
 mod digits;
 mod endings;
 mod entering;

@@ -17,7 +17,8 @@ use offhook_call::{
     Calls, Config, DiskEvent, Now, Output, Port, PromptFault, PromptSource, Reply, ToneDetection, conference,
 };
 use offhook_media::event::{
-    self as media, ActionId, Alarms, Codec, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt, VoiceMode,
+    self as media, ActionId, Alarms, Codec, Country, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt,
+    VoiceMode,
 };
 use offhook_media::sdp::{Order, Protection, Seed};
 use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
@@ -50,6 +51,7 @@ pub(crate) fn config() -> Config {
         idle_timeout: Duration::from_secs(3600),
         transfer_timeout: Duration::from_secs(15),
         tones: ToneDetection::Auto,
+        country: Country::from_code("gb").expect("known"),
         destinations: Arc::default(),
         silence_timeout: Some(Duration::from_secs(60)),
         unheard_limit: Some(Duration::from_secs(300)),
@@ -241,6 +243,7 @@ pub(crate) fn construct() -> Construct {
         proxy: None,
         credentials: None,
         headers: Vec::new(),
+        parent: None,
     }
 }
 

@@ -61,10 +61,14 @@ pub struct Construct {
     #[serde(default = "fifty")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = RING_SECONDS_MAX)))]
     pub max_ring_seconds: u32,
-    /// A call to dial on. Only null: others are not supported by this version.
+    /// A call that it is dialled for: Idle until now, in Dial until this one is answered or not to be answered, and Idle again
+    /// before `on_dial_completed` is told. It hears how this one is dialled; if it is hung up meanwhile, so is this one
+    /// (error `hangup`). `connect_start` may connect the two before the answer. Null: none.
     #[serde(default)]
     pub parent_call_res_id: Option<String>,
-    /// What the parent hears. Only null or empty: others are not supported by this version.
+    /// What the parent hears, a file or several joined by `|`, at the times that `ring_play_mode` says; null or empty: the
+    /// far end's tone, which is what it lets be heard from when it rings (early media), or where that is nothing the
+    /// ring-back tone of `media.country`. Without a parent it has no meaning.
     #[serde(default)]
     pub ring_play_file: Option<String>,
     /// The application's own mark, at most 4096 bytes; every event of the call carries it.
@@ -74,9 +78,11 @@ pub struct Construct {
     /// A conference to dial on. Only null: others are not supported by this version.
     #[serde(default)]
     pub parent_conf_res_id: Option<String>,
-    /// When the parent hears what. Only 0: others are not supported by this version.
+    /// When the parent hears the file. 0: over and over from the far end's ringing to the answer; 1: over and over until the far
+    /// end rings, then that one's tone; 2: over and over until the answer; 3: once before the far end is called, then that
+    /// one's tone.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 3)))]
     pub ring_play_mode: u32,
     /// Codecs in order of preference; null for the gateway's own list, or the node's.
     #[serde(default)]

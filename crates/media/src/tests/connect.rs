@@ -47,6 +47,30 @@ fn who_hears(first: Codec, second: Codec, mode: Option<ConnectMode>) -> (bool, b
     (heard(1, &of_second, first), heard(2, &of_first, second))
 }
 
+/// `call-api.md` §4: from a tone of ours to the early media of a far end and back no pause is longer than 60 ms, at whatever
+/// moment of a frame the change comes.
+#[test]
+fn from_a_prompt_to_another_leg_and_back_there_is_no_gap() {
+    for (second, moment) in
+        [Codec::Pcmu, Codec::Pcma].into_iter().flat_map(|codec| (0..20).map(move |at| (codec, at)))
+    {
+        let mut world = pair(config(Codec::Pcmu), config(second));
+        let tone = prompt(Codec::Pcmu, 8000, 1);
+        world.play(12, 4, &[&prompt(second, 8000, 2)], 9);
+        world.play(1, 1, &[&tone], u32::MAX);
+        world.run(500 + moment);
+        world.command(Command::StopPlay { leg: LegId(1), action: ActionId(1) });
+        connect(&mut world, ConnectMode::FirstHears);
+        world.run(500 + moment);
+        world.command(Command::Disconnect { first: LegId(1), second: LegId(2) });
+        world.play(1, 2, &[&tone], u32::MAX);
+        world.run(500);
+        let sent = world.rtp_of(1);
+        let longest = sent.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms).max();
+        assert!(longest <= Some(60) && sent.len() > 70, "{second:?} at {moment} ms: {longest:?} ms");
+    }
+}
+
 #[test]
 fn the_three_modes() {
     for (first, second) in

@@ -19,6 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use offhook_call::id::NodeId;
+use offhook_media::event::Country;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +27,8 @@ use gateway::Address;
 pub use gateway::Gateway;
 pub use load::ConfigError;
 use value::{
-    Advertise, CodecName, DtmfMode, HostPort, IdleAudio, LanguageName, Level, Listener, LogFormat, Network,
-    PortRange, Secret, Strangers,
+    Advertise, CodecName, CountryName, DtmfMode, HostPort, IdleAudio, LanguageName, Level, Listener,
+    LogFormat, Network, PortRange, Secret, Strangers,
 };
 
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
@@ -169,6 +170,8 @@ pub struct Media {
     /// What numbers, money, dates and durations are said in where the item of a play list names no language; their words
     /// are the files of `prompts_dir` in the folder of that name.
     pub language: LanguageName,
+    /// Whose tones are made, such as the ring-back tone of a far end that rings without a sound.
+    pub country: CountryName,
     /// Bytes of encoded prompts that are kept in memory.
     #[serde(deserialize_with = "value::between::<_, _, 0, 1_099_511_627_776>")]
     pub prompt_cache_bytes: usize,
@@ -325,6 +328,7 @@ impl Default for Media {
         Self {
             prompts_dir: "prompts".into(),
             language: LanguageName::default(),
+            country: CountryName(Country::from_code("cn").unwrap_or_else(|| unreachable!("it is known"))),
             prompt_cache_bytes: 128 << 20,
             recordings_dir: "recordings".into(),
             recordings_min_free_bytes: 100 << 20,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use offhook_call::ToneDetection;
 use offhook_call::id::NodeId;
 use offhook_call::prompt::Language;
-use offhook_media::event::{Codec, Idle};
+use offhook_media::event::{Codec, Country, Idle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -28,7 +28,7 @@ macro_rules! as_string {
         }
     )*};
 }
-as_string!(Listener, Advertise, HostPort, Network, PortRange, CodecName);
+as_string!(Listener, Advertise, HostPort, Network, PortRange, CodecName, CountryName);
 
 /// Where SIP is listened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -280,6 +280,31 @@ pub(crate) fn names_of_codecs() -> String {
 impl fmt::Display for CodecName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.name())
+    }
+}
+
+/// A country, by its code of two letters (ISO 3166).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct CountryName(pub Country);
+
+impl FromStr for CountryName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is no country whose tones are known; there are {}", countries());
+        Country::from_code(text).map(Self).ok_or_else(expected)
+    }
+}
+
+/// The countries by their codes, for whoever named another.
+pub(crate) fn countries() -> String {
+    Country::all().map(Country::code).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for CountryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.code())
     }
 }
 

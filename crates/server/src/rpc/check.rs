@@ -15,7 +15,7 @@ use offhook_sip::event::{Body, Credentials, Header};
 
 use super::params::Invalid;
 use super::{names, uri};
-use crate::config::value::names_of_codecs;
+use crate::config::value::{countries, names_of_codecs};
 
 /// What is accepted of a parameter that belongs to a later version: `value`, and nothing else.
 pub(crate) fn only(param: &str, value: &str, holds: bool) -> Result<(), ErrorData> {
@@ -122,10 +122,7 @@ pub(crate) fn kinds(param: &str, kinds: &[wire::DetectKind]) -> Result<Kinds, Er
 
 /// A country whose call-progress tones are known.
 pub(crate) fn country(param: &str, code: &str) -> Result<Country, ErrorData> {
-    Country::from_code(code).ok_or_else(|| {
-        let codes: Vec<_> = Country::all().map(Country::code).collect();
-        invalid(param, format!("one of {}", codes.join(", ")))
-    })
+    Country::from_code(code).ok_or_else(|| invalid(param, format!("one of {}", countries())))
 }
 
 /// `host:port`.

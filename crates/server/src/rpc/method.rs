@@ -1,7 +1,7 @@
 //! The methods of `sys.call`: what each asks of the calls, and what their reply is to the application.
 
 use offhook_call::Reply;
-use offhook_call::command::{Command, Construct, ReceiveDtmf, SendPage};
+use offhook_call::command::{Command, Construct, Parent, ReceiveDtmf, SendPage};
 use offhook_call::id::NodeId;
 use offhook_call::prompt::Language;
 use offhook_client::wire::limits::{
@@ -88,11 +88,8 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
 }
 
 impl Served for wire::Construct {
-    fn step(self, _: &Node) -> Result<Step<wire::Constructed>, ErrorData> {
-        check::nothing("parent_call_res_id", self.parent_call_res_id.as_deref())?;
-        check::nothing("ring_play_file", self.ring_play_file.as_deref())?;
+    fn step(self, node: &Node) -> Result<Step<wire::Constructed>, ErrorData> {
         check::nothing("parent_conf_res_id", self.parent_conf_res_id.as_deref())?;
-        check::only("ring_play_mode", "0", self.ring_play_mode == 0)?;
         let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
         Ok(Step::Ask(Command::Construct(Box::new(Construct {
             from_uri: check::full_uri("from_uri", &self.from_uri)?,
@@ -105,6 +102,7 @@ impl Served for wire::Construct {
             credentials: check::credentials(self.sip_auth_username, self.sip_auth_password)?,
             headers: check::headers(self.headers)?,
             from_name: check::name("from_name", self.from_name)?,
+            parent: parent(node, self.parent_call_res_id, self.ring_play_file, self.ring_play_mode)?,
         }))))
     }
 
@@ -113,6 +111,21 @@ impl Served for wire::Construct {
         let ipsc_info = wire::IpscInfo { process_id: node.process_id, call_id: None };
         Some(wire::Constructed { res_id: node.id.res_id(call), ipsc_info, user_data })
     }
+}
+
+/// The call that another is dialled for, and what it hears, which has no meaning where there is none.
+fn parent(
+    node: &Node,
+    res_id: Option<String>,
+    file: Option<String>,
+    mode: u32,
+) -> Result<Option<Parent>, ErrorData> {
+    let mode =
+        names::ring_mode(mode).ok_or_else(|| check::invalid("ring_play_mode", "an integer of 0 to 3"))?;
+    let files = file.filter(|files| !files.is_empty()).map(wire::Content::Files);
+    let content = files.map(|files| content("ring_play_file", &files, node.language)).transpose()?;
+    let res_id = res_id.filter(|res_id| !res_id.is_empty());
+    res_id.map(|res_id| Ok(Parent { call: check::call(node.id, &res_id)?, mode, content })).transpose()
 }
 
 impl Served for wire::Answer {

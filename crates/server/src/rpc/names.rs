@@ -1,5 +1,6 @@
 //! The small vocabularies that the calls and the API both have, from one to the other.
 
+use offhook_call::command::RingMode;
 use offhook_call::error::Direction;
 use offhook_call::state::State;
 use offhook_client::wire::{CallDir, CallState, DetectKind};
@@ -15,6 +16,7 @@ pub(crate) fn state(state: State) -> CallState {
         State::Record => CallState::Record,
         State::SendDtmf => CallState::SendDtmf,
         State::ReceiveDtmf => CallState::ReceiveDtmf,
+        State::Dial => CallState::Dial,
         State::Connect => CallState::Connect,
         State::Conf => CallState::Conf,
         State::Released => CallState::Released,
@@ -84,6 +86,17 @@ pub(crate) fn number_of_voice_mode(mode: VoiceMode) -> u32 {
         VoiceMode::HearOnly => 3,
         VoiceMode::Neither => 4,
     }
+}
+
+/// When a call hears the file, of a number of the API.
+pub(crate) fn ring_mode(number: u32) -> Option<RingMode> {
+    Some(match number {
+        0 => RingMode::WhileRinging,
+        1 => RingMode::UntilRinging,
+        2 => RingMode::UntilAnswer,
+        3 => RingMode::Before,
+        _ => return None,
+    })
 }
 
 /// What the API can listen for.

@@ -383,8 +383,7 @@ mod tests {
             "1, 2, 3, 4, 5, 6, 7 or 8",
         );
         refused::<wire::Subscribe>(r#"["x"]"#, "after", "null, or an integer of at least 0");
-        let only = |value: &str| format!("{value}: not supported by this version");
-        refused::<wire::Construct>(r#"{"ring_play_mode": "x"}"#, "ring_play_mode", &only("0"));
+        refused::<wire::Construct>(r#"{"ring_play_mode": "x"}"#, "ring_play_mode", "an integer of 0 to 3");
         let volume = "null, or an integer of -40 to 20";
         refused::<wire::ConnectStart>(r#"{"local_volume": "x"}"#, "local_volume", volume);
         refused::<wire::ConnectStart>(r#"{"record_stereo": "x"}"#, "record_stereo", "true or false");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use offhook_call::PromptSource;
-use offhook_call::command::Command;
+use offhook_call::command::{Command, RingMode};
 use offhook_call::conference;
 use offhook_call::error::{Direction, Error, FileFault};
 use offhook_call::event::UnixMs;
@@ -182,6 +182,28 @@ async fn values_arrive_as_they_were_meant() {
     }
 }
 
+/// `call-api.md` §4: a call may be dialled for another, which hears a file when its number says.
+#[tokio::test]
+async fn a_call_that_is_dialled_for_another_says_what_that_hears() {
+    let mut server = Server::start(golden).await;
+    let client = server.client().await;
+    for (number, expected) in [
+        (0, RingMode::WhileRinging),
+        (1, RingMode::UntilRinging),
+        (2, RingMode::UntilAnswer),
+        (3, RingMode::Before),
+    ] {
+        let params = json!({
+            "parent_call_res_id": CALL, "ring_play_file": "a.wav|b.wav", "ring_play_mode": number
+        });
+        client.request("sys.call.construct", construct(params)).await.unwrap();
+        let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
+        let parent = asked.parent.expect("a parent");
+        assert_eq!((parent.call, parent.mode), (CallId(1), expected));
+        assert_eq!(parent.content.expect("files").sources, ["a.wav", "b.wav"].map(PromptSource::from));
+    }
+}
+
 /// A method, parameters, which of them is refused, and a part of what is expected instead.
 pub(crate) type Fault = (&'static str, Value, &'static str, &'static str);
 
@@ -244,15 +266,14 @@ async fn wrong_parameters_of_construct_are_named() {
             "max_ring_seconds",
             "an integer of 1 to 3600",
         ),
-        ("construct", construct(json!({ "parent_call_res_id": CALL })), "parent_call_res_id", LATER),
         ("construct", construct(json!({ "parent_conf_res_id": "c" })), "parent_conf_res_id", LATER),
-        ("construct", construct(json!({ "ring_play_file": "r.wav" })), "ring_play_file", LATER),
         (
             "construct",
-            construct(json!({ "ring_play_mode": 1 })),
-            "ring_play_mode",
-            "0: not supported by this version",
+            construct(json!({ "ring_play_file": "a.wav||b.wav" })),
+            "ring_play_file",
+            "a file name",
         ),
+        ("construct", construct(json!({ "ring_play_mode": 4 })), "ring_play_mode", "an integer of 0 to 3"),
         ("construct", construct(json!({ "codecs": [] })), "codecs", "null, or a list"),
         ("construct", construct(json!({ "codecs": ["PCMA", "G729"] })), "codecs[1]", "PCMA, G722, opus"),
         ("construct", construct(json!({ "sip_proxy": "u@h" })), "sip_proxy", "[sip:]host[:port]"),

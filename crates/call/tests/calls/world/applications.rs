@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_call::command::{
-    Command, ConnectExtras, ConnectRecord, Construct, Content, ReceiveDtmf, SchedulePlay,
+    Command, ConnectExtras, ConnectRecord, Construct, Content, Parent, ReceiveDtmf, RingMode, SchedulePlay,
 };
 use offhook_call::event::UnixMs;
 use offhook_call::id::CallId;
@@ -21,12 +21,16 @@ impl World {
         if self.rng.bool() {
             return self.caller();
         }
+        self.construct(None);
+    }
+
+    fn construct(&mut self, parent: Option<Parent>) {
         let max_answer = self.seconds(60);
         let max_ring = self.seconds(5);
         let mut to_uris = vec!["sip:1@192.0.2.9".to_owned(), "sip:1@second".to_owned()];
         self.rng.shuffle(&mut to_uris);
         to_uris.truncate(self.rng.usize(1..3));
-        let construct = Construct { max_answer, max_ring, to_uris, ..construct() };
+        let construct = Construct { max_answer, max_ring, to_uris, parent, ..construct() };
         self.request(Command::Construct(Box::new(construct)));
     }
 
@@ -39,10 +43,22 @@ impl World {
             return self.of_a_conference();
         }
         let Some((call, state)) = self.checks.any_call(&mut self.rng) else { return };
+        // Of a call that is Idle mostly; of any other it is refused.
+        if self.to_come > 0 && self.chance(if state == State::Idle { 15 } else { 1 }) {
+            self.to_come -= 1;
+            return self.dial_for(call);
+        }
         let command = if self.chance(85) { self.sensible(call, state) } else { Some(self.anything(call)) };
         if let Some(command) = command {
             self.request(command);
         }
+    }
+
+    fn dial_for(&mut self, call: CallId) {
+        let modes = [RingMode::WhileRinging, RingMode::UntilRinging, RingMode::UntilAnswer, RingMode::Before];
+        let mode = *self.rng.choice(&modes).expect("four");
+        let content = self.rng.bool().then(|| self.content());
+        self.construct(Some(Parent { call, mode, content }));
     }
 
     pub(super) fn seconds(&mut self, most: u64) -> Duration {
@@ -69,12 +85,18 @@ impl World {
             State::Record if often < 40 => Some(Command::RecordPause { call, is_paused: often < 30 }),
             State::SendDtmf if often < 20 => Some(Command::SendDtmfStop { call }),
             State::ReceiveDtmf if often < 10 => Some(Command::ReceiveDtmfStop { call }),
+            State::Dial if often < 20 => {
+                let child = self.checks.any_unanswered(&mut self.rng).unwrap_or(call);
+                let (max, mode, extras) = (self.seconds(20), ConnectMode::Both, self.extras());
+                Some(Command::ConnectStart { call, other: child, max, mode, extras })
+            }
             State::Connect if often < 10 => Some(Command::ConnectStop { call }),
             State::Released => None,
             State::Play
             | State::Record
             | State::SendDtmf
             | State::ReceiveDtmf
+            | State::Dial
             | State::Connect
             | State::Conf
                 if (91..=97).contains(&often) =>

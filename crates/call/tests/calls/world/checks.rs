@@ -77,7 +77,7 @@ impl Checks {
         };
         *self.told.entry(name).or_default() += 1;
         let call = match (&result, call) {
-            (Ok(Reply::Constructed { call, .. }), None) => *call,
+            (Ok(Reply::Constructed { call, .. }), _) => *call,
             (Ok(Reply::ConferenceConstructed(conference)), None) => {
                 let known = self.conferences.insert(*conference, Room::default());
                 assert!(known.is_none() && !self.calls.contains_key(&CallId(conference.0)), "{conference:?}");
@@ -136,6 +136,9 @@ impl Checks {
                 assert_eq!(ledger.state, *prior, "{:?}", event.call);
                 assert!(prior.is_none_or(|prior| prior.may_become(*state)), "{prior:?} {state:?}");
                 ledger.state = Some(*state);
+                if let Some(prior) = prior {
+                    *self.told.entry(format!("{} to {}", prior.name(), state.name())).or_default() += 1;
+                }
                 return;
             }
             EventKind::Hold { held } => {
@@ -251,6 +254,11 @@ impl Checks {
         member.or_else(|| self.any_call(rng).map(|(call, _)| call)).unwrap_or(CallId(1))
     }
 
+    pub(super) fn any_unanswered(&self, rng: &mut fastrand::Rng) -> Option<CallId> {
+        let initiated = self.calls.iter().filter(|(_, ledger)| ledger.state == Some(State::Initiated));
+        rng.choice(initiated.map(|(&call, _)| call).collect::<Vec<_>>())
+    }
+
     /// Something of the rest of the world that must have been seen.
     pub(super) fn saw(&mut self, what: String) {
         *self.told.entry(what).or_default() += 1;
@@ -276,6 +284,11 @@ pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
         "dial ring_timeout",
         "dial not_negotiated",
         "dial dropped",
+        "dial hangup",
+        "Idle to Dial",
+        "Dial to Idle",
+        "Dial to Connect",
+        "Connect to Dial",
         "play ok",
         "play hangup",
         "play max_answer_seconds",

@@ -21,6 +21,8 @@ struct Leg {
     /// It will never say anything again.
     stuck: bool,
     action: Option<(ActionId, Doing)>,
+    /// A prompt that was told to stop. Where nobody waits for its end the next action may come before that is told.
+    stopped: Option<ActionId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,9 @@ impl World {
     pub(super) fn open_leg(&mut self, leg: LegId, codec: Codec) {
         assert!(self.engine.used.insert(leg), "{leg:?} used twice");
         let stuck = self.chance(4);
-        self.engine.legs.insert(leg, Leg { codecs: vec![codec], silent: false, stuck, action: None });
+        self.engine
+            .legs
+            .insert(leg, Leg { codecs: vec![codec], silent: false, stuck, action: None, stopped: None });
         self.soon(3_000, Happening::Digit(leg));
         if self.chance(30) {
             self.soon(20_000, Happening::Silent(leg));
@@ -135,6 +139,9 @@ impl World {
                 if found == Some((action, Doing::Play { endless: true })) {
                     self.end_action(leg);
                 } else {
+                    if let Some(found) = self.engine.legs.get_mut(&leg) {
+                        found.stopped = Some(action);
+                    }
                     self.stop(leg, action);
                 }
             }
@@ -175,6 +182,12 @@ impl World {
 
     fn begin(&mut self, leg: LegId, action: ActionId, doing: Doing, within: Option<u64>) {
         assert!(!self.engine.rooms.has(leg), "{leg:?} is in a room");
+        let found = self.engine.legs.get(&leg).expect("a leg that is there");
+        if let Some((before, Doing::Play { .. })) = found.action
+            && found.stopped == Some(before)
+        {
+            self.end_action(leg);
+        }
         let found = self.engine.legs.get_mut(&leg).expect("a leg that is there");
         assert!(found.action.is_none() || found.stuck, "{leg:?} is busy with {:?}", found.action);
         found.action = Some((action, doing));
