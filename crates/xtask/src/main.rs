@@ -18,7 +18,7 @@ cargo xtask test           all that must be good before a change lands (what .ci
 cargo xtask proto          write proto/ anew from the types
 cargo xtask prompts        speak fixtures/prompts/zh and en anew
 cargo xtask bench [ARGS]   the load generator; without ARGS it says what it can do
-cargo xtask fuzz TARGET [SECONDS]   arbitrary bytes for `message`, `stream`, `sdp` or `endpoint`; five minutes if not said";
+cargo xtask fuzz [TARGET [SECONDS]]   arbitrary bytes for a target, five minutes if not said; without one it lists them";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         ["proto"] => proto(),
         ["prompts"] => need::install(VOICES).and_then(|()| prompts::run()),
         ["bench", rest @ ..] => bench(rest),
+        ["fuzz"] => {
+            fuzz::targets().for_each(|target| println!("{target}"));
+            Ok(())
+        }
         ["fuzz", target] => fuzz::run(target, "300"),
         ["fuzz", target, seconds] => fuzz::run(target, seconds),
         _ => {

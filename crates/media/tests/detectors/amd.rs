@@ -128,7 +128,7 @@ fn persons_and_machines_are_told_apart() {
 }
 
 #[test]
-#[ignore = "a minute of CPU time"]
+#[ignore = "a minute of CPU time: cargo test --package offhook-media --test detectors in_every_voice -- --ignored --nocapture"]
 fn persons_and_machines_are_told_apart_in_every_voice() {
     judge(&VOICES);
 }

@@ -27,7 +27,7 @@ fn per_frame(samples: &[i16], mut round: impl FnMut(&[i16])) -> Duration {
 }
 
 #[test]
-#[ignore = "a measurement, for a machine that does nothing else"]
+#[ignore = "a measurement on a quiet machine: cargo test --release --package offhook-media --test detectors cost -- --ignored --nocapture"]
 fn what_20_ms_cost() {
     let speech = speak(VOICES[0], "The quick brown fox jumps over the lazy dog, and says so at some length.");
     let mut random = fastrand::Rng::with_seed(1);

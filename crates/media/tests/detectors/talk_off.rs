@@ -43,7 +43,7 @@ fn nobody_dials_by_speaking() {
 
 /// The documents of this tree, read by every voice, high and low: 27 hours.
 #[test]
-#[ignore = "five minutes of CPU time"]
+#[ignore = "five minutes of CPU time: cargo test --package offhook-media --test detectors hours -- --ignored --nocapture"]
 fn nobody_dials_by_speaking_for_hours() {
     let texts = [
         include_str!("../../../../README.md"),

@@ -65,6 +65,29 @@ fn commands<'a>(line: &'a str, fenced: bool, command: &str) -> Vec<&'a str> {
     words.filter(|word| word.starts_with(|first: char| first.is_ascii_lowercase())).collect()
 }
 
+/// The fuzz targets of a manifest that a document does not name.
+pub(crate) fn fuzz_targets(manifest: &str, document: &str) -> Vec<String> {
+    let targets = manifest.split("[[bin]]").skip(1).filter_map(|bin| bin.split('"').nth(1));
+    let unnamed = targets.filter(|target| !document.contains(&format!("`{target}`")));
+    unnamed.map(|target| format!("CONTRIBUTING.md: does not name the fuzz target {target}")).collect()
+}
+
+/// Tests that are left out without a reason which ends in the command that runs them, or by one that the document does not
+/// show. (Put together here, so that this file has no such attribute itself.)
+pub(crate) fn ignored(path: &str, source: &str, document: &str) -> Vec<String> {
+    let attribute = concat!("#[", "ignore");
+    let mut problems = Vec::new();
+    for (number, line) in source.lines().enumerate() {
+        let Some(rest) = line.trim_start().strip_prefix(attribute) else { continue };
+        let command = rest.find("cargo test").and_then(|at| rest[at..].split('"').next());
+        if !command.is_some_and(|command| document.lines().any(|line| line == command)) {
+            let line = number + 1;
+            problems.push(format!("{path}:{line}: ignored without a command that CONTRIBUTING.md shows"));
+        }
+    }
+    problems
+}
+
 /// The chores that xtask's own usage names.
 pub(crate) fn chores(source: &str) -> Vec<String> {
     let lines = source.lines().filter_map(|line| line.trim_start().strip_prefix("cargo xtask "));
@@ -126,6 +149,23 @@ mod tests {
                     `offhook print-config` `offhook --version`\noffhook is a server\n\
                     ```\ncargo xtask demo\n$ offhook serve --config x\n```\noffhook and so on";
         assert_eq!(check("a.md", text, &known()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_not_listed_is_seen() {
+        let manifest = "[[bin]]\nname = \"sdp\"\npath = \"x\"\n\n[[bin]]\nname = \"wav\"\npath = \"y\"";
+        assert_eq!(fuzz_targets(manifest, "`sdp` and `wav`"), Vec::<String>::new());
+        assert_eq!(fuzz_targets(manifest, "`sdp` and wav").len(), 1);
+        let document = "so:\ncargo test long -- --ignored\n";
+        for (reason, problems) in [
+            ("", 1),
+            (" = \"slow\"", 1),
+            (" = \"slow: cargo test other -- --ignored\"", 1),
+            (" = \"slow: cargo test long -- --ignored\"", 0),
+        ] {
+            let source = format!("#[test]\n    #[{}{reason}]\nfn f() {{}}", "ignore");
+            assert_eq!(ignored("a.rs", &source, document).len(), problems, "{reason}");
+        }
     }
 
     #[test]

@@ -100,6 +100,16 @@ fn documents_name_what_is_there() {
 }
 
 #[test]
+fn fuzz_targets_and_ignored_tests_are_listed() {
+    let read =
+        |name: &str| fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let listed = read("CONTRIBUTING.md");
+    let mut problems = documents::fuzz_targets(&read("fuzz/Cargo.toml"), &listed);
+    problems.extend(files(".rs").iter().flat_map(|file| documents::ignored(&file.path, &file.text, &listed)));
+    none(problems);
+}
+
+#[test]
 fn every_threat_has_its_tests() {
     let tables = ["crates/sip/README.md", "crates/media/README.md"];
     let table = tables.map(|name| fs::read_to_string(root().join(name)).expect("a table")).concat();
