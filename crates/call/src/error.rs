@@ -103,8 +103,14 @@ pub enum FileFault {
     Unreadable,
     /// Its format is none that we read.
     Unsupported,
-    /// It is outside its directory.
+    /// There is nothing in it, not even a header.
+    Empty,
+    /// Its name is none of a file in its directory.
     Forbidden,
+    /// It is a symbolic link, or behind one, and links are not followed.
+    Link,
+    /// It is a folder, a device, a FIFO or a socket.
+    Irregular,
     /// It exists already and may not be replaced.
     Exists,
     /// The disk is full.

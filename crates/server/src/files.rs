@@ -140,7 +140,7 @@ fn regular(fd: OwnedFd) -> Result<File, FileFault> {
     let file = File::from(fd);
     match file.metadata() {
         Ok(data) if data.is_file() => Ok(file),
-        Ok(_) => Err(FileFault::Forbidden),
+        Ok(_) => Err(FileFault::Irregular),
         Err(_) => Err(FileFault::Unreadable),
     }
 }
@@ -148,8 +148,11 @@ fn regular(fd: OwnedFd) -> Result<File, FileFault> {
 fn fault(errno: Errno) -> FileFault {
     match errno {
         Errno::NOENT | Errno::NOTDIR => FileFault::NotFound,
-        // XDEV: the name leaves the directory; LOOP: a symbolic link; NXIO, ISDIR: no regular file.
-        Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::ISDIR => FileFault::Forbidden,
+        // The name leaves the directory.
+        Errno::XDEV => FileFault::Forbidden,
+        Errno::LOOP => FileFault::Link,
+        // A socket, or a folder.
+        Errno::NXIO | Errno::ISDIR => FileFault::Irregular,
         Errno::EXIST => FileFault::Exists,
         Errno::NOSPC | Errno::DQUOT => FileFault::DiskFull,
         _ => FileFault::Unreadable,
@@ -196,12 +199,14 @@ mod tests {
         let root = temp.root();
         symlink("../outside", temp.0.join("root/link")).unwrap();
         symlink("..", temp.0.join("root/up")).unwrap();
+        for name in ["link", "up/outside"] {
+            assert_eq!(fault_of(root.read(name)), FileFault::Link, "read {name:?}");
+            assert_eq!(fault_of(root.create(name, true)), FileFault::Link, "create {name:?}");
+        }
         for name in [
             "../outside",
             "sub/../../outside",
             "/etc/passwd",
-            "link",
-            "up/outside",
             "",
             "sub//in",
             "./sub/in",
@@ -226,14 +231,14 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(fault_of(temp.root().read("fifo")), FileFault::Forbidden);
+        assert_eq!(fault_of(temp.root().read("fifo")), FileFault::Irregular);
         symlink("/dev/zero", temp.0.join("root/zero")).unwrap();
-        assert_eq!(fault_of(temp.root().read("zero")), FileFault::Forbidden);
+        assert_eq!(fault_of(temp.root().read("zero")), FileFault::Link);
         let _socket = std::os::unix::net::UnixListener::bind(temp.0.join("root/socket")).unwrap();
-        assert_eq!(fault_of(temp.root().read("socket")), FileFault::Forbidden);
+        assert_eq!(fault_of(temp.root().read("socket")), FileFault::Irregular);
         // A directory of devices: what is a device itself, and not the link to one.
-        assert_eq!(fault_of(Directory::open(Path::new("/dev")).unwrap().read("zero")), FileFault::Forbidden);
-        assert_eq!(fault_of(temp.root().read("sub")), FileFault::Forbidden);
+        assert_eq!(fault_of(Directory::open(Path::new("/dev")).unwrap().read("zero")), FileFault::Irregular);
+        assert_eq!(fault_of(temp.root().read("sub")), FileFault::Irregular);
         assert_eq!(fault_of(temp.root().read("missing")), FileFault::NotFound);
         assert_eq!(fault_of(temp.root().read("sub/in/deeper")), FileFault::NotFound);
     }
@@ -271,7 +276,7 @@ mod tests {
                         assert_eq!(text, "inside", "{name}");
                         opened += 1;
                     }
-                    Err(FileFault::Forbidden) => refused += 1,
+                    Err(FileFault::Link) => refused += 1,
                     // The kernel sees the race itself (EAGAIN), or the moment between the two.
                     Err(FileFault::Unreadable | FileFault::NotFound) => {}
                     Err(other) => panic!("{other:?}"),
@@ -295,7 +300,7 @@ mod tests {
         assert_eq!(text, "1", "whoever reads the old file still has it");
         assert_eq!(fs::read(temp.0.join("root/a/b/new")).unwrap(), b"two");
         fs::create_dir(temp.0.join("root/folder")).unwrap();
-        assert_eq!(fault_of(root.create("folder", true)), FileFault::Forbidden, "only files are replaced");
+        assert_eq!(fault_of(root.create("folder", true)), FileFault::Irregular, "only files are replaced");
         let names: Vec<_> = fs::read_dir(temp.0.join("root/a/b")).unwrap().collect();
         assert_eq!(names.len(), 1, "nothing is left beside it");
     }

@@ -241,6 +241,7 @@ fn open(file: File, name: &str, codec: Codec, gain_db: i8) -> Result<PromptReade
         tracing::debug!(name, ?error, "no prompt");
         match error {
             PromptError::Unreadable(_) => FileFault::Unreadable,
+            PromptError::Empty => FileFault::Empty,
             _ => FileFault::Unsupported,
         }
     })

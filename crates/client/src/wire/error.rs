@@ -67,6 +67,9 @@ pub enum ErrorData {
     FileUnsupported {
         /// As the request named it, or as the word of a value is named.
         file: String,
+        /// What is wrong with it, in words.
+        #[serde(default)]
+        detail: String,
         /// Which item of a list asks for it, the first being 0; left out where there is no list.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<usize>,
@@ -76,6 +79,9 @@ pub enum ErrorData {
     FileForbidden {
         /// As the request named it, or as the word of a value is named.
         file: String,
+        /// What it is instead, in words.
+        #[serde(default)]
+        detail: String,
         /// Which item of a list asks for it, the first being 0; left out where there is no list.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<usize>,

@@ -423,7 +423,8 @@ events! {
         retry_in: Option<u64>,
     }
     /// A recording was cut off by the end of the server, and is a complete file now. Told at the start of the server, before
-    /// all other events.
+    /// all other events and before anybody can be connected: only a subscription with `after` sees it, be it 0 or the last
+    /// `seq` that was seen of the server before.
     RecordingRecovered / OnRecordingRecovered = "sys.node.on_recording_recovered" {
         /// Its file, relative to the recordings directory; of several parts, the first.
         record_file: String,

@@ -277,7 +277,8 @@ pub struct RecordStart {
     pub max_seconds: u32,
     /// Whether the far end first hears a beep.
     pub beep: bool,
-    /// The file, relative to the recordings directory; missing folders are made.
+    /// The file, relative to the recordings directory; missing folders are made. `record_format` says what it is: a name that
+    /// ends like another kind of sound (`a.mp3` of format 3) is refused, any other ending, or none, is taken as it is.
     pub record_file: String,
     /// 1 PCM 8 bit, 2 a-law, 3 mu-law, 4 IMA ADPCM, 5 GSM 06.10, 6 MP3, 7 PCM 16 bit, 8 Opus in Ogg. 6 and 8 are files of
     /// their own kind, the others WAV; 7 and 8 have the rate of the call's codec, 6 has 24 kHz, the others 8 kHz.
@@ -410,10 +411,11 @@ pub struct ConnectStart {
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 3)))]
     pub connect_mode: u32,
     /// A recording of both, each as loud as it speaks: a file, relative to the recordings directory. One that exists is not
-    /// replaced. It is complete when `on_connect_completed` is told; null or empty: none.
+    /// replaced. It is complete when `on_connect_completed` is told; null or empty: none. Its ending is as of `record_start`.
     #[serde(default)]
     pub record_file: Option<String>,
-    /// Its format, as of `record_start`. Formats 7 and 8 have the sample rate of the first party.
+    /// Its format, as of `record_start`. Formats 7 and 8 have the sample rate of the first party's codec, whatever the second has:
+    /// name the party with the wider voice first where its sound shall be kept.
     #[serde(default = "mu_law")]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
     pub record_format: u32,

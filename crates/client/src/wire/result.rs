@@ -144,7 +144,7 @@ pub struct CallInfo {
     /// The conference that it is in.
     #[serde(default)]
     pub conf_res_id: Option<String>,
-    /// What its media has seen.
+    /// What its media has seen, as of the last second: the media tells it once a second, and 0 before.
     pub media: MediaStats,
 }
 

@@ -49,6 +49,8 @@ pub const GAIN_DB: std::ops::RangeInclusive<i8> = -40..=20;
 pub enum PromptError {
     /// Its container or coding is not ours, or its rate or number of channels beyond what we take; says which.
     Unsupported(String),
+    /// It has no bytes.
+    Empty,
     /// It is damaged; says where.
     Malformed(String),
     /// It lasts more than [`MAX_DURATION`].
@@ -147,6 +149,9 @@ fn open<'s>(
     }
     let mut head = Vec::new();
     source.by_ref().take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
+    if head.is_empty() {
+        return Err(PromptError::Empty);
+    }
     let is_mpeg = |head: &[u8]| head.starts_with(b"ID3") || packets::is_mpeg_frame(head);
     let magic = head.first_chunk::<4>().copied().unwrap_or_default();
     let whole = Cursor::new(head.clone()).chain(source);

@@ -131,10 +131,12 @@ fn a_file_is_checked_before_it_is_played() {
     let temp = Temp::new("checked");
     temp.write("a.wav", 1000, 8000);
     std::fs::write(temp.0.join("text.wav"), b"this is no audio").unwrap();
+    std::fs::write(temp.0.join("empty.wav"), b"").unwrap();
     let prompts = temp.prompts(1 << 20);
     for (name, fault) in [
         ("missing.wav", FileFault::NotFound),
         ("text.wav", FileFault::Unsupported),
+        ("empty.wav", FileFault::Empty),
         ("../a.wav", FileFault::Forbidden),
     ] {
         let wanted = PromptSource { item: Some(1), ..file(name) };

@@ -14,7 +14,7 @@ use offhook_media::event::{Codec, Country, Dial, Key, Kinds, RecordFormat};
 use offhook_sip::event::{Body, Credentials, Header};
 
 use super::params::Invalid;
-use super::{names, uri};
+use super::{error, names, uri};
 use crate::config::value::{countries, names_of_codecs};
 
 /// What is accepted of a parameter that belongs to a later version: `value`, and nothing else.
@@ -165,10 +165,32 @@ pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
     }
     let leaves = name.starts_with('/') || name.split('/').any(|part| part == "..");
     if leaves || name.chars().any(|char| char.is_control() || char == '\\') {
-        return Err(ErrorData::FileForbidden { file: name.to_owned(), item: None });
+        return Err(error::forbidden(name.to_owned(), "no plain name of a file below its directory", None));
     }
     Ok(name.to_owned())
 }
+
+/// A name for a recording. Whoever opens the file goes by its ending, so that one which is known must be that of the format;
+/// any other, or none, is as good. Nothing is written raw, and raw files are known by their endings alone.
+pub(crate) fn recording(param: &str, name: &str, format: RecordFormat) -> Result<String, ErrorData> {
+    let endings: &[&str] = match format {
+        RecordFormat::Mp3 => &["mp3"],
+        RecordFormat::Opus => &["opus", "ogg", "oga"],
+        _ => &["wav"],
+    };
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    if ENDINGS.contains(&ending.as_str()) && !endings.contains(&ending.as_str()) {
+        let number = format.api_number();
+        let expected =
+            format!("the ending .{} of record_format {number}, not .{ending}", endings.join(" or ."));
+        return Err(invalid(param, expected));
+    }
+    file(param, name)
+}
+
+/// The endings of names that say what is in a file of sound.
+const ENDINGS: [&str; 12] =
+    ["wav", "mp3", "opus", "ogg", "oga", "flac", "alaw", "al", "ulaw", "ul", "gsm", "g722"];
 
 /// A format of recordings.
 pub(crate) fn record_format(number: u32) -> Result<RecordFormat, ErrorData> {

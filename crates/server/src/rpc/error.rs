@@ -33,8 +33,13 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
         Error::File { fault, file, item } => match fault {
             FileFault::NotFound => ErrorData::FileNotFound { file, item },
             FileFault::Unreadable => ErrorData::FileUnreadable { file, item },
-            FileFault::Unsupported => ErrorData::FileUnsupported { file, item },
-            FileFault::Forbidden => ErrorData::FileForbidden { file, item },
+            FileFault::Unsupported => {
+                ErrorData::FileUnsupported { file, detail: "the format is not supported".to_owned(), item }
+            }
+            FileFault::Empty => ErrorData::FileUnsupported { file, detail: "it is empty".to_owned(), item },
+            FileFault::Forbidden => forbidden(file, "no plain name of a file below its directory", item),
+            FileFault::Link => forbidden(file, "a symbolic link, and links are not followed", item),
+            FileFault::Irregular => forbidden(file, "a folder, a device, a FIFO or a socket", item),
             FileFault::Exists => ErrorData::FileExists { file },
             FileFault::DiskFull => ErrorData::DiskFull { file },
             FileFault::Busy { limit } => {
@@ -52,6 +57,11 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
         Error::AnswerFailed { sip_status } => ErrorData::AnswerFailed { sip_status },
         Error::Internal { message } => internal(&message),
     }
+}
+
+/// A name that may not be used, and what it is.
+pub(crate) fn forbidden(file: String, detail: &str, item: Option<usize>) -> ErrorData {
+    ErrorData::FileForbidden { file, detail: detail.to_owned(), item }
 }
 
 /// A defect of ours: the log has what it is, the application the number to find it by.
@@ -79,12 +89,10 @@ fn message(data: &ErrorData) -> String {
         ErrorData::FileUnreadable { file, item } => {
             format!("the file {file}{} cannot be read or written", of_item(*item))
         }
-        ErrorData::FileUnsupported { file, item } => {
-            format!("the format of {file}{} is not supported", of_item(*item))
+        ErrorData::FileUnsupported { file, detail, item } => {
+            format!("{file}{} cannot be played: {detail}", of_item(*item))
         }
-        ErrorData::FileForbidden { file, item } => {
-            format!("{file}{} is no plain name of a file below its directory", of_item(*item))
-        }
+        ErrorData::FileForbidden { file, detail, item } => format!("{file}{} is {detail}", of_item(*item)),
         ErrorData::FileExists { file } => format!("the file {file} exists"),
         ErrorData::DiskFull { file } => format!("the disk of {file} is full"),
         ErrorData::LimitReached { limit, value } => format!("the limit {limit} of {value} is reached"),
@@ -161,8 +169,6 @@ mod tests {
         for (fault, reason) in [
             (FileFault::NotFound, "file_not_found"),
             (FileFault::Unreadable, "file_unreadable"),
-            (FileFault::Unsupported, "file_unsupported"),
-            (FileFault::Forbidden, "file_forbidden"),
             (FileFault::Exists, "file_exists"),
             (FileFault::DiskFull, "disk_full"),
         ] {
@@ -185,6 +191,20 @@ mod tests {
         check(Error::ShuttingDown, -32007, json!({ "reason": "shutting_down" }));
         let failed = Error::AnswerFailed { sip_status: 487 };
         check(failed, -32008, json!({ "reason": "answer_failed", "sip_status": 487 }));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_had_is_told_what_it_is() {
+        for (fault, reason, detail) in [
+            (FileFault::Unsupported, "file_unsupported", "the format is not supported"),
+            (FileFault::Empty, "file_unsupported", "it is empty"),
+            (FileFault::Forbidden, "file_forbidden", "no plain name of a file below its directory"),
+            (FileFault::Link, "file_forbidden", "a symbolic link, and links are not followed"),
+            (FileFault::Irregular, "file_forbidden", "a folder, a device, a FIFO or a socket"),
+        ] {
+            let error = Error::File { fault, file: "a/b.wav".to_owned(), item: None };
+            check(error, -32004, json!({ "reason": reason, "file": "a/b.wav", "detail": detail }));
+        }
     }
 
     #[test]

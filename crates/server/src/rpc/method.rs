@@ -261,7 +261,7 @@ impl Served for wire::RecordStart {
             call: check::call(node.id, &self.res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             beep: self.beep,
-            file: check::file("record_file", &self.record_file)?,
+            file: check::recording("record_file", &self.record_file, format)?,
             format,
             finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
             overwrite: self.overwrite,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use offhook::events::{Retention, log};
+use offhook::events::{Retention, append_recovered, log};
+use offhook::recordings::Recovered;
 use offhook_call::Reply;
+use offhook_call::event::UnixMs;
 use offhook_client::wire::{CloseReason, EventKind, GapReason, OnClosed, OnGap};
 use offhook_client::{Client, Error, Event, Events};
 use serde_json::json;
@@ -92,6 +94,28 @@ async fn what_a_former_run_had_is_told_as_missing() {
     assert_eq!(next(&mut late).await.kind, missing);
     for events in [&mut early, &mut late] {
         assert_eq!(seqs(events, 10).await, (1_000..=1_009).collect::<Vec<u64>>());
+    }
+}
+
+/// What is told at the start, as recordings that were cut off are, is told before anybody can be there to hear it.
+#[tokio::test]
+async fn what_is_told_at_the_start_needs_after() {
+    let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(3600) };
+    let (mut writer, log) = log(retention, 1_000);
+    let cut_off = Recovered { file: "a.wav".to_owned(), parts: 1, bytes: 480_058, repaired: true };
+    append_recovered(&mut writer, UnixMs(1_800_000_000_000), vec![cut_off]);
+    let mut server = Server::start_on((writer, log), &[], |_| Ok(Reply::Done)).await;
+    let client = server.client().await;
+    let mut from_now = client.subscribe(None, None).await.unwrap();
+    let mut from_anywhere = client.subscribe(Some(0), None).await.unwrap();
+    let mut from_before = client.subscribe(Some(700), None).await.unwrap();
+    server.ring(1);
+    assert_eq!(next(&mut from_now).await.seq, 1_001);
+    for events in [&mut from_anywhere, &mut from_before] {
+        assert!(matches!(next(events).await.kind, EventKind::Gap(_)));
+        let told = next(events).await;
+        assert!(matches!(told.kind, EventKind::RecordingRecovered(_)), "{told:?}");
+        assert_eq!((told.seq, next(events).await.seq), (1_000, 1_001));
     }
 }
 

@@ -380,6 +380,31 @@ async fn wrong_parameters_of_actions_are_named() {
         ("play_start", json!([CALL, "a.wav", "", -1]), "repeat", "an integer"),
         ("record_start", json!([CALL, 60, "yes", "a.wav"]), "beep", "true or false"),
         ("record_start", json!([CALL, 60, true, "a.wav", 9]), "record_format", "1, 2, 3, 4, 5, 6, 7 or 8"),
+        // What the ending says must be what is in it.
+        (
+            "record_start",
+            json!([CALL, 60, true, "a.mp3", 3]),
+            "record_file",
+            "the ending .wav of record_format 3, not .mp3",
+        ),
+        (
+            "record_start",
+            json!([CALL, 60, true, "a.WAV", 8]),
+            "record_file",
+            "the ending .opus or .ogg or .oga of record_format 8, not .wav",
+        ),
+        (
+            "record_start",
+            json!([CALL, 60, true, "a.gsm", 5]),
+            "record_file",
+            "the ending .wav of record_format 5, not .gsm",
+        ),
+        (
+            "connect_start",
+            json!({ "res_id": CALL, "max_seconds": 60, "call_res_id": "0.0.0-sys.call-2", "record_file": "a.mp3" }),
+            "record_file",
+            "the ending .wav of record_format 3, not .mp3",
+        ),
         ("record_start", json!([CALL, 604_801, true, "a.wav"]), "max_seconds", "an integer of 1 to 604800"),
         ("send_dtmf_start", json!([CALL, ""]), "keys", "1 to 255 of"),
         ("send_dtmf_start", json!([CALL, "12w"]), "keys", "1 to 255 of"),
@@ -468,7 +493,8 @@ async fn names_that_lead_out_of_their_directory_are_forbidden() {
             ("receive_dtmf_start", prompt, None),
         ] {
             let error = client.request(&format!("sys.call.{method}"), params).await.unwrap_err();
-            let forbidden = wire::ErrorData::FileForbidden { file: name.to_owned(), item };
+            let (file, detail) = (name.to_owned(), "no plain name of a file below its directory".to_owned());
+            let forbidden = wire::ErrorData::FileForbidden { file, detail, item };
             assert_eq!(error.data(), Some(forbidden), "{method} {name:?}");
             assert!(matches!(error, offhook_client::Error::Rpc { code: -32004, .. }));
         }
