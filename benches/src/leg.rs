@@ -18,6 +18,7 @@ pub(crate) fn config(remote: SocketAddr) -> LegConfig {
         remote_rtcp: remote,
         rtcp_mux: false,
         ptime_ms: 20,
+        max_ptime_ms: None,
         direction: Direction::SendRecv,
         keys: None,
     };

@@ -94,6 +94,8 @@ pub struct Leg {
     said: Vec<i16>,
     /// Whether we hear the other party that way.
     hears_interpreted: bool,
+    /// Whether its packets last longer than our peer takes them, so that they have to be cut anew.
+    hears_long: bool,
 
     /// Whether a room wants to hear it.
     says_to_room: bool,
@@ -149,6 +151,7 @@ impl Leg {
             is_interpreted: false,
             said: Vec::new(),
             hears_interpreted: false,
+            hears_long: false,
             says_to_room: false,
             pace: Pace::default(),
             frames: 0,
@@ -290,6 +293,7 @@ impl Leg {
             is_interpreted: _,
             said: _,
             hears_interpreted,
+            hears_long: _,
             says_to_room: _,
             pace,
             frames: _,

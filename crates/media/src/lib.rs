@@ -249,8 +249,8 @@ impl Engine {
         self.legs.get(&leg)?.leg.peer(channel)
     }
 
-    fn take(&mut self, now: Instant, leg: LegId, channel: Channel, source: Option<SocketAddr>, bytes: &[u8]) {
-        let Some(Placed { leg, phase, .. }) = self.legs.get_mut(&leg) else { return };
+    fn take(&mut self, now: Instant, id: LegId, channel: Channel, source: Option<SocketAddr>, bytes: &[u8]) {
+        let Some(Placed { leg, phase, .. }) = self.legs.get_mut(&id) else { return };
         let datagram = Datagram { channel, source, bytes };
         let Some(Datagram { channel, bytes, .. }) =
             leg.open(now, datagram, &mut self.plain, &mut self.shared)
@@ -266,6 +266,9 @@ impl Engine {
                     && let Some(Placed { leg: peer, .. }) = self.legs.get_mut(&peer)
                 {
                     peer.relay(now, &relayed, &mut self.shared);
+                    if peer.misses_long_packets() {
+                        self.tune(id);
+                    }
                 }
                 self.pass_on(now);
             }

@@ -239,6 +239,7 @@ mod tests {
             remote_rtcp: remote,
             rtcp_mux: false,
             ptime_ms: 20,
+            max_ptime_ms: None,
             direction: Direction::SendRecv,
             keys: None,
         };

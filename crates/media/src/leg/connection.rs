@@ -5,7 +5,7 @@
 //!                 payload as it is, or by table into our law
 //! ```
 //! Nothing is queued or decoded: the far end has a jitter buffer, and two in a row would only add delay. Where the codecs
-//! are too different for that, one party interprets: it plays out what its peer sends, and the other says it in its own.
+//! are too different for that, or the packets longer than the far end takes (`a=maxptime`), one party interprets: it plays out what its peer sends, and the other says it in its own.
 //!
 //! ```text
 //!   its packet ─▶ jitter buffer … its frame of 20 ms ─▶ our rate ─▶ our encoder ─▶ our packet
@@ -15,6 +15,7 @@
 use std::time::Instant;
 
 use super::{Content, Leg};
+use crate::codec::Codec;
 use crate::digits::Digits;
 use crate::dtmf::Key;
 use crate::dtmf::event::BLOCK_BYTES;
@@ -45,6 +46,7 @@ impl Leg {
 
     pub(crate) fn set_hears(&mut self, leg: Option<LegId>) {
         self.hears = leg;
+        self.hears_long = false;
         self.sender.end_relay();
     }
 
@@ -55,7 +57,12 @@ impl Leg {
 
     /// Whether what another leg's peer sends can go out here without being decoded.
     pub(crate) fn understands(&self, talker: &Self) -> bool {
-        self.media.codec.transcodes(talker.media.codec) && !talker.hearing.keeps_keys()
+        self.media.codec.transcodes(talker.media.codec) && !talker.hearing.keeps_keys() && !self.hears_long
+    }
+
+    /// Whether the other party can no longer be heard without being decoded.
+    pub(crate) fn misses_long_packets(&self) -> bool {
+        self.hears_long && !self.hears_interpreted
     }
 
     /// Whether the other party is to hear us decoded.
@@ -112,6 +119,10 @@ impl Leg {
         let (payload_type, from, samples) = match *content {
             Content::Audio(codec) if own.transcodes(codec) => {
                 let samples = codec.samples_in(packet.payload).unwrap_or_default();
+                if self.media.max_ptime_ms.is_some_and(|most| samples > samples_in(codec, most)) {
+                    self.hears_long = true;
+                    return;
+                }
                 (Some(self.media.send_payload_type), codec, samples)
             }
             Content::Audio(_) => return,
@@ -143,6 +154,11 @@ impl Leg {
             None => self.digits = Some(Digits::passed_on(key)),
         }
     }
+}
+
+/// The samples of so many milliseconds.
+fn samples_in(codec: Codec, ms: u8) -> usize {
+    codec.sample_rate() as usize * usize::from(ms) / 1000
 }
 
 /// Whether a payload of events goes on as it came: a peer takes all that is in it, and all keys, since those that are

@@ -209,6 +209,7 @@ mod tests {
             remote_rtcp: at(if rtcp_mux { NAMED } else { NAMED_RTCP }),
             rtcp_mux,
             ptime_ms: 20,
+            max_ptime_ms: None,
             direction: Direction::SendRecv,
             keys: None,
         })

@@ -74,6 +74,8 @@ pub(super) struct Chosen {
     pub(super) comfort_noise: Option<u8>,
     opus: opus::Wishes,
     ptime_ms: u8,
+    /// The longest that the peer takes, where it says so.
+    max_ptime_ms: Option<u8>,
 }
 
 impl Chosen {
@@ -107,6 +109,7 @@ impl Chosen {
             comfort_noise: beside(Beside::ComfortNoise).map(|it| it.payload_type),
             opus: encoding.parameters.filter(|_| codec == Codec::Opus).map(opus_wishes).unwrap_or_default(),
             ptime_ms: audio.max_ptime_ms.map_or(wanted, |longest| wanted.min(longest)),
+            max_ptime_ms: audio.max_ptime_ms,
         })
     }
 }
@@ -187,6 +190,7 @@ impl Remote {
             remote_rtcp: self.rtcp,
             rtcp_mux: self.rtcp_mux,
             ptime_ms: chosen.ptime_ms,
+            max_ptime_ms: chosen.max_ptime_ms,
             direction: self.direction,
             keys,
         }

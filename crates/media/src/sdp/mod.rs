@@ -113,6 +113,8 @@ pub struct Negotiated {
     pub rtcp_mux: bool,
     /// The packet time that we send with, in milliseconds, 10–60.
     pub ptime_ms: u8,
+    /// The longest packet that the peer takes, in milliseconds, 10–60, where it says so.
+    pub max_ptime_ms: Option<u8>,
     /// Who sends.
     pub direction: Direction,
     /// The keys that everything is protected with; none: it goes in the clear.

@@ -94,6 +94,7 @@ fn an_answer_takes_the_offerers_order_and_numbers() {
             remote_rtcp: "198.51.100.2:40001".parse().unwrap(),
             rtcp_mux: false,
             ptime_ms: 30,
+            max_ptime_ms: None,
             direction: Direction::SendRecv,
             keys: None,
         }
@@ -167,6 +168,9 @@ fn packet_times_out_of_range_do_not_count() {
         (vec!["a=ptime:40", "a=maxptime:30"], 30),
     ] {
         assert_eq!(negotiated(&body("0", &lines)).ptime_ms, expected, "{lines:?}");
+    }
+    for (line, expected) in [("a=maxptime:20", Some(20)), ("a=maxptime:200", None), ("a=ptime:20", None)] {
+        assert_eq!(negotiated(&body("0", &[line])).max_ptime_ms, expected, "{line}");
     }
 }
 

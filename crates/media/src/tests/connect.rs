@@ -105,6 +105,25 @@ fn a_connection_ends_with_disconnect_and_with_a_leg() {
     }
 }
 
+/// RFC 8866 §6.4: what a peer says by `a=maxptime` holds for what another party sends as well.
+#[test]
+fn packets_that_are_too_long_for_the_other_party_are_cut_anew() {
+    for (first, second) in [(Codec::Pcmu, Codec::Pcmu), (Codec::Pcma, Codec::Pcmu)] {
+        for (longest, expected) in [(None, 480), (Some(60), 480), (Some(20), 160)] {
+            let talker = with(config(first), |media| media.ptime_ms = 60);
+            let hearer = with(config(second), |media| media.max_ptime_ms = longest);
+            let mut world = pair(talker, hearer);
+            connect(&mut world, ConnectMode::Both);
+            world.play(11, 1, &[&prompt(first, 16_000, 1)], 0);
+            world.run(3000);
+            let lengths: Vec<usize> = world.rtp_of(2).iter().map(|sent| sent.rtp().payload().len()).collect();
+            assert!(lengths.iter().all(|&length| length == expected), "{longest:?}: {lengths:?}");
+            // Two seconds of it, less what came before it was known.
+            assert!(lengths.iter().sum::<usize>() >= 15_000, "{longest:?}: {}", lengths.len());
+        }
+    }
+}
+
 #[test]
 fn relayed_packets_are_ours() {
     let mut world = pair(config(Codec::Pcmu), config(Codec::Pcmu));

@@ -274,6 +274,7 @@ fn config(codec: Codec) -> LegConfig {
         remote_rtcp: address(0),
         rtcp_mux: false,
         ptime_ms: 20,
+        max_ptime_ms: None,
         direction: Direction::SendRecv,
         keys: None,
     };
