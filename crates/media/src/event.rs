@@ -557,6 +557,13 @@ pub enum Chunk {
         /// Linear samples, of all channels in turn.
         samples: Vec<i16>,
     },
+    /// What was heard by one party, as it came: codes of a law of G.711, 8,000 a second.
+    Codes {
+        /// Which law.
+        law: Codec,
+        /// A code for each sample.
+        codes: Vec<u8>,
+    },
     /// Silence.
     Silence {
         /// Samples per second.
@@ -575,6 +582,7 @@ impl Chunk {
             Self::Data { rate, channels, samples } => {
                 Some((*rate, samples.len() as u64 / u64::from((*channels).max(1))))
             }
+            Self::Codes { codes, .. } => Some((crate::codec::SAMPLE_RATE, codes.len() as u64)),
             Self::Silence { rate, samples } => Some((*rate, *samples)),
             Self::End => None,
         }

@@ -20,8 +20,12 @@ fn slot(place: u64) -> usize {
 /// Packets in order.
 #[derive(Debug, Default)]
 pub(crate) struct JitterBuffer {
-    /// Empty until the first packet; then [`CAPACITY`] slots, whose payloads keep their memory.
+    /// Empty until the first packet; then [`CAPACITY`] slots.
     slots: Vec<Slot>,
+    /// Memory of payloads that were taken, the last one's last: it is used again first, as the caches still have it.
+    spare: Vec<Vec<u8>>,
+    /// The payload that was taken last.
+    taken: Vec<u8>,
     /// The place to take next; none before the first was taken.
     next: Option<u64>,
     /// The place after the highest that was inserted.
@@ -112,6 +116,9 @@ impl JitterBuffer {
         self.make_room(place);
         let slot = &mut self.slots[slot(place)];
         (slot.place, slot.codec, slot.ticks) = (Some(place), codec, ticks);
+        if slot.payload.capacity() == 0 {
+            slot.payload = self.spare.pop().unwrap_or_default();
+        }
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
         self.packets += 1;
@@ -159,7 +166,8 @@ impl JitterBuffer {
         (slot.place, slot.taken) = (None, Some(next));
         self.packets -= 1;
         self.ticks -= slot.ticks;
-        Taken::Packet(slot.codec, &slot.payload)
+        self.spare.push(std::mem::replace(&mut self.taken, std::mem::take(&mut slot.payload)));
+        Taken::Packet(slot.codec, &self.taken)
     }
 }
 

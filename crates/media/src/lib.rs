@@ -37,6 +37,7 @@ pub mod sdp;
 mod shared;
 mod srtp;
 mod stretch;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -18,6 +18,7 @@ use crate::codec::resample::{Resampler, resample_all};
 use crate::codec::{Codec, Decoder, FRAME_TICKS, TICKS};
 use crate::jitter::{Inserted, JitterBuffer, Taken};
 use crate::stretch;
+use crate::strip::{Heard, Strip};
 
 /// Ticks in a millisecond.
 const MS: usize = 48;
@@ -58,10 +59,12 @@ pub(crate) struct Playout {
     noise: Option<Box<Generator>>,
     /// Of the codec of the last packet that was taken, with the way from its rate to ours.
     decoder: Option<(Decoder, Option<Resampler>)>,
-    /// Samples of packets that have been taken, in order.
-    ready: Vec<i16>,
+    /// The law in which the present frame may be left as it came.
+    law: Option<Codec>,
+    /// Of packets that have been taken, in order.
+    ready: Strip,
     state: State,
-    frame: Vec<i16>,
+    frame: Strip,
     concealer: Box<Concealer>,
     /// Ticks of the last packet.
     packet: usize,
@@ -111,9 +114,10 @@ impl Playout {
             buffer: JitterBuffer::default(),
             noise: None,
             decoder: None,
-            ready: Vec::new(),
+            law: None,
+            ready: Strip::default(),
             state: State::Silent,
-            frame: vec![0; frame_samples(rate)],
+            frame: Strip::default(),
             concealer: Box::new(Concealer::new(rate)),
             packet: FRAME_TICKS,
             jitter: 0,
@@ -143,10 +147,10 @@ impl Playout {
         if rate == self.rate {
             return;
         }
-        self.ready = resample_all(&self.ready, self.rate, rate).unwrap_or_default();
+        let ready = self.ready.linear();
+        *ready = resample_all(ready, self.rate, rate).unwrap_or_default();
         self.rate = rate;
         self.decoder = None;
-        self.frame = vec![0; frame_samples(rate)];
         *self.concealer = Concealer::new(rate);
     }
 
@@ -202,28 +206,52 @@ impl Playout {
 
     /// The next frame: one is asked for every 20 ms of our clock.
     pub(crate) fn frame(&mut self) -> &[i16] {
-        self.frame.fill(0);
-        if !self.is_playing() {
-            if let Some(noise) = &mut self.noise {
-                noise.fill(&mut self.frame);
+        self.fill(None);
+        self.frame.linear()
+    }
+
+    /// The next frame, left as it came where that is in this law and nothing had to be changed in it.
+    pub(crate) fn frame_in(&mut self, law: Codec) -> Heard<'_> {
+        self.fill(Some(law).filter(|law| law.sample_rate() == self.rate));
+        self.frame.heard()
+    }
+
+    fn fill(&mut self, law: Option<Codec>) {
+        self.law = law;
+        self.frame.clear();
+        let wanted = frame_samples(self.rate);
+        if self.is_playing() {
+            self.give_up_what_is_old();
+            let took = self.take(wanted);
+            self.note(took);
+            self.adjust();
+            let heard = self.ready.len().min(wanted);
+            self.ready.pour(heard, &mut self.frame);
+            if heard < wanted {
+                self.make_up(heard, wanted);
             }
-            return &self.frame;
+            self.watch();
+        } else {
+            let frame = self.frame.linear();
+            frame.resize(wanted, 0);
+            if let Some(noise) = &mut self.noise {
+                noise.fill(frame);
+            }
         }
-        self.give_up_what_is_old();
-        let took = self.take(self.frame.len());
-        self.note(took);
-        self.adjust();
-        let heard = self.ready.len().min(self.frame.len());
-        self.frame[..heard].copy_from_slice(&self.ready[..heard]);
-        self.ready.drain(..heard);
-        if let (Some(noise), true) = (&mut self.noise, heard < self.frame.len()) {
-            noise.fill(&mut self.frame[heard..]);
-        } else if heard < self.frame.len() {
-            self.ahead += (self.frame.len() - heard) * self.sample_ticks();
-            self.concealer.lost(&mut self.frame[heard..]);
+    }
+
+    /// Fills what lacks in the frame: with the noise that was described, or as if a packet were lost.
+    fn make_up(&mut self, heard: usize, wanted: usize) {
+        let ticks = self.sample_ticks();
+        let frame = self.frame.linear();
+        frame.resize(wanted, 0);
+        match &mut self.noise {
+            Some(noise) => noise.fill(&mut frame[heard..]),
+            None => {
+                self.ahead += (wanted - heard) * ticks;
+                self.concealer.lost(&mut frame[heard..]);
+            }
         }
-        self.watch();
-        &self.frame
     }
 
     /// Whether the last frame was of a stream that goes on.
@@ -266,7 +294,6 @@ impl Playout {
     fn take(&mut self, samples: usize) -> bool {
         let (mut took, mut late) = (false, 0);
         while self.ready.len() < samples {
-            let start = self.ready.len();
             match self.buffer.take() {
                 Taken::Packet(codec, payload) => {
                     late += std::mem::take(&mut self.ahead);
@@ -275,9 +302,16 @@ impl Playout {
                     }
                     if let (Some(codec), false) = (codec, payload.is_empty()) {
                         self.noise = None;
-                        let decoder = decoder(&mut self.decoder, codec, self.rate);
-                        decode(decoder, payload, &mut self.scratch, &mut self.ready);
-                        self.concealer.arrived(&mut self.ready[start..]);
+                        if self.law == Some(codec) && !self.concealer.is_fading() {
+                            self.ready.codes(codec).extend_from_slice(payload);
+                            self.concealer.arrived_in(codec, payload);
+                        } else {
+                            let ready = self.ready.linear();
+                            let start = ready.len();
+                            let decoder = decoder(&mut self.decoder, codec, self.rate);
+                            decode(decoder, payload, &mut self.scratch, ready);
+                            self.concealer.arrived(&mut ready[start..]);
+                        }
                     }
                 }
                 // A later one is there: the time of this one is filled, so that the later one comes at its own.
@@ -285,13 +319,15 @@ impl Playout {
                     let left = self.packet.saturating_sub(self.ahead);
                     self.ahead = self.ahead.saturating_sub(self.packet);
                     self.concealed += self.packet as u64;
+                    let (start, left_samples) = (self.ready.len(), left / self.sample_ticks());
                     // What was made up ahead has been heard, but a decoder has to know of the loss all the same.
                     let recovered = self.recover();
+                    let ready = self.ready.linear();
                     if left < self.packet || !recovered {
-                        self.ready.resize(start + left / self.sample_ticks(), 0);
-                        self.concealer.lost(&mut self.ready[start..]);
+                        ready.resize(start + left_samples, 0);
+                        self.concealer.lost(&mut ready[start..]);
                     } else {
-                        self.concealer.arrived(&mut self.ready[start..]);
+                        self.concealer.arrived(&mut ready[start..]);
                     }
                 }
                 Taken::Empty => break,
@@ -317,8 +353,8 @@ impl Playout {
             return false;
         }
         match resampler {
-            None => self.ready.extend_from_slice(&self.scratch),
-            Some(resampler) => resampler.push(&self.scratch, &mut self.ready),
+            None => self.ready.linear().extend_from_slice(&self.scratch),
+            Some(resampler) => resampler.push(&self.scratch, self.ready.linear()),
         }
         true
     }
@@ -326,7 +362,7 @@ impl Playout {
     /// Takes note of a frame for which packets came or did not.
     fn note(&mut self, took: bool) {
         let State::Playing { dry } = self.state else { return };
-        self.state = if took || self.ready.len() >= self.frame.len() {
+        self.state = if took || self.ready.len() >= frame_samples(self.rate) {
             State::Playing { dry: 0 }
         } else if dry + 1 < DRY_FRAMES {
             State::Playing { dry: dry + 1 }
@@ -347,16 +383,16 @@ impl Playout {
         self.rest = self.rest.saturating_sub(1);
         let ticks = self.sample_ticks();
         if self.change >= LEAST_CHANGE {
-            let more = stretch::lengthen(&mut self.ready, self.rate) * ticks;
+            let more = stretch::lengthen(self.ready.linear(), self.rate) * ticks;
             self.change = self.change.saturating_sub_unsigned(more).max(0);
         } else if self.change <= -LEAST_CHANGE && self.rest == 0 {
-            let needed = self.frame.len() + stretch::enough(self.rate) / 2;
+            let needed = frame_samples(self.rate) + stretch::enough(self.rate) / 2;
             self.take(needed);
-            let is_silent = self.ready.iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
+            let is_silent = self.ready.linear().iter().all(|sample| sample.unsigned_abs() < SILENT_PEAK);
             self.waited += 1;
             if self.ready.len() >= needed && (is_silent || self.waited > PATIENCE_FRAMES) {
                 (self.rest, self.waited) = (REST_FRAMES, if is_silent { 0 } else { self.waited });
-                let less = stretch::shorten(&mut self.ready, self.rate) * ticks;
+                let less = stretch::shorten(self.ready.linear(), self.rate) * ticks;
                 self.change = self.change.saturating_add_unsigned(less).min(0);
             }
         }

@@ -11,12 +11,13 @@ mod trim;
 
 use std::time::Duration;
 
-use crate::codec::{SAMPLE_RATE, TICKS};
+use crate::codec::{Codec, SAMPLE_RATE, TICKS};
 use crate::dtmf::generate::ToneGenerator;
 use crate::dtmf::mute::Mute;
 use crate::event::{ActionId, Chunk, RecordEnd, RecordingId};
 use crate::record::trim::Trim;
 use crate::shared::Shared;
+use crate::strip::{Strip, take};
 use crate::{FRAME, FRAME_SAMPLES};
 
 /// Frames that are held back at most, 100 ms: then all but [`HELD_BACK`] goes to the writer. Of MP3 it cannot give all to
@@ -59,7 +60,7 @@ pub(crate) struct Recording {
     /// Ticks that were handed out.
     handed_out: u64,
     /// What is held back, of all channels in turn, and its rate.
-    held: Vec<i16>,
+    held: Strip,
     rate: u32,
     channels: u16,
 }
@@ -76,7 +77,7 @@ impl Recording {
             max: wish.max.as_nanos().try_into().map_or(u64::MAX, ticks),
             recorded: 0,
             handed_out: 0,
-            held: Vec::new(),
+            held: Strip::default(),
             // Of no frame yet: nothing lasts nothing.
             rate: SAMPLE_RATE,
             channels: wish.channels.max(1),
@@ -113,6 +114,11 @@ impl Recording {
         self.channels
     }
 
+    /// Whether it takes what was heard as it came ([`Recording::write_codes`]), since nothing has to be looked into.
+    pub(crate) fn takes_codes(&self) -> bool {
+        self.channels == 1 && self.trim.is_none() && !self.mutes_keys && !self.is_beeping()
+    }
+
     /// Whether the longest duration is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.recorded == self.max
@@ -123,25 +129,46 @@ impl Recording {
         if self.is_paused {
             return;
         }
+        let channels = usize::from(self.channels);
+        let moments = self.make_room(rate, frame.len() / channels, shared);
+        let silenced = self.held_in(TONE_ONSET) + frame.len();
+        let held = self.held.linear();
+        held.extend_from_slice(&frame[..moments * channels]);
+        if is_key && self.mutes_keys {
+            let begin = held.len().saturating_sub(silenced);
+            held[begin..].fill(0);
+        }
+        self.hand_out_if_enough(shared);
+    }
+
+    /// The same of what was heard in the codes of a law, by a recording that takes them.
+    pub(crate) fn write_codes(&mut self, law: Codec, codes: &[u8], shared: &mut Shared) {
+        if self.is_paused {
+            return;
+        }
+        let samples = self.make_room(law.sample_rate(), codes.len(), shared);
+        self.held.codes(law).extend_from_slice(&codes[..samples]);
+        self.hand_out_if_enough(shared);
+    }
+
+    /// Counts so many samples of each channel that are to be held. Returns for how many of them there is time.
+    fn make_room(&mut self, rate: u32, samples: usize, shared: &mut Shared) -> usize {
         if rate != self.rate {
             // Another codec came to hold: what was heard in the former is complete.
             self.hand_out(0, shared);
             self.rate = rate;
         }
         let room = usize::try_from((self.max - self.recorded) / sample_ticks(rate)).unwrap_or(usize::MAX);
-        let channels = usize::from(self.channels);
-        let moments = frame.len() / channels;
-        self.held.extend_from_slice(&frame[..moments.min(room) * channels]);
-        if is_key && self.mutes_keys {
-            let begin = self.held.len().saturating_sub(frame.len() + self.held_in(TONE_ONSET));
-            self.held[begin..].fill(0);
-        }
-        self.recorded += moments as u64 * sample_ticks(rate);
+        self.recorded += samples as u64 * sample_ticks(rate);
         // A part of a sample is none.
-        self.recorded = if moments >= room { self.max } else { self.recorded };
-        let frame_samples = self.held_in(FRAME);
-        if self.held.len() >= HAND_OUT * frame_samples {
-            self.hand_out(HELD_BACK * frame_samples, shared);
+        self.recorded = if samples >= room { self.max } else { self.recorded };
+        samples.min(room)
+    }
+
+    fn hand_out_if_enough(&mut self, shared: &mut Shared) {
+        let frame = self.held_in(FRAME);
+        if self.held.len() >= HAND_OUT * frame {
+            self.hand_out(HELD_BACK * frame, shared);
         }
     }
 
@@ -159,10 +186,8 @@ impl Recording {
 
     /// Hands out the rest but for `trim` at its end, and the end mark. Returns how long the recording is.
     pub(crate) fn finish(mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) -> Duration {
-        if end == RecordEnd::Stopped {
-            self.held.truncate(self.held.len().saturating_sub(self.held_in(trim)));
-        }
-        self.hand_out(0, shared);
+        let trimmed = if end == RecordEnd::Stopped { self.held_in(trim) } else { 0 };
+        self.hand_out(trimmed, shared);
         shared.record(self.id, Chunk::End);
         let nanos = u128::from(self.handed_out) * 1_000_000_000 / u128::from(TICKS);
         Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX))
@@ -170,10 +195,19 @@ impl Recording {
 
     /// Hands out what is held but for so many samples at its end.
     fn hand_out(&mut self, keep: usize, shared: &mut Shared) {
-        let samples: Vec<i16> = self.held.drain(..self.held.len().saturating_sub(keep)).collect();
-        if !samples.is_empty() {
-            self.pass_on(Chunk::Data { rate: self.rate, channels: self.channels, samples }, shared);
+        let out = self.held.len().saturating_sub(keep);
+        if out == 0 {
+            return;
         }
+        // The memory goes to another thread with it.
+        let chunk = match self.held.law() {
+            Some(law) => Chunk::Codes { law, codes: take(self.held.codes(law), out, <[u8]>::to_vec) },
+            None => {
+                let samples = take(self.held.linear(), out, <[i16]>::to_vec);
+                Chunk::Data { rate: self.rate, channels: self.channels, samples }
+            }
+        };
+        self.pass_on(chunk, shared);
     }
 
     /// What is held of so short a time, all channels together.

@@ -17,6 +17,8 @@
 #[cfg(test)]
 mod tests;
 
+use super::{Codec, Decoder};
+
 /// The pitch that is looked for: periods of 5 to 15 ms, 66 to 200 Hz, in 1/1000 s.
 const PERIOD_MS: [usize; 2] = [5, 15];
 
@@ -35,6 +37,9 @@ const SILENT_MS: usize = 60;
 /// The longest fade to what comes after the loss, and how much longer it is for every 10 ms after the first, in ms.
 const REJOIN_MS: [usize; 2] = [10, 4];
 
+/// Codes that are kept before the older ones are forgotten: those of 128 ms, of which 49 are to be remembered.
+const MAX_CODES: usize = 1024;
+
 /// Points a second at which the first search looks; 41 periods at 80 points.
 const COARSE_RATE: usize = 4000;
 
@@ -45,6 +50,9 @@ pub struct Concealer {
     rate: usize,
     /// The last samples that were put out, three and a quarter of the longest periods.
     history: Vec<i16>,
+    /// What arrived after these, in codes of a law: nobody needs them as samples until there is a loss.
+    codes: Vec<u8>,
+    law: Codec,
     /// The loss that is concealed or being faded from.
     loss: Option<Loss>,
 }
@@ -80,7 +88,13 @@ impl Concealer {
     pub fn new(rate: u32) -> Self {
         let rate = usize::try_from(rate).unwrap_or(usize::MAX).max(1000);
         let longest = samples(rate, PERIOD_MS[1]);
-        Self { rate, history: vec![0; MAX_PERIODS * longest + longest.div_ceil(4)], loss: None }
+        Self {
+            rate,
+            history: vec![0; MAX_PERIODS * longest + longest.div_ceil(4)],
+            codes: Vec::new(),
+            law: Codec::Pcmu,
+            loss: None,
+        }
     }
 
     /// Passes samples that arrived. The first of them after a loss are changed, to follow what concealed it.
@@ -88,6 +102,7 @@ impl Concealer {
         if frame.is_empty() {
             return;
         }
+        self.catch_up();
         if let Some(mut loss) = self.loss.take() {
             let fade = *loss.fade.get_or_insert(self.rejoin(&loss));
             for sample in frame.iter_mut().take(fade - loss.faded) {
@@ -100,8 +115,36 @@ impl Concealer {
         self.remember(frame);
     }
 
+    /// Whether the next samples that arrive are changed, to follow what concealed a loss.
+    pub(crate) fn is_fading(&self) -> bool {
+        self.loss.is_some()
+    }
+
+    /// Notes what arrived and is heard as it is ([`Concealer::is_fading`]).
+    pub(crate) fn arrived_in(&mut self, law: Codec, codes: &[u8]) {
+        if self.law != law {
+            self.catch_up();
+            self.law = law;
+        }
+        if self.codes.len() >= MAX_CODES {
+            self.codes.drain(..self.codes.len().saturating_sub(self.history.len()));
+        }
+        self.codes.extend_from_slice(codes);
+    }
+
+    /// Makes samples of the codes that are still to be remembered.
+    fn catch_up(&mut self) {
+        if !self.codes.is_empty() {
+            let mut samples = Vec::new();
+            Decoder::new(self.law).decode(&self.codes, &mut samples);
+            self.codes.clear();
+            self.remember(&samples);
+        }
+    }
+
     /// Fills `frame` with what stands for samples that did not arrive.
     pub fn lost(&mut self, frame: &mut [i16]) {
+        self.catch_up();
         let going_on = self.loss.take().filter(|loss| loss.fade.is_none());
         let mut loss = going_on.unwrap_or_else(|| self.begin());
         frame.fill_with(|| round(loss.next(self.rate)));
@@ -112,6 +155,7 @@ impl Concealer {
     /// Forgets what was: what arrives next follows silence.
     pub fn restart(&mut self) {
         self.history.fill(0);
+        self.codes.clear();
         self.loss = None;
     }
 

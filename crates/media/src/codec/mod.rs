@@ -191,10 +191,14 @@ impl Codec {
         u32::try_from(clock).unwrap_or(u32::MAX)
     }
 
+    /// Whether it is one of the two laws of G.711: a code for each sample, by itself.
+    pub(crate) fn is_law(self) -> bool {
+        matches!(self, Self::Pcmu | Self::Pcma)
+    }
+
     /// Whether its payload is made of that of another, or of its own, without samples between.
     pub fn transcodes(self, from: Codec) -> bool {
-        let is_law = |codec| matches!(codec, Self::Pcmu | Self::Pcma);
-        self == from || (is_law(self) && is_law(from))
+        self == from || (self.is_law() && from.is_law())
     }
 
     /// Appends to `out`, in this codec, the payload `bytes` that are in the codec `from`; nothing where that cannot be

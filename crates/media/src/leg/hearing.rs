@@ -13,6 +13,7 @@
 use std::time::{Duration, Instant};
 
 use super::Leg;
+use crate::FRAME_SAMPLES;
 use crate::codec::resample::Resampler;
 use crate::codec::{Codec, SAMPLE_RATE};
 use crate::detect::{Detected, Detectors, Kinds};
@@ -25,6 +26,10 @@ use crate::playout::Playout;
 use crate::progress::Country;
 use crate::record::Recording;
 use crate::shared::Shared;
+use crate::strip::Heard;
+
+/// A frame in which nothing has come, at 8 kHz.
+const SILENCE: [i16; FRAME_SAMPLES] = [0; FRAME_SAMPLES];
 
 /// The way of what arrives to who listens.
 #[derive(Debug)]
@@ -157,7 +162,7 @@ impl Leg {
     }
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
-    pub(super) fn is_listened_to(&self) -> bool {
+    pub(crate) fn is_listened_to(&self) -> bool {
         self.hearing.tells_tones
             || self.hearing.detectors.is_some()
             || self.recording.is_some()
@@ -182,6 +187,12 @@ impl Leg {
             self.hearing.playout = None;
             return;
         }
+        let keeps_keys =
+            self.hearing.keeps_keys() || self.recording.as_ref().is_some_and(Recording::mutes_keys);
+        self.hearing.seek_keys(self.hearing.tells_tones || keeps_keys);
+        if self.is_only_recorded() {
+            return self.record_as_it_came(shared);
+        }
         let codec = self.media.codec;
         self.hearing.frame.clear();
         match &mut self.hearing.playout {
@@ -191,9 +202,6 @@ impl Leg {
             }
             None => self.hearing.frame.resize(codec.frame_samples(), 0),
         }
-        let keeps_keys =
-            self.hearing.keeps_keys() || self.recording.as_ref().is_some_and(Recording::mutes_keys);
-        self.hearing.seek_keys(self.hearing.tells_tones || keeps_keys);
         let Listened { keys, is_key, detected } = self.hearing.listen(codec.sample_rate());
         for event in keys {
             if self.hearing.tells_tones {
@@ -206,6 +214,35 @@ impl Leg {
         let is_key = is_key || self.pressed.is_some() || self.muted > 0;
         self.muted = self.muted.saturating_sub(1);
         self.hand_over(is_key, shared);
+    }
+
+    /// Whether what arrives is for nobody but a recording that takes it as it came.
+    fn is_only_recorded(&self) -> bool {
+        let is_looked_into = self.hearing.tones.is_some() || self.hearing.detectors.is_some();
+        let is_heard = self.says_to_room || self.is_interpreted;
+        self.media.codec.is_law()
+            && !is_looked_into
+            && !is_heard
+            && self.recording.as_ref().is_some_and(Recording::takes_codes)
+    }
+
+    /// Hands the present frame to the recording alone, in codes if it came so.
+    fn record_as_it_came(&mut self, shared: &mut Shared) {
+        self.muted = self.muted.saturating_sub(1);
+        let (law, Some(recording)) = (self.media.codec, &mut self.recording) else { return };
+        match &mut self.hearing.playout {
+            Some(playout) => {
+                match playout.frame_in(law) {
+                    Heard::Codes(law, codes) => recording.write_codes(law, codes, shared),
+                    Heard::Linear(frame) => recording.write(law.sample_rate(), frame, false, shared),
+                }
+                self.reports.concealed += playout.take_concealed();
+            }
+            None => recording.write(law.sample_rate(), &SILENCE, false, shared),
+        }
+        if recording.is_full() {
+            self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
+        }
     }
 
     /// Hands the present frame to who listens, with the key that is in it, or without.

@@ -60,6 +60,45 @@ fn audio_is_handed_out_at_most_100_ms_behind() {
     }
 }
 
+/// A file in the law of the leg has what was sent, bit for bit: with the second zero of mu-law, which is lost wherever codes
+/// become samples. What has to be made up for a loss is in it at its place.
+#[test]
+fn a_recording_in_the_law_of_its_leg_has_the_codes_that_were_sent() {
+    for (codec, format) in [(Codec::Pcmu, RecordFormat::Mulaw), (Codec::Pcma, RecordFormat::Alaw)] {
+        let sent: Vec<u8> = (0..16_000u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+        let mut start = None;
+        for loss in [0.0, 0.02] {
+            let mut world =
+                World::pair(3, Network { loss, ..Network::default() }, config(codec), config(codec));
+            world.record(2, 2, format, 100_000);
+            world.play(1, 1, &[&Arc::new(Prompt::new(codec, sent.clone()))], 0);
+            world.run(1900);
+            world.stop_record(2, 2, 0);
+            let file = world.file(2);
+            let start = *start.get_or_insert_with(|| find(file, &sent[..160]).unwrap());
+            let frames = file[start..].chunks_exact(160).zip(sent.chunks(160));
+            let (all, as_sent) = (frames.len(), frames.filter(|(one, other)| one == other).count());
+            let least = if loss > 0.0 { all - 15 } else { all };
+            assert!(all >= 90 && as_sent >= least, "{codec:?}, loss of {loss}: {as_sent} of {all}");
+        }
+    }
+}
+
+/// Somebody who begins to listen in the middle, and stops, changes nothing of what is recorded.
+#[test]
+fn a_listener_beside_a_recording_is_not_heard_in_it() {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    let said = prompt(Codec::Pcmu, 16_000, 1);
+    world.record(2, 2, RecordFormat::Mulaw, 100_000);
+    world.play(1, 1, &[&said], 0);
+    for kinds in [Kinds::default(), [Kind::Beep].into_iter().collect(), Kinds::default()] {
+        world.command(Command::Detect { leg: LegId(2), kinds, country: None });
+        world.run(700);
+    }
+    world.stop_record(2, 2, 0);
+    assert!(find(world.file(2), payload(&said)).is_some());
+}
+
 #[test]
 fn the_beep_comes_first_and_is_not_in_the_file() {
     let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));

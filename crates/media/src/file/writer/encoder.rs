@@ -100,6 +100,15 @@ impl Encoder {
         }
     }
 
+    /// Whether its bytes are the codes of this law.
+    pub(super) fn is_in(&self, law: Codec) -> bool {
+        match self {
+            Self::Plain(RecordFormat::Alaw) => law == Codec::Pcma,
+            Self::Plain(RecordFormat::Mulaw) => law == Codec::Pcmu,
+            _ => false,
+        }
+    }
+
     /// Appends what was kept back: nothing more comes.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         match self {

@@ -15,6 +15,7 @@ mod tests;
 mod wav;
 
 use crate::codec::resample::Resampler;
+use crate::codec::{Codec, Decoder};
 use crate::event::Chunk;
 use encoder::Encoder;
 pub use repair::repair;
@@ -185,6 +186,7 @@ impl Writer {
             Chunk::Data { rate, channels, samples } => {
                 self.take(*rate, &rearrange(samples, *channels, self.spec.channels));
             }
+            Chunk::Codes { law, codes } => self.take_codes(*law, codes),
             Chunk::Silence { rate, samples } => self.silence(*rate, *samples),
             Chunk::End => {
                 self.flush();
@@ -220,16 +222,32 @@ impl Writer {
     }
 
     fn take(&mut self, rate: u32, samples: &[i16]) {
-        if rate != self.rate {
-            self.flush();
-            self.rate = rate;
-        }
+        self.go_on_at(rate);
         if rate == self.spec.rate {
             self.encode(samples);
         } else {
             let resampled = self.resample(samples);
             self.encode(&resampled);
         }
+    }
+
+    fn go_on_at(&mut self, rate: u32) {
+        if rate != self.rate {
+            self.flush();
+            self.rate = rate;
+        }
+    }
+
+    /// Takes codes of one channel, as they are where the file is in the same law.
+    fn take_codes(&mut self, law: Codec, codes: &[u8]) {
+        if self.spec.channels == 1 && self.encoder.is_in(law) {
+            self.go_on_at(law.sample_rate());
+            self.samples += codes.len() as u64;
+            return self.fresh.extend_from_slice(codes);
+        }
+        let mut samples = Vec::new();
+        Decoder::new(law).decode(codes, &mut samples);
+        self.push(&Chunk::Data { rate: law.sample_rate(), channels: 1, samples });
     }
 
     /// Silence may be long: it goes through in pieces of a second.

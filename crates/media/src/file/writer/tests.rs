@@ -81,6 +81,37 @@ fn files_are_those_that_sox_writes() {
     }
 }
 
+/// Codes of a law are written as they are where the file is in it, and otherwise as the samples that they stand for.
+#[test]
+fn codes_are_the_samples_that_they_stand_for() {
+    let codes: Vec<u8> = (0..=255).chain(0..=255).collect();
+    for (law, same) in [(Codec::Pcmu, RecordFormat::Mulaw), (Codec::Pcma, RecordFormat::Alaw)] {
+        let mut samples = Vec::new();
+        Decoder::new(law).decode(&codes, &mut samples);
+        for format in RecordFormat::ALL {
+            for channels in 1..=2 {
+                let spec = spec(format, channels);
+                if Writer::new(spec).is_none() {
+                    // This build has no Opus.
+                    continue;
+                }
+                let whole_of = |chunk: Chunk| {
+                    let mut file = File::new(spec);
+                    file.push(&chunk, |_, _| ());
+                    file.push(&Chunk::End, |_, _| ());
+                    file.bytes
+                };
+                let file = whole_of(Chunk::Codes { law, codes: codes.clone() });
+                if (format, channels) == (same, 1) {
+                    assert_eq!(file[58..], codes);
+                } else {
+                    assert_eq!(file, whole_of(data(1, &samples)), "{law:?} to {format:?}, {channels}");
+                }
+            }
+        }
+    }
+}
+
 /// Of two channels the header of SoX is the same but for its counts; this is RFC 2361's own arithmetic.
 #[test]
 fn two_channels_are_told_in_the_header() {
