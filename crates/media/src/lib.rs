@@ -106,6 +106,15 @@ pub enum Need {
     Frames,
 }
 
+/// When a leg has its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frames {
+    /// In which phase.
+    pub phase: u8,
+    /// Whether anybody hears in them what has come.
+    pub is_heard: bool,
+}
+
 /// Samples in a frame at 8 kHz.
 const FRAME_SAMPLES: usize = 160;
 
@@ -412,6 +421,14 @@ impl Engine {
     /// What the legs of a phase need until its next tick; it may be more after each call.
     pub fn needs(&self, phase: u8) -> Need {
         self.phases.get(usize::from(phase)).map(|phase| phase.need).unwrap_or_default()
+    }
+
+    /// The frames of a leg that has something to do in each of them, and passes nothing on as it comes.
+    pub fn frames_of(&self, leg: LegId) -> Option<Frames> {
+        let Placed { phase, group, leg, .. } = self.legs.get(&leg)?;
+        let has_frames = group.is_some() || leg.need() == Need::Frames;
+        let is_heard = leg.is_listened_to();
+        (has_frames && !leg.passes_on()).then_some(Frames { phase: *phase, is_heard })
     }
 
     /// Whether packets are passed on when they come, so that they are to be looked for more often than in each frame. Like

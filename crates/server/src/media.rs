@@ -348,7 +348,7 @@ mod tests {
             let packet = [&header[..], &[0xff; 160]].concat();
             flood.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_434)).expect("sent");
         }
-        thread.hear(now, Look { slots: 10, passes_on: false });
+        thread.hear(now, Look { slots: 10, passes_on: false, frame: None });
         thread.engine.command(now, Command::RemoveLeg { leg });
         let told = std::iter::from_fn(|| thread.engine.poll_event());
         let received: Vec<u64> = told

@@ -1,18 +1,19 @@
 //! How a media thread finds the packets that have come to its sockets: behind one trait, so that another way can be tried.
 //!
 //! ```text
-//!   Readiness   the kernel is asked, without waiting, which sockets have something; those are read
+//!   Readiness   sockets of legs that have frames are read in the slot of their frame; of all others the kernel is asked,
+//!               without waiting, which have something, and those are read
 //!   Sweep       all sockets are read, once a frame, or in each slot while packets are passed on
 //! ```
-//! Either way nothing wakes a thread for each packet, and one packet is read of each socket at a time, so that none is kept
-//! waiting by a flood at another. `benches/README.md` has what each of them costs.
+//! Either way nothing wakes a thread for each packet, and no more packets are read of a socket at a time than a stream has
+//! in a frame, so that none is kept waiting by a flood at another. `benches/README.md` has what each of them costs.
 
 use std::fmt::Debug;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use offhook_media::PHASES;
+use offhook_media::{Frames, PHASES};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
@@ -26,6 +27,15 @@ const BATCH: usize = 512;
 /// frames, and give a flood no more than its share.
 pub(super) const MAX_AT_ONCE: u64 = 3;
 
+/// A stream that has one packet a frame is looked at for a second one in each of so many frames: one that has come early,
+/// or since the clocks drift, waits for 160 ms at most.
+const FRAMES_PER_SECOND_LOOK: u64 = 8;
+
+/// A socket that nothing has come to for so many frames, a second, is read in each fourth, where nobody listens: what comes
+/// then is the beginning of a talk, and waits for 60 ms more at most.
+const SILENT_FRAMES: u8 = 50;
+const FRAMES_PER_SILENT_LOOK: u64 = 4;
+
 /// Sweeps in which a socket for reports is read once: there is one each few seconds.
 const SWEEPS_PER_REPORT: usize = 10;
 
@@ -36,6 +46,8 @@ pub(super) struct Look {
     pub(super) slots: u64,
     /// Packets are to be passed on as they come.
     pub(super) passes_on: bool,
+    /// The phase that has its frame now, and the number of that frame.
+    pub(super) frame: Option<(u8, u64)>,
 }
 
 /// What reads one packet of the socket with this number; `false` if there was none.
@@ -48,6 +60,9 @@ pub(super) trait Arrivals: Debug + Send {
 
     /// This socket is not listened to any more.
     fn remove(&mut self, socket: BorrowedFd<'_>, number: u64);
+
+    /// The leg of a socket that is listened to has its frames in this phase from now on, or none.
+    fn follow(&mut self, socket: BorrowedFd<'_>, number: u64, frames: Option<Frames>) -> io::Result<()>;
 
     /// Reads what has come. Returns whether there was anything.
     fn read(&mut self, look: Look, read: &mut Read<'_>) -> bool;
@@ -64,15 +79,48 @@ pub(super) fn by(io: MediaIo) -> io::Result<Box<dyn Arrivals>> {
     })
 }
 
-/// By an epoll set: a stream that sends costs one read a packet, one that is silent costs nothing.
+/// By an epoll set, where packets come now and then: a socket costs a read a packet, and nothing while it is silent. But
+/// each packet that is sent by it or comes to it looks at the set. So sockets of legs that have something to do in each
+/// frame are not in it, and are read once a frame, just before the leg needs what has come.
 #[derive(Debug)]
 struct Readiness {
     epoll: OwnedFd,
+    /// The sockets that are not in the set, by the phases in which they are read.
+    steady: [Vec<Steady>; PHASES as usize],
+}
+
+/// A socket that is read in each frame of its leg.
+#[derive(Clone, Copy, Debug)]
+struct Steady {
+    number: u64,
+    is_heard: bool,
+    /// Packets that it had when it was read last.
+    had: u64,
+    /// Frames since it had any.
+    silent: u8,
 }
 
 impl Readiness {
     fn new() -> io::Result<Self> {
-        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)? })
+        Ok(Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, steady: Default::default() })
+    }
+
+    /// Reads the sockets of a phase.
+    fn read_steady(&mut self, phase: u8, frame: u64, read: &mut Read<'_>) -> bool {
+        let mut has_read = false;
+        for socket in self.steady.get_mut(usize::from(phase)).into_iter().flatten() {
+            let is_silent = socket.silent >= SILENT_FRAMES && !socket.is_heard;
+            if is_silent && !frame.is_multiple_of(FRAMES_PER_SILENT_LOOK) {
+                continue;
+            }
+            // After none, or two, the next time there may be more than one.
+            let is_even = socket.had == 1 && !frame.is_multiple_of(FRAMES_PER_SECOND_LOOK);
+            let most = if is_even { 1 } else { MAX_AT_ONCE };
+            socket.had = (0..most).take_while(|_| read(socket.number)).count() as u64;
+            socket.silent = if socket.had > 0 { 0 } else { socket.silent.saturating_add(1) };
+            has_read |= socket.had > 0;
+        }
+        has_read
     }
 }
 
@@ -81,15 +129,27 @@ impl Arrivals for Readiness {
         Ok(epoll::add(&self.epoll, socket, EventData::new_u64(number), EventFlags::IN)?)
     }
 
-    fn remove(&mut self, socket: BorrowedFd<'_>, _number: u64) {
-        // It was added, so it is there.
+    fn remove(&mut self, socket: BorrowedFd<'_>, number: u64) {
+        self.steady.iter_mut().for_each(|sockets| sockets.retain(|other| other.number != number));
+        // Where it was steady it is not there.
         let _ = epoll::delete(&self.epoll, socket);
+    }
+
+    fn follow(&mut self, socket: BorrowedFd<'_>, number: u64, frames: Option<Frames>) -> io::Result<()> {
+        self.remove(socket, number);
+        match frames.and_then(|frames| Some((frames, self.steady.get_mut(usize::from(frames.phase))?))) {
+            None => self.add(socket, number),
+            Some((Frames { is_heard, .. }, sockets)) => {
+                sockets.push(Steady { number, is_heard, had: 0, silent: 0 });
+                Ok(())
+            }
+        }
     }
 
     fn read(&mut self, look: Look, read: &mut Read<'_>) -> bool {
         let mut batch = [const { MaybeUninit::<Event>::uninit() }; BATCH];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut has_read = false;
+        let mut has_read = look.frame.is_some_and(|(phase, frame)| self.read_steady(phase, frame, read));
         for _ in 0..look.slots.clamp(1, MAX_AT_ONCE) {
             // It can only fail for a signal: the next slot asks again.
             let Ok((found, _)) = epoll::wait(&self.epoll, &mut batch, Some(&now)) else { break };
@@ -137,6 +197,11 @@ impl Arrivals for Sweep {
         self.list(number).retain(|other| *other != number);
     }
 
+    fn follow(&mut self, _: BorrowedFd<'_>, _: u64, _: Option<Frames>) -> io::Result<()> {
+        // All are read in each frame.
+        Ok(())
+    }
+
     fn read(&mut self, look: Look, read: &mut Read<'_>) -> bool {
         self.slots += look.slots.max(1);
         if !look.passes_on && self.slots < u64::from(PHASES) {
@@ -168,8 +233,8 @@ mod tests {
 
     use super::*;
 
-    const FRAME: Look = Look { slots: 10, passes_on: false };
-    const SLOT: Look = Look { slots: 1, passes_on: false };
+    const FRAME: Look = Look { slots: 10, passes_on: false, frame: None };
+    const SLOT: Look = Look { slots: 1, passes_on: false, frame: None };
 
     /// Sockets that are counters: what is in them is how often they can be read.
     fn sockets<const N: usize>(arrivals: &mut dyn Arrivals, packets: [u32; N]) -> BTreeMap<u64, OwnedFd> {
@@ -204,10 +269,66 @@ mod tests {
             rounds[3..5].sort_unstable();
             assert_eq!(rounds, [2, 4, 6, 4, 6, 4], "{io:?}");
             assert_eq!(read(&mut *arrivals, FRAME, &sockets), [4, 4, 4], "{io:?}");
-            let soon = Look { slots: 1, passes_on: true };
+            let soon = Look { passes_on: true, ..SLOT };
             assert_eq!(read(&mut *arrivals, soon, &sockets), [4], "{io:?}");
             arrivals.remove(sockets[&4].as_fd(), 4);
             assert_eq!(read(&mut *arrivals, FRAME, &sockets), [] as [u64; 0], "{io:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_to_a_leg_that_has_frames_is_read_in_them() {
+        let mut arrivals = by(MediaIo::Readiness).expect("a way");
+        let sockets = sockets(&mut *arrivals, [3, 1, 0]);
+        let frames = Some(Frames { phase: 3, is_heard: true });
+        for number in [0, 4] {
+            arrivals.follow(sockets[&number].as_fd(), number, frames).expect("followed");
+        }
+        let mut at = |phase, frame| {
+            let look = Look { frame: Some((phase, frame)), ..SLOT };
+            read(&mut *arrivals, look, &sockets)
+        };
+        assert_eq!(at(2, 1), [2], "not in another phase");
+        assert_eq!(at(3, 1), [0, 0, 0], "at first there may be more than one");
+        let come = |number: u64| {
+            rustix::io::write(&sockets[&number], &1_u64.to_ne_bytes()).expect("a packet");
+        };
+        come(0);
+        assert_eq!(at(3, 2), [0]);
+        come(0);
+        come(0);
+        assert_eq!((at(3, 3), at(3, 4)), (vec![0], vec![0]), "a stream has one a frame");
+        come(0);
+        come(0);
+        assert_eq!(at(3, FRAMES_PER_SECOND_LOOK), [0, 0], "and now and then another");
+        arrivals.follow(sockets[&0].as_fd(), 0, None).expect("followed");
+        come(0);
+        assert_eq!(read(&mut *arrivals, SLOT, &sockets), [0], "by the set again");
+        arrivals.remove(sockets[&4].as_fd(), 4);
+        come(4);
+        assert_eq!(read(&mut *arrivals, Look { frame: Some((3, 1)), ..SLOT }, &sockets), [] as [u64; 0]);
+    }
+
+    /// How many frames a first packet waits at most, after seconds of silence.
+    #[test]
+    fn a_silent_leg_is_read_less_often_where_nobody_listens() {
+        for (is_heard, most) in [(true, 1), (false, FRAMES_PER_SILENT_LOOK)] {
+            let mut arrivals = by(MediaIo::Readiness).expect("a way");
+            let sockets = sockets(&mut *arrivals, [0]);
+            let frames = Some(Frames { phase: 0, is_heard });
+            arrivals.follow(sockets[&0].as_fd(), 0, frames).expect("followed");
+            let looks = |arrivals: &mut dyn Arrivals, frames: std::ops::Range<u64>| {
+                let mut looks = 0;
+                for frame in frames {
+                    arrivals.read(Look { frame: Some((0, frame)), ..SLOT }, &mut |_| {
+                        looks += 1;
+                        false
+                    });
+                }
+                looks
+            };
+            assert_eq!(looks(&mut *arrivals, 0..50), 50);
+            assert_eq!(looks(&mut *arrivals, 50..150), 100 / most, "{is_heard}");
         }
     }
 

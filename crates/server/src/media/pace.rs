@@ -72,6 +72,11 @@ impl Pace {
         is_ticked(self.next, needs).then_some(phase_of(self.next))
     }
 
+    /// The number of the frame that the next slot is in.
+    pub(super) fn frame(&self) -> u64 {
+        self.next / FRAME_SLOTS
+    }
+
     /// The next slot has been worked in: on to the one after it that anybody needs, or in which packets are to be looked
     /// for, unless the first of them wakes the thread.
     pub(super) fn done(&mut self, needs: &Needs, is_woken: bool) {

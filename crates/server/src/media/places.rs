@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use offhook_media::Frames;
 use offhook_media::event::{Channel, LegId};
 
 use crate::ports::Sockets;
@@ -22,6 +23,8 @@ struct Place {
     sockets: Sockets,
     /// Whether its sockets are listened to.
     is_heard: bool,
+    /// The frames in which the one for RTP is read, as far as that is known.
+    frames: Option<Frames>,
 }
 
 /// All places, some of them free.
@@ -35,7 +38,7 @@ pub(super) struct Places {
 impl Places {
     /// Gives a leg a place.
     pub(super) fn insert(&mut self, leg: LegId, sockets: Sockets) -> usize {
-        let place = Some(Place { leg, sockets, is_heard: false });
+        let place = Some(Place { leg, sockets, is_heard: false, frames: None });
         let at = self.free.pop().unwrap_or(self.places.len());
         match self.places.get_mut(at) {
             Some(free) => *free = place,
@@ -72,6 +75,24 @@ impl Places {
         }
         *is_heard = true;
         Some((sockets, numbers(place)))
+    }
+
+    /// The socket for RTP of a leg that is listened to, and its number, if the frames in which it is to be read are others
+    /// than before.
+    pub(super) fn follow(&mut self, leg: LegId, frames: Option<Frames>) -> Option<(&Sockets, u64)> {
+        let at = self.of(leg)?;
+        let place = self.places.get_mut(at)?.as_mut().filter(|place| place.is_heard)?;
+        if std::mem::replace(&mut place.frames, frames) == frames {
+            return None;
+        }
+        let [(_, number), _] = numbers(at);
+        Some((&place.sockets, number))
+    }
+
+    /// The legs whose frames are in this phase, as far as that is known.
+    pub(super) fn in_phase(&self, phase: u8) -> impl Iterator<Item = LegId> {
+        let is_in = move |place: &&Place| place.frames.is_some_and(|frames| frames.phase == phase);
+        self.places.iter().flatten().filter(is_in).map(|place| place.leg)
     }
 
     /// Whose socket has this number.

@@ -27,6 +27,10 @@ const PACKET: usize = 2_048;
 /// 20 ms, so that it is not woken by those of one that goes on.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// From one look at which legs have frames to the next, in frames: 200 ms, in which a socket that is read in another way
+/// than would be cheapest costs nothing to speak of.
+const FRAMES_PER_CHANGE: u64 = 10;
+
 /// Statistics are left out while so many events wait for the control loop; nothing else ever is.
 const STATS_BACKLOG: usize = 256;
 
@@ -246,10 +250,12 @@ impl Thread {
             Command::UpdateLeg { leg, .. } => Some(*leg),
             _ => None,
         };
+        let legs = [command.leg(), command.second()];
         self.engine.command(now, command);
         if let Some(leg) = changed {
             self.tie(leg);
         }
+        legs.into_iter().flatten().for_each(|leg| self.follow_leg(leg));
     }
 
     /// Takes the sockets of a leg that is gone, or goes on elsewhere.
@@ -288,16 +294,35 @@ impl Thread {
     /// What is to be done every 2 ms where there is anything to do: packets in, frames, packets out.
     pub(super) fn slot(&mut self, now: Instant) {
         self.take_in(now);
-        let look = Look { slots: self.pace.passed(), passes_on: self.engine.passes_on() };
+        let (phase, frame) = (self.pace.phase(&self.needs()), self.pace.frame());
         if self.events.backlog() < MOST_EVENTS {
-            self.hear(now, look);
+            let (slots, passes_on) = (self.pace.passed(), self.engine.passes_on());
+            self.hear(now, Look { slots, passes_on, frame: phase.map(|phase| (phase, frame)) });
         }
-        if let Some(phase) = self.pace.phase(&self.needs()) {
+        if let Some(phase) = phase {
             self.engine.tick(now, phase);
+            // Whoever has no more frames is not read in them any more.
+            if frame.is_multiple_of(FRAMES_PER_CHANGE) || self.engine.needs(phase) < Need::Frames {
+                self.follow(phase);
+            }
         }
         self.flush();
         let is_woken = self.arrivals.waker().is_some() && self.is_quiet(now);
         self.pace.done(&self.needs(), is_woken);
+    }
+
+    /// Lets the sockets of the legs of a phase be read in its frames, where they have any.
+    fn follow(&mut self, phase: u8) {
+        let legs: Vec<LegId> = self.engine.legs_of(phase).chain(self.places.in_phase(phase)).collect();
+        legs.into_iter().for_each(|leg| self.follow_leg(leg));
+    }
+
+    fn follow_leg(&mut self, leg: LegId) {
+        let frames = self.engine.frames_of(leg);
+        let Some((sockets, number)) = self.places.follow(leg, frames) else { return };
+        if let Err(error) = self.arrivals.follow(sockets.of(Channel::Rtp).as_fd(), number, frames) {
+            tracing::error!(%error, "a media socket cannot be listened to");
+        }
     }
 
     /// Takes the packets that have come.
