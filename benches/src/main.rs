@@ -18,6 +18,7 @@
 mod caller;
 mod calls;
 mod ear;
+mod files;
 mod floor;
 mod ivr;
 mod leg;

@@ -16,6 +16,7 @@ use offhook_tests::wav::Signal;
 
 use crate::caller::{Call, Switchboard};
 use crate::ear::{Ears, Tally};
+use crate::files::Files;
 use crate::floor::{self, Floor, thread_cpu};
 use crate::ivr::{self, Counts, Service};
 use crate::process::{CpuTime, resident_kib};
@@ -39,6 +40,11 @@ const GROWTH: [u16; 3] = [100, 1000, 4000];
 const FLAT: f64 = 1.15;
 /// Prompts at a time whose evenness is told beside that of the calls of the table.
 const MANY_PROMPTS: u16 = 2000;
+/// Recordings at a time that are told of beside those of the table.
+const MANY_RECORDINGS: u16 = 500;
+/// How far a file may be off the clock, in microseconds: 20 ms, and two periods of the voice by which a jitter buffer may have
+/// changed its delay meanwhile.
+const OFF_THE_CLOCK: u32 = 45_000;
 /// KiB that a call with a prompt may take.
 const MEMORY: f64 = 40.0;
 
@@ -57,6 +63,17 @@ pub(crate) struct Work {
     /// What is to be reached.
     reach: Reach,
 }
+
+/// Calls that are recorded.
+const RECORD: Work = Work {
+    name: "record",
+    what: "record, mu-law to mu-law",
+    service: Service::Record,
+    speaks: true,
+    codecs: [PCMU, PCMU],
+    floor: Floor::Receive,
+    reach: Reach::Times(1.5),
+};
 
 /// All kinds, in the order of the design page.
 const WORKS: [Work; 8] = [
@@ -78,15 +95,7 @@ const WORKS: [Work; 8] = [
         floor: Floor::Both,
         reach: Reach::Times(1.33),
     },
-    Work {
-        name: "record",
-        what: "record, mu-law to mu-law",
-        service: Service::Record,
-        speaks: true,
-        codecs: [PCMU, PCMU],
-        floor: Floor::Receive,
-        reach: Reach::Times(1.5),
-    },
+    RECORD,
     Work {
         name: "forward",
         what: "connect, forwarded, each of two",
@@ -150,6 +159,13 @@ pub(crate) struct Plan<'a> {
     pub(crate) io: &'a str,
 }
 
+impl Plan<'_> {
+    /// The same with so many calls.
+    fn of(self, calls: u16) -> Self {
+        Self { calls, ..self }
+    }
+}
+
 /// What came out of a run.
 #[derive(Debug)]
 struct Outcome {
@@ -158,6 +174,8 @@ struct Outcome {
     /// What the callers heard of the floor.
     bare: Tally,
     kib_per_call: f64,
+    /// What was recorded, where that was the work.
+    files: Option<Files>,
     failed: u64,
 }
 
@@ -174,6 +192,7 @@ pub(crate) async fn run(only: Option<&str>, plan: Plan<'_>) -> bool {
     if only.is_none() {
         rooms::lines();
         good &= many_prompts(plan).await;
+        good &= tell(&RECORD, plan.of(MANY_RECORDINGS), one(&RECORD, plan.of(MANY_RECORDINGS)).await);
         good &= growth(plan).await;
         println!("(1) of the floor and the codecs, with resampling, together");
         println!("(2) the engine and sockets on one thread, without the server");
@@ -191,6 +210,9 @@ fn tell(work: &Work, plan: Plan<'_>, mut outcome: Outcome) -> bool {
             table::figure("  memory of a call", &format!("{kib:.1} KiB"), "40 KiB", kib <= MEMORY);
         }
     }
+    if let Some(files) = &mut outcome.files {
+        recorded(files, plan.calls);
+    }
     if !outcome.heard.delays.is_empty() {
         // What is recorded is played out first, behind a jitter buffer.
         let most = (work.service == Service::Connect).then_some(3.0);
@@ -204,9 +226,17 @@ fn evenness(outcome: &mut Outcome, most: [Option<f64>; 2]) {
     table::spread("  of the floor", &mut outcome.bare.deviations, [None, None]);
 }
 
+fn recorded(files: &mut Files, calls: u16) {
+    table::spread("files off the clock by", &mut files.off, [None, None]);
+    let most = files.off.last().copied().unwrap_or(u32::MAX);
+    let Files { said, gaps, broken, .. } = *files;
+    let is_whole = said == u64::from(calls) && gaps + broken == 0 && most <= OFF_THE_CLOCK;
+    table::figure("  files", &format!("{said}, {broken} broken, {gaps} gaps"), "45 ms", is_whole);
+}
+
 /// How evenly many prompts are played.
 async fn many_prompts(plan: Plan<'_>) -> bool {
-    let mut outcome = one(&WORKS[0], Plan { calls: MANY_PROMPTS, ..plan }).await;
+    let mut outcome = one(&WORKS[0], plan.of(MANY_PROMPTS)).await;
     outcome.cost.print("play", MANY_PROMPTS.into(), Some(WORKS[0].reach));
     evenness(&mut outcome, [None, Some(5.0)]);
     outcome.is_good()
@@ -216,7 +246,7 @@ async fn many_prompts(plan: Plan<'_>) -> bool {
 async fn growth(plan: Plan<'_>) -> bool {
     let (mut costs, mut good) = (Vec::new(), true);
     for calls in GROWTH {
-        let outcome = one(&WORKS[0], Plan { calls, ..plan }).await;
+        let outcome = one(&WORKS[0], plan.of(calls)).await;
         outcome.cost.print("play, growth", calls.into(), None);
         costs.push(outcome.cost.cpu);
         good &= outcome.is_good();
@@ -258,6 +288,8 @@ async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
     let kib = resident_kib(server.id()).saturating_sub(resident_before);
     drop(voices);
     hang_up(&board, standing, &counts).await;
+    let is_recorded = work.service == Service::Record;
+    let files = is_recorded.then(|| Files::judge(&server.dir().join("recordings")));
     drop(server);
     ears.reset();
     let bare = floor::measure(&ears, work.floor).await.midpoint(before) + work.codec_cost();
@@ -265,6 +297,7 @@ async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
         cost: Cost { cpu, floor: bare },
         heard,
         bare: ears.take(),
+        files,
         kib_per_call: kib as f64 / f64::from(plan.calls),
         failed: counts.failed.load(Ordering::Relaxed),
     }

@@ -73,7 +73,7 @@ fn speak(streams: &[Stream], is_over: &AtomicBool) {
             let (ssrc, number) = (index + 1, burst / BURSTS);
             let packet = match stream.payload_type {
                 OPUS => packet(OPUS, ssrc, number, 960, &opus),
-                law => packet(law, ssrc, number, 160, &stamped()),
+                law => packet(law, ssrc, number, 160, &stamped(time_of_day())),
             };
             // What cannot be sent is the loss of who listens.
             let _ = stream.socket.send_to(&packet, stream.to);
@@ -89,10 +89,10 @@ fn packet(payload_type: u8, ssrc: u32, number: u32, lasts: u32, payload: &[u8]) 
 }
 
 /// A payload of G.711 that says when it is sent.
-fn stamped() -> [u8; PAYLOAD] {
+pub(crate) fn stamped(at: Duration) -> [u8; PAYLOAD] {
     let mut payload = [0xd5; PAYLOAD];
     payload[..4].copy_from_slice(&MARK);
-    payload[4..12].copy_from_slice(&nanos(time_of_day()).to_be_bytes());
+    payload[4..12].copy_from_slice(&nanos(at).to_be_bytes());
     payload
 }
 
@@ -108,8 +108,13 @@ pub(crate) fn tone(codec: Codec) -> Vec<u8> {
 
 /// How old a payload is at this time of day, if it says when it was sent.
 pub(crate) fn age(payload: &[u8], at: Duration) -> Option<Duration> {
+    sent_at(payload).map(|sent| at.saturating_sub(sent))
+}
+
+/// When a payload was sent, if it says so.
+pub(crate) fn sent_at(payload: &[u8]) -> Option<Duration> {
     let sent = payload.strip_prefix(&MARK)?.first_chunk::<8>()?;
-    Some(Duration::from_nanos(nanos(at).saturating_sub(u64::from_be_bytes(*sent))))
+    Some(Duration::from_nanos(u64::from_be_bytes(*sent)))
 }
 
 /// The time of day, by which the kernel stamps what comes.
@@ -127,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_payload_says_how_old_it_is() {
-        let sent = packet(PCMU, 7, 70_000, 160, &stamped());
+        let sent = packet(PCMU, 7, 70_000, 160, &stamped(time_of_day()));
         let read = rtp_rs::RtpReader::new(&sent).expect("an RTP packet");
         assert_eq!((read.payload_type(), read.ssrc(), read.timestamp()), (0, 7, 11_200_000));
         let age_in = |ms| age(read.payload(), time_of_day() + Duration::from_millis(ms)).expect("a mark");
