@@ -13,7 +13,6 @@
 //! rates it is the same samples. What is recorded is as loud as it was said. A connection that has nothing of this to do is
 //! none of these: its packets are passed on (`leg/connection.rs`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use crate::event::{ActionId, Event, LegId, Prompt, RecordEnd, Volumes};
 use crate::gain::Gain;
 use crate::leg::RoomAudio;
 use crate::mixer::Limiter;
+use crate::numbered::Numbered;
 use crate::pace::Pace;
 use crate::record::Recording;
 use crate::room::Input;
@@ -106,7 +106,7 @@ impl Bridge {
     // ---- The frame --------------------------------------------------------------------------------------------
 
     /// Runs the frames that are due, of both.
-    pub(crate) fn tick(&mut self, now: Instant, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+    pub(crate) fn tick(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
         let due = self.pace.tick(now);
         if due.run == 0 {
             return;
@@ -124,7 +124,7 @@ impl Bridge {
         }
     }
 
-    fn frame(&mut self, now: Instant, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+    fn frame(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
         let Self { first, second, prompt, .. } = self;
         first.hear(now, second.leg, legs, shared);
         second.hear(now, first.leg, legs, shared);
@@ -225,7 +225,7 @@ impl Party {
     }
 
     /// The first half of a frame: what it says.
-    fn hear(&mut self, now: Instant, other: LegId, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+    fn hear(&mut self, now: Instant, other: LegId, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
         self.said.clear();
         let Some(Placed { leg, .. }) = legs.get_mut(&self.leg) else { return };
         self.rate = leg.codec().sample_rate();
@@ -239,7 +239,7 @@ impl Party {
         now: Instant,
         other: &Self,
         played: Option<(u32, &[i16])>,
-        legs: &mut HashMap<LegId, Placed>,
+        legs: &mut Numbered<LegId, Placed>,
         shared: &mut Shared,
     ) {
         let Some(Placed { leg, .. }) = legs.get_mut(&self.leg) else { return };

@@ -22,6 +22,7 @@ pub mod gain;
 mod jitter;
 mod leg;
 pub mod mixer;
+mod numbered;
 mod outgoing;
 mod pace;
 mod packet;
@@ -42,7 +43,6 @@ mod strip;
 mod tests;
 mod watch;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,7 @@ use crate::codec::Codec;
 use crate::event::{Audio, Channel, Command, DigitSource, Event, LegConfig, LegId, RoomId, Transmit};
 use crate::leg::Datagram;
 pub use crate::leg::Leg;
+pub use crate::numbered::{NumberHasher, Numbered};
 use crate::record::{Recording, Wish};
 use crate::room::Room;
 use crate::shared::Shared;
@@ -130,10 +131,10 @@ pub struct Clock {
 /// The legs of one thread.
 #[derive(Debug)]
 pub struct Engine {
-    legs: HashMap<LegId, Placed>,
-    rooms: HashMap<RoomId, Room>,
+    legs: Numbered<LegId, Placed>,
+    rooms: Numbered<RoomId, Room>,
     /// By their first parties.
-    bridges: HashMap<LegId, Bridge>,
+    bridges: Numbered<LegId, Bridge>,
     phases: [Phase; PHASES as usize],
     shared: Shared,
     /// A protected datagram, unprotected; its memory is used again.
@@ -225,9 +226,9 @@ impl Engine {
     pub fn new(epoch: Clock, seed: [u8; 32]) -> Self {
         let mut phase = 0..PHASES;
         Self {
-            legs: HashMap::new(),
-            rooms: HashMap::new(),
-            bridges: HashMap::new(),
+            legs: Numbered::default(),
+            rooms: Numbered::default(),
+            bridges: Numbered::default(),
             phases: std::array::from_fn(|_| Phase::new(phase.next().unwrap_or_default(), epoch.mono)),
             shared: Shared::new(epoch, seed),
             plain: Vec::new(),

@@ -14,7 +14,6 @@
 mod commands;
 mod input;
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::Placed;
@@ -22,6 +21,7 @@ use crate::codec::{Codec, Encoder};
 use crate::event::{ActionId, Event, LegId, RecordEnd, RoomEvent, RoomId};
 use crate::leg::RoomAudio;
 use crate::mixer::{Heard, Mixer, Rate, Seat, Voice};
+use crate::numbered::Numbered;
 use crate::pace::Pace;
 use crate::record::Recording;
 pub(crate) use crate::room::input::Input;
@@ -85,7 +85,7 @@ impl Room {
     // ---- The frame --------------------------------------------------------------------------------------------
 
     /// Runs the frames that are due, of all members.
-    pub(crate) fn tick(&mut self, now: Instant, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+    pub(crate) fn tick(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
         let due = self.pace.tick(now);
         if due.run == 0 {
             return;
@@ -103,7 +103,7 @@ impl Room {
         }
     }
 
-    fn frame(&mut self, now: Instant, legs: &mut HashMap<LegId, Placed>, shared: &mut Shared) {
+    fn frame(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
         for &Member { leg, seat } in &self.members {
             let Some(Placed { leg, .. }) = legs.get_mut(&leg) else { continue };
             self.mixer.set_rate(seat, Rate::for_hz(leg.codec().sample_rate()));

@@ -17,7 +17,6 @@ mod journal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -26,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use offhook_call::error::FileFault;
 use offhook_call::{DiskEvent, JobId, RecordedFile};
+use offhook_media::Numbered;
 use offhook_media::event::{Audio, Chunk, RecordFormat, RecordingId};
 use offhook_media::file::{RecordSpec, Writer};
 use tokio::sync::mpsc;
@@ -118,7 +118,7 @@ pub fn start(directory: Directory, min_free: u64, control: &mpsc::Sender<Input>)
 struct Recorder {
     places: Places,
     control: mpsc::Sender<Input>,
-    open: HashMap<RecordingId, Recording>,
+    open: Numbered<RecordingId, Recording>,
 }
 
 /// Where files can be made.
@@ -132,7 +132,7 @@ struct Places {
 
 impl Recorder {
     fn new(places: Places, control: mpsc::Sender<Input>) -> Self {
-        Self { places, control, open: HashMap::new() }
+        Self { places, control, open: Numbered::default() }
     }
 
     fn run(mut self, inbox: &Receiver<ToDisk>) {

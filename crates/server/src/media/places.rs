@@ -1,10 +1,8 @@
 //! The legs of a media thread and their sockets, side by side: the number by which a socket is listened to says where
 //! its leg is, with nothing to look up.
 
-use std::collections::HashMap;
-
-use offhook_media::Frames;
 use offhook_media::event::{Channel, LegId};
+use offhook_media::{Frames, Numbered};
 
 use crate::ports::Sockets;
 
@@ -32,7 +30,7 @@ struct Place {
 pub(super) struct Places {
     places: Vec<Option<Place>>,
     free: Vec<usize>,
-    by_leg: HashMap<LegId, usize>,
+    by_leg: Numbered<LegId, usize>,
 }
 
 impl Places {
