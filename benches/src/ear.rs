@@ -1,6 +1,7 @@
 //! The callers' ears: one RTP socket per call. The kernel stamps each packet when it comes (`SO_TIMESTAMPNS`, socket(7)),
 //! and one thread reads all sockets now and then. So what is measured is when packets came, not when somebody woke up for
-//! them; and nobody is woken by a packet, which on the loopback would be paid for by who sends it.
+//! them; and nobody is woken by a packet, which on the loopback would be paid for by who sends it. The thread gives way to
+//! everybody else, so that none who sends has to wait for it.
 
 use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns};
 use nix::sys::time::TimeSpec;
 use rtp_rs::RtpReader;
+use rustix::process::setpriority_process;
 
 use crate::voices::{self, Stream};
 
@@ -20,6 +22,9 @@ use crate::voices::{self, Stream};
 const PACKET_TIME: Duration = Duration::from_millis(20);
 /// How often the sockets are read. A socket holds the packets of seconds.
 const SWEEP: Duration = Duration::from_millis(25);
+
+/// The lowest priority, setpriority(2): of this thread alone, on Linux.
+const LAST: i32 = 19;
 
 /// What was heard in a window.
 #[derive(Debug, Default)]
@@ -178,6 +183,8 @@ impl Ear {
 }
 
 fn listen(ears: &[Ear], is_over: &AtomicBool) {
+    // Who sends goes first, or would be late by the time that this takes: on two cores a wait of milliseconds, now and then.
+    setpriority_process(None, LAST).expect("a lower priority");
     let mut stamp = nix::cmsg_space!(TimeSpec);
     while !is_over.load(Ordering::Relaxed) {
         ears.iter().for_each(|ear| ear.listen(&mut stamp));
