@@ -69,11 +69,6 @@ impl Gate {
         self.draining
     }
 
-    /// Whether nobody gets in, besides `live` others, whenever they come.
-    pub(crate) fn is_closed(&self, config: &Config, live: usize) -> bool {
-        self.draining || live >= config.max_calls
-    }
-
     /// Whether one more call gets in besides `live` others. It counts only when it is [`Self::enter`]ed.
     pub(crate) fn check(&self, now: Instant, config: &Config, live: usize) -> Result<Ticket, Refusal> {
         if self.draining {

@@ -310,11 +310,17 @@ impl Calls {
         self.node.spare.len()
     }
 
-    /// After how long a caller should try again, where no inbound call would be taken: the node drains, has as many calls as
-    /// it takes, or nobody is there to hear of it. A call too many for one second is no matter of the next.
-    pub fn closed(&self) -> Option<Duration> {
-        let is_closed = self.node.applications == 0 || self.gate.is_closed(&self.node.config, self.live());
-        is_closed.then_some(gate::RETRY_AFTER)
+    /// What is taken from outside: no call where the node has as many as it takes, or nobody is there to hear of it, and nothing
+    /// where it drains. A call too many for one second is no matter of the next.
+    pub fn doors(&self) -> sip::Doors {
+        let retry_after = gate::RETRY_AFTER;
+        match self.gate.is_draining() {
+            true => sip::Doors::Shut { retry_after },
+            false if self.node.applications == 0 || self.live() >= self.node.config.max_calls => {
+                sip::Doors::NoCalls { retry_after }
+            }
+            false => sip::Doors::Open,
+        }
     }
 
     /// How many applications are there to hear of inbound calls. Without any an INVITE is refused at once.

@@ -331,7 +331,7 @@ impl Control {
             }
             if quiet {
                 let Parts { endpoint, calls, .. } = &mut self.parts;
-                endpoint.set_closed(calls.closed().map(|until| until.as_secs()));
+                endpoint.set_doors(calls.doors());
                 return;
             }
         }

@@ -19,6 +19,24 @@ pub enum SessionId {
     Outbound(u64),
 }
 
+/// What is taken from outside of dialogs. [`Endpoint::set_doors`](crate::Endpoint::set_doors) tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Doors {
+    /// Calls and messages.
+    #[default]
+    Open,
+    /// Messages. An INVITE would be refused by the application.
+    NoCalls {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// Nothing.
+    Shut {
+        /// When to come back.
+        retry_after: Duration,
+    },
+}
+
 /// A question to the name service, answered by [`Command::Resolved`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QueryId(pub u64);

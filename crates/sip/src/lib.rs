@@ -55,7 +55,7 @@ pub use crate::config::{Config, Gateway, SessionTimer, Strangers, Timers};
 use crate::core::Core;
 pub use crate::counters::Counters;
 use crate::event::{
-    Command, CommandError, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Target, Transmit,
+    Command, CommandError, Doors, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Target, Transmit,
     Transport,
 };
 pub use crate::message::{FramingError, StreamFramer};
@@ -77,9 +77,7 @@ pub struct Endpoint {
     deadlines: Deadlines<SessionId>,
     next_inbound: u64,
     agents: Agents,
-    /// Whether OPTIONS are told that no call is welcome.
-    /// After how many seconds a new call is to be tried again; none where it would be taken.
-    closed: Option<u64>,
+    doors: Doors,
 }
 
 impl Endpoint {
@@ -94,7 +92,7 @@ impl Endpoint {
             deadlines: Deadlines::new(),
             next_inbound: 0,
             agents: Agents::new(),
-            closed: None,
+            doors: Doors::default(),
         }
     }
 
@@ -197,10 +195,10 @@ impl Endpoint {
         own.into_iter().flatten().min()
     }
 
-    /// Whether an INVITE would be told to come back later, and after how many seconds. Then whoever asks by OPTIONS is told the
-    /// same (RFC 3261 §11.2), so that gateways send their calls elsewhere. Refusing the INVITE itself is the application's.
-    pub fn set_closed(&mut self, retry_after: Option<u64>) {
-        self.closed = retry_after;
+    /// Says what is taken from outside of dialogs. Where that is no call, whoever asks by OPTIONS is told so (RFC 3261 §11.2), so
+    /// that gateways send their calls elsewhere. Refusing the INVITE itself is the application's.
+    pub fn set_doors(&mut self, doors: Doors) {
+        self.doors = doors;
     }
 
     /// Replaces the gateways, who alone may send requests outside of a dialog.

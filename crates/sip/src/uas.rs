@@ -13,7 +13,7 @@ use crate::Endpoint;
 use crate::config::{Config, Gateway, Strangers};
 use crate::core::Request;
 use crate::dialog::Dialog;
-use crate::event::{Flow, GatewayName, SessionId, Transport};
+use crate::event::{Doors, Flow, GatewayName, SessionId, Transport};
 use crate::message::{
     ALLOW, Content, Fault, Head, Message, Method, Name, Response, Scheme, Uri, UriError, lossy,
 };
@@ -112,15 +112,10 @@ impl Endpoint {
         match (self.refuse_outside(&request), request.head.method) {
             (Some(refusal), _) => self.refuse(now, &request, refusal),
             (None, Method::Invite) => self.on_invite(now, request, gateway),
-            (None, Method::Options) => match self.closed {
-                Some(seconds) => {
-                    self.refuse(now, &request, Refusal::with(503, "Retry-After", seconds.to_string()));
-                }
-                None => {
-                    let capabilities = options::capabilities(&self.core.config);
-                    self.core.answer(now, &request, &options::answer(&capabilities));
-                }
-            },
+            (None, Method::Options) => {
+                let capabilities = options::capabilities(&self.core.config);
+                self.core.answer(now, &request, &options::answer(&capabilities));
+            }
             (None, Method::Message) => self.on_message(now, &request, None, Some(gateway)),
             // Whoever is in no call of ours is not to make us call anybody (reliability S8).
             (None, Method::Refer) => self.refuse(now, &request, Refusal::of(403)),
@@ -157,13 +152,22 @@ impl Endpoint {
                 let (status, phrase, header) = bad.refusal();
                 Some(Refusal { status, phrase, header })
             }),
-            _ => None,
+            method => self.refuse_at_the_door(method),
         })
     }
 
     /// §13.3.1: a new call.
     fn on_invite(&mut self, now: Instant, request: Request, gateway: GatewayName) {
         if self.live_sessions() >= self.core.config.max_sessions {
+    fn refuse_at_the_door(&self, method: Method) -> Option<Refusal<'static>> {
+        let retry_after = match (self.doors, method) {
+            (Doors::NoCalls { retry_after } | Doors::Shut { retry_after }, Method::Options) => retry_after,
+            (Doors::Shut { retry_after }, Method::Message) => retry_after,
+            _ => return None,
+        };
+        Some(Refusal::with(503, "Retry-After", retry_after.as_secs().to_string()))
+    }
+
             self.core.counters.overload += 1;
             return self.refuse(now, &request, Refusal::with(503, "Retry-After", RETRY_AFTER));
         }

@@ -348,8 +348,13 @@ fn more_calls_in_a_second_than_allowed_are_turned_away() {
 #[test]
 fn a_draining_node_turns_callers_away() {
     let mut rig = Rig::new();
+    let retry_after = Duration::from_secs(10);
+    assert_eq!(rig.calls.doors(), sip::Doors::Open);
+    rig.calls.set_applications(0);
+    assert_eq!(rig.calls.doors(), sip::Doors::NoCalls { retry_after });
     rig.calls.drain();
     assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.calls.doors(), sip::Doors::Shut { retry_after });
 }
 
 #[test]

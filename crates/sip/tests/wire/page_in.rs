@@ -1,6 +1,8 @@
 //! MESSAGE that comes in (RFC 3428).
 
-use offhook_sip::event::{Body, Event, IncomingMessage};
+use std::time::Duration;
+
+use offhook_sip::event::{Body, Doors, Event, IncomingMessage};
 
 use crate::inbound::{CALL, ringing, talking};
 use crate::stage::{Sent, Stage, request};
@@ -45,6 +47,22 @@ fn a_message_is_told_once() {
     check(&mut stage, &message(2, &tag, "c: text/plain;charset=UTF-8\r\n", "Watson, come here. ü"), 200);
     let told = IncomingMessage { session: Some(CALL), gateway: None, ..told };
     assert_eq!(stage.event(), Event::Message(Box::new(told)));
+}
+
+/// As an INVITE is: whoever ends has nobody any more who would hear of it. What is said in a call goes on.
+#[test]
+fn who_takes_nothing_any_more_takes_no_message() {
+    let mut stage = Stage::new();
+    let tag = talking(&mut stage);
+    let plain = "Content-Type: text/plain\r\n";
+    let retry_after = Duration::from_secs(17);
+    stage.endpoint.set_doors(Doors::NoCalls { retry_after });
+    check(&mut stage, &message(1, "", plain, "x"), 200);
+    stage.endpoint.set_doors(Doors::Shut { retry_after });
+    let refused = check(&mut stage, &message(2, "", plain, "x"), 503);
+    assert_eq!((refused.header("Retry-After"), stage.events().len()), ("17", 1));
+    check(&mut stage, &message(3, &tag, plain, "x"), 200);
+    assert_eq!(stage.events().len(), 1);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What a request gets that is no call: refusals, capabilities, silence.
 
+use std::time::Duration;
+
 use offhook_sip::Config;
-use offhook_sip::event::{Command, Event, SessionId, Transport};
+use offhook_sip::event::{Command, Doors, Event, SessionId, Transport};
 
 use crate::stage::{OURS, PEER, Stage, config, gateway, kinds, request, sdp};
 
@@ -31,12 +33,15 @@ fn who_takes_no_calls_says_so_to_options() {
     let mut stage = Stage::new();
     stage.receive(&request("1 OPTIONS", "before", "", ""));
     assert_eq!(stage.one().status(), 200);
-    stage.endpoint.set_closed(Some(17));
-    stage.receive(&request("2 OPTIONS", "closed", "", ""));
-    let refused = stage.one();
-    assert_eq!((refused.status(), refused.header("Retry-After")), (503, "17"));
-    stage.endpoint.set_closed(None);
-    stage.receive(&request("3 OPTIONS", "after", "", ""));
+    let retry_after = Duration::from_secs(17);
+    for (number, doors) in [(2, Doors::NoCalls { retry_after }), (3, Doors::Shut { retry_after })] {
+        stage.endpoint.set_doors(doors);
+        stage.receive(&request(&format!("{number} OPTIONS"), &format!("closed{number}"), "", ""));
+        let refused = stage.one();
+        assert_eq!((refused.status(), refused.header("Retry-After")), (503, "17"));
+    }
+    stage.endpoint.set_doors(Doors::Open);
+    stage.receive(&request("4 OPTIONS", "after", "", ""));
     assert_eq!(stage.one().status(), 200);
 }
 
