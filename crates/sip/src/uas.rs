@@ -73,6 +73,9 @@ impl Endpoint {
     /// A request that cannot be understood: the fault is told once, and nothing is kept of it.
     fn on_faulty(&mut self, flow: Flow, message: &Message, fault: Fault) {
         self.core.counters.faulty += 1;
+        // A stream brings a header without its body only where that is too long to be waited for.
+        let has_body = fault != Fault::SHORT || !flow.transport.is_reliable();
+        let fault = if has_body { fault } else { Fault::TOO_LARGE };
         let Some(via) = message.top_via().or_else(|| message.readable_via()) else { return };
         if message.method() != b"ACK" && self.gateway_of(flow).is_some() {
             self.refuse_stateless(message, flow, via.reply_flow(flow), Refusal::from_fault(fault));
@@ -156,9 +159,6 @@ impl Endpoint {
         })
     }
 
-    /// §13.3.1: a new call.
-    fn on_invite(&mut self, now: Instant, request: Request, gateway: GatewayName) {
-        if self.live_sessions() >= self.core.config.max_sessions {
     fn refuse_at_the_door(&self, method: Method) -> Option<Refusal<'static>> {
         let retry_after = match (self.doors, method) {
             (Doors::NoCalls { retry_after } | Doors::Shut { retry_after }, Method::Options) => retry_after,
@@ -168,6 +168,9 @@ impl Endpoint {
         Some(Refusal::with(503, "Retry-After", retry_after.as_secs().to_string()))
     }
 
+    /// §13.3.1: a new call.
+    fn on_invite(&mut self, now: Instant, request: Request, gateway: GatewayName) {
+        if self.live_sessions() >= self.core.config.max_sessions {
             self.core.counters.overload += 1;
             return self.refuse(now, &request, Refusal::with(503, "Retry-After", RETRY_AFTER));
         }

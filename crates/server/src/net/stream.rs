@@ -78,7 +78,7 @@ const LEAST_COST: usize = 256;
 /// How long to wait before the next connection is accepted where one could not be.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a farewell (the end of TLS) may take.
+/// How long a farewell may take: the end of TLS, or the answer to the last message of a stream that is cut off.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// After so much silence the kernel asks whether the peer's host still lives.
@@ -334,10 +334,20 @@ impl Connections {
             }
             framer.push(buffer.get(..length).unwrap_or_default());
             let mut whole = false;
-            while let Some(bytes) = framer.next_message().map_err(io::Error::other)? {
-                whole = true;
-                if self.inputs.send(Input::Message { flow, bytes }).await.is_err() {
-                    return Ok(());
+            loop {
+                match framer.next_message() {
+                    Ok(None) => break,
+                    Ok(Some(bytes)) => {
+                        whole = true;
+                        if self.inputs.send(Input::Message { flow, bytes }).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    Err(error) => {
+                        // A close with something unread takes the answer back that is on its way.
+                        let _ = timeout(FAREWELL, discard(reader, &mut buffer)).await;
+                        return Err(io::Error::other(error));
+                    }
                 }
             }
             if framer.take_ping() {
@@ -368,6 +378,11 @@ impl Connections {
         }
         Ok(())
     }
+}
+
+/// Reads to the end of the stream, for nothing.
+async fn discard(reader: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) {
+    while matches!(reader.read(buffer).await, Ok(1..)) {}
 }
 
 /// What a reader waits for.

@@ -1,6 +1,7 @@
 //! Messages in a stream (RFC 3261 §18.3): found by the empty line after the header and by Content-Length, which a
 //! stream must have. Bytes may come in any pieces; CRLF between messages is a keep-alive (RFC 5626 §3.5.1). After an
-//! error the place where the next message begins is unknown, so the stream must be closed.
+//! error the place where the next message begins is unknown, so the stream must be closed. Of a message that is too long
+//! the header is given before that, so that its sender is told (413).
 
 use std::fmt;
 
@@ -75,15 +76,17 @@ impl StreamFramer {
         asked
     }
 
-    /// The next whole message; `None` until more bytes come. An error repeats for ever.
+    /// The next whole message, or the header of one that is too long; `None` until more bytes come. An error repeats for ever.
     pub fn next_message(&mut self) -> Result<Option<Vec<u8>>, FramingError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        self.cut().inspect_err(|&error| {
-            self.failed = Some(error);
+        let found = self.cut();
+        self.failed = self.failed.or(found.as_ref().err().copied());
+        if self.failed.is_some() {
             self.held = Vec::new();
-        })
+        }
+        found
     }
 
     fn cut(&mut self) -> Result<Option<Vec<u8>>, FramingError> {
@@ -114,7 +117,10 @@ impl StreamFramer {
             return if self.held.len() > MAX_MESSAGE { Err(FramingError::TooLarge) } else { Ok(None) };
         };
         match Self::message_length(&self.held, end)? {
-            total if total > MAX_MESSAGE => Err(FramingError::TooLarge),
+            total if total > MAX_MESSAGE => {
+                self.failed = Some(FramingError::TooLarge);
+                Ok(Some(end))
+            }
             total => Ok(Some(total)),
         }
     }
@@ -199,12 +205,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_is_too_long_is_a_header_and_an_error() {
+        let header = message("Content-Length: 65536", "");
+        let mut framer = StreamFramer::new();
+        framer.push(format!("{header}abc").as_bytes());
+        assert_eq!(framer.next_message(), Ok(Some(header.into_bytes())));
+        framer.push(message("l: 0", "").as_bytes());
+        assert_eq!(framer.next_message(), Err(FramingError::TooLarge));
+        assert!(!framer.is_partial());
+    }
+
+    #[test]
     fn errors_close() {
         for (header, error) in [
             (message("X: y", ""), FramingError::ContentLength),
             (message("Content-Length: -1", ""), FramingError::ContentLength),
             (message("Content-Length: 1\r\nl: 1", "a"), FramingError::ContentLength),
-            (message("Content-Length: 65536", ""), FramingError::TooLarge),
             (message("Content-Length: 99999999999999999999", ""), FramingError::ContentLength),
             ("GET /\n\r\n\r\n".to_owned(), FramingError::Header),
             ("a".repeat(MAX_MESSAGE + 1), FramingError::TooLarge),

@@ -77,6 +77,11 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    /// The datagram ends before the body (RFC 3261 §18.3).
+    pub(crate) const SHORT: Self = Self::bad("Body Shorter Than Content-Length");
+    /// Longer than a message may be (RFC 3261 §21.4.11).
+    pub(crate) const TOO_LARGE: Self = Self { status: 413, phrase: "Request Entity Too Large" };
+
     /// A 400 that says why.
     pub(crate) const fn bad(phrase: &'static str) -> Self {
         Self { status: 400, phrase }
@@ -131,7 +136,7 @@ impl Message {
             Ok(None) => (index.body..bytes.len(), None),
             Ok(Some(length)) => match index.body.checked_add(length).filter(|&end| end <= bytes.len()) {
                 Some(end) => (index.body..end, None),
-                None => (index.body..bytes.len(), Some(Fault::bad("Body Shorter Than Content-Length"))),
+                None => (index.body..bytes.len(), Some(Fault::SHORT)),
             },
             Err(fault) => (index.body..bytes.len(), Some(fault)),
         };
