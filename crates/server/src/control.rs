@@ -145,6 +145,8 @@ pub struct Control {
     stage: Stage,
     /// What the endpoint had counted when it was last told.
     counted: (Instant, Counters),
+    /// Datagrams that the kernel had no room for.
+    unsent: u64,
 }
 
 impl Control {
@@ -182,6 +184,7 @@ impl Control {
             requests: 0,
             stage,
             counted,
+            unsent: 0,
         })
     }
 
@@ -289,6 +292,7 @@ impl Control {
             spare_ports: calls.spare_ports(),
             gateways: calls.gateways(clock::now().mono),
             sip: endpoint.counters(),
+            unsent: self.unsent,
         }
     }
 
@@ -430,10 +434,13 @@ impl Control {
             return;
         }
         let listener = self.udp.iter().find(|listener| listener.local() == flow.local);
-        let sent = listener.map(|listener| listener.send(&message.bytes, flow.remote));
-        if !matches!(sent, Some(Ok(()))) {
-            tracing::debug!(remote = %flow.remote, ?sent, "SIP message not sent");
-            self.parts.endpoint.transport_failed(now.mono, flow);
+        match listener.map(|listener| listener.send(&message.bytes, flow.remote)) {
+            Some(Ok(udp::Sent::Whole)) => {}
+            Some(Ok(udp::Sent::Lost)) => self.unsent += 1,
+            failed => {
+                tracing::debug!(remote = %flow.remote, ?failed, "SIP message not sent");
+                self.parts.endpoint.transport_failed(now.mono, flow);
+            }
         }
     }
 

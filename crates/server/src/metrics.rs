@@ -27,6 +27,8 @@ pub struct Metrics {
     pub not_authentic: u64,
     /// What the SIP user agent has counted.
     pub sip: Counters,
+    /// SIP datagrams that the kernel had no room for.
+    pub unsent: u64,
 }
 
 /// All of it as text.
@@ -46,6 +48,13 @@ pub fn text(metrics: &Metrics) -> String {
     line(&mut text, "offhook_srtp_not_authentic_total", None, metrics.not_authentic);
     gateways(&mut text, &metrics.gateways);
     sip(&mut text, &metrics.sip);
+    family(
+        &mut text,
+        "offhook_sip_unsent_total",
+        "counter",
+        "SIP datagrams that the kernel had no room for; lost.",
+    );
+    line(&mut text, "offhook_sip_unsent_total", None, metrics.unsent);
     text
 }
 

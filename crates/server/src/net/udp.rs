@@ -51,11 +51,8 @@ impl Listener {
     ///
     /// It goes straight to the socket: the runtime refuses to send on a new socket until it has once heard from the
     /// kernel that the socket is writable, which loses the first message of a server that has just started.
-    pub fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
-        match SockRef::from(&self.socket).send_to(bytes, &remote.into()) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(()),
-        }
+    pub fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<Sent> {
+        sent(SockRef::from(&self.socket).send_to(bytes, &remote.into()))
     }
 
     /// Whether there may be a datagram to receive; if not, the task is woken when there is.
@@ -81,6 +78,23 @@ impl Listener {
             Some(bytes) if !is_keep_alive(bytes) => Received::Message(flow, bytes),
             _ => Received::Nothing,
         }
+    }
+}
+
+/// What became of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The kernel has it.
+    Whole,
+    /// The kernel had no room for it.
+    Lost,
+}
+
+fn sent(result: io::Result<usize>) -> io::Result<Sent> {
+    match result {
+        Ok(_) => Ok(Sent::Whole),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Sent::Lost),
+        Err(error) => Err(error),
     }
 }
 
@@ -113,6 +127,14 @@ mod tests {
         }
     }
 
+    /// The loopback has room for any number, so that this cannot be seen at a socket.
+    #[test]
+    fn what_the_kernel_has_no_room_for_is_lost_and_no_fault() {
+        let failed = |kind: io::ErrorKind| sent(Err(kind.into())).map_err(|error| error.kind());
+        assert_eq!(failed(io::ErrorKind::WouldBlock), Ok(Sent::Lost));
+        assert_eq!(failed(io::ErrorKind::ConnectionRefused), Err(io::ErrorKind::ConnectionRefused));
+    }
+
     #[tokio::test(flavor = "current_thread")]
     async fn the_first_message_of_a_new_socket_is_sent() {
         let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -120,7 +142,7 @@ mod tests {
         let remote = peer.local_addr().unwrap();
         let socket = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = Listener::start(socket).unwrap();
-        listener.send(b"INVITE", remote).unwrap();
+        assert_eq!(listener.send(b"INVITE", remote).unwrap(), Sent::Whole);
         let mut buffer = [0; 16];
         let (length, _) = peer.recv_from(&mut buffer).expect("loopback delivers before send returns");
         assert_eq!(&buffer[..length], b"INVITE");

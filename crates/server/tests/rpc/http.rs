@@ -47,6 +47,7 @@ async fn metrics() {
         "# TYPE offhook_sip_received_total counter",
         "offhook_sip_received_total 17",
         "offhook_sip_sessions 2",
+        "offhook_sip_unsent_total 3",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

@@ -181,6 +181,7 @@ fn metrics() -> Metrics {
         recording_gaps: std::time::Duration::from_millis(1500),
         not_authentic: 9,
         sip,
+        unsent: 3,
     }
 }
 
