@@ -6,6 +6,9 @@
 //! ```
 //! Everything here lasts less than a packet, between two frames.
 
+mod joint;
+
+use self::joint::Joint;
 use crate::codec::resample::{Resampler, resample_all};
 use crate::codec::{Codec, Decoder, Encoder, opus};
 
@@ -28,6 +31,7 @@ pub(crate) struct Outgoing {
     /// At the codec's rate, less than a unit between two calls.
     samples: Vec<i16>,
     payload: Vec<u8>,
+    joint: Option<Box<Joint>>,
     shape: Shape,
 }
 
@@ -51,6 +55,7 @@ impl Outgoing {
             decoded: Vec::new(),
             samples: Vec::new(),
             payload: Vec::new(),
+            joint: Joint::of(codec),
             shape: Shape { ptime_ms: 20, opus: opus::Wishes::default(), loss: 0 },
         }
     }
@@ -98,10 +103,20 @@ impl Outgoing {
         self.encode();
     }
 
+    /// The payload that is said next begins a stream: it does not go on from what was said before.
+    pub(crate) fn begin_payload(&mut self) {
+        if let Some(joint) = &mut self.joint {
+            joint.begin();
+        }
+    }
+
     /// Says payload in `codec`: whole units of it, or a packet. It is decoded only where it has to be.
     pub(crate) fn say_payload(&mut self, codec: Codec, payload: &[u8]) {
         if codec == self.codec && self.takes_packets() {
-            codec.append(payload, &mut self.payload);
+            match &mut self.joint {
+                Some(joint) => joint.say_stored(payload, &mut self.payload),
+                None => codec.append(payload, &mut self.payload),
+            }
         } else if codec != self.codec && self.codec.transcodes(codec) {
             self.codec.transcode(codec, payload, &mut self.payload);
         } else {
@@ -146,8 +161,12 @@ impl Outgoing {
         let silence = self.codec.silence();
         match self.codec.unit() {
             Some(unit) => {
+                let from = self.payload.len();
                 let bytes = samples / unit.samples * unit.bytes;
                 self.payload.extend(silence.iter().cycle().take(bytes));
+                if let Some(joint) = &mut self.joint {
+                    joint.said_beside_encoder(&self.payload[from..]);
+                }
             }
             None if self.takes_packets() => (0..samples / self.codec.frame_samples())
                 .for_each(|_| self.codec.append(silence, &mut self.payload)),
@@ -207,12 +226,19 @@ impl Outgoing {
     /// Encodes the whole units.
     fn encode(&mut self) {
         let (shape, samples) = (self.shape, self.packet_samples());
+        if let Some(encoder) = self.joint.as_mut().and_then(|joint| joint.encoder()) {
+            self.encoder = Some(encoder);
+        }
+        let from = self.payload.len();
         let encoder = self.encoder.get_or_insert_with(|| {
             let mut encoder = Encoder::new(self.codec);
             encoder.shape(shape.opus.settings(shape.loss), samples);
             encoder
         });
         encoder.encode_units(&mut self.samples, &mut self.payload);
+        if let Some(joint) = &mut self.joint {
+            joint.said(&self.payload[from..]);
+        }
     }
 
     /// Samples in a packet: of the packet time, but at least a unit, and no more than a datagram holds. A packet of Opus

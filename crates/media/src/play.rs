@@ -50,6 +50,9 @@ impl Playback {
             let codec = prompt.codec();
             let wanted = left.div_ceil(codec.sample_ticks());
             let Some(piece) = codec.piece(&part[self.offset..], wanted) else { break };
+            if (self.part, self.offset) == (0, 0) {
+                out.begin_payload();
+            }
             out.say_payload(codec, piece.payload);
             self.offset += piece.bytes;
             let ticks = piece.samples * codec.sample_ticks();

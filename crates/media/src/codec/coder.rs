@@ -56,6 +56,14 @@ impl Encoder {
         self.codec
     }
 
+    /// Goes on from what the other end has heard, which another encoder has made. Those that remember nothing, or forget
+    /// within a frame, need not know.
+    pub(crate) fn follow(&mut self, heard: &[u8]) {
+        if let EncoderMemory::G722(coder) = &mut self.memory {
+            coder.follow(heard);
+        }
+    }
+
     /// Appends the payload of `samples`, a whole number of units of the codec, to `out`; of Opus, one packet.
     pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
         match (self.codec, &mut self.memory) {

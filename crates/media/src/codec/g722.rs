@@ -74,6 +74,10 @@ const HIGH_OCTAVE: i32 = 10;
 const BAND_MIN: i32 = -16_384;
 const BAND_MAX: i32 = 16_383;
 
+/// How many octets a decoder goes by: it forgets a 256th of its coefficients with each (UPPOL1, UPZERO), and so all but a
+/// 500th in 200 ms.
+pub const MEMORY: usize = 1600;
+
 /// Encodes samples at 16 kHz.
 #[derive(Clone, Debug)]
 pub struct Encoder {
@@ -105,6 +109,14 @@ impl Encoder {
                 return;
             };
             out.push(self.pair(first, second));
+        }
+    }
+
+    /// Goes on from what the other end's decoder has heard, which another encoder has made.
+    pub fn follow(&mut self, heard: &[u8]) {
+        for octet in heard {
+            self.low.adapt_low(octet & 0x3f);
+            self.high.adapt_high(octet >> 6);
         }
     }
 
@@ -142,16 +154,42 @@ impl Decoder {
     pub fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
         out.reserve(payload.len() * 2);
         for &octet in payload {
-            let (low, high) = (octet & 0x3f, octet >> 6);
-            let low_offset = (self.low.step * LOW_LEVELS[usize::from(low)]) >> 13;
-            let low_sample = (self.low.prediction + low_offset).clamp(BAND_MIN, BAND_MAX);
-            let high_offset = (self.high.step * HIGH_LEVELS[usize::from(high)]) >> 13;
-            let high_sample = (self.high.prediction + high_offset).clamp(BAND_MIN, BAND_MAX);
-            self.low.adapt_low(low);
-            self.high.adapt_high(high);
+            let (low_sample, high_sample) = (self.low.low_sample(octet), self.high.high_sample(octet));
+            self.low.adapt_low(octet & 0x3f);
+            self.high.adapt_high(octet >> 6);
             let (odd, even) = self.filter.next(low_sample + high_sample, low_sample - high_sample);
             out.extend([sample(odd >> 11), sample(even >> 11)]);
         }
+    }
+}
+
+/// Makes a payload for a decoder that has heard another one before, of a payload that was made for one that has heard nothing.
+/// The bands are coded anew as they are: nothing is filtered, nothing is later.
+#[derive(Clone, Debug)]
+pub struct Recoder {
+    stored: [Band; 2],
+    heard: [Band; 2],
+}
+
+impl Recoder {
+    /// For a decoder that has heard this.
+    pub fn after(heard: &[u8]) -> Self {
+        let mut encoder = Encoder::new();
+        encoder.follow(heard);
+        let stored = [Band::new(LOW_OCTAVE), Band::new(HIGH_OCTAVE)];
+        Self { stored, heard: [encoder.low, encoder.high] }
+    }
+
+    /// The next octet.
+    pub fn recode(&mut self, octet: u8) -> u8 {
+        let ([stored_low, stored_high], [low, high]) = (&mut self.stored, &mut self.heard);
+        let low_code = quantize_low(saturate(stored_low.low_sample(octet) - low.prediction), low.step);
+        let high_code = quantize_high(saturate(stored_high.high_sample(octet) - high.prediction), high.step);
+        stored_low.adapt_low(octet & 0x3f);
+        stored_high.adapt_high(octet >> 6);
+        low.adapt_low(low_code);
+        high.adapt_high(high_code);
+        high_code << 6 | low_code
     }
 }
 
@@ -192,6 +230,18 @@ impl Band {
             log_step: 0,
             step: step_of(0, octave),
         }
+    }
+
+    /// The sample of the low band that an octet means.
+    fn low_sample(&self, octet: u8) -> i32 {
+        let offset = (self.step * LOW_LEVELS[usize::from(octet & 0x3f)]) >> 13;
+        (self.prediction + offset).clamp(BAND_MIN, BAND_MAX)
+    }
+
+    /// The sample of the high band that an octet means.
+    fn high_sample(&self, octet: u8) -> i32 {
+        let offset = (self.step * HIGH_LEVELS[usize::from(octet >> 6)]) >> 13;
+        (self.prediction + offset).clamp(BAND_MIN, BAND_MAX)
     }
 
     /// Goes on by the low band's code.
