@@ -17,10 +17,15 @@ pub struct Signal(pub Vec<f32>);
 pub struct Match {
     /// Offset of the reference in the recording, in samples.
     pub lag: usize,
-    /// Normalised cross-correlation there: 1 = the same shape, 0 = nothing in common.
+    /// Normalised cross-correlation there, or less than a sample beside it: 1 = the same shape, 0 = nothing in common.
     pub correlation: f32,
     /// Level of the recording over the reference at that place, in dB.
     pub gain_db: f32,
+}
+
+impl Match {
+    /// Nothing that fits.
+    const NONE: Self = Self { lag: 0, correlation: f32::MIN, gain_db: 0.0 };
 }
 
 impl Signal {
@@ -104,7 +109,7 @@ impl Signal {
             here.len(),
             there.len()
         );
-        let mut best = Match { lag: 0, correlation: f32::MIN, gain_db: 0.0 };
+        let mut best = Match::NONE;
         let energy = dot(there, there);
         // Of all windows in one go: the sums of squares up to each sample.
         let mut squares = vec![0.0_f64];
@@ -122,20 +127,83 @@ impl Signal {
                 best = Match { lag, correlation, gain_db };
             }
         }
+        best.correlation = best.correlation.max(self.between_samples(reference, best));
         best
     }
+
+    /// How well a reference fits half a sample to either side of where it fits best: a codec that works at another rate than
+    /// ours is behind by some part of a sample, and half of one takes a tenth off a correlation of speech. The correlations
+    /// of both at whole samples say what they are between them, as samples do.
+    fn between_samples(&self, reference: &Self, best: Match) -> f32 {
+        /// Whole samples to either side that have a say.
+        const REACH: usize = 16;
+        /// Places between two samples.
+        const PLACES: i16 = 16;
+        let length = reference.0.len();
+        let Some(start) = best.lag.checked_sub(REACH) else { return best.correlation };
+        let windows: Option<Vec<&[f32]>> =
+            (start..=start + 2 * REACH).map(|lag| self.0.get(lag..lag + length)).collect();
+        let Some(windows) = windows else { return best.correlation };
+        let energy = dot(windows[REACH], windows[REACH]) * dot(&reference.0, &reference.0);
+        let whole: Vec<f32> =
+            windows.iter().map(|window| dot(window, &reference.0) / energy.sqrt()).collect();
+        let at = |place: i16| {
+            let place = f32::from(place) / f32::from(PLACES);
+            let weighed = whole.iter().zip(-16_i8..).map(|(value, sample)| {
+                let distance = f32::from(sample) - place;
+                value * sinc(distance) * (1.0 + (std::f32::consts::PI * distance / 17.0).cos()) / 2.0
+            });
+            weighed.sum::<f32>()
+        };
+        (-PLACES / 2..=PLACES / 2).map(at).fold(best.correlation, f32::max).min(1.0)
+    }
+
+    /// How well what was `said` is heard here: its loud pieces of so many samples, those that fit worst first. Each is looked
+    /// for where it has to be by the first that is found, so that a clock that slips or a delay that adapts spoils one or
+    /// two.
+    pub fn likeness(&self, said: &Self, piece: usize) -> Vec<Match> {
+        /// A piece that is looked for anywhere: 100 ms, and what proves that it is found.
+        const ANCHOR: usize = 800;
+        const FOUND: f32 = 0.8;
+        /// How far from its place a piece may be: 150 ms.
+        const AROUND: usize = 1200;
+        let loud = |length: usize| {
+            let pieces = said.0.chunks_exact(length).enumerate();
+            let pieces = pieces.map(move |(number, piece)| (number * length, Self(piece.to_vec())));
+            pieces.filter(|(_, piece)| piece.level_db() > said.level_db() - 10.0)
+        };
+        let mut anchors = loud(ANCHOR.min(piece)).map(|(at, anchor)| (at, self.find(&anchor)));
+        let Some((at, Match { lag, .. })) = anchors.find(|(_, found)| found.correlation > FOUND) else {
+            return vec![Match::NONE];
+        };
+        let near = |(place, piece): (usize, Self)| {
+            let from = (place + lag).saturating_sub(at + AROUND).min(self.0.len());
+            let to = (place + lag + piece.0.len() + AROUND).saturating_sub(at).min(self.0.len());
+            let here = Self(self.0[from..to].to_vec());
+            // What was not heard to its end was not heard.
+            if here.0.len() < piece.0.len() { Match::NONE } else { here.find(&piece) }
+        };
+        let mut found: Vec<Match> = loud(piece).map(near).collect();
+        found.sort_by(|one, other| one.correlation.total_cmp(&other.correlation));
+        found
+    }
+}
+
+fn sinc(x: f32) -> f32 {
+    let angle = std::f32::consts::PI * x;
+    if x == 0.0 { 1.0 } else { angle.sin() / angle }
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     // Eight sums at once let the compiler use wide registers; the order of adding does not matter here.
     let mut sums = [0.0_f32; 8];
-    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+    let ((a, rest_of_a), (b, rest_of_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (a, b) in a.iter().zip(b) {
         for lane in 0..8 {
             sums[lane] += a[lane] * b[lane];
         }
     }
-    let rest: f32 =
-        a.chunks_exact(8).remainder().iter().zip(b.chunks_exact(8).remainder()).map(|(a, b)| a * b).sum();
+    let rest: f32 = rest_of_a.iter().zip(rest_of_b).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f32>() + rest
 }
 
@@ -167,9 +235,37 @@ mod tests {
     }
 
     #[test]
+    fn half_a_sample_of_delay_is_no_difference() {
+        // From 300 to 3,300 Hz, where half a sample at 8 kHz is 74 degrees: no other place fits.
+        let sweep = |delay: f32| -> Vec<f32> {
+            let times = (0..2000_u16).map(|sample| (f32::from(sample) - delay) / 8000.0);
+            times.map(|time| (std::f32::consts::TAU * (300.0 * time + 6000.0 * time * time)).sin()).collect()
+        };
+        let found = Signal(sweep(0.5)).find(&Signal(sweep(0.0)[100..1900].to_vec()));
+        assert!(found.correlation > 0.999, "{found:?}");
+    }
+
+    #[test]
     fn another_signal_is_not_taken_for_the_reference() {
         let found = Signal::sine(440.0, 0.5, 1000).find(&chord());
         assert!(found.correlation < 0.3, "{found:?}");
+    }
+
+    #[test]
+    fn pieces_are_found_each_near_its_place() {
+        let correlations = |heard: &Signal, said: &Signal| -> Vec<f32> {
+            heard.likeness(said, 1600).into_iter().map(|found| found.correlation).collect()
+        };
+        let said = Signal([chord().0, chord().0.into_iter().rev().collect()].concat());
+        let mut heard = [&[0.0; 1000], &said.0[..], &[0.0; 1000]].concat();
+        let found = correlations(&Signal(heard.clone()), &said);
+        assert!(found.iter().all(|found| *found > 0.9999), "{found:?}");
+        // A clock that slips by 2 ms in the middle, and a piece that is not there.
+        heard.splice(4000..4000, [0.0; 16]);
+        heard[6000..7600].fill(0.0);
+        let found = correlations(&Signal(heard), &said);
+        assert!(found[0] < 0.9 && found[1] < 0.98 && found[2] > 0.9999, "{found:?}");
+        assert_eq!(correlations(&Signal(vec![0.0; 8000]), &said), [f32::MIN]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod changes;
+mod codecs;
 mod conferences;
 mod connections;
 mod detections;

@@ -145,6 +145,32 @@ async fn recordings_of_all_formats_hold_what_was_said() {
     app.check_order();
 }
 
+/// A file that turns out to be damaged in the middle is heard as far as it goes, and the event says so.
+#[tokio::test]
+async fn a_damaged_prompt_is_heard_as_far_as_it_goes_and_told() {
+    let server = Server::start("damaged").await;
+    let mut app = App::connect(&server).await;
+    let original = server.prompt("welcome.wav");
+    let flac = server.prompt("damaged.flac");
+    sox(&original, "-b 16", &flac);
+    let whole = std::fs::read(&flac).expect("what sox made");
+    std::fs::write(&flac, &whole[..whole.len() * 2 / 3]).expect("two thirds of it");
+    let caller = Caller::answered(&server, &mut app).await;
+    app.client.play_start(&caller.res_id, "damaged.flac", "").await.expect("a play");
+    let played = app.played(&caller.res_id).await;
+    let error = played.error.clone().expect("what is wrong");
+    assert_eq!((error.code.as_str(), played.file.as_deref()), ("file_unreadable", Some("damaged.flac")));
+    caller.hang_up().await;
+    app.released(&caller.res_id).await;
+    app.check_order();
+    let reference = Signal::read(&original);
+    let heard = caller.rtp.signal();
+    println!("{} ms of {}, {} heard", played.played_ms, reference.milliseconds(), heard.milliseconds());
+    assert!((1000..reference.milliseconds() - 400).contains(&played.played_ms), "{played:?}");
+    let found = heard.find(&Signal(reference.0[..8000].to_vec()));
+    assert!(found.correlation > 0.99, "{found:?}");
+}
+
 /// A recording lasts as long as the clock says, whether or not anything comes in; and it ends complete at a hang-up.
 #[tokio::test]
 async fn silence_is_recorded_as_silence_and_a_hang_up_keeps_it() {

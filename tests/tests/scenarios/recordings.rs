@@ -123,13 +123,10 @@ impl Format {
     }
 }
 
-/// How well what was said is heard: of its loud pieces, each where it fits best, the middle one's correlation.
+/// How well what was said is heard: the middle piece of it.
 fn likeness(heard: &Signal, said: &Signal) -> f32 {
-    let pieces = said.0.chunks_exact(PIECE).map(|piece| Signal(piece.to_vec()));
-    let loud = pieces.filter(|piece| piece.level_db() > said.level_db() - 10.0);
-    let mut found: Vec<f32> = loud.map(|piece| heard.find(&piece).correlation).collect();
-    found.sort_by(f32::total_cmp);
-    found[found.len() / 2]
+    let found = heard.likeness(said, PIECE);
+    found[found.len() / 2].correlation
 }
 
 /// So many recordings: all formats, one after the other and again, each with the name of its file.
