@@ -54,7 +54,8 @@ pub enum Error {
     },
     /// A limit of the node, or of a gateway.
     LimitReached {
-        /// Its name: `calls`, `conferences`, `calls_per_second`, `ports`, `messages`, `gateway_calls`, `gateway_calls_per_second`.
+        /// Its name: `calls`, `conferences`, `calls_per_second`, `ports`, `conference_plays`, `conference_recordings`,
+        /// `messages`, `gateway_calls`, `gateway_calls_per_second`.
         limit: &'static str,
         /// Its value.
         value: u64,

@@ -83,6 +83,8 @@ pub struct Config {
     pub max_calls_per_second: u32,
     /// The most conferences at a time.
     pub max_conferences: usize,
+    /// How loud the background of a conference is.
+    pub conference_background: media::Gain,
     /// How long an inbound call waits for an application to act on it.
     pub incoming_timeout: Duration,
     /// How long an idle call waits for a request; zero for ever.
@@ -294,8 +296,12 @@ impl Calls {
                 self.node.routes.recording(*recording)
             }
         };
-        if let Some(Resource::Call(call)) = owner {
-            self.handle(call, now, Input::Disk(event));
+        match owner {
+            Some(Resource::Call(call)) => self.handle(call, now, Input::Disk(event)),
+            Some(Resource::Conference(conference)) => {
+                self.handle_conference(conference, now, conference::Input::Disk(event));
+            }
+            None => {}
         }
     }
 

@@ -73,6 +73,10 @@ pub fn note_conference(node: NodeId, event: &conference::Event) {
         EventKind::PartExited { call, parts } => {
             tracing::debug!(res_id, call_res_id = node.res_id(call), parts, "exited");
         }
+        EventKind::PlayCompleted { error, .. } => tracing::debug!(res_id, error = code(error), "played"),
+        EventKind::RecordCompleted { error, ref file, recorded, .. } => {
+            tracing::debug!(res_id, error = code(error), file, bytes = recorded.bytes, "recorded");
+        }
         EventKind::Talking { .. } => {}
         EventKind::Released { span } => {
             tracing::info!(res_id, seconds = (span.end.0 - span.begin.0) / 1000, "conference released");

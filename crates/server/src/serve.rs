@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_call::Calls;
-use offhook_media::event::Alarms;
+use offhook_media::event::{Alarms, Gain};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
 use offhook_sip::event::Transport;
@@ -315,6 +315,7 @@ fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
         max_calls: config.limits.calls,
         max_calls_per_second: config.limits.calls_per_second,
         max_conferences: config.limits.conferences,
+        conference_background: Gain::from_decibels(config.media.conference_background_db),
         incoming_timeout: Duration::from_secs(config.limits.incoming_timeout_seconds),
         idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
         transfer_timeout: Duration::from_secs(config.limits.transfer_timeout_seconds),

@@ -14,11 +14,13 @@ pub(crate) mod notice;
 pub(crate) mod play;
 pub(crate) mod receive_dtmf;
 pub(crate) mod record;
+pub(crate) mod recording;
 pub(crate) mod send_dtmf;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use offhook_media::event::Key;
+use offhook_media::event::{Key, Prompt};
 
 use crate::call::is_due;
 use crate::cause::Failure;
@@ -121,6 +123,12 @@ impl Pending {
         cx.forget_job(self.job);
         cx.reply(self.request, Err(Error::not_found(owner.into())));
     }
+}
+
+/// The first file that was not heard to its end, since it turned out to be damaged.
+pub(crate) fn damaged(files: &[String], prompts: &[Arc<Prompt>]) -> Option<String> {
+    let damaged = prompts.iter().position(|prompt| prompt.is_cut_short())?;
+    files.get(damaged).cloned()
 }
 
 /// What a fault of the disk means to a recording that was running.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use offhook_media::event::{self as media, ActionId, Prompt};
 
-use crate::action::{Outcome, Pending, STOPPED_WITHIN};
+use crate::action::{Outcome, Pending, STOPPED_WITHIN, damaged};
 use crate::call::ended::Cut;
 use crate::call::idle::Idle;
 use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
@@ -186,11 +186,11 @@ fn begin(
 
 /// The prompts have been heard to their ends, which may be nearer than they should be.
 fn played_through(cx: &Context<'_>, talk: Talk, ask: Ask, prompts: &[Arc<Prompt>], played: Duration) -> Step {
-    let damaged = prompts.iter().position(|prompt| prompt.is_cut_short());
-    let Some(damaged) = damaged else { return complete(cx, talk, ask, Outcome::default(), played) };
-    let file = ask.files.get(damaged).cloned();
+    let Some(file) = damaged(&ask.files, prompts) else {
+        return complete(cx, talk, ask, Outcome::default(), played);
+    };
     let outcome = Outcome::failed(Failure::FileUnreadable);
-    let completion = completion(cx, &ask, outcome, file, played);
+    let completion = completion(cx, &ask, outcome, Some(file), played);
     Step::to(Phase::Idle(Idle::new(talk, cx))).telling(completion)
 }
 

@@ -1,18 +1,18 @@
 //! Record: what the far end says, into a file, until a finish key, the longest duration, `record_stop` or a fault of
-//! the disk. Two threads take part besides this one, and their news come in any order: the media tells how long the
-//! recording is, the disk that its file is complete. The recording has ended when both have spoken.
+//! the disk.
 
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{self as media, ActionId, RecordEnd, RecordFormat, RecordSpec, RecordingId};
+use offhook_media::event::{self as media, RecordFormat, RecordSpec, RecordingId};
 
-use crate::action::{Outcome, Pending, STOPPED_WITHIN, failure_of};
+use crate::action::recording::{Recorded, Recording};
+use crate::action::{Outcome, Pending};
 use crate::call::ended::Cut;
 use crate::call::idle::Idle;
-use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
+use crate::call::{Core, Input, Phase, Step, Talk, pass_over};
 use crate::cause::{Ending, Failure};
 use crate::command::{Command, KeySet};
-use crate::disk::{DiskEvent, DiskJob, RecordedFile};
+use crate::disk::{DiskEvent, DiskJob};
 use crate::event::{EventKind, Span, UnixMs};
 use crate::id::RequestId;
 use crate::node::{Context, recording_of};
@@ -46,38 +46,7 @@ enum Stage {
     /// The file is being opened. `over`: it was stopped already, by a command or by a key.
     Opening { pending: Pending, is_paused: bool, over: Option<Outcome> },
     /// Media and disk are at work.
-    Running(Running),
-}
-
-/// A recording that has begun.
-#[derive(Debug)]
-struct Running {
-    action: ActionId,
-    recording: RecordingId,
-    audio: Audio,
-    file: File,
-}
-
-/// What the media has said.
-#[derive(Clone, Copy, Debug)]
-enum Audio {
-    /// The far end is recorded.
-    Flowing,
-    /// It has been stopped, and the media has to confirm it.
-    Stopping { outcome: Outcome, guard: Option<Instant> },
-    /// No more will come.
-    Ended { outcome: Outcome, duration: Duration, guard: Option<Instant> },
-}
-
-/// What the disk has said.
-#[derive(Clone, Copy, Debug)]
-enum File {
-    /// It writes.
-    Open,
-    /// The file is complete.
-    Closed(RecordedFile),
-    /// It cannot write any more; what it wrote before is complete.
-    Failed(Failure, RecordedFile),
+    Running(Recording),
 }
 
 impl Record {
@@ -117,7 +86,7 @@ impl Record {
                     pending.refuse(cx, fault, wanted.file);
                     return Step::to(Phase::Idle(Idle::new(talk, cx)));
                 }
-                let running = Running::begin(core, cx, &wanted, recording_of(job));
+                let running = run(core, cx, &wanted, recording_of(job));
                 pending.accept(cx, Reply::Recording { file: wanted.file.clone() });
                 let stage = Stage::Running(running);
                 let stage = if is_paused { stage.pause(core, cx, true) } else { stage };
@@ -149,7 +118,7 @@ impl Record {
                     stage
                 }
             }
-            (Stage::Running(running), input) => Stage::Running(running.handle(core, cx, input)),
+            (Stage::Running(running), input) => Stage::Running(hear(running, core, cx, input)),
             (stage, other) => {
                 pass_over(cx, other);
                 stage
@@ -157,8 +126,8 @@ impl Record {
         };
         match stage {
             Stage::Running(running) if running.is_complete() => {
-                let completion = running.completion(cx, begin, wanted, Outcome::default());
-                cx.forget_recording(running.recording);
+                let recorded = running.close(cx, Outcome::default());
+                let completion = completion(cx, begin, wanted, recorded);
                 Step::to(Phase::Idle(Idle::new(talk, cx))).telling(completion)
             }
             stage => Step::to(Phase::Record(Self { talk, begin, wanted, stage })),
@@ -175,15 +144,9 @@ impl Record {
             Stage::Running(running) => running,
         };
         let outcome = Outcome::failed(ending.cut_short());
-        let completion = Some(running.completion(cx, self.begin, self.wanted, outcome));
-        let recording = match running.file {
-            File::Open => Some(running.recording),
-            File::Closed(_) | File::Failed(..) => {
-                cx.forget_recording(running.recording);
-                None
-            }
-        };
-        (self.talk, Cut { completion, action: Some(running.action), recording })
+        let (action, recording) = (Some(running.action), running.open_file(cx));
+        let completion = completion(cx, self.begin, self.wanted, running.recorded(outcome));
+        (self.talk, Cut { completion: Some(completion), action, recording })
     }
 }
 
@@ -191,7 +154,7 @@ impl Stage {
     fn is_running(&self) -> bool {
         match self {
             Self::Opening { over, .. } => over.is_none(),
-            Self::Running(running) => matches!(running.audio, Audio::Flowing),
+            Self::Running(running) => running.is_flowing(),
         }
     }
 
@@ -200,7 +163,7 @@ impl Stage {
         match self {
             Self::Opening { pending, over, .. } => Self::Opening { pending, is_paused, over },
             Self::Running(running) => {
-                if let Audio::Flowing = running.audio {
+                if running.is_flowing() {
                     let action = running.action;
                     cx.media(media::Command::PauseRecord { leg: core.leg(), action, is_paused });
                 }
@@ -215,112 +178,65 @@ impl Stage {
             Self::Opening { pending, is_paused, over } => {
                 Self::Opening { pending, is_paused, over: over.or(Some(outcome)) }
             }
-            Self::Running(running) => Self::Running(running.stop(core, cx, outcome, trim)),
+            Self::Running(mut running) => {
+                stop_running(&mut running, core, cx, outcome, trim);
+                Self::Running(running)
+            }
         }
     }
 }
 
-impl Running {
-    fn begin(core: &Core, cx: &mut Context<'_>, wanted: &Wanted, recording: RecordingId) -> Self {
-        let action = cx.new_action();
-        cx.route_recording(recording, core.id);
-        cx.media(media::Command::Record {
-            leg: core.leg(),
-            action,
-            recording,
-            beep: wanted.beep,
-            max: wanted.max,
-            trim_silence: wanted.trim_silence,
-            mute_digits: wanted.mute_digits,
-        });
-        Self { action, recording, audio: Audio::Flowing, file: File::Open }
-    }
+fn run(core: &Core, cx: &mut Context<'_>, wanted: &Wanted, recording: RecordingId) -> Recording {
+    let running = Recording::begin(core, cx, recording);
+    cx.media(media::Command::Record {
+        leg: core.leg(),
+        action: running.action,
+        recording,
+        beep: wanted.beep,
+        max: wanted.max,
+        trim_silence: wanted.trim_silence,
+        mute_digits: wanted.mute_digits,
+    });
+    running
+}
 
-    fn deadline(&self) -> Option<Instant> {
-        match self.audio {
-            Audio::Flowing => None,
-            Audio::Stopping { guard, .. } | Audio::Ended { guard, .. } => guard,
+/// What media and disk say of it.
+fn hear(mut running: Recording, core: &Core, cx: &mut Context<'_>, input: Input) -> Recording {
+    match input {
+        Input::Media(media::Event::RecordEnded { action, duration, end, .. }) => {
+            running.ended(cx, action, duration, end);
         }
-    }
-
-    fn handle(mut self, core: &Core, cx: &mut Context<'_>, input: Input) -> Self {
-        match input {
-            Input::Media(media::Event::RecordEnded { action, duration, end, .. })
-                if action == self.action =>
-            {
-                self.end(cx, duration, end);
+        Input::Disk(event) => {
+            if running.disk(&event) {
+                stop_running(&mut running, core, cx, Outcome::default(), Duration::ZERO);
             }
-            Input::Disk(DiskEvent::RecordingClosed { recording, file }) if recording == self.recording => {
-                self.file = File::Closed(file);
-            }
-            Input::Disk(DiskEvent::RecordingFailed { recording, fault, file })
-                if recording == self.recording =>
-            {
-                self.file = File::Failed(failure_of(fault), file);
-                return self.stop(core, cx, Outcome::default(), Duration::ZERO);
-            }
-            Input::Due if is_due(self.deadline(), cx) => self.give_up(cx),
-            other => pass_over(cx, other),
         }
-        self
+        Input::Due => running.due(cx),
+        other => pass_over(cx, other),
     }
+    running
+}
 
-    fn stop(mut self, core: &Core, cx: &mut Context<'_>, outcome: Outcome, trim: Duration) -> Self {
-        if let Audio::Flowing = self.audio {
-            cx.media(media::Command::StopRecord { leg: core.leg(), action: self.action, trim });
-            self.audio = Audio::Stopping { outcome, guard: cx.deadline(STOPPED_WITHIN) };
-        }
-        self
+fn stop_running(
+    running: &mut Recording,
+    core: &Core,
+    cx: &mut Context<'_>,
+    outcome: Outcome,
+    trim: Duration,
+) {
+    if running.stop(cx, outcome) {
+        cx.media(media::Command::StopRecord { leg: core.leg(), action: running.action, trim });
     }
+}
 
-    /// The media has handed out all audio.
-    fn end(&mut self, cx: &Context<'_>, duration: Duration, end: RecordEnd) {
-        let outcome = match (self.audio, end) {
-            (Audio::Stopping { outcome, .. } | Audio::Ended { outcome, .. }, _) => outcome,
-            (Audio::Flowing, RecordEnd::MaxDuration) => Outcome::failed(Failure::MaxSeconds),
-            (
-                Audio::Flowing,
-                RecordEnd::Stopped | RecordEnd::LegRemoved | RecordEnd::RoomClosed | RecordEnd::Disconnected,
-            ) => Outcome::failed(Failure::Internal),
-        };
-        self.audio = Audio::Ended { outcome, duration, guard: cx.deadline(STOPPED_WITHIN) };
-    }
-
-    /// Media or disk did not speak in time. A file that is still open is closed as it is.
-    fn give_up(&mut self, cx: &mut Context<'_>) {
-        if let Audio::Stopping { outcome, .. } = self.audio {
-            self.audio = Audio::Ended { outcome, duration: Duration::ZERO, guard: None };
-        }
-        if let File::Open = self.file {
-            cx.abandon_recording(self.recording);
-            self.file = File::Closed(RecordedFile::default());
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        matches!((self.audio, self.file), (Audio::Ended { .. }, File::Closed(_) | File::Failed(..)))
-    }
-
-    /// What is told of it. `cut` is what to say of a recording that nothing has ended yet; a fault of the disk is the
-    /// more important news in any case, since the file lacks something.
-    fn completion(&self, cx: &Context<'_>, begin: UnixMs, wanted: Wanted, cut: Outcome) -> EventKind {
-        let (outcome, duration) = match self.audio {
-            Audio::Flowing => (cut, Duration::ZERO),
-            Audio::Stopping { outcome, .. } => (outcome, Duration::ZERO),
-            Audio::Ended { outcome, duration, .. } => (outcome, duration),
-        };
-        let (error, recorded) = match self.file {
-            File::Open => (outcome.error, RecordedFile::default()),
-            File::Closed(recorded) => (outcome.error, recorded),
-            File::Failed(failure, recorded) => (Some(failure), recorded),
-        };
-        EventKind::RecordCompleted {
-            error,
-            span: Span { begin, end: cx.now.wall },
-            finish_key: outcome.finish_key,
-            file: wanted.file,
-            duration,
-            recorded,
-        }
+fn completion(cx: &Context<'_>, begin: UnixMs, wanted: Wanted, recorded: Recorded) -> EventKind {
+    let Recorded { outcome, duration, file } = recorded;
+    EventKind::RecordCompleted {
+        error: outcome.error,
+        span: Span { begin, end: cx.now.wall },
+        finish_key: outcome.finish_key,
+        file: wanted.file,
+        duration,
+        recorded: file,
     }
 }

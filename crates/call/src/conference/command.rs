@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use offhook_media::event::VoiceMode;
+use offhook_media::event::{RecordFormat, VoiceMode};
 
+use crate::command::Content;
+use crate::disk::PromptSource;
 use crate::id::CallId;
 
 /// A conference to open.
@@ -15,6 +17,19 @@ pub struct Construct {
     pub threshold: i32,
     /// The application's own mark.
     pub user_data: Option<String>,
+    /// What is heard under the talk, over and over.
+    pub background: Option<PromptSource>,
+    /// A recording from its opening to its end.
+    pub record: Option<RecordFile>,
+}
+
+/// A file that a conference is recorded in; one that exists is not replaced.
+#[derive(Clone, Debug)]
+pub struct RecordFile {
+    /// Its name, relative to the recordings directory.
+    pub file: String,
+    /// Its format.
+    pub format: RecordFormat,
 }
 
 /// What may be asked of a conference that is there.
@@ -56,4 +71,22 @@ pub enum Command {
         /// Why, as the application has it: a SIP status, 300–699.
         cause: u16,
     },
+    /// Play to all members.
+    PlayStart {
+        /// What.
+        content: Content,
+        /// Whether over and over.
+        is_loop: bool,
+    },
+    /// End that; where nothing is played there is nothing to end.
+    PlayStop,
+    /// Record what all members say and hear.
+    RecordStart {
+        /// Where.
+        record: RecordFile,
+        /// The longest recording.
+        max: Duration,
+    },
+    /// End that; where nothing is recorded there is nothing to end.
+    RecordStop,
 }

@@ -1,7 +1,11 @@
 //! What applications are told of a conference (`sys.conf.on_*`), and what it answers when it is asked.
 
+use std::time::Duration;
+
 use offhook_media::event::VoiceMode;
 
+use crate::cause::Failure;
+use crate::disk::RecordedFile;
 use crate::event::{Span, UnixMs};
 use crate::id::{CallId, ConferenceId};
 
@@ -42,6 +46,30 @@ pub enum EventKind {
         /// Whether it talks.
         talking: bool,
     },
+    /// A play to all ended.
+    PlayCompleted {
+        /// Why it did not end by itself or by `play_stop`.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// The first file that could not be read to its end, where that is the error.
+        file: Option<String>,
+        /// How much was played.
+        played: Duration,
+    },
+    /// A recording ended; its file is complete.
+    RecordCompleted {
+        /// Why.
+        error: Option<Failure>,
+        /// When.
+        span: Span,
+        /// The file, as the application named it.
+        file: String,
+        /// The length of the recording.
+        duration: Duration,
+        /// What there is on the disk.
+        recorded: RecordedFile,
+    },
     /// The conference is over: its last event.
     Released {
         /// From its opening to its end.
@@ -60,6 +88,10 @@ pub struct Snapshot {
     pub parts: usize,
     /// How many members are too few.
     pub threshold: i32,
+    /// Whether something is played to all, beside the background.
+    pub is_playing: bool,
+    /// The file that is being recorded.
+    pub record_file: Option<String>,
     /// The application's own mark.
     pub user_data: Option<String>,
 }

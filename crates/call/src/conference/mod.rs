@@ -1,17 +1,19 @@
 //! Conferences (`call-api.md` §5): resources of their own that calls enter and leave.
 //!
 //! ```text
-//!   construct ─▶ open ◀─ members come and go
-//!                 │  release · max_seconds · too few left · nobody for 180 s
+//!   construct ─▶ the disk, where it is needed ─▶ open ◀─ members come and go, all hear and are recorded
+//!                 ┌─────────────────────────────────┘  release · max_seconds · too few left · nobody for 180 s
 //!                 ▼
-//!              closing: members are Idle again; its room ends ─▶ on_released
+//!              closing: members are Idle again; its room ends, and with it what was played and recorded ─▶ on_released
 //! ```
 //! A conference is a room of the media engine and the list of its members. The action of a member is the call's own
 //! (`action/conf.rs`); here it is known who is in, and how.
 
 mod command;
 mod event;
+mod opening;
 mod registry;
+mod sound;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,9 +26,12 @@ use offhook_media::event::{
 use crate::call::ended::SETTLED_WITHIN;
 use crate::call::{is_due, leg_of};
 use crate::cause::Failure;
-pub use crate::conference::command::{Command, Construct};
+pub use crate::conference::command::{Command, Construct, RecordFile};
 pub use crate::conference::event::{Event, EventKind, Part, Snapshot};
+use crate::conference::opening::Opening;
 pub(crate) use crate::conference::registry::Entry;
+use crate::conference::sound::Sound;
+use crate::disk::DiskEvent;
 use crate::error::Error;
 use crate::event::{Span, UnixMs};
 use crate::id::{CallId, ConferenceId, RequestId};
@@ -46,6 +51,8 @@ pub(crate) enum Input {
     Request { id: RequestId, command: Command },
     /// Its room has news.
     Room(RoomEvent),
+    /// The disk has news for it.
+    Disk(DiskEvent),
     /// A member has news.
     Notice(Notice),
     /// Its deadline has come.
@@ -116,6 +123,7 @@ pub(crate) struct Conference {
 
 #[derive(Debug)]
 enum Phase {
+    Opening(Box<Opening>),
     Open(Open),
     Closing(Closing),
 }
@@ -130,6 +138,7 @@ struct Open {
     until: Option<Instant>,
     /// When it is given up because nobody is in.
     empty_until: Option<Instant>,
+    sound: Sound,
 }
 
 /// A conference that is over; its room goes.
@@ -137,24 +146,28 @@ struct Open {
 struct Closing {
     end: UnixMs,
     guard: Option<Instant>,
+    sound: Sound,
+    is_room_there: bool,
 }
 
 impl Conference {
-    /// Opens one.
+    /// Opens one, as soon as the disk has what is wanted.
     pub(crate) fn open(
         id: ConferenceId,
         cx: &mut Context<'_>,
         request: RequestId,
         construct: Construct,
     ) -> Self {
-        let Construct { max, threshold, user_data } = construct;
-        let core = Core { id, begin: cx.now.wall, user_data };
-        core.tell_room(cx, RoomCommand::Open { tells_talking: true });
-        cx.node.conferences.insert(id);
-        cx.reply(request, Ok(Reply::ConferenceConstructed(id)));
-        let (until, empty_until) = (cx.deadline(max), cx.deadline(EMPTY_WITHIN));
-        let open = Open { members: BTreeMap::new(), threshold, has_met: false, until, empty_until };
-        Self { core, phase: Phase::Open(open) }
+        let core = Core { id, begin: cx.now.wall, user_data: construct.user_data.clone() };
+        let phase = match Opening::ask(&core, cx, request, &construct) {
+            Some(opening) => Phase::Opening(Box::new(opening)),
+            None => {
+                let open = Open::begin(&core, cx, &construct);
+                cx.reply(request, Ok(Reply::ConferenceConstructed(id)));
+                Phase::Open(open)
+            }
+        };
+        Self { core, phase }
     }
 
     pub(crate) fn id(&self) -> ConferenceId {
@@ -164,7 +177,10 @@ impl Conference {
     /// When it wants [`Input::Due`].
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Open(open) => open.until.into_iter().chain(open.empty_until).min(),
+            Phase::Opening(opening) => opening.deadline(),
+            Phase::Open(open) => {
+                open.until.into_iter().chain(open.empty_until).chain(open.sound.deadline()).min()
+            }
             Phase::Closing(closing) => closing.guard,
         }
     }
@@ -173,14 +189,28 @@ impl Conference {
     pub(crate) fn handle(self, cx: &mut Context<'_>, input: Input) -> Option<Self> {
         let Self { core, phase } = self;
         let phase = match phase {
+            Phase::Opening(opening) => opening.handle(&core, cx, input)?,
             Phase::Open(open) => open.handle(&core, cx, input),
-            Phase::Closing(closing) => closing.handle(&core, cx, &input)?,
+            Phase::Closing(closing) => closing.handle(&core, cx, input)?,
         };
         Some(Self { core, phase })
     }
 }
 
 impl Open {
+    fn begin(core: &Core, cx: &mut Context<'_>, construct: &Construct) -> Self {
+        core.tell_room(cx, RoomCommand::Open { tells_talking: true });
+        cx.node.conferences.insert(core.id);
+        Self {
+            members: BTreeMap::new(),
+            threshold: construct.threshold,
+            has_met: false,
+            until: cx.deadline(construct.max),
+            empty_until: cx.deadline(EMPTY_WITHIN),
+            sound: Sound::default(),
+        }
+    }
+
     fn handle(mut self, core: &Core, cx: &mut Context<'_>, input: Input) -> Phase {
         match input {
             Input::Request { id, command } => return self.request(core, cx, id, command),
@@ -204,7 +234,9 @@ impl Open {
                 return self.release(core, cx);
             }
             Input::Shutdown => return self.release(core, cx),
-            Input::Room(_) | Input::Due => {}
+            Input::Room(event) => self.sound.hear(core, cx, &event),
+            Input::Disk(event) => self.sound.disk(core, cx, event),
+            Input::Due => self.sound.due(core, cx),
         }
         Phase::Open(self)
     }
@@ -223,6 +255,22 @@ impl Open {
                     return self.leave(core, cx, call);
                 }
                 Err(no_member())
+            }
+            Command::PlayStart { content, is_loop } => {
+                self.sound.start_play(core, cx, id, content, is_loop);
+                return Phase::Open(self);
+            }
+            Command::RecordStart { record, max } => {
+                self.sound.start_record(core, cx, id, record, max);
+                return Phase::Open(self);
+            }
+            Command::PlayStop => {
+                self.sound.stop_play(core, cx);
+                Ok(Reply::Done)
+            }
+            Command::RecordStop => {
+                self.sound.stop_record(core, cx);
+                Ok(Reply::Done)
             }
             Command::Exists => Ok(Reply::Exists(true)),
             Command::Nop => {
@@ -247,9 +295,15 @@ impl Open {
     }
 
     fn snapshot(&self, core: &Core) -> Snapshot {
-        let user_data = core.user_data.clone();
-        let (parts, threshold) = (self.members.len(), self.threshold);
-        Snapshot { conference: core.id, begin: core.begin, parts, threshold, user_data }
+        Snapshot {
+            conference: core.id,
+            begin: core.begin,
+            parts: self.members.len(),
+            threshold: self.threshold,
+            is_playing: self.sound.is_playing(),
+            record_file: self.sound.record_file().map(str::to_owned),
+            user_data: core.user_data.clone(),
+        }
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -307,20 +361,27 @@ impl Open {
             cx.dismiss(call, Failure::ConferenceReleased);
         }
         cx.node.conferences.remove(&core.id);
+        self.sound.end(core, cx);
         core.tell_room(cx, RoomCommand::Close);
-        Phase::Closing(Closing { end: cx.now.wall, guard: cx.deadline(SETTLED_WITHIN) })
+        let (end, guard) = (cx.now.wall, cx.deadline(SETTLED_WITHIN));
+        Phase::Closing(Closing { end, guard, sound: self.sound, is_room_there: true })
     }
 }
 
 impl Closing {
     /// None when it has settled, or was waited for long enough.
-    fn handle(self, core: &Core, cx: &mut Context<'_>, input: &Input) -> Option<Phase> {
-        let is_over = match input {
-            Input::Room(RoomEvent::Closed) => true,
-            Input::Due => is_due(self.guard, cx),
-            _ => false,
-        };
-        if !is_over {
+    fn handle(mut self, core: &Core, cx: &mut Context<'_>, input: Input) -> Option<Phase> {
+        match input {
+            Input::Room(RoomEvent::Closed) => self.is_room_there = false,
+            Input::Room(event) => self.sound.hear(core, cx, &event),
+            Input::Disk(event) => self.sound.disk(core, cx, event),
+            Input::Due if is_due(self.guard, cx) => {
+                self.sound.give_up(core, cx);
+                self.is_room_there = false;
+            }
+            _ => {}
+        }
+        if self.is_room_there || !self.sound.is_over() {
             return Some(Phase::Closing(self));
         }
         core.tell(cx, EventKind::Released { span: Span { begin: core.begin, end: self.end } });

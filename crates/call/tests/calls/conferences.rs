@@ -325,8 +325,8 @@ fn without_any_member_for_180_s_it_is_released() {
 #[test]
 fn it_is_released_when_it_is_max_seconds_old() {
     let mut rig = Rig::new();
-    let (max, user_data) = (Duration::from_secs(60), None);
-    rig.request(Command::ConferenceConstruct(Box::new(Open { max, threshold: -1, user_data })));
+    let open = Open { max: Duration::from_secs(60), ..conference_of(-1) };
+    rig.request(Command::ConferenceConstruct(Box::new(open)));
     let call = another(&mut rig, 1);
     rig.request(enter(call, ROOM));
     rig.request(ask(Ask::Nop));

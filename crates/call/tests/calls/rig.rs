@@ -47,6 +47,7 @@ pub(crate) fn config() -> Config {
         max_calls: 100,
         max_calls_per_second: 100,
         max_conferences: 3,
+        conference_background: media::Gain::from_decibels(-20),
         incoming_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(3600),
         transfer_timeout: Duration::from_secs(15),
@@ -299,8 +300,12 @@ pub(crate) fn play(call: CallId, files: &[&str], finish_keys: &str) -> Command {
 
 /// A conference of an hour that ends when so many members are left.
 pub(crate) fn open_conference(threshold: i32) -> Command {
+    Command::ConferenceConstruct(Box::new(conference_of(threshold)))
+}
+
+pub(crate) fn conference_of(threshold: i32) -> conference::Construct {
     let (max, user_data) = (Duration::from_secs(3600), Some("room".to_owned()));
-    Command::ConferenceConstruct(Box::new(conference::Construct { max, threshold, user_data }))
+    conference::Construct { max, threshold, user_data, background: None, record: None }
 }
 
 pub(crate) fn of_conference(conference: ConferenceId, command: conference::Command) -> Command {

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Method;
 #[cfg(feature = "schema")]
 use super::limits::{CAUSE_MAX, CAUSE_MIN, PAGE_MAX, SECONDS_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN};
 use super::params::{hundred, mu_law, one};
+use super::{Content, Method, Recording};
 
 methods_of! {
     "The conference."
@@ -17,6 +17,11 @@ methods_of! {
     ConfNop = "sys.conf.nop" -> ();
     /// What is known of a conference.
     ConfGet = "sys.conf.get" -> ConferenceInfo;
+    /// Ends what is played to all: `on_play_completed` without an error. Where nothing is played there is nothing to end.
+    ConfPlayStop = "sys.conf.play_stop" -> ();
+    /// Ends the recording: `on_record_completed` with the error `stopped`; the file is complete. Where nothing is recorded
+    /// there is nothing to end.
+    ConfRecordStop = "sys.conf.record_stop" -> ();
     /// The members of a conference.
     GetParts = "sys.conf.get_parts" -> Vec<PartInfo>;
 }
@@ -30,14 +35,16 @@ pub struct ConfConstruct {
     /// How long it lasts at most, in seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
     pub max_seconds: u32,
-    /// A recording from its opening to its end, as by `record_start`; null or empty: none.
+    /// A recording from its opening to its end, which is told by `on_record_completed` with the error `conf_released`: a file,
+    /// relative to the recordings directory. One that exists is not replaced. Null or empty: none.
     #[serde(default)]
     pub record_file: Option<String>,
     /// Its format, as of `sys.call.record_start`.
     #[serde(default = "mu_law")]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
     pub record_format: u32,
-    /// A file of the prompts directory that is played under the talk over and over; null or empty: none.
+    /// A file of the prompts directory that is played under the talk over and over, as loud as
+    /// `media.conference_background_db` says; null or empty: none.
     #[serde(default)]
     pub bg_file: Option<String>,
     /// Once a second member has been in: released when a member leaves and no more than so many are left. 1: when one is
@@ -88,6 +95,10 @@ pub struct ConferenceInfo {
     pub parts: u64,
     /// As given to `construct` or `set_parts_threshold`.
     pub parts_threshold: i32,
+    /// Whether something is played to all by `play_start`.
+    pub playing: bool,
+    /// The file that is being recorded.
+    pub record_file: Option<String>,
     /// As given to `construct`.
     pub user_data: Option<String>,
 }
@@ -185,6 +196,47 @@ pub struct Kick {
     pub cause: u16,
 }
 method!(Kick = "sys.conf.kick" -> ());
+
+/// Plays files to all members of a conference, over their talk; ends with `sys.conf.on_play_completed`. One at a time: a second
+/// one is `limit_reached` (`conference_plays`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfPlayStart {
+    /// The conference.
+    pub res_id: String,
+    /// What to play, as of `sys.call.play_start`.
+    pub content: Content,
+    /// Whether it is played over and over.
+    #[serde(default)]
+    pub is_loop: bool,
+}
+method!(ConfPlayStart = "sys.conf.play_start" -> ());
+
+/// Records what all members say, and what is played to all; ends with `sys.conf.on_record_completed`. One at a time: a second one
+/// is `limit_reached` (`conference_recordings`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfRecordStart {
+    /// The conference.
+    pub res_id: String,
+    /// The file, relative to the recordings directory; missing folders are made. One that exists is not replaced.
+    pub record_file: String,
+    /// As of `sys.call.record_start`; 7 and 8 have 16 kHz here, whoever is in.
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
+    pub record_format: u32,
+    /// The longest recording in seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
+    pub max_seconds: u32,
+}
+method!(ConfRecordStart = "sys.conf.record_start" -> Recording);
+
+impl Default for ConfRecordStart {
+    fn default() -> Self {
+        Self { res_id: String::new(), record_file: String::new(), record_format: mu_law(), max_seconds: 0 }
+    }
+}
 
 /// Lets a call enter a conference; ends with `on_conf_completed`. A play, a recording and keys that are sent or collected
 /// are stopped first, as by their own stops, and complete, also where the call cannot enter then.

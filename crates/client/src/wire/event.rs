@@ -356,6 +356,46 @@ events! {
         /// As given to `construct` of the conference.
         user_data: Option<String>,
     }
+    /// What was played to all members of a conference ended.
+    ConferencePlayCompleted / OnConferencePlayCompleted = "sys.conf.on_play_completed" {
+        /// The conference.
+        res_id: String,
+        /// Why it failed: `conf_released`, `file_unreadable`; null for its own end and `play_stop`.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct`.
+        user_data: Option<String>,
+        /// How much was played, in milliseconds.
+        played_ms: u64,
+        /// The file that could not be read to its end, with the error `file_unreadable`; it was played as far as it goes.
+        file: Option<String>,
+    }
+    /// A recording of a conference ended; its file is complete.
+    ConferenceRecordCompleted / OnConferenceRecordCompleted = "sys.conf.on_record_completed" {
+        /// The conference.
+        res_id: String,
+        /// Why it ended: `stopped`, `max_seconds`, `conf_released`, `disk_full`, `io`.
+        error: Option<ActionError>,
+        /// When it began, Unix time in seconds.
+        begin_time: i64,
+        /// When it ended, Unix time in seconds.
+        end_time: i64,
+        /// As given to `construct`.
+        user_data: Option<String>,
+        /// The file, relative to the recordings directory.
+        record_file: String,
+        /// Its length in milliseconds.
+        duration_ms: u64,
+        /// Bytes of all its parts.
+        bytes: u64,
+        /// Files: one, and another for each 4 GiB.
+        parts: u32,
+        /// Audio that a disk that stood still has cost, in milliseconds; it is silence in the file.
+        gap_ms: u64,
+    }
     /// A member of a conference begins or ends to talk. Sent only to subscribers that name it.
     Talking / OnTalking = "sys.conf.on_talking" {
         /// The conference.
@@ -493,6 +533,8 @@ impl EventKind {
             Self::PartEntered(e) => &e.res_id,
             Self::PartExited(e) => &e.res_id,
             Self::Talking(e) => &e.res_id,
+            Self::ConferencePlayCompleted(e) => &e.res_id,
+            Self::ConferenceRecordCompleted(e) => &e.res_id,
             Self::ConferenceReleased(e) => &e.res_id,
             Self::NodeMessage(_)
             | Self::NodeMessageCompleted(_)

@@ -180,6 +180,9 @@ pub struct Media {
     /// Bytes that must be free on the disk of recordings for a new one to begin; 0 for none.
     #[serde(deserialize_with = "value::between::<_, _, 0, 1_099_511_627_776>")]
     pub recordings_min_free_bytes: u64,
+    /// How loud the background of a conference is, in dB over its file: -40 to 20.
+    #[serde(deserialize_with = "value::decibels")]
+    pub conference_background_db: i8,
     /// Media threads, up to 1,024; 0 for one per core.
     #[serde(deserialize_with = "value::between::<_, _, 0, 1024>")]
     pub threads: usize,
@@ -332,6 +335,7 @@ impl Default for Media {
             prompt_cache_bytes: 128 << 20,
             recordings_dir: "recordings".into(),
             recordings_min_free_bytes: 100 << 20,
+            conference_background_db: -20,
             threads: 0,
             io: MediaIo::Readiness,
         }

@@ -122,6 +122,10 @@ fn a_wrong_value_says_what_is_expected() {
         r#"f.toml:2: rtp.codecs[0]: "G729" is no codec of ours; there are PCMU, PCMA, G722, opus, GSM, L16"#,
     );
     refused("[limits]\ncalls = 0", "f.toml:2: limits.calls: 0 is not between 1 and 1000000");
+    refused("[limits]\nconferences = 0", "f.toml:2: limits.conferences: 0 is not between 1 and 100000");
+    let background = "f.toml:2: media.conference_background_db: ";
+    refused("[media]\nconference_background_db = 21", &format!("{background}21 is not between -40 and 20"));
+    refused("[media]\nconference_background_db = -41", &format!("{background}-41 is not between -40 and 20"));
     refused("[limits]\ncalls = -1", "f.toml:2: limits.calls: -1 is not between 1 and 1000000");
     refused(
         "[log]\nlevel = 'loud'",

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use offhook_call::ToneDetection;
 use offhook_call::id::NodeId;
 use offhook_call::prompt::Language;
-use offhook_media::event::{Codec, Country, Idle};
+use offhook_media::event::{Codec, Country, Gain, Idle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -565,6 +565,14 @@ pub(super) fn ptime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D:
     let number = deserializer.deserialize_i64(WholeNumber)?;
     let value = u8::try_from(number).ok().filter(|ptime| (10..=60).contains(ptime) && ptime % 10 == 0);
     value.ok_or_else(|| serde::de::Error::custom(format!("{number} is not one of 10, 20, 30, 40, 50, 60")))
+}
+
+/// A level in dB, as the gain of the media has it.
+pub(super) fn decibels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i8, D::Error> {
+    let number = deserializer.deserialize_i64(WholeNumber)?;
+    let (least, most) = (Gain::SOFTEST, Gain::LOUDEST);
+    let value = i8::try_from(number).ok().filter(|decibels| (least..=most).contains(decibels));
+    value.ok_or_else(|| serde::de::Error::custom(format!("{number} is not between {least} and {most}")))
 }
 
 /// Printable text for a header of SIP: what comes here goes on the wire as it is.

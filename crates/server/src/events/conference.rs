@@ -5,7 +5,7 @@ use offhook_call::id::NodeId;
 use offhook_client::wire;
 
 use super::EventWriter;
-use super::convert::seconds;
+use super::convert::{millis, outcome, seconds};
 
 /// Appends an event of a conference; returns its number.
 pub fn append_conference_event(log: &mut EventWriter, node: NodeId, event: Event) -> u64 {
@@ -23,6 +23,34 @@ fn conference_event(node: NodeId, event: Event) -> wire::EventKind {
         EventKind::PartExited { call, parts } => {
             let (call_res_id, parts) = (node.res_id(call), parts as u64);
             Wire::PartExited(wire::OnPartExited { res_id, call_res_id, parts, user_data })
+        }
+        EventKind::PlayCompleted { error, span, file, played } => {
+            let (error, begin_time, end_time) = outcome(error, span);
+            let played_ms = millis(played);
+            Wire::ConferencePlayCompleted(wire::OnConferencePlayCompleted {
+                res_id,
+                error,
+                begin_time,
+                end_time,
+                user_data,
+                played_ms,
+                file,
+            })
+        }
+        EventKind::RecordCompleted { error, span, file, duration, recorded } => {
+            let (error, begin_time, end_time) = outcome(error, span);
+            Wire::ConferenceRecordCompleted(wire::OnConferenceRecordCompleted {
+                res_id,
+                error,
+                begin_time,
+                end_time,
+                user_data,
+                record_file: file,
+                duration_ms: millis(duration),
+                bytes: recorded.bytes,
+                parts: recorded.parts,
+                gap_ms: millis(recorded.gaps),
+            })
         }
         EventKind::Talking { call, talking } => {
             Wire::Talking(wire::OnTalking { res_id, call_res_id: node.res_id(call), talking })

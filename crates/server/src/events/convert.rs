@@ -382,7 +382,7 @@ fn by_name(headers: Vec<Header>) -> BTreeMap<String, Vec<String>> {
     named
 }
 
-fn outcome(error: Option<Failure>, span: Span) -> (Option<wire::ActionError>, i64, i64) {
+pub(super) fn outcome(error: Option<Failure>, span: Span) -> (Option<wire::ActionError>, i64, i64) {
     (error.map(action_error), seconds(span.begin), seconds(span.end))
 }
 
@@ -424,7 +424,7 @@ pub(super) fn seconds(time: UnixMs) -> i64 {
     time.0.div_euclid(1000)
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -1,13 +1,14 @@
 //! The methods of `sys.conf`, and those of a call that is in a conference.
 
 use offhook_call::command::{Command, ConfEnter};
-use offhook_call::conference::{Command as Ask, Construct, Part, Snapshot};
+use offhook_call::conference::{Command as Ask, Construct, Part, RecordFile, Snapshot};
 use offhook_call::id::{ConferenceId, NodeId};
 use offhook_call::{PromptSource, Reply};
 use offhook_client::wire::limits::{CAUSE_MAX, CAUSE_MIN, PAGE_MAX, SECONDS_MAX};
 use offhook_client::wire::{self, ErrorData};
 use offhook_media::event::VoiceMode;
 
+use super::content::content;
 use super::method::{Node, Served, Step, Visitor};
 use super::{check, names, reply};
 
@@ -24,12 +25,16 @@ pub(super) fn visit(visitor: &mut impl Visitor) {
     visitor.method::<wire::SetPartVolume>();
     visitor.method::<wire::SetPartsThreshold>();
     visitor.method::<wire::Kick>();
+    visitor.method::<wire::ConfPlayStart>();
+    visitor.method::<wire::ConfPlayStop>();
+    visitor.method::<wire::ConfRecordStart>();
+    visitor.method::<wire::ConfRecordStop>();
 }
 
 impl Served for wire::ConfConstruct {
     fn step(self, node: &Node) -> Result<Step<wire::ConferenceConstructed>, ErrorData> {
-        check::nothing("record_file", self.record_file.as_deref())?;
-        check::nothing("bg_file", self.bg_file.as_deref())?;
+        check::record_format(self.record_format)?;
+        let record = self.record_file.filter(|name| !name.is_empty());
         if self.node.is_some_and(|name| !name.is_empty() && name != node.id.to_string()) {
             return Err(check::invalid("node", format!("null or {}", node.id)));
         }
@@ -37,6 +42,8 @@ impl Served for wire::ConfConstruct {
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             threshold: self.parts_threshold,
             user_data: check::user_data(self.user_data)?,
+            background: prompt("bg_file", self.bg_file)?,
+            record: record.map(|name| record_file(&name, self.record_format)).transpose()?,
         }))))
     }
 
@@ -116,6 +123,8 @@ macro_rules! done {
 done! {
     ConfRelease => |params, node| Ask::Release;
     ConfNop => |params, node| Ask::Nop;
+    ConfPlayStop => |params, node| Ask::PlayStop;
+    ConfRecordStop => |params, node| Ask::RecordStop;
     SetPartVoiceMode => |params, node| Ask::SetVoiceMode {
         call: check::call(node, &params.call_res_id)?,
         mode: voice_mode("mode", params.mode)?,
@@ -133,15 +142,13 @@ done! {
 
 impl Served for wire::ConfEnter {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let file = self.play_file.filter(|name| !name.is_empty());
-        let welcome = file.map(|name| check::file("play_file", &name)).transpose()?;
         Ok(Step::Ask(Command::ConfEnter(Box::new(ConfEnter {
             call: check::call(node.id, &self.res_id)?,
             conference: check::conference(node.id, &self.conf_res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             mode: voice_mode("voice_mode", self.voice_mode)?,
             volume: check::decibels("volume", self.volume)?,
-            welcome: welcome.map(|name| PromptSource::from(name.as_str())),
+            welcome: prompt("play_file", self.play_file)?,
         }))))
     }
 
@@ -162,6 +169,41 @@ impl Served for wire::ConfExit {
     }
 }
 
+impl Served for wire::ConfPlayStart {
+    fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
+        let conference = check::conference(node.id, &self.res_id)?;
+        let content = content("content", &self.content, node.language)?;
+        Ok(Step::Ask(ask(conference, Ask::PlayStart { content, is_loop: self.is_loop })))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<()> {
+        reply::done(&reply)
+    }
+}
+
+impl Served for wire::ConfRecordStart {
+    fn step(self, node: &Node) -> Result<Step<wire::Recording>, ErrorData> {
+        let conference = check::conference(node.id, &self.res_id)?;
+        let record = record_file(&self.record_file, self.record_format)?;
+        let max = check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?;
+        Ok(Step::Ask(ask(conference, Ask::RecordStart { record, max })))
+    }
+
+    fn result(_: &Node, reply: Reply) -> Option<wire::Recording> {
+        reply::recording(reply)
+    }
+}
+
+/// A prompt file; none for null and for nothing.
+fn prompt(param: &str, name: Option<String>) -> Result<Option<PromptSource>, ErrorData> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
+    Ok(Some(PromptSource::from(check::file(param, &name)?.as_str())))
+}
+
+fn record_file(name: &str, format: u32) -> Result<RecordFile, ErrorData> {
+    Ok(RecordFile { file: check::file("record_file", name)?, format: check::record_format(format)? })
+}
+
 fn ask(conference: ConferenceId, command: Ask) -> Command {
     Command::Conference { conference, command }
 }
@@ -176,6 +218,8 @@ fn info(node: NodeId, snapshot: Snapshot) -> wire::ConferenceInfo {
         begin_time: snapshot.begin.0.div_euclid(1000),
         parts: snapshot.parts as u64,
         parts_threshold: snapshot.threshold,
+        playing: snapshot.is_playing,
+        record_file: snapshot.record_file,
         user_data: snapshot.user_data,
     }
 }

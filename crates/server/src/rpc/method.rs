@@ -271,7 +271,7 @@ impl Served for wire::RecordStart {
     }
 
     fn result(_: &Node, reply: Reply) -> Option<wire::Recording> {
-        if let Reply::Recording { file } = reply { Some(wire::Recording { record_file: file }) } else { None }
+        reply::recording(reply)
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) fn done(reply: &Reply) -> Option<()> {
     matches!(reply, Reply::Done).then_some(())
 }
 
+pub(crate) fn recording(reply: Reply) -> Option<wire::Recording> {
+    if let Reply::Recording { file } = reply { Some(wire::Recording { record_file: file }) } else { None }
+}
+
 pub(crate) fn message(reply: &Reply) -> Option<wire::MessageSent> {
     if let Reply::Message(message) = reply { Some(wire::MessageSent { message_id: message.0 }) } else { None }
 }

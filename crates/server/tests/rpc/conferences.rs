@@ -8,7 +8,7 @@ use offhook_call::conference::Command as Ask;
 use offhook_call::error::Error;
 use offhook_call::id::{CallId, ConferenceId};
 use offhook_client::wire;
-use offhook_media::event::VoiceMode;
+use offhook_media::event::{RecordFormat, VoiceMode};
 use serde_json::{Value, json};
 
 use crate::methods::refused_of;
@@ -65,7 +65,12 @@ async fn values_arrive_as_they_were_meant() {
         };
         assert_eq!(mode, expected);
     }
-    client.request("sys.conf.construct", json!({ "max_seconds": 60, "node": "0.0.0" })).await.unwrap();
+    let construct = json!([60, "all.wav", 8, "rain.wav", -1, null, "0.0.0"]);
+    client.request("sys.conf.construct", construct).await.unwrap();
+    let Command::ConferenceConstruct(asked) = command(&mut server).await else { panic!("construct") };
+    let record = asked.record.expect("a recording");
+    assert_eq!((record.file.as_str(), record.format), ("all.wav", RecordFormat::Opus));
+    assert_eq!((asked.background, asked.threshold), (Some("rain.wav".into()), -1));
 }
 
 #[tokio::test]
@@ -107,6 +112,27 @@ async fn wrong_parameters_of_conferences_are_named() {
                 "at most 4096 bytes",
             ),
             ("construct", json!({ "max_seconds": 1, "seconds": 1 }), "seconds", "one of max_seconds"),
+            (
+                "construct",
+                json!({ "max_seconds": 1, "record_format": 9 }),
+                "record_format",
+                "1, 2, 3, 4, 5, 6, 7 or 8",
+            ),
+            ("play_start", json!([CONFERENCE, [["a.wav", 99]]]), "content[0][1]", "a type of the document"),
+            ("play_start", json!([CONFERENCE, "a.wav", "x"]), "is_loop", "true or false"),
+            ("record_start", json!([CONFERENCE, "", 7, 60]), "record_file", "a file name of 1 to"),
+            (
+                "record_start",
+                json!([CONFERENCE, "a.wav", 0, 60]),
+                "record_format",
+                "1, 2, 3, 4, 5, 6, 7 or 8",
+            ),
+            (
+                "record_start",
+                json!([CONFERENCE, "a.wav", 7]),
+                "max_seconds",
+                "a value: the parameter is required",
+            ),
             ("list", json!({ "after": CALL }), "after", "the res_id of a conference"),
             ("list", json!({ "limit": 0 }), "limit", "an integer of 1 to 1000"),
             ("set_part_voice_mode", member(("mode", json!(0))), "mode", "an integer of 1 to 4"),
@@ -119,6 +145,10 @@ async fn wrong_parameters_of_conferences_are_named() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn wrong_parameters_of_members_are_named() {
     let enter = |extra: (&str, Value)| {
         let mut params = json!({ "res_id": CALL, "conf_res_id": CONFERENCE, "max_seconds": 60 });
         params[extra.0] = extra.1;

@@ -94,8 +94,11 @@ fn of_a_conference(command: &conference::Command) -> Reply {
             begin: UnixMs(1_800_000_000_999),
             parts: 2,
             threshold: 0,
+            is_playing: false,
+            record_file: Some("2026/weekly.wav".to_owned()),
             user_data: Some("weekly".to_owned()),
         })),
+        conference::Command::RecordStart { record, .. } => Reply::Recording { file: record.file.clone() },
         conference::Command::GetParts => Reply::Parts(vec![
             part(1, VoiceMode::HearAndSpeak, 3, true, Some("ivr".to_owned())),
             part(2, VoiceMode::HearOnly, 0, false, None),
@@ -126,7 +129,7 @@ async fn every_method_by_name_and_by_position() {
         }
         assert_eq!(commands[0], commands[1], "{name}");
     }
-    assert_eq!(methods, 45, "the methods of this version");
+    assert_eq!(methods, 49, "the methods of this version");
 }
 
 /// The commands that some of the examples come to, written by hand.

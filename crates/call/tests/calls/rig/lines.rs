@@ -247,6 +247,14 @@ fn conference_event_line(kind: &conference::EventKind) -> String {
     match kind {
         conference::EventKind::PartEntered { call, parts } => format!("{} entered, {parts}", call.0),
         conference::EventKind::PartExited { call, parts } => format!("{} exited, {parts}", call.0),
+        conference::EventKind::PlayCompleted { error, file, played, .. } => {
+            let file = file.as_ref().map(|file| format!(" {file}")).unwrap_or_default();
+            format!("play {}{file} {played:?}", error.map_or("ok", |error| error.code()))
+        }
+        conference::EventKind::RecordCompleted { error, file, duration, recorded, .. } => {
+            let code = error.map_or("ok", |error| error.code());
+            format!("record {code} {file} {duration:?} {}", recorded.bytes)
+        }
         conference::EventKind::Talking { call, talking } => format!("{} talking {talking}", call.0),
         conference::EventKind::Released { .. } => "released".to_owned(),
     }

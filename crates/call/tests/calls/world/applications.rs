@@ -158,7 +158,7 @@ impl World {
         Command::Ring { call, content }
     }
 
-    fn content(&mut self) -> Content {
+    pub(super) fn content(&mut self) -> Content {
         Content { sources: vec!["p.wav".into(); self.rng.usize(..3)] }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use offhook_call::command::Command;
 use offhook_call::error::Error;
 use offhook_call::event::{Event, EventKind};
-use offhook_call::id::{CallId, ConferenceId, RequestId};
+use offhook_call::id::{CallId, ConferenceId, RequestId, Resource};
 use offhook_call::state::State;
 use offhook_call::{Calls, Port, Reply, conference};
 use offhook_media::event::LegId;
@@ -31,12 +31,14 @@ struct Ledger {
 #[derive(Debug, Default)]
 struct Room {
     members: HashSet<CallId>,
+    begun: Counts,
+    completed: Counts,
     released: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Checks {
-    open: HashMap<RequestId, (&'static str, Option<CallId>)>,
+    open: HashMap<RequestId, (&'static str, Option<Resource>)>,
     answered: HashSet<RequestId>,
     calls: BTreeMap<CallId, Ledger>,
     conferences: BTreeMap<ConferenceId, Room>,
@@ -58,6 +60,9 @@ fn completion_of(command: &Command) -> &'static str {
         Command::Transfer { .. } => "transfer",
         Command::SendMessage { .. } => "message",
         Command::DetectStart { .. } => "detect",
+        Command::ConferenceConstruct(construct) if construct.record.is_some() => "record",
+        Command::Conference { command: conference::Command::PlayStart { .. }, .. } => "play",
+        Command::Conference { command: conference::Command::RecordStart { .. }, .. } => "record",
         Command::Get { .. } => "get",
         _ => "",
     }
@@ -65,31 +70,35 @@ fn completion_of(command: &Command) -> &'static str {
 
 impl Checks {
     pub(super) fn asked(&mut self, request: RequestId, command: &Command) {
-        self.open.insert(request, (completion_of(command), command.call()));
+        let conference = match command {
+            Command::Conference { conference, .. } => Some(Resource::Conference(*conference)),
+            _ => None,
+        };
+        let about = command.call().map(Resource::Call).or(conference);
+        self.open.insert(request, (completion_of(command), about));
     }
 
     pub(super) fn replied(&mut self, request: RequestId, result: Result<Reply, Error>) {
         assert!(self.answered.insert(request), "{request:?} answered twice");
-        let (begins, call) = self.open.remove(&request).expect("a reply to a request");
+        let (begins, about) = self.open.remove(&request).expect("a reply to a request");
         let name = match &result {
             Err(error) => format!("error {:?}", std::mem::discriminant(error)),
             Ok(reply) => format!("reply {:?}", std::mem::discriminant(reply)),
         };
         *self.told.entry(name).or_default() += 1;
-        let call = match (&result, call) {
-            (Ok(Reply::Constructed { call, .. }), _) => *call,
+        let about = match (&result, about) {
+            (Ok(Reply::Constructed { call, .. }), _) => Resource::Call(*call),
             (Ok(Reply::ConferenceConstructed(conference)), None) => {
                 let known = self.conferences.insert(*conference, Room::default());
                 assert!(known.is_none() && !self.calls.contains_key(&CallId(conference.0)), "{conference:?}");
-                return;
+                Resource::Conference(*conference)
             }
-            (Ok(Reply::Parts(_)), None) => return,
-            (Ok(Reply::Snapshot(snapshot)), Some(call)) => {
+            (Ok(Reply::Snapshot(snapshot)), Some(Resource::Call(call))) => {
                 assert_eq!(Some(snapshot.state), self.calls[&call].state, "get of {call:?}");
                 assert_ne!(snapshot.state, State::Released);
                 return;
             }
-            (Ok(_) | Err(Error::AnswerFailed { .. }), Some(call)) => call,
+            (Ok(_) | Err(Error::AnswerFailed { .. }), Some(about)) => about,
             (Err(Error::Internal { message }), _) => {
                 // Only the disk may have been at fault.
                 assert!(message.starts_with("the disk did not answer"), "{message}");
@@ -98,7 +107,13 @@ impl Checks {
             _ => return,
         };
         if !begins.is_empty() {
-            *self.calls.entry(call).or_default().begun.entry(begins).or_default() += 1;
+            let begun = match about {
+                Resource::Call(call) => &mut self.calls.entry(call).or_default().begun,
+                Resource::Conference(conference) => {
+                    &mut self.conferences.entry(conference).or_default().begun
+                }
+            };
+            *begun.entry(begins).or_default() += 1;
         }
     }
 
@@ -177,12 +192,21 @@ impl Checks {
                 assert!(room.members.remove(&call), "was not in: {event:?}");
                 assert_eq!(room.members.len(), parts);
             }
+            conference::EventKind::PlayCompleted { error, .. } => {
+                *room.completed.entry("play").or_default() += 1;
+                self.saw(format!("conference play {}", error.map_or("ok", |error| error.code())));
+            }
+            conference::EventKind::RecordCompleted { error, .. } => {
+                *room.completed.entry("record").or_default() += 1;
+                self.saw(format!("conference record {}", error.map_or("ok", |error| error.code())));
+            }
             conference::EventKind::Talking { call, .. } => {
                 assert!(room.members.contains(&call), "is not in: {event:?}");
                 self.saw("talking".to_owned());
             }
             conference::EventKind::Released { .. } => {
                 assert!(room.members.is_empty(), "{event:?} with {:?}", room.members);
+                assert_eq!(room.begun, room.completed, "{event:?}");
                 room.released = true;
                 self.saw("conference released".to_owned());
             }
@@ -271,74 +295,83 @@ impl Checks {
     }
 }
 
+/// Every kind of end.
+const ENDS: &[&str] = &[
+    "answer ok",
+    "answer cancelled",
+    "answer no_ack",
+    "answer not_negotiated",
+    "answer dropped",
+    "dial ok",
+    "dial rejected",
+    "dial ring_timeout",
+    "dial not_negotiated",
+    "dial dropped",
+    "dial hangup",
+    "Idle to Dial",
+    "Dial to Idle",
+    "Dial to Connect",
+    "Connect to Dial",
+    "play ok",
+    "play hangup",
+    "play max_answer_seconds",
+    "record ok",
+    "record stopped",
+    "record max_seconds",
+    "record hangup",
+    "record max_answer_seconds",
+    "record disk_full",
+    "record io",
+    "send ok",
+    "send hangup",
+    "receive ok",
+    "receive timeout",
+    "receive hangup",
+    "connect ok",
+    "connect max_seconds",
+    "connect hangup",
+    "conf ok",
+    "conf max_seconds",
+    "conf hangup",
+    "conf max_answer_seconds",
+    "conf kicked",
+    "conf conf_released",
+    "conference released",
+    "conference play ok",
+    "conference play conf_released",
+    "conference record stopped",
+    "conference record max_seconds",
+    "conference record conf_released",
+    "conference record disk_full",
+    "conference record io",
+    "talking",
+    "hold true",
+    "hold false",
+    "silent",
+    "told 180",
+    "told 183 with an answer",
+    "refused 488",
+    "refused 491",
+    "refused 500",
+    "accepted offer",
+    "accepted none",
+    "transfer ok",
+    "transfer refused",
+    "transfer timeout",
+    "transfer hangup",
+    "detected",
+    "detect ok",
+    "detect max_seconds",
+    "detect hangup",
+    "message ok",
+    "message refused",
+    "message timeout",
+    "message hangup",
+];
+
 /// The worlds together must have seen every kind of end, or they prove nothing of it.
 pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
-    let ends = [
-        "answer ok",
-        "answer cancelled",
-        "answer no_ack",
-        "answer not_negotiated",
-        "answer dropped",
-        "dial ok",
-        "dial rejected",
-        "dial ring_timeout",
-        "dial not_negotiated",
-        "dial dropped",
-        "dial hangup",
-        "Idle to Dial",
-        "Dial to Idle",
-        "Dial to Connect",
-        "Connect to Dial",
-        "play ok",
-        "play hangup",
-        "play max_answer_seconds",
-        "record ok",
-        "record stopped",
-        "record max_seconds",
-        "record hangup",
-        "record max_answer_seconds",
-        "record disk_full",
-        "record io",
-        "send ok",
-        "send hangup",
-        "receive ok",
-        "receive timeout",
-        "receive hangup",
-        "connect ok",
-        "connect max_seconds",
-        "connect hangup",
-        "conf ok",
-        "conf max_seconds",
-        "conf hangup",
-        "conf max_answer_seconds",
-        "conf kicked",
-        "conf conf_released",
-        "conference released",
-        "talking",
-        "hold true",
-        "hold false",
-        "silent",
-        "told 180",
-        "told 183 with an answer",
-        "refused 488",
-        "refused 491",
-        "refused 500",
-        "accepted offer",
-        "accepted none",
-        "transfer ok",
-        "transfer refused",
-        "transfer timeout",
-        "transfer hangup",
-        "detected",
-        "detect ok",
-        "detect max_seconds",
-        "detect hangup",
-        "message ok",
-        "message refused",
-        "message timeout",
-        "message hangup",
-    ];
-    let unseen: Vec<_> = ends.iter().filter(|&&end| told.get(end).copied().unwrap_or(0) < 5).collect();
+    let unseen: Vec<_> = ENDS.iter().filter(|&&end| told.get(end).copied().unwrap_or(0) < 5).collect();
     assert!(unseen.is_empty(), "hardly ever seen: {unseen:?} of {told:#?}");
     assert!(told["released"] > 5_000, "{told:#?}");
 }

@@ -2,14 +2,21 @@
 //! Some rooms are stuck and never say that they are gone.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use offhook_call::command::{Command, ConfEnter};
-use offhook_call::conference::{self, Construct};
+use offhook_call::conference::{self, Construct, RecordFile};
 use offhook_call::id::{CallId, ConferenceId};
-use offhook_media::event::{Event, LegId, RoomCommand, RoomEvent, RoomId, VoiceMode};
+use offhook_media::event::{
+    ActionId, Event, LegId, RecordEnd, RecordFormat, RecordingId, RoomCommand, RoomEvent, RoomId, VoiceMode,
+};
 
 use super::{Happening, World};
-use crate::rig::{conf_enter, of_conference};
+use crate::rig::{conf_enter, conference_of, of_conference};
+
+fn record_file() -> RecordFile {
+    RecordFile { file: "c.wav".to_owned(), format: RecordFormat::Pcm16 }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
@@ -17,6 +24,8 @@ pub(super) struct Rooms {
     open: HashMap<RoomId, BTreeSet<LegId>>,
     closing: BTreeSet<RoomId>,
     talking: BTreeSet<LegId>,
+    /// What rooms play, and what they record into which file.
+    actions: HashMap<ActionId, (RoomId, Option<RecordingId>)>,
 }
 
 impl Rooms {
@@ -42,8 +51,10 @@ impl World {
         let command = match (conference, self.rng.u8(..10)) {
             (None, _) | (_, 0) => {
                 let (max, threshold) = (self.seconds(60), self.rng.i32(-1..3));
-                let user_data = Some("room".to_owned());
-                Command::ConferenceConstruct(Box::new(Construct { max, threshold, user_data }))
+                let background = self.chance(30).then(|| "bg.wav".into());
+                let record = self.chance(30).then(record_file);
+                let construct = Construct { max, background, record, ..conference_of(threshold) };
+                Command::ConferenceConstruct(Box::new(construct))
             }
             (Some(_), 1) => Command::ConferenceList { after: conference, limit: 10 },
             (Some(conference), _) => of_conference(conference, self.of_members(conference)),
@@ -53,7 +64,17 @@ impl World {
 
     fn of_members(&mut self, conference: ConferenceId) -> conference::Command {
         let call = self.checks.any_member(conference, &mut self.rng);
-        match self.rng.u8(..20) {
+        match self.rng.u8(..32) {
+            20..=23 => {
+                let (content, is_loop) = (self.content(), self.rng.bool());
+                conference::Command::PlayStart { content, is_loop }
+            }
+            24 | 25 => conference::Command::PlayStop,
+            26..=29 => {
+                let (record, max) = (record_file(), self.seconds(20));
+                conference::Command::RecordStart { record, max }
+            }
+            30 | 31 => conference::Command::RecordStop,
             0 => conference::Command::Release,
             1 => conference::Command::Exists,
             2 => conference::Command::Nop,
@@ -106,14 +127,39 @@ impl World {
             RoomCommand::SetVoice { leg, .. } => {
                 assert!(self.engine.rooms.members(room).contains(&leg), "{leg:?} is not in");
             }
-            RoomCommand::Play { action, .. } => {
+            RoomCommand::Play { action, repeat, .. } => {
                 self.engine.rooms.members(room);
-                let (action, played) = (action, std::time::Duration::from_secs(1));
-                let event = RoomEvent::PlayEnded { action, played };
-                self.calls.media(self.now(), Event::Room { room, event });
+                self.engine.rooms.actions.insert(action, (room, None));
+                if repeat != u32::MAX {
+                    self.soon(3_000, Happening::RoomActionEnds(action, RecordEnd::Stopped));
+                }
             }
-            other => panic!("not sent by conferences: {other:?}"),
+            RoomCommand::Record { action, recording, .. } => {
+                self.engine.rooms.members(room);
+                let others = &self.engine.rooms.actions;
+                assert!(!others.values().any(|&(of, file)| of == room && file.is_some()), "{room:?} twice");
+                self.engine.rooms.actions.insert(action, (room, Some(recording)));
+                self.soon(8_000, Happening::RoomActionEnds(action, RecordEnd::MaxDuration));
+            }
+            RoomCommand::StopPlay { action } | RoomCommand::StopRecord { action } => {
+                self.engine.rooms.members(room);
+                let within = if self.chance(20) { 1_500 } else { 40 };
+                self.soon(within, Happening::RoomActionEnds(action, RecordEnd::Stopped));
+            }
         }
+    }
+
+    /// An action of a room ends, unless it has.
+    fn room_action_ends(&mut self, action: ActionId, end: RecordEnd) {
+        let Some((room, recording)) = self.engine.rooms.actions.remove(&action) else { return };
+        let event = match recording {
+            None => RoomEvent::PlayEnded { action, played: Duration::from_secs(1) },
+            Some(recording) => {
+                self.end_mark(recording);
+                RoomEvent::RecordEnded { action, duration: Duration::from_secs(1), end }
+            }
+        };
+        self.calls.media(self.now(), Event::Room { room, event });
     }
 
     pub(super) fn room(&mut self, happening: Happening) {
@@ -127,7 +173,16 @@ impl World {
                     self.engine.rooms.talking.insert(leg) || !self.engine.rooms.talking.remove(&leg);
                 (room, RoomEvent::Talking { leg, talking })
             }
-            Happening::RoomGone(room) if self.engine.rooms.closing.remove(&room) => (room, RoomEvent::Closed),
+            Happening::RoomActionEnds(action, end) => return self.room_action_ends(action, end),
+            Happening::RoomGone(room) if self.engine.rooms.closing.remove(&room) => {
+                let of_it = self.engine.rooms.actions.iter().filter(|(_, (of, _))| *of == room);
+                let mut actions: Vec<ActionId> = of_it.map(|(&action, _)| action).collect();
+                actions.sort_unstable();
+                for action in actions {
+                    self.room_action_ends(action, RecordEnd::RoomClosed);
+                }
+                (room, RoomEvent::Closed)
+            }
             _ => return,
         };
         self.calls.media(self.now(), Event::Room { room, event });

@@ -19,7 +19,7 @@ use offhook_call::event::UnixMs;
 use offhook_call::gateway::Gateway;
 use offhook_call::id::RequestId;
 use offhook_call::{Calls, Config, DiskEvent, JobId, Now, Output, Port};
-use offhook_media::event::{ActionId, LegId, RecordingId, RoomId};
+use offhook_media::event::{ActionId, LegId, RecordEnd, RecordingId, RoomId};
 use offhook_sip::event::{self as sip, SessionId};
 
 use crate::rig::{EPOCH, config, epoch, gateway};
@@ -86,6 +86,8 @@ enum Happening {
     LegGone(LegId),
     /// A member of a room begins or ends to talk.
     Talks(RoomId, LegId),
+    /// What a room plays or records ends.
+    RoomActionEnds(ActionId, RecordEnd),
     /// A room is gone.
     RoomGone(RoomId),
     /// The disk answers.
@@ -219,7 +221,9 @@ impl World {
             | Happening::Heard(_)
             | Happening::ActionEnds(..)
             | Happening::LegGone(_) => self.engine(happening),
-            Happening::Talks(..) | Happening::RoomGone(_) => self.room(happening),
+            Happening::Talks(..) | Happening::RoomActionEnds(..) | Happening::RoomGone(_) => {
+                self.room(happening)
+            }
             Happening::Message(_) | Happening::Reply(..) | Happening::Transfer(_) | Happening::Refer(_) => {
                 self.beside(happening)
             }

@@ -142,14 +142,15 @@ fn written(method: &str) -> (Value, Value) {
 fn of_conferences(method: &str) -> (Value, Value) {
     match method {
         "sys.conf.construct" => (
-            json!({ "max_seconds": 7200, "parts_threshold": 0, "user_data": "weekly" }),
+            json!({ "max_seconds": 7200, "bg_file": "rain.wav", "parts_threshold": 0, "user_data": "weekly" }),
             json!({ "res_id": CONFERENCE }),
         ),
         "sys.conf.exists" => (json!({ "res_id": CONFERENCE }), json!(true)),
         "sys.conf.get" => (
             json!({ "res_id": CONFERENCE }),
             json!({
-                "res_id": CONFERENCE, "begin_time": 1_800_000_000, "parts": 2, "parts_threshold": 0, "user_data": "weekly"
+                "res_id": CONFERENCE, "begin_time": 1_800_000_000, "parts": 2, "parts_threshold": 0, "playing": false,
+                "record_file": "2026/weekly.wav", "user_data": "weekly"
             }),
         ),
         "sys.conf.list" => (json!({ "after": CONFERENCE, "limit": 10 }), json!(["0.0.0-sys.conf-4"])),
@@ -168,6 +169,14 @@ fn of_conferences(method: &str) -> (Value, Value) {
         }
         "sys.conf.set_parts_threshold" => (json!({ "res_id": CONFERENCE, "value": -1 }), Value::Null),
         "sys.conf.kick" => (json!({ "res_id": CONFERENCE, "call_res_id": CALL, "cause": 603 }), Value::Null),
+        "sys.conf.play_start" => (
+            json!({ "res_id": CONFERENCE, "content": "welcome.wav|rules.wav", "is_loop": true }),
+            Value::Null,
+        ),
+        "sys.conf.record_start" => (
+            json!({ "res_id": CONFERENCE, "record_file": "2026/weekly.wav", "record_format": 8, "max_seconds": 3600 }),
+            json!({ "record_file": "2026/weekly.wav" }),
+        ),
         _ => (json!({ "res_id": CONFERENCE }), Value::Null),
     }
 }
@@ -315,10 +324,15 @@ fn conf_completed(failure: Failure, span: Span) -> EventKind {
 fn conference_events() -> Vec<(i64, conference::EventKind)> {
     use conference::EventKind;
     let span = Span { begin: UnixMs(1_800_000_000_250), end: UnixMs(1_800_000_045_250) };
+    let (released, file) = (Some(Failure::ConferenceReleased), "2026/weekly.wav".to_owned());
+    let (played, duration) = (Duration::from_millis(4_020), Duration::from_millis(44_980));
+    let recorded = RecordedFile { bytes: 180_012, parts: 1, gaps: Duration::ZERO };
     vec![
         (39_000, EventKind::PartEntered { call: CallId(1), parts: 1 }),
         (39_500, EventKind::Talking { call: CallId(1), talking: true }),
         (40_000, EventKind::PartExited { call: CallId(1), parts: 0 }),
+        (44_000, EventKind::PlayCompleted { error: None, span, file: None, played }),
+        (45_000, EventKind::RecordCompleted { error: released, span, file, duration, recorded }),
         (45_000, EventKind::Released { span }),
     ]
 }
