@@ -99,6 +99,18 @@ impl Signal {
         10.0 * mean_square(&self.0).log10()
     }
 
+    /// How loud one frequency ever is here, in pieces of 20 ms, in dB of a full sine (Goertzel).
+    pub fn tone_db(&self, hertz: f32) -> f32 {
+        let turn = std::f32::consts::TAU * hertz / 8000.0;
+        let powers = self.0.chunks_exact(160).map(|piece| {
+            let (last, before) = piece
+                .iter()
+                .fold((0.0, 0.0), |(last, before), sample| (sample + 2.0 * turn.cos() * last - before, last));
+            last * last + before * before - 2.0 * turn.cos() * last * before
+        });
+        10.0 * (powers.fold(0.0, f32::max) / (80.0 * 80.0)).log10()
+    }
+
     /// Where `reference` fits best into this recording. Lags are searched over every sample, with the mean square of
     /// each window, so that neither a louder passage nor an offset can pass for a match.
     pub fn find(&self, reference: &Self) -> Match {
@@ -243,6 +255,16 @@ mod tests {
         };
         let found = Signal(sweep(0.5)).find(&Signal(sweep(0.0)[100..1900].to_vec()));
         assert!(found.correlation > 0.999, "{found:?}");
+    }
+
+    #[test]
+    fn a_tone_is_as_loud_as_it_was_made() {
+        let keys = Signal::keys("5");
+        for (hertz, expected) in [(770.0, -12.0), (1336.0, -12.0)] {
+            assert!((keys.tone_db(hertz) - expected).abs() < 1.0, "{} dB", keys.tone_db(hertz));
+        }
+        assert!(keys.tone_db(2500.0) < -30.0, "{} dB", keys.tone_db(2500.0));
+        assert_eq!(Signal(vec![0.0; 800]).tone_db(770.0), f32::NEG_INFINITY);
     }
 
     #[test]

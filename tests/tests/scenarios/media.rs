@@ -145,6 +145,48 @@ async fn recordings_of_all_formats_hold_what_was_said() {
     app.check_order();
 }
 
+/// `mute_digits`: a key that is pressed in the middle of what is said is silence in the file, from the first moment of its tone,
+/// and what is said before and after it is there; without it the tone is there as well.
+#[tokio::test]
+async fn a_recording_has_no_tone_of_a_key_where_digits_are_muted() {
+    let server = Server::start("mute-digits").await;
+    let mut app = App::connect(&server).await;
+    let words = Signal::read(&server.prompt("thank-you.wav"));
+    let quiet = vec![0.0; 1600];
+    let said = Signal([&words.0[..], &quiet, &Signal::keys("5").0, &quiet, &words.0, &quiet].concat());
+    for mute_digits in [true, false] {
+        // Without telephone-events, so that tones are searched for.
+        let mut caller = Caller::answered_offering("0", &server, &mut app).await;
+        let file = format!("muted-{mute_digits}.wav");
+        let start = RecordStart {
+            res_id: caller.res_id.clone(),
+            max_seconds: 20,
+            record_file: file.clone(),
+            record_format: 7,
+            mute_digits,
+            ..Default::default()
+        };
+        app.client.record_start(&start).await.expect("a recording");
+        let media = caller.media;
+        caller.rtp.speak(&said, media).await;
+        caller.hang_up().await;
+        app.recorded(&caller.res_id).await;
+        app.released(&caller.res_id).await;
+        let heard = Signal::read(&server.recording(&file));
+        let before = heard.find(&words);
+        let from = before.lag + words.0.len();
+        let after = Signal(heard.0[from + 2 * quiet.len()..].to_vec()).find(&words);
+        assert!(before.correlation > 0.99 && after.correlation > 0.99, "{before:?}, {after:?}");
+        let between = Signal(heard.0[from..from + 2 * quiet.len() + 1600].to_vec());
+        for hertz in [770.0, 1336.0] {
+            let level = between.tone_db(hertz);
+            println!("muted: {mute_digits}, {hertz} Hz: {level} dB");
+            assert!(if mute_digits { level < -60.0 } else { level > -15.0 }, "{mute_digits}: {level} dB");
+        }
+    }
+    app.check_order();
+}
+
 /// A file that turns out to be damaged in the middle is heard as far as it goes, and the event says so.
 #[tokio::test]
 async fn a_damaged_prompt_is_heard_as_far_as_it_goes_and_told() {
