@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use offhook_client::wire::PlayStart;
+
 use crate::agent::{Agent, Dialog, Message};
 use crate::app::{App, MAX_ANSWER_SECONDS};
 use crate::ports;
 use crate::rtp::RtpPeer;
 use crate::server::Server;
+use crate::wait::PATIENCE;
 
 /// One end of an answered call.
 #[derive(Debug)]
@@ -44,6 +47,20 @@ impl Caller {
         agent.send(dialog.ack(&ok)).await;
         answering.await.expect("a finished request").expect("an answered call");
         Self { rtp, res_id, media: ok.media(), agent, dialog, ok }
+    }
+
+    /// One that is answered, hears a prompt over and over where it said it would, and says nothing.
+    pub async fn listening(server: &Server, app: &mut App) -> Self {
+        let caller = Self::answered(server, app).await;
+        let play = PlayStart {
+            res_id: caller.res_id.clone(),
+            content: "welcome.wav".into(),
+            repeat: 50,
+            ..Default::default()
+        };
+        app.client.call(&play).await.expect("a play");
+        caller.rtp.hear_more(10, PATIENCE).await;
+        caller
     }
 
     /// Sends a request in the dialog, with more header lines and a body, and gives its final response.

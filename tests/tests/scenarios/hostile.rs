@@ -1,26 +1,11 @@
 //! What strangers and broken phones send: neither the process nor the call that is going on takes notice.
 
-use offhook_client::wire::PlayStart;
 use offhook_tests::agent::{Agent, Dialog};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
 use offhook_tests::ports;
 use offhook_tests::server::Server;
 use offhook_tests::wait::PATIENCE;
-
-/// A call that hears a prompt over and over, to be looked at afterwards.
-async fn control(server: &Server, app: &mut App) -> Caller {
-    let caller = Caller::answered(server, app).await;
-    let play = PlayStart {
-        res_id: caller.res_id.clone(),
-        content: "welcome.wav".into(),
-        repeat: 50,
-        ..Default::default()
-    };
-    app.client.call(&play).await.expect("a play");
-    caller.rtp.hear_more(10, PATIENCE).await;
-    caller
-}
 
 /// The control call goes on for another half second, unbroken, and ends as always.
 async fn goes_on(control: Caller, server: &Server, app: &mut App) {
@@ -36,7 +21,7 @@ async fn goes_on(control: Caller, server: &Server, app: &mut App) {
 async fn malformed_datagrams_are_nobodys_business() {
     let server = Server::start("malformed").await;
     let mut app = App::connect(&server).await;
-    let control = control(&server, &mut app).await;
+    let control = Caller::listening(&server, &mut app).await;
     let agent = Agent::new(server.sip()).await;
     let whole = Dialog::new(&agent, "service", ports::one()).invite();
 
@@ -81,7 +66,7 @@ async fn malformed_datagrams_are_nobodys_business() {
 async fn a_broken_session_description_is_refused() {
     let server = Server::start("bad-sdp").await;
     let mut app = App::connect(&server).await;
-    let control = control(&server, &mut app).await;
+    let control = Caller::listening(&server, &mut app).await;
     let agent = Agent::new(server.sip()).await;
     let good = Dialog::new(&agent, "service", ports::one()).offer("0 101");
     for sdp in [
@@ -116,7 +101,7 @@ async fn a_broken_session_description_is_refused() {
 async fn packets_of_strangers_change_nothing() {
     let server = Server::start("rtp-noise").await;
     let mut app = App::connect(&server).await;
-    let control = control(&server, &mut app).await;
+    let control = Caller::listening(&server, &mut app).await;
     let stranger = offhook_tests::rtp::RtpPeer::listen(offhook_tests::ports::one()).await;
     let mut voice = vec![0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4];
     voice.extend([0x2a; 160]);
@@ -145,7 +130,7 @@ async fn packets_of_strangers_change_nothing() {
 async fn a_forged_hang_up_does_not_hang_up() {
     let server = Server::start("forged").await;
     let mut app = App::connect(&server).await;
-    let control = control(&server, &mut app).await;
+    let control = Caller::listening(&server, &mut app).await;
     let info = app.client.get(&control.res_id).await.expect("what is known of the call");
     let call_id = info.ipsc_info.call_id;
     let agent = Agent::new(server.sip()).await;
@@ -164,7 +149,7 @@ async fn a_forged_hang_up_does_not_hang_up() {
 async fn a_re_invite_does_not_end_the_call() {
     let server = Server::start("re-invite").await;
     let mut app = App::connect(&server).await;
-    let control = control(&server, &mut app).await;
+    let control = Caller::listening(&server, &mut app).await;
     let sdp = "Content-Type: application/sdp\r\n";
     let same = control.ask("INVITE", 2, sdp, &control.sdp("0 8 101")).await;
     assert!(matches!(same.status(), Some(200 | 488)), "{}", same.text);

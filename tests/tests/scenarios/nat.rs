@@ -1,6 +1,6 @@
 //! Phones whose media comes from another address than their descriptions name (symmetric RTP, reliability R1, R2).
 
-use offhook_client::wire::{EventKind, MediaAlarm, PlayStart, RecordStart};
+use offhook_client::wire::{EventKind, MediaAlarm, RecordStart};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
 use offhook_tests::ports;
@@ -9,20 +9,6 @@ use offhook_tests::server::{Server, Setup};
 use offhook_tests::wait::PATIENCE;
 use offhook_tests::wav::Signal;
 
-/// A call that hears a prompt over and over at the port that it named, and does not speak.
-async fn listening(server: &Server, app: &mut App) -> Caller {
-    let caller = Caller::answered(server, app).await;
-    let play = PlayStart {
-        res_id: caller.res_id.clone(),
-        content: "welcome.wav".into(),
-        repeat: 50,
-        ..Default::default()
-    };
-    app.client.call(&play).await.expect("a play");
-    caller.rtp.hear_more(10, PATIENCE).await;
-    caller
-}
-
 /// What it says is recorded, and what it is told comes back to where it sends from, once it has sent a few packets. A
 /// stranger who sprays packets from then on is sent nothing, and neither is the address that was named.
 #[tokio::test]
@@ -30,7 +16,7 @@ async fn a_phone_behind_a_nat_hears_and_is_heard() {
     let setup = Setup { gateway: "symmetric = \"on\"\n".to_owned(), ..Setup::default() };
     let server = Server::start_with("nat", &setup).await;
     let mut app = App::connect(&server).await;
-    let caller = listening(&server, &mut app).await;
+    let caller = Caller::listening(&server, &mut app).await;
     let mut phone = RtpPeer::listen(ports::one()).await;
     phone.speak(&Signal::sine(400.0, 0.3, 200), caller.media).await;
     phone.hear_more(10, PATIENCE).await;
@@ -81,7 +67,7 @@ async fn a_phone_behind_a_nat_hears_and_is_heard() {
 async fn without_configuration_media_goes_where_it_was_asked_to() {
     let server = Server::start("no-nat").await;
     let mut app = App::connect(&server).await;
-    let caller = listening(&server, &mut app).await;
+    let caller = Caller::listening(&server, &mut app).await;
     let mut phone = RtpPeer::listen(ports::one()).await;
     phone.speak(&Signal::sine(400.0, 0.3, 400), caller.media).await;
     caller.rtp.hear_more(10, PATIENCE).await;
