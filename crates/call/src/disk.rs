@@ -7,6 +7,7 @@ use std::time::Duration;
 use offhook_media::event::{Codec, Country, Prompt, RecordSpec, RecordingId};
 
 use crate::error::{Error, FileFault};
+use crate::prompt::Language;
 
 /// A question to the disk, answered by [`Calls::disk`](crate::Calls::disk). Chosen by [`Calls`](crate::Calls), never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,14 +59,28 @@ pub enum Sound {
     File(String),
     /// One turn of the tone that tells that a far end rings, to be heard over and over.
     RingBack(Country),
+    /// A text that is spoken.
+    Speech(Speech),
+}
+
+/// A text to be spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speech {
+    /// What is said.
+    pub text: String,
+    /// In which language.
+    pub language: Language,
+    /// By which voice, as whoever speaks calls it; none for that of the language.
+    pub voice: Option<String>,
 }
 
 impl Sound {
-    /// What it is called in errors and logs: a file by its name.
+    /// What it is called in errors and logs: a file by its name, a text by itself.
     pub fn name(&self) -> &str {
         match self {
             Self::File(name) => name,
             Self::RingBack(country) => country.code(),
+            Self::Speech(speech) => &speech.text,
         }
     }
 }

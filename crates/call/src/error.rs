@@ -116,6 +116,8 @@ pub enum FileFault {
     Exists,
     /// The disk is full.
     DiskFull,
+    /// Nobody speaks the text: there is no provider, or it has failed.
+    Unspoken,
     /// As many requests for files wait already as may.
     Busy {
         /// So many.

@@ -43,7 +43,7 @@ use offhook_sip::event as sip;
 use crate::action::notice::Notice;
 use crate::call::{Call, Input, inbound, initiated};
 use crate::command::{Command, Construct, Request};
-pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptSource, RecordedFile, Sound};
+pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptSource, RecordedFile, Sound, Speech};
 use crate::error::Error;
 use crate::event::{NodeEventKind, UnixMs};
 use crate::gate::Gate;

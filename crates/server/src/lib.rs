@@ -22,3 +22,4 @@ pub mod recordings;
 pub mod rpc;
 pub mod serial;
 pub mod serve;
+pub mod speech;

@@ -19,12 +19,13 @@ use std::time::Duration;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use offhook_call::error::FileFault;
-use offhook_call::{PromptFault, PromptSource, Sound};
+use offhook_call::{PromptFault, PromptSource, Sound, Speech};
 use offhook_media::event::{Codec, Country, Prompt};
 use offhook_media::file::{PromptError, PromptReader, PromptWriter};
 use offhook_media::progress::{Progress, ProgressTone};
 
 use crate::files::Directory;
+use crate::speech::Speaker;
 pub use loaders::{Loaders, start};
 
 #[cfg(test)]
@@ -37,6 +38,8 @@ mod tests;
 #[derive(Debug)]
 pub struct Prompts {
     directory: Directory,
+    /// Who speaks texts, if anybody does.
+    speaker: Option<Arc<Speaker>>,
     cache: DashMap<Key, Kept>,
     /// Ring-back tones: a turn of each country's in each codec at most, some 50 kB.
     tones: DashMap<(&'static str, Codec), Arc<Prompt>>,
@@ -86,12 +89,18 @@ impl Prompts {
     pub fn new(directory: Directory, keep_bytes: usize) -> Self {
         Self {
             directory,
+            speaker: None,
             cache: DashMap::new(),
             tones: DashMap::new(),
             bytes: AtomicUsize::new(0),
             keep_bytes,
             uses: AtomicU64::new(0),
         }
+    }
+
+    /// And texts that are spoken.
+    pub fn speaking(self, speaker: Option<Arc<Speaker>>) -> Self {
+        Self { speaker, ..self }
     }
 
     /// Finds prompts in order, or names the first that is not to be had. Those that were not kept are to be decoded, in
@@ -102,6 +111,7 @@ impl Prompts {
             let found = match &source.sound {
                 Sound::File(name) => self.find_file(name, codec, source.gain_db, &mut cold),
                 Sound::RingBack(country) => Ok(self.ring_back(*country, codec)),
+                Sound::Speech(speech) => self.find_speech(speech, codec, source.gain_db, &mut cold),
             };
             found.map_err(|fault| PromptFault { fault, source: source.clone() })
         };
@@ -116,7 +126,17 @@ impl Prompts {
         gain_db: i8,
         cold: &mut Vec<Cold>,
     ) -> Result<Arc<Prompt>, FileFault> {
-        let file = self.directory.read(name)?;
+        self.find_open(self.directory.read(name)?, name, codec, gain_db, cold)
+    }
+
+    fn find_open(
+        &self,
+        file: File,
+        name: &str,
+        codec: Codec,
+        gain_db: i8,
+        cold: &mut Vec<Cold>,
+    ) -> Result<Arc<Prompt>, FileFault> {
         let data = file.metadata().map_err(|_| FileFault::Unreadable)?;
         let key = Key::of(&data, name, codec, gain_db);
         if let Some(kept) = self.cache.get(&key) {
@@ -137,6 +157,18 @@ impl Prompts {
                 Ok(prompt)
             }
         }
+    }
+
+    /// A text that was spoken a moment ago, or at any time before.
+    fn find_speech(
+        &self,
+        speech: &Speech,
+        codec: Codec,
+        gain_db: i8,
+        cold: &mut Vec<Cold>,
+    ) -> Result<Arc<Prompt>, FileFault> {
+        let speaker = self.speaker.as_ref().ok_or(FileFault::Unspoken)?;
+        self.find_open(speaker.open(speech)?, "speech", codec, gain_db, cold)
     }
 
     /// The tone is made of computation alone, once per country and codec: it is kept for good.

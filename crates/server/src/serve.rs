@@ -27,6 +27,7 @@ use crate::media::{self, Router};
 use crate::net::{stream, udp};
 use crate::ports::Ports;
 use crate::prompts::{self, Prompts};
+use crate::speech::Speaker;
 use crate::{clock, gateways, recordings, serial};
 
 /// Threads that wait for prompt files and the name service.
@@ -232,7 +233,9 @@ fn assemble(
     first_serial: u64,
 ) -> Result<control::Parts, Failure> {
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
-    let prompts = Prompts::new(prompts, config.media.prompt_cache_bytes);
+    let speaker = Speaker::of(&config.speech, &config.node.data_dir)
+        .map_err(|error| Failure::Failed(format!("speech: {error}")))?;
+    let prompts = Prompts::new(prompts, config.media.prompt_cache_bytes).speaking(speaker.map(Arc::new));
     let prompts = prompts::start(prompts, inputs).map_err(no_thread)?;
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
     events::append_recovered(&mut log, clock::now().wall, recordings::recover(&recordings));

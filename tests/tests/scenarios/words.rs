@@ -1,5 +1,8 @@
 //! Numbers, money, dates and durations as a caller hears them: each word of the pack whole, one after the other.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use offhook_client::wire::{ErrorData, Item, ReceiveDtmfStart, What};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
@@ -52,6 +55,54 @@ async fn values_are_heard_word_by_word_without_a_gap() {
         assert!(found.correlation > 0.999 && found.gain_db.abs() < 0.1, "{value:?}: {found:?}");
     }
     app.check_order();
+}
+
+/// A text is what espeak-ng makes of it, at once the second time.
+#[tokio::test]
+async fn a_text_is_spoken_and_kept() {
+    let server = Server::start("speech").await;
+    let mut app = App::connect(&server).await;
+    let caller = Caller::answered(&server, &mut app).await;
+    let text = "Your appointment is on Tuesday.";
+    let wanted = server.dir().join("wanted.wav");
+    let resampled = server.dir().join("wanted-8k.wav");
+    let mut speak = Command::new("espeak-ng");
+    speak.args(["-v", "en-us", "-w"]).arg(&wanted).arg(text);
+    assert!(speak.status().expect("espeak-ng").success());
+    let mut resample = Command::new("sox");
+    resample.arg(&wanted).args(["-r", "8000", "-b", "16"]).arg(&resampled);
+    assert!(resample.status().expect("sox").success());
+    let wanted = Signal::read(&resampled);
+    for _ in 0..2 {
+        let begin = Instant::now();
+        let before = caller.rtp.signal().0.len();
+        let play = app.client.play_start(&caller.res_id, vec![item(text, 10, "lang=en")], "");
+        play.await.expect("a play");
+        println!("spoken after {:?}", begin.elapsed());
+        assert_eq!(app.played(&caller.res_id).await.error, None);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let heard = caller.rtp.signal().0;
+        let found = Signal(heard[before.saturating_sub(800)..].to_vec()).find(&wanted);
+        assert!(found.correlation > 0.98 && found.gain_db.abs() < 0.5, "{found:?}");
+    }
+    caller.hang_up().await;
+    app.released(&caller.res_id).await;
+    app.check_order();
+}
+
+#[tokio::test]
+async fn a_text_that_cannot_be_spoken_is_an_error_of_its_item() {
+    for speech in ["command = [\"false\"]", "provider = \"off\""] {
+        let media = format!("[speech]\n{speech}");
+        let server = Server::start_with("speechless", &Setup { media, ..Setup::default() }).await;
+        let mut app = App::connect(&server).await;
+        let caller = Caller::answered(&server, &mut app).await;
+        let content = vec![item("x", -1, ""), item("hello", 10, "")];
+        let error = app.client.play_start(&caller.res_id, content, "").await.expect_err("nobody speaks");
+        assert_eq!(error.data(), Some(ErrorData::SpeechFailed { text: "hello".to_owned(), item: Some(1) }));
+        caller.hang_up().await;
+        app.released(&caller.res_id).await;
+    }
 }
 
 /// A word that nobody has recorded is said in the reply, for a play and for a prompt, and nothing is heard.

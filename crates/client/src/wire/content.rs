@@ -22,10 +22,10 @@ pub struct Item {
     /// A file name, a number or a text, as `kind` asks for.
     pub what: What,
     /// The document's type: 0 file, 1 digits one by one, 2 number, 3 money, 4 date and time, 5 duration, 6 money in yuan, jiao
-    /// and fen, 7 files joined by `|`, below 0 skip. 10, text-to-speech, is not supported by this version.
+    /// and fen, 7 files joined by `|`, 10 a text that is spoken (text-to-speech), below 0 skip.
     pub kind: i64,
-    /// `key=value;key=value`: `gain` in dB, −40 to 20; `lang` of a value that is put into words, `zh` or `en`. `voice` is for
-    /// text-to-speech.
+    /// `key=value;key=value`: `gain` in dB, −40 to 20; `lang` of a value that is put into words, `zh` or `en`. `voice` of a
+    /// text that is spoken, as whoever speaks it calls it.
     pub options: String,
 }
 

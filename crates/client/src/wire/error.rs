@@ -96,6 +96,14 @@ pub enum ErrorData {
         /// As the request named it.
         file: String,
     },
+    /// A text cannot be spoken: there is no provider of speech, or it has failed; the log says how (-32004).
+    SpeechFailed {
+        /// The text.
+        text: String,
+        /// Which item of a list it is, the first being 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<usize>,
+    },
     /// A limit of the node, or of a gateway (-32005).
     LimitReached {
         /// Which: `calls`, `calls_per_second`, `ports`, `queue`, `subscriptions`, `messages`, `prompts` (requests that wait
@@ -146,7 +154,8 @@ impl ErrorData {
             | Self::FileUnsupported { .. }
             | Self::FileForbidden { .. }
             | Self::FileExists { .. }
-            | Self::DiskFull { .. } => -32004,
+            | Self::DiskFull { .. }
+            | Self::SpeechFailed { .. } => -32004,
             Self::LimitReached { .. } => -32005,
             Self::NotNegotiated { .. } => -32006,
             Self::ShuttingDown => -32007,
@@ -170,6 +179,7 @@ impl ErrorData {
         ("file_forbidden", -32004),
         ("file_exists", -32004),
         ("disk_full", -32004),
+        ("speech_failed", -32004),
         ("limit_reached", -32005),
         ("not_negotiated", -32006),
         ("shutting_down", -32007),

@@ -18,6 +18,8 @@ pub const KEYS_MAX: u32 = 255;
 pub const ITEMS_MAX: usize = 30;
 /// The most files of one action, those joined by `|` counted one by one.
 pub const FILES_MAX: usize = 100;
+/// The most bytes of a text that is spoken: some three minutes.
+pub const SPEECH_MAX: usize = 3_000;
 /// The most words of one action: thirty values of as many as a long number has. They are of few files, so that most are
 /// found in the cache.
 pub const WORDS_MAX: usize = 1_000;

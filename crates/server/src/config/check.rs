@@ -6,12 +6,13 @@ use std::path::Path;
 
 use super::gateway::Srtp;
 use super::value::{Listener, Network};
-use super::{Config, Gateway, Sip};
+use super::{Config, Gateway, Sip, SpeechProvider};
 
 /// The first disagreement: the key to change, and why.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
     sip(config)?;
     media(config)?;
+    speech(config)?;
     rpc(config)
 }
 
@@ -31,6 +32,26 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
 
 fn fault(key: &str, problem: impl Into<String>) -> Result<(), (String, String)> {
     Err((key.to_owned(), problem.into()))
+}
+
+fn speech(config: &Config) -> Result<(), (String, String)> {
+    let speech = &config.speech;
+    match speech.provider {
+        SpeechProvider::Command if speech.command.is_empty() => {
+            fault("speech.command", "names no program: say provider = \"off\" where nothing shall be spoken")
+        }
+        SpeechProvider::Http => {
+            let url = speech.url.parse::<http::Uri>().ok();
+            let is_good =
+                |url: &http::Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+            if url.as_ref().is_some_and(is_good) {
+                Ok(())
+            } else {
+                fault("speech.url", format!("{:?} is not http://HOST… or https://HOST…", speech.url))
+            }
+        }
+        SpeechProvider::Command | SpeechProvider::Off => Ok(()),
+    }
 }
 
 fn sip(config: &Config) -> Result<(), (String, String)> {

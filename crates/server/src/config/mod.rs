@@ -10,6 +10,7 @@
 mod check;
 pub mod gateway;
 mod load;
+mod speech;
 pub mod value;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use gateway::Address;
 pub use gateway::Gateway;
 pub use load::ConfigError;
+pub use speech::{Speech, SpeechProvider, Voices};
 use value::{
     Advertise, CodecName, CountryName, DtmfMode, HostPort, IdleAudio, LanguageName, Level, Listener,
     LogFormat, Network, PortRange, Secret, Strangers,
@@ -46,6 +48,8 @@ pub struct Config {
     pub rtp: Rtp,
     /// Media in files.
     pub media: Media,
+    /// Texts that are spoken.
+    pub speech: Speech,
     /// The door for applications.
     pub rpc: Rpc,
     /// What is kept for late subscribers.

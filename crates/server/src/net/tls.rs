@@ -135,7 +135,7 @@ fn roots(key: &'static str, certificates: Vec<CertificateDer<'static>>) -> Resul
 }
 
 /// Whom the system trusts. One bad certificate among its hundred is not ours to complain of.
-fn system_roots() -> RootCertStore {
+pub(crate) fn system_roots() -> RootCertStore {
     let mut store = RootCertStore::empty();
     store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     store

@@ -15,12 +15,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::Duration;
 
 use offhook_call::error::FileFault;
-use offhook_call::{DiskEvent, JobId, PromptFault, PromptSource};
+use offhook_call::{DiskEvent, JobId, PromptFault, PromptSource, Sound, Speech};
 use offhook_media::event::Codec;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{Cold, Prompts};
 use crate::input::Input;
+use crate::speech::Speaker;
 
 /// Threads at most: they compute, and the media threads have the same cores.
 const MAX_THREADS: usize = 4;
@@ -42,15 +44,34 @@ struct Job {
 }
 
 /// The way to the prompt threads, for one that must not wait.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaders {
     threads: Vec<SyncSender<Job>>,
     /// Which is asked next.
     next: usize,
+    speaking: Option<Speaking>,
+}
+
+/// What a question with texts in it takes first.
+#[derive(Clone, Debug)]
+struct Speaking {
+    speaker: Arc<Speaker>,
+    runtime: Handle,
+    /// One for each question that may wait.
+    places: Arc<Semaphore>,
+    control: mpsc::Sender<Input>,
 }
 
 /// Starts the threads; they end when the loaders are gone.
+///
+/// Texts are spoken by tasks of the runtime that this is called in.
 pub fn start(prompts: Prompts, control: &mpsc::Sender<Input>) -> io::Result<Loaders> {
+    let speaking = prompts.speaker.as_ref().map(|speaker| Speaking {
+        speaker: Arc::clone(speaker),
+        runtime: Handle::current(),
+        places: Arc::new(Semaphore::new(INBOX)),
+        control: control.clone(),
+    });
     let prompts = Arc::new(prompts);
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let mut threads = Vec::with_capacity(count);
@@ -61,7 +82,7 @@ pub fn start(prompts: Prompts, control: &mpsc::Sender<Input>) -> io::Result<Load
         std::thread::Builder::new().name(format!("prompts-{index}")).spawn(move || loader.run(&inbox))?;
         threads.push(sender);
     }
-    Ok(Loaders { threads, next: 0 })
+    Ok(Loaders { threads, next: 0, speaking })
 }
 
 impl Loaders {
@@ -70,7 +91,15 @@ impl Loaders {
     /// # Errors
     /// [`FileFault::Busy`] where as many questions wait as may.
     pub fn ask(&mut self, id: JobId, sources: Vec<PromptSource>, codec: Codec) -> Result<(), PromptFault> {
-        let mut job = Job { id, sources, codec };
+        let job = Job { id, sources, codec };
+        match &self.speaking {
+            Some(speaking) if job.texts().next().is_some() => speaking.ask(self.clone(), job),
+            _ => self.pass(job),
+        }
+    }
+
+    /// To a thread that has room.
+    fn pass(&mut self, mut job: Job) -> Result<(), PromptFault> {
         for _ in 0..self.threads.len() {
             self.next = (self.next + 1) % self.threads.len();
             job = match self.threads[self.next].try_send(job) {
@@ -80,6 +109,41 @@ impl Loaders {
         }
         let fault = FileFault::Busy { limit: (INBOX * self.threads.len()) as u64 };
         Err(PromptFault::of_first(&job.sources, fault))
+    }
+}
+
+impl Job {
+    fn texts(&self) -> impl Iterator<Item = (&PromptSource, &Speech)> {
+        self.sources.iter().filter_map(|source| match &source.sound {
+            Sound::Speech(speech) => Some((source, speech)),
+            Sound::File(_) | Sound::RingBack(_) => None,
+        })
+    }
+}
+
+impl Speaking {
+    /// Has the texts spoken, and then passes the question on.
+    fn ask(&self, mut loaders: Loaders, job: Job) -> Result<(), PromptFault> {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return Err(PromptFault::of_first(&job.sources, FileFault::Busy { limit: INBOX as u64 }));
+        };
+        let Self { speaker, control, .. } = self.clone();
+        self.runtime.spawn(async move {
+            let _place = place;
+            let id = job.id;
+            let said = async {
+                for (source, speech) in job.texts() {
+                    let said = speaker.say(speech).await;
+                    said.map_err(|fault| PromptFault { fault, source: source.clone() })?;
+                }
+                Ok(())
+            };
+            if let Err(fault) = said.await.and_then(|()| loaders.pass(job)) {
+                let event = DiskEvent::Prompts { job: id, result: Err(fault) };
+                let _ = control.send(Input::Disk(event)).await;
+            }
+        });
+        Ok(())
     }
 }
 

@@ -6,8 +6,8 @@
 
 use offhook_call::command::Content;
 use offhook_call::prompt::{self, Language, Manner};
-use offhook_call::{PromptSource, Sound};
-use offhook_client::wire::limits::{FILES_MAX, ITEMS_MAX, WORDS_MAX};
+use offhook_call::{PromptSource, Sound, Speech};
+use offhook_client::wire::limits::{FILES_MAX, ITEMS_MAX, SPEECH_MAX, WORDS_MAX};
 use offhook_client::wire::{self, ErrorData, What};
 use offhook_media::file::GAIN_DB;
 
@@ -62,10 +62,10 @@ fn items_files(
             4 => Some(Manner::DateTime),
             5 => Some(Manner::Duration),
             6 => Some(Manner::Yuan),
-            10 => return Err(invalid(element(1), "0 to 7: text-to-speech is not supported by this version")),
+            SPEECH => None,
             _ => return Err(invalid(element(1), "a type of the document")),
         };
-        let options = Options::parse(&element(2), &item.options)?;
+        let mut options = Options::parse(&element(2), &item.options)?;
         let how = How { gain_db: options.gain_db, item: Some(index) };
         match (manner, &item.what) {
             (Some(manner), value) => {
@@ -74,6 +74,12 @@ fn items_files(
                 words += said.len();
                 files.extend(said);
             }
+            (None, What::Text(text)) if item.kind == SPEECH => {
+                let language = options.language.unwrap_or(language);
+                let voice = options.voice.take();
+                files.push(how.wanted(Sound::Speech(speech(&element(0), text, language, voice)?)));
+            }
+            (None, _) if item.kind == SPEECH => return Err(invalid(element(0), "a text")),
             (None, What::Text(joined)) if item.kind == 7 => {
                 files.extend(joined_files(&element(0), joined, how)?);
             }
@@ -117,11 +123,24 @@ fn said(
     Ok(words.into_iter().map(|word| how.wanted(file(word))).collect())
 }
 
-/// The options of an item, `key=value;key=value`. A file takes a language and a voice, and has no use for them.
-#[derive(Clone, Copy, Debug, Default)]
+/// The document's type of a text that is spoken.
+const SPEECH: i64 = 10;
+
+/// A text to be spoken.
+fn speech(param: &str, text: &str, language: Language, voice: Option<String>) -> Result<Speech, ErrorData> {
+    let is_sayable = !text.trim().is_empty() && text.len() <= SPEECH_MAX && !text.contains('\0');
+    if !is_sayable {
+        return Err(invalid(param, format!("a text of 1 to {SPEECH_MAX} bytes")));
+    }
+    Ok(Speech { text: text.to_owned(), language, voice })
+}
+
+/// The options of an item, `key=value;key=value`. A file takes a language and a voice, and has no use for them; words have none for a voice.
+#[derive(Clone, Debug, Default)]
 struct Options {
     gain_db: i8,
     language: Option<Language>,
+    voice: Option<String>,
 }
 
 impl Options {
@@ -138,7 +157,16 @@ impl Options {
                     let language = Language::from_code(code);
                     parsed.language = Some(language.ok_or_else(|| invalid(param, "lang=zh or lang=en"))?);
                 }
-                Some(("voice", _)) => {}
+                // It may come to the command line of a program, or to a file system behind one.
+                Some(("voice", name)) => {
+                    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+.".contains(&byte);
+                    let is_plain =
+                        name.len() <= 64 && name.starts_with(|char: char| char.is_ascii_alphanumeric());
+                    if !is_plain || !name.bytes().all(plain) {
+                        return Err(invalid(param, "voice=, a name of letters, digits and _-+. of up to 64"));
+                    }
+                    parsed.voice = Some(name.to_owned());
+                }
                 _ => return Err(invalid(param, "gain=, lang= and voice=, with ; between them")),
             }
         }

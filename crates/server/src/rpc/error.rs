@@ -42,6 +42,7 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
             FileFault::Irregular => forbidden(file, "a folder, a device, a FIFO or a socket", item),
             FileFault::Exists => ErrorData::FileExists { file },
             FileFault::DiskFull => ErrorData::DiskFull { file },
+            FileFault::Unspoken => ErrorData::SpeechFailed { text: file, item },
             FileFault::Busy { limit } => {
                 ErrorData::LimitReached { limit: "prompts".to_owned(), value: limit }
             }
@@ -94,6 +95,9 @@ fn message(data: &ErrorData) -> String {
         }
         ErrorData::FileForbidden { file, detail, item } => format!("{file}{} is {detail}", of_item(*item)),
         ErrorData::FileExists { file } => format!("the file {file} exists"),
+        ErrorData::SpeechFailed { item, .. } => {
+            format!("the text{} cannot be spoken: the log says why", of_item(*item))
+        }
         ErrorData::DiskFull { file } => format!("the disk of {file} is full"),
         ErrorData::LimitReached { limit, value } => format!("the limit {limit} of {value} is reached"),
         ErrorData::GatewayUnavailable { gateway, .. } => {
@@ -177,6 +181,8 @@ mod tests {
         }
         let error = Error::File { fault: FileFault::NotFound, file: "en/7.wav".to_owned(), item: Some(2) };
         check(error, -32004, json!({ "reason": "file_not_found", "file": "en/7.wav", "item": 2 }));
+        let error = Error::File { fault: FileFault::Unspoken, file: "hello".to_owned(), item: Some(0) };
+        check(error, -32004, json!({ "reason": "speech_failed", "text": "hello", "item": 0 }));
         check(
             Error::LimitReached { limit: "calls", value: 10_000 },
             -32005,

@@ -376,7 +376,7 @@ async fn wrong_parameters_of_actions_are_named() {
         ("play_start", json!([CALL, []]), "content", "1 to 30 items"),
         ("play_start", json!([CALL, vec![json!(["a.wav"]); 31]]), "content", "1 to 30 items"),
         ("play_start", json!([CALL, vec!["a"; 101].join("|")]), "content", "at most 100 files"),
-        ("play_start", json!([CALL, [["hello", 10]]]), "content[0][1]", "not supported by this version"),
+        ("play_start", json!([CALL, [["hello", 9]]]), "content[0][1]", "a type of the document"),
         ("play_start", json!([CALL, [["hello", 8]]]), "content[0][1]", "a type of the document"),
         ("play_start", json!([CALL, [[5, 0]]]), "content[0][0]", "a file name"),
         ("play_start", json!([CALL, "a.wav", "12x"]), "finish_keys", "keys of 0-9*#A-D"),

@@ -1,10 +1,11 @@
 //! Play content of every type, from JSON to the files that are played, and what is refused of it. What values come to in
 //! words has tests of its own, in `offhook_call::prompt`.
 
-use offhook_call::PromptSource;
 use offhook_call::Reply;
 use offhook_call::command::{Command, Content};
 use offhook_call::error::{Error, FileFault};
+use offhook_call::prompt::Language;
+use offhook_call::{PromptSource, Sound, Speech};
 use serde_json::{Value, json};
 
 use crate::server::{Asked, Server};
@@ -86,6 +87,24 @@ async fn items_keep_their_order_their_gain_and_their_number() {
 }
 
 #[tokio::test]
+async fn a_text_is_spoken_in_its_language_and_by_its_voice() {
+    let mut server = Server::start(|_| Ok(Reply::Done)).await;
+    let content = json!([["Guten Tag; hello", 10, "lang=en;voice=de+f2;gain=-3"], ["你好", 10]]);
+    let sources = asked(&mut server, &content).await;
+    let english = Speech {
+        text: "Guten Tag; hello".to_owned(),
+        language: Language::En,
+        voice: Some("de+f2".to_owned()),
+    };
+    let chinese = Speech { text: "你好".to_owned(), language: Language::Zh, voice: None };
+    let expected = [
+        PromptSource { sound: Sound::Speech(english), gain_db: -3, item: Some(0) },
+        PromptSource { sound: Sound::Speech(chinese), gain_db: 0, item: Some(1) },
+    ];
+    assert_eq!(sources, expected);
+}
+
+#[tokio::test]
 async fn what_cannot_be_said_is_named() {
     let server = Server::start_unasked().await;
     let client = server.client().await;
@@ -106,7 +125,14 @@ async fn what_cannot_be_said_is_named() {
         (json!([5, 0]), 0, "a file name"),
         (json!([5, 7]), 0, "a file name"),
         (json!(["a.wav||b.wav", 7]), 0, "a file name"),
-        (json!(["hello", 10]), 1, "text-to-speech is not supported by this version"),
+        (json!(["", 10]), 0, "a text of 1 to 3000 bytes"),
+        (json!(["x".repeat(3001), 10]), 0, "a text of 1 to 3000 bytes"),
+        (json!(["a\0b", 10]), 0, "a text of 1 to 3000 bytes"),
+        (json!([5, 10]), 0, "a text"),
+        (json!(["hello", 10, "voice=-w"]), 2, "voice=, a name"),
+        (json!(["hello", 10, "voice=../../etc/passwd"]), 2, "voice=, a name"),
+        (json!(["hello", 10, "voice=$(id)"]), 2, "voice=, a name"),
+        (json!(["hello", 10, "lang=fr"]), 2, "lang=zh or lang=en"),
         (json!(["hello", 8]), 1, "a type of the document"),
         (json!(["1", 1, "lang=fr"]), 2, "lang=zh or lang=en"),
         (json!(["1", 1, "gain=21"]), 2, "gain=-40 to 20"),

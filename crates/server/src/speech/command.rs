@@ -1,0 +1,63 @@
+//! A program on this machine that speaks. The text comes to its standard input and never among its arguments, so that it
+//! cannot be an option.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{Ask, MOST_BYTES};
+
+/// A program and its arguments.
+#[derive(Debug)]
+pub(super) struct Command {
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Command {
+    /// The program where it is: by its path, or in `PATH`.
+    pub(super) fn find(line: &[String]) -> Option<Self> {
+        let (program, arguments) = line.split_first()?;
+        let program = if program.contains('/') {
+            Some(PathBuf::from(program)).filter(|path| path.is_file())
+        } else {
+            let folders = std::env::var_os("PATH")?;
+            std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+        };
+        Some(Self { program: program?, arguments: arguments.to_vec() })
+    }
+
+    /// What makes two of them different.
+    pub(super) fn identity(&self) -> String {
+        format!("{}\n{}", self.program.display(), self.arguments.join("\n"))
+    }
+
+    /// Lets it speak into a file; why not, where it does not.
+    pub(super) async fn say(&self, ask: Ask<'_>, file: &Path) -> Result<(), String> {
+        let path = file.to_str().ok_or("the path of speech.cache_dir is not UTF-8")?;
+        let writes_itself = self.arguments.iter().any(|argument| argument.contains("{file}"));
+        let arguments = self.arguments.iter().map(|argument| {
+            argument
+                .replace("{voice}", ask.voice)
+                .replace("{lang}", ask.language.code())
+                .replace("{file}", path)
+        });
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        command.stdout(if writes_itself { Stdio::null() } else { Stdio::piped() });
+        let mut child = command.spawn().map_err(|error| format!("{}: {error}", self.program.display()))?;
+        if let Some(mut input) = child.stdin.take() {
+            // One that does not read has failed or will say so by its status.
+            let _ = input.write_all(ask.text.as_bytes()).await;
+        }
+        if let Some(output) = child.stdout.take() {
+            let mut audio = Vec::new();
+            let read = output.take(MOST_BYTES + 1).read_to_end(&mut audio).await;
+            read.map_err(|error| error.to_string())?;
+            tokio::fs::write(file, audio).await.map_err(|error| error.to_string())?;
+        }
+        let status = child.wait().await.map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(format!("{}: {status}", self.program.display())) }
+    }
+}

@@ -1,0 +1,193 @@
+//! Programs and servers that speak, well and badly; what is kept of it.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// Audio that plays as a prompt.
+const AUDIO: &[u8] = include_bytes!("../../../../fixtures/audio/8k-mono-ms.wav");
+
+/// A folder of its own for each test, removed at its end.
+struct Temp(PathBuf);
+
+impl Temp {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("offhook-speech-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("audio.wav"), AUDIO).unwrap();
+        Self(path)
+    }
+
+    /// A speaker whose program is these lines of shell. `$AUDIO` is a good file, `$1` the voice, `$2` the file to write.
+    fn program(&self, lines: &str) -> Config {
+        let script = format!("AUDIO={}\n{lines}", self.0.join("audio.wav").display());
+        let command = ["/bin/sh", "-c", &script, "sh", "{voice}", "{file}"].map(str::to_owned).to_vec();
+        Config { command, cache_dir: self.0.join("cache"), timeout_seconds: 2, ..Config::default() }
+    }
+
+    fn kept(&self) -> usize {
+        std::fs::read_dir(self.0.join("cache")).unwrap().count()
+    }
+
+    /// What the program has noted of its runs.
+    fn notes(&self) -> Vec<String> {
+        let notes = std::fs::read_to_string(self.0.join("notes")).unwrap_or_default();
+        notes.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn speech(text: &str) -> Speech {
+    Speech { text: text.to_owned(), language: Language::En, voice: None }
+}
+
+fn speaker(config: &Config) -> Speaker {
+    Speaker::of(config, Path::new("unused")).unwrap().expect("a speaker")
+}
+
+#[tokio::test]
+async fn a_text_is_spoken_once_by_the_voice_that_is_asked_for() {
+    let temp = Temp::new("once");
+    let notes = temp.0.join("notes");
+    let config = temp.program(&format!("echo \"$1 $(cat)\" >> {}; cp $AUDIO $2", notes.display()));
+    let speaker = speaker(&config);
+    for _ in 0..3 {
+        speaker.say(&speech("Good day; $(rm -rf /) -w")).await.unwrap();
+    }
+    let chinese = Speech { text: "你好".to_owned(), language: Language::Zh, voice: None };
+    speaker.say(&chinese).await.unwrap();
+    let other = Speech { voice: Some("de".to_owned()), ..speech("Good day; $(rm -rf /) -w") };
+    speaker.say(&other).await.unwrap();
+    // The text is never looked at by a shell or as an option.
+    assert_eq!(temp.notes(), ["en-us Good day; $(rm -rf /) -w", "cmn 你好", "de Good day; $(rm -rf /) -w"]);
+    let mut audio = Vec::new();
+    std::io::Read::read_to_end(&mut speaker.open(&chinese).unwrap(), &mut audio).unwrap();
+    assert_eq!(audio, AUDIO);
+    // Another node, or this one after a restart, finds it.
+    let again = self::speaker(&config);
+    again.say(&chinese).await.unwrap();
+    assert_eq!((temp.notes().len(), temp.kept()), (3, 3));
+    assert_eq!(again.open(&speech("never said")).unwrap_err(), FileFault::NotFound);
+}
+
+#[tokio::test]
+async fn a_program_may_write_to_its_standard_output() {
+    let temp = Temp::new("stdout");
+    let mut config = temp.program("cat > /dev/null; cat $AUDIO");
+    config.command.pop();
+    let speaker = speaker(&config);
+    speaker.say(&speech("a")).await.unwrap();
+    assert!(speaker.open(&speech("a")).is_ok());
+}
+
+#[tokio::test]
+async fn what_a_program_does_wrong_is_a_fault_and_nothing_is_kept() {
+    let temp = Temp::new("wrong");
+    for lines in [
+        "exit 1",               // says that it has failed
+        "cp $AUDIO $2; exit 3", // the same, though there is audio
+        "cat > /dev/null",      // makes no file
+        "echo hello > $2",      // makes something else
+        "exec sleep 30",        // takes too long
+        "kill -9 $$",           // is killed
+    ] {
+        let speaker = speaker(&temp.program(lines));
+        assert_eq!(speaker.say(&speech("a")).await, Err(FileFault::Unspoken), "{lines}");
+        assert_eq!(speaker.open(&speech("a")).unwrap_err(), FileFault::NotFound, "{lines}");
+    }
+    assert_eq!(temp.kept(), 0);
+}
+
+#[test]
+fn without_its_program_there_is_nobody_who_speaks() {
+    for command in [vec!["no-such-program-of-offhook".to_owned()], vec!["/no/such/path".to_owned()]] {
+        assert!(
+            Speaker::of(&Config { command, ..Config::default() }, Path::new("unused")).unwrap().is_none()
+        );
+    }
+    let off = Config { provider: SpeechProvider::Off, ..Config::default() };
+    assert!(Speaker::of(&off, Path::new("unused")).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_was_said_first_goes_first_and_parts_of_a_crash_are_removed() {
+    let temp = Temp::new("bounded");
+    std::fs::create_dir_all(temp.0.join("cache")).unwrap();
+    std::fs::write(temp.0.join("cache/x.audio.7.part"), b"half").unwrap();
+    let cache_bytes = AUDIO.len() as u64 * 5 / 2;
+    let speaker = speaker(&Config { cache_bytes, ..temp.program("cp $AUDIO $2") });
+    assert_eq!(temp.kept(), 0);
+    for (index, text) in ["a", "b", "c"].into_iter().enumerate() {
+        speaker.say(&speech(text)).await.unwrap();
+        // The clock of a file system may be coarse.
+        let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + index as u64);
+        if index < 2 {
+            speaker.open(&speech(text)).unwrap().set_modified(made).unwrap();
+        }
+    }
+    assert_eq!(temp.kept(), 2);
+    assert_eq!(speaker.open(&speech("a")).unwrap_err(), FileFault::NotFound);
+    assert!(speaker.open(&speech("b")).is_ok() && speaker.open(&speech("c")).is_ok());
+}
+
+/// Answers so many requests, each with these bytes; gives what they were.
+async fn service(answers: Vec<Vec<u8>>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/say?format=wav", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let mut requests = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "the request ends early");
+            }
+            stream.write_all(&answer).await.unwrap();
+            requests.push(String::from_utf8(request).unwrap());
+        }
+        requests
+    });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn another_server_speaks() {
+    let temp = Temp::new("http");
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: audio/wav\r\nContent-Length: {}\r\n\r\n", AUDIO.len());
+    let failed = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let elsewhere =
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_vec();
+    let page = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>".to_vec();
+    let (url, serving) = service(vec![[head.as_bytes(), AUDIO].concat(), failed, elsewhere, page]).await;
+    let config = Config {
+        provider: SpeechProvider::Http,
+        url,
+        token: Some("key".to_owned().try_into().unwrap()),
+        cache_dir: temp.0.join("cache"),
+        timeout_seconds: 2,
+        ..Config::default()
+    };
+    let speaker = Arc::new(speaker(&config));
+    speaker.say(&Speech { voice: Some("anna".to_owned()), ..speech("say \"it\"") }).await.unwrap();
+    for text in ["busy", "moved", "a page"] {
+        assert_eq!(speaker.say(&speech(text)).await, Err(FileFault::Unspoken), "{text}");
+    }
+    let requests = serving.await.unwrap();
+    let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /say?format=wav HTTP/1.1\r\n"), "{head}");
+    assert!(head.to_ascii_lowercase().contains("authorization: bearer key"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body, serde_json::json!({ "text": "say \"it\"", "lang": "en", "voice": "anna" }));
+    assert_eq!(temp.kept(), 1);
+    // Nobody is there any more.
+    assert_eq!(speaker.say(&speech("gone")).await, Err(FileFault::Unspoken));
+}
