@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use offhook_client::wire::{ConnectStart, EventKind, PlayStart, RecordStart};
+use offhook_client::wire::{ConfConstruct, ConfEnter, ConnectStart, EventKind, PlayStart, RecordStart};
 use offhook_client::{Client, Error, Events};
 use offhook_tests::app::MAX_ANSWER_SECONDS;
 use offhook_tests::server::Server;
@@ -19,9 +19,14 @@ pub(crate) enum Service {
     Connect,
     /// The same, and records what both say.
     ConnectRecorded,
+    /// Lets so many of them at a time into a conference of their own.
+    Conference(u64),
     /// Nothing.
     LeaveAlone,
 }
+
+/// All calls in one conference.
+pub(crate) const EVERYBODY: u64 = u64::MAX;
 
 /// What it has seen.
 #[derive(Debug, Default)]
@@ -34,15 +39,33 @@ pub(crate) struct Counts {
     pub(crate) failed: AtomicU64,
     /// The call that waits to be connected.
     waiting: Mutex<Option<String>>,
+    /// The conference that is being filled, and how many are in it.
+    filling: tokio::sync::Mutex<Option<(String, u64)>>,
 }
 
 impl Counts {
     /// Forgets all that it has seen.
-    pub(crate) fn reset(&self) {
+    pub(crate) async fn reset(&self) {
         for counter in [&self.served, &self.released, &self.failed] {
             counter.store(0, Ordering::Relaxed);
         }
         *self.waiting.lock().expect("the one that waits") = None;
+        *self.filling.lock().await = None;
+    }
+
+    /// A place in a conference of so many members, which is opened for the first of them.
+    async fn place(&self, client: &Client, size: u64) -> Result<String, Error> {
+        let mut filling = self.filling.lock().await;
+        let (conference, members) = match filling.take().filter(|(_, members)| *members < size) {
+            Some(filling) => filling,
+            None => {
+                let max_seconds = MAX_ANSWER_SECONDS;
+                let open = ConfConstruct { max_seconds, parts_threshold: -1, ..Default::default() };
+                (client.call(&open).await?.res_id, 0)
+            }
+        };
+        *filling = Some((conference.clone(), members + 1));
+        Ok(conference)
     }
 }
 
@@ -102,6 +125,10 @@ async fn act(client: &Client, res_id: String, service: Service, counts: &Counts)
             let max_seconds = MAX_ANSWER_SECONDS;
             client.call(&RecordStart { res_id, record_file, max_seconds, ..Default::default() }).await?;
             Ok(())
+        }
+        Service::Conference(size) => {
+            let (conf_res_id, max_seconds) = (counts.place(client, size).await?, MAX_ANSWER_SECONDS);
+            client.call(&ConfEnter { res_id, conf_res_id, max_seconds, ..Default::default() }).await
         }
         Service::Connect | Service::ConnectRecorded => {
             let first = counts.waiting.lock().expect("the one that waits").take();

@@ -45,6 +45,8 @@ const MANY_RECORDINGS: u16 = 500;
 /// How far a file may be off the clock, in microseconds: 20 ms, and two periods of the voice by which a jitter buffer may have
 /// changed its delay meanwhile.
 const OFF_THE_CLOCK: u32 = 45_000;
+/// How late a packet of a conference may never be, in microseconds: a whole tick.
+const LATE: u32 = 20_000;
 /// KiB that a call with a prompt may take.
 const MEMORY: f64 = 40.0;
 
@@ -76,7 +78,7 @@ const RECORD: Work = Work {
 };
 
 /// All kinds, in the order of the design page.
-const WORKS: [Work; 8] = [
+const WORKS: [Work; 10] = [
     Work {
         name: "play",
         what: "play",
@@ -131,6 +133,24 @@ const WORKS: [Work; 8] = [
         codecs: [PCMU, OPUS],
         floor: Floor::Both,
         reach: Reach::Times(1.2),
+    },
+    Work {
+        name: "conference",
+        what: "one conference of all, each",
+        service: Service::Conference(ivr::EVERYBODY),
+        speaks: true,
+        codecs: [PCMU, PCMU],
+        floor: Floor::Both,
+        reach: Reach::Times(1.6),
+    },
+    Work {
+        name: "conferences",
+        what: "conferences of 3, each",
+        service: Service::Conference(3),
+        speaks: true,
+        codecs: [PCMU, PCMU],
+        floor: Floor::Both,
+        reach: Reach::Times(1.6),
     },
     Work {
         name: "idle",
@@ -210,6 +230,11 @@ fn tell(work: &Work, plan: Plan<'_>, mut outcome: Outcome) -> bool {
             table::figure("  memory of a call", &format!("{kib:.1} KiB"), "40 KiB", kib <= MEMORY);
         }
     }
+    if let Service::Conference(_) = work.service {
+        evenness(&mut outcome, [None, None]);
+        let late = outcome.heard.deviations.iter().filter(|&&micros| micros > LATE).count();
+        table::figure("  later than the next one's time", &format!("{late} packets"), "0", late == 0);
+    }
     if let Some(files) = &mut outcome.files {
         recorded(files, plan.calls);
     }
@@ -278,7 +303,8 @@ async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
     wait::until("all services", GRACE, async || (counts.served.load(Ordering::Relaxed) >= all).then_some(()))
         .await;
     let media = standing.iter().zip(work.codecs.into_iter().cycle()).map(|(call, codec)| (call.media, codec));
-    let voices = work.speaks.then(|| Voices::begin(ears.streams(media)));
+    let say = if let Service::Conference(_) = work.service { Voices::hum } else { Voices::begin };
+    let voices = work.speaks.then(|| say(ears.streams(media)));
     if work.is_heard() {
         wait::until("voice on all calls", GRACE, async || (ears.least() >= WARM_PACKETS).then_some(())).await;
     } else {
@@ -319,7 +345,7 @@ impl Outcome {
 impl Work {
     /// Whether the callers hear anything.
     fn is_heard(&self) -> bool {
-        matches!(self.service, Service::Play(_) | Service::Connect | Service::ConnectRecorded)
+        !matches!(self.service, Service::Record | Service::LeaveAlone)
     }
 
     /// CPU milliseconds per call-second of decoding, resampling and encoding where the two codecs want it: each way once
@@ -365,7 +391,7 @@ async fn warm_up(counts: &Counts, board: &Switchboard, ears: &Ears) {
     board.hang_up(first).await.expect("the end of the first call");
     wait::until("its release", GRACE, async || (counts.released.load(Ordering::Relaxed) == 1).then_some(()))
         .await;
-    counts.reset();
+    counts.reset().await;
     ears.reset();
 }
 

@@ -44,9 +44,19 @@ pub(crate) struct Voices {
 impl Voices {
     /// They begin to speak.
     pub(crate) fn begin(streams: Vec<Stream>) -> Self {
+        Self::say(streams, |_| stamped(time_of_day()).to_vec())
+    }
+
+    /// The same with tones as loud as talk, in G.711: what is mixed of them says nothing of when it was sent.
+    pub(crate) fn hum(streams: Vec<Stream>) -> Self {
+        let (pcmu, pcma) = (tone(Codec::Pcmu), tone(Codec::Pcma));
+        Self::say(streams, move |law| if law == PCMA { pcma.clone() } else { pcmu.clone() })
+    }
+
+    fn say(streams: Vec<Stream>, law: impl Fn(u8) -> Vec<u8> + Send + 'static) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&is_over);
-        let speak = move || speak(&streams, &told);
+        let speak = move || speak(&streams, law, &told);
         let thread = std::thread::Builder::new().name("voices".into()).spawn(speak);
         Self { is_over, thread: Some(thread.expect("a thread for the voices")) }
     }
@@ -59,7 +69,7 @@ impl Drop for Voices {
     }
 }
 
-fn speak(streams: &[Stream], is_over: &AtomicBool) {
+fn speak(streams: &[Stream], says: impl Fn(u8) -> Vec<u8>, is_over: &AtomicBool) {
     let opus = tone(Codec::Opus);
     let begun = Instant::now();
     for burst in 0_u32.. {
@@ -73,7 +83,7 @@ fn speak(streams: &[Stream], is_over: &AtomicBool) {
             let (ssrc, number) = (index + 1, burst / BURSTS);
             let packet = match stream.payload_type {
                 OPUS => packet(OPUS, ssrc, number, 960, &opus),
-                law => packet(law, ssrc, number, 160, &stamped(time_of_day())),
+                law => packet(law, ssrc, number, 160, &says(law)),
             };
             // What cannot be sent is the loss of who listens.
             let _ = stream.socket.send_to(&packet, stream.to);
