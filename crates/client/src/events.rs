@@ -117,10 +117,9 @@ mod tests {
     #[test]
     fn an_unknown_event_is_no_error() {
         let event =
-            Event::parse(json!({ "seq": 1, "time_ms": 2, "type": "sys.conf.on_talking", "params": {} }))
-                .unwrap();
+            Event::parse(json!({ "seq": 1, "time_ms": 2, "type": "sys.fax.on_page", "params": {} })).unwrap();
         assert_eq!(event.kind, EventKind::Other);
-        assert_eq!(event.type_name(), "sys.conf.on_talking");
+        assert_eq!(event.type_name(), "sys.fax.on_page");
     }
 
     #[test]
