@@ -30,7 +30,7 @@
 //! | voiced sounds, noise, single and call-progress tones | none: `speech_like_sounds_are_no_keys` and its neighbours |
 //!
 //! `the_table_of_keys` prints the same figures over 1,040 presses each. Speech of 16 voices in 15 languages is no key either:
-//! 12 minutes of it in every run (`tests/detectors/talk_off.rs`), 1,609 minutes by hand with espeak-ng 1.51. 20 ms of speech
+//! 12 minutes of it in every run (`tests/detectors/talk_off.rs`), 2,503 minutes by hand with espeak-ng 1.51. 20 ms of speech
 //! cost 0.8 µs (`tests/detectors/cost.rs`).
 
 use super::{COLUMNS, Key, KeyEvent, PAD, ROWS};
