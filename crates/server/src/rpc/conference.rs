@@ -201,7 +201,8 @@ fn prompt(param: &str, name: Option<String>) -> Result<Option<PromptSource>, Err
 }
 
 fn record_file(name: &str, format: u32) -> Result<RecordFile, ErrorData> {
-    Ok(RecordFile { file: check::file("record_file", name)?, format: check::record_format(format)? })
+    let format = check::record_format(format)?;
+    Ok(RecordFile { file: check::recording("record_file", name, format)?, format })
 }
 
 fn ask(conference: ConferenceId, command: Ask) -> Command {

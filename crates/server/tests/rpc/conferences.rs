@@ -65,11 +65,11 @@ async fn values_arrive_as_they_were_meant() {
         };
         assert_eq!(mode, expected);
     }
-    let construct = json!([60, "all.wav", 8, "rain.wav", -1, null, "0.0.0"]);
+    let construct = json!([60, "all.opus", 8, "rain.wav", -1, null, "0.0.0"]);
     client.request("sys.conf.construct", construct).await.unwrap();
     let Command::ConferenceConstruct(asked) = command(&mut server).await else { panic!("construct") };
     let record = asked.record.expect("a recording");
-    assert_eq!((record.file.as_str(), record.format), ("all.wav", RecordFormat::Opus));
+    assert_eq!((record.file.as_str(), record.format), ("all.opus", RecordFormat::Opus));
     assert_eq!((asked.background, asked.threshold), (Some("rain.wav".into()), -1));
 }
 
@@ -121,6 +121,13 @@ async fn wrong_parameters_of_conferences_are_named() {
             ("play_start", json!([CONFERENCE, [["a.wav", 99]]]), "content[0][1]", "a type of the document"),
             ("play_start", json!([CONFERENCE, "a.wav", "x"]), "is_loop", "true or false"),
             ("record_start", json!([CONFERENCE, "", 7, 60]), "record_file", "a file name of 1 to"),
+            (
+                "record_start",
+                json!([CONFERENCE, "a.mp3", 7, 60]),
+                "record_file",
+                "the ending .wav of record_format 7",
+            ),
+            ("construct", json!([60, "a.wav", 6]), "record_file", "the ending .mp3 of record_format 6"),
             (
                 "record_start",
                 json!([CONFERENCE, "a.wav", 0, 60]),

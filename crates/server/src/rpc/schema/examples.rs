@@ -174,8 +174,8 @@ fn of_conferences(method: &str) -> (Value, Value) {
             Value::Null,
         ),
         "sys.conf.record_start" => (
-            json!({ "res_id": CONFERENCE, "record_file": "2026/weekly.wav", "record_format": 8, "max_seconds": 3600 }),
-            json!({ "record_file": "2026/weekly.wav" }),
+            json!({ "res_id": CONFERENCE, "record_file": "2026/weekly.opus", "record_format": 8, "max_seconds": 3600 }),
+            json!({ "record_file": "2026/weekly.opus" }),
         ),
         _ => (json!({ "res_id": CONFERENCE }), Value::Null),
     }
