@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use offhook_media::event as media;
 use offhook_media::sdp::{self, Negotiated};
 use offhook_sip::event::{self as sip, SessionId};
 
@@ -32,6 +33,10 @@ use crate::state::State;
 /// gives it (§16.6, timer C).
 pub(crate) const RINGS_WITHIN: Duration = Duration::from_secs(180);
 
+/// How long the far end may describe early media and send none of it until it counts as one that only rings: it is said by
+/// many that will send nothing before the answer.
+pub(crate) const HEARD_WITHIN: Duration = Duration::from_secs(2);
+
 /// An outbound call that is not answered.
 #[derive(Debug)]
 pub(crate) struct Dialling {
@@ -46,6 +51,18 @@ pub(crate) struct Dialling {
     listener: Listener,
     /// What is heard of the far end, where there is a listener.
     leg: Option<EarlyLeg>,
+    hearing: Hearing,
+}
+
+/// Whether anything comes on its leg.
+#[derive(Clone, Copy, Debug)]
+enum Hearing {
+    /// It may yet.
+    Waiting { until: Option<Instant> },
+    /// Nothing has.
+    Nothing,
+    /// Something has.
+    Something,
 }
 
 /// Who hears a call that is not answered.
@@ -147,6 +164,7 @@ pub(crate) fn dial(
         progress,
         listener: construct.parent.map_or(Listener::Nobody, |parent| Listener::Parent(parent.call)),
         leg: None,
+        hearing: Hearing::Waiting { until: None },
     });
     Call::begin(core, cx, phase)
 }
@@ -185,6 +203,15 @@ pub(crate) fn no_room(cx: &Context<'_>, refusal: Refusal) -> Error {
 
 impl Dialling {
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        let heard = match self.hearing {
+            Hearing::Waiting { until } => until,
+            Hearing::Nothing | Hearing::Something => None,
+        };
+        self.patience().into_iter().chain(heard).min()
+    }
+
+    /// When it is given up.
+    fn patience(&self) -> Option<Instant> {
         match self.progress {
             Progress::Held { .. } => None,
             Progress::Calling { until } | Progress::Ringing { until } => until,
@@ -207,8 +234,29 @@ impl Dialling {
     fn far_end(&self) -> FarEnd {
         match (&self.progress, &self.leg) {
             (Progress::Held { .. } | Progress::Calling { .. }, _) => FarEnd::Silent,
-            (Progress::Ringing { .. }, None) => FarEnd::Rings,
-            (Progress::Ringing { .. }, Some(_)) => FarEnd::Sounds,
+            (Progress::Ringing { .. }, Some(_)) if !matches!(self.hearing, Hearing::Nothing) => {
+                FarEnd::Sounds
+            }
+            (Progress::Ringing { .. }, _) => FarEnd::Rings,
+        }
+    }
+
+    /// Something has come, or nothing for long enough.
+    fn listened(&mut self, cx: &mut Context<'_>) {
+        let before = self.far_end();
+        let has_come = self.leg.as_ref().is_some_and(|leg| leg.stats.packets_received > 0);
+        self.hearing = match self.hearing {
+            _ if has_come => Hearing::Something,
+            Hearing::Waiting { until } if is_due(until, cx) => Hearing::Nothing,
+            hearing => hearing,
+        };
+        self.report(cx, before);
+    }
+
+    /// Tells who listens of what there is to hear now.
+    fn report(&self, cx: &mut Context<'_>, before: FarEnd) {
+        if let Some(parent) = self.listener.call().filter(|_| self.far_end() != before) {
+            cx.notify(parent, Notice::FarEnd(self.far_end()));
         }
     }
 
@@ -227,13 +275,14 @@ impl Dialling {
             Input::Sip(sip::Event::Provisional { status, body, .. }) => self.hear(core, cx, status, body),
             Input::Sip(sip::Event::Answered { body, .. }) => return self.answered(core, cx, body),
             Input::Sip(sip::Event::Offer { body, .. }) => self.offered(core, cx, body.as_ref()),
-            Input::Due if is_due(self.deadline(), cx) => {
+            Input::Due if is_due(self.patience(), cx) => {
                 let ending = match self.progress {
                     Progress::Held { .. } | Progress::Calling { .. } => Ending::NoRinging,
                     Progress::Ringing { .. } => Ending::RingTimeout,
                 };
                 return self.end(core, cx, ending);
             }
+            Input::Due | Input::Media(media::Event::Stats { .. }) => self.listened(cx),
             Input::Notice(Notice::Orphaned) => return self.end(core, cx, Ending::Orphaned),
             Input::Notice(Notice::Joined { first }) => self.listener = Listener::Connected(first),
             Input::Notice(Notice::Parted) => {
@@ -260,15 +309,14 @@ impl Dialling {
                 && let Ok(media) = self.session.accept(answer)
             {
                 self.leg = Some(EarlyLeg::begin(core, cx, self.port, media));
+                self.hearing = Hearing::Waiting { until: cx.deadline(HEARD_WITHIN) };
             }
         }
         if matches!(self.progress, Progress::Calling { .. }) && matches!(status, 180 | 183) {
             core.tell(cx, EventKind::Ringing { time: cx.now.wall });
             self.progress = Progress::Ringing { until: cx.deadline(self.max_ring) };
         }
-        if let Some(parent) = self.listener.call().filter(|_| self.far_end() != before) {
-            cx.notify(parent, Notice::FarEnd(self.far_end()));
-        }
+        self.report(cx, before);
     }
 
     /// An UPDATE before the 200 (RFC 3311 §5.2): our offer must have been answered, else theirs has to wait.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use offhook_call::command::{Command, ConnectExtras, ConnectRecord, Construct, Content, Parent, RingMode};
 use offhook_call::id::CallId;
 use offhook_call::{DiskEvent, JobId, RecordedFile};
-use offhook_media::event::{Codec, ConnectMode, Prompt, RecordFormat, RecordingId};
+use offhook_media::event::{
+    self as media, Codec, ConnectMode, LegId, LegStats, Prompt, RecordFormat, RecordingId,
+};
 use offhook_sip::event::{self as sip, EndCause, Refuser, SessionId};
 
 use crate::rig::*;
@@ -117,6 +119,30 @@ fn early_media_that_comes_with_the_ringing_is_heard_at_once() {
         rig.sip(provisional(183, Some(OFFER))),
         ["open 2 on 20002 PCMA", "2: ringing", "media connect 1 2 FirstHears"]
     );
+}
+
+/// So many packets have come of the child's far end.
+fn stats(packets_received: u64) -> media::Event {
+    let stats = LegStats { packets_received, ..LegStats::default() };
+    media::Event::Stats { leg: LegId(CHILD.0), stats }
+}
+
+/// Many describe early media in every 183 and send none before the answer.
+#[test]
+fn a_far_end_that_sends_nothing_rings_with_our_tone_until_something_comes() {
+    let mut rig = dialling(RingMode::WhileRinging, None);
+    assert_eq!(rig.sip(provisional(183, Some(OFFER)))[2], "media connect 1 2 FirstHears");
+    rig.ms(1000);
+    assert!(rig.media(stats(0)).is_empty() && rig.ms(999).is_empty());
+    assert_eq!(rig.ms(1), ["media disconnect 1 2", "media play 1 on 1: 1 prompts, repeat 4294967295"]);
+    assert!(rig.sip(provisional(180, Some(OFFER))).is_empty());
+    assert_eq!(rig.media(stats(3)), ["media stop play 1", "media connect 1 2 FirstHears"]);
+    assert!(rig.secs(10).is_empty());
+    // What comes in time is never interrupted.
+    let mut rig = dialling(RingMode::WhileRinging, None);
+    rig.sip(provisional(183, Some(OFFER)));
+    rig.media(stats(50));
+    assert!(rig.secs(10).is_empty());
 }
 
 #[test]
@@ -327,6 +353,7 @@ fn a_connection_begins_with_the_answer_where_nothing_was_heard_before() {
 fn a_connection_that_is_stopped_before_the_answer_leaves_the_call_dialling() {
     let mut rig = dialling(RingMode::WhileRinging, None);
     rig.sip(provisional(183, Some(OFFER)));
+    rig.media(stats(1));
     assert_eq!(
         rig.request(connect()),
         ["media disconnect 1 2", "media connect 1 2 Both", "reply Done", "1: Dial→Connect"]
