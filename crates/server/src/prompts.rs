@@ -167,7 +167,12 @@ impl Prompts {
         gain_db: i8,
         cold: &mut Vec<Cold>,
     ) -> Result<Arc<Prompt>, FileFault> {
-        let speaker = self.speaker.as_ref().ok_or(FileFault::Unspoken)?;
+        let Some(speaker) = &self.speaker else {
+            tracing::warn!(
+                "a text cannot be spoken: there is nobody who speaks (speech.provider, speech.command)"
+            );
+            return Err(FileFault::Unspoken);
+        };
         self.find_open(speaker.open(speech)?, "speech", codec, gain_db, cold)
     }
 

@@ -11,8 +11,9 @@
 mod command;
 mod http;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -86,6 +87,8 @@ impl Speaker {
         let is_given = !config.cache_dir.as_os_str().is_empty();
         let path = if is_given { config.cache_dir.clone() } else { data_dir.join("speech") };
         let directory = Directory::open(&path)?;
+        // Texts are balances, names and the like: nobody else's business.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         let path = path.canonicalize()?;
         remove_parts(&path)?;
         let bytes = AtomicU64::new(files_of(&path)?.iter().map(|(_, _, bytes)| bytes).sum());
@@ -128,7 +131,8 @@ impl Speaker {
         let late = || Err(format!("nothing within {} s", self.timeout.as_secs()));
         result.unwrap_or_else(|_| late()).map_err(|why| {
             let _ = std::fs::remove_file(&part);
-            tracing::warn!(why, "text-to-speech has failed");
+            let bytes = ask.text.len();
+            tracing::warn!(why, voice = ask.voice, bytes, "a text cannot be spoken");
             FileFault::Unspoken
         })
     }

@@ -4,9 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Ask, MOST_BYTES};
+
+/// As much of what a program complains of is kept for the log.
+const MOST_COMPLAINT: u64 = 400;
 
 /// A program and its arguments.
 #[derive(Debug)]
@@ -44,9 +48,10 @@ impl Command {
                 .replace("{file}", path)
         });
         let mut command = tokio::process::Command::new(&self.program);
-        command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        command.args(arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         command.stdout(if writes_itself { Stdio::null() } else { Stdio::piped() });
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", self.program.display()))?;
+        let mut group = Group(child.id());
         if let Some(mut input) = child.stdin.take() {
             // One that does not read has failed or will say so by its status.
             let _ = input.write_all(ask.text.as_bytes()).await;
@@ -57,7 +62,26 @@ impl Command {
             read.map_err(|error| error.to_string())?;
             tokio::fs::write(file, audio).await.map_err(|error| error.to_string())?;
         }
+        let mut complaint = Vec::new();
+        if let Some(errors) = child.stderr.take() {
+            let _ = errors.take(MOST_COMPLAINT).read_to_end(&mut complaint).await;
+        }
         let status = child.wait().await.map_err(|error| error.to_string())?;
-        if status.success() { Ok(()) } else { Err(format!("{}: {status}", self.program.display())) }
+        group.0 = None;
+        let complaint = String::from_utf8_lossy(&complaint);
+        let program = self.program.display();
+        if status.success() { Ok(()) } else { Err(format!("{program}: {status}: {}", complaint.trim())) }
+    }
+}
+
+/// A program and all that it has started, which are killed where nobody waits for them any more.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
     }
 }

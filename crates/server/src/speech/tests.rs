@@ -106,6 +106,18 @@ async fn what_a_program_does_wrong_is_a_fault_and_nothing_is_kept() {
     assert_eq!(temp.kept(), 0);
 }
 
+/// What a wrapper has started does not outlive it: a program in its group writes when it is too late, if it lives.
+#[tokio::test]
+async fn what_a_late_program_has_started_ends_with_it() {
+    let temp = Temp::new("group");
+    let late = temp.0.join("late");
+    let config =
+        Config { timeout_seconds: 1, ..temp.program(&format!("(sleep 2; touch {}) & wait", late.display())) };
+    assert_eq!(speaker(&config).say(&speech("a")).await, Err(FileFault::Unspoken));
+    tokio::time::timeout(Duration::from_millis(1_500), std::future::pending::<()>()).await.unwrap_err();
+    assert!(!late.exists());
+}
+
 #[test]
 fn without_its_program_there_is_nobody_who_speaks() {
     for command in [vec!["no-such-program-of-offhook".to_owned()], vec!["/no/such/path".to_owned()]] {
