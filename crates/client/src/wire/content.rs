@@ -171,7 +171,7 @@ impl schemars::JsonSchema for Content {
                             1 digits one by one; 2 a number; 3 money (yuan with a fraction, or dollars and cents); \
                             4 YYYY-mm-dd HH:MM:SS, YYYY-mm-dd HH:MM, YYYY-mm-dd, YYYY-mm, HH:MM:SS, HH:MM or RFC 3339; \
                             5 a duration, HH:MM:SS or HH:MM, each of 0 to 99, or whole seconds; \
-                            6 money in yuan, jiao and fen; 7 files joined by |; below 0 skip",
+                            6 money in yuan, jiao and fen; 7 files joined by |; 10 a text that is spoken; below 0 skip",
             "oneOf": [
                 { "type": "string", "minLength": 1 },
                 { "type": "array", "maxItems": super::limits::ITEMS_MAX, "items": {
@@ -179,7 +179,7 @@ impl schemars::JsonSchema for Content {
                     "items": [
                         { "description": "what", "type": ["string", "number"] },
                         { "description": "type", "type": "integer", "default": 0 },
-                        { "description": "options, key=value;key=value: gain in dB, -40 to 20; lang, zh or en", "type": "string", "default": "" }
+                        { "description": "options, key=value;key=value: gain in dB, -40 to 20; lang, zh or en; voice of a text that is spoken", "type": "string", "default": "" }
                     ]
                 } }
             ]

@@ -63,7 +63,7 @@ fn items_files(
             5 => Some(Manner::Duration),
             6 => Some(Manner::Yuan),
             SPEECH => None,
-            _ => return Err(invalid(element(1), "a type of the document")),
+            _ => return Err(invalid(element(1), "0 to 7, 10, or below 0 to skip it")),
         };
         let mut options = Options::parse(&element(2), &item.options)?;
         let how = How { gain_db: options.gain_db, item: Some(index) };
@@ -130,7 +130,10 @@ const SPEECH: i64 = 10;
 fn speech(param: &str, text: &str, language: Language, voice: Option<String>) -> Result<Speech, ErrorData> {
     let is_sayable = !text.trim().is_empty() && text.len() <= SPEECH_MAX && !text.contains('\0');
     if !is_sayable {
-        return Err(invalid(param, format!("a text of 1 to {SPEECH_MAX} bytes")));
+        return Err(invalid(
+            param,
+            format!("a text of 1 to {SPEECH_MAX} bytes that is not blank and has no NUL"),
+        ));
     }
     Ok(Speech { text: text.to_owned(), language, voice })
 }

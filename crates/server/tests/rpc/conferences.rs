@@ -118,7 +118,7 @@ async fn wrong_parameters_of_conferences_are_named() {
                 "record_format",
                 "1, 2, 3, 4, 5, 6, 7 or 8",
             ),
-            ("play_start", json!([CONFERENCE, [["a.wav", 99]]]), "content[0][1]", "a type of the document"),
+            ("play_start", json!([CONFERENCE, [["a.wav", 99]]]), "content[0][1]", "0 to 7, 10, or below 0"),
             ("play_start", json!([CONFERENCE, "a.wav", "x"]), "is_loop", "true or false"),
             ("record_start", json!([CONFERENCE, "", 7, 60]), "record_file", "a file name of 1 to"),
             (

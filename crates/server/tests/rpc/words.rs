@@ -133,7 +133,7 @@ async fn what_cannot_be_said_is_named() {
         (json!(["hello", 10, "voice=../../etc/passwd"]), 2, "voice=, a name"),
         (json!(["hello", 10, "voice=$(id)"]), 2, "voice=, a name"),
         (json!(["hello", 10, "lang=fr"]), 2, "lang=zh or lang=en"),
-        (json!(["hello", 8]), 1, "a type of the document"),
+        (json!(["hello", 8]), 1, "0 to 7, 10, or below 0"),
         (json!(["1", 1, "lang=fr"]), 2, "lang=zh or lang=en"),
         (json!(["1", 1, "gain=21"]), 2, "gain=-40 to 20"),
         (json!(["1", 1, "pitch=1"]), 2, "gain=, lang= and voice="),
