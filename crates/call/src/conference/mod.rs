@@ -105,8 +105,19 @@ struct Core {
 impl Core {
     /// Tells all applications.
     fn tell(&self, cx: &mut Context<'_>, kind: EventKind) {
+        let event = self.event(cx, kind);
+        cx.output(Output::ConferenceEvent(event));
+    }
+
+    /// Tells all applications, after what calls have completed in this step.
+    fn tell_at_last(&self, cx: &mut Context<'_>, kind: EventKind) {
+        let event = self.event(cx, kind);
+        cx.node.completions.push(Output::ConferenceEvent(event));
+    }
+
+    fn event(&self, cx: &Context<'_>, kind: EventKind) -> Event {
         let (conference, time, user_data) = (self.id, cx.now.wall, self.user_data.clone());
-        cx.output(Output::ConferenceEvent(Event { conference, time, user_data, kind }));
+        Event { conference, time, user_data, kind }
     }
 
     fn tell_room(&self, cx: &mut Context<'_>, command: RoomCommand) {
@@ -334,7 +345,8 @@ impl Open {
         self.empty_until = None;
         let parts = self.members.len();
         self.has_met |= parts > 1;
-        core.tell(cx, EventKind::PartEntered { call, parts });
+        // What it was stopped in for that is complete before it is in.
+        core.tell_at_last(cx, EventKind::PartEntered { call, parts });
     }
 
     /// A member has gone, or is being sent away.

@@ -35,7 +35,8 @@ pub struct ConfConstruct {
     /// How long it lasts at most, in seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
     pub max_seconds: u32,
-    /// A recording from its opening to its end, which is told by `on_record_completed` with the error `conf_released`: a file,
+    /// A recording from its opening to its end, which is told by `on_record_completed` with the error `conf_released` (or
+    /// `max_seconds`, where that is its end): a file,
     /// relative to the recordings directory. One that exists is not replaced. Null or empty: none.
     #[serde(default)]
     pub record_file: Option<String>,
