@@ -11,6 +11,7 @@ mod dialling;
 mod digits;
 mod endings;
 mod entering;
+mod exploration;
 mod gateways;
 mod inbound;
 mod messages;

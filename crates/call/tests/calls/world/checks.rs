@@ -37,7 +37,7 @@ struct Room {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Checks {
+pub(crate) struct Checks {
     open: HashMap<RequestId, (&'static str, Option<Resource>)>,
     answered: HashSet<RequestId>,
     calls: BTreeMap<CallId, Ledger>,
@@ -69,7 +69,7 @@ fn completion_of(command: &Command) -> &'static str {
 }
 
 impl Checks {
-    pub(super) fn asked(&mut self, request: RequestId, command: &Command) {
+    pub(crate) fn asked(&mut self, request: RequestId, command: &Command) {
         let conference = match command {
             Command::Conference { conference, .. } => Some(Resource::Conference(*conference)),
             _ => None,
@@ -78,7 +78,7 @@ impl Checks {
         self.open.insert(request, (completion_of(command), about));
     }
 
-    pub(super) fn replied(&mut self, request: RequestId, result: Result<Reply, Error>) {
+    pub(crate) fn replied(&mut self, request: RequestId, result: Result<Reply, Error>) {
         assert!(self.answered.insert(request), "{request:?} answered twice");
         let (begins, about) = self.open.remove(&request).expect("a reply to a request");
         let name = match &result {
@@ -117,7 +117,7 @@ impl Checks {
         }
     }
 
-    pub(super) fn told(&mut self, event: &Event) {
+    pub(crate) fn told(&mut self, event: &Event) {
         let ledger = self.calls.entry(event.call).or_default();
         assert!(!ledger.released, "after on_released: {event:?}");
         let (name, error) = match &event.kind {
@@ -180,7 +180,7 @@ impl Checks {
         *self.told.entry(format!("{name} {code}")).or_default() += 1;
     }
 
-    pub(super) fn conference_told(&mut self, event: &conference::Event) {
+    pub(crate) fn conference_told(&mut self, event: &conference::Event) {
         let room = self.conferences.get_mut(&event.conference).expect("a conference that was constructed");
         assert!(!room.released, "after on_released: {event:?}");
         match event.kind {
@@ -213,13 +213,13 @@ impl Checks {
         }
     }
 
-    pub(super) fn opened(&mut self, port: Port, leg: LegId) {
+    pub(crate) fn opened(&mut self, port: Port, leg: LegId) {
         let taken = self.calls.values().any(|ledger| ledger.port == Some(port) && !ledger.port_freed);
         assert!(!taken, "{port:?} is in use");
         self.calls.entry(CallId(leg.0)).or_default().port = Some(port);
     }
 
-    pub(super) fn freed(&mut self, port: Port) {
+    pub(crate) fn freed(&mut self, port: Port) {
         self.freed += 1;
         let user = self.calls.values_mut().find(|ledger| ledger.port == Some(port) && !ledger.port_freed);
         if let Some(ledger) = user {
@@ -228,7 +228,7 @@ impl Checks {
         }
     }
 
-    pub(super) fn step(&self, calls: &Calls, now: std::time::Instant) {
+    pub(crate) fn step(&self, calls: &Calls, now: std::time::Instant) {
         for gateway in calls.gateways(now) {
             assert!(gateway.calls <= gateway.max_calls, "{gateway:?}");
         }
@@ -238,7 +238,7 @@ impl Checks {
         }
     }
 
-    pub(super) fn end(&self, calls: &Calls, ports: usize) {
+    pub(crate) fn end(&self, calls: &Calls, ports: usize) {
         assert_eq!(calls.live(), 0);
         assert!(self.alive().is_empty(), "never released: {:?}", self.alive());
         assert_eq!(calls.conferences(), 0);
@@ -248,47 +248,47 @@ impl Checks {
     }
 
     /// Calls that have been heard of and are not released.
-    pub(super) fn alive(&self) -> Vec<CallId> {
+    pub(crate) fn alive(&self) -> Vec<CallId> {
         self.calls.iter().filter(|(_, ledger)| !ledger.released).map(|(&call, _)| call).collect()
     }
 
     /// A call and its state: mostly one that lives.
-    pub(super) fn any_call(&self, rng: &mut fastrand::Rng) -> Option<(CallId, State)> {
+    pub(crate) fn any_call(&self, rng: &mut fastrand::Rng) -> Option<(CallId, State)> {
         let gone = rng.u8(..20) == 0;
         let calls = self.calls.iter().filter(|(_, ledger)| gone || !ledger.released);
         rng.choice(calls.collect::<Vec<_>>()).and_then(|(&call, ledger)| Some((call, ledger.state?)))
     }
 
-    pub(super) fn any_idle(&self, rng: &mut fastrand::Rng) -> Option<CallId> {
+    pub(crate) fn any_idle(&self, rng: &mut fastrand::Rng) -> Option<CallId> {
         let idle = self.calls.iter().filter(|(_, ledger)| ledger.state == Some(State::Idle));
         rng.choice(idle.map(|(&call, _)| call).collect::<Vec<_>>())
     }
 
     /// A conference: mostly one that is there.
-    pub(super) fn any_conference(&self, rng: &mut fastrand::Rng) -> Option<ConferenceId> {
+    pub(crate) fn any_conference(&self, rng: &mut fastrand::Rng) -> Option<ConferenceId> {
         let gone = rng.u8(..20) == 0;
         let all = self.conferences.iter().filter(|(_, room)| gone || !room.released);
         rng.choice(all.map(|(&conference, _)| conference).collect::<Vec<_>>())
     }
 
     /// A member of it, or any call.
-    pub(super) fn any_member(&self, conference: ConferenceId, rng: &mut fastrand::Rng) -> CallId {
+    pub(crate) fn any_member(&self, conference: ConferenceId, rng: &mut fastrand::Rng) -> CallId {
         let members = self.conferences.get(&conference).map(|room| &room.members);
         let member = rng.choice(members.into_iter().flatten().copied().collect::<BTreeSet<_>>());
         member.or_else(|| self.any_call(rng).map(|(call, _)| call)).unwrap_or(CallId(1))
     }
 
-    pub(super) fn any_unanswered(&self, rng: &mut fastrand::Rng) -> Option<CallId> {
+    pub(crate) fn any_unanswered(&self, rng: &mut fastrand::Rng) -> Option<CallId> {
         let initiated = self.calls.iter().filter(|(_, ledger)| ledger.state == Some(State::Initiated));
         rng.choice(initiated.map(|(&call, _)| call).collect::<Vec<_>>())
     }
 
     /// Something of the rest of the world that must have been seen.
-    pub(super) fn saw(&mut self, what: String) {
+    pub(crate) fn saw(&mut self, what: String) {
         *self.told.entry(what).or_default() += 1;
     }
 
-    pub(super) fn count(&self, told: &mut BTreeMap<String, u32>) {
+    pub(crate) fn count(&self, told: &mut BTreeMap<String, u32>) {
         for (name, count) in &self.told {
             *told.entry(name.clone()).or_default() += count;
         }
@@ -370,7 +370,7 @@ const ENDS: &[&str] = &[
 ];
 
 /// The worlds together must have seen every kind of end, or they prove nothing of it.
-pub(super) fn saw_everything(told: &BTreeMap<String, u32>) {
+pub(crate) fn saw_everything(told: &BTreeMap<String, u32>) {
     let unseen: Vec<_> = ENDS.iter().filter(|&&end| told.get(end).copied().unwrap_or(0) < 5).collect();
     assert!(unseen.is_empty(), "hardly ever seen: {unseen:?} of {told:#?}");
     assert!(told["released"] > 5_000, "{told:#?}");

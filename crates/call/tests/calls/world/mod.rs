@@ -5,7 +5,7 @@
 
 mod applications;
 mod beside;
-mod checks;
+pub(crate) mod checks;
 mod conferences;
 mod disk;
 mod engine;
