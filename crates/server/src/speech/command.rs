@@ -1,11 +1,13 @@
 //! A program on this machine that speaks. The text comes to its standard input and never among its arguments, so that it
 //! cannot be an option.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{ChildStderr, ChildStdout};
 
 use super::{Ask, MOST_BYTES};
 
@@ -56,22 +58,35 @@ impl Command {
             // One that does not read has failed or will say so by its status.
             let _ = input.write_all(ask.text.as_bytes()).await;
         }
-        if let Some(output) = child.stdout.take() {
-            let mut audio = Vec::new();
-            let read = output.take(MOST_BYTES + 1).read_to_end(&mut audio).await;
-            read.map_err(|error| error.to_string())?;
+        // Both at once: a program whose complaints nobody takes would wait, and never come to its end.
+        let (audio, complaint) = tokio::join!(all_of(child.stdout.take()), complaint_of(child.stderr.take()));
+        if !writes_itself {
+            let audio = audio.map_err(|error| error.to_string())?;
             tokio::fs::write(file, audio).await.map_err(|error| error.to_string())?;
-        }
-        let mut complaint = Vec::new();
-        if let Some(errors) = child.stderr.take() {
-            let _ = errors.take(MOST_COMPLAINT).read_to_end(&mut complaint).await;
         }
         let status = child.wait().await.map_err(|error| error.to_string())?;
         group.0 = None;
-        let complaint = String::from_utf8_lossy(&complaint);
         let program = self.program.display();
         if status.success() { Ok(()) } else { Err(format!("{program}: {status}: {}", complaint.trim())) }
     }
+}
+
+/// What a program writes, as far as it may.
+async fn all_of(output: Option<ChildStdout>) -> io::Result<Vec<u8>> {
+    let mut audio = Vec::new();
+    if let Some(output) = output {
+        output.take(MOST_BYTES + 1).read_to_end(&mut audio).await?;
+    }
+    Ok(audio)
+}
+
+/// The beginning of what it complains of; the rest is read and thrown away.
+async fn complaint_of(errors: Option<ChildStderr>) -> String {
+    let Some(mut errors) = errors else { return String::new() };
+    let mut complaint = Vec::new();
+    let _ = (&mut errors).take(MOST_COMPLAINT).read_to_end(&mut complaint).await;
+    let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
+    String::from_utf8_lossy(&complaint).into_owned()
 }
 
 /// A program and all that it has started, which are killed where nobody waits for them any more.

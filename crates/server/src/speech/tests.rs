@@ -88,6 +88,18 @@ async fn a_program_may_write_to_its_standard_output() {
     assert!(speaker.open(&speech("a")).is_ok());
 }
 
+/// What it complains of is more than a pipe holds; whoever reads the one and not the other would keep it waiting.
+#[tokio::test]
+async fn a_program_may_complain_at_length() {
+    let temp = Temp::new("chatty");
+    let chatty = "head -c 300000 /dev/zero >&2";
+    let speaker = speaker(&temp.program(&format!("{chatty}; cp $AUDIO $2")));
+    speaker.say(&speech("a")).await.unwrap();
+    let mut config = temp.program(&format!("cat > /dev/null; {chatty}; cat $AUDIO"));
+    config.command.pop();
+    self::speaker(&config).say(&speech("b")).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_a_program_does_wrong_is_a_fault_and_nothing_is_kept() {
     let temp = Temp::new("wrong");
