@@ -239,8 +239,9 @@ fn tell(work: &Work, plan: Plan<'_>, mut outcome: Outcome) -> bool {
         recorded(files, plan.calls);
     }
     if !outcome.heard.delays.is_empty() {
-        // What is recorded is played out first, behind a jitter buffer.
-        let most = (work.service == Service::Connect).then_some(3.0);
+        // What is mixed is played out first, behind a jitter buffer.
+        let is_passed_on = matches!(work.service, Service::Connect | Service::ConnectRecorded);
+        let most = is_passed_on.then_some(3.0);
         table::spread("added delay", &mut outcome.heard.delays, [most, None]);
     }
     outcome.is_good()

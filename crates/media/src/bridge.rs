@@ -10,8 +10,11 @@
 //! ```
 //! Both parties have their frames in one phase, as in a room: what one says in a frame is heard by the other in that frame,
 //! and recorded beside what the other says in it, however late its tick comes and whatever the network lost. Between equal
-//! rates it is the same samples. What is recorded is as loud as it was said. A connection that has nothing of this to do is
-//! none of these: its packets are passed on (`leg/connection.rs`).
+//! rates it is the same samples. What is recorded is as loud as it was said.
+//!
+//! Where nothing is changed in what they hear, and their codecs are alike, packets are passed on as they come
+//! (`leg/connection.rs`), and a recording has the frames for itself: codes of a law stay what they are until both sides come
+//! together in it. A connection that has nothing of all this to do is none of these.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +30,7 @@ use crate::pace::Pace;
 use crate::record::Recording;
 use crate::room::Input;
 use crate::shared::Shared;
+use crate::strip::Strip;
 
 /// A connection whose frames are run together.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(crate) struct Bridge {
     prompt: Option<Input>,
     recording: Option<Recording>,
     recorder: Recorder,
+    /// Whether something has begun or ended, or changed, by which the parties may have to hear each other in another way.
+    is_unsettled: bool,
 }
 
 /// One party, with what it hears.
@@ -49,8 +55,10 @@ struct Party {
     hears: Gain,
     /// Whether it hears the other at all.
     is_hearing: bool,
+    /// Whether that comes as it is, past this.
+    is_passed: bool,
     /// What it says in the present frame, and the rate of that.
-    said: Vec<i16>,
+    said: Strip,
     rate: u32,
     /// From the other, and from the prompt, to its rate.
     voice: Way,
@@ -90,6 +98,7 @@ impl Bridge {
             prompt: None,
             recording: None,
             recorder: Recorder::new(),
+            is_unsettled: true,
         }
     }
 
@@ -97,20 +106,37 @@ impl Bridge {
         [self.first.leg, self.second.leg]
     }
 
-    /// Whether packets might as well be passed on.
-    pub(crate) fn is_needless(&self) -> bool {
+    /// Whether the parties hear something else than what was said.
+    pub(crate) fn changes_what_is_heard(&self) -> bool {
         let are_unchanged = [&self.first, &self.second].iter().all(|party| party.hears == Gain::UNITY);
-        are_unchanged && self.prompt.is_none() && self.recording.is_none()
+        !are_unchanged || self.prompt.is_some()
+    }
+
+    /// Whether it has nothing to do.
+    pub(crate) fn is_needless(&self) -> bool {
+        !self.changes_what_is_heard() && self.recording.is_none()
+    }
+
+    /// Whether it has to be settled how the parties hear each other.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.is_unsettled
+    }
+
+    /// That is settled for now.
+    pub(crate) fn settled(&mut self) {
+        self.is_unsettled = false;
     }
 
     // ---- The frame --------------------------------------------------------------------------------------------
 
-    /// Runs the frames that are due, of both.
-    pub(crate) fn tick(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
+    /// Runs the frames that are due, of both. Returns whether packets are passed on beside them.
+    pub(crate) fn tick(
+        &mut self,
+        now: Instant,
+        legs: &mut Numbered<LegId, Placed>,
+        shared: &mut Shared,
+    ) -> bool {
         let due = self.pace.tick(now);
-        if due.run == 0 {
-            return;
-        }
         for party in self.parties() {
             if let Some(Placed { leg, .. }) = legs.get_mut(&party) {
                 leg.keep_pace(self.pace, due.skip, shared);
@@ -122,6 +148,7 @@ impl Bridge {
         for _ in 0..due.run {
             self.frame(now, legs, shared);
         }
+        self.first.is_passed || self.second.is_passed
     }
 
     fn frame(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
@@ -134,7 +161,7 @@ impl Bridge {
         second.speak(now, first, played, legs, shared);
         if let Some(recording) = &mut self.recording {
             let rate = first.rate.max(second.rate);
-            let frame = self.recorder.frame(rate, [&*first, &*second], played, recording.channels());
+            let frame = self.recorder.frame(rate, [first, second], played, recording.channels());
             recording.write(rate, frame, false, shared);
         }
         if !has_more {
@@ -149,6 +176,7 @@ impl Bridge {
 
     pub(crate) fn set_volumes(&mut self, volumes: Volumes) {
         (self.first.hears, self.second.hears) = (volumes.first, volumes.second);
+        self.is_unsettled = true;
     }
 
     pub(crate) fn play(
@@ -160,6 +188,7 @@ impl Bridge {
     ) {
         self.end_prompt(shared);
         self.prompt = Some(Input::new(action, prompts, repeat, Gain::UNITY));
+        self.is_unsettled = true;
     }
 
     pub(crate) fn stop_play(&mut self, action: ActionId, shared: &mut Shared) {
@@ -193,6 +222,7 @@ impl Bridge {
 
     fn end_prompt(&mut self, shared: &mut Shared) {
         if let Some(prompt) = self.prompt.take() {
+            self.is_unsettled = true;
             let (action, played) = (prompt.action(), prompt.played());
             shared.tell(Event::PlayEnded { leg: self.first.leg, action, played });
         }
@@ -200,6 +230,7 @@ impl Bridge {
 
     fn end_recording(&mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) {
         if let Some(recording) = self.recording.take() {
+            self.is_unsettled = true;
             let action = recording.action;
             let duration = recording.finish(end, trim, shared);
             shared.tell(Event::RecordEnded { leg: self.first.leg, action, duration, end });
@@ -214,7 +245,8 @@ impl Party {
             leg,
             hears: Gain::UNITY,
             is_hearing: false,
-            said: Vec::new(),
+            is_passed: false,
+            said: Strip::default(),
             rate: 0,
             voice: Way::default(),
             prompt: Way::default(),
@@ -230,6 +262,7 @@ impl Party {
         let Some(Placed { leg, .. }) = legs.get_mut(&self.leg) else { return };
         self.rate = leg.codec().sample_rate();
         self.is_hearing = leg.hears() == Some(other);
+        self.is_passed = self.is_hearing && !leg.hears_interpreted();
         leg.say_to_bridge(now, &mut self.said, shared);
     }
 
@@ -237,19 +270,19 @@ impl Party {
     fn speak(
         &mut self,
         now: Instant,
-        other: &Self,
+        other: &mut Self,
         played: Option<(u32, &[i16])>,
         legs: &mut Numbered<LegId, Placed>,
         shared: &mut Shared,
     ) {
         let Some(Placed { leg, .. }) = legs.get_mut(&self.leg) else { return };
-        if !self.is_hearing && played.is_none() {
+        if self.is_passed || !self.is_hearing && played.is_none() {
             return leg.hear_room(now, None, shared);
         }
         self.sum.clear();
         self.sum.resize(frame_samples(self.rate), 0);
         if self.is_hearing {
-            let voice = self.voice.frame(&other.said, other.rate, self.rate);
+            let voice = self.voice.frame(other.said.linear(), other.rate, self.rate);
             add(&mut self.sum, voice.iter().map(|&sample| self.hears.of(sample)));
         }
         if let Some((rate, samples)) = played {
@@ -276,7 +309,7 @@ impl Recorder {
     fn frame(
         &mut self,
         rate: u32,
-        parties: [&Party; 2],
+        parties: [&mut Party; 2],
         played: Option<(u32, &[i16])>,
         channels: u16,
     ) -> &[i16] {
@@ -286,7 +319,7 @@ impl Recorder {
             sum.resize(frame_samples(rate), 0);
         }
         for (side, (way, party)) in self.sides.iter_mut().zip(parties).enumerate() {
-            let said = way.frame(&party.said, party.rate, rate);
+            let said = way.frame(party.said.linear(), party.rate, rate);
             add(&mut self.sums[side % channels], said.iter().map(|&sample| i32::from(sample)));
         }
         if let Some((from, samples)) = played {
@@ -310,25 +343,23 @@ impl Recorder {
 
 impl Way {
     /// The frame at another rate. What the filter holds back at first is silence before it.
-    fn frame(&mut self, samples: &[i16], from: u32, to: u32) -> &[i16] {
+    fn frame<'a>(&'a mut self, samples: &'a [i16], from: u32, to: u32) -> &'a [i16] {
         let wanted = frame_samples(to);
         if from == to {
             self.resampler = None;
-            self.ready.clear();
-            self.ready.extend_from_slice(samples);
-        } else {
-            let kept = self.resampler.take().filter(|(of, at, _)| (*of, *at) == (from, to));
-            if kept.is_none() {
-                self.ready.clear();
-            }
-            self.resampler = kept.or_else(|| Some((from, to, Resampler::new(from, to)?)));
-            self.ready.drain(..self.ready.len().min(wanted));
-            if let Some((_, _, resampler)) = &mut self.resampler {
-                resampler.push(samples, &mut self.ready);
-            }
-            let held_back = wanted.saturating_sub(self.ready.len());
-            self.ready.splice(..0, std::iter::repeat_n(0, held_back));
+            return &samples[..wanted.min(samples.len())];
         }
+        let kept = self.resampler.take().filter(|(of, at, _)| (*of, *at) == (from, to));
+        if kept.is_none() {
+            self.ready.clear();
+        }
+        self.resampler = kept.or_else(|| Some((from, to, Resampler::new(from, to)?)));
+        self.ready.drain(..self.ready.len().min(wanted));
+        if let Some((_, _, resampler)) = &mut self.resampler {
+            resampler.push(samples, &mut self.ready);
+        }
+        let held_back = wanted.saturating_sub(self.ready.len());
+        self.ready.splice(..0, std::iter::repeat_n(0, held_back));
         &self.ready[..wanted.min(self.ready.len())]
     }
 }

@@ -3,9 +3,9 @@
 //! ```text
 //!   relayed      packets as they come               equal codecs, or two that a table makes of each other
 //!   interpreted  each side decoded for the other    other codecs
-//!   bridged      both decoded, frame by frame       volumes, a recording, a prompt: as long as there is any
+//!   bridged      both decoded, frame by frame       volumes, a prompt: as long as there is any
 //! ```
-//! A leg is in one connection or one room at most.
+//! A recording takes what both say beside any of these, also by a bridge. A leg is in one connection or one room at most.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,7 +103,7 @@ impl Engine {
         if let Some(bridge) = self.bridges.get_mut(&first) {
             obey(bridge, &mut self.shared);
         }
-        self.dissolve(first);
+        self.settle(first);
     }
 
     /// Lets a bridge do something, which is made if there is none.
@@ -123,29 +123,31 @@ impl Engine {
         for leg in [first, second] {
             self.enter(leg, Group::Bridge(first), phase);
             // Also one that the other does not hear is recorded.
-            self.on(leg, |leg, _| leg.interpret(true));
+            self.on(leg, |leg, _| leg.set_says_to_bridge(true));
         }
         self.bridges.insert(first, Bridge::new(phase, pace, [first, second]));
         let due = &mut self.phases[usize::from(phase)];
         due.bridges.push(first);
         due.raise(Need::Frames);
+    }
+
+    /// Lets the parties of a bridge hear each other as what it has to do wants it. One that has nothing to do is none any
+    /// more.
+    fn settle(&mut self, first: LegId) {
+        let Some(bridge) = self.bridges.get_mut(&first) else { return };
+        bridge.settled();
+        if bridge.is_needless() {
+            self.part(first);
+        }
         self.tune(first);
     }
 
-    /// A bridge that has nothing to do is none any more: packets are passed on again.
-    pub(crate) fn dissolve(&mut self, first: LegId) {
-        if self.bridges.get(&first).is_some_and(Bridge::is_needless) {
-            self.part(first);
-            self.tune(first);
-        }
-    }
-
-    /// The same of all bridges of a phase, whose last prompt or recording has ended by itself.
-    pub(crate) fn dissolve_needless(&mut self, phase: u8) {
+    /// The same of all bridges of a phase, of which a prompt or a recording may have ended by itself.
+    pub(crate) fn settle_bridges(&mut self, phase: u8) {
         let due = self.phases.get(usize::from(phase)).map(|phase| phase.bridges.iter().copied());
-        let is_needless = |first: &LegId| self.bridges.get(first).is_some_and(Bridge::is_needless);
-        let needless: Vec<LegId> = due.into_iter().flatten().filter(is_needless).collect();
-        needless.into_iter().for_each(|first| self.dissolve(first));
+        let is_unsettled = |first: &LegId| self.bridges.get(first).is_some_and(Bridge::is_unsettled);
+        let unsettled: Vec<LegId> = due.into_iter().flatten().filter(is_unsettled).collect();
+        unsettled.into_iter().for_each(|first| self.settle(first));
     }
 
     /// Ends the bridge that a leg is in, and its actions.
@@ -157,7 +159,7 @@ impl Engine {
         self.phases[usize::from(bridge.phase)].bridges.retain(|&other| other != first);
         for party in bridge.parties() {
             self.leave_group(party);
-            self.on(party, |leg, _| leg.interpret(false));
+            self.on(party, |leg, _| leg.set_says_to_bridge(false));
         }
     }
 
@@ -195,8 +197,13 @@ impl Engine {
         for (talker, hearer) in [(Some(leg), hearer), (talker, Some(leg))] {
             let (Some(talker), Some(hearer)) = (talker, hearer) else { continue };
             let (Some(from), Some(to)) = (self.legs.get(&talker), self.legs.get(&hearer)) else { continue };
-            let is_bridged = matches!(from.group, Some(Group::Bridge(_)));
-            let interpreted = is_bridged || !to.leg.understands(&from.leg);
+            let changes = match from.group {
+                Some(Group::Bridge(first)) => {
+                    self.bridges.get(&first).is_some_and(Bridge::changes_what_is_heard)
+                }
+                Some(Group::Room(_)) | None => false,
+            };
+            let interpreted = changes || !to.leg.understands(&from.leg);
             self.on(talker, |leg, _| leg.interpret(interpreted));
             self.on(hearer, |leg, _| leg.hear_interpreted(interpreted));
         }

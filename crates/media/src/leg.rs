@@ -44,6 +44,7 @@ use crate::report::{Reports, Stream};
 use crate::sdp::Negotiated;
 use crate::shared::Shared;
 use crate::srtp;
+use crate::strip::Strip;
 use crate::watch::Watch;
 use crate::{FRAME, Need};
 
@@ -91,7 +92,7 @@ pub struct Leg {
     hears: Option<LegId>,
     /// Whether the other party hears us by what is decoded here, and the frames of the present tick that it has not had.
     is_interpreted: bool,
-    said: Vec<i16>,
+    said: Strip,
     /// Whether we hear the other party that way.
     hears_interpreted: bool,
     /// Whether its packets last longer than our peer takes them, so that they have to be cut anew.
@@ -99,6 +100,8 @@ pub struct Leg {
 
     /// Whether a room wants to hear it.
     says_to_room: bool,
+    /// Whether the bridge that it is in takes what it says, whoever else hears that.
+    says_to_bridge: bool,
 
     // Time and books.
     pace: Pace,
@@ -149,10 +152,11 @@ impl Leg {
             talks_to: None,
             hears: None,
             is_interpreted: false,
-            said: Vec::new(),
+            said: Strip::default(),
             hears_interpreted: false,
             hears_long: false,
             says_to_room: false,
+            says_to_bridge: false,
             pace: Pace::default(),
             frames: 0,
             reports: Reports::new(now, shared),
@@ -295,6 +299,7 @@ impl Leg {
             hears_interpreted,
             hears_long: _,
             says_to_room: _,
+            says_to_bridge: _,
             pace,
             frames: _,
             reports: _,

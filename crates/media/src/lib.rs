@@ -299,9 +299,9 @@ impl Engine {
             if !has_run {
                 continue;
             }
-            let Some((hearer, said, rate)) = leg.take_said() else { continue };
+            let Some((hearer, mut said, rate)) = leg.take_said() else { continue };
             if let Some(Placed { leg: hearer, .. }) = self.legs.get_mut(&hearer) {
-                hearer.say_interpreted(&said, rate, &mut self.shared);
+                hearer.say_interpreted(said.linear(), rate, &mut self.shared);
             }
             if let Some(Placed { leg, .. }) = self.legs.get_mut(id) {
                 leg.put_said_back(said);
@@ -314,11 +314,11 @@ impl Engine {
         }
         for id in &due.bridges {
             if let Some(bridge) = self.bridges.get_mut(id) {
-                bridge.tick(now, &mut self.legs, &mut self.shared);
+                due.passes_on |= bridge.tick(now, &mut self.legs, &mut self.shared);
             }
         }
         self.shared.tells_stats = false;
-        self.dissolve_needless(phase);
+        self.settle_bridges(phase);
         self.pass_on(now);
     }
 

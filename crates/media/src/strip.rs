@@ -68,6 +68,14 @@ impl Strip {
         &mut self.codes
     }
 
+    /// Puts more to its end, in the form of that.
+    pub(crate) fn append(&mut self, heard: Heard<'_>) {
+        match heard {
+            Heard::Codes(law, codes) => self.codes(law).extend_from_slice(codes),
+            Heard::Linear(samples) => self.linear().extend_from_slice(samples),
+        }
+    }
+
     /// Moves its first samples to the end of another, in its own form.
     pub(crate) fn pour(&mut self, samples: usize, into: &mut Self) {
         match self.law {

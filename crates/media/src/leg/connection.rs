@@ -23,6 +23,7 @@ use crate::event::{DigitSource, LegId};
 use crate::packet::{Arrival, Packet};
 use crate::sdp::{Events, TelephoneEvent};
 use crate::shared::Shared;
+use crate::strip::Strip;
 
 /// A packet that one party of a connection sent, for the other.
 pub(crate) struct Relayed<'a> {
@@ -76,14 +77,19 @@ impl Leg {
         self.hears_interpreted = interpreted;
     }
 
+    /// Whether we hear the other party decoded.
+    pub(crate) fn hears_interpreted(&self) -> bool {
+        self.hears_interpreted
+    }
+
     /// The party that hears what was decoded in this tick, with that and its rate.
-    pub(crate) fn take_said(&mut self) -> Option<(LegId, Vec<i16>, u32)> {
+    pub(crate) fn take_said(&mut self) -> Option<(LegId, Strip, u32)> {
         let hearer = self.talks_to.filter(|_| self.is_interpreted)?;
         Some((hearer, std::mem::take(&mut self.said), self.media.codec.sample_rate()))
     }
 
     /// Takes the memory of what was said back.
-    pub(crate) fn put_said_back(&mut self, mut said: Vec<i16>) {
+    pub(crate) fn put_said_back(&mut self, mut said: Strip) {
         said.clear();
         self.said = said;
     }

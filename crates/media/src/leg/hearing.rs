@@ -167,6 +167,7 @@ impl Leg {
             || self.hearing.detectors.is_some()
             || self.recording.is_some()
             || self.says_to_room
+            || self.says_to_bridge
             || self.is_interpreted
     }
 
@@ -216,31 +217,34 @@ impl Leg {
         self.hand_over(is_key, shared);
     }
 
-    /// Whether what arrives is for nobody but a recording that takes it as it came.
+    /// Whether what arrives is for nobody but recordings, which take it as it came.
     fn is_only_recorded(&self) -> bool {
         let is_looked_into = self.hearing.tones.is_some() || self.hearing.detectors.is_some();
         let is_heard = self.says_to_room || self.is_interpreted;
         self.media.codec.is_law()
             && !is_looked_into
             && !is_heard
-            && self.recording.as_ref().is_some_and(Recording::takes_codes)
+            && self.recording.as_ref().is_none_or(Recording::takes_codes)
     }
 
-    /// Hands the present frame to the recording alone, in codes if it came so.
+    /// Hands the present frame to the recordings, in codes if it came so.
     fn record_as_it_came(&mut self, shared: &mut Shared) {
         self.muted = self.muted.saturating_sub(1);
-        let (law, Some(recording)) = (self.media.codec, &mut self.recording) else { return };
-        match &mut self.hearing.playout {
-            Some(playout) => {
-                match playout.frame_in(law) {
-                    Heard::Codes(law, codes) => recording.write_codes(law, codes, shared),
-                    Heard::Linear(frame) => recording.write(law.sample_rate(), frame, false, shared),
-                }
-                self.reports.concealed += playout.take_concealed();
-            }
-            None => recording.write(law.sample_rate(), &SILENCE, false, shared),
+        let law = self.media.codec;
+        let playout = &mut self.hearing.playout;
+        let heard = playout.as_mut().map_or(Heard::Linear(&SILENCE), |playout| playout.frame_in(law));
+        if self.says_to_bridge {
+            self.said.append(heard);
         }
-        if recording.is_full() {
+        match (&mut self.recording, heard) {
+            (Some(recording), Heard::Codes(law, codes)) => recording.write_codes(law, codes, shared),
+            (Some(recording), Heard::Linear(frame)) => {
+                recording.write(law.sample_rate(), frame, false, shared);
+            }
+            (None, _) => {}
+        }
+        self.reports.concealed += playout.as_mut().map_or(0, |playout| playout.take_concealed());
+        if self.recording.as_ref().is_some_and(Recording::is_full) {
             self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
         }
     }
@@ -252,8 +256,8 @@ impl Leg {
         if let Some(mute) = mute {
             is_heard = mute.push(frame, is_heard, is_key);
         }
-        if self.is_interpreted && is_heard {
-            self.said.extend_from_slice(frame);
+        if (self.is_interpreted || self.says_to_bridge) && is_heard {
+            self.said.append(Heard::Linear(frame));
         }
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
             recording.write(self.media.codec.sample_rate(), frame, is_key, shared);

@@ -6,6 +6,7 @@ use super::Leg;
 use crate::codec::Codec;
 use crate::pace::Pace;
 use crate::shared::Shared;
+use crate::strip::Strip;
 
 /// One frame of what a room has for a member, in the member's codec or at its rate.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +27,21 @@ impl Leg {
         self.pace
     }
 
-    /// The first half of a frame, for the other party of a connection and its recording. Of one that nothing comes from it
-    /// is silence.
-    pub(crate) fn say_to_bridge(&mut self, now: Instant, frame: &mut Vec<i16>, shared: &mut Shared) {
+    /// Whether the bridge that it is in takes what it says from now on.
+    pub(crate) fn set_says_to_bridge(&mut self, says: bool) {
+        self.says_to_bridge = says;
+        self.said.clear();
+    }
+
+    /// The first half of a frame, for the other party of a connection and its recording, as it came if nobody looks into it.
+    /// Of one that nothing comes from it is silence.
+    pub(crate) fn say_to_bridge(&mut self, now: Instant, frame: &mut Strip, shared: &mut Shared) {
         self.said.clear();
         self.hear(now, shared);
-        frame.extend_from_slice(&self.said);
-        frame.resize(self.media.codec.frame_samples(), 0);
-        self.said.clear();
+        std::mem::swap(frame, &mut self.said);
+        if frame.len() == 0 {
+            frame.linear().resize(self.media.codec.frame_samples(), 0);
+        }
     }
 
     /// Whether a room wants to hear it.

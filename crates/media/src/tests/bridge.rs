@@ -4,6 +4,7 @@
 use std::f64::consts::TAU;
 
 use super::*;
+use crate::codec::Decoder;
 
 const FIRST: LegId = LegId(1);
 const SECOND: LegId = LegId(2);
@@ -161,13 +162,15 @@ fn parties_of_other_rates_hear_each_other_as_loud() {
     }
 }
 
-/// Each channel is, sample by sample, what the other party was sent in the same frames, whatever the network lost; and the
-/// file has one frame for each of our clock.
+/// Where both are decoded, as keys are kept from them, each channel is, sample by sample, what the other party was sent in
+/// the same frames, whatever the network lost; and the file has one frame for each of our clock.
 #[test]
 fn a_stereo_recording_is_aligned_to_the_sample_over_a_bad_network() {
     let network = Network { loss: 0.05, duplication: 0.02, delay_ms: 30 };
     let codec = Codec::L16Narrow;
     let mut world = connected(network, &config(codec), &config(codec), ConnectMode::Both);
+    let mode = ConnectMode::Both;
+    world.command(Command::Connect { first: FIRST, second: SECOND, mode, mute_digits: true });
     say(&mut world, 11, 1, &tone(438.0, 3000.0, 8000, 20_000), codec);
     say(&mut world, 12, 2, &tone(812.0, 5000.0, 8000, 20_000), codec);
     world.run(1000);
@@ -183,6 +186,78 @@ fn a_stereo_recording_is_aligned_to_the_sample_over_a_bad_network() {
     assert!((decibels(amplitude(&left, 438.0), 3000.0)).abs() < 0.5, "with what was made up for losses");
     assert!((decibels(amplitude(&right, 812.0), 5000.0)).abs() < 0.5);
     assert!(amplitude(&left, 812.0) < 60.0 && amplitude(&right, 438.0) < 60.0, "nobody is in the other's");
+}
+
+/// Random codes of a law, of which two fit into one sample.
+fn noise(codec: Codec, samples: usize, seed: u64) -> Arc<Prompt> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    Prompt::encode(&(0..samples).map(|_| random.i16(-14_000..14_000)).collect::<Vec<_>>(), codec)
+}
+
+/// A recording of two equal codecs takes nothing away from the packets, and no time: each leaves in the step of 2 ms in which
+/// it came, as it was. The recording has both sides as they were said, in the same frames.
+#[test]
+fn what_is_recorded_is_passed_on_as_it_comes() {
+    for (codec, is_stereo) in [Codec::Pcmu, Codec::Pcma].into_iter().flat_map(|it| [(it, false), (it, true)])
+    {
+        let mut world = pair(codec);
+        record(&mut world, is_stereo, 8000);
+        world.run(500);
+        let prompts = [noise(codec, 8000, 1), noise(codec, 8000, 2)];
+        world.play(11, 1, &[&prompts[0]], 0);
+        world.play(12, 2, &[&prompts[1]], 0);
+        world.run(2500);
+        assert!(world.engines[0].passes_on());
+        for (from, to) in [(11, 2), (12, 1)] {
+            let packets = |leg| {
+                let packets = world.rtp_of(leg).into_iter();
+                packets.map(|sent| (sent.at_ms, sent.rtp().payload().to_vec())).collect::<Vec<_>>()
+            };
+            let came: Vec<_> =
+                packets(from).into_iter().map(|(at_ms, payload)| (at_ms + 2, payload)).collect();
+            assert_eq!((packets(to), came.len()), (came, 50), "{codec:?}: a step of the network and no more");
+        }
+        assert_eq!(stop(&mut world), Duration::from_secs(3), "one frame for each of our clock");
+        let said = prompts.each_ref().map(|prompt| {
+            let mut samples = Vec::new();
+            Decoder::new(codec).decode(payload(prompt), &mut samples);
+            samples
+        });
+        if is_stereo {
+            let begins = [0, 1].map(|side| find(&channel(&world, side), &said[side]));
+            assert!(begins[0].is_some() && begins[0] == begins[1], "{codec:?}: {begins:?}");
+        } else {
+            let sums: Vec<i16> = said[0].iter().zip(&said[1]).map(|(one, other)| one + other).collect();
+            assert!(find(&samples(world.file(RECORDING)), &sums).is_some(), "{codec:?}");
+        }
+    }
+}
+
+/// What the network loses is lost to the other party, and made up for in the recording.
+#[test]
+fn what_is_lost_before_it_is_passed_on_is_made_up_for_in_the_recording() {
+    for codec in [Codec::L16Narrow, Codec::Pcmu] {
+        let network = Network { loss: 0.05, duplication: 0.02, delay_ms: 30 };
+        let mut world = connected(network, &config(codec), &config(codec), ConnectMode::Both);
+        record(&mut world, true, 8000);
+        say(&mut world, 11, 1, &tone(438.0, 3000.0, 8000, 20_000), codec);
+        say(&mut world, 12, 2, &tone(812.0, 5000.0, 8000, 20_000), codec);
+        world.run(10_000);
+        assert!(world.engines[0].passes_on());
+        assert_eq!(stop(&mut world), Duration::from_secs(10), "one frame for each of our clock");
+        let sides = [channel(&world, 0), channel(&world, 1)];
+        for (side, (own, other), level) in [(0, (438.0, 812.0), 3000.0), (1, (812.0, 438.0), 5000.0)] {
+            assert_eq!(sides[side].len(), 80_000);
+            assert!(decibels(amplitude(&sides[side], own), level).abs() < 0.5, "{codec:?}, {side}");
+            assert!(amplitude(&sides[side], other) < 60.0, "nobody is in the other's");
+        }
+        let sent = |leg| world.rtp_of(leg).len() as f64;
+        let arrived = 0.95 * 1.02;
+        for (from, to) in [(11, 2), (12, 1)] {
+            let passed = sent(to) / sent(from);
+            assert!((passed - arrived).abs() < 0.04, "{codec:?}: {passed} of what was sent");
+        }
+    }
 }
 
 #[test]
@@ -260,19 +335,25 @@ fn packets_are_passed_on_as_they_are_when_nothing_else_is_to_be_done() {
         find(&sent, payload(&prompt)).is_some()
     };
     assert!(passes(&mut world, 1) && is_relaying(&world));
-    record(&mut world, false, 8000);
-    world.run(500);
-    assert!(!is_relaying(&world));
-    stop(&mut world);
-    assert!(passes(&mut world, 2) && is_relaying(&world), "after a recording");
-    volumes(&mut world, 3, -3);
-    assert!(!passes(&mut world, 3));
-    volumes(&mut world, 0, 0);
-    assert!(passes(&mut world, 4) && is_relaying(&world), "volumes as they were");
-    let (action, prompts) = (ActionId(PROMPT), vec![prompt(codec, 800, 9)]);
-    world.command(Command::PlayConnection { first: FIRST, second: SECOND, action, prompts, repeat: 0 });
-    world.run(500);
-    assert!(passes(&mut world, 5) && is_relaying(&world), "after a prompt that ended by itself");
+    for is_recorded in [true, false] {
+        if is_recorded {
+            record(&mut world, false, 8000);
+        } else {
+            stop(&mut world);
+        }
+        let seed = if is_recorded { 10 } else { 20 };
+        assert!(passes(&mut world, seed) && is_relaying(&world), "recorded: {is_recorded}");
+        volumes(&mut world, 3, -3);
+        assert!(!passes(&mut world, seed + 1) && !is_relaying(&world));
+        volumes(&mut world, 0, 0);
+        assert!(passes(&mut world, seed + 2) && is_relaying(&world), "volumes as they were");
+        let (action, prompts) = (ActionId(PROMPT), vec![prompt(codec, 800, 9)]);
+        world.command(Command::PlayConnection { first: FIRST, second: SECOND, action, prompts, repeat: 0 });
+        world.run(60);
+        assert!(!is_relaying(&world));
+        world.run(440);
+        assert!(passes(&mut world, seed + 3) && is_relaying(&world), "a prompt ended by itself");
+    }
     for pair in world.rtp_of(2).windows(2) {
         assert_eq!(pair[1].rtp().sequence_number() - pair[0].rtp().sequence_number(), 1);
         assert!(pair[1].rtp().timestamp().wrapping_sub(pair[0].rtp().timestamp()).cast_signed() > 0);

@@ -307,6 +307,6 @@ fn payload(prompt: &Prompt) -> &[u8] {
 }
 
 /// Where `part` lies in `whole`.
-fn find(whole: &[u8], part: &[u8]) -> Option<usize> {
+fn find<T: PartialEq>(whole: &[T], part: &[T]) -> Option<usize> {
     whole.windows(part.len()).position(|window| window == part)
 }
