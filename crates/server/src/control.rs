@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
 use crate::control_handle::Ask;
-use crate::events::{EventWriter, append_call_event, append_conference_event, append_node_event};
+use crate::events::{EventWriter, call_event, conference_event, node_event};
 use crate::input::Input;
 use crate::media::{MOST_WAITING, Router};
 use crate::metrics::Metrics;
@@ -237,7 +237,7 @@ impl Control {
             // Whoever asked may have gone meanwhile.
             let _ = reply.send(result);
         }
-        self.parts.log.publish();
+        self.parts.log.publish(clock::now().mono);
     }
 
     fn take(&mut self, input: Input) {
@@ -283,8 +283,10 @@ impl Control {
     }
 
     fn metrics(&self) -> Metrics {
-        let Parts { endpoint, calls, recordings, .. } = &self.parts;
+        let Parts { endpoint, calls, recordings, log, .. } = &self.parts;
         Metrics {
+            events_newest: log.log().newest(),
+            events_unwritten: log.log().unwritten(),
             recording_gaps: recordings.gaps(),
             calls: calls.live(),
             conferences: calls.conferences(),
@@ -369,16 +371,16 @@ impl Control {
             Output::Event(event) => {
                 let Parts { log, node, process_id, .. } = &mut self.parts;
                 call_log::note(*node, &event);
-                append_call_event(log, *node, *process_id, event);
+                log.append(event.time.0, call_event(*node, *process_id, event));
             }
             Output::ConferenceEvent(event) => {
                 let Parts { log, node, .. } = &mut self.parts;
                 call_log::note_conference(*node, &event);
-                append_conference_event(log, *node, event);
+                log.append(event.time.0, conference_event(*node, event));
             }
             Output::NodeEvent(event) => {
                 call_log::note_node(&event.kind);
-                append_node_event(&mut self.parts.log, event);
+                self.parts.log.append(event.time.0, node_event(event.kind));
             }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
         }
@@ -495,7 +497,8 @@ impl Control {
             Stage::Serving => None,
             Stage::Draining { until } | Stage::Ending { until } => Some(until),
         };
-        let due = [self.parts.endpoint.poll_timeout(), self.parts.calls.poll_timeout(), stage];
+        let Parts { endpoint, calls, log, .. } = &self.parts;
+        let due = [endpoint.poll_timeout(), calls.poll_timeout(), log.poll_timeout(), stage];
         due.into_iter().flatten().min().unwrap_or_else(|| clock::now().mono + FOREVER)
     }
 }

@@ -19,6 +19,10 @@ pub struct Metrics {
     pub conferences: usize,
     /// Pairs of ports that wait for the next calls.
     pub spare_ports: usize,
+    /// The number of the newest event.
+    pub events_newest: u64,
+    /// Events that are not on the disk.
+    pub events_unwritten: u64,
     /// Every gateway.
     pub gateways: Vec<GatewayStatus>,
     /// Audio that disks which stood still have cost recordings.
@@ -40,6 +44,10 @@ pub fn text(metrics: &Metrics) -> String {
     line(&mut text, "offhook_conferences", None, metrics.conferences);
     family(&mut text, "offhook_spare_ports", "gauge", "Pairs of open ports that wait for the next calls.");
     line(&mut text, "offhook_spare_ports", None, metrics.spare_ports);
+    family(&mut text, "offhook_events_newest", "gauge", "The number of the newest event.");
+    line(&mut text, "offhook_events_newest", None, metrics.events_newest);
+    family(&mut text, "offhook_events_unwritten", "gauge", "Events that are not on the disk.");
+    line(&mut text, "offhook_events_unwritten", None, metrics.events_unwritten);
     let gaps = "Audio that disks which stood still have cost recordings.";
     family(&mut text, "offhook_recording_gap_seconds_total", "counter", gaps);
     line(&mut text, "offhook_recording_gap_seconds_total", None, metrics.recording_gaps.as_secs_f64());

@@ -19,7 +19,7 @@ use crate::config::value::Listener;
 use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::control_handle::ControlHandle;
-use crate::events::{self, EventWriter, Retention};
+use crate::events::{self, Durability, EventLog, EventWriter, Retention, Store};
 use crate::files::Directory;
 use crate::http::{self, HttpConfig};
 use crate::input::{INPUTS, Input};
@@ -113,6 +113,7 @@ pub struct Server {
     inputs: mpsc::Sender<Input>,
     control: JoinHandle<io::Result<()>>,
     over: oneshot::Receiver<()>,
+    store: JoinHandle<()>,
     stop_rpc: oneshot::Sender<()>,
     rpc_task: tokio::task::JoinHandle<()>,
 }
@@ -133,11 +134,13 @@ impl Server {
             age: Duration::from_secs(config.events.keep_seconds),
         };
         let first = first_number(&config)?;
-        let (writer, log) = events::log(keep, first);
+        let durability = Durability { sync: Duration::from_millis(config.events.sync_ms) };
+        let (writer, log, store) = open_log(&config, keep, durability, first)?;
         let http = http_config(&config);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
         let parts = assemble(&config, &local, rpc, &sender, writer, first)?;
+        let store = store.start().map_err(no_thread)?;
         let (over_sender, over) = oneshot::channel();
         let channel = (sender.clone(), inputs);
         let control = std::thread::Builder::new()
@@ -159,7 +162,7 @@ impl Server {
             .iter()
             .map(|(transport, address)| format!("{}:{address}", transport.to_string().to_lowercase()));
         let listening = listening.collect();
-        Ok(Self { rpc, sip, listening, inputs: sender, control, over, stop_rpc, rpc_task })
+        Ok(Self { rpc, sip, listening, inputs: sender, control, over, store, stop_rpc, rpc_task })
     }
 
     /// Drains the server and waits for its end.
@@ -171,6 +174,8 @@ impl Server {
     /// Waits for the end of the control loop, then stops serving applications: they hear the last events.
     async fn ended(self) -> Result<(), Failure> {
         let _ = self.over.await;
+        // The last events are on the disk, and shown, when this thread has ended.
+        let _ = tokio::task::spawn_blocking(|| self.store.join()).await;
         let _ = self.stop_rpc.send(());
         let _ = self.rpc_task.await;
         match self.control.join() {
@@ -346,6 +351,17 @@ fn first_number(config: &Config) -> Result<u64, Failure> {
     let data_dir = &config.node.data_dir;
     serial::reserve(data_dir, clock::now().wall)
         .map_err(|error| Failure::Failed(format!("node.data_dir = {:?}: {error}", data_dir.display())))
+}
+
+fn open_log(
+    config: &Config,
+    keep: Retention,
+    durability: Durability,
+    first: u64,
+) -> Result<(EventWriter, Arc<EventLog>, Store), Failure> {
+    let dir = config.node.data_dir.join("events");
+    events::open(&dir, keep, durability, first)
+        .map_err(|error| Failure::Failed(format!("event log in {:?}: {error}", dir.display())))
 }
 
 fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {

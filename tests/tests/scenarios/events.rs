@@ -1,5 +1,7 @@
 //! The event stream over a broken connection (`call-api.md` §2): what was missed is replayed, with no gap and no duplicate.
 
+use std::os::unix::process::ExitStatusExt;
+
 use offhook_client::wire::EventKind;
 use offhook_tests::app::{self, App};
 use offhook_tests::caller::Caller;
@@ -38,6 +40,39 @@ async fn an_application_that_comes_back_gets_what_it_missed() {
     assert_eq!(pieced, witness.history());
     back.check_order();
     witness.check_order();
+}
+
+/// What an application has heard is still there when the server was killed and started again, and the numbers go on.
+#[tokio::test]
+async fn events_survive_a_kill_of_the_server() {
+    let mut server = Server::start("events-killed").await;
+    let mut app = App::connect(&server).await;
+    for _ in 0..5 {
+        let caller = Caller::answered(&server, &mut app).await;
+        app.client.play_start(&caller.res_id, "thank-you.wav", "").await.expect("a play");
+        app.played(&caller.res_id).await;
+        caller.hang_up().await;
+        app.released(&caller.res_id).await;
+    }
+    server.kill();
+    let status = server.end(PATIENCE).await;
+    assert_eq!(status.signal(), Some(9), "{status}");
+    let heard = app.history().to_vec();
+    let first = heard.first().expect("events").seq;
+
+    server.start_again().await;
+    let mut back = App::connect_after(&server, Some(first - 1)).await;
+    let mut live = App::connect(&server).await;
+    let next = Caller::answered(&server, &mut live).await;
+    next.hang_up().await;
+    back.released(&next.res_id).await;
+    let (again, new) = back.history().split_at(heard.len());
+    assert_eq!(again, heard);
+    // Some that had to be named may lie between the last that was heard and those of this run.
+    let missing = |event: &&offhook_client::Event| matches!(event.kind, EventKind::Gap(_));
+    assert_eq!(new.iter().find(missing), None);
+    let (last, first) = (heard.last().expect("events").seq, new.first().expect("events").seq);
+    assert!(first > last && first < last + 50, "numbers go on: {first} after {last}");
 }
 
 #[tokio::test]

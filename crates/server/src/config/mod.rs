@@ -226,6 +226,9 @@ pub struct Events {
     /// The longest time kept, in seconds.
     #[serde(deserialize_with = "value::between::<_, _, 1, 31_536_000>")]
     pub keep_seconds: u64,
+    /// How long after it was written an event is synced to the disk at most, in milliseconds; 0: before anybody hears it.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 60_000>")]
+    pub sync_ms: u64,
 }
 
 /// `[limits]`.
@@ -354,7 +357,7 @@ impl Default for Rpc {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { keep_bytes: 256 << 20, keep_seconds: 86400 }
+        Self { keep_bytes: 256 << 20, keep_seconds: 86400, sync_ms: 200 }
     }
 }
 

@@ -4,15 +4,10 @@ use offhook_call::conference::{Event, EventKind};
 use offhook_call::id::NodeId;
 use offhook_client::wire;
 
-use super::EventWriter;
 use super::convert::{millis, outcome, seconds};
 
-/// Appends an event of a conference; returns its number.
-pub fn append_conference_event(log: &mut EventWriter, node: NodeId, event: Event) -> u64 {
-    log.append(event.time.0, conference_event(node, event))
-}
-
-fn conference_event(node: NodeId, event: Event) -> wire::EventKind {
+/// An event of a conference.
+pub(crate) fn conference_event(node: NodeId, event: Event) -> wire::EventKind {
     use wire::EventKind as Wire;
     let (res_id, user_data) = (node.conf_res_id(event.conference), event.user_data);
     match event.kind {

@@ -7,9 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use offhook_call::RecordedFile;
 use offhook_call::cause::{DroppedBy, Failure};
-use offhook_call::event::{
-    Event, EventKind, MediaAlarm, Message, NodeEvent, NodeEventKind, Released, Span, UnixMs,
-};
+use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, Released, Span, UnixMs};
 use offhook_call::id::NodeId;
 use offhook_client::wire;
 use offhook_media::event::{Detected, DigitSource, Key, Trouble};
@@ -20,27 +18,24 @@ use super::heard::{Heard, heard};
 use crate::recordings::Recovered;
 use crate::rpc::names;
 
-/// Appends an event of a call; returns its number.
-pub fn append_call_event(log: &mut EventWriter, node: NodeId, process_id: u64, event: Event) -> u64 {
-    let time = event.time.0;
-    log.append(time, call_event(node, process_id, event))
-}
-
-/// Appends an event that is of no call; returns its number.
-pub fn append_node_event(log: &mut EventWriter, event: NodeEvent) -> u64 {
-    log.append(event.time.0, node_event(event.kind))
-}
-
 /// Appends what was found of recordings that were open when the server died.
 pub fn append_recovered(log: &mut EventWriter, time: UnixMs, recovered: Vec<Recovered>) {
-    for Recovered { file, parts, bytes, repaired } in recovered {
+    for recovered in recovered {
+        let Recovered { file, parts, bytes, repaired } = &recovered;
         tracing::warn!(%file, parts, bytes, repaired, "a recording was cut off by the end of the server");
-        let event = wire::OnRecordingRecovered { record_file: file, parts, bytes, repaired };
-        log.append(time.0, wire::EventKind::RecordingRecovered(event));
+        log.append(time.0, recovered_event(recovered));
     }
 }
 
-fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
+/// A recording that was cut off.
+pub(crate) fn recovered_event(recovered: Recovered) -> wire::EventKind {
+    let Recovered { file, parts, bytes, repaired } = recovered;
+    let event = wire::OnRecordingRecovered { record_file: file, parts, bytes, repaired };
+    wire::EventKind::RecordingRecovered(event)
+}
+
+/// An event of a call.
+pub(crate) fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::EventKind {
     use wire::EventKind as Wire;
     let call = Of { res_id: node.res_id(event.call), user_data: event.user_data };
     match event.kind {
@@ -318,7 +313,8 @@ impl Of {
     }
 }
 
-fn node_event(event: NodeEventKind) -> wire::EventKind {
+/// An event that is of no call.
+pub(crate) fn node_event(event: NodeEventKind) -> wire::EventKind {
     use wire::EventKind as Wire;
     match event {
         NodeEventKind::GatewayState { gateway, up, sip_status } => {

@@ -1,32 +1,44 @@
 //! The event log: one writer, the control loop, and any number of readers, each with a cursor of its own.
 //!
 //! ```text
-//!   control ─▶ EventWriter::append ─▶ [ seq 17 | 18 | 19 | 20 ] ◀─ EventLog::read(after 17)  (subscription a)
-//!                                       ▲ oldest go first       ◀─ EventLog::read(after 20)  (subscription b, waits)
+//!   control ─▶ EventWriter::append ─▶ [ seq 17 | 18 | 19 | 20 ] ─▶ Store::commit ─▶ segments on the disk
+//!                                       ▲ oldest go first  │
+//!                                                          └ shown once it is written ─▶ Reader (after 17), Reader (after 20)
 //! ```
 //! There is no queue per reader: a slow one falls behind in the log and, past its bounds, finds a gap, which it is told
-//! ([`Read::Gap`]). It slows neither the writer nor another reader. An event is serialised once, when it is appended.
-//!
-//! The log lives in memory until it is made durable; the interface stays. What a former run had is gone with it, and
-//! because numbers never repeat over runs, a cursor of a former run finds a gap as well.
+//! ([`Read::Gap`]). It slows neither the writer nor another reader. An event is serialised once, when it is appended. The
+//! newest are in memory; who is further behind reads from the disk, also what former runs have told: numbers go on over
+//! restarts, without a hole.
 
 mod conference;
 mod convert;
 mod heard;
 mod pattern;
+mod reader;
+mod record;
+mod segment;
+mod store;
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use offhook_client::wire::{Envelope, EventKind};
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
-pub use conference::append_conference_event;
-pub use convert::{append_call_event, append_node_event, append_recovered};
+pub(crate) use conference::conference_event;
+pub use convert::append_recovered;
+#[cfg(test)]
+pub(crate) use convert::recovered_event;
+pub(crate) use convert::{call_event, node_event};
 pub use pattern::{Types, UnknownPattern};
+pub use reader::{Read, Reader};
+pub use store::{Durability, Store};
 
 /// How many events a reader is handed at a time, so that one that is far behind does not hold them all.
 const BATCH_MAX: usize = 64;
@@ -34,26 +46,54 @@ const BATCH_MAX: usize = 64;
 /// What an entry costs beside its text: the table's slot, the pointers, the counters; rounded up.
 const ENTRY_OVERHEAD: u64 = 128;
 
+/// The most bytes of events that are on the disk and in memory as well, for readers that keep up: some seconds of a busy node.
+const MEMORY_MAX: u64 = 16 << 20;
+
+/// How long the disk may take to write an event before readers are shown it all the same.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many readers are read for from the disk at a time; each such read is short, and a disk that hangs must not take
+/// more threads.
+const DISK_READERS: usize = 4;
+
 /// How much is kept. The newest event is kept whatever the bounds say.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// In bytes of memory, text and table.
+    /// In bytes, on the disk; in memory no more than that is kept either, even where the disk takes nothing.
     pub bytes: u64,
     /// In time, measured from the newest event.
     pub age: Duration,
 }
 
-/// A new, empty log: the end that writes and the end that is shared by readers. Its first event will be `first_seq`, at
+/// Opens the log in a directory, which is made where there is none: the end that writes, the end that is shared by readers,
+/// and the end that writes to the disk. It goes on where the last run has ended; a new log begins with `first_seq`, at
 /// least 1, which must be above every number of former runs.
-pub fn log(retention: Retention, first_seq: u64) -> (EventWriter, Arc<EventLog>) {
-    let first = first_seq.max(1);
+///
+/// # Errors
+/// The directory cannot be read and written, or another server has it.
+pub fn open(
+    dir: &Path,
+    retention: Retention,
+    durability: Durability,
+    first_seq: u64,
+) -> io::Result<(EventWriter, Arc<EventLog>, Store)> {
+    let found = store::find(dir, first_seq.max(1))?;
     let log = Arc::new(EventLog {
         entries: DashMap::new(),
-        first: AtomicU64::new(first),
-        last: AtomicU64::new(first - 1),
-        appended: Notify::new(),
+        dir: dir.into(),
+        oldest: AtomicU64::new(found.oldest),
+        kept: AtomicU64::new(found.next),
+        written: AtomicU64::new(found.next - 1),
+        shown: AtomicU64::new(found.next - 1),
+        appended: AtomicU64::new(found.next - 1),
+        news: Notify::new(),
+        disk: Arc::new(Semaphore::new(DISK_READERS)),
     });
-    (EventWriter { log: log.clone(), retention, bytes: 0, published: first - 1 }, log)
+    // One ring is enough, however many events there are.
+    let (bell, rung) = sync_channel(1);
+    let store = Store::new(log.clone(), found, retention, durability, rung);
+    let writer = EventWriter { log: log.clone(), retention, bytes: 0, rung_for: 0, unshown: None, bell };
+    Ok((writer, log, store))
 }
 
 /// An event in the log.
@@ -75,74 +115,79 @@ impl Entry {
     }
 }
 
-/// What a reader finds after its cursor.
-#[derive(Debug)]
-pub enum Read {
-    /// The next events in order; none when the reader has seen all there are.
-    Batch(Vec<Entry>),
-    /// The events `first..=last` are not kept any more, or were of a former run; read on after `last`.
-    Gap {
-        /// The first missing.
-        first: u64,
-        /// The last missing.
-        last: u64,
-    },
-    /// The cursor is ahead of the log: it is of another log, or that one's numbers are lost; read on after `resume`.
-    Restarted {
-        /// One before the first event that is kept.
-        resume: u64,
-    },
-}
-
 /// The writing end. There is one, so that numbers are given in the order of events.
 #[derive(Debug)]
 pub struct EventWriter {
     log: Arc<EventLog>,
     retention: Retention,
+    /// Of the events in memory.
     bytes: u64,
-    /// The last event that waiting readers were woken for.
-    published: u64,
+    /// The last event that the store was woken for.
+    rung_for: u64,
+    /// The first event that no reader has been shown, and since when.
+    unshown: Option<(u64, Instant)>,
+    bell: SyncSender<()>,
 }
 
 impl EventWriter {
-    /// Appends an event and returns its number. Readers that wait hear of it by [`Self::publish`].
+    /// Appends an event and returns its number. It is written and shown after [`Self::publish`].
     pub fn append(&mut self, time_ms: i64, kind: EventKind) -> u64 {
         let log = &self.log;
-        let seq = log.last.load(Ordering::Relaxed) + 1;
+        let seq = log.appended.load(Ordering::Relaxed) + 1;
         let type_name = kind.type_name();
         let json = to_raw_value(&Envelope { seq, time_ms, kind }).expect("an event is strings and numbers");
         let entry = Entry { seq, time_ms, type_name, json: json.into() };
         self.bytes += entry.cost();
         log.entries.insert(seq, entry);
-        log.last.store(seq, Ordering::Release);
-        self.forget_old(time_ms);
+        log.appended.store(seq, Ordering::Release);
+        self.forget_old();
         seq
     }
 
-    /// Wakes the readers that wait, if there is anything new. To wake another thread costs more than to append an event,
-    /// so it is done once for all events of a turn of the control loop.
-    pub fn publish(&mut self) {
-        let last = self.log.last.load(Ordering::Relaxed);
-        if std::mem::replace(&mut self.published, last) != last {
-            self.log.appended.notify_waiters();
+    /// Has the store write what is new. To wake another thread costs more than to append an event, so it is done once for all
+    /// events of a turn of the control loop.
+    pub fn publish(&mut self, now: Instant) {
+        let log = &self.log;
+        let appended = log.appended.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.rung_for, appended) != appended {
+            // A bell that still rings is one for these events too.
+            let _ = self.bell.try_send(());
         }
+        let first = log.shown.load(Ordering::Acquire) + 1;
+        self.unshown = match self.unshown {
+            _ if first > appended => None,
+            Some((waits, since)) if waits == first && now >= since + PATIENCE => {
+                tracing::error!(seq = first, "the disk takes no events; readers are shown what is not on it");
+                log.show(appended);
+                None
+            }
+            Some((waits, since)) if waits == first => Some((waits, since)),
+            _ => Some((first, now)),
+        };
     }
 
-    /// Lets go of the oldest events past the bounds.
-    fn forget_old(&mut self, now_ms: i64) {
-        let age_ms = i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX);
-        let oldest = now_ms.saturating_sub(age_ms);
-        let last = self.log.last.load(Ordering::Relaxed);
-        let mut first = self.log.first.load(Ordering::Relaxed);
-        while first < last {
-            let bytes = self.bytes;
-            let over = |entry: &Entry| bytes > self.retention.bytes || entry.time_ms < oldest;
-            // `first` moves on before the entry goes, so that a reader that misses one knows why.
-            if !self.log.entries.get(&first).is_none_or(|entry| over(&entry)) {
-                break;
-            }
-            self.log.first.store(first + 1, Ordering::Release);
-            if let Some((_, entry)) = self.log.entries.remove(&first) {
+    /// When [`Self::publish`] should be called again, be there anything new or not.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.unshown.map(|(_, since)| since + PATIENCE)
+    }
+
+    /// The reading end.
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// Lets go of the oldest events in memory past the bounds: those that are on the disk soon, others when there is no more
+    /// room for them.
+    fn forget_old(&mut self) {
+        let log = &self.log;
+        let (written, last) = (log.written.load(Ordering::Acquire), log.appended.load(Ordering::Relaxed));
+        let mut first = log.kept.load(Ordering::Relaxed);
+        while first < last
+            && (self.bytes > self.retention.bytes || (self.bytes > MEMORY_MAX && first <= written))
+        {
+            // `kept` moves on before the entry goes, so that a reader that misses one knows why.
+            log.kept.store(first + 1, Ordering::Release);
+            if let Some((_, entry)) = log.entries.remove(&first) {
                 self.bytes -= entry.cost();
             }
             first += 1;
@@ -150,49 +195,62 @@ impl EventWriter {
     }
 }
 
-/// The reading end.
+/// What readers share.
 #[derive(Debug)]
 pub struct EventLog {
+    /// The newest events.
     entries: DashMap<u64, Entry>,
-    /// The oldest event that is kept.
-    first: AtomicU64,
-    /// The newest event; before this run's first, one less than that will be.
-    last: AtomicU64,
-    appended: Notify,
+    /// Where the segments are.
+    dir: Arc<Path>,
+    /// The oldest event on the disk; where there is none, the next one.
+    oldest: AtomicU64,
+    /// The oldest event in memory.
+    kept: AtomicU64,
+    /// The newest event on the disk.
+    written: AtomicU64,
+    /// The newest event that readers see.
+    shown: AtomicU64,
+    /// The newest event.
+    appended: AtomicU64,
+    /// Something has been shown.
+    news: Notify,
+    /// Places to read from the disk.
+    disk: Arc<Semaphore>,
 }
 
 impl EventLog {
-    /// The number of the newest event; before this run's first, one less than that will be.
-    pub fn last(&self) -> u64 {
-        self.last.load(Ordering::Acquire)
+    /// The number of the newest event, whether readers see it already or not: who begins after it hears what happens from
+    /// now on. Before the first event, one less than its number.
+    pub fn newest(&self) -> u64 {
+        self.appended.load(Ordering::Acquire)
     }
 
-    /// What comes after event `after`.
-    pub fn read(&self, after: u64) -> Read {
-        let last = self.last();
-        let first = self.first.load(Ordering::Acquire);
-        if after > last {
-            return Read::Restarted { resume: first - 1 };
-        }
-        if after + 1 < first {
-            return Read::Gap { first: after + 1, last: first - 1 };
-        }
-        let wanted = (after + 1..=last).take(BATCH_MAX);
-        // An entry that goes while we read ends the batch; the next read finds the gap.
-        let batch: Vec<Entry> = wanted.map_while(|seq| self.entries.get(&seq).map(|e| e.clone())).collect();
-        if batch.is_empty() && after < last { self.read(after) } else { Read::Batch(batch) }
+    /// The number of the newest event that readers see.
+    pub fn shown(&self) -> u64 {
+        self.shown.load(Ordering::Acquire)
     }
 
-    /// Returns when an event after `after` is published, at once if there is one already.
+    /// How many events are not on the disk.
+    pub fn unwritten(&self) -> u64 {
+        self.newest().saturating_sub(self.written.load(Ordering::Acquire))
+    }
+
+    /// Shows readers all events up to this one.
+    fn show(&self, seq: u64) {
+        self.shown.fetch_max(seq, Ordering::AcqRel);
+        self.news.notify_waiters();
+    }
+
+    /// Returns when an event after `after` is shown, at once if there is one already.
     pub async fn wait(&self, after: u64) {
         loop {
-            let appended = self.appended.notified();
-            tokio::pin!(appended);
-            appended.as_mut().enable();
-            if self.last() > after {
+            let news = self.news.notified();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            if self.shown() > after {
                 return;
             }
-            appended.await;
+            news.await;
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::params::{self, Invalid};
 use super::{Context, check, error};
 use crate::clock;
-use crate::events::{Read, Types, UnknownPattern};
+use crate::events::{Entry, Read, Reader, Types, UnknownPattern};
 
 /// How long the connection may take no event before the subscription is cut off. A reader that is merely behind takes
 /// one every now and then.
@@ -49,16 +49,17 @@ async fn run(
     };
     let _counted = Counted::new(&context.subscriptions);
     // From before the reply on: an event that happens in between is not lost.
-    let cursor = after.unwrap_or_else(|| context.log.last());
+    let cursor = after.unwrap_or_else(|| context.log.newest());
     // A connection that is gone has nobody to be told.
     let Ok(sink) = pending.accept().await else { return };
-    let mut reader = Reader { cursor, types, sink, context: context.clone() };
-    if let End::Closed(reason) = reader.run().await
-        && let Ok(closed) = reader.notice(reader.cursor, EventKind::Closed(OnClosed { reason }))
+    let reader = Reader::new(context.log.clone(), cursor);
+    let mut subscription = Subscription { sent: cursor, reader, types, sink, context: context.clone() };
+    if let End::Closed(reason) = subscription.run().await
+        && let Ok(closed) = subscription.notice(subscription.sent, EventKind::Closed(OnClosed { reason }))
     {
         // Where the subscriber does not read, this waits for it, at most until its connection is cut. It is the last
         // message of the subscription: the library would add one of its own only for an error returned here.
-        let _ = reader.sink.send(closed).await;
+        let _ = subscription.sink.send(closed).await;
     }
 }
 
@@ -108,35 +109,39 @@ enum End {
     Closed(CloseReason),
 }
 
-struct Reader {
+struct Subscription {
     /// The last event that was sent or passed over.
-    cursor: u64,
+    sent: u64,
+    reader: Reader,
     types: Types,
     sink: SubscriptionSink,
     context: Arc<Context>,
 }
 
-impl Reader {
+impl Subscription {
     async fn run(&mut self) -> End {
-        let log = self.context.log.clone();
         let mut closing = self.context.closing.clone();
         loop {
-            let sent = match log.read(self.cursor) {
-                Read::Batch(batch) if batch.is_empty() => {
+            let sent = match self.reader.read().await {
+                Ok(Read::Batch(batch)) if batch.is_empty() => {
                     tokio::select! {
-                        () = log.wait(self.cursor) => {}
+                        () = self.reader.wait() => {}
                         () = self.sink.closed() => return End::Gone,
                         _ = closing.wait_for(|closing| *closing) => {
-                            if log.last() == self.cursor {
+                            if self.context.log.shown() == self.sent {
                                 return End::Closed(CloseReason::ShuttingDown);
                             }
                         }
                     }
                     Ok(())
                 }
-                Read::Batch(batch) => self.send_batch(batch).await,
-                Read::Gap { first, last } => self.send_gap(GapReason::Expired, Some(first), last).await,
-                Read::Restarted { resume } => self.send_gap(GapReason::Restarted, None, resume).await,
+                Ok(Read::Batch(batch)) => self.send_batch(batch).await,
+                Ok(Read::Gap { first, last }) => self.send_gap(GapReason::Expired, Some(first), last).await,
+                Ok(Read::Restarted { resume }) => self.send_gap(GapReason::Restarted, None, resume).await,
+                Err(error) => {
+                    tracing::error!(%error, "the event log cannot be read");
+                    return End::Closed(CloseReason::LogUnreadable);
+                }
             };
             if let Err(end) = sent {
                 return end;
@@ -144,12 +149,12 @@ impl Reader {
         }
     }
 
-    async fn send_batch(&mut self, batch: Vec<crate::events::Entry>) -> Result<(), End> {
+    async fn send_batch(&mut self, batch: Vec<Entry>) -> Result<(), End> {
         for entry in batch {
             if self.types.contains(entry.type_name) {
                 self.send(self.message(&&*entry.json)).await?;
             }
-            self.cursor = entry.seq;
+            self.sent = entry.seq;
         }
         Ok(())
     }
@@ -157,7 +162,7 @@ impl Reader {
     async fn send_gap(&mut self, reason: GapReason, first: Option<u64>, last: u64) -> Result<(), End> {
         let gap = EventKind::Gap(OnGap { reason, first, last: first.map(|_| last) });
         self.send(self.notice(last, gap)).await?;
-        self.cursor = last;
+        self.sent = last;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offhook::events::{Retention, append_recovered, log};
+use offhook::events::{Retention, append_recovered};
 use offhook::recordings::Recovered;
 use offhook_call::Reply;
 use offhook_call::event::UnixMs;
@@ -10,7 +10,7 @@ use offhook_client::wire::{CloseReason, EventKind, GapReason, OnClosed, OnGap};
 use offhook_client::{Client, Error, Event, Events};
 use serde_json::json;
 
-use crate::server::{RawWebSocket, Server, patient};
+use crate::server::{Log, RawWebSocket, Server, patient};
 
 async fn next(events: &mut Events) -> Event {
     patient(events.next()).await.unwrap().unwrap()
@@ -55,9 +55,9 @@ async fn next_ring(server: &mut Server, events: &mut Events) -> Event {
 
 #[tokio::test]
 async fn what_is_not_kept_is_told() {
-    let retention = Retention { bytes: 3_000, age: Duration::from_secs(3600) };
+    let retention = Retention { bytes: 64 << 10, age: Duration::from_secs(3600) };
     let mut server = Server::start_with(&[], retention, |_| Ok(Reply::Done)).await;
-    for n in 1..=100 {
+    for n in 1..=2_000 {
         server.ring(n);
     }
     let client = server.client().await;
@@ -71,7 +71,7 @@ async fn what_is_not_kept_is_told() {
     assert_eq!(gap.seq, last, "resuming after the notification is right");
     assert_eq!(next(&mut events).await.seq, last + 1);
 
-    let mut ahead = client.subscribe(Some(1_000), None).await.unwrap();
+    let mut ahead = client.subscribe(Some(10_000), None).await.unwrap();
     let gap = next(&mut ahead).await;
     assert_eq!(gap.kind, EventKind::Gap(OnGap { reason: GapReason::Restarted, first: None, last: None }));
     assert_eq!(next(&mut ahead).await.seq, gap.seq + 1);
@@ -80,7 +80,7 @@ async fn what_is_not_kept_is_told() {
 #[tokio::test]
 async fn what_a_former_run_had_is_told_as_missing() {
     let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(3600) };
-    let mut server = Server::start_on(log(retention, 1_000), &[], |_| Ok(Reply::Done)).await;
+    let mut server = Server::start_on(Log::new(retention, 1_000), &[], |_| Ok(Reply::Done)).await;
     let client = server.client().await;
     let mut early = client.subscribe(Some(5), None).await.unwrap();
     let missing = EventKind::Gap(OnGap { reason: GapReason::Expired, first: Some(6), last: Some(999) });
@@ -101,10 +101,11 @@ async fn what_a_former_run_had_is_told_as_missing() {
 #[tokio::test]
 async fn what_is_told_at_the_start_needs_after() {
     let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(3600) };
-    let (mut writer, log) = log(retention, 1_000);
+    let mut log = Log::new(retention, 1_000);
     let cut_off = Recovered { file: "a.wav".to_owned(), parts: 1, bytes: 480_058, repaired: true };
-    append_recovered(&mut writer, UnixMs(1_800_000_000_000), vec![cut_off]);
-    let mut server = Server::start_on((writer, log), &[], |_| Ok(Reply::Done)).await;
+    append_recovered(&mut log.writer, UnixMs(1_800_000_000_000), vec![cut_off]);
+    log.commit();
+    let mut server = Server::start_on(log, &[], |_| Ok(Reply::Done)).await;
     let client = server.client().await;
     let mut from_now = client.subscribe(None, None).await.unwrap();
     let mut from_anywhere = client.subscribe(Some(0), None).await.unwrap();

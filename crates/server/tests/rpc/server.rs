@@ -1,12 +1,14 @@
 //! The server's HTTP port with a control loop of the test, and raw HTTP requests to it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle};
-use offhook::events::{EventLog, EventWriter, Retention, log};
+use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, open};
 use offhook::http::{HttpConfig, serve};
 use offhook::metrics::Metrics;
 use offhook_call::Reply;
@@ -28,11 +30,46 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) writer: EventWriter,
+    pub(crate) log: Log,
     /// What the control loop was asked.
     pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
     stop: Option<oneshot::Sender<()>>,
     served: tokio::task::JoinHandle<()>,
+}
+
+/// An event log in a directory of its own, which goes with it.
+pub(crate) struct Log {
+    pub(crate) writer: EventWriter,
+    pub(crate) reading: Arc<EventLog>,
+    store: Store,
+    dir: PathBuf,
+}
+
+impl Log {
+    pub(crate) fn new(retention: Retention, first: u64) -> Self {
+        static DIRS: AtomicU64 = AtomicU64::new(0);
+        let (process, number) = (std::process::id(), DIRS.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(format!("offhook-rpc-{process}-{number}"));
+        let durability = Durability { sync: Duration::from_secs(60) };
+        let (writer, reading, store) = open(&dir, retention, durability, first).unwrap();
+        Self { writer, reading, store, dir }
+    }
+
+    pub(crate) fn append(&mut self, time_ms: i64, kind: EventKind) {
+        self.writer.append(time_ms, kind);
+        self.commit();
+    }
+
+    /// Writes and shows what has been appended.
+    pub(crate) fn commit(&mut self) {
+        self.store.commit().unwrap();
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
 }
 
 #[derive(Debug)]
@@ -52,12 +89,12 @@ impl Server {
         retention: Retention,
         script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
     ) -> Self {
-        Self::start_on(log(retention, 1), tokens, script).await
+        Self::start_on(Log::new(retention, 1), tokens, script).await
     }
 
     /// A server that reads from a log of the test.
     pub(crate) async fn start_on(
-        (writer, log): (EventWriter, Arc<EventLog>),
+        log: Log,
         tokens: &[&str],
         script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
     ) -> Self {
@@ -82,10 +119,11 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let tokens = tokens.iter().map(ToString::to_string).collect();
         let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7, language: Language::Zh };
-        let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), log, async move {
+        let reading = log.reading.clone();
+        let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), reading, async move {
             let _ = stopped.await;
         }));
-        Self { address, writer, asked, stop: Some(stop), served }
+        Self { address, log, asked, stop: Some(stop), served }
     }
 
     /// A server whose calls are not to be reached.
@@ -113,15 +151,13 @@ impl Server {
 
     pub(crate) fn ring(&mut self, n: i64) {
         let res_id = "0.0.0-sys.call-1".to_owned();
-        self.writer.append(n, EventKind::Ringing(OnRinging { res_id, ring_time: n, user_data: None }));
-        self.writer.publish();
+        self.log.append(n, EventKind::Ringing(OnRinging { res_id, ring_time: n, user_data: None }));
     }
 
     pub(crate) fn press(&mut self, n: i64) {
         let (res_id, key) = ("0.0.0-sys.call-1".to_owned(), "1".to_owned());
         let source = offhook_client::wire::DigitSource::Rfc4733;
-        self.writer.append(n, EventKind::Dtmf(OnDtmf { res_id, key, source, duration_ms: 100 }));
-        self.writer.publish();
+        self.log.append(n, EventKind::Dtmf(OnDtmf { res_id, key, source, duration_ms: 100 }));
     }
 
     /// Tells the server to end.
@@ -177,6 +213,8 @@ fn metrics() -> Metrics {
         calls: 5,
         conferences: 2,
         spare_ports: 32,
+        events_newest: 1_764_493_200_000_017,
+        events_unwritten: 4,
         gateways,
         recording_gaps: std::time::Duration::from_millis(1500),
         not_authentic: 9,

@@ -66,4 +66,6 @@ pub enum CloseReason {
     SlowReader,
     /// The node ends.
     ShuttingDown,
+    /// The node cannot read its event log from the disk; nothing is lost, try again.
+    LogUnreadable,
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use offhook_call::cause::{Cause, DroppedBy, Failure};
 use offhook_call::error::Direction;
-use offhook_call::event::{
-    Event, EventKind, MediaAlarm, Message, NodeEvent, NodeEventKind, Released, Span, UnixMs,
-};
+use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, Released, Span, UnixMs};
 use offhook_call::id::{CallId, ConferenceId, MessageId, NodeId};
 use offhook_call::state::State;
 use offhook_call::{RecordedFile, conference};
@@ -22,9 +20,7 @@ use serde_json::{Value, json};
 use super::super::method::{self, Served, Visitor};
 use super::super::params;
 use super::sorted;
-use crate::events::{
-    Read, Retention, append_call_event, append_conference_event, append_node_event, append_recovered, log,
-};
+use crate::events::{call_event, conference_event, node_event, recovered_event};
 use crate::recordings::Recovered;
 
 /// File names and contents.
@@ -198,7 +194,7 @@ fn snapshot() -> Value {
 
 /// One event of every type, in the order in which a call might have them.
 fn events() -> Value {
-    let (mut writer, log) = log(Retention { bytes: 1 << 20, age: Duration::from_secs(3600) }, 1);
+    let mut told = Vec::new();
     let mut calls = call_events();
     calls.extend(beside_events());
     calls.sort_by_key(|&(after_ms, ref kind)| (after_ms, matches!(kind, EventKind::Released(_))));
@@ -206,29 +202,24 @@ fn events() -> Value {
         let time = UnixMs(1_800_000_000_250 + after_ms);
         let user_data = (!matches!(kind, EventKind::Incoming { .. })).then(|| "ivr".to_owned());
         let event = Event { call: CallId(1), time, user_data, kind };
-        append_call_event(&mut writer, NodeId::default(), 7, event);
+        told.push((time.0, call_event(NodeId::default(), 7, event)));
     }
     for (after_ms, kind) in conference_events() {
         let (conference, time) = (ConferenceId(3), UnixMs(1_800_000_000_250 + after_ms));
         let event = conference::Event { conference, time, user_data: Some("weekly".to_owned()), kind };
-        append_conference_event(&mut writer, NodeId::default(), event);
+        told.push((time.0, conference_event(NodeId::default(), event)));
     }
-    for kind in node_events() {
-        append_node_event(&mut writer, NodeEvent { time: UnixMs(1_800_000_050_000), kind });
-    }
+    told.extend(node_events().into_iter().map(|kind| (1_800_000_050_000, node_event(kind))));
     let file = "inbox/call.wav".to_owned();
-    let recovered = vec![Recovered { file, parts: 1, bytes: 480_058, repaired: true }];
-    append_recovered(&mut writer, UnixMs(1_800_000_090_000), recovered);
-    let reason = wire::GapReason::Expired;
-    writer.append(
-        1_800_000_099_000,
-        wire::EventKind::Gap(wire::OnGap { reason, first: Some(3), last: Some(9) }),
-    );
-    let reason = wire::CloseReason::SlowReader;
-    writer.append(1_800_000_099_000, wire::EventKind::Closed(wire::OnClosed { reason }));
-    let Read::Batch(entries) = log.read(0) else { panic!("nothing has been forgotten") };
-    let envelopes = entries.iter().map(|entry| serde_json::from_str(entry.json.get()).unwrap()).collect();
-    sorted(Value::Array(envelopes))
+    let recovered = Recovered { file, parts: 1, bytes: 480_058, repaired: true };
+    told.push((1_800_000_090_000, recovered_event(recovered)));
+    let gap = wire::OnGap { reason: wire::GapReason::Expired, first: Some(3), last: Some(9) };
+    told.push((1_800_000_099_000, wire::EventKind::Gap(gap)));
+    let closed = wire::OnClosed { reason: wire::CloseReason::SlowReader };
+    told.push((1_800_000_099_000, wire::EventKind::Closed(closed)));
+    let envelope = |((time_ms, kind), seq)| serde_json::to_value(wire::Envelope { seq, time_ms, kind });
+    let envelopes = told.into_iter().zip(1..).map(|event| envelope(event).expect("strings and numbers"));
+    sorted(envelopes.collect())
 }
 
 fn released(from_uri: &str, to_uri: &str, begin: UnixMs, answer: UnixMs, end: UnixMs) -> EventKind {

@@ -1,0 +1,351 @@
+//! The end of the log that writes to the disk, on a thread of its own: what has been appended since it last looked is
+//! written in one go (group commit), and only then shown to readers.
+//!
+//! ```text
+//!   append, append, append ─▶ [ 18 19 20 ] ─▶ commit: one write ─▶ readers see 18, 19, 20
+//!                                               └─ from time to time: sync, prune, a new segment
+//! ```
+//! So whatever a reader has seen is there after the process was killed. What the machine itself loses when its power
+//! fails are at most the events of [`Durability::sync`]; the numbers of the next run then leave room for them, and readers
+//! are told of a gap.
+//!
+//! A disk that takes nothing does not keep events from their readers: past [`super::PATIENCE`] they are shown all the same,
+//! wait in memory as long as that is bounded, and are written when the disk takes them.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{EventLog, Retention, record, segment};
+use crate::clock;
+
+/// The log is in so many segments, so that a bound is kept to a part of this.
+const SEGMENTS: u64 = 16;
+/// The bounds of a segment, in bytes.
+const SEGMENT_MIN: u64 = 64 << 10;
+const SEGMENT_MAX: u64 = 16 << 20;
+/// The most bytes of one write.
+const WRITE_MAX: usize = 64 << 10;
+/// How long a disk that has failed is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many numbers are left free where the machine may have lost events that readers have seen: more than it could have
+/// told between two syncs.
+const ROOM: u64 = 1_000_000;
+
+/// When events are safe from a failure of power.
+#[derive(Clone, Copy, Debug)]
+pub struct Durability {
+    /// How long after it was written an event is synced to the disk at most; zero: before any reader sees it.
+    pub sync: Duration,
+}
+
+/// A segment that is complete.
+#[derive(Debug)]
+struct Closed {
+    first: u64,
+    bytes: u64,
+    newest_ms: i64,
+}
+
+/// The segment that is written.
+#[derive(Debug)]
+struct Active {
+    first: u64,
+    file: Arc<File>,
+    bytes: u64,
+    /// The times of its oldest and newest event.
+    span_ms: Option<(i64, i64)>,
+    synced: bool,
+}
+
+/// The writing end on the disk.
+#[derive(Debug)]
+pub struct Store {
+    log: Arc<EventLog>,
+    bell: Receiver<()>,
+    retention: Retention,
+    durability: Durability,
+    closed: VecDeque<Closed>,
+    active: Option<Active>,
+    /// The last event that is written, or will never be.
+    written: u64,
+    boot: String,
+    lines: Vec<u8>,
+    /// Holds the lock on the directory.
+    _directory: File,
+}
+
+/// What is on the disk at the start.
+#[derive(Debug)]
+pub(super) struct Found {
+    closed: VecDeque<Closed>,
+    directory: File,
+    /// The oldest event; where there is none, the next one.
+    pub(super) oldest: u64,
+    /// The number of the next event.
+    pub(super) next: u64,
+}
+
+/// Finds what former runs have left, and repairs its end. The first event of a new log is `first`.
+pub(super) fn find(dir: &Path, first: u64) -> io::Result<Found> {
+    fs::create_dir_all(dir)?;
+    let directory = File::open(dir)?;
+    rustix::fs::flock(&directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| io::Error::other(format!("{} is in use by another server", dir.display())))?;
+    let mut closed = VecDeque::new();
+    let (mut next, mut whole) = (first, true);
+    for first in segment::list(dir)? {
+        let path = segment::path(dir, first);
+        let file = File::options().read(true).write(true).open(&path)?;
+        let contents = segment::scan(&file)?;
+        let length = file.metadata()?.len();
+        if contents.whole < length {
+            tracing::warn!(file = %path.display(), bytes = length - contents.whole, "an event that was cut off is taken out");
+            file.set_len(contents.whole)?;
+        }
+        let Some((last, newest_ms)) = contents.last else {
+            fs::remove_file(&path)?;
+            continue;
+        };
+        closed.push_back(Closed { first, bytes: contents.whole, newest_ms });
+        next = last + 1;
+        whole = contents.closed || contents.head == head(&boot());
+    }
+    let oldest = closed.front().map_or(next, |segment| segment.first);
+    if !whole {
+        tracing::warn!("the machine went down; events that had just been told may be lost");
+        next += ROOM;
+    }
+    Ok(Found { closed, directory, oldest, next })
+}
+
+/// What a segment begins with: the form of its lines, and which run of the machine wrote them.
+fn head(boot: &str) -> String {
+    format!("# offhook events 1, boot {boot}")
+}
+
+/// The run of the machine. Where it has no name each run counts as another.
+fn boot() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    boot.map_or_else(|_| format!("at {}", clock::now().wall.0), |boot| boot.trim().to_owned())
+}
+
+impl Store {
+    pub(super) fn new(
+        log: Arc<EventLog>,
+        found: Found,
+        retention: Retention,
+        durability: Durability,
+        bell: Receiver<()>,
+    ) -> Self {
+        let Found { closed, directory, next, .. } = found;
+        Self {
+            log,
+            bell,
+            retention,
+            durability,
+            closed,
+            active: None,
+            written: next - 1,
+            boot: boot(),
+            lines: Vec::new(),
+            _directory: directory,
+        }
+    }
+
+    /// Runs it on a thread until the writing end of the log is dropped and everything is on the disk.
+    pub fn start(self) -> io::Result<JoinHandle<()>> {
+        let (syncs, files) = sync_channel::<Arc<File>>(1);
+        let syncer = std::thread::Builder::new().name("events-sync".to_owned()).spawn(move || {
+            for file in files {
+                tell(file.sync_data());
+            }
+        })?;
+        std::thread::Builder::new().name("events".to_owned()).spawn(move || {
+            self.run(&syncs);
+            drop(syncs);
+            let _ = syncer.join();
+        })
+    }
+
+    fn run(mut self, syncs: &SyncSender<Arc<File>>) {
+        let mut last_sync = clock::now().mono;
+        let mut failing = false;
+        loop {
+            let result = self.commit();
+            if failing != result.is_err() {
+                failing = result.is_err();
+                match &result {
+                    Ok(()) => tracing::warn!("events are written again"),
+                    Err(error) => tracing::error!(%error, "events cannot be written, and are kept in memory"),
+                }
+            }
+            let now = clock::now().mono;
+            last_sync = self.sync_if_due(now, last_sync, syncs);
+            let rung =
+                if failing { self.leave_alone(now + RETRY) } else { self.wait(self.rest(now, last_sync)) };
+            if rung == Err(RecvTimeoutError::Disconnected) {
+                tell(self.commit().and_then(|()| self.close()));
+                return;
+            }
+        }
+    }
+
+    /// Waits for the bell, for some time at most.
+    fn wait(&self, rest: Option<Duration>) -> Result<(), RecvTimeoutError> {
+        match rest {
+            Some(rest) => self.bell.recv_timeout(rest),
+            None => self.bell.recv().map_err(RecvTimeoutError::from),
+        }
+    }
+
+    /// Waits until then, whatever the bell says, but for the end.
+    fn leave_alone(&self, until: Instant) -> Result<(), RecvTimeoutError> {
+        loop {
+            let left = until.saturating_duration_since(clock::now().mono);
+            match self.bell.recv_timeout(left) {
+                Ok(()) => {}
+                ended => return ended,
+            }
+        }
+    }
+
+    /// How long there is nothing to do but for new events: for ever, where all is synced.
+    fn rest(&self, now: Instant, last_sync: Instant) -> Option<Duration> {
+        let unsynced = self.active.as_ref().is_some_and(|active| !active.synced);
+        unsynced.then(|| (last_sync + self.durability.sync).saturating_duration_since(now))
+    }
+
+    /// Has the disk asked to keep what is written, where it is time, by another thread: writing goes on meanwhile.
+    fn sync_if_due(&mut self, now: Instant, last: Instant, syncs: &SyncSender<Arc<File>>) -> Instant {
+        let Some(active) = self.active.as_mut().filter(|active| !active.synced) else { return last };
+        if now < last + self.durability.sync {
+            return last;
+        }
+        // One that is still busy with the last is asked again after the same time.
+        if !matches!(syncs.try_send(active.file.clone()), Err(TrySendError::Full(_))) {
+            active.synced = true;
+        }
+        now
+    }
+
+    /// Writes what has been appended, and shows it to readers.
+    pub fn commit(&mut self) -> io::Result<()> {
+        let appended = self.log.appended.load(Ordering::Acquire);
+        while self.written < appended {
+            self.write_some(appended)?;
+            self.log.written.store(self.written, Ordering::Release);
+            self.log.show(self.written);
+        }
+        Ok(())
+    }
+
+    /// Writes one piece: events that follow each other, of one segment.
+    fn write_some(&mut self, appended: u64) -> io::Result<()> {
+        self.lines.clear();
+        let mut last = self.written;
+        let mut span: Option<(i64, i64)> = None;
+        while last < appended && self.lines.len() < WRITE_MAX {
+            let Some(entry) = self.log.entries.get(&(last + 1)) else { break };
+            record::write(&mut self.lines, &entry.json);
+            span = Some((span.map_or(entry.time_ms, |(oldest, _)| oldest), entry.time_ms));
+            last += 1;
+        }
+        let Some((oldest, newest)) = span else {
+            // It was let go while the disk took nothing: the numbers show it.
+            self.written += 1;
+            return Ok(());
+        };
+        self.make_room(newest)?;
+        let inline = self.durability.sync.is_zero();
+        let active = self.writable()?;
+        let (file, at) = (active.file.clone(), active.bytes);
+        // What a failure has left of the piece is written over.
+        file.write_all_at(&self.lines, at)?;
+        if inline {
+            file.sync_data()?;
+        }
+        let bytes = self.lines.len() as u64;
+        let Some(active) = &mut self.active else { return Ok(()) };
+        active.bytes += bytes;
+        active.span_ms = Some((active.span_ms.map_or(oldest, |(oldest, _)| oldest), newest));
+        active.synced = inline;
+        self.written = last;
+        Ok(())
+    }
+
+    /// Begins another segment where this one is full, and takes the oldest away.
+    fn make_room(&mut self, now_ms: i64) -> io::Result<()> {
+        let most = (self.retention.bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
+        let age = i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX);
+        let longest = age / SEGMENTS.cast_signed();
+        let full = self.active.as_ref().is_some_and(|active| {
+            let old = active.span_ms.is_some_and(|(oldest, _)| now_ms.saturating_sub(oldest) > longest);
+            active.bytes >= most || old
+        });
+        if full {
+            self.close()?;
+        }
+        let coming = self.lines.len() as u64;
+        while let Some(oldest) = self.closed.front() {
+            let active = self.active.as_ref().map_or(0, |active| active.bytes);
+            let bytes = self.closed.iter().map(|segment| segment.bytes).sum::<u64>() + active + coming;
+            if bytes <= self.retention.bytes && oldest.newest_ms >= now_ms.saturating_sub(age) {
+                break;
+            }
+            let path = segment::path(&self.log.dir, oldest.first);
+            self.closed.pop_front();
+            let next = self.closed.front().map(|segment| segment.first);
+            let next = next.or(self.active.as_ref().map(|active| active.first));
+            // Readers know that it goes before it does.
+            self.log.oldest.store(next.unwrap_or(self.written + 1), Ordering::Release);
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+
+    /// The segment that is written; begun where there is none.
+    fn writable(&mut self) -> io::Result<&mut Active> {
+        if self.active.is_none() {
+            let first = self.written + 1;
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(segment::path(&self.log.dir, first))?;
+            let head = format!("{}\n", head(&self.boot));
+            file.write_all_at(head.as_bytes(), 0)?;
+            let bytes = head.len() as u64;
+            self.active = Some(Active { first, file: file.into(), bytes, span_ms: None, synced: true });
+        }
+        self.active.as_mut().ok_or_else(|| io::Error::other("no segment"))
+    }
+
+    /// Ends the segment that is written.
+    fn close(&mut self) -> io::Result<()> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let end = format!("{}\n", segment::CLOSED);
+        let bytes = active.bytes + end.len() as u64;
+        active.file.write_all_at(end.as_bytes(), active.bytes)?;
+        active.file.set_len(bytes)?;
+        active.file.sync_data()?;
+        let newest_ms = active.span_ms.map_or(i64::MAX, |(_, newest)| newest);
+        self.closed.push_back(Closed { first: active.first, bytes, newest_ms });
+        self.active = None;
+        Ok(())
+    }
+}
+
+fn tell(result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::error!(%error, "events may be lost if the machine goes down now");
+    }
+}
