@@ -6,8 +6,8 @@ use jsonrpsee_core::client::{ClientT, SubscriptionClientT};
 use jsonrpsee_core::traits::ToRpcParams;
 use jsonrpsee_ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::events::Events;
@@ -53,6 +53,22 @@ impl Client {
     /// Any method of the API, typed.
     pub async fn call<M: Method>(&self, params: &M) -> Result<M::Result, Error> {
         Ok(self.inner.request(M::NAME, Params::of(params)?).await?)
+    }
+
+    /// Any method that changes something, with a key of the application's: sent again with the same key and parameters, by this
+    /// client or another one, it is not carried out again, and tells what came of it the first time. So a request whose
+    /// answer was lost ([`Error::Timeout`], [`Error::Connection`]) may be repeated.
+    pub async fn call_once<M: Method>(&self, params: &M, key: &str) -> Result<Once<M::Result>, Error> {
+        let protocol = |error: serde_json::Error| Error::Protocol(error.to_string());
+        let mut params = serde_json::to_value(params).map_err(protocol)?;
+        if let Some(params) = params.as_object_mut() {
+            params.insert(wire::REQUEST_KEY.to_owned(), key.into());
+        }
+        let mut told: Map<String, Value> = self.inner.request(M::NAME, Params::of(&params)?).await?;
+        let replayed = told.remove(wire::REPLAYED) == Some(Value::Bool(true));
+        // A method that has nothing to say has null as its result.
+        let result = if told.is_empty() { Value::Null } else { Value::Object(told) };
+        Ok(Once { result: serde_json::from_value(result).map_err(protocol)?, replayed })
     }
 
     /// Any method by its name, untyped: `params` is an object, an array, or null for none.
@@ -201,6 +217,15 @@ impl Client {
     pub async fn connect_stop(&self, res_id: &str) -> Result<(), Error> {
         self.call(&wire::ConnectStop { res_id: res_id.to_owned() }).await
     }
+}
+
+/// What a request with a key came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once<R> {
+    /// The result, of whichever time.
+    pub result: R,
+    /// Whether it had been carried out before, or was under way.
+    pub replayed: bool,
 }
 
 /// Parameters by name, as they are sent.

@@ -29,6 +29,6 @@ mod error;
 mod events;
 pub mod wire;
 
-pub use client::Client;
+pub use client::{Client, Once};
 pub use error::Error;
 pub use events::{Event, Events};

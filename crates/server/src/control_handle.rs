@@ -35,18 +35,19 @@ impl ControlHandle {
         Self { tx }
     }
 
-    /// Asks and waits for the answer. The question is in the queue before this first waits, which is what keeps requests
-    /// in their order (see `request` in `rpc`). A full queue is an answer too (`limit_reached`): requests never pile up.
-    pub async fn request(&self, command: Command) -> Result<Reply, Error> {
+    /// Asks; what is returned waits for the answer. The question is in the queue before this returns, which is what keeps
+    /// requests in their order (see `request` in `rpc`). A full queue is an answer too (`limit_reached`): requests never pile
+    /// up.
+    pub fn request(&self, command: Command) -> impl Future<Output = Result<Reply, Error>> + Send + use<> {
         let (reply, answer) = oneshot::channel();
-        match self.tx.try_send(Ask::Request { command, reply }) {
-            Ok(()) => {}
+        let queued = match self.tx.try_send(Ask::Request { command, reply }) {
+            Ok(()) => Ok(answer),
             Err(mpsc::error::TrySendError::Full(_)) => {
-                return Err(Error::LimitReached { limit: "queue", value: self.tx.max_capacity() as u64 });
+                Err(Error::LimitReached { limit: "queue", value: self.tx.max_capacity() as u64 })
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(Error::ShuttingDown),
-        }
-        answer.await.unwrap_or(Err(Error::ShuttingDown))
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::ShuttingDown),
+        };
+        async { queued?.await.unwrap_or(Err(Error::ShuttingDown)) }
     }
 
     /// How things are; none where the control loop has no time for that, or is gone.

@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod ports;
 pub mod prompts;
 pub mod recordings;
+pub mod request_keys;
 pub mod rpc;
 pub mod serial;
 pub mod serve;

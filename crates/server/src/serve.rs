@@ -27,6 +27,7 @@ use crate::media::{self, Router};
 use crate::net::{stream, udp};
 use crate::ports::Ports;
 use crate::prompts::{self, Prompts};
+use crate::request_keys::RequestKeys;
 use crate::speech::Speaker;
 use crate::{clock, gateways, recordings, serial};
 
@@ -136,6 +137,7 @@ impl Server {
         let first = first_number(&config)?;
         let durability = Durability { sync: Duration::from_millis(config.events.sync_ms) };
         let (writer, log, store) = open_log(&config, keep, durability, first)?;
+        let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
         let http = http_config(&config);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
@@ -154,8 +156,8 @@ impl Server {
 
         let (stop_rpc, stopped) = oneshot::channel();
         let rpc_task = tokio::spawn(async move {
-            http::serve(listener, http, ControlHandle::new(asks_sender), log, async { drop(stopped.await) })
-                .await;
+            let control = ControlHandle::new(asks_sender);
+            http::serve(listener, http, control, (log, keys), async { drop(stopped.await) }).await;
         });
         let sip = of(Transport::Udp, &local);
         let listening = local
@@ -348,9 +350,11 @@ fn unless_zero(seconds: u64) -> Option<Duration> {
 
 /// The first number of this run, for calls and for events: above every one of former runs.
 fn first_number(config: &Config) -> Result<u64, Failure> {
-    let data_dir = &config.node.data_dir;
-    serial::reserve(data_dir, clock::now().wall)
-        .map_err(|error| Failure::Failed(format!("node.data_dir = {:?}: {error}", data_dir.display())))
+    serial::reserve(&config.node.data_dir, clock::now().wall).map_err(|error| of_data_dir(config, &error))
+}
+
+fn of_data_dir(config: &Config, error: &io::Error) -> Failure {
+    Failure::Failed(format!("node.data_dir = {:?}: {error}", config.node.data_dir.display()))
 }
 
 fn open_log(

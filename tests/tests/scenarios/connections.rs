@@ -95,6 +95,7 @@ async fn a_file_is_heard_by_both_at_its_time() {
         call_res_id: second.res_id.clone(),
         schedule_play_time: Some(i64::try_from(now.as_secs() + 2).expect("a time")),
         schedule_play_file: Some("thank-you.wav".to_owned()),
+        schedule_play_loop: 1,
         ..Default::default()
     };
     app.client.call(&connect).await.expect("a connection");

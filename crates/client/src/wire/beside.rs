@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schema")]
-use super::limits::{CAUSE_MAX, CAUSE_MIN, CONTENT_TYPE_MAX, MESSAGE_MAX, STATUS_MAX, STATUS_MIN};
+use super::limits::{
+    CAUSE_MAX, CAUSE_MIN, CONTENT_TYPE_MAX, MESSAGE_MAX, RES_ID_MAX, STATUS_MAX, STATUS_MIN, URI_MAX,
+};
 use super::params::decline;
 use super::{GatewayInfo, MessageSent, Method};
 
@@ -16,8 +18,10 @@ use super::{GatewayInfo, MessageSent, Method};
 #[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// Whom the far end shall call; it must be able to reach that host itself.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = URI_MAX), extend("format" = "sip-uri")))]
     pub to_uri: String,
 }
 method!(Transfer = "sys.call.transfer" -> ());
@@ -28,6 +32,7 @@ method!(Transfer = "sys.call.transfer" -> ());
 #[serde(deny_unknown_fields)]
 pub struct TransferDecline {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// A SIP status.
     #[serde(default = "decline")]
@@ -49,6 +54,7 @@ impl Default for TransferDecline {
 #[serde(deny_unknown_fields)]
 pub struct TransferNotify {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// 100 to 199 while it goes on, 200 when it was answered, the final response otherwise.
     #[cfg_attr(feature = "schema", schemars(range(min = STATUS_MIN, max = STATUS_MAX)))]
@@ -63,13 +69,14 @@ method!(TransferNotify = "sys.call.transfer_notify" -> ());
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The text, at most 16384 bytes.
-    #[cfg_attr(feature = "schema", schemars(length(max = MESSAGE_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MESSAGE_MAX), extend("format" = "text")))]
     pub content: String,
     /// Its media type.
     #[serde(default = "plain_text")]
-    #[cfg_attr(feature = "schema", schemars(length(max = CONTENT_TYPE_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CONTENT_TYPE_MAX), extend("format" = "media-type")))]
     pub content_type: String,
 }
 method!(SendMessage = "sys.call.send_message" -> MessageSent);
@@ -87,15 +94,17 @@ impl Default for SendMessage {
 #[serde(deny_unknown_fields)]
 pub struct NodeSendMessage {
     /// The sender: `[[sip:]user@]host[:port]`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = URI_MAX), extend("format" = "sip-uri")))]
     pub from_uri: String,
     /// The receiver; its host is as that of `construct`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = URI_MAX), extend("format" = "sip-uri")))]
     pub to_uri: String,
     /// The text, at most 16384 bytes.
-    #[cfg_attr(feature = "schema", schemars(length(max = MESSAGE_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MESSAGE_MAX), extend("format" = "text")))]
     pub content: String,
     /// Its media type.
     #[serde(default = "plain_text")]
-    #[cfg_attr(feature = "schema", schemars(length(max = CONTENT_TYPE_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CONTENT_TYPE_MAX), extend("format" = "media-type")))]
     pub content_type: String,
 }
 method!(NodeSendMessage = "sys.node.send_message" -> MessageSent);

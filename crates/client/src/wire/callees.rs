@@ -73,10 +73,10 @@ impl schemars::JsonSchema for Callees {
         schemars::json_schema!({
             "description": "A URI, or a list of URIs in the order to try them",
             "oneOf": [
-                { "type": "string", "minLength": 1 },
+                { "type": "string", "minLength": 1, "maxLength": super::limits::URI_MAX, "format": "sip-uri" },
                 {
                     "type": "array", "minItems": 1, "maxItems": super::limits::CALLEES_MAX,
-                    "items": { "type": "string", "minLength": 1 }
+                    "items": { "type": "string", "minLength": 1, "maxLength": super::limits::URI_MAX, "format": "sip-uri" }
                 }
             ]
         })

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schema")]
-use super::limits::{CAUSE_MAX, CAUSE_MIN, PAGE_MAX, SECONDS_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN};
+use super::limits::{
+    CAUSE_MAX, CAUSE_MIN, FILE_NAME_MAX, PAGE_MAX, PARTS_MAX, PARTS_MIN, RES_ID_MAX, SECONDS_MAX,
+    USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
+};
 use super::params::{hundred, mu_law, one};
 use super::{Content, Method, Recording};
 
@@ -39,6 +42,7 @@ pub struct ConfConstruct {
     /// `max_seconds`, where that is its end): a file,
     /// relative to the recordings directory. One that exists is not replaced. Null or empty: none.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub record_file: Option<String>,
     /// Its format, as of `sys.call.record_start`.
     #[serde(default = "mu_law")]
@@ -47,17 +51,20 @@ pub struct ConfConstruct {
     /// A file of the prompts directory that is played under the talk over and over, as loud as
     /// `media.conference_background_db` says; null or empty: none.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub bg_file: Option<String>,
     /// Once a second member has been in: released when a member leaves and no more than so many are left. 1: when one is
     /// left, 0: when it is empty, negative: never by count.
     #[serde(default = "one_part")]
+    #[cfg_attr(feature = "schema", schemars(range(min = PARTS_MIN, max = PARTS_MAX)))]
     pub parts_threshold: i32,
     /// The application's own mark, at most 4096 bytes; every event of the conference but `on_talking` carries it.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX), extend("format" = "text")))]
     pub user_data: Option<String>,
     /// The node where it shall be: null or the `a.b.c` of this one.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = WORD_MAX), extend("format" = "node-id")))]
     pub node: Option<String>,
 }
 method!(ConfConstruct = "sys.conf.construct" -> ConferenceConstructed);
@@ -127,6 +134,7 @@ pub struct PartInfo {
 pub struct ConfList {
     /// Only those after this one: the last of the page before.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub after: Option<String>,
     /// At most so many.
     #[serde(default = "hundred")]
@@ -147,8 +155,10 @@ impl Default for ConfList {
 #[serde(deny_unknown_fields)]
 pub struct SetPartVoiceMode {
     /// The conference.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The member.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub call_res_id: String,
     /// 1 it hears and speaks, 2 it speaks only, 3 it hears only, 4 neither.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 4)))]
@@ -162,8 +172,10 @@ method!(SetPartVoiceMode = "sys.conf.set_part_voice_mode" -> ());
 #[serde(deny_unknown_fields)]
 pub struct SetPartVolume {
     /// The conference.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The member.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub call_res_id: String,
     /// How much louder than it speaks, in dB.
     #[cfg_attr(feature = "schema", schemars(range(min = VOLUME_MIN, max = VOLUME_MAX)))]
@@ -177,8 +189,10 @@ method!(SetPartVolume = "sys.conf.set_part_volume" -> ());
 #[serde(deny_unknown_fields)]
 pub struct SetPartsThreshold {
     /// The conference.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// As `parts_threshold` of `construct`.
+    #[cfg_attr(feature = "schema", schemars(range(min = PARTS_MIN, max = PARTS_MAX)))]
     pub value: i32,
 }
 method!(SetPartsThreshold = "sys.conf.set_parts_threshold" -> ());
@@ -189,8 +203,10 @@ method!(SetPartsThreshold = "sys.conf.set_parts_threshold" -> ());
 #[serde(deny_unknown_fields)]
 pub struct Kick {
     /// The conference.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The member.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub call_res_id: String,
     /// Why: a SIP status, the `sip_status` of that error.
     #[cfg_attr(feature = "schema", schemars(range(min = CAUSE_MIN, max = CAUSE_MAX)))]
@@ -205,6 +221,7 @@ method!(Kick = "sys.conf.kick" -> ());
 #[serde(deny_unknown_fields)]
 pub struct ConfPlayStart {
     /// The conference.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// What to play, as of `sys.call.play_start`.
     pub content: Content,
@@ -221,8 +238,10 @@ method!(ConfPlayStart = "sys.conf.play_start" -> ());
 #[serde(deny_unknown_fields)]
 pub struct ConfRecordStart {
     /// The conference.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The file, relative to the recordings directory; missing folders are made. One that exists is not replaced.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub record_file: String,
     /// As of `sys.call.record_start`; 7 and 8 have 16 kHz here, whoever is in.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
@@ -246,8 +265,10 @@ impl Default for ConfRecordStart {
 #[serde(deny_unknown_fields)]
 pub struct ConfEnter {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The conference.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub conf_res_id: String,
     /// The longest stay in seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
@@ -262,6 +283,7 @@ pub struct ConfEnter {
     pub volume: i32,
     /// A file of the prompts directory that all members hear when it enters, itself included; null or empty: none.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub play_file: Option<String>,
 }
 method!(ConfEnter = "sys.call.conf_enter" -> ());
@@ -285,8 +307,10 @@ impl Default for ConfEnter {
 #[serde(deny_unknown_fields)]
 pub struct ConfExit {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The conference that it is in.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub conf_res_id: String,
 }
 method!(ConfExit = "sys.call.conf_exit" -> ());

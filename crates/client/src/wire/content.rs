@@ -173,13 +173,13 @@ impl schemars::JsonSchema for Content {
                             5 a duration, HH:MM:SS or HH:MM, each of 0 to 99, or whole seconds; \
                             6 money in yuan, jiao and fen; 7 files joined by |; 10 a text that is spoken; below 0 skip",
             "oneOf": [
-                { "type": "string", "minLength": 1 },
-                { "type": "array", "maxItems": super::limits::ITEMS_MAX, "items": {
+                { "type": "string", "minLength": 1, "maxLength": super::limits::FILES_LENGTH_MAX, "format": "file-names" },
+                { "type": "array", "minItems": 1, "maxItems": super::limits::ITEMS_MAX, "items": {
                     "type": "array", "minItems": 1, "maxItems": 3,
                     "items": [
-                        { "description": "what", "type": ["string", "number"] },
-                        { "description": "type", "type": "integer", "default": 0 },
-                        { "description": "options, key=value;key=value: gain in dB, -40 to 20; lang, zh or en; voice of a text that is spoken", "type": "string", "default": "" }
+                        { "description": "what", "type": ["string", "number"], "maxLength": super::limits::FILES_LENGTH_MAX, "format": "item-what" },
+                        { "description": "type", "type": "integer", "minimum": super::limits::KIND_MIN, "maximum": 10, "default": 0 },
+                        { "description": "options, key=value;key=value: gain in dB, -40 to 20; lang, zh or en; voice of a text that is spoken", "type": "string", "maxLength": super::limits::OPTIONS_MAX, "format": "item-options", "default": "" }
                     ]
                 } }
             ]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Method;
 #[cfg(feature = "schema")]
-use super::limits::{KINDS_MAX, SECONDS_MAX};
+use super::limits::{KINDS_MAX, RES_ID_MAX, SECONDS_MAX};
 
 /// Listens for other things than keys in what the far end sends, beside whatever the call does: it is no action, and
 /// allowed in every state of an answered call, of both parties of a connection too. Whatever is heard is told by
@@ -34,6 +34,7 @@ use super::limits::{KINDS_MAX, SECONDS_MAX};
 #[serde(deny_unknown_fields)]
 pub struct DetectStart {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// What to listen for, each at most once.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = KINDS_MAX)))]
@@ -45,6 +46,7 @@ pub struct DetectStart {
     /// The country whose call-progress tones are expected, by its code of two letters (ISO 3166); null for those that most
     /// have in common. What is busy in one is congestion in another, which only this tells apart.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 2, max = 2), extend("format" = "country")))]
     pub country: Option<String>,
 }
 method!(DetectStart = "sys.call.detect_start" -> ());

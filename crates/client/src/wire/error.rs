@@ -131,6 +131,14 @@ pub enum ErrorData {
         /// In how many seconds it may be tried again, where it said so.
         retry_in: Option<u64>,
     },
+    /// The `request_key` is that of another request, of another method or with other parameters (-32602).
+    KeyReused {
+        /// Always `request_key`.
+        param: String,
+    },
+    /// A request with this `request_key` was being carried out when the node ended, and nobody knows what came of it. It is not
+    /// carried out again: who wants that takes another key (-32012).
+    OutcomeUnknown,
     /// A defect, logged with the same `trace_id` (-32603).
     Internal {
         /// Hexadecimal.
@@ -144,7 +152,7 @@ impl ErrorData {
         match self {
             Self::InvalidRequest { .. } => -32600,
             Self::MethodNotFound { .. } => -32601,
-            Self::InvalidParams { .. } => -32602,
+            Self::InvalidParams { .. } | Self::KeyReused { .. } => -32602,
             Self::Internal { .. } => -32603,
             Self::ResourceNotFound { .. } => -32001,
             Self::InvalidState { .. } => -32002,
@@ -161,6 +169,7 @@ impl ErrorData {
             Self::ShuttingDown => -32007,
             Self::AnswerFailed { .. } => -32008,
             Self::GatewayUnavailable { .. } => -32009,
+            Self::OutcomeUnknown => -32012,
         }
     }
 
@@ -169,6 +178,7 @@ impl ErrorData {
         ("invalid_request", -32600),
         ("method_not_found", -32601),
         ("invalid_params", -32602),
+        ("key_reused", -32602),
         ("internal", -32603),
         ("resource_not_found", -32001),
         ("invalid_state", -32002),
@@ -185,5 +195,6 @@ impl ErrorData {
         ("shutting_down", -32007),
         ("answer_failed", -32008),
         ("gateway_unavailable", -32009),
+        ("outcome_unknown", -32012),
     ];
 }

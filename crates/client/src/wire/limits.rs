@@ -18,6 +18,10 @@ pub const KEYS_MAX: u32 = 255;
 pub const ITEMS_MAX: usize = 30;
 /// The most files of one action, those joined by `|` counted one by one.
 pub const FILES_MAX: usize = 100;
+/// The least type of an item; all below 0 mean the same.
+pub const KIND_MIN: i64 = -1_000_000;
+/// The longest options of an item in bytes: every one there is, with the longest voice.
+pub const OPTIONS_MAX: usize = 256;
 /// The most bytes of a text that is spoken: some three minutes.
 pub const SPEECH_MAX: usize = 3_000;
 /// The most words of one action: thirty values of as many as a long number has. They are of few files, so that most are
@@ -31,6 +35,22 @@ pub const URI_MAX: usize = 1_024;
 pub const NAME_MAX: usize = 128;
 /// The longest file name in bytes, with its folders.
 pub const FILE_NAME_MAX: usize = 1_024;
+/// The longest list of files joined by `|`, in bytes: the most files of one action, each with the longest name.
+pub const FILES_LENGTH_MAX: usize = FILES_MAX * (FILE_NAME_MAX + 1);
+/// The longest name of a call or conference: three numbers of a node, a word, and a serial, with room to spare.
+pub const RES_ID_MAX: usize = 64;
+/// The most characters of a set of keys, of which there are sixteen.
+pub const KEY_SET_MAX: usize = 32;
+/// The longest name of a codec, an event, a node or a group.
+pub const WORD_MAX: usize = 64;
+/// The latest Unix time that there is a calendar for: the end of the year 9999.
+pub const UNIX_TIME_MAX: i64 = 253_402_300_799;
+/// The largest number that every JSON reader keeps exact.
+pub const SEQ_MAX: u64 = (1 << 53) - 1;
+/// The least `parts_threshold`; all below 0 mean the same.
+pub const PARTS_MIN: i32 = -1_000_000;
+/// The greatest `parts_threshold`: more members than any conference has.
+pub const PARTS_MAX: i32 = 1_000_000;
 /// The most extra headers of an INVITE, and the longest name and value in bytes: together well below a datagram.
 pub const HEADERS_MAX: usize = 20;
 /// See [`HEADERS_MAX`].
@@ -59,3 +79,5 @@ pub const STATUS_MAX: u16 = 699;
 pub const KINDS_MAX: usize = 5;
 /// The most patterns in the `types` of a subscription.
 pub const PATTERNS_MAX: usize = 64;
+/// The longest `request_key`, in ASCII characters: a UUID, or two with a word between them.
+pub const REQUEST_KEY_MAX: usize = 128;

@@ -26,6 +26,7 @@ macro_rules! methods_of {
         #[serde(deny_unknown_fields)]
         pub struct $type {
             #[doc = $what]
+            #[cfg_attr(feature = "schema", schemars(length(max = crate::wire::limits::RES_ID_MAX), extend("format" = "res-id")))]
             pub res_id: String,
         }
         method!($type = $name -> $result);
@@ -39,9 +40,12 @@ mod content;
 mod detect;
 mod error;
 mod event;
+mod headers;
 pub mod limits;
 mod params;
 mod result;
+#[cfg(feature = "schema")]
+mod schema;
 
 pub use beside::*;
 pub use callees::Callees;
@@ -52,6 +56,8 @@ pub use error::ErrorData;
 pub use event::*;
 pub use params::*;
 pub use result::*;
+#[cfg(feature = "schema")]
+pub use schema::FORMATS;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,3 +69,12 @@ pub trait Method: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What it returns.
     type Result: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
 }
+
+/// The parameter, by name only, that every method which changes something takes beside its own: the request is carried out
+/// once, however often it is sent with the same key and the same parameters within a day.
+///
+/// The result of a request that has one is an object: what the method's result has, and [`REPLAYED`]. So is the `data` of an
+/// error that is told again.
+pub const REQUEST_KEY: &str = "request_key";
+/// Whether the result is one that was told, or is on its way, to an earlier request of the same [`REQUEST_KEY`].
+pub const REPLAYED: &str = "replayed";

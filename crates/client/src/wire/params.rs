@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schema")]
 use super::limits::{
-    CAUSE_MAX, CAUSE_MIN, CODECS_MAX, HEADERS_MAX, KEY_SECONDS_MAX, KEYS_MAX, NAME_MAX, PAGE_MAX,
-    PATTERNS_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN,
+    CAUSE_MAX, CAUSE_MIN, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_LENGTH_MAX, KEY_SECONDS_MAX, KEY_SET_MAX,
+    KEYS_MAX, NAME_MAX, PAGE_MAX, REPEAT_MAX, RES_ID_MAX, RING_SECONDS_MAX, SECONDS_MAX, SEQ_MAX,
+    UNIX_TIME_MAX, URI_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
 };
 use super::{CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
 
@@ -49,6 +50,7 @@ methods_of! {
 #[serde(deny_unknown_fields)]
 pub struct Construct {
     /// The caller: `[[sip:]user@]host[:port]`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = URI_MAX), extend("format" = "sip-uri")))]
     pub from_uri: String,
     /// The callee, `[[sip:]user@]host[:port]`, or a list of up to 8, tried in their order until one answers or refuses
     /// for good. The host is a gateway's name, or an address of a gateway, or any other host, which is then dialled as
@@ -65,18 +67,21 @@ pub struct Construct {
     /// before `on_dial_completed` is told. It hears how this one is dialled; if it is hung up meanwhile, so is this one
     /// (error `hangup`). `connect_start` may connect the two before the answer. Null: none.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub parent_call_res_id: Option<String>,
     /// What the parent hears, a file or several joined by `|`, at the times that `ring_play_mode` says; null or empty: the
     /// far end's tone, which is what it lets be heard from when it rings (early media), or where that is nothing the
     /// ring-back tone of `media.country`. Without a parent it has no meaning.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILES_LENGTH_MAX), extend("format" = "file-names")))]
     pub ring_play_file: Option<String>,
     /// The application's own mark, at most 4096 bytes; every event of the call carries it.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX), extend("format" = "text")))]
     pub user_data: Option<String>,
     /// A conference to dial on. Only null: others are not supported by this version.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub parent_conf_res_id: Option<String>,
     /// When the parent hears the file. 0: over and over from the far end's ringing to the answer; 1: over and over until the far
     /// end rings, then that one's tone; 2: over and over until the answer; 3: once before the far end is called, then that
@@ -86,26 +91,29 @@ pub struct Construct {
     pub ring_play_mode: u32,
     /// Codecs in order of preference; null for the gateway's own list, or the node's.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CODECS_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::codecs"))]
     pub codecs: Option<Vec<String>>,
     /// An outbound proxy, `[sip:]host[:port]`; null for the gateway's.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = URI_MAX), extend("format" = "sip-host")))]
     pub sip_proxy: Option<String>,
     /// The user name for a digest challenge; null for the gateway's.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CREDENTIAL_MAX), extend("format" = "credential")))]
     pub sip_auth_username: Option<String>,
     /// The password for a digest challenge; null for the gateway's.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CREDENTIAL_MAX), extend("format" = "credential")))]
     pub sip_auth_password: Option<String>,
     /// Extra headers of the INVITE: names that begin with `X-`, and P-Asserted-Identity, P-Preferred-Identity, Privacy,
     /// Diversion, History-Info, Subject, Alert-Info, Call-Info, User-to-User, Referred-By, Reason.
-    #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = HEADERS_MAX)))]
+    #[serde(default, deserialize_with = "super::headers::each_once")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::headers::schema"))]
     pub headers: BTreeMap<String, String>,
     /// The caller's name, shown beside `from_uri` (the display name of From): at most 128 bytes without control characters.
     /// Null or empty: none.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(max = NAME_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(max = NAME_MAX), extend("format" = "display-name")))]
     pub from_name: Option<String>,
 }
 method!(Construct = "sys.call.construct" -> Constructed);
@@ -138,16 +146,18 @@ impl Default for Construct {
 #[serde(deny_unknown_fields)]
 pub struct Answer {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The longest talk in seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
     pub max_answer_seconds: u32,
     /// The application's own mark, at most 4096 bytes.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX), extend("format" = "text")))]
     pub user_data: Option<String>,
     /// Answer with this codec only.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = WORD_MAX), extend("format" = "codec")))]
     pub codec: Option<String>,
 }
 method!(Answer = "sys.call.answer" -> ());
@@ -159,6 +169,7 @@ method!(Answer = "sys.call.answer" -> ());
 #[serde(deny_unknown_fields)]
 pub struct Drop {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// A SIP status.
     #[serde(default = "decline")]
@@ -173,6 +184,7 @@ method!(Drop = "sys.call.drop" -> ());
 #[serde(deny_unknown_fields)]
 pub struct Reject {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// A SIP status.
     #[serde(default = "decline")]
@@ -201,11 +213,13 @@ impl Default for Reject {
 #[serde(deny_unknown_fields)]
 pub struct Ring {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// What the caller hears over and over: a file, or several joined by `|` (183 with our session description, which the
     /// answer repeats). Null or empty: the caller's own tone (180). A caller that offers no session description before the
     /// answer can only ring: `not_negotiated`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILES_LENGTH_MAX), extend("format" = "file-names")))]
     pub ring_play_file: Option<String>,
 }
 method!(Ring = "sys.call.ring" -> ());
@@ -216,8 +230,10 @@ method!(Ring = "sys.call.ring" -> ());
 #[serde(deny_unknown_fields)]
 pub struct Redirect {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// `[sip:]host[:port]`, IPv6 in brackets.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = URI_MAX), extend("format" = "sip-host")))]
     pub redirect_uri: String,
 }
 method!(Redirect = "sys.call.redirect" -> ());
@@ -232,6 +248,7 @@ pub struct List {
     pub state: Option<CallState>,
     /// Only those after this one: the last of the page before.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub after: Option<String>,
     /// At most so many.
     #[serde(default = "hundred")]
@@ -252,11 +269,13 @@ impl Default for List {
 #[serde(deny_unknown_fields)]
 pub struct PlayStart {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// What to play; files are relative to the prompts directory.
     pub content: Content,
     /// Keys that end it.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = KEY_SET_MAX), extend("format" = "keys")))]
     pub finish_keys: String,
     /// How many times more than once.
     #[serde(default)]
@@ -271,6 +290,7 @@ method!(PlayStart = "sys.call.play_start" -> ());
 #[serde(deny_unknown_fields)]
 pub struct RecordStart {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The longest recording in seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
@@ -279,6 +299,7 @@ pub struct RecordStart {
     pub beep: bool,
     /// The file, relative to the recordings directory; missing folders are made. `record_format` says what it is: a name that
     /// ends like another kind of sound (`a.mp3` of format 3) is refused, any other ending, or none, is taken as it is.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub record_file: String,
     /// 1 PCM 8 bit, 2 a-law, 3 mu-law, 4 IMA ADPCM, 5 GSM 06.10, 6 MP3, 7 PCM 16 bit, 8 Opus in Ogg. 6 and 8 are files of
     /// their own kind, the others WAV; 7 and 8 have the rate of the call's codec, 6 has 24 kHz, the others 8 kHz.
@@ -287,6 +308,7 @@ pub struct RecordStart {
     pub record_format: u32,
     /// Keys that end it.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = KEY_SET_MAX), extend("format" = "keys")))]
     pub finish_keys: String,
     /// Whether an existing file may be replaced.
     #[serde(default)]
@@ -324,9 +346,10 @@ impl Default for RecordStart {
 #[serde(deny_unknown_fields)]
 pub struct SendDtmfStart {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// `0-9*#A-D`, and `,` for half a second of rest.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = KEYS_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = KEYS_MAX), extend("format" = "dial-string")))]
     pub keys: String,
 }
 method!(SendDtmfStart = "sys.call.send_dtmf_start" -> ());
@@ -337,10 +360,11 @@ method!(SendDtmfStart = "sys.call.send_dtmf_start" -> ());
 #[serde(deny_unknown_fields)]
 pub struct ReceiveDtmfStart {
     /// The call.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// Keys that count; others are ignored.
     #[serde(default = "all_keys")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = KEY_SET_MAX), extend("format" = "keys")))]
     pub valid_keys: String,
     /// How many keys complete it.
     #[serde(default = "eleven")]
@@ -348,6 +372,7 @@ pub struct ReceiveDtmfStart {
     pub max_keys: u32,
     /// Keys that complete it early; they must be valid keys too.
     #[serde(default = "hash")]
+    #[cfg_attr(feature = "schema", schemars(length(max = KEY_SET_MAX), extend("format" = "keys")))]
     pub finish_keys: String,
     /// How many seconds to wait for the first key after the prompt.
     #[serde(default = "forty_five")]
@@ -400,11 +425,13 @@ impl Default for ReceiveDtmfStart {
 #[serde(deny_unknown_fields)]
 pub struct ConnectStart {
     /// The first party.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub res_id: String,
     /// The longest connection in seconds.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SECONDS_MAX)))]
     pub max_seconds: u32,
     /// The second party.
+    #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub call_res_id: String,
     /// 1 both hear each other, 2 only the second party hears, 3 only the first hears.
     #[serde(default = "one")]
@@ -413,6 +440,7 @@ pub struct ConnectStart {
     /// A recording of both, each as loud as it speaks: a file, relative to the recordings directory. One that exists is not
     /// replaced. It is complete when `on_connect_completed` is told; null or empty: none. Its ending is as of `record_start`.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub record_file: Option<String>,
     /// Its format, as of `record_start`. Formats 7 and 8 have the sample rate of the first party's codec, whatever the second has:
     /// name the party with the wider voice first where its sound shall be kept.
@@ -429,11 +457,13 @@ pub struct ConnectStart {
     pub remote_volume: Option<i32>,
     /// When `schedule_play_file` is played to both over their talk, Unix time in seconds. One that is past: at once.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = UNIX_TIME_MAX)))]
     pub schedule_play_time: Option<i64>,
     /// That file, in the prompts directory; null or empty: none.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub schedule_play_file: Option<String>,
-    /// How many times it is played; 0 is once, as 1 is.
+    /// How many times it is played; 0, as where it is left out: not at all.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = REPEAT_MAX)))]
     pub schedule_play_loop: u32,
@@ -477,13 +507,15 @@ pub struct Subscribe {
     /// First everything after this `seq` that is still kept; null: only what happens from now on. Where something after
     /// it is not kept, `sys.event.on_gap` comes first.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = SEQ_MAX)))]
     pub after: Option<u64>,
     /// Share the events with others of this name. Only null: others are not supported by this version.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = WORD_MAX), extend("format" = "group")))]
     pub group: Option<String>,
     /// Names of events, or beginnings of names with `*`; null: all but those that must be named.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = PATTERNS_MAX)))]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::types"))]
     pub types: Option<Vec<String>>,
 }
 method!(Subscribe = "sys.event.subscribe" -> SubscriptionId);

@@ -8,6 +8,8 @@ use http::{HeaderMap, Response, StatusCode, header};
 use jsonrpsee::server::HttpBody;
 use serde_json::json;
 
+use crate::request_keys::Scope;
+
 /// Why a request does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -17,12 +19,15 @@ pub(super) enum Refusal {
     Token,
 }
 
-/// Lets a request pass, or not.
-pub(super) fn admit(headers: &HeaderMap, tokens: &[String]) -> Result<(), Refusal> {
+/// Lets a request pass, or not, and says whose `request_key`s it may have.
+pub(super) fn admit(headers: &HeaderMap, tokens: &[String]) -> Result<Scope, Refusal> {
     if !origin_is_ours(headers, !tokens.is_empty()) {
         return Err(Refusal::Origin);
     }
-    if token_is_known(headers, tokens) { Ok(()) } else { Err(Refusal::Token) }
+    if tokens.is_empty() {
+        return Ok(Scope::default());
+    }
+    known_token(headers, tokens).map(Scope::of).ok_or(Refusal::Token)
 }
 
 impl Refusal {
@@ -61,14 +66,12 @@ fn is_literal(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
 }
 
-fn token_is_known(headers: &HeaderMap, tokens: &[String]) -> bool {
-    if tokens.is_empty() {
-        return true;
-    }
+/// The token that is shown, if it is one of `tokens`.
+fn known_token<'h>(headers: &'h HeaderMap, tokens: &[String]) -> Option<&'h [u8]> {
     let shown = headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes).unwrap_or_default();
     let (scheme, token) = shown.split_at(shown.len().min(7));
     let known = tokens.iter().fold(false, |known, candidate| known | same(token, candidate.as_bytes()));
-    scheme.eq_ignore_ascii_case(b"bearer ") && known
+    (scheme.eq_ignore_ascii_case(b"bearer ") && known).then_some(token)
 }
 
 /// Whether two byte strings are the same, in a time that does not tell where they differ.

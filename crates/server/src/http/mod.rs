@@ -39,6 +39,7 @@ use tower::Service;
 use crate::control_handle::ControlHandle;
 use crate::events::EventLog;
 use crate::metrics;
+use crate::request_keys::{RequestKeys, Scope};
 use crate::rpc::{self, Known, NodeName, Transport};
 use stall::Stall;
 
@@ -89,14 +90,15 @@ pub async fn serve(
     listener: TcpListener,
     config: HttpConfig,
     control: ControlHandle,
-    log: Arc<EventLog>,
+    (log, keys): (Arc<EventLog>, RequestKeys),
     shutdown: impl Future<Output = ()>,
 ) {
     let (subscriptions, mut subscribed) = watch::channel(0);
     let (closing_tx, closing) = watch::channel(false);
     let (stop, stopping) = stop_channel();
     let node = NodeName { id: config.node, process_id: config.process_id, language: config.language };
-    let context = rpc::Context { node, control: control.clone(), log, subscriptions, closing };
+    let keys = Arc::new(keys);
+    let context = rpc::Context { node, control: control.clone(), log, keys, subscriptions, closing };
     let told = tokio::spawn(tell_applications(control, subscribed.clone()));
     let accepting = accept(listener, config.tokens, context, stop);
     tokio::select! {
@@ -214,7 +216,7 @@ where
         ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(control).await,
         ("/metrics", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
         ("/rpc", _) => match guard::admit(request.headers(), tokens) {
-            Ok(()) => call(rpc, request).await,
+            Ok(scope) => call(rpc, scope, request).await,
             Err(refusal) => refusal.response(),
         },
         _ => json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing at this path" })),
@@ -233,7 +235,7 @@ async fn show_metrics(control: &ControlHandle) -> Response<HttpBody> {
 }
 
 /// Hands a request to JSON-RPC: a WebSocket as it is, a POST once all of it is here.
-async fn call<S>(mut rpc: S, request: Request<Incoming>) -> Response<HttpBody>
+async fn call<S>(mut rpc: S, scope: Scope, request: Request<Incoming>) -> Response<HttpBody>
 where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
 {
@@ -241,6 +243,7 @@ where
     let (mut parts, body) = request.into_parts();
     // Nothing behind this needs the token, and what is not there cannot be logged.
     parts.headers.remove(header::AUTHORIZATION);
+    parts.extensions.insert(scope);
     parts.extensions.insert(if upgrade { Transport::WebSocket } else { Transport::Post });
     let body = if upgrade {
         HttpBody::empty()

@@ -7,7 +7,8 @@ use offhook_call::command::KeySet;
 use offhook_call::id::{CallId, ConferenceId, NodeId};
 use offhook_client::wire::limits::{
     CALLEES_MAX, CODECS_MAX, CONTENT_TYPE_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, HEADER_MAX, HEADERS_MAX,
-    KEYS_MAX, MESSAGE_MAX, NAME_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN,
+    KEY_SET_MAX, KEYS_MAX, MESSAGE_MAX, NAME_MAX, PARTS_MAX, PARTS_MIN, USER_DATA_MAX, VOLUME_MAX,
+    VOLUME_MIN,
 };
 use offhook_client::wire::{self, ErrorData};
 use offhook_media::event::{Codec, Country, Dial, Key, Kinds, RecordFormat};
@@ -70,6 +71,11 @@ pub(crate) fn user_data(value: Option<String>) -> Result<Option<String>, ErrorDa
         return Err(invalid("user_data", format!("at most {USER_DATA_MAX} bytes")));
     }
     Ok(value)
+}
+
+/// How few members end a conference.
+pub(crate) fn threshold(param: &str, value: i32) -> Result<i32, ErrorData> {
+    between(param, value, PARTS_MIN, PARTS_MAX)
 }
 
 /// A full SIP URI.
@@ -145,7 +151,9 @@ pub(crate) fn codecs(list: Option<Vec<String>>) -> Result<Vec<Codec>, ErrorData>
 
 /// A set of keys, which may be empty.
 pub(crate) fn key_set(param: &str, keys: &str) -> Result<KeySet, ErrorData> {
-    KeySet::parse(keys).map_err(|_| invalid(param, "keys of 0-9*#A-D"))
+    let short = Some(keys).filter(|keys| keys.len() <= KEY_SET_MAX);
+    let expected = || invalid(param, format!("at most {KEY_SET_MAX} keys of 0-9*#A-D"));
+    short.and_then(|keys| KeySet::parse(keys).ok()).ok_or_else(expected)
 }
 
 /// Keys to send, with pauses.
@@ -163,16 +171,61 @@ pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
     if name.is_empty() || name.len() > FILE_NAME_MAX {
         return Err(invalid(param, format!("a file name of 1 to {FILE_NAME_MAX} bytes")));
     }
-    let leaves = name.starts_with('/') || name.split('/').any(|part| part == "..");
-    if leaves || name.chars().any(|char| char.is_control() || char == '\\') {
+    if !is_plain_name(name.as_bytes()) {
         return Err(error::forbidden(name.to_owned(), "no plain name of a file below its directory", None));
     }
     Ok(name.to_owned())
 }
 
+/// How often a name is decoded to see what it would become. Nobody does it more often, and what is left then is refused.
+const DECODED: usize = 4;
+
+/// Whether a name stays below its directory, also for whoever takes `%2e` for a dot. We do not, but recordings are read by
+/// others, over HTTP for one.
+fn is_plain_name(name: &[u8]) -> bool {
+    let mut name = name.to_vec();
+    for _ in 0..DECODED {
+        let leaves = name.starts_with(b"/") || name.split(|&byte| byte == b'/').any(|part| part == b"..");
+        // The bytes C0, C1 and above F4 are in no UTF-8 but in overlong forms of what must not be there.
+        let is_bad =
+            |byte: &u8| byte.is_ascii_control() || *byte == b'\\' || matches!(byte, 0xC0 | 0xC1 | 0xF5..);
+        let has_controls = || String::from_utf8_lossy(&name).chars().any(char::is_control);
+        if leaves || name.iter().any(is_bad) || has_controls() {
+            return false;
+        }
+        let decoded = decoded(&name);
+        if decoded == name {
+            return true;
+        }
+        name = decoded;
+    }
+    false
+}
+
+/// `%` and two hexadecimal digits as the byte that they are, once.
+fn decoded(name: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| name.get(at).and_then(|&byte| char::from(byte).to_digit(16));
+    let mut decoded = Vec::with_capacity(name.len());
+    let mut at = 0;
+    while let Some(&byte) = name.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high << 4 | low).unwrap_or(byte));
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
+}
+
 /// A name for a recording. Whoever opens the file goes by its ending, so that one which is known must be that of the format;
 /// any other, or none, is as good. Nothing is written raw, and raw files are known by their endings alone.
 pub(crate) fn recording(param: &str, name: &str, format: RecordFormat) -> Result<String, ErrorData> {
+    let name = file(param, name)?;
     let endings: &[&str] = match format {
         RecordFormat::Mp3 => &["mp3"],
         RecordFormat::Opus => &["opus", "ogg", "oga"],
@@ -185,7 +238,7 @@ pub(crate) fn recording(param: &str, name: &str, format: RecordFormat) -> Result
             format!("the ending .{} of record_format {number}, not .{ending}", endings.join(" or ."));
         return Err(invalid(param, expected));
     }
-    file(param, name)
+    Ok(name)
 }
 
 /// The endings of names that say what is in a file of sound.
@@ -263,12 +316,11 @@ pub(crate) fn credentials(
         }
         Ok(text)
     };
+    let username = username.map(|text| good("sip_auth_username", text)).transpose()?;
+    let password = password.map(|text| good("sip_auth_password", text)).transpose()?;
     match (username, password) {
         (None, None) => Ok(None),
-        (Some(username), Some(password)) => Ok(Some(Credentials {
-            username: good("sip_auth_username", username)?,
-            password: good("sip_auth_password", password)?,
-        })),
+        (Some(username), Some(password)) => Ok(Some(Credentials { username, password })),
         (None, Some(_)) => Err(invalid("sip_auth_username", "a user name to go with sip_auth_password")),
         (Some(_), None) => Err(invalid("sip_auth_password", "a password to go with sip_auth_username")),
     }

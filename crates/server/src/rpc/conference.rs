@@ -40,7 +40,7 @@ impl Served for wire::ConfConstruct {
         }
         Ok(Step::Ask(Command::ConferenceConstruct(Box::new(Construct {
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
-            threshold: self.parts_threshold,
+            threshold: check::threshold("parts_threshold", self.parts_threshold)?,
             user_data: check::user_data(self.user_data)?,
             background: prompt("bg_file", self.bg_file)?,
             record: record.map(|name| record_file(&name, self.record_format)).transpose()?,
@@ -54,6 +54,8 @@ impl Served for wire::ConfConstruct {
 }
 
 impl Served for wire::ConfExists {
+    const CHANGES: bool = false;
+
     fn step(self, node: &Node) -> Result<Step<bool>, ErrorData> {
         // Never an error: what cannot be a conference does not exist.
         let conference = node.id.parse_conf_res_id(&self.res_id);
@@ -66,6 +68,8 @@ impl Served for wire::ConfExists {
 }
 
 impl Served for wire::ConfGet {
+    const CHANGES: bool = false;
+
     fn step(self, node: &Node) -> Result<Step<wire::ConferenceInfo>, ErrorData> {
         Ok(Step::Ask(ask(check::conference(node.id, &self.res_id)?, Ask::Get)))
     }
@@ -76,6 +80,8 @@ impl Served for wire::ConfGet {
 }
 
 impl Served for wire::ConfList {
+    const CHANGES: bool = false;
+
     fn step(self, node: &Node) -> Result<Step<Vec<String>>, ErrorData> {
         let limit = check::between("limit", self.limit, 1, PAGE_MAX)? as usize;
         let a_conference = || check::invalid("after", "null, or the res_id of a conference of this node");
@@ -93,6 +99,8 @@ impl Served for wire::ConfList {
 }
 
 impl Served for wire::GetParts {
+    const CHANGES: bool = false;
+
     fn step(self, node: &Node) -> Result<Step<Vec<wire::PartInfo>>, ErrorData> {
         Ok(Step::Ask(ask(check::conference(node.id, &self.res_id)?, Ask::GetParts)))
     }
@@ -133,7 +141,9 @@ done! {
         call: check::call(node, &params.call_res_id)?,
         volume: check::decibels("volume", params.volume)?,
     };
-    SetPartsThreshold => |params, node| Ask::SetThreshold { value: params.value };
+    SetPartsThreshold => |params, node| Ask::SetThreshold {
+        value: check::threshold("value", params.value)?,
+    };
     Kick => |params, node| Ask::Kick {
         call: check::call(node, &params.call_res_id)?,
         cause: check::between("cause", params.cause, CAUSE_MIN, CAUSE_MAX)?,

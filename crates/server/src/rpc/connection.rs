@@ -3,7 +3,7 @@
 use offhook_call::PromptSource;
 use offhook_call::command::{ConnectExtras, ConnectRecord, SchedulePlay};
 use offhook_call::event::UnixMs;
-use offhook_client::wire::limits::REPEAT_MAX;
+use offhook_client::wire::limits::{REPEAT_MAX, UNIX_TIME_MAX};
 use offhook_client::wire::{ConnectStart, ErrorData};
 use offhook_media::event::{Gain, RecordFormat, Volumes};
 
@@ -39,8 +39,13 @@ fn record(params: &ConnectStart) -> Result<Option<ConnectRecord>, ErrorData> {
 fn schedule(params: &ConnectStart) -> Result<Option<SchedulePlay>, ErrorData> {
     let times = check::between("schedule_play_loop", params.schedule_play_loop, 0, REPEAT_MAX)?;
     let file = params.schedule_play_file.as_deref().filter(|name| !name.is_empty());
-    let (seconds, name) = match (params.schedule_play_time, file) {
+    let file = file.map(|name| check::file("schedule_play_file", name)).transpose()?;
+    let time = params.schedule_play_time;
+    let time = time.map(|time| check::between("schedule_play_time", time, 0, UNIX_TIME_MAX)).transpose()?;
+    let (seconds, name) = match (time, file) {
         (None, None) => return Ok(None),
+        // The document: 0 is not at all, 1 once, 2 twice, and so on.
+        (Some(_), Some(_)) if times == 0 => return Ok(None),
         (Some(seconds), Some(name)) => (seconds, name),
         (Some(_), None) => {
             return Err(check::invalid("schedule_play_file", "a file name, to go with schedule_play_time"));
@@ -51,7 +56,7 @@ fn schedule(params: &ConnectStart) -> Result<Option<SchedulePlay>, ErrorData> {
     };
     Ok(Some(SchedulePlay {
         at: UnixMs(seconds.saturating_mul(1000)),
-        source: PromptSource::from(check::file("schedule_play_file", name)?.as_str()),
-        repeat: times.saturating_sub(1),
+        source: PromptSource::from(name.as_str()),
+        repeat: times - 1,
     }))
 }

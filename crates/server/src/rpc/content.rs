@@ -7,7 +7,7 @@
 use offhook_call::command::Content;
 use offhook_call::prompt::{self, Language, Manner};
 use offhook_call::{PromptSource, Sound, Speech};
-use offhook_client::wire::limits::{FILES_MAX, ITEMS_MAX, SPEECH_MAX, WORDS_MAX};
+use offhook_client::wire::limits::{FILES_MAX, ITEMS_MAX, KIND_MIN, OPTIONS_MAX, SPEECH_MAX, WORDS_MAX};
 use offhook_client::wire::{self, ErrorData, What};
 use offhook_media::file::GAIN_DB;
 
@@ -52,7 +52,10 @@ fn items_files(
         return Err(invalid(param, format!("1 to {ITEMS_MAX} items [what, type, options]")));
     }
     let (mut files, mut words) = (Vec::new(), 0);
-    for (index, item) in items.iter().enumerate().filter(|(_, item)| item.kind >= 0) {
+    for (index, item) in items.iter().enumerate() {
+        if (KIND_MIN..0).contains(&item.kind) {
+            continue;
+        }
         let element = |position: usize| format!("{param}[{index}][{position}]");
         let manner = match item.kind {
             0 | 7 => None,
@@ -148,6 +151,10 @@ struct Options {
 
 impl Options {
     fn parse(param: &str, options: &str) -> Result<Self, ErrorData> {
+        if options.len() > OPTIONS_MAX || options.chars().any(char::is_control) {
+            let expected = format!("at most {OPTIONS_MAX} bytes without control characters");
+            return Err(invalid(param, expected));
+        }
         let mut parsed = Self::default();
         for option in options.split(';').filter(|option| !option.trim().is_empty()) {
             match option.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {

@@ -3,13 +3,23 @@
 use jsonrpsee::types::ErrorObjectOwned;
 use offhook_call::error::{Error, FileFault};
 use offhook_call::id::NodeId;
-use offhook_client::wire::ErrorData;
+use offhook_client::wire::{ErrorData, REPLAYED};
 
 use super::names;
 
 /// The error object that goes out.
 pub(crate) fn object(data: ErrorData) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(data.code(), message(&data), Some(data))
+}
+
+/// The same, told again to a repeat of the request that met it.
+pub(crate) fn replayed(data: ErrorData) -> ErrorObjectOwned {
+    let (code, message) = (data.code(), message(&data));
+    let mut data = serde_json::to_value(data).unwrap_or_default();
+    if let Some(data) = data.as_object_mut() {
+        data.insert(REPLAYED.to_owned(), true.into());
+    }
+    ErrorObjectOwned::owned(code, message, Some(data))
 }
 
 /// A refusal of the calls, as the API tells it.
@@ -105,6 +115,10 @@ fn message(data: &ErrorData) -> String {
         }
         ErrorData::NotNegotiated { detail } => format!("the peer cannot do it: {detail}"),
         ErrorData::ShuttingDown => "the node is shutting down".to_owned(),
+        ErrorData::KeyReused { param } => format!("{param}: it was that of another request"),
+        ErrorData::OutcomeUnknown => {
+            "the node ended while it carried out this request; what came of it is not known".to_owned()
+        }
         ErrorData::AnswerFailed { sip_status } => {
             format!("the answer did not reach the caller ({sip_status})")
         }

@@ -35,6 +35,13 @@ pub(crate) enum Step<R> {
 
 /// A method that is served.
 pub(crate) trait Served: wire::Method<Result: JsonSchema> + JsonSchema {
+    /// Whether it changes anything, so that a repeat of the same request must be known as one (`request_key`).
+    const CHANGES: bool = true;
+
+    /// Whether what it does is there when the node has ended: somebody's telephone has rung. Then repeats are known by
+    /// the next run as well.
+    const OUTLIVES: bool = false;
+
     /// Checks the parameters.
     fn step(self, node: &Node) -> Result<Step<Self::Result>, ErrorData>;
 
@@ -88,6 +95,8 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
 }
 
 impl Served for wire::Construct {
+    const OUTLIVES: bool = true;
+
     fn step(self, node: &Node) -> Result<Step<wire::Constructed>, ErrorData> {
         check::nothing("parent_conf_res_id", self.parent_conf_res_id.as_deref())?;
         let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
@@ -193,6 +202,8 @@ impl Served for wire::Ring {
 }
 
 impl Served for wire::Exists {
+    const CHANGES: bool = false;
+
     fn step(self, node: &Node) -> Result<Step<bool>, ErrorData> {
         // Never an error: what cannot be a call does not exist.
         let call = node.id.parse_res_id(&self.res_id);
@@ -205,6 +216,8 @@ impl Served for wire::Exists {
 }
 
 impl Served for wire::Get {
+    const CHANGES: bool = false;
+
     fn step(self, node: &Node) -> Result<Step<wire::CallInfo>, ErrorData> {
         Ok(Step::Ask(Command::Get { call: check::call(node.id, &self.res_id)? }))
     }
@@ -215,6 +228,8 @@ impl Served for wire::Get {
 }
 
 impl Served for wire::List {
+    const CHANGES: bool = false;
+
     fn step(self, node: &Node) -> Result<Step<Vec<String>>, ErrorData> {
         let limit = check::between("limit", self.limit, 1, PAGE_MAX)? as usize;
         let a_call = || check::invalid("after", "null, or the res_id of a call of this node");
@@ -222,14 +237,7 @@ impl Served for wire::List {
             Some(res_id) => Some(node.id.parse_res_id(&res_id).ok_or_else(a_call)?),
             None => None,
         };
-        let state = match self.state {
-            None => None,
-            Some(state) => match names::state_of(state) {
-                Some(state) => Some(state),
-                // No call of this version can be in it.
-                None => return Ok(Step::Answer(Vec::new())),
-            },
-        };
+        let state = self.state.map(names::state_of);
         Ok(Step::Ask(Command::List { state, after, limit }))
     }
 
@@ -396,6 +404,8 @@ impl Served for wire::SendMessage {
 }
 
 impl Served for wire::NodeSendMessage {
+    const OUTLIVES: bool = true;
+
     fn step(self, _: &Node) -> Result<Step<wire::MessageSent>, ErrorData> {
         Ok(Step::Ask(Command::SendPage(Box::new(SendPage {
             from_uri: check::full_uri("from_uri", &self.from_uri)?,
@@ -410,6 +420,8 @@ impl Served for wire::NodeSendMessage {
 }
 
 impl Served for wire::Gateways {
+    const CHANGES: bool = false;
+
     fn step(self, _: &Node) -> Result<Step<Vec<wire::GatewayInfo>>, ErrorData> {
         Ok(Step::Ask(Command::Gateways))
     }

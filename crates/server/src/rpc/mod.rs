@@ -17,6 +17,7 @@ mod middleware;
 pub(crate) mod names;
 mod params;
 mod reply;
+mod request;
 pub mod schema;
 mod subscribe;
 mod uri;
@@ -25,13 +26,14 @@ use std::sync::{Arc, LazyLock};
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, RpcModule};
-use offhook_client::wire::{self, Discover, Method};
+use offhook_client::wire::{Discover, Method};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control_handle::ControlHandle;
 use crate::events::EventLog;
-use method::{Node, Served, Step, Visitor};
+use crate::request_keys::RequestKeys;
+use method::{Node, Served, Visitor};
 
 pub(crate) use error::object as error_object;
 pub(crate) use method::Node as NodeName;
@@ -45,6 +47,7 @@ pub(crate) struct Context {
     pub(crate) node: Node,
     pub(crate) control: ControlHandle,
     pub(crate) log: Arc<EventLog>,
+    pub(crate) keys: Arc<RequestKeys>,
     /// How many subscriptions there are.
     pub(crate) subscriptions: watch::Sender<usize>,
     /// Whether the server is closing: subscriptions send what is left and end.
@@ -71,27 +74,10 @@ struct Registry {
 
 impl Visitor for Registry {
     fn method<M: Served>(&mut self) {
-        let callback = |params: Params<'static>, context: Arc<Context>, _: Extensions| async move {
-            request::<M>(&context, params.as_str()).await.map_err(error::object)
+        let callback = |params: Params<'static>, context: Arc<Context>, extensions: Extensions| async move {
+            let scope = extensions.get().copied().unwrap_or_default();
+            request::serve::<M>(context, scope, params.as_str()).await
         };
         self.module.register_async_method(M::NAME, callback).expect("every name is used once");
     }
-}
-
-/// One request, from its parameters to its result.
-///
-/// Requests that are pipelined on one WebSocket reach the calls in the order in which they came, which applications rely
-/// on (`play_stop` after `play_start`). The library makes a task of every message, in their order. So that no task
-/// overtakes another, the runtime is of one thread, which first polls its tasks first come, first served; and nothing from
-/// there to the queue of the control loop waits: parameters are read and checked, and the command is queued
-/// ([`ControlHandle::request`]), all within the first poll. An `await` before that, here or in [`Known`], breaks it.
-async fn request<M: Served>(context: &Context, params: Option<&str>) -> Result<M::Result, wire::ErrorData> {
-    let command = match params::parse::<M>(params)?.step(&context.node)? {
-        Step::Answer(result) => return Ok(result),
-        Step::Ask(command) => command,
-    };
-    let reply =
-        context.control.request(command).await.map_err(|error| error::data(context.node.id, error))?;
-    M::result(&context.node, reply)
-        .ok_or_else(|| error::internal(&format!("a reply that is none to {}", M::NAME)))
 }

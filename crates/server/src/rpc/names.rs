@@ -23,9 +23,9 @@ pub(crate) fn state(state: State) -> CallState {
     }
 }
 
-/// The state that the API names, if a call of this version can be in it.
-pub(crate) fn state_of(state: CallState) -> Option<State> {
-    Some(match state {
+/// The state that the API names.
+pub(crate) fn state_of(state: CallState) -> State {
+    match state {
         CallState::Initiated => State::Initiated,
         CallState::Answer => State::Answer,
         CallState::Idle => State::Idle,
@@ -33,11 +33,11 @@ pub(crate) fn state_of(state: CallState) -> Option<State> {
         CallState::Record => State::Record,
         CallState::SendDtmf => State::SendDtmf,
         CallState::ReceiveDtmf => State::ReceiveDtmf,
+        CallState::Dial => State::Dial,
         CallState::Connect => State::Connect,
         CallState::Conf => State::Conf,
         CallState::Released => State::Released,
-        CallState::Dial => return None,
-    })
+    }
 }
 
 /// A call's direction as the API names it.

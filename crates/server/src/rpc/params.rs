@@ -10,7 +10,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use offhook_client::wire::ErrorData;
+use offhook_client::wire::limits::REQUEST_KEY_MAX;
+use offhook_client::wire::{ErrorData, REQUEST_KEY};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::value::CowStrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -45,11 +46,27 @@ impl From<Invalid> for ErrorData {
 
 /// The parameters of a request as they came; none is like an empty object.
 pub(crate) fn parse<M: DeserializeOwned + JsonSchema>(raw: Option<&str>) -> Result<M, Invalid> {
+    parse_with(raw, None)
+}
+
+/// The parameters of a request that may carry a `request_key` beside them, and that key.
+pub(crate) fn parse_keyed<M: DeserializeOwned + JsonSchema>(
+    raw: Option<&str>,
+) -> Result<(M, Option<String>), Invalid> {
+    let mut key = None;
+    let params = parse_with(raw, Some(&mut key))?;
+    Ok((params, key))
+}
+
+fn parse_with<M: DeserializeOwned + JsonSchema>(
+    raw: Option<&str>,
+    key: Option<&mut Option<String>>,
+) -> Result<M, Invalid> {
     let json = raw.unwrap_or("{}");
     if too_deep(json) {
         return Err(Invalid::new("params", format!("at most {DEPTH_MAX} levels of nesting")));
     }
-    M::deserialize(Params { json, values: values::<M> })
+    M::deserialize(Params { json, values: values::<M>, key })
 }
 
 /// The names of the parameters of a method, in their order.
@@ -60,15 +77,17 @@ pub(crate) fn names<M: DeserializeOwned>() -> &'static [&'static str] {
     }
 }
 
-struct Params<'de> {
+struct Params<'de, 'k> {
     json: &'de str,
     values: Values,
+    /// Where a `request_key` goes; none: there is no such parameter.
+    key: Option<&'k mut Option<String>>,
 }
 
 /// What the schema says that a parameter may be, where it says more than a type.
 type Values = fn(&str) -> Option<String>;
 
-impl<'de> Deserializer<'de> for Params<'de> {
+impl<'de> Deserializer<'de> for Params<'de, '_> {
     type Error = Invalid;
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -77,11 +96,14 @@ impl<'de> Deserializer<'de> for Params<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Invalid> {
-        let named = match self.json.trim_start().as_bytes().first() {
+        let mut named = match self.json.trim_start().as_bytes().first() {
             Some(b'{') => by_name(self.json)?,
             Some(b'[') => by_position(self.json, fields)?,
             _ => return Err(Invalid::new("params", "an object or an array")),
         };
+        if let Some(key) = self.key {
+            *key = take_key(&mut named)?;
+        }
         visitor.visit_map(Named { params: named.into_iter(), current: None, values: self.values })
     }
 
@@ -93,6 +115,26 @@ impl<'de> Deserializer<'de> for Params<'de> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
         newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
+}
+
+/// Takes the `request_key` out of what the method itself is told.
+fn take_key(params: &mut Vec<Param<'_>>) -> Result<Option<String>, Invalid> {
+    let mut keys = params.extract_if(.., |(name, _)| name == REQUEST_KEY);
+    let (first, second) = (keys.next(), keys.next());
+    if second.is_some() {
+        return Err(de::Error::duplicate_field(REQUEST_KEY));
+    }
+    let Some((_, value)) = first else { return Ok(None) };
+    let key: Option<String> = serde_json::from_str(value.get()).map_err(|_| no_key())?;
+    let is_key = |key: &str| {
+        let printable = key.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        (1..=REQUEST_KEY_MAX).contains(&key.len()) && printable
+    };
+    if key.as_deref().is_none_or(is_key) { Ok(key) } else { Err(no_key()) }
+}
+
+fn no_key() -> Invalid {
+    Invalid::new(REQUEST_KEY, format!("null, or 1 to {REQUEST_KEY_MAX} printable ASCII characters"))
 }
 
 type Param<'de> = (Cow<'de, str>, &'de RawValue);
@@ -382,7 +424,7 @@ mod tests {
             "record_format",
             "1, 2, 3, 4, 5, 6, 7 or 8",
         );
-        refused::<wire::Subscribe>(r#"["x"]"#, "after", "null, or an integer of at least 0");
+        refused::<wire::Subscribe>(r#"["x"]"#, "after", "null, or an integer of 0 to 9007199254740991");
         refused::<wire::Construct>(r#"{"ring_play_mode": "x"}"#, "ring_play_mode", "an integer of 0 to 3");
         let volume = "null, or an integer of -40 to 20";
         refused::<wire::ConnectStart>(r#"{"local_volume": "x"}"#, "local_volume", volume);

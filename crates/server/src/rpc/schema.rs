@@ -1,9 +1,13 @@
 //! The contract as documents, from the types that the server reads and writes: `proto/openrpc.json` for the methods,
 //! `proto/asyncapi.json` for the events. A test compares the files with what is made here.
 
+use offhook_client::wire::limits::{REQUEST_KEY_MAX, SEQ_MAX, WORD_MAX};
 use offhook_client::wire::{
-    self, EVENT_NOTIFICATION, ErrorData, Method, NOTICES, OPT_IN_EVENTS, UNSUBSCRIBE,
+    self, EVENT_NOTIFICATION, ErrorData, FORMATS, Method, NOTICES, OPT_IN_EVENTS, REPLAYED, REQUEST_KEY,
+    UNSUBSCRIBE,
 };
+use std::collections::BTreeMap;
+
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -37,6 +41,7 @@ pub fn openrpc() -> Value {
             { "name": "websocket", "url": "ws://127.0.0.1:8080/rpc" },
             { "name": "post", "url": "http://127.0.0.1:8080/rpc" },
         ],
+        "x-formats": FORMATS.iter().copied().collect::<BTreeMap<_, _>>(),
         "methods": describe.methods,
         "components": { "schemas": describe.generator.take_definitions(true), "errors": errors },
     }))
@@ -110,7 +115,37 @@ struct Describe {
 impl Visitor for Describe {
     fn method<M: Served>(&mut self) {
         self.any::<M>();
+        if M::CHANGES
+            && let Some(method) = self.methods.last_mut()
+        {
+            with_request_key(method);
+        }
     }
+}
+
+/// What a method that changes something takes and tells beside its own.
+fn with_request_key(method: &mut Value) {
+    if let Some(params) = method["params"].as_array_mut() {
+        params.push(json!({
+            "name": REQUEST_KEY,
+            "required": false,
+            "description": "By name only. The request is carried out once, however often it is sent with this key and the \
+                            same parameters within 24 hours, over whatever connections: a repeat is told what the first one \
+                            is told. With other parameters, or by another method, it is an error (key_reused).",
+            "schema": {
+                "type": ["string", "null"], "default": null, "minLength": 1, "maxLength": REQUEST_KEY_MAX,
+                "pattern": "^[ -~]*$", "format": "request-key",
+            },
+        }));
+    }
+    let plain = method["result"]["schema"].take();
+    let replayed = json!({
+        "description": "Of a request with a request_key: all that the result has otherwise, and whether this is a repeat's.",
+        "type": "object",
+        "required": [REPLAYED],
+        "properties": { REPLAYED: { "type": "boolean" } },
+    });
+    method["result"]["schema"] = json!({ "anyOf": [plain, replayed] });
 }
 
 impl Describe {
@@ -147,7 +182,7 @@ fn unsubscribe() -> Value {
             "name": "subscription",
             "required": true,
             "description": "The result of sys.event.subscribe.",
-            "schema": { "type": ["integer", "string"] },
+            "schema": { "type": ["integer", "string"], "minimum": 0, "maximum": SEQ_MAX, "maxLength": WORD_MAX, "format": "subscription" },
         }],
         "result": { "name": "result", "schema": { "type": "boolean" } },
     })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jsonrpsee::server::{SendTimeoutError, SubscriptionMessage, SubscriptionSink};
 use jsonrpsee::types::Params;
 use jsonrpsee::{Extensions, PendingSubscriptionSink, RpcModule};
-use offhook_client::wire::limits::PATTERNS_MAX;
+use offhook_client::wire::limits::{PATTERNS_MAX, SEQ_MAX};
 use offhook_client::wire::{
     CloseReason, EVENT_NOTIFICATION, Envelope, ErrorData, EventKind, GapReason, Method, OnClosed, OnGap,
     Subscribe, UNSUBSCRIBE,
@@ -66,6 +66,7 @@ async fn run(
 /// Where to begin, and with which events.
 fn admit(context: &Context, params: Option<&str>) -> Result<(Option<u64>, Types), ErrorData> {
     let Subscribe { after, group, types } = params::parse(params)?;
+    let after = after.map(|seq| check::between("after", seq, 0, SEQ_MAX)).transpose()?;
     check::only("group", "null", group.is_none())?;
     let types = match types {
         None => Types::usual(),

@@ -109,8 +109,12 @@ fn is_hostname(host: &str) -> bool {
     if host.len() > 253 || !labels.split('.').all(label) {
         return false;
     }
-    // Digits and dots alone are an address, or nothing.
-    let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    // What ends in a number is an address, or nothing: there is no such domain, and resolvers that take `0x7f.1` or
+    // `2130706433` for an address would be led somewhere else than was looked at.
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    let digits = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let numeric = last.bytes().all(|byte| byte.is_ascii_digit())
+        || digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     !numeric || host.parse::<Ipv4Addr>().is_ok()
 }
 
@@ -202,6 +206,11 @@ mod tests {
             "1000@::1",
             "1000@999.1.1.1",
             "1000@1.2.3",
+            "1000@2130706433",
+            "1000@0x7f000001",
+            "1000@0x7f.1",
+            "1000@h.0X",
+            "1000@192.0.2.1.",
             "a%2@host",
             "a%zz@host",
             "a#b@host",

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod bad;
 mod conferences;
+mod document;
 mod events;
+mod hostile;
 mod http;
+mod keys;
 mod methods;
 mod server;
 mod words;

@@ -471,7 +471,7 @@ async fn the_schemas_bounds_hold() {
     assert!(bounds > 40, "{bounds}");
 }
 
-fn golden_request(method: &str) -> Option<Value> {
+pub(crate) fn golden_request(method: &str) -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../proto/examples/{method}.json"));
     let example: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
     Some(example["by_name"]["params"].clone())

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use offhook::control::ASKS;
@@ -11,6 +11,7 @@ use offhook::control_handle::{Ask, ControlHandle};
 use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, open};
 use offhook::http::{HttpConfig, serve};
 use offhook::metrics::Metrics;
+use offhook::request_keys::RequestKeys;
 use offhook_call::Reply;
 use offhook_call::command::Command;
 use offhook_call::error::Error;
@@ -23,7 +24,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// How long a test waits for what must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,6 +32,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) log: Log,
+    /// Where it keeps what the next one shall know.
+    pub(crate) data: Arc<DataDir>,
+    /// One for each answer of the control loop: where there is none it waits.
+    pub(crate) answers: Arc<Semaphore>,
     /// What the control loop was asked.
     pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
     stop: Option<oneshot::Sender<()>>,
@@ -42,17 +47,15 @@ pub(crate) struct Log {
     pub(crate) writer: EventWriter,
     pub(crate) reading: Arc<EventLog>,
     store: Store,
-    dir: PathBuf,
+    _dir: Arc<DataDir>,
 }
 
 impl Log {
     pub(crate) fn new(retention: Retention, first: u64) -> Self {
-        static DIRS: AtomicU64 = AtomicU64::new(0);
-        let (process, number) = (std::process::id(), DIRS.fetch_add(1, Ordering::Relaxed));
-        let dir = std::env::temp_dir().join(format!("offhook-rpc-{process}-{number}"));
+        let dir = DataDir::new();
         let durability = Durability { sync: Duration::from_secs(60) };
-        let (writer, reading, store) = open(&dir, retention, durability, first).unwrap();
-        Self { writer, reading, store, dir }
+        let (writer, reading, store) = open(&dir.0, retention, durability, first).unwrap();
+        Self { writer, reading, store, _dir: dir }
     }
 
     pub(crate) fn append(&mut self, time_ms: i64, kind: EventKind) {
@@ -66,9 +69,21 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+/// A directory that is there as long as this is.
+pub(crate) struct DataDir(pub(crate) PathBuf);
+
+impl DataDir {
+    fn new() -> Arc<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("offhook-rpc-{}-{number}", std::process::id());
+        Arc::new(Self(std::env::temp_dir().join(name)))
+    }
+}
+
+impl Drop for DataDir {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -98,16 +113,38 @@ impl Server {
         tokens: &[&str],
         script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
     ) -> Self {
+        Self::start_all(log, tokens, DataDir::new(), script).await
+    }
+
+    /// A server after another one, of which it has the directory.
+    pub(crate) async fn start_after(
+        data: Arc<DataDir>,
+        script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
+    ) -> Self {
+        let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(3600) };
+        Self::start_all(Log::new(retention, 1), &[], data, script).await
+    }
+
+    async fn start_all(
+        log: Log,
+        tokens: &[&str],
+        data: Arc<DataDir>,
+        script: impl Fn(&Command) -> Result<Reply, Error> + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tx, mut rx) = mpsc::channel(ASKS);
         let (asked_tx, asked) = mpsc::unbounded_channel();
+        let answers = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let may_answer = answers.clone();
         tokio::spawn(async move {
             while let Some(ask) = rx.recv().await {
                 match ask {
                     Ask::Request { command, reply } => {
-                        let _ = reply.send(script(&command));
+                        let answer = script(&command);
                         let _ = asked_tx.send(Asked::Command(command));
+                        may_answer.acquire().await.unwrap().forget();
+                        let _ = reply.send(answer);
                     }
                     Ask::Metrics(reply) => drop(reply.send(metrics())),
                     Ask::Applications(count) => {
@@ -119,11 +156,11 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let tokens = tokens.iter().map(ToString::to_string).collect();
         let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7, language: Language::Zh };
-        let reading = log.reading.clone();
-        let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), reading, async move {
+        let shared = (log.reading.clone(), RequestKeys::open(&data.0).unwrap());
+        let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), shared, async move {
             let _ = stopped.await;
         }));
-        Self { address, log, asked, stop: Some(stop), served }
+        Self { address, log, data, answers, asked, stop: Some(stop), served }
     }
 
     /// A server whose calls are not to be reached.
@@ -172,13 +209,23 @@ impl Server {
 
     /// One JSON-RPC body by POST: status and JSON of the response, null where there is none.
     pub(crate) async fn post(&self, body: &str) -> (u16, Value) {
-        let head = format!(
-            "POST /rpc HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        self.post_as("", body).await
+    }
+
+    /// The same with more headers, each with its line end.
+    pub(crate) async fn post_as(&self, headers: &str, body: &str) -> (u16, Value) {
+        let (status, text) = self.raw(&self.request(headers, body)).await;
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// A POST as it is sent.
+    pub(crate) fn request(&self, headers: &str, body: &str) -> String {
+        format!(
+            "POST /rpc HTTP/1.1\r\nHost: {}\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
             self.address,
             body.len()
-        );
-        let (status, text) = self.raw(&format!("{head}{body}")).await;
-        (status, serde_json::from_str(&text).unwrap_or_default())
+        )
     }
 
     /// Whatever bytes as an HTTP request, after which the server is expected to close: status and body.

@@ -101,7 +101,7 @@ fn written(method: &str) -> (Value, Value) {
             Value::Null,
         ),
         "sys.call.connect_start" => (
-            json!({ "res_id": CALL, "max_seconds": 1800, "call_res_id": OTHER, "connect_mode": 1 }),
+            json!({ "res_id": CALL, "max_seconds": 1800, "call_res_id": OTHER, "schedule_play_time": 1_800_000_000, "schedule_play_file": "minute.wav", "schedule_play_loop": 1 }),
             Value::Null,
         ),
         "sys.call.conf_enter" => (
