@@ -18,6 +18,7 @@ mod gateways;
 mod hostile;
 mod inbound;
 mod interop;
+mod keys;
 mod lifecycle;
 mod load;
 mod media;
