@@ -5,6 +5,7 @@
 //! refuse: a check that cannot fail guards nothing.
 
 mod code;
+mod contract;
 mod documents;
 mod reliability;
 mod rules;
@@ -116,4 +117,20 @@ fn every_threat_has_its_tests() {
     let sources = files(".rs");
     let texts: Vec<&str> = sources.iter().map(|file| file.text.as_str()).collect();
     none(reliability::check(&table, &texts));
+}
+
+#[test]
+fn every_promise_has_its_tests() {
+    let read =
+        |name: &str| fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut methods = contract::names(&read("proto/openrpc.json"), "sys.");
+    methods.extend(contract::names(&read("proto/openrpc.json"), "rpc."));
+    let promised = contract::Promised {
+        methods,
+        events: contract::names(&read("proto/asyncapi.json"), "sys."),
+        transitions: contract::transitions(&read("crates/call/tests/calls/admission.rs")),
+    };
+    assert!(promised.methods.len() > 40 && promised.events.len() > 30 && promised.transitions.len() > 20);
+    let tests: Vec<String> = files(".rs").iter().flat_map(|file| contract::tests(&file.text)).collect();
+    none(contract::check(&read("crates/call/CONTRACT.md"), &promised, &tests));
 }
