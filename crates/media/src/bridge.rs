@@ -14,7 +14,7 @@
 //!
 //! Where nothing is changed in what they hear, and their codecs are alike, packets are passed on as they come
 //! (`leg/connection.rs`), and a recording has the frames for itself: codes of a law stay what they are until both sides come
-//! together in it. A connection that has nothing of all this to do is none of these.
+//! together in it, and the frames are run several at a time, since nobody waits for them. A connection that has nothing of all this to do is none of these.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,11 +26,15 @@ use crate::gain::Gain;
 use crate::leg::RoomAudio;
 use crate::mixer::Limiter;
 use crate::numbered::Numbered;
-use crate::pace::Pace;
+use crate::pace::{Due, Pace};
 use crate::record::Recording;
 use crate::room::Input;
 use crate::shared::Shared;
 use crate::strip::Strip;
+
+/// Frames that are run together at most where nobody waits for them, 100 ms: what they cost is to bring the parties, their
+/// packets and the recording into the caches. A recording of other connections holds back as much.
+const SPAN: usize = 5;
 
 /// A connection whose frames are run together.
 #[derive(Debug)]
@@ -43,6 +47,10 @@ pub(crate) struct Bridge {
     prompt: Option<Input>,
     recording: Option<Recording>,
     recorder: Recorder,
+    /// When the frames were due that are still to be run.
+    due: Vec<Instant>,
+    /// Whether nobody waits for them, as far as is known.
+    may_wait: bool,
     /// Whether something has begun or ended, or changed, by which the parties may have to hear each other in another way.
     is_unsettled: bool,
 }
@@ -98,6 +106,8 @@ impl Bridge {
             prompt: None,
             recording: None,
             recorder: Recorder::new(),
+            due: Vec::new(),
+            may_wait: false,
             is_unsettled: true,
         }
     }
@@ -136,25 +146,62 @@ impl Bridge {
         legs: &mut Numbered<LegId, Placed>,
         shared: &mut Shared,
     ) -> bool {
-        let due = self.pace.tick(now);
-        for party in self.parties() {
-            if let Some(Placed { leg, .. }) = legs.get_mut(&party) {
-                leg.keep_pace(self.pace, due.skip, shared);
-            }
+        let Due { skip, run } = self.pace.tick(now);
+        if skip > 0 {
+            self.run(now, legs, shared);
+            self.skip(skip, legs, shared);
         }
-        if let Some(recording) = self.recording.as_mut().filter(|_| due.skip > 0) {
-            recording.skip(due.skip, shared);
-        }
-        for _ in 0..due.run {
-            self.frame(now, legs, shared);
+        self.due.extend((0..run).map(|_| now));
+        if !self.may_wait || self.due.len() >= SPAN || shared.tells_stats {
+            self.run(now, legs, shared);
         }
         self.first.is_passed || self.second.is_passed
     }
 
-    fn frame(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
+    /// Brings it to the present: something is to be done to it, or one of its parties, that frames may be waited for after.
+    pub(crate) fn wake(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
+        self.run(now, legs, shared);
+        self.may_wait = false;
+    }
+
+    /// Lets frames pass that nobody could hear any more.
+    fn skip(&mut self, frames: u64, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
+        for party in self.parties() {
+            if let Some(Placed { leg, .. }) = legs.get_mut(&party) {
+                leg.keep_pace(self.pace, frames, shared);
+            }
+        }
+        if let Some(recording) = &mut self.recording {
+            recording.skip(frames, shared);
+        }
+    }
+
+    /// Runs the frames that are still to be run.
+    fn run(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
+        if self.due.is_empty() {
+            return;
+        }
+        let mut may_wait = self.recording.is_some() && !self.changes_what_is_heard();
+        for party in self.parties() {
+            if let Some(Placed { leg, .. }) = legs.get_mut(&party) {
+                leg.keep_pace(self.pace, 0, shared);
+                may_wait &= leg.may_have_its_frames_later();
+            }
+        }
+        self.may_wait = may_wait;
+        for frame in 0..self.due.len() {
+            self.frame(now, self.due[frame], legs, shared);
+        }
+        self.due.clear();
+        if let Some(recording) = self.recording.as_mut().filter(|_| may_wait) {
+            recording.hand_out_all(shared);
+        }
+    }
+
+    fn frame(&mut self, now: Instant, due: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
         let Self { first, second, prompt, .. } = self;
-        first.hear(now, second.leg, legs, shared);
-        second.hear(now, first.leg, legs, shared);
+        first.hear((now, due), second.leg, legs, shared);
+        second.hear((now, due), first.leg, legs, shared);
         let has_more = prompt.as_mut().is_none_or(Input::frame);
         let played = prompt.as_ref().map(Input::played_frame);
         first.speak(now, second, played, legs, shared);
@@ -168,7 +215,7 @@ impl Bridge {
             self.end_prompt(shared);
         }
         if self.recording.as_ref().is_some_and(Recording::is_full) {
-            self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
+            self.end_recording(RecordEnd::MaxDuration, shared);
         }
     }
 
@@ -198,7 +245,7 @@ impl Bridge {
     }
 
     pub(crate) fn record(&mut self, recording: Recording, shared: &mut Shared) {
-        self.end_recording(RecordEnd::Stopped, Duration::ZERO, shared);
+        self.end_recording(RecordEnd::Stopped, shared);
         self.recording = Some(recording);
     }
 
@@ -208,16 +255,16 @@ impl Bridge {
         }
     }
 
-    pub(crate) fn stop_record(&mut self, action: ActionId, trim: Duration, shared: &mut Shared) {
+    pub(crate) fn stop_record(&mut self, action: ActionId, shared: &mut Shared) {
         if self.recording.as_ref().is_some_and(|recording| recording.action == action) {
-            self.end_recording(RecordEnd::Stopped, trim, shared);
+            self.end_recording(RecordEnd::Stopped, shared);
         }
     }
 
     /// The connection is over: its actions end, each with its event.
     pub(crate) fn end_actions(&mut self, shared: &mut Shared) {
         self.end_prompt(shared);
-        self.end_recording(RecordEnd::Disconnected, Duration::ZERO, shared);
+        self.end_recording(RecordEnd::Disconnected, shared);
     }
 
     fn end_prompt(&mut self, shared: &mut Shared) {
@@ -228,11 +275,11 @@ impl Bridge {
         }
     }
 
-    fn end_recording(&mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) {
+    fn end_recording(&mut self, end: RecordEnd, shared: &mut Shared) {
         if let Some(recording) = self.recording.take() {
             self.is_unsettled = true;
             let action = recording.action;
-            let duration = recording.finish(end, trim, shared);
+            let duration = recording.finish(end, Duration::ZERO, shared);
             shared.tell(Event::RecordEnded { leg: self.first.leg, action, duration, end });
             self.recorder = Recorder::new();
         }
@@ -256,14 +303,20 @@ impl Party {
         }
     }
 
-    /// The first half of a frame: what it says.
-    fn hear(&mut self, now: Instant, other: LegId, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
+    /// The first half of a frame, and when that was due: what it says.
+    fn hear(
+        &mut self,
+        (now, due): (Instant, Instant),
+        other: LegId,
+        legs: &mut Numbered<LegId, Placed>,
+        shared: &mut Shared,
+    ) {
         self.said.clear();
         let Some(Placed { leg, .. }) = legs.get_mut(&self.leg) else { return };
         self.rate = leg.codec().sample_rate();
         self.is_hearing = leg.hears() == Some(other);
         self.is_passed = self.is_hearing && !leg.hears_interpreted();
-        leg.say_to_bridge(now, &mut self.said, shared);
+        leg.say_to_bridge(now, due, &mut self.said, shared);
     }
 
     /// The second half: what it hears of the other, and of a prompt.

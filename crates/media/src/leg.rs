@@ -19,6 +19,7 @@ mod member;
 mod presence;
 mod protection;
 mod speaking;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -192,7 +193,7 @@ impl Leg {
             Arrival::Probation => return None,
             Arrival::InSequence(place) => place,
             Arrival::Restart(place) => {
-                self.hearing.restart();
+                self.restart_hearing(now);
                 if let Some(end) = self.events.reset() {
                     self.key(now, DigitSource::Rfc4733, end, shared);
                 }
@@ -203,16 +204,16 @@ impl Leg {
         match content {
             Content::Audio(codec) => {
                 self.receiver.timing(self.clock_at(now, codec.clock_rate()), packet.timestamp);
-                self.queue(place, codec, packet.payload);
+                self.queue(now, place, codec, packet.payload);
             }
             Content::ComfortNoise => {
                 let clock_rate = self.media.codec.clock_rate();
                 self.receiver.timing(self.clock_at(now, clock_rate), packet.timestamp);
-                self.queue_noise(place, packet.payload);
+                self.queue_noise(now, place, packet.payload);
             }
             Content::TelephoneEvent => {
                 // It keeps its place, so that it is not taken for a loss.
-                self.queue(place, self.media.codec, &[]);
+                self.queue(now, place, self.media.codec, &[]);
                 for event in self.events.receive(now, packet.timestamp, packet.payload) {
                     self.key(now, DigitSource::Rfc4733, event, shared);
                 }
@@ -288,9 +289,9 @@ impl Leg {
             recording: _,
             sender: _,
             collisions: _,
-            digits,
-            playback,
-            outgoing,
+            digits: _,
+            playback: _,
+            outgoing: _,
             tone: _,
             talks_to: _,
             hears: _,
@@ -305,10 +306,9 @@ impl Leg {
             reports: _,
             watch: _,
         } = self;
-        let speaks = digits.is_some() || playback.is_some() || !outgoing.is_empty() || self.idles();
         // What is passed on as it comes needs no frames.
         let listens = self.is_listened_to() || pressed.is_some() || *hears_interpreted;
-        if speaks || listens || !pace.has_begun() { Need::Frames } else { Need::Nothing }
+        if self.speaks() || listens || !pace.has_begun() { Need::Frames } else { Need::Nothing }
     }
 
     /// Whether what comes is passed on as it comes.

@@ -52,7 +52,7 @@ use crate::event::{Audio, Channel, Command, DigitSource, Event, LegConfig, LegId
 use crate::leg::Datagram;
 pub use crate::leg::Leg;
 pub use crate::numbered::{NumberHasher, Numbered};
-use crate::record::{Recording, Wish};
+use crate::record::{HELD_BACK, Recording, Wish};
 use crate::room::Room;
 use crate::shared::Shared;
 
@@ -347,8 +347,7 @@ impl Engine {
             Command::SetVolumes { first, second, volumes } => self.set_volumes(first, second, volumes),
             Command::Disconnect { first, second } => self.end_connection(first, second),
             Command::RecordConnection { first, second, action, recording, is_stereo, max } => {
-                let channels = if is_stereo { 2 } else { 1 };
-                let wish = Wish { beep: false, max, trim_silence: false, mute_digits: false, channels };
+                let wish = Wish::of_talk(if is_stereo { 2 } else { 1 }, max);
                 self.record_connection([first, second], action, recording, wish);
             }
             Command::PlayConnection { first, second, action, prompts, repeat } => {
@@ -366,7 +365,7 @@ impl Engine {
                 self.on_bridge_of(leg, |bridge, shared| bridge.stop_play(action, shared));
             }
             Command::Record { leg, action, recording, beep, max, trim_silence, mute_digits } => {
-                let wish = Wish { channels: 1, beep, max, trim_silence, mute_digits };
+                let wish = Wish { channels: 1, beep, max, trim_silence, mute_digits, held_back: HELD_BACK };
                 let recording = Recording::new(action, recording, wish);
                 self.on(leg, |leg, shared| leg.record(recording, shared));
             }
@@ -376,7 +375,7 @@ impl Engine {
             }
             Command::StopRecord { leg, action, trim } => {
                 self.on(leg, |leg, shared| leg.stop_record(action, trim, shared));
-                self.on_bridge_of(leg, |bridge, shared| bridge.stop_record(action, trim, shared));
+                self.on_bridge_of(leg, |bridge, shared| bridge.stop_record(action, shared));
             }
             Command::SendDigits { leg, action, digits } => {
                 self.on(leg, |leg, shared| leg.send_digits(action, digits, shared));
@@ -504,11 +503,18 @@ impl Engine {
         }
     }
 
-    /// Brings a leg that has been at rest to the present, if it has its frames by itself: what it is told to do now is not
-    /// for the frames that went by.
+    /// Brings a leg that has been at rest to the present, or the bridge that runs its frames: what it is told to do now is
+    /// not for the frames that went by.
     fn wake(&mut self, now: Instant, id: LegId) {
-        if let Some(Placed { leg, group: None, .. }) = self.legs.get_mut(&id) {
-            leg.wake(now, &mut self.shared);
+        let Some(Placed { leg, group, .. }) = self.legs.get_mut(&id) else { return };
+        match *group {
+            None => leg.wake(now, &mut self.shared),
+            Some(Group::Bridge(first)) => {
+                if let Some(bridge) = self.bridges.get_mut(&first) {
+                    bridge.wake(now, &mut self.legs, &mut self.shared);
+                }
+            }
+            Some(Group::Room(_)) => {}
         }
     }
 }

@@ -20,11 +20,11 @@ use crate::shared::Shared;
 use crate::strip::{Strip, take};
 use crate::{FRAME, FRAME_SAMPLES};
 
-/// Frames that are held back at most, 100 ms: then all but [`HELD_BACK`] goes to the writer. Of MP3 it cannot give all to
+/// Frames that are held back at most, 100 ms: then all but what is held back at least goes to the writer. Of MP3 it cannot give all to
 /// the file, 2,260 samples (94 ms) less: together they stay under the 200 ms that a crash may cost.
 const HAND_OUT: usize = 5;
-/// Frames that are held back at least, 60 ms: the end of a recording that can be trimmed or silenced.
-const HELD_BACK: usize = 3;
+/// Frames that are held back at least, 60 ms, of a leg's recording: its end can be trimmed or silenced.
+pub(crate) const HELD_BACK: usize = 3;
 /// As long before the frame in which a tone is known as a key it may have begun: two frames (`dtmf/mute.rs`).
 const TONE_ONSET: Duration = Mute::DELAY;
 
@@ -39,8 +39,17 @@ pub(crate) struct Wish {
     pub(crate) max: Duration,
     /// Whether the quiet at its ends is left out.
     pub(crate) trim_silence: bool,
+    /// Frames that are held back at least.
+    pub(crate) held_back: usize,
     /// Whether keys are silenced.
     pub(crate) mute_digits: bool,
+}
+
+impl Wish {
+    /// Of a talk of several parties, which ends where it is told to.
+    pub(crate) fn of_talk(channels: u16, max: Duration) -> Self {
+        Self { channels, beep: false, max, trim_silence: false, mute_digits: false, held_back: 0 }
+    }
 }
 
 /// One recording.
@@ -53,6 +62,7 @@ pub(crate) struct Recording {
     is_paused: bool,
     trim: Option<Trim>,
     mutes_keys: bool,
+    held_back: usize,
     /// Ticks at most.
     max: u64,
     /// Ticks so far, what is held back and what was trimmed off included.
@@ -74,6 +84,7 @@ impl Recording {
             is_paused: false,
             trim: wish.trim_silence.then(Trim::default),
             mutes_keys: wish.mute_digits,
+            held_back: wish.held_back,
             max: wish.max.as_nanos().try_into().map_or(u64::MAX, ticks),
             recorded: 0,
             handed_out: 0,
@@ -168,7 +179,7 @@ impl Recording {
     fn hand_out_if_enough(&mut self, shared: &mut Shared) {
         let frame = self.held_in(FRAME);
         if self.held.len() >= HAND_OUT * frame {
-            self.hand_out(HELD_BACK * frame, shared);
+            self.hand_out(self.held_back * frame, shared);
         }
     }
 
@@ -191,6 +202,11 @@ impl Recording {
         shared.record(self.id, Chunk::End);
         let nanos = u128::from(self.handed_out) * 1_000_000_000 / u128::from(TICKS);
         Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX))
+    }
+
+    /// Hands out all that is held: no more comes for some frames.
+    pub(crate) fn hand_out_all(&mut self, shared: &mut Shared) {
+        self.hand_out(0, shared);
     }
 
     /// Hands out what is held but for so many samples at its end.

@@ -13,6 +13,7 @@
 use std::time::{Duration, Instant};
 
 use super::Leg;
+use super::waiting::{Came, Waiting};
 use crate::FRAME_SAMPLES;
 use crate::codec::resample::Resampler;
 use crate::codec::{Codec, SAMPLE_RATE};
@@ -36,6 +37,8 @@ const SILENCE: [i16; FRAME_SAMPLES] = [0; FRAME_SAMPLES];
 pub(super) struct Hearing {
     /// Made when somebody begins to listen, and gone with the last who does.
     playout: Option<Box<Playout>>,
+    /// What has come and is for a later frame.
+    waiting: Waiting,
     tones: Option<Box<ToneDetector>>,
     /// Whether keys that were heard as tones are told.
     tells_tones: bool,
@@ -52,6 +55,7 @@ impl Hearing {
     pub(super) fn new(detect_tones: bool) -> Self {
         Self {
             playout: None,
+            waiting: Waiting::default(),
             tones: None,
             tells_tones: detect_tones,
             mute: None,
@@ -59,13 +63,6 @@ impl Hearing {
             narrow: None,
             narrowed: Vec::new(),
             frame: Vec::new(),
-        }
-    }
-
-    /// Another source begins.
-    pub(super) fn restart(&mut self) {
-        if let Some(playout) = &mut self.playout {
-            playout.restart();
         }
     }
 
@@ -95,6 +92,19 @@ impl Hearing {
     pub(super) fn set_rate(&mut self, rate: u32) {
         if let Some(playout) = &mut self.playout {
             playout.set_rate(rate);
+        }
+    }
+
+    /// Puts what has come into the jitter buffer.
+    fn take(&mut self, came: Came, payload: &[u8], rate: u32) -> Inserted {
+        let playout = self.playout.get_or_insert_with(|| Box::new(Playout::new(rate)));
+        match came {
+            Came::Audio { place, codec, jitter } => playout.insert(place, codec, payload, jitter),
+            Came::Noise { place } => playout.insert_noise(place, payload),
+            Came::Restart => {
+                playout.restart();
+                Inserted::Queued
+            }
         }
     }
 
@@ -139,26 +149,44 @@ struct Listened {
 
 impl Leg {
     /// Queues a packet for who listens; an empty one keeps the place of one that is no audio.
-    pub(super) fn queue(&mut self, place: u64, codec: Codec, payload: &[u8]) {
-        if !self.is_listened_to() {
-            return;
-        }
-        let rate = self.media.codec.sample_rate();
+    pub(super) fn queue(&mut self, now: Instant, place: u64, codec: Codec, payload: &[u8]) {
         let jitter = self.receiver.jitter() / f64::from(self.media.codec.clock_rate());
-        let playout = self.hearing.playout.get_or_insert_with(|| Box::new(Playout::new(rate)));
-        let inserted = playout.insert(place, codec, payload, jitter);
-        self.reports.late += u64::from(inserted != Inserted::Queued);
+        self.came(now, Came::Audio { place, codec, jitter }, payload);
     }
 
     /// Queues a description of the silence that follows.
-    pub(super) fn queue_noise(&mut self, place: u64, payload: &[u8]) {
+    pub(super) fn queue_noise(&mut self, now: Instant, place: u64, payload: &[u8]) {
+        self.came(now, Came::Noise { place }, payload);
+    }
+
+    /// Another source begins.
+    pub(super) fn restart_hearing(&mut self, now: Instant) {
+        self.came(now, Came::Restart, &[]);
+    }
+
+    fn came(&mut self, now: Instant, came: Came, payload: &[u8]) {
         if !self.is_listened_to() {
             return;
         }
+        if !self.says_to_bridge {
+            let rate = self.media.codec.sample_rate();
+            self.reports.late += u64::from(self.hearing.take(came, payload, rate) != Inserted::Queued);
+            return;
+        }
+        self.hearing.waiting.push(now, came, payload);
+        if self.hearing.waiting.is_full() {
+            self.take_what_waits(None);
+        }
+    }
+
+    /// What came until this moment, or all that has come, is for the next frame.
+    pub(super) fn take_what_waits(&mut self, until: Option<Instant>) {
         let rate = self.media.codec.sample_rate();
-        let playout = self.hearing.playout.get_or_insert_with(|| Box::new(Playout::new(rate)));
-        let inserted = playout.insert_noise(place, payload);
-        self.reports.late += u64::from(inserted != Inserted::Queued);
+        let mut waiting = std::mem::take(&mut self.hearing.waiting);
+        while let Some((came, payload)) = waiting.take(until) {
+            self.reports.late += u64::from(self.hearing.take(came, payload, rate) != Inserted::Queued);
+        }
+        self.hearing.waiting = waiting;
     }
 
     /// Whether anybody wants to hear what arrives, here and frame by frame.
@@ -218,7 +246,7 @@ impl Leg {
     }
 
     /// Whether what arrives is for nobody but recordings, which take it as it came.
-    fn is_only_recorded(&self) -> bool {
+    pub(super) fn is_only_recorded(&self) -> bool {
         let is_looked_into = self.hearing.tones.is_some() || self.hearing.detectors.is_some();
         let is_heard = self.says_to_room || self.is_interpreted;
         self.media.codec.is_law()

@@ -29,13 +29,26 @@ impl Leg {
 
     /// Whether the bridge that it is in takes what it says from now on.
     pub(crate) fn set_says_to_bridge(&mut self, says: bool) {
+        self.take_what_waits(None);
         self.says_to_bridge = says;
         self.said.clear();
     }
 
-    /// The first half of a frame, for the other party of a connection and its recording, as it came if nobody looks into it.
-    /// Of one that nothing comes from it is silence.
-    pub(crate) fn say_to_bridge(&mut self, now: Instant, frame: &mut Strip, shared: &mut Shared) {
+    /// Whether it does not matter when its frames are run: nobody waits for what they have, and it says nothing in them.
+    pub(crate) fn may_have_its_frames_later(&self) -> bool {
+        self.is_only_recorded() && !self.speaks()
+    }
+
+    /// The first half of a frame that was due at some moment, for the other party of a connection and its recording, as it
+    /// came if nobody looks into it. Of one that nothing comes from it is silence.
+    pub(crate) fn say_to_bridge(
+        &mut self,
+        now: Instant,
+        due: Instant,
+        frame: &mut Strip,
+        shared: &mut Shared,
+    ) {
+        self.take_what_waits(Some(due));
         self.said.clear();
         self.hear(now, shared);
         std::mem::swap(frame, &mut self.said);

@@ -66,8 +66,13 @@ impl Leg {
         }
     }
 
+    /// Whether it has something to say in its next frame.
+    pub(super) fn speaks(&self) -> bool {
+        self.digits.is_some() || self.playback.is_some() || !self.outgoing.is_empty() || self.idles()
+    }
+
     /// Whether it needs its next frame to say that it says nothing.
-    pub(super) fn idles(&self) -> bool {
+    fn idles(&self) -> bool {
         match self.idle() {
             Idle::Nothing => false,
             Idle::Silence => true,

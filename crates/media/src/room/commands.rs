@@ -35,8 +35,7 @@ impl Engine {
                 self.on_room(id, |room, shared| room.stop_play(action, shared));
             }
             RoomCommand::Record { action, recording, max } => {
-                let wish = Wish { channels: 1, beep: false, max, trim_silence: false, mute_digits: false };
-                let recording = Recording::new(action, recording, wish);
+                let recording = Recording::new(action, recording, Wish::of_talk(1, max));
                 self.on_room(id, |room, shared| room.record(recording, shared));
             }
             RoomCommand::StopRecord { action } => {

@@ -260,6 +260,38 @@ fn what_is_lost_before_it_is_passed_on_is_made_up_for_in_the_recording() {
     }
 }
 
+/// What is recorded does not depend on when the frames are run: several at a time, or each when it is due, as it is while
+/// there are commands.
+#[test]
+fn frames_that_are_run_together_are_the_same() {
+    let recording = |is_commanded: bool| {
+        let network = Network { loss: 0.05, duplication: 0.02, delay_ms: 60 };
+        let pcmu = config(Codec::Pcmu);
+        let mut world = connected(network, &pcmu, &pcmu, ConnectMode::Both);
+        // Reports are sent with the frames, and would have their part of what happens by chance on the network.
+        for (leg, to) in [(1, 11), (2, 12), (11, 1), (12, 2)] {
+            let config = with(config(Codec::Pcmu), |media| {
+                (media.remote_rtp, media.remote_rtcp) = (address(to), SocketAddr::from(([0; 4], 0)));
+            });
+            world.command(Command::UpdateLeg { leg: LegId(leg), config });
+        }
+        record(&mut world, true, 8000);
+        say(&mut world, 11, 1, &tone(438.0, 3000.0, 8000, 20_000), Codec::Pcmu);
+        world.run(330);
+        say(&mut world, 12, 2, &tone(812.0, 5000.0, 8000, 20_000), Codec::Pcmu);
+        for _ in 0..2500 {
+            world.run(2);
+            if is_commanded {
+                let action = ActionId(RECORDING);
+                world.command(Command::PauseRecord { leg: FIRST, action, is_paused: false });
+            }
+        }
+        assert_eq!(stop(&mut world), Duration::from_millis(5320));
+        world.file(RECORDING).to_vec()
+    };
+    assert!(recording(false) == recording(true));
+}
+
 #[test]
 fn a_mono_recording_is_the_sum_of_both() {
     let recording = |is_stereo: bool| {
