@@ -157,6 +157,8 @@ impl Outbound {
             State::Proceeding { invite, .. } => {
                 self.send_cancel(core, now, invite, reason.as_ref(), EndCause::Local);
             }
+            // It has been given up already: Timer C was in time, and whoever commands this a moment late.
+            State::Cancelling { .. } => return Err(CommandError::Unknown),
             _ => return Err(CommandError::WrongState),
         }
         Ok(())

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use offhook_sip::Config;
 use offhook_sip::event::{
-    Command, Credentials, EndCause, Event, Flow, Invite, Lookup, PeerName, Refuser, Route, Target, Transport,
+    Command, CommandError, Credentials, EndCause, Event, Flow, Invite, Lookup, PeerName, Refuser, Route,
+    Target, Transport,
 };
 
 use crate::stage::{OURS, OUTBOUND, Sent, Stage, address, config, invite, kinds, request, route, sdp, udp};
@@ -358,6 +359,9 @@ fn timer_c_gives_up_a_phone_that_rings_no_more() {
     let cancelled = stage.pass(Duration::from_millis(1));
     assert_eq!((cancelled[0].0, cancelled[0].1.kind()), (1, "CANCEL".to_owned()));
     assert_eq!(stage.events(), []);
+    // Whoever commands it loses patience in the same moment.
+    let late = stage.endpoint.command(stage.now, Command::Cancel { session: OUTBOUND, reason: None });
+    assert_eq!(late, Err(CommandError::Unknown));
     stage.receive(&cancelled[0].1.response("200 OK", "bob", ""));
     stage.receive(&sent.response("487 Request Terminated", "bob", ""));
     assert_eq!(kinds(&stage.sent()), ["ACK"]);
