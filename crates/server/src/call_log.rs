@@ -5,7 +5,18 @@ use offhook_call::cause::{DroppedBy, Failure};
 use offhook_call::conference;
 use offhook_call::event::{Event, EventKind, NodeEventKind};
 use offhook_call::id::NodeId;
+use offhook_exchange::Note;
 use offhook_sip::event::RegistrationState;
+
+/// Notes what passed between the SIP user agent and the calls.
+pub fn note_exchange(note: &Note) {
+    match note {
+        Note::Rejected { session, status } => tracing::info!(?session, status, "inbound call refused"),
+        Note::Ended(error) => tracing::debug!(%error, "SIP command refused"),
+        Note::Refused(error) => tracing::warn!(%error, "SIP command refused"),
+        Note::Restless => tracing::error!("SIP and calls do not come to rest; going on with the next input"),
+    }
+}
 
 /// Notes an event of a call.
 pub fn note(node: NodeId, event: &Event) {

@@ -1,12 +1,12 @@
-//! The control loop: one thread that owns the SIP endpoint and the calls, and lets each hear what the other says.
+//! The control loop: one thread that owns the SIP user agent and the calls, as one [`Exchange`], and does what it says.
 //!
 //! ```text
-//!   sockets, names ──┐                 ┌─▶ Endpoint ⇄ Calls ─┬─▶ sockets
-//!   media threads ───┼─▶ Input ─▶ take ┘        pump         ├─▶ media threads (Router)
-//!   disk ────────────┤                                       ├─▶ disk
-//!   applications ────┘  Ask                                  └─▶ replies, event log
+//!   sockets, names ──┐                                ┌─▶ sockets
+//!   media threads ───┼─▶ Input ─▶ take ─▶ Exchange ─▶ ┼─▶ media threads (Router)
+//!   disk ────────────┤                     pump       ├─▶ disk
+//!   applications ────┘  Ask                           └─▶ replies, event log
 //! ```
-//! One input changes the cores once; then `Control::pump` drains them until they are quiet. A turn of the loop takes
+//! One input changes the cores once; then `Control::pump` does what there is to do until there is nothing. A turn of the loop takes
 //! what there is, and then wakes those who wait for replies and events, once: to wake a thread costs as much as to handle
 //! an input. No locks: whoever wants something of a call sends it here.
 
@@ -18,10 +18,11 @@ use std::time::{Duration, Instant};
 use offhook_call::command::Request;
 use offhook_call::error::Error;
 use offhook_call::id::{NodeId, RequestId};
-use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, Reply};
+use offhook_call::{DiskEvent, DiskJob, JobId, Now, Port, Reply};
+use offhook_exchange::{Exchange, Output};
 use offhook_media::event::{self as media, Audio, Chunk};
-use offhook_sip::event::{self as sip, CommandError, Transport};
-use offhook_sip::{Counters, Endpoint};
+use offhook_sip::Counters;
+use offhook_sip::event::{self as sip, Transport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
@@ -46,8 +47,9 @@ const BATCH: usize = 64;
 /// Pairs of ports that are kept open for the next calls.
 const SPARE_PORTS: usize = 32;
 
-/// Rounds of one pump. The cores answer each other a few times at most; more is a defect, and is cut off here.
-const MAX_ROUNDS: usize = 1_000;
+/// What is done of one input: all of it, as even the hang-up of ten thousand calls comes to less. More is a defect, that
+/// of a message that fails and is sent again for that, and is cut off here.
+const MAX_OUTPUTS: usize = 1_000_000;
 
 /// How long the last BYEs may take to be answered when the server ends.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -74,10 +76,8 @@ enum Stage {
 
 /// What the loop is made of.
 pub struct Parts {
-    /// The SIP user agent.
-    pub endpoint: Endpoint,
-    /// The calls.
-    pub calls: Calls,
+    /// The SIP user agent and the calls.
+    pub exchange: Exchange,
     /// The media threads.
     pub router: Router,
     /// The RTP ports.
@@ -169,7 +169,7 @@ impl Control {
         sockets.tcp.into_iter().try_for_each(|listener| streams.listen(Transport::Tcp, listener))?;
         sockets.tls.into_iter().try_for_each(|listener| streams.listen(Transport::Tls, listener))?;
         let replies = HashMap::new();
-        let counted = (clock::now().mono, parts.endpoint.counters());
+        let counted = (clock::now().mono, parts.exchange.endpoint().counters());
         let stage = Stage::Serving;
         Ok(Self {
             parts,
@@ -190,7 +190,7 @@ impl Control {
 
     /// Runs until the server has ended.
     pub async fn run(mut self) {
-        self.pump(clock::now());
+        self.handle_timeouts();
         while !self.is_over() {
             let deadline = tokio::time::Instant::from_std(self.deadline());
             tokio::select! {
@@ -222,7 +222,7 @@ impl Control {
             match listener.receive(&mut self.buffer) {
                 udp::Received::Message(flow, bytes) => {
                     let now = clock::now();
-                    self.parts.endpoint.receive(now.mono, flow, bytes);
+                    self.parts.exchange.receive(now, flow, bytes);
                     self.pump(now);
                 }
                 udp::Received::Nothing => {}
@@ -242,21 +242,19 @@ impl Control {
 
     fn take(&mut self, input: Input) {
         let now = clock::now();
-        let Parts { endpoint, calls, router, .. } = &mut self.parts;
+        let Parts { exchange, router, .. } = &mut self.parts;
         match input {
-            Input::Message { flow, bytes } => endpoint.receive(now.mono, flow, &bytes),
+            Input::Message { flow, bytes } => exchange.receive(now, flow, &bytes),
             Input::FlowClosed(flow) if self.streams.is_open(flow) => {}
-            Input::FlowClosed(flow) => endpoint.transport_failed(now.mono, flow),
-            Input::Resolved { query, targets } => {
-                self.command(now, sip::Command::Resolved { query, targets })
-            }
+            Input::FlowClosed(flow) => exchange.transport_failed(now, flow),
+            Input::Resolved { query, targets } => exchange.resolved(now, query, targets),
             Input::Media(event) => {
                 if let media::Event::LegRemoved { leg, .. } = event {
                     router.forget(leg);
                 }
-                calls.media(now, event);
+                exchange.media(now, event);
             }
-            Input::Disk(event) => calls.disk(now, event),
+            Input::Disk(event) => exchange.disk(now, event),
             Input::Shutdown => self.shut_down(now),
         }
         self.pump(now);
@@ -273,9 +271,9 @@ impl Control {
                 self.requests += 1;
                 let id = RequestId(self.requests);
                 self.replies.insert(id, reply);
-                self.parts.calls.request(now, Request { id, command });
+                self.parts.exchange.request(now, Request { id, command });
             }
-            Ask::Applications(subscribers) => self.parts.calls.set_applications(subscribers),
+            Ask::Applications(subscribers) => self.parts.exchange.set_applications(now, subscribers),
             // Whoever asked may have gone meanwhile.
             Ask::Metrics(reply) => drop(reply.send(self.metrics())),
         }
@@ -283,7 +281,8 @@ impl Control {
     }
 
     fn metrics(&self) -> Metrics {
-        let Parts { endpoint, calls, recordings, log, .. } = &self.parts;
+        let Parts { exchange, recordings, log, .. } = &self.parts;
+        let (calls, endpoint) = (exchange.calls(), exchange.endpoint());
         Metrics {
             events_newest: log.log().newest(),
             events_unwritten: log.log().unwritten(),
@@ -300,17 +299,12 @@ impl Control {
 
     fn handle_timeouts(&mut self) {
         let now = clock::now();
-        let Parts { endpoint, calls, router, .. } = &mut self.parts;
-        if endpoint.poll_timeout().is_some_and(|due| due <= now.mono) {
-            endpoint.handle_timeout(now.mono);
-        }
-        if calls.poll_timeout().is_some_and(|due| due <= now.mono) {
-            calls.handle_timeout(now);
-        }
+        let Parts { exchange, router, recordings, .. } = &mut self.parts;
+        exchange.handle_timeout(now);
         router.flush();
-        self.parts.recordings.flush();
+        recordings.flush();
         if let Stage::Draining { until } = self.stage
-            && (now.mono >= until || self.parts.calls.live() == 0)
+            && (now.mono >= until || self.parts.exchange.calls().live() == 0)
         {
             self.hang_up(now, GOODBYE);
         }
@@ -318,49 +312,27 @@ impl Control {
         self.pump(now);
     }
 
-    /// Lets the cores talk until they have nothing more to say.
+    /// Does what there is to do until there is nothing.
     fn pump(&mut self, now: Now) {
-        for _ in 0..MAX_ROUNDS {
-            self.top_up_ports(now);
-            let mut quiet = true;
-            while let Some(event) = self.parts.endpoint.poll_event() {
-                quiet = false;
-                self.hear(now, event);
-            }
-            while let Some(output) = self.parts.calls.poll_output() {
-                quiet = false;
-                self.act(now, output);
-            }
-            while let Some(message) = self.parts.endpoint.poll_transmit() {
-                quiet = false;
-                self.transmit(now, message);
-            }
-            if quiet {
-                let Parts { endpoint, calls, .. } = &mut self.parts;
-                endpoint.set_doors(calls.doors());
-                return;
-            }
+        for _ in 0..MAX_OUTPUTS {
+            let Some(output) = self.parts.exchange.poll_output() else { return self.top_up_ports(now) };
+            self.act(now, output);
         }
         tracing::error!("the control loop does not come to rest; going on with the next input");
     }
 
     fn top_up_ports(&mut self, now: Now) {
-        while self.parts.calls.spare_ports() < SPARE_PORTS {
-            let Some(port) = self.parts.ports.lease(now.mono) else { return };
-            self.parts.calls.lease(port);
-        }
-    }
-
-    fn hear(&mut self, now: Now, event: sip::Event) {
-        match event {
-            sip::Event::Resolve { query, lookup } => self.names.resolve(query, lookup),
-            event => self.parts.calls.sip(now, event),
+        let Parts { exchange, ports, .. } = &mut self.parts;
+        while exchange.calls().spare_ports() < SPARE_PORTS {
+            let Some(port) = ports.lease(now.mono) else { return };
+            exchange.lease(port);
         }
     }
 
     fn act(&mut self, now: Now, output: Output) {
         match output {
-            Output::Sip(command) => self.command(now, command),
+            Output::Transmit(message) => self.transmit(now, message),
+            Output::Resolve { query, lookup } => self.names.resolve(query, lookup),
             Output::OpenLeg { port, leg, config } => self.open_leg(now, port, leg, config),
             Output::Media(command) => self.parts.router.command(command),
             Output::Disk { job, request } => self.ask_disk(now, job, request),
@@ -383,21 +355,7 @@ impl Control {
                 self.parts.log.append(event.time.0, node_event(event.kind));
             }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
-        }
-    }
-
-    /// A command that comes too late for its session is a race and no fault. What would have had an end has it at once.
-    fn command(&mut self, now: Now, command: sip::Command) {
-        if let sip::Command::Reject { session, status, .. } = &command {
-            tracing::info!(?session, status, "inbound call refused");
-        }
-        let end = end_of(&command);
-        let Err(error) = self.parts.endpoint.command(now.mono, command) else { return };
-        if let Some(end) = end {
-            tracing::debug!(%error, "SIP command refused");
-            self.parts.calls.sip(now, end(&error));
-        } else if error != CommandError::Unknown {
-            tracing::warn!(%error, "SIP command refused");
+            Output::Note(note) => call_log::note_exchange(&note),
         }
     }
 
@@ -407,7 +365,7 @@ impl Control {
             None => {
                 tracing::error!(port = port.0, "a leg was opened on a port that has no sockets");
                 let stats = media::LegStats::default();
-                self.parts.calls.media(now, media::Event::LegRemoved { leg, stats });
+                self.parts.exchange.media(now, media::Event::LegRemoved { leg, stats });
             }
         }
     }
@@ -417,7 +375,7 @@ impl Control {
             DiskJob::LoadPrompts { sources, codec } => {
                 if let Err(fault) = self.parts.prompts.ask(job, sources, codec) {
                     let result = Err(fault);
-                    self.parts.calls.disk(now, DiskEvent::Prompts { job, result });
+                    self.parts.exchange.disk(now, DiskEvent::Prompts { job, result });
                 }
             }
             DiskJob::OpenRecording { file, spec, overwrite, recording } => {
@@ -441,7 +399,7 @@ impl Control {
             Some(Ok(udp::Sent::Lost)) => self.unsent += 1,
             failed => {
                 tracing::debug!(remote = %flow.remote, ?failed, "SIP message not sent");
-                self.parts.endpoint.transport_failed(now.mono, flow);
+                self.parts.exchange.transport_failed(now, flow);
             }
         }
     }
@@ -449,8 +407,8 @@ impl Control {
     fn shut_down(&mut self, now: Now) {
         match self.stage {
             Stage::Serving => {
-                tracing::info!(calls = self.parts.calls.live(), "draining");
-                self.parts.calls.drain();
+                tracing::info!(calls = self.parts.exchange.calls().live(), "draining");
+                self.parts.exchange.drain(now);
                 self.stage = Stage::Draining { until: now.mono + self.parts.drain };
             }
             Stage::Draining { .. } => self.hang_up(now, AT_ONCE),
@@ -464,7 +422,7 @@ impl Control {
         if now.mono.duration_since(since) < COUNTED_EVERY {
             return;
         }
-        let counters = self.parts.endpoint.counters();
+        let counters = self.parts.exchange.endpoint().counters();
         if counters.untrusted > last.untrusted {
             let requests = counters.untrusted - last.untrusted;
             tracing::warn!(requests, "dropped: their sources are in no gateway's networks");
@@ -476,18 +434,14 @@ impl Control {
     }
 
     fn hang_up(&mut self, now: Now, within: Duration) {
-        tracing::info!(calls = self.parts.calls.live(), "ending");
-        self.parts.calls.hang_up_all(now);
+        tracing::info!(calls = self.parts.exchange.calls().live(), "ending");
+        self.parts.exchange.hang_up_all(now);
         self.stage = Stage::Ending { until: now.mono + within };
     }
 
     fn is_over(&self) -> bool {
         match self.stage {
-            Stage::Ending { until } => {
-                let Parts { calls, endpoint, .. } = &self.parts;
-                let quiet = calls.live() == 0 && calls.conferences() == 0 && endpoint.is_quiet();
-                quiet || clock::now().mono >= until
-            }
+            Stage::Ending { until } => self.parts.exchange.is_quiet() || clock::now().mono >= until,
             Stage::Serving | Stage::Draining { .. } => false,
         }
     }
@@ -497,8 +451,7 @@ impl Control {
             Stage::Serving => None,
             Stage::Draining { until } | Stage::Ending { until } => Some(until),
         };
-        let Parts { endpoint, calls, log, .. } = &self.parts;
-        let due = [endpoint.poll_timeout(), calls.poll_timeout(), log.poll_timeout(), stage];
+        let due = [self.parts.exchange.poll_timeout(), self.parts.log.poll_timeout(), stage];
         due.into_iter().flatten().min().unwrap_or_else(|| clock::now().mono + FOREVER)
     }
 }
@@ -511,45 +464,4 @@ async fn datagrams(listeners: &[udp::Listener]) {
         if ready.fold(false, |any, ready| any | ready) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-}
-
-/// What the calls are told where a command was refused.
-type End = Box<dyn FnOnce(&CommandError) -> sip::Event>;
-
-/// How the calls hear that a command could not be carried out whose end they wait for.
-fn end_of(command: &sip::Command) -> Option<End> {
-    let status = |error: &CommandError| match error {
-        CommandError::Full => 503,
-        CommandError::Unknown | CommandError::WrongState => 481,
-        CommandError::BadStatus | CommandError::BadUri(_) | CommandError::BadHeader(_) => 400,
-    };
-    Some(match *command {
-        sip::Command::Invite(ref invite) => {
-            let session = invite.session;
-            Box::new(move |error| {
-                let (status, phrase, by) = (status(error), error.to_string(), sip::Refuser::Us);
-                let cause = sip::EndCause::Refused {
-                    status,
-                    phrase,
-                    by,
-                    retry_after: None,
-                    reason: None,
-                    contacts: Vec::new(),
-                };
-                sip::Event::Ended { session, cause }
-            })
-        }
-        sip::Command::Refer { session, .. } => Box::new(move |error| {
-            let (status, phrase) = (status(error), error.to_string());
-            sip::Event::Transfer { session, status, phrase }
-        }),
-        sip::Command::Request { session, request, .. } => {
-            Box::new(move |error| sip::Event::Replied { session, request, status: status(error) })
-        }
-        sip::Command::Page(ref page) => {
-            let page = page.page;
-            Box::new(move |error| sip::Event::Paged { page, status: status(error) })
-        }
-        _ => return None,
-    })
 }

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_call::Calls;
+use offhook_exchange::Exchange;
 use offhook_media::event::{Alarms, Gain};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
@@ -256,8 +257,7 @@ fn assemble(
     let mut calls = Calls::new(call_config(config, ours), first_serial);
     calls.set_gateways(config.sip.gateway.iter().map(gateways::outbound).collect());
     Ok(control::Parts {
-        endpoint: Endpoint::new(sip_config(config, local), seed()),
-        calls,
+        exchange: Exchange::new(Endpoint::new(sip_config(config, local), seed()), calls),
         router,
         ports,
         prompts,
