@@ -3,25 +3,22 @@
 
 mod lines;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use lines::line;
-use offhook_call::command::{Command, ConfEnter, Construct, Content, KeySet, ReceiveDtmf, Request, SendPage};
+use offhook_call::command::{Command, Construct, Content, Request, SendPage};
 use offhook_call::error::FileFault;
 use offhook_call::event::UnixMs;
-use offhook_call::gateway::{Address, DtmfWay, Gateway};
 use offhook_call::id::{CallId, ConferenceId, RequestId};
-use offhook_call::{
-    Calls, Config, DiskEvent, Now, Output, Port, PromptFault, PromptSource, Reply, ToneDetection, conference,
-};
-use offhook_media::event::{
-    self as media, ActionId, Alarms, Codec, Country, DigitSource, Idle, Key, Kind, LegId, LegStats, Prompt,
-    VoiceMode,
-};
-use offhook_media::sdp::{Order, Protection, Seed};
+use offhook_call::{Calls, Config, DiskEvent, Now, Output, Port, PromptFault, PromptSource, Reply};
+use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Kind, LegId, LegStats, Prompt};
 use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
+pub(crate) use offhook_worlds::asks::{
+    conf_enter, conference_of, construct, key, keys, of_conference, receive, text,
+};
+pub(crate) use offhook_worlds::node::{EPOCH, config, epoch, gateway};
 
 /// Both codecs and telephone-events, as a telephone of RFC 3264's days would offer them.
 pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
@@ -32,43 +29,6 @@ pub(crate) const ALAW: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP
 /// A codec that we do not have.
 pub(crate) const G729: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n\
     m=audio 4000 RTP/AVP 18\r\n";
-
-/// Wall time at the beginning of every test.
-pub(crate) const EPOCH: i64 = 1_700_000_000_000;
-
-pub(crate) fn config() -> Config {
-    Config {
-        media_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-        codecs: vec![Codec::Pcma, Codec::Pcmu],
-        ptime_ms: 20,
-        rtcp_mux: false,
-        comfort_noise: false,
-        seed: Seed([7; 32]),
-        max_calls: 100,
-        max_calls_per_second: 100,
-        max_conferences: 3,
-        conference_background: media::Gain::from_decibels(-20),
-        incoming_timeout: Duration::from_secs(60),
-        idle_timeout: Duration::from_secs(3600),
-        transfer_timeout: Duration::from_secs(15),
-        tones: ToneDetection::Auto,
-        country: Country::from_code("gb").expect("known"),
-        destinations: Arc::default(),
-        silence_timeout: Some(Duration::from_secs(60)),
-        unheard_limit: Some(Duration::from_secs(300)),
-        symmetric: false,
-        idle: Idle::Nothing,
-        alarms: Alarms::default(),
-    }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "an Instant can only be made from the clock; every other one is this plus a duration"
-)]
-pub(crate) fn epoch() -> Instant {
-    Instant::now()
-}
 
 pub(crate) struct Rig {
     pub(crate) calls: Calls,
@@ -232,22 +192,6 @@ pub(crate) fn answer(call: CallId) -> Command {
     }
 }
 
-pub(crate) fn construct() -> Construct {
-    Construct {
-        from_uri: "sip:1000@192.0.2.1".to_owned(),
-        from_name: None,
-        to_uris: vec!["sip:100@192.0.2.9:5060".to_owned()],
-        max_answer: Duration::from_secs(600),
-        max_ring: Duration::from_secs(50),
-        user_data: Some("mark".to_owned()),
-        codecs: Vec::new(),
-        proxy: None,
-        credentials: None,
-        headers: Vec::new(),
-        parent: None,
-    }
-}
-
 /// A call to these, in their order.
 pub(crate) fn call_to(uris: &[&str]) -> Command {
     let to_uris = uris.iter().map(|&uri| uri.to_owned()).collect();
@@ -260,39 +204,6 @@ pub(crate) fn page(to_uri: &str) -> Command {
     Command::SendPage(Box::new(SendPage { from_uri, to_uri, body: text("hello") }))
 }
 
-pub(crate) fn text(text: &str) -> Body {
-    Body { content_type: "text/plain".to_owned(), bytes: text.as_bytes().to_vec() }
-}
-
-/// A gateway at `192.0.2.<number>` each, without limits.
-pub(crate) fn gateway(name: &str, numbers: &[u8]) -> Gateway {
-    let address = |number: &u8| Address { host: format!("192.0.2.{number}"), port: None, transport: None };
-    Gateway {
-        name: name.into(),
-        addresses: numbers.iter().map(address).collect(),
-        proxy: None,
-        credentials: None,
-        max_calls: 0,
-        max_calls_per_second: 0,
-        codecs: Vec::new(),
-        codec_order: Order::Theirs,
-        srtp: Protection::Off,
-        dtmf: DtmfWay::Auto,
-        symmetric: None,
-        follow_redirects: false,
-        ping: None,
-        registration: None,
-    }
-}
-
-pub(crate) fn keys(keys: &str) -> KeySet {
-    KeySet::parse(keys).expect("keys of a test")
-}
-
-pub(crate) fn key(char: char) -> Key {
-    Key::from_char(char).expect("a key of a test")
-}
-
 pub(crate) fn play(call: CallId, files: &[&str], finish_keys: &str) -> Command {
     let content = Content { sources: files.iter().map(|&file| file.into()).collect() };
     Command::PlayStart { call, content, finish_keys: keys(finish_keys), repeat: 0 }
@@ -303,45 +214,15 @@ pub(crate) fn open_conference(threshold: i32) -> Command {
     Command::ConferenceConstruct(Box::new(conference_of(threshold)))
 }
 
-pub(crate) fn conference_of(threshold: i32) -> conference::Construct {
-    let (max, user_data) = (Duration::from_secs(3600), Some("room".to_owned()));
-    conference::Construct { max, threshold, user_data, background: None, record: None }
-}
-
-pub(crate) fn of_conference(conference: ConferenceId, command: conference::Command) -> Command {
-    Command::Conference { conference, command }
-}
-
 /// For five minutes, hearing and heard.
 pub(crate) fn enter(call: CallId, conference: ConferenceId) -> Command {
     Command::ConfEnter(Box::new(conf_enter(call, conference)))
-}
-
-pub(crate) fn conf_enter(call: CallId, conference: ConferenceId) -> ConfEnter {
-    let (max, mode) = (Duration::from_secs(300), VoiceMode::HearAndSpeak);
-    ConfEnter { call, conference, max, mode, volume: 0, welcome: None }
 }
 
 /// Four keys at most, `#` ends, three seconds for the first and one for each other.
 pub(crate) fn detect(call: CallId, kinds: &[Kind]) -> Command {
     let kinds = kinds.iter().copied().collect();
     Command::DetectStart { call, kinds, max: Duration::from_secs(30), country: None }
-}
-
-pub(crate) fn receive(call: CallId, prompt: Option<&str>) -> ReceiveDtmf {
-    ReceiveDtmf {
-        call,
-        valid_keys: keys("0123456789#"),
-        max_keys: 4,
-        finish_keys: keys("#"),
-        first_key_timeout: Duration::from_secs(3),
-        next_key_timeout: Duration::from_secs(1),
-        prompt: prompt.map(|file| Content { sources: vec![file.into()] }),
-        repeat: 0,
-        break_on_key: true,
-        include_finish_key: false,
-        flush: false,
-    }
 }
 
 /// A second of a-law silence.

@@ -13,10 +13,10 @@ use offhook_media::event::{
     self as media, ActionId, LegId, RecordEnd, RecordingId, RoomCommand, RoomEvent, RoomId,
 };
 use offhook_sip::event::{self as sip, EndCause, Refuser, SessionId};
+use offhook_worlds::checks::Checks;
 
 use super::step::{Step, command, owed};
 use crate::rig::{self, EPOCH, OFFER};
-use crate::world::checks::Checks;
 
 const PORTS: u16 = 8;
 const SECOND: Duration = Duration::from_secs(1);
@@ -431,7 +431,7 @@ impl Surroundings {
                     self.jobs.insert(job, request);
                 }
                 Output::Reply { request, result } => self.checks.replied(request, result),
-                Output::Event(event) => self.checks.told(&event),
+                Output::Event(event) => self.checks.told(self.now().mono, &event),
                 Output::ConferenceEvent(event) => self.checks.conference_told(&event),
                 Output::NodeEvent(event) => panic!("nothing happens to the node: {event:?}"),
                 Output::PortReleased(port) => {

@@ -1,22 +1,11 @@
-//! Conferences: applications that open, fill and empty them, and the rooms of the engine as its vocabulary promises them.
-//! Some rooms are stuck and never say that they are gone.
+//! The rooms of the engine as its vocabulary promises them. Some are stuck and never say that they are gone.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use offhook_call::command::{Command, ConfEnter};
-use offhook_call::conference::{self, Construct, RecordFile};
-use offhook_call::id::{CallId, ConferenceId};
-use offhook_media::event::{
-    ActionId, Event, LegId, RecordEnd, RecordFormat, RecordingId, RoomCommand, RoomEvent, RoomId, VoiceMode,
-};
+use offhook_media::event::{ActionId, Event, LegId, RecordEnd, RecordingId, RoomCommand, RoomEvent, RoomId};
 
-use super::{Happening, World};
-use crate::rig::{conf_enter, conference_of, of_conference};
-
-fn record_file() -> RecordFile {
-    RecordFile { file: "c.wav".to_owned(), format: RecordFormat::Pcm16 }
-}
+use super::{Disk, Happening, World};
 
 #[derive(Debug, Default)]
 pub(super) struct Rooms {
@@ -46,63 +35,6 @@ impl Rooms {
 }
 
 impl World {
-    pub(super) fn of_a_conference(&mut self) {
-        let conference = self.checks.any_conference(&mut self.rng);
-        let command = match (conference, self.rng.u8(..10)) {
-            (None, _) | (_, 0) => {
-                let (max, threshold) = (self.seconds(60), self.rng.i32(-1..3));
-                let background = self.chance(30).then(|| "bg.wav".into());
-                let record = self.chance(30).then(record_file);
-                let construct = Construct { max, background, record, ..conference_of(threshold) };
-                Command::ConferenceConstruct(Box::new(construct))
-            }
-            (Some(_), 1) => Command::ConferenceList { after: conference, limit: 10 },
-            (Some(conference), _) => of_conference(conference, self.of_members(conference)),
-        };
-        self.request(command);
-    }
-
-    fn of_members(&mut self, conference: ConferenceId) -> conference::Command {
-        let call = self.checks.any_member(conference, &mut self.rng);
-        match self.rng.u8(..32) {
-            20..=23 => {
-                let (content, is_loop) = (self.content(), self.rng.bool());
-                conference::Command::PlayStart { content, is_loop }
-            }
-            24 | 25 => conference::Command::PlayStop,
-            26..=29 => {
-                let (record, max) = (record_file(), self.seconds(20));
-                conference::Command::RecordStart { record, max }
-            }
-            30 | 31 => conference::Command::RecordStop,
-            0 => conference::Command::Release,
-            1 => conference::Command::Exists,
-            2 => conference::Command::Nop,
-            3 => conference::Command::Get,
-            4 => conference::Command::GetParts,
-            5 => conference::Command::SetThreshold { value: self.rng.i32(-1..3) },
-            6..=8 => conference::Command::Kick { call, cause: self.rng.u16(300..700) },
-            9..=13 => conference::Command::SetVoiceMode { call, mode: VoiceMode::HearOnly },
-            _ => conference::Command::SetVolume { call, volume: self.rng.i8(-40..21) },
-        }
-    }
-
-    pub(super) fn enter(&mut self, call: CallId) -> Command {
-        let conference = self.checks.any_conference(&mut self.rng).unwrap_or(ConferenceId(1));
-        let welcome = self.chance(30).then(|| "p.wav".into());
-        let max = self.seconds(20);
-        Command::ConfEnter(Box::new(ConfEnter { max, welcome, ..conf_enter(call, conference) }))
-    }
-
-    pub(super) fn exit(&mut self, call: CallId) -> Command {
-        let is_in = |(room, members): (&RoomId, &BTreeSet<LegId>)| {
-            members.contains(&LegId(call.0)).then_some(ConferenceId(room.0))
-        };
-        let own = self.engine.rooms.open.iter().find_map(is_in);
-        let conference = own.filter(|_| self.rng.u8(..10) > 0).unwrap_or(ConferenceId(1));
-        Command::ConfExit { call, conference }
-    }
-
     pub(super) fn tell_room(&mut self, room: RoomId, command: RoomCommand) {
         match command {
             RoomCommand::Open { .. } => {
@@ -155,7 +87,8 @@ impl World {
         let event = match recording {
             None => RoomEvent::PlayEnded { action, played: Duration::from_secs(1) },
             Some(recording) => {
-                self.end_mark(recording);
+                let closes = Disk::end_mark(&mut self.rng, recording);
+                self.disk_will(Some(closes));
                 RoomEvent::RecordEnded { action, duration: Duration::from_secs(1), end }
             }
         };

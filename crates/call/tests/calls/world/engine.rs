@@ -10,7 +10,7 @@ use offhook_media::event::{
 };
 
 use super::conferences::Rooms;
-use super::{Happening, World};
+use super::{Disk, Happening, World};
 use crate::rig::key;
 
 #[derive(Debug)]
@@ -175,7 +175,8 @@ impl World {
             if let Some(recording) = self.engine.recordings.remove(&first)
                 && !is_stuck
             {
-                self.end_mark(recording);
+                let closes = Disk::end_mark(&mut self.rng, recording);
+                self.disk_will(Some(closes));
             }
         }
     }
@@ -257,7 +258,8 @@ impl World {
             Doing::Play { .. } => Event::PlayEnded { leg, action, played: Duration::from_millis(500) },
             Doing::Digits => Event::DigitsSent { leg, action },
             Doing::Record { recording, end } => {
-                self.end_mark(recording);
+                let closes = Disk::end_mark(&mut self.rng, recording);
+                self.disk_will(Some(closes));
                 Event::RecordEnded { leg, action, duration: Duration::from_secs(1), end }
             }
         };

@@ -1,13 +1,11 @@
 //! A seeded world: calls, far ends, applications, a media engine and a disk that do at any moment whatever they may,
-//! late, never, and in the same millisecond; and after each step the promises that no one may break ([`checks`]).
+//! late, never, and in the same millisecond; and after each step the promises that no one may break ([`Checks`]).
 //!
 //! A failure prints its seed; `OFFHOOK_SEED=<n>` replays that world alone.
 
-mod applications;
 mod beside;
-pub(crate) mod checks;
 mod conferences;
-mod disk;
+mod ends;
 mod engine;
 mod far_ends;
 
@@ -18,13 +16,15 @@ use offhook_call::command::{Command, Request};
 use offhook_call::event::UnixMs;
 use offhook_call::gateway::Gateway;
 use offhook_call::id::RequestId;
-use offhook_call::{Calls, Config, DiskEvent, JobId, Now, Output, Port};
-use offhook_media::event::{ActionId, LegId, RecordEnd, RecordingId, RoomId};
+use offhook_call::{Calls, Config, Now, Output, Port};
+use offhook_media::event::{ActionId, LegId, RecordEnd, RoomId};
 use offhook_sip::event::{self as sip, SessionId};
+use offhook_worlds::applications::Applications;
+use offhook_worlds::checks::Checks;
+use offhook_worlds::disk::{Deed, Disk, Later};
+use offhook_worlds::soon;
 
 use crate::rig::{EPOCH, config, epoch, gateway};
-use checks::Checks;
-use disk::Disk;
 use engine::Engine;
 use far_ends::FarEnds;
 
@@ -90,14 +90,8 @@ enum Happening {
     RoomActionEnds(ActionId, RecordEnd),
     /// A room is gone.
     RoomGone(RoomId),
-    /// The disk answers.
-    Disk(DiskEvent),
-    /// A recording file is open.
-    FileOpen(JobId, RecordingId),
-    /// The disk cannot write any more.
-    FileFails(RecordingId),
-    /// A file is complete.
-    FileCloses(RecordingId),
+    /// The disk does something.
+    Disk(Deed),
 }
 
 struct World {
@@ -114,6 +108,7 @@ struct World {
     engine: Engine,
     disk: Disk,
     checks: Checks,
+    callees: Vec<String>,
 }
 
 impl World {
@@ -139,6 +134,7 @@ impl World {
             engine: Engine::default(),
             disk: Disk::default(),
             checks: Checks::default(),
+            callees: vec!["sip:1@192.0.2.9".to_owned(), "sip:1@second".to_owned()],
         };
         for number in 0..PORTS {
             world.soon(0, Happening::Lease(Port(20000 + 2 * number)));
@@ -155,7 +151,7 @@ impl World {
 
     /// Something happens within `within` milliseconds; often in this very one.
     fn soon(&mut self, within: u64, happening: Happening) {
-        let delay = if self.rng.u8(..4) == 0 { 0 } else { self.rng.u64(..=within) };
+        let delay = soon(&mut self.rng, within);
         self.later(delay, happening);
     }
 
@@ -166,7 +162,7 @@ impl World {
 
     /// So many times in a hundred.
     fn chance(&mut self, percent: u8) -> bool {
-        self.rng.u8(..100) < percent
+        offhook_worlds::chance(&mut self.rng, percent)
     }
 
     fn request(&mut self, command: Command) {
@@ -174,6 +170,49 @@ impl World {
         let id = RequestId(self.requests);
         self.checks.asked(id, &command);
         self.calls.request(self.now(), Request { id, command });
+    }
+
+    fn new_call(&mut self) {
+        let Some(left) = self.to_come.checked_sub(1) else { return };
+        self.to_come = left;
+        self.soon(4_000, Happening::NewCall);
+        if self.rng.bool() {
+            return self.caller();
+        }
+        let command = self.applications().construct(None);
+        self.request(command);
+    }
+
+    fn application(&mut self) {
+        if self.to_come == 0 && self.calls.live() == 0 {
+            return;
+        }
+        self.soon(200, Happening::Application);
+        let mut to_come = self.to_come;
+        let command = self.applications().next(&mut to_come);
+        self.to_come = to_come;
+        if let Some(command) = command {
+            self.request(command);
+        }
+    }
+
+    fn applications(&mut self) -> Applications<'_> {
+        let wall = self.now().wall;
+        Applications { rng: &mut self.rng, checks: &self.checks, wall, callees: &self.callees }
+    }
+
+    fn disk(&mut self, deed: Deed) {
+        let (event, later) = self.disk.act(&mut self.rng, deed);
+        self.disk_will(later);
+        if let Some(event) = event {
+            self.calls.disk(self.now(), event);
+        }
+    }
+
+    fn disk_will(&mut self, later: Option<Later>) {
+        if let Some((delay, deed)) = later {
+            self.later(delay, Happening::Disk(deed));
+        }
     }
 
     /// One thing happens: the next on the agenda, or a deadline of the calls if that comes first.
@@ -227,10 +266,7 @@ impl World {
             Happening::Message(_) | Happening::Reply(..) | Happening::Transfer(_) | Happening::Refer(_) => {
                 self.beside(happening)
             }
-            Happening::Disk(_)
-            | Happening::FileOpen(..)
-            | Happening::FileFails(_)
-            | Happening::FileCloses(_) => self.disk(happening),
+            Happening::Disk(deed) => self.disk(deed),
         }
     }
 
@@ -244,9 +280,12 @@ impl World {
                     self.open_leg(leg, config.media.codec);
                 }
                 Output::Media(command) => self.tell_engine(command),
-                Output::Disk { job, request } => self.ask_disk(job, request),
+                Output::Disk { job, request } => {
+                    let answer = self.disk.ask(&mut self.rng, job, request);
+                    self.disk_will(answer);
+                }
                 Output::Reply { request, result } => self.checks.replied(request, result),
-                Output::Event(event) => self.checks.told(&event),
+                Output::Event(event) => self.checks.told(self.now().mono, &event),
                 Output::ConferenceEvent(event) => self.checks.conference_told(&event),
                 Output::NodeEvent(event) => panic!("nothing happens to the node: {event:?}"),
                 Output::PortReleased(port) => {
@@ -305,6 +344,6 @@ fn whatever_happens_every_promise_is_kept() {
         drop(replay);
     }
     if seeds.end - seeds.start == WORLDS {
-        checks::saw_everything(&told);
+        ends::saw_everything(&told);
     }
 }

@@ -3,66 +3,69 @@
 use std::time::Duration;
 
 use offhook_call::command::{
-    Command, ConnectExtras, ConnectRecord, Construct, Content, Parent, ReceiveDtmf, RingMode, SchedulePlay,
+    Command, ConfEnter, ConnectExtras, ConnectRecord, Construct, Content, Parent, ReceiveDtmf, RingMode,
+    SchedulePlay,
 };
+use offhook_call::conference::{self, RecordFile};
 use offhook_call::event::UnixMs;
-use offhook_call::id::CallId;
+use offhook_call::id::{CallId, ConferenceId};
 use offhook_call::state::State;
-use offhook_media::event::{Codec, ConnectMode, Dial, Gain, Kind, RecordFormat, Volumes};
+use offhook_media::event::{Codec, ConnectMode, Dial, Gain, Kind, RecordFormat, VoiceMode, Volumes};
 
-use super::{Happening, World};
-use crate::rig::{construct, key, keys, receive, text};
+use crate::asks::{conf_enter, conference_of, construct, key, keys, of_conference, receive, text};
+use crate::checks::Checks;
+use crate::{chance, seconds};
 
-impl World {
-    pub(super) fn new_call(&mut self) {
-        let Some(left) = self.to_come.checked_sub(1) else { return };
-        self.to_come = left;
-        self.soon(4_000, Happening::NewCall);
-        if self.rng.bool() {
-            return self.caller();
+/// The applications of a world at one moment. They know what [`Checks`] has heard, and no more.
+pub struct Applications<'a> {
+    /// What all is drawn from.
+    pub rng: &'a mut fastrand::Rng,
+    /// What they have been told.
+    pub checks: &'a Checks,
+    /// The time of day.
+    pub wall: UnixMs,
+    /// Whom they call.
+    pub callees: &'a [String],
+}
+
+impl Applications<'_> {
+    /// What they ask for next, if anything. A call that they place for another one is taken off those that may still come.
+    pub fn next(&mut self, to_come: &mut usize) -> Option<Command> {
+        if self.chance(6) {
+            return Some(self.of_a_conference());
         }
-        self.construct(None);
+        let (call, state) = self.checks.any_call(self.rng)?;
+        // Of a call that is Idle mostly; of any other it is refused.
+        if *to_come > 0 && self.chance(if state == State::Idle { 15 } else { 1 }) {
+            *to_come -= 1;
+            return Some(self.dial_for(call));
+        }
+        if self.chance(85) { self.sensible(call, state) } else { Some(self.anything(call)) }
     }
 
-    fn construct(&mut self, parent: Option<Parent>) {
+    /// A call to one or two of those whom they call.
+    pub fn construct(&mut self, parent: Option<Parent>) -> Command {
         let max_answer = self.seconds(60);
         let max_ring = self.seconds(5);
-        let mut to_uris = vec!["sip:1@192.0.2.9".to_owned(), "sip:1@second".to_owned()];
+        let mut to_uris = self.callees.to_vec();
         self.rng.shuffle(&mut to_uris);
         to_uris.truncate(self.rng.usize(1..3));
-        let construct = Construct { max_answer, max_ring, to_uris, parent, ..construct() };
-        self.request(Command::Construct(Box::new(construct)));
+        Command::Construct(Box::new(Construct { max_answer, max_ring, to_uris, parent, ..construct() }))
     }
 
-    pub(super) fn application(&mut self) {
-        if self.to_come == 0 && self.calls.live() == 0 {
-            return;
-        }
-        self.soon(200, Happening::Application);
-        if self.chance(6) {
-            return self.of_a_conference();
-        }
-        let Some((call, state)) = self.checks.any_call(&mut self.rng) else { return };
-        // Of a call that is Idle mostly; of any other it is refused.
-        if self.to_come > 0 && self.chance(if state == State::Idle { 15 } else { 1 }) {
-            self.to_come -= 1;
-            return self.dial_for(call);
-        }
-        let command = if self.chance(85) { self.sensible(call, state) } else { Some(self.anything(call)) };
-        if let Some(command) = command {
-            self.request(command);
-        }
+    fn chance(&mut self, percent: u8) -> bool {
+        chance(self.rng, percent)
     }
 
-    fn dial_for(&mut self, call: CallId) {
+    fn seconds(&mut self, most: u64) -> Duration {
+        seconds(self.rng, most)
+    }
+
+    fn dial_for(&mut self, call: CallId) -> Command {
         let modes = [RingMode::WhileRinging, RingMode::UntilRinging, RingMode::UntilAnswer, RingMode::Before];
         let mode = *self.rng.choice(&modes).expect("four");
         let content = self.rng.bool().then(|| self.content());
-        self.construct(Some(Parent { call, mode, content }));
-    }
-
-    pub(super) fn seconds(&mut self, most: u64) -> Duration {
-        Duration::from_millis(1 + self.rng.u64(..most * 1000))
+        self.construct(Some(Parent { call, mode, content }))
     }
 
     fn sensible(&mut self, call: CallId, state: State) -> Option<Command> {
@@ -86,7 +89,7 @@ impl World {
             State::SendDtmf if often < 20 => Some(Command::SendDtmfStop { call }),
             State::ReceiveDtmf if often < 10 => Some(Command::ReceiveDtmfStop { call }),
             State::Dial if often < 20 => {
-                let child = self.checks.any_unanswered(&mut self.rng).unwrap_or(call);
+                let child = self.checks.any_unanswered(self.rng).unwrap_or(call);
                 let (max, mode, extras) = (self.seconds(20), ConnectMode::Both, self.extras());
                 Some(Command::ConnectStart { call, other: child, max, mode, extras })
             }
@@ -158,7 +161,7 @@ impl World {
         Command::Ring { call, content }
     }
 
-    pub(super) fn content(&mut self) -> Content {
+    fn content(&mut self) -> Content {
         Content { sources: vec!["p.wav".into(); self.rng.usize(..3)] }
     }
 
@@ -169,7 +172,7 @@ impl World {
             is_stereo: true,
         });
         let ahead = self.rng.i64(-1_000..5_000);
-        let at = UnixMs(self.now().wall.0 + ahead);
+        let at = UnixMs(self.wall.0 + ahead);
         let schedule = self.rng.bool().then(|| SchedulePlay { at, source: "p.wav".into(), repeat: 1 });
         let volumes = Volumes { first: Gain::from_decibels(self.rng.i8(-1..2)), ..Volumes::default() };
         ConnectExtras { mute_digits: self.rng.bool(), volumes, record, schedule }
@@ -211,7 +214,7 @@ impl World {
                 Command::ReceiveDtmfStart(Box::new(ReceiveDtmf { prompt, ..ask }))
             }
             _ => {
-                let other = self.checks.any_idle(&mut self.rng).unwrap_or(call);
+                let other = self.checks.any_idle(self.rng).unwrap_or(call);
                 let mode = *self
                     .rng
                     .choice(&[ConnectMode::Both, ConnectMode::SecondHears, ConnectMode::FirstHears])
@@ -220,4 +223,60 @@ impl World {
             }
         }
     }
+
+    fn of_a_conference(&mut self) -> Command {
+        let conference = self.checks.any_conference(self.rng);
+        match (conference, self.rng.u8(..10)) {
+            (None, _) | (_, 0) => {
+                let (max, threshold) = (self.seconds(60), self.rng.i32(-1..3));
+                let background = self.chance(30).then(|| "bg.wav".into());
+                let record = self.chance(30).then(record_file);
+                let construct = conference::Construct { max, background, record, ..conference_of(threshold) };
+                Command::ConferenceConstruct(Box::new(construct))
+            }
+            (Some(_), 1) => Command::ConferenceList { after: conference, limit: 10 },
+            (Some(conference), _) => of_conference(conference, self.of_members(conference)),
+        }
+    }
+
+    fn of_members(&mut self, conference: ConferenceId) -> conference::Command {
+        let call = self.checks.any_member(conference, self.rng);
+        match self.rng.u8(..32) {
+            20..=23 => {
+                let (content, is_loop) = (self.content(), self.rng.bool());
+                conference::Command::PlayStart { content, is_loop }
+            }
+            24 | 25 => conference::Command::PlayStop,
+            26..=29 => {
+                let (record, max) = (record_file(), self.seconds(20));
+                conference::Command::RecordStart { record, max }
+            }
+            30 | 31 => conference::Command::RecordStop,
+            0 => conference::Command::Release,
+            1 => conference::Command::Exists,
+            2 => conference::Command::Nop,
+            3 => conference::Command::Get,
+            4 => conference::Command::GetParts,
+            5 => conference::Command::SetThreshold { value: self.rng.i32(-1..3) },
+            6..=8 => conference::Command::Kick { call, cause: self.rng.u16(300..700) },
+            9..=13 => conference::Command::SetVoiceMode { call, mode: VoiceMode::HearOnly },
+            _ => conference::Command::SetVolume { call, volume: self.rng.i8(-40..21) },
+        }
+    }
+
+    fn enter(&mut self, call: CallId) -> Command {
+        let conference = self.checks.any_conference(self.rng).unwrap_or(ConferenceId(1));
+        let welcome = self.chance(30).then(|| "p.wav".into());
+        let max = self.seconds(20);
+        Command::ConfEnter(Box::new(ConfEnter { max, welcome, ..conf_enter(call, conference) }))
+    }
+
+    fn exit(&mut self, call: CallId) -> Command {
+        let own = self.checks.conference_of(call).filter(|_| self.rng.u8(..10) > 0);
+        Command::ConfExit { call, conference: own.unwrap_or(ConferenceId(1)) }
+    }
+}
+
+fn record_file() -> RecordFile {
+    RecordFile { file: "c.wav".to_owned(), format: RecordFormat::Pcm16 }
 }
