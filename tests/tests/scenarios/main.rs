@@ -17,6 +17,7 @@ mod events;
 mod gateways;
 mod hostile;
 mod inbound;
+mod injection;
 mod interop;
 mod keys;
 mod lifecycle;

@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -121,7 +122,7 @@ struct Writer {
 impl Writer {
     fn open(path: PathBuf, old: PathBuf, now: UnixMs) -> io::Result<Self> {
         let since = lines(&path)?.next().map_or(now, |line| UnixMs(line.at));
-        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut file = open_to_append(&path)?;
         let bytes = file.metadata()?.len();
         if bytes > 0 {
             // What was cut off is a line of its own, which no checksum fits.
@@ -155,7 +156,7 @@ impl Writer {
         let age = at.0.saturating_sub(self.since.0);
         if self.bytes > FILE_MAX || u128::try_from(age).is_ok_and(|age| age > KEEP.as_millis()) {
             fs::rename(&self.path, &self.old)?;
-            self.file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+            self.file = open_to_append(&self.path)?;
             (self.bytes, self.since) = (0, at);
         }
         let written = self.file.write_all(lines);
@@ -166,6 +167,11 @@ impl Writer {
         }
         written
     }
+}
+
+/// Results may hold what is nobody else's business.
+fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 /// What the files keep, oldest first. A request that began and has no outcome was cut off by the end of the node: nobody
