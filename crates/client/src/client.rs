@@ -80,9 +80,19 @@ impl Client {
     /// The events from now on, or after event `after`; all but the opt-in ones, or those that `types` names.
     pub async fn subscribe(&self, after: Option<u64>, types: Option<&[&str]>) -> Result<Events, Error> {
         let types = types.map(|types| types.iter().map(|&name| name.to_owned()).collect());
-        let params = Params::of(&wire::Subscribe { after, group: None, types })?;
+        self.subscribe_as(&wire::Subscribe { after, group: None, types }).await
+    }
+
+    /// A subscription with all its parameters. One that has a `group` shares its calls with others: see [`Self::ack`].
+    pub async fn subscribe_as(&self, params: &wire::Subscribe) -> Result<Events, Error> {
+        let params = Params::of(params)?;
         let subscription = self.inner.subscribe(wire::Subscribe::NAME, params, wire::UNSUBSCRIBE).await?;
         Ok(Events::new(subscription))
+    }
+
+    /// Everything up to this event is done with: who takes over the calls of this connection's groups begins after it.
+    pub async fn ack(&self, seq: u64) -> Result<wire::Acked, Error> {
+        self.call(&wire::Ack { seq }).await
     }
 
     /// Places a call; `on_ringing` and `on_dial_completed` follow.

@@ -81,3 +81,6 @@ pub const KINDS_MAX: usize = 5;
 pub const PATTERNS_MAX: usize = 64;
 /// The longest `request_key`, in ASCII characters: a UUID, or two with a word between them.
 pub const REQUEST_KEY_MAX: usize = 128;
+
+/// The longest name of a group of subscribers, in characters.
+pub const GROUP_NAME_MAX: usize = 64;

@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What an acknowledgement was for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Acked {
+    /// How many subscriptions with a group this connection has.
+    pub subscriptions: u64,
+}
+
 /// The states of `call-api.md` §3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -12,6 +12,8 @@
 
 mod conference;
 mod convert;
+mod group;
+mod groups;
 mod heard;
 mod pattern;
 mod reader;
@@ -19,6 +21,7 @@ mod record;
 mod segment;
 mod store;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use offhook_client::wire::{Envelope, EventKind};
+use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Notify, Semaphore};
 
@@ -36,6 +40,8 @@ pub use convert::append_recovered;
 #[cfg(test)]
 pub(crate) use convert::recovered_event;
 pub(crate) use convert::{call_event, node_event};
+pub use group::Takeover;
+pub use groups::{GROUPS_MAX, Groups, Membership};
 pub use pattern::{Types, UnknownPattern};
 pub use reader::{Read, Reader};
 pub use store::{Durability, Store};
@@ -110,6 +116,26 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// The call or the conference that it is of.
+    pub fn res_id(&self) -> Option<Cow<'_, str>> {
+        #[derive(Deserialize)]
+        struct Envelope<'a> {
+            #[serde(borrow)]
+            params: Params<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Params<'a> {
+            #[serde(borrow)]
+            res_id: Option<Cow<'a, str>>,
+        }
+        serde_json::from_str::<Envelope<'_>>(self.json.get()).ok()?.params.res_id
+    }
+
+    /// Whether nothing follows of that call or conference.
+    pub fn is_last(&self) -> bool {
+        matches!(self.type_name, "sys.call.on_released" | "sys.conf.on_released")
+    }
+
     fn cost(&self) -> u64 {
         self.json.get().len() as u64 + ENTRY_OVERHEAD
     }
@@ -223,6 +249,11 @@ impl EventLog {
     /// now on. Before the first event, one less than its number.
     pub fn newest(&self) -> u64 {
         self.appended.load(Ordering::Acquire)
+    }
+
+    /// The number of the oldest event that is kept; where there is none, of the next one.
+    pub fn oldest(&self) -> u64 {
+        self.oldest.load(Ordering::Acquire)
     }
 
     /// The number of the newest event that readers see.

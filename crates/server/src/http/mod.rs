@@ -37,7 +37,7 @@ use tokio::sync::{Semaphore, watch};
 use tower::Service;
 
 use crate::control_handle::ControlHandle;
-use crate::events::EventLog;
+use crate::events::{EventLog, Groups};
 use crate::metrics;
 use crate::request_keys::{RequestKeys, Scope};
 use crate::rpc::{self, Known, NodeName, Transport};
@@ -97,8 +97,8 @@ pub async fn serve(
     let (closing_tx, closing) = watch::channel(false);
     let (stop, stopping) = stop_channel();
     let node = NodeName { id: config.node, process_id: config.process_id, language: config.language };
-    let keys = Arc::new(keys);
-    let context = rpc::Context { node, control: control.clone(), log, keys, subscriptions, closing };
+    let (keys, groups) = (Arc::new(keys), Arc::new(Groups::default()));
+    let context = rpc::Context { node, control: control.clone(), log, groups, keys, subscriptions, closing };
     let told = tokio::spawn(tell_applications(control, subscribed.clone()));
     let accepting = accept(listener, config.tokens, context, stop);
     tokio::select! {

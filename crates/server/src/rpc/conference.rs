@@ -51,6 +51,10 @@ impl Served for wire::ConfConstruct {
         let Reply::ConferenceConstructed(conference) = reply else { return None };
         Some(wire::ConferenceConstructed { res_id: node.id.conf_res_id(conference) })
     }
+
+    fn made(constructed: &wire::ConferenceConstructed) -> Option<&str> {
+        Some(&constructed.res_id)
+    }
 }
 
 impl Served for wire::ConfExists {

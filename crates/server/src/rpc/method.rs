@@ -47,6 +47,11 @@ pub(crate) trait Served: wire::Method<Result: JsonSchema> + JsonSchema {
 
     /// The result that `reply` means; none if the calls gave the answer to another question.
     fn result(node: &Node, reply: Reply) -> Option<Self::Result>;
+
+    /// The resource that was made, where one was: its events are of the group that the connection has joined.
+    fn made(_: &Self::Result) -> Option<&str> {
+        None
+    }
 }
 
 /// Something that is done for every method of the calls: registering it, describing it.
@@ -119,6 +124,10 @@ impl Served for wire::Construct {
         let Reply::Constructed { call, user_data } = reply else { return None };
         let ipsc_info = wire::IpscInfo { process_id: node.process_id, call_id: None };
         Some(wire::Constructed { res_id: node.id.res_id(call), ipsc_info, user_data })
+    }
+
+    fn made(constructed: &wire::Constructed) -> Option<&str> {
+        Some(&constructed.res_id)
     }
 }
 

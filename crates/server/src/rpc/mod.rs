@@ -31,7 +31,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::control_handle::ControlHandle;
-use crate::events::EventLog;
+use crate::events::{EventLog, Groups};
 use crate::request_keys::RequestKeys;
 use method::{Node, Served, Visitor};
 
@@ -48,6 +48,8 @@ pub(crate) struct Context {
     pub(crate) control: ControlHandle,
     pub(crate) log: Arc<EventLog>,
     pub(crate) keys: Arc<RequestKeys>,
+    /// Subscribers that share the work.
+    pub(crate) groups: Arc<Groups>,
     /// How many subscriptions there are.
     pub(crate) subscriptions: watch::Sender<usize>,
     /// Whether the server is closing: subscriptions send what is left and end.
@@ -76,7 +78,7 @@ impl Visitor for Registry {
     fn method<M: Served>(&mut self) {
         let callback = |params: Params<'static>, context: Arc<Context>, extensions: Extensions| async move {
             let scope = extensions.get().copied().unwrap_or_default();
-            request::serve::<M>(context, scope, params.as_str()).await
+            request::serve::<M>(context, (scope, subscribe::connection(&extensions)), params.as_str()).await
         };
         self.module.register_async_method(M::NAME, callback).expect("every name is used once");
     }

@@ -39,10 +39,10 @@ pub(super) enum Answer<R> {
     Keyed(Value),
 }
 
-/// Serves one request of `scope`.
+/// Serves one request of `scope`, over a connection.
 pub(super) async fn serve<M: Served>(
     context: Arc<Context>,
-    scope: Scope,
+    (scope, connection): (Scope, Option<usize>),
     raw: Option<&str>,
 ) -> Result<Answer<M::Result>, ErrorObjectOwned> {
     let parsed = if M::CHANGES {
@@ -55,17 +55,17 @@ pub(super) async fn serve<M: Served>(
     let named = key.map(|key| (Name { scope, key: key.into() }, Print::of(M::NAME, &params)));
     let step = params.step(&context.node).map_err(refused)?;
     let Some((name, print)) = named else {
-        return perform::<M>(&context, step).await.map(Answer::Plain).map_err(refused);
+        return perform::<M>(&context, connection, step).await.map(Answer::Plain).map_err(refused);
     };
     let begin = context.keys.table().begin(clock::now().wall, &name, print);
     match begin {
         Begin::First(waiting) => {
-            let first = First { name, print, context };
+            let first = First { name, print, connection, context };
             // The task goes on where the connection ends: what it does must be known to whoever asks again.
             if M::OUTLIVES {
                 tokio::spawn(async move { first.run_noted::<M>(step).await });
             } else {
-                let result = perform::<M>(&first.context, step);
+                let result = perform::<M>(&first.context, connection, step);
                 tokio::spawn(async move { first.run(result).await });
             }
             told(waiting, false).await
@@ -81,9 +81,10 @@ pub(super) async fn serve<M: Served>(
 /// Asks the calls, at once; what is returned waits for their answer.
 fn perform<M: Served>(
     context: &Context,
+    connection: Option<usize>,
     step: Step<M::Result>,
 ) -> impl Future<Output = Result<M::Result, ErrorData>> + Send + use<M> {
-    let node = context.node;
+    let (node, groups) = (context.node, context.groups.clone());
     let asked = match step {
         Step::Answer(result) => Err(result),
         Step::Ask(command) => Ok(context.control.request(command)),
@@ -93,8 +94,13 @@ fn perform<M: Served>(
             Err(result) => return Ok(result),
             Ok(asked) => asked.await.map_err(|error| error::data(node.id, error))?,
         };
-        M::result(&node, reply)
-            .ok_or_else(|| error::internal(&format!("a reply that is none to {}", M::NAME)))
+        let result = M::result(&node, reply)
+            .ok_or_else(|| error::internal(&format!("a reply that is none to {}", M::NAME)))?;
+        // The reply is heard before the first event, so that one finds its resource where it belongs.
+        if let (Some(res_id), Some(connection)) = (M::made(&result), connection) {
+            groups.claim(connection, res_id);
+        }
+        Ok(result)
     }
 }
 
@@ -102,6 +108,7 @@ fn perform<M: Served>(
 struct First {
     name: Name,
     print: Print,
+    connection: Option<usize>,
     context: Arc<Context>,
 }
 
@@ -117,7 +124,7 @@ impl First {
         if let Err(not_noted) = begun {
             return self.finish(Outcome::Error(of_disk(&not_noted)));
         }
-        let outcome = outcome(perform::<M>(&self.context, step).await);
+        let outcome = outcome(perform::<M>(&self.context, self.connection, step).await);
         if let Err(not_noted) = self.note(Some(outcome.clone())).await {
             // It is done and must be told; only the next run will not know what it came to.
             tracing::error!(?not_noted, method = M::NAME, "what a keyed request came to is not on the disk");

@@ -23,6 +23,7 @@ pub fn openrpc() -> Value {
     let mut describe = Describe { generator: generator(), methods: Vec::new() };
     method::visit(&mut describe);
     describe.any::<wire::Subscribe>();
+    describe.any::<wire::Ack>();
     describe.methods.push(unsubscribe());
     describe.any::<wire::Discover>();
     describe.generator.subschema_for::<ErrorData>();
@@ -87,7 +88,7 @@ fn message(name: &str, params: &Schema) -> Value {
     let seq = if is_notice {
         "the seq of the last event before this notice, which has no number of its own"
     } else {
-        "rises by one per event of the node, by more at a start of the node"
+        "rises by one per event of the node, over restarts too; by more only where events are lost, which on_gap tells"
     };
     json!({
         "name": name,

@@ -1,25 +1,27 @@
 //! `sys.event.subscribe`: a reader of the event log that writes to a WebSocket.
 //!
 //! A subscription is a cursor and a task. What it cannot send yet stays in the log; where the log has moved on, the
-//! subscriber is told what it misses. One that does not read is cut off with a reason, and can resume.
+//! subscriber is told what it misses. One that does not read is cut off with a reason, and can resume. One with a `group` asks
+//! for each event whether it is its own ([`Membership`]), and says by `sys.event.ack` how far it is done.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jsonrpsee::core::server::ConnectionId;
 use jsonrpsee::server::{SendTimeoutError, SubscriptionMessage, SubscriptionSink};
-use jsonrpsee::types::Params;
+use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, PendingSubscriptionSink, RpcModule};
-use offhook_client::wire::limits::{PATTERNS_MAX, SEQ_MAX};
+use offhook_client::wire::limits::{GROUP_NAME_MAX, PATTERNS_MAX, SEQ_MAX};
 use offhook_client::wire::{
-    CloseReason, EVENT_NOTIFICATION, Envelope, ErrorData, EventKind, GapReason, Method, OnClosed, OnGap,
-    Subscribe, UNSUBSCRIBE,
+    Ack, Acked, CloseReason, EVENT_NOTIFICATION, Envelope, ErrorData, EventKind, GapReason, Method, OnClosed,
+    OnGap, Subscribe, UNSUBSCRIBE,
 };
 use tokio::sync::watch;
 
 use super::params::{self, Invalid};
 use super::{Context, check, error};
 use crate::clock;
-use crate::events::{Entry, Read, Reader, Types, UnknownPattern};
+use crate::events::{Entry, GROUPS_MAX, Membership, Read, Reader, Takeover, Types, UnknownPattern};
 
 /// How long the connection may take no event before the subscription is cut off. A reader that is merely behind takes
 /// one every now and then.
@@ -32,6 +34,19 @@ pub(super) fn register(module: &mut RpcModule<Context>) {
     module
         .register_subscription(Subscribe::NAME, EVENT_NOTIFICATION, UNSUBSCRIBE, run)
         .expect("the names are used once");
+    module.register_method(Ack::NAME, ack).expect("the name is used once");
+}
+
+/// The connection that a request came by.
+pub(super) fn connection(extensions: &Extensions) -> Option<usize> {
+    extensions.get::<ConnectionId>().map(|connection| connection.0)
+}
+
+fn ack(params: Params<'_>, context: &Context, extensions: &Extensions) -> Result<Acked, ErrorObjectOwned> {
+    let Ack { seq } = params::parse(params.as_str()).map_err(|invalid| error::object(invalid.into()))?;
+    let seq = check::between("seq", seq, 0, SEQ_MAX).map_err(error::object)?;
+    let members = connection(extensions).map_or(0, |connection| context.groups.ack(connection, seq));
+    Ok(Acked { subscriptions: members as u64 })
 }
 
 async fn run(
@@ -40,7 +55,8 @@ async fn run(
     context: Arc<Context>,
     _: Extensions,
 ) {
-    let (after, types) = match admit(&context, params.as_str()) {
+    let admitted = admit(&context, params.as_str(), pending.connection_id().0);
+    let Admitted { cursor, types, membership } = match admitted {
         Ok(admitted) => admitted,
         Err(data) => {
             pending.reject(error::object(data)).await;
@@ -48,12 +64,11 @@ async fn run(
         }
     };
     let _counted = Counted::new(&context.subscriptions);
-    // From before the reply on: an event that happens in between is not lost.
-    let cursor = after.unwrap_or_else(|| context.log.newest());
     // A connection that is gone has nobody to be told.
     let Ok(sink) = pending.accept().await else { return };
     let reader = Reader::new(context.log.clone(), cursor);
-    let mut subscription = Subscription { sent: cursor, reader, types, sink, context: context.clone() };
+    let mut subscription =
+        Subscription { sent: cursor, reader, types, membership, sink, context: context.clone() };
     if let End::Closed(reason) = subscription.run().await
         && let Ok(closed) = subscription.notice(subscription.sent, EventKind::Closed(OnClosed { reason }))
     {
@@ -63,11 +78,26 @@ async fn run(
     }
 }
 
-/// Where to begin, and with which events.
-fn admit(context: &Context, params: Option<&str>) -> Result<(Option<u64>, Types), ErrorData> {
+/// What a subscription begins with.
+struct Admitted {
+    /// The event after which it begins.
+    cursor: u64,
+    types: Types,
+    membership: Option<Membership>,
+}
+
+/// Where to begin, and with which events. From here on, before the reply, no event is lost.
+fn admit(context: &Context, params: Option<&str>, connection: usize) -> Result<Admitted, ErrorData> {
     let Subscribe { after, group, types } = params::parse(params)?;
     let after = after.map(|seq| check::between("after", seq, 0, SEQ_MAX)).transpose()?;
-    check::only("group", "null", group.is_none())?;
+    let is_name = |name: &String| {
+        (1..=GROUP_NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    };
+    if !group.as_ref().is_none_or(is_name) {
+        let expected =
+            format!("null, or a name of 1 to {GROUP_NAME_MAX} characters, none a control character");
+        return Err(check::invalid("group", expected));
+    }
     let types = match types {
         None => Types::usual(),
         Some(patterns) if patterns.is_empty() || patterns.len() > PATTERNS_MAX => {
@@ -77,13 +107,16 @@ fn admit(context: &Context, params: Option<&str>) -> Result<(Option<u64>, Types)
             Invalid::new(format!("types[{index}]"), "the name of an event, or the beginning of one and *")
         })?,
     };
+    let limit =
+        |limit: &str, value: usize| ErrorData::LimitReached { limit: limit.to_owned(), value: value as u64 };
     if *context.subscriptions.borrow() >= SUBSCRIPTIONS_MAX {
-        return Err(ErrorData::LimitReached {
-            limit: "subscriptions".to_owned(),
-            value: SUBSCRIPTIONS_MAX as u64,
-        });
+        return Err(limit("subscriptions", SUBSCRIPTIONS_MAX));
     }
-    Ok((after, types))
+    let after = after.unwrap_or(context.log.newest());
+    let Some(group) = group else { return Ok(Admitted { cursor: after, types, membership: None }) };
+    let joined = context.groups.join(&group, connection, after, context.log.oldest());
+    let (membership, cursor) = joined.ok_or_else(|| limit("groups", GROUPS_MAX))?;
+    Ok(Admitted { cursor, types, membership: Some(membership) })
 }
 
 /// Counts a subscription as long as it lives.
@@ -115,6 +148,7 @@ struct Subscription {
     sent: u64,
     reader: Reader,
     types: Types,
+    membership: Option<Membership>,
     sink: SubscriptionSink,
     context: Arc<Context>,
 }
@@ -123,10 +157,17 @@ impl Subscription {
     async fn run(&mut self) -> End {
         let mut closing = self.context.closing.clone();
         loop {
+            if let Some(takeover) = self.membership.as_mut().and_then(Membership::takeover) {
+                if let Err(end) = self.send_takeover(takeover).await {
+                    return end;
+                }
+                continue;
+            }
             let sent = match self.reader.read().await {
                 Ok(Read::Batch(batch)) if batch.is_empty() => {
                     tokio::select! {
                         () = self.reader.wait() => {}
+                        () = changed(&mut self.membership) => {}
                         () = self.sink.closed() => return End::Gone,
                         _ = closing.wait_for(|closing| *closing) => {
                             if self.context.log.shown() == self.sent {
@@ -139,10 +180,7 @@ impl Subscription {
                 Ok(Read::Batch(batch)) => self.send_batch(batch).await,
                 Ok(Read::Gap { first, last }) => self.send_gap(GapReason::Expired, Some(first), last).await,
                 Ok(Read::Restarted { resume }) => self.send_gap(GapReason::Restarted, None, resume).await,
-                Err(error) => {
-                    tracing::error!(%error, "the event log cannot be read");
-                    return End::Closed(CloseReason::LogUnreadable);
-                }
+                Err(error) => return unreadable(&error),
             };
             if let Err(end) = sent {
                 return end;
@@ -152,10 +190,38 @@ impl Subscription {
 
     async fn send_batch(&mut self, batch: Vec<Entry>) -> Result<(), End> {
         for entry in batch {
-            if self.types.contains(entry.type_name) {
+            // A group hears of every event, whatever this subscriber wants to be told.
+            let mine = self.membership.as_ref().is_none_or(|membership| membership.read(&entry));
+            if mine && self.types.contains(entry.type_name) {
                 self.send(self.message(&&*entry.json)).await?;
             }
             self.sent = entry.seq;
+        }
+        Ok(())
+    }
+
+    /// Sends what another member of the group has not acknowledged.
+    async fn send_takeover(&self, Takeover { res_ids, after, to }: Takeover) -> Result<(), End> {
+        let mut reader = Reader::new(self.context.log.clone(), after);
+        while reader.cursor() < to {
+            match reader.read().await {
+                Ok(Read::Batch(batch)) if batch.is_empty() => return Ok(()),
+                Ok(Read::Batch(batch)) => {
+                    for entry in batch.iter().take_while(|entry| entry.seq <= to) {
+                        let taken = entry.res_id().is_some_and(|res_id| res_ids.contains(&*res_id));
+                        if taken && self.types.contains(entry.type_name) {
+                            self.send(self.message(&&*entry.json)).await?;
+                        }
+                    }
+                }
+                Ok(Read::Gap { first, last }) => {
+                    let (reason, last) = (GapReason::Expired, last.min(to));
+                    let gap = OnGap { reason, first: Some(first), last: Some(last) };
+                    self.send(self.notice(last, EventKind::Gap(gap))).await?;
+                }
+                Ok(Read::Restarted { .. }) => return Ok(()),
+                Err(error) => return Err(unreadable(&error)),
+            }
         }
         Ok(())
     }
@@ -184,4 +250,17 @@ impl Subscription {
     fn message(&self, event: &impl serde::Serialize) -> Result<SubscriptionMessage, serde_json::Error> {
         SubscriptionMessage::new(self.sink.method_name(), self.sink.subscription_id(), event)
     }
+}
+
+/// Waits until there may be something to take over: for ever, without a group.
+async fn changed(membership: &mut Option<Membership>) {
+    match membership {
+        Some(membership) => membership.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> End {
+    tracing::error!(%error, "the event log cannot be read");
+    End::Closed(CloseReason::LogUnreadable)
 }

@@ -6,6 +6,7 @@ mod bad;
 mod conferences;
 mod document;
 mod events;
+mod groups;
 mod hostile;
 mod http;
 mod keys;

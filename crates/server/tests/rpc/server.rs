@@ -19,7 +19,7 @@ use offhook_call::gateway::GatewayStatus;
 use offhook_call::id::NodeId;
 use offhook_call::prompt::Language;
 use offhook_client::Client;
-use offhook_client::wire::{EventKind, OnDtmf, OnRinging};
+use offhook_client::wire::{CallDir, DroppedBy, EventKind, IpscInfo, OnDtmf, OnReleased, OnRinging};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -191,6 +191,17 @@ impl Server {
         self.log.append(n, EventKind::Ringing(OnRinging { res_id, ring_time: n, user_data: None }));
     }
 
+    /// Tells of a call by its number; `end` is its last event.
+    pub(crate) fn tell(&mut self, call: u64, end: bool) {
+        let res_id = format!("0.0.0-sys.call-{call}");
+        let kind = if end {
+            EventKind::Released(released(res_id))
+        } else {
+            EventKind::Ringing(OnRinging { res_id, ring_time: 1, user_data: None })
+        };
+        self.log.append(1, kind);
+    }
+
     pub(crate) fn press(&mut self, n: i64) {
         let (res_id, key) = ("0.0.0-sys.call-1".to_owned(), "1".to_owned());
         let source = offhook_client::wire::DigitSource::Rfc4733;
@@ -239,6 +250,23 @@ impl Server {
         let (head, body) = response.split_once("\r\n\r\n").unwrap_or((response.as_str(), ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         (status, body.to_owned())
+    }
+}
+
+fn released(res_id: String) -> OnReleased {
+    OnReleased {
+        res_id,
+        call_dir: CallDir::Inbound,
+        from_uri: "sip:a@192.0.2.1".to_owned(),
+        to_uri: "sip:b@192.0.2.2".to_owned(),
+        begin_time: 1,
+        answer_time: None,
+        end_time: 1,
+        dropped_by: DroppedBy::User,
+        cause: 487,
+        reason: None,
+        user_data: None,
+        ipsc_info: IpscInfo { process_id: 7, call_id: None },
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn examples() -> Vec<(String, Value)> {
     let mut files = Files(Vec::new());
     method::visit(&mut files);
     files.any::<wire::Subscribe>();
+    files.any::<wire::Ack>();
     files.0.push(("events.json".to_owned(), events()));
     files.0
 }
@@ -131,6 +132,7 @@ fn written(method: &str) -> (Value, Value) {
             }]),
         ),
         "sys.event.subscribe" => (json!({ "after": 41, "types": ["sys.call.*"] }), json!(6_123_456_789_u64)),
+        "sys.event.ack" => (json!({ "seq": 57 }), json!({ "subscriptions": 1 })),
         _ => (json!({ "res_id": CALL }), Value::Null),
     }
 }
