@@ -340,6 +340,9 @@ impl Leg {
     }
 
     fn report(&mut self, now: Instant, shared: &mut Shared) {
+        if !self.reports.is_due(now) && !shared.tells_stats {
+            return;
+        }
         let clock = self.clock();
         let mut stream = Stream {
             leg: self.id,

@@ -44,8 +44,12 @@ impl Playback {
     pub(crate) fn frame(&mut self, out: &mut Outgoing) -> bool {
         let mut left = FRAME_TICKS.saturating_sub(self.ahead);
         self.ahead = self.ahead.saturating_sub(FRAME_TICKS);
-        let Some(mut prompt) = self.current() else { return false };
+        if !self.goes_on() {
+            return false;
+        }
         while left > 0 {
+            // Not by a reference that is counted: all who play it on all threads would wait for the place of the count.
+            let Some(prompt) = self.prompts.get(self.index) else { break };
             let Part::Payload(part) = prompt.part(self.part) else { break };
             let codec = prompt.codec();
             let wanted = left.div_ceil(codec.sample_ticks());
@@ -60,32 +64,34 @@ impl Playback {
             self.played += ticks as u64;
             self.ahead += ticks.saturating_sub(left);
             left = left.saturating_sub(ticks);
-            match self.current() {
-                Some(next) => prompt = next,
-                None => break,
+            if !self.goes_on() {
+                break;
             }
         }
-        out.say_silence(left / out.codec().sample_ticks());
-        self.current().is_some()
+        if left > 0 {
+            out.say_silence(left / out.codec().sample_ticks());
+        }
+        self.goes_on()
     }
 
-    /// The prompt that is to be played next, which has payload or will have; nothing if all are through.
-    fn current(&mut self) -> Option<Arc<Prompt>> {
+    /// Goes on to the prompt and the part that are to be played next, which have payload or will have; `false` if all are
+    /// through.
+    fn goes_on(&mut self) -> bool {
         // Ends: every step goes on by a part or a prompt, and a turn in which nothing was played is the last.
         loop {
             let Some(prompt) = self.prompts.get(self.index) else {
                 let more = self.turn > 0 && self.repeat > 0;
                 if !more {
-                    return None;
+                    return false;
                 }
                 self.repeat -= 1;
                 (self.index, self.turn) = (0, 0);
                 continue;
             };
             match prompt.part(self.part) {
-                Part::Payload(part) if self.offset < part.len() => return Some(Arc::clone(prompt)),
+                Part::Payload(part) if self.offset < part.len() => return true,
                 Part::Payload(_) => (self.part, self.offset) = (self.part + 1, 0),
-                Part::NotYet => return Some(Arc::clone(prompt)),
+                Part::NotYet => return true,
                 Part::End => (self.index, self.part, self.offset) = (self.index + 1, 0, 0),
             }
         }

@@ -87,9 +87,14 @@ impl Reports {
         u8::try_from((u32::from(self.remote_loss) * 100).div_ceil(256)).unwrap_or(100)
     }
 
+    /// Whether the next report is due.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next_report
+    }
+
     /// Sends and tells what is due.
     pub(crate) fn tick(&mut self, now: Instant, stream: &mut Stream<'_>, shared: &mut Shared) {
-        if now >= self.next_report {
+        if self.is_due(now) {
             self.next_report = now + interval(shared);
             self.send(now, stream, false, shared);
         }
