@@ -187,7 +187,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use offhook_media::event::{Event, Key, RoomEvent, Voice};
-    use offhook_media::sdp::{Direction, Events, Negotiated, TelephoneEvent};
+    use offhook_media::sdp::{Events, Negotiated, TelephoneEvent};
 
     use super::arrivals::Look;
     use super::inbox::Inbox;
@@ -224,25 +224,10 @@ mod tests {
     ) {
         let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0);
         let lease = ports.lease(now).expect("a free port");
-        let media = Negotiated {
-            codec: offhook_media::event::Codec::Pcmu,
-            send_payload_type: 0,
-            receive_payload_type: 0,
-            telephone_event: Some(TelephoneEvent {
-                send_payload_type: 101,
-                receive_payload_type: 101,
-                events: Events::KEYS,
-            }),
-            opus: Default::default(),
-            comfort_noise: None,
-            remote_rtp: remote,
-            remote_rtcp: remote,
-            rtcp_mux: false,
-            ptime_ms: 20,
-            max_ptime_ms: None,
-            direction: Direction::SendRecv,
-            keys: None,
-        };
+        let event =
+            TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events: Events::KEYS };
+        let plain = Negotiated::plain(offhook_media::event::Codec::Pcmu, remote);
+        let media = Negotiated { telephone_event: Some(event), ..plain };
         let config = LegConfig { symmetric, ..LegConfig::new(media) };
         let sockets = ports.take(lease).expect("its sockets");
         thread.accept(now, ToMedia::Open { leg, sockets, config });

@@ -187,7 +187,6 @@ impl Latch {
 mod tests {
     use super::*;
     use crate::codec::Codec;
-    use crate::sdp::Direction;
 
     /// The address that the description names, and the one of its reports.
     const NAMED: (u8, u16) = (1, 4000);
@@ -198,21 +197,8 @@ mod tests {
     }
 
     fn latch(rtcp_mux: bool) -> Latch {
-        Latch::new(&Negotiated {
-            codec: Codec::Pcmu,
-            send_payload_type: 0,
-            receive_payload_type: 0,
-            telephone_event: None,
-            opus: crate::codec::opus::Wishes::default(),
-            comfort_noise: None,
-            remote_rtp: at(NAMED),
-            remote_rtcp: at(if rtcp_mux { NAMED } else { NAMED_RTCP }),
-            rtcp_mux,
-            ptime_ms: 20,
-            max_ptime_ms: None,
-            direction: Direction::SendRecv,
-            keys: None,
-        })
+        let remote_rtcp = at(if rtcp_mux { NAMED } else { NAMED_RTCP });
+        Latch::new(&Negotiated { remote_rtcp, rtcp_mux, ..Negotiated::plain(Codec::Pcmu, at(NAMED)) })
     }
 
     /// Where packets (source, SSRC, sequence number) lead us: the number of the one that did, from 1, and its source.

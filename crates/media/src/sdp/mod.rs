@@ -121,6 +121,29 @@ pub struct Negotiated {
     pub keys: Option<Keys>,
 }
 
+impl Negotiated {
+    /// A codec in both directions with a peer at this address and nothing beside: in the clear, 20 ms a packet, by the static
+    /// payload type or 96, the first of the dynamic ones.
+    pub fn plain(codec: Codec, remote: SocketAddr) -> Self {
+        let payload_type = codec.static_payload_type().unwrap_or(96);
+        Self {
+            codec,
+            send_payload_type: payload_type,
+            receive_payload_type: payload_type,
+            telephone_event: None,
+            opus: opus::Wishes::default(),
+            comfort_noise: None,
+            remote_rtp: remote,
+            remote_rtcp: remote,
+            rtcp_mux: false,
+            ptime_ms: 20,
+            max_ptime_ms: None,
+            direction: Direction::SendRecv,
+            keys: None,
+        }
+    }
+}
+
 /// The payload types of telephone-events (RFC 4733), and which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TelephoneEvent {

@@ -262,23 +262,7 @@ fn address(leg: u64) -> SocketAddr {
 /// A leg with telephone-events 101, without comfort noise, and 20 ms, that does not look for tones.
 fn config(codec: Codec) -> LegConfig {
     let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events: Events::OURS };
-    let payload_type = codec.static_payload_type().unwrap_or(96);
-    let media = Negotiated {
-        codec,
-        send_payload_type: payload_type,
-        receive_payload_type: payload_type,
-        telephone_event: Some(event),
-        opus: Default::default(),
-        comfort_noise: None,
-        remote_rtp: address(0),
-        remote_rtcp: address(0),
-        rtcp_mux: false,
-        ptime_ms: 20,
-        max_ptime_ms: None,
-        direction: Direction::SendRecv,
-        keys: None,
-    };
-    LegConfig::new(media)
+    LegConfig::new(Negotiated { telephone_event: Some(event), ..Negotiated::plain(codec, address(0)) })
 }
 
 fn with(config: LegConfig, change: impl FnOnce(&mut Negotiated)) -> LegConfig {
