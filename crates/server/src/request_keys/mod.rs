@@ -271,8 +271,9 @@ impl Keys {
     }
 }
 
+/// A name is kept twice: where it is looked up, and in the row of those that go.
 fn cost(name: &Name, outcome: &Outcome) -> usize {
-    name.key.len() + outcome.bytes() + OVERHEAD
+    2 * name.key.len() + outcome.bytes() + OVERHEAD
 }
 
 /// An outcome on the disk.

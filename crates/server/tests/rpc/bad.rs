@@ -371,6 +371,7 @@ async fn a8_whatever_is_wrong_with_a_parameter_is_told_by_its_name_and_does_noth
         }
     }
     assert!(client.is_connected(), "the connection survives all of it");
+    println!("{params} parameters, {cases} wrong values");
     assert!(params > 150 && cases > 20_000, "{params} parameters, {cases} cases");
 }
 

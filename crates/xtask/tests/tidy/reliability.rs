@@ -1,12 +1,13 @@
-//! The tables of threats and faults in the READMEs of `crates/sip` and `crates/media`, and the tests that are named after
+//! The tables of threats and faults in the READMEs of `crates/sip` and `crates/media` and in the contract of `crates/call`, and the tests that are named after
 //! their rows: every row has a test, every test that is named there exists, and every test that is named after a row
 //! stands there.
 
 use std::ops::RangeInclusive;
 
-/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication, R1 to R11 of media, A9 of
-/// prompt files.
-const ROWS: [(char, RangeInclusive<u32>); 4] = [('P', 1..=9), ('S', 1..=18), ('R', 1..=11), ('A', 9..=9)];
+/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication, R1 to R11 of media, A3 and
+/// A8 of requests, A9 of prompt files.
+const ROWS: [(char, RangeInclusive<u32>); 6] =
+    [('P', 1..=9), ('S', 1..=18), ('R', 1..=11), ('A', 3..=3), ('A', 8..=8), ('A', 9..=9)];
 
 /// Their names.
 fn rows() -> impl Iterator<Item = String> {

@@ -116,6 +116,35 @@ fn the_contract_is_the_documents() {
     }
 }
 
+/// The result of a request with a key is an object with one member more: so what it is without has to be an object, or null.
+#[test]
+fn a_result_that_may_be_told_again_has_room_for_that() {
+    let document = openrpc();
+    let mut keyed = 0;
+    for method in document["methods"].as_array().unwrap() {
+        let takes_key =
+            method["params"].as_array().unwrap().iter().any(|param| param["name"] == "request_key");
+        let schema = &method["result"]["schema"];
+        let plain = if takes_key { &schema["anyOf"][0] } else { schema };
+        let plain = match plain["$ref"].as_str() {
+            Some(reference) => document.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
+            None => plain,
+        };
+        if takes_key {
+            keyed += 1;
+            let kind = plain["type"].as_str().unwrap();
+            assert!(
+                kind == "null" || kind == "object" && plain["properties"]["replayed"].is_null(),
+                "{method}"
+            );
+        } else {
+            // Whatever tells nothing has done something.
+            assert_ne!(plain["type"], "null", "{method}");
+        }
+    }
+    assert!(keyed > 35, "{keyed}");
+}
+
 #[test]
 fn every_event_has_an_example() {
     let examples = examples();
