@@ -10,7 +10,7 @@ use offhook_media::codec::resample::Resampler;
 use offhook_media::codec::{Codec, Decoder, Encoder};
 use offhook_media::dtmf::tone::ToneDetector;
 use offhook_media::event::{ActionId, Channel, Command as Media, ConnectMode, LegId};
-use offhook_media::event::{Prompt, RecordingId};
+use offhook_media::event::{Prompt, RecordFormat, RecordingId};
 use offhook_media::mixer::{Mixer, Rate, Voice};
 use offhook_media::sdp::{Keys, MasterKey, Suite};
 use offhook_media::{Clock, Engine, FRAME, PHASES};
@@ -222,6 +222,7 @@ fn record(leg: u64) -> Media {
         max: Duration::from_secs(60),
         trim_silence: false,
         mute_digits: false,
+        format: RecordFormat::Mulaw,
     }
 }
 
@@ -273,7 +274,7 @@ fn engine(frames: u32, commands: &[Media], comes: In, suite: Option<Suite>) {
         if !sent.is_empty() {
             engine.receive(now, LegId(1), Channel::Rtp, &sent);
         }
-        (0..PHASES).for_each(|phase| engine.tick(now, phase));
+        (0..PHASES).for_each(|phase| engine.tick(now, phase, number.into()));
         while let Some(packet) = engine.poll_transmit() {
             if comes == In::OfTheOther && packet.channel == Channel::Rtp {
                 sent.clear();

@@ -141,7 +141,7 @@ impl Bench {
             let begun = thread_cpu();
             for phase in 0..PHASES {
                 now += FRAME / u32::from(PHASES);
-                packets += self.tick(&mut engine, &names, now, phase);
+                packets += self.tick(&mut engine, &names, now, (phase, frame.into()));
             }
             if frame >= WARM_UP {
                 spent += thread_cpu() - begun;
@@ -154,7 +154,13 @@ impl Bench {
     }
 
     /// What the server does in a tick. Returns how many packets it sent.
-    fn tick(&mut self, engine: &mut Engine, names: &HashMap<LegId, usize>, now: Instant, phase: u8) -> usize {
+    fn tick(
+        &mut self,
+        engine: &mut Engine,
+        names: &HashMap<LegId, usize>,
+        now: Instant,
+        (phase, frame): (u8, u64),
+    ) -> usize {
         let due: Vec<LegId> = engine.legs_of(phase).collect();
         for leg in due {
             for _ in 0..SWEEP {
@@ -162,7 +168,7 @@ impl Bench {
                 engine.receive(now, leg, Channel::Rtp, &self.buffer[..length]);
             }
         }
-        engine.tick(now, phase);
+        engine.tick(now, phase, frame);
         let mut packets = 0;
         while let Some(packet) = engine.poll_transmit() {
             if packet.channel == Channel::Rtp {

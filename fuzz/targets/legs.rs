@@ -17,6 +17,7 @@ pub struct Legs {
     engine: Engine,
     now: Instant,
     phase: u8,
+    frame: u64,
 }
 
 impl Legs {
@@ -29,7 +30,7 @@ impl Legs {
         )]
         let now = *EPOCH.get_or_init(Instant::now);
         let engine = Engine::new(Clock { mono: now, unix_ms: 1_800_000_000_000 }, [1; 32]);
-        let mut legs = Self { engine, now, phase: 0 };
+        let mut legs = Self { engine, now, phase: 0, frame: 0 };
         let codec = Codec::ALL[usize::from(choice) % Codec::ALL.len()];
         let second = if choice & 0x80 == 0 { codec } else { Codec::Pcma };
         legs.add(1, codec, choice);
@@ -47,6 +48,7 @@ impl Legs {
                 max,
                 trim_silence,
                 mute_digits: false,
+                format: RecordFormat::Pcm16,
             });
         }
         legs
@@ -80,8 +82,9 @@ impl Legs {
     pub fn run(&mut self, phases: u16) {
         for _ in 0..phases.min(MAX_PHASES) {
             self.now += Duration::from_millis(2);
-            self.engine.tick(self.now, self.phase);
+            self.engine.tick(self.now, self.phase, self.frame);
             self.phase = (self.phase + 1) % PHASES;
+            self.frame += u64::from(self.phase == 0);
             self.drain();
         }
     }

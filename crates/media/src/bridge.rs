@@ -19,7 +19,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::Placed;
 use crate::codec::resample::Resampler;
 use crate::event::{ActionId, Event, LegId, Prompt, RecordEnd, Volumes};
 use crate::gain::Gain;
@@ -31,10 +30,10 @@ use crate::record::Recording;
 use crate::room::Input;
 use crate::shared::Shared;
 use crate::strip::Strip;
+use crate::{Placed, SPAN_FRAMES};
 
-/// Frames that are run together at most where nobody waits for them, 100 ms: what they cost is to bring the parties, their
-/// packets and the recording into the caches. A recording of other connections holds back as much.
-const SPAN: usize = 5;
+/// Frames that are run together at most where nobody waits for them. A recording of other connections holds back as much.
+const SPAN: usize = SPAN_FRAMES as usize;
 
 /// A connection whose frames are run together.
 #[derive(Debug)]
@@ -146,7 +145,7 @@ impl Bridge {
         legs: &mut Numbered<LegId, Placed>,
         shared: &mut Shared,
     ) -> bool {
-        let Due { skip, run } = self.pace.tick(now);
+        let Due { skip, run, .. } = self.pace.tick(now);
         if skip > 0 {
             self.run(now, legs, shared);
             self.skip(skip, legs, shared);

@@ -189,6 +189,8 @@ pub enum Command {
         trim_silence: bool,
         /// Whether the keys that the far end presses are silence in the file.
         mute_digits: bool,
+        /// What the file is.
+        format: RecordFormat,
     },
     /// Stop a recording for a while, or go on with it. What is heard meanwhile is not in the file, and takes no time in it.
     PauseRecord {

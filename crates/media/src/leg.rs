@@ -9,7 +9,9 @@
 //!   (the work)        speak:  digits, or a beep, or a prompt, or a room ─▶ packets
 //!                     report: RTCP, statistics
 //! ```
-//! Time is counted in frames of our clock. A leg that nobody speaks to or listens to does next to nothing in its frame.
+//! Time is counted in frames of our clock. A leg that nobody speaks to or listens to does next to nothing in its frame. One
+//! that is only recorded has several of them together: each before the packets that came after it, so that when they are
+//! run does not matter to what is recorded.
 
 mod commands;
 mod connection;
@@ -261,11 +263,29 @@ impl Leg {
 
     // ---- The frame --------------------------------------------------------------------------------------------
 
-    /// Brings a leg that has been at rest to the present: what it is told to say now is not for the frames that went by.
+    /// Brings a leg that has not had each of its frames to the present: what it is told to do now is not for those that went
+    /// by.
     pub(crate) fn wake(&mut self, now: Instant, shared: &mut Shared) {
-        if self.need() == Need::Nothing && self.pace.is_behind(now) {
+        self.run_until(now, shared);
+        if self.need() < Need::Frames && self.pace.is_behind(now) {
             self.tick(now, shared);
         }
+    }
+
+    /// Something happened at this moment to a leg that has its frames by itself: those that it has in spans and that were due
+    /// before are run first.
+    pub(crate) fn run_until(&mut self, moment: Instant, shared: &mut Shared) {
+        if self.need() != Need::Spans {
+            return;
+        }
+        while let Some(due) = self.pace.before(moment) {
+            self.frame(due, shared);
+        }
+    }
+
+    fn frame(&mut self, now: Instant, shared: &mut Shared) {
+        self.hear(now, shared);
+        self.speak(now, None, shared);
     }
 
     /// What it needs of the driver. Every field is named, so that none which gives it something to do in each frame is
@@ -306,9 +326,16 @@ impl Leg {
             reports: _,
             watch: _,
         } = self;
-        // What is passed on as it comes needs no frames.
-        let listens = self.is_listened_to() || pressed.is_some() || *hears_interpreted;
-        if self.speaks() || listens || !pace.has_begun() { Need::Frames } else { Need::Nothing }
+        if self.speaks() || *hears_interpreted || !pace.has_begun() {
+            Need::Frames
+        } else if self.can_wait() {
+            Need::Spans
+        } else if self.is_listened_to() || pressed.is_some() {
+            // What is passed on as it comes needs no frames.
+            Need::Frames
+        } else {
+            Need::Nothing
+        }
     }
 
     /// Whether what comes is passed on as it comes.
@@ -320,9 +347,9 @@ impl Leg {
     pub(crate) fn tick(&mut self, now: Instant, shared: &mut Shared) -> bool {
         let due = self.pace.tick(now);
         self.skip(due.skip, shared);
-        for _ in 0..due.run {
-            self.hear(now, shared);
-            self.speak(now, None, shared);
+        due.times(now).for_each(|time| self.frame(time, shared));
+        if let Some(recording) = &mut self.recording {
+            recording.end_span(shared);
         }
         due.run > 0
     }
@@ -369,9 +396,9 @@ impl Leg {
 
     /// Our clock at a moment, finer than a frame, modulo 2^32.
     fn clock_at(&self, now: Instant, clock_rate: u32) -> u32 {
-        let since = u64::try_from(self.pace.since(now).as_micros()).unwrap_or(u64::MAX);
         // Microseconds by 48 kHz fill 64 bits after twelve years.
-        let passed = (u64::from(FRAME.subsec_micros()) * self.frames).wrapping_add(since);
+        let frames = u64::from(FRAME.subsec_micros()) * self.frames;
+        let passed = frames.saturating_add_signed(self.pace.since(now));
         modulo_32(passed.wrapping_mul(u64::from(clock_rate)) / 1_000_000)
     }
 }

@@ -48,7 +48,9 @@ use std::time::{Duration, Instant};
 
 use crate::bridge::Bridge;
 use crate::codec::Codec;
-use crate::event::{Audio, Channel, Command, DigitSource, Event, LegConfig, LegId, RoomId, Transmit};
+use crate::event::{
+    Audio, Channel, Command, DigitSource, Event, LegConfig, LegId, RecordFormat, RoomId, Transmit,
+};
 use crate::leg::Datagram;
 pub use crate::leg::Leg;
 pub use crate::numbered::{NumberHasher, Numbered};
@@ -87,6 +89,24 @@ pub const REST_FRAMES: u32 = 50;
 // Each phase has its turn at rest in another frame.
 const _: () = assert!(REST_FRAMES.is_multiple_of(PHASES as u32));
 
+/// A leg that is only recorded, which nobody waits for, has its frames so many at a time, each 100 ms: what it costs is to
+/// bring it and its packets into the caches, and a key, which is what is waited for, is told within a tenth of a second.
+pub const SPAN_FRAMES: u32 = 5;
+
+/// What comes to a leg that speaks while nobody hears it is received each 80 ms: a key that is to stop a prompt has stopped it
+/// within a tenth of a second, with what the control loop and a slot take.
+const KEY_FRAMES: u32 = 4;
+
+/// Whether the legs of a phase that have their frames in spans have their turn in this frame.
+pub fn is_span_turn(frame: u64, phase: u8) -> bool {
+    is_turn(frame, phase, SPAN_FRAMES)
+}
+
+/// Phases have their turns beside each other.
+fn is_turn(frame: u64, phase: u8, every: u32) -> bool {
+    (frame + u64::from(phase)).is_multiple_of(u64::from(every))
+}
+
 /// Whether a phase whose legs are at rest has its turn in this frame.
 pub fn is_turn_at_rest(frame: u64, phase: u8) -> bool {
     frame % u64::from(REST_FRAMES) == u64::from(phase) * u64::from(REST_FRAMES) / u64::from(PHASES)
@@ -103,17 +123,27 @@ pub enum Need {
     Nobody,
     /// They are at rest: a tick in one of [`REST_FRAMES`].
     Nothing,
+    /// A tick in one of [`SPAN_FRAMES`] ([`is_span_turn`]), once what has come is received with the times at which it came.
+    Spans,
     /// A tick in every frame.
     Frames,
 }
 
-/// When a leg has its frames.
+/// When what comes to a leg is to be received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frames {
-    /// In which phase.
+    /// Before the ticks of which phase.
     pub phase: u8,
-    /// Whether anybody hears in them what has come.
-    pub is_heard: bool,
+    /// In one of so many frames: in each where somebody hears it in each, less often otherwise, with the moments at which it
+    /// came.
+    pub every: u32,
+}
+
+impl Frames {
+    /// Whether it is to be received in this frame.
+    pub fn is_turn(&self, frame: u64) -> bool {
+        is_turn(frame, self.phase, self.every)
+    }
 }
 
 /// Samples in a frame at 8 kHz.
@@ -235,23 +265,23 @@ impl Engine {
         }
     }
 
-    /// Takes a datagram that came to one of a leg's sockets from the peer they are connected to. What is malformed, not
-    /// authentic or was not negotiated is counted and dropped.
-    pub fn receive(&mut self, now: Instant, leg: LegId, channel: Channel, bytes: &[u8]) {
-        self.take(now, leg, channel, None, bytes);
+    /// Takes a datagram that came at this moment to one of a leg's sockets from the peer they are connected to. What is
+    /// malformed, not authentic or was not negotiated is counted and dropped.
+    pub fn receive(&mut self, at: Instant, leg: LegId, channel: Channel, bytes: &[u8]) {
+        self.take(at, leg, channel, None, bytes);
     }
 
     /// Takes a datagram that came to a socket that is connected to nobody yet ([`Engine::peer`]), from `source`. What is
     /// not the peer's is counted and dropped as well, once it is known where the peer is.
     pub fn receive_from(
         &mut self,
-        now: Instant,
+        at: Instant,
         leg: LegId,
         channel: Channel,
         source: SocketAddr,
         bytes: &[u8],
     ) {
-        self.take(now, leg, channel, Some(source), bytes);
+        self.take(at, leg, channel, Some(source), bytes);
     }
 
     /// Where a leg's peer is known to send from: the address to connect a socket to, of zeros where it is none. Nothing
@@ -261,7 +291,10 @@ impl Engine {
     }
 
     fn take(&mut self, now: Instant, id: LegId, channel: Channel, source: Option<SocketAddr>, bytes: &[u8]) {
-        let Some(Placed { leg, phase, .. }) = self.legs.get_mut(&id) else { return };
+        let Some(Placed { leg, phase, group, .. }) = self.legs.get_mut(&id) else { return };
+        if group.is_none() {
+            leg.run_until(now, &mut self.shared);
+        }
         let datagram = Datagram { channel, source, bytes };
         let Some(Datagram { channel, bytes, .. }) =
             leg.open(now, datagram, &mut self.plain, &mut self.shared)
@@ -286,14 +319,17 @@ impl Engine {
         }
     }
 
-    /// Does the work of the legs of one phase, which is due every [`FRAME`]. Phases from [`PHASES`] up have none.
-    pub fn tick(&mut self, now: Instant, phase: u8) {
+    /// Does the work of the legs of one phase, which is due in each frame, of this number, or in those that its need is for.
+    /// Phases from [`PHASES`] up have none.
+    pub fn tick(&mut self, now: Instant, phase: u8, frame: u64) {
         let Some(due) = self.phases.get_mut(usize::from(phase)) else { return };
+        // Who needs no frames has them with the others where there are none for anybody.
+        let is_for_all = due.need < Need::Frames || is_span_turn(frame, phase);
         (due.need, due.passes_on) = (due.least_need(), false);
-        self.shared.tells_stats = due.tells_stats(now);
+        self.shared.tells_stats = is_for_all && due.tells_stats(now);
         for id in &due.legs {
             let Some(Placed { leg, .. }) = self.legs.get_mut(id) else { continue };
-            let has_run = leg.tick(now, &mut self.shared);
+            let has_run = (is_for_all || leg.need() == Need::Frames) && leg.tick(now, &mut self.shared);
             due.need = due.need.max(leg.need());
             due.passes_on |= leg.passes_on();
             if !has_run {
@@ -364,8 +400,9 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.stop_play(action, shared));
                 self.on_bridge_of(leg, |bridge, shared| bridge.stop_play(action, shared));
             }
-            Command::Record { leg, action, recording, beep, max, trim_silence, mute_digits } => {
-                let wish = Wish { channels: 1, beep, max, trim_silence, mute_digits, held_back: HELD_BACK };
+            Command::Record { leg, action, recording, beep, max, trim_silence, mute_digits, format } => {
+                let (held_back, in_spans) = (HELD_BACK, format != RecordFormat::Mp3);
+                let wish = Wish { channels: 1, beep, max, trim_silence, mute_digits, held_back, in_spans };
                 let recording = Recording::new(action, recording, wish);
                 self.on(leg, |leg, shared| leg.record(recording, shared));
             }
@@ -423,12 +460,16 @@ impl Engine {
         self.phases.get(usize::from(phase)).map(|phase| phase.need).unwrap_or_default()
     }
 
-    /// The frames of a leg that has something to do in each of them, and passes nothing on as it comes.
+    /// When what comes to a leg is to be received that has something to do in its frames, and passes nothing on as it comes.
     pub fn frames_of(&self, leg: LegId) -> Option<Frames> {
         let Placed { phase, group, leg, .. } = self.legs.get(&leg)?;
-        let has_frames = group.is_some() || leg.need() == Need::Frames;
-        let is_heard = leg.is_listened_to();
-        (has_frames && !leg.passes_on()).then_some(Frames { phase: *phase, is_heard })
+        let need = if group.is_some() { Need::Frames } else { leg.need() };
+        let every = match need {
+            Need::Frames if leg.is_listened_to() => 1,
+            Need::Frames => KEY_FRAMES,
+            _ => SPAN_FRAMES,
+        };
+        (need > Need::Nothing && !leg.passes_on()).then_some(Frames { phase: *phase, every })
     }
 
     /// Whether packets are passed on when they come, so that they are to be looked for more often than in each frame. Like

@@ -3,7 +3,7 @@
 //! ([`file::Writer`](crate::file::Writer)), on another thread.
 //!
 //! ```text
-//!   frame of 20 ms ─▶ held back for 60–100 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
+//!   frame of 20 ms ─▶ held back for 60–160 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
 //!                     └ where the beginnings of keys are silenced, if they shall not be heard, and the end cut off
 //! ```
 
@@ -18,11 +18,17 @@ use crate::event::{ActionId, Chunk, RecordEnd, RecordingId};
 use crate::record::trim::Trim;
 use crate::shared::Shared;
 use crate::strip::{Strip, take};
-use crate::{FRAME, FRAME_SAMPLES};
+use crate::{FRAME, FRAME_SAMPLES, SPAN_FRAMES};
 
 /// Frames that are held back at most, 100 ms: then all but what is held back at least goes to the writer. Of MP3 it cannot give all to
 /// the file, 2,260 samples (94 ms) less: together they stay under the 200 ms that a crash may cost.
 const HAND_OUT: usize = 5;
+/// The same of a recording that may have its frames in spans, 160 ms: what is recorded in one is handed out as one piece when
+/// it is over.
+const HAND_OUT_OF_SPANS: usize = HELD_BACK + SPAN_FRAMES as usize;
+/// As long after a key it may still be the one that ends the recording: the rest of the span that it was found in, and a frame
+/// in which the application's server hears of it. What follows a key is held back so long.
+const KEY_WAIT: Duration = FRAME.saturating_mul(SPAN_FRAMES + 1);
 /// Frames that are held back at least, 60 ms, of a leg's recording: its end can be trimmed or silenced.
 pub(crate) const HELD_BACK: usize = 3;
 /// As long before the frame in which a tone is known as a key it may have begun: two frames (`dtmf/mute.rs`).
@@ -43,12 +49,22 @@ pub(crate) struct Wish {
     pub(crate) held_back: usize,
     /// Whether keys are silenced.
     pub(crate) mute_digits: bool,
+    /// Whether its frames may come several at a time, as its encoder keeps nothing back.
+    pub(crate) in_spans: bool,
 }
 
 impl Wish {
     /// Of a talk of several parties, which ends where it is told to.
     pub(crate) fn of_talk(channels: u16, max: Duration) -> Self {
-        Self { channels, beep: false, max, trim_silence: false, mute_digits: false, held_back: 0 }
+        Self {
+            channels,
+            beep: false,
+            max,
+            trim_silence: false,
+            mute_digits: false,
+            held_back: 0,
+            in_spans: false,
+        }
     }
 }
 
@@ -63,6 +79,9 @@ pub(crate) struct Recording {
     trim: Option<Trim>,
     mutes_keys: bool,
     held_back: usize,
+    in_spans: bool,
+    /// Samples of all channels since a key ended, as long as it may be one that ends this.
+    since_key: Option<usize>,
     /// Ticks at most.
     max: u64,
     /// Ticks so far, what is held back and what was trimmed off included.
@@ -85,6 +104,8 @@ impl Recording {
             trim: wish.trim_silence.then(Trim::default),
             mutes_keys: wish.mute_digits,
             held_back: wish.held_back,
+            in_spans: wish.in_spans,
+            since_key: None,
             max: wish.max.as_nanos().try_into().map_or(u64::MAX, ticks),
             recorded: 0,
             handed_out: 0,
@@ -125,9 +146,15 @@ impl Recording {
         self.channels
     }
 
-    /// Whether it takes what was heard as it came ([`Recording::write_codes`]), since nothing has to be looked into.
+    /// Whether it takes what was heard as it came ([`Recording::write_codes`]) and in spans, since nothing has to be looked
+    /// into.
     pub(crate) fn takes_codes(&self) -> bool {
-        self.channels == 1 && self.trim.is_none() && !self.mutes_keys && !self.is_beeping()
+        self.in_spans && self.trim.is_none() && !self.mutes_keys && !self.is_beeping()
+    }
+
+    /// A key has ended. Where it ends the recording as well, nothing that follows it is to be in it.
+    pub(crate) fn key_ended(&mut self) {
+        self.since_key = Some(0);
     }
 
     /// Whether the longest duration is reached.
@@ -162,6 +189,11 @@ impl Recording {
         self.hand_out_if_enough(shared);
     }
 
+    /// The frames that were due have been recorded.
+    pub(crate) fn end_span(&mut self, shared: &mut Shared) {
+        self.hand_out_from(HAND_OUT, shared);
+    }
+
     /// Counts so many samples of each channel that are to be held. Returns for how many of them there is time.
     fn make_room(&mut self, rate: u32, samples: usize, shared: &mut Shared) -> usize {
         if rate != self.rate {
@@ -177,9 +209,16 @@ impl Recording {
     }
 
     fn hand_out_if_enough(&mut self, shared: &mut Shared) {
-        let frame = self.held_in(FRAME);
-        if self.held.len() >= HAND_OUT * frame {
-            self.hand_out(self.held_back * frame, shared);
+        let (frame, wait) = (self.held_in(FRAME), self.held_in(KEY_WAIT));
+        self.since_key = self.since_key.map(|since| since + frame).filter(|since| *since <= wait);
+        self.hand_out_from(if self.takes_codes() { HAND_OUT_OF_SPANS } else { HAND_OUT }, shared);
+    }
+
+    /// Hands out all but what is held back, where so many frames are held at least.
+    fn hand_out_from(&mut self, frames: usize, shared: &mut Shared) {
+        let (frame, since_key) = (self.held_in(FRAME), self.since_key.unwrap_or_default());
+        if self.held.len() >= frames * frame + since_key {
+            self.hand_out(self.held_back * frame + since_key, shared);
         }
     }
 
@@ -197,7 +236,8 @@ impl Recording {
 
     /// Hands out the rest but for `trim` at its end, and the end mark. Returns how long the recording is.
     pub(crate) fn finish(mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) -> Duration {
-        let trimmed = if end == RecordEnd::Stopped { self.held_in(trim) } else { 0 };
+        let since_key = self.since_key.filter(|_| !trim.is_zero()).unwrap_or_default();
+        let trimmed = if end == RecordEnd::Stopped { self.held_in(trim) + since_key } else { 0 };
         self.hand_out(trimmed, shared);
         shared.record(self.id, Chunk::End);
         let nanos = u128::from(self.handed_out) * 1_000_000_000 / u128::from(TICKS);

@@ -9,6 +9,7 @@
 //! value: to connect two legs, the second moves to the first one's thread as a message.
 
 mod arrivals;
+mod batch;
 mod inbox;
 mod pace;
 mod places;
@@ -86,8 +87,9 @@ impl Router {
         for index in 0..threads {
             let (door, inbox) = inbox::open(INBOX)?;
             let arrivals = arrivals::by(io)?;
-            let thread = Thread::new(seed(), arrivals, inbox, control.clone(), recordings.another());
-            std::thread::Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?;
+            let (seed, control, recordings) = (seed(), control.clone(), recordings.another());
+            let run = move || Thread::new(seed, arrivals, inbox, control, recordings).run();
+            std::thread::Builder::new().name(format!("media-{index}")).spawn(run)?;
             router.threads.push(Outbox::new(door));
         }
         Ok(router)

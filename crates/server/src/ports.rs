@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{setsockopt, sockopt::ReceiveTimestampns};
 use offhook_call::Port;
 use offhook_media::event::Channel;
 use socket2::{Domain, Socket, Type};
@@ -23,6 +24,7 @@ const TRIES: usize = 32;
 pub struct Sockets {
     rtp: Tied,
     rtcp: Tied,
+    is_ipv6: bool,
 }
 
 /// One socket, and whom it hears.
@@ -55,7 +57,10 @@ impl Sockets {
             socket.bind(&SocketAddr::new(address, port).into())?;
             Ok::<_, io::Error>(socket.into())
         };
-        Ok(Self { rtp: Tied::to_nobody(open(port)?), rtcp: Tied::to_nobody(open(port + 1)?) })
+        let (rtp, rtcp) = (open(port)?, open(port + 1)?);
+        // What is not read at once is worth nothing without the moment at which it came.
+        setsockopt(&rtp, ReceiveTimestampns, &true)?;
+        Ok(Self { rtp: Tied::to_nobody(rtp), rtcp: Tied::to_nobody(rtcp), is_ipv6: address.is_ipv6() })
     }
 
     /// From now on, talk to this peer only on a channel; to whoever it may turn out to be, where that is not known. One on
@@ -102,6 +107,16 @@ impl Sockets {
                 Err(io::ErrorKind::WouldBlock.into())
             }
         }
+    }
+
+    /// Whether a packet's source has to be asked for: it is not known, or was not when the packet came.
+    pub fn tells_source(&self, channel: Channel) -> bool {
+        self.tied(channel).tie != Tie::Named
+    }
+
+    /// Whether they are of the newer family.
+    pub fn is_ipv6(&self) -> bool {
+        self.is_ipv6
     }
 
     /// One of the two.

@@ -1,7 +1,7 @@
 //! The recording threads: they open, write and complete recording files, off the control and media threads.
 //!
 //! ```text
-//!   media threads, control ──Feed──▶ bounded queue ─▶ thread 0..N, every 20 ms: Writer ─▶ file, every 120 ms
+//!   media threads, control ──Feed──▶ bounded queue ─▶ thread 0..N, every 20 ms: Writer ─▶ file, every 100 or 120 ms
 //!                              └ full: the audio is left out, and told as a gap when there is room again
 //! ```
 //! Audio is written behind the last and then the header that counts it, in place, so the file is a valid one at every
@@ -25,9 +25,9 @@ use std::time::{Duration, Instant};
 
 use offhook_call::error::FileFault;
 use offhook_call::{DiskEvent, JobId, RecordedFile};
-use offhook_media::Numbered;
 use offhook_media::event::{Audio, Chunk, RecordFormat, RecordingId};
 use offhook_media::file::{RecordSpec, Writer};
+use offhook_media::{FRAME, Numbered, SPAN_FRAMES};
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -46,6 +46,9 @@ const PERIOD: Duration = Duration::from_millis(20);
 /// How long audio waits for more, to be written together. With the 100 ms that the engine holds back and a period it is
 /// 200 ms, which is what a crash may cost.
 const WAIT: Duration = Duration::from_millis(80);
+
+/// Audio as long as this does not wait: of a leg that has its frames in spans the engine has held 160 ms back.
+const SPAN: Duration = FRAME.saturating_mul(SPAN_FRAMES);
 
 /// The same of MP3, whose encoder holds back 94 ms.
 const MP3_PERIOD: Duration = Duration::from_millis(5);
@@ -167,7 +170,7 @@ impl Recorder {
 
     /// Writes what has waited for long enough, or everything if nothing more will come.
     fn write(&mut self, now: Instant, goes_on: bool) {
-        let is_due = |recording: &Recording| recording.due().is_some_and(|due| due <= now || !goes_on);
+        let is_due = |recording: &Recording| recording.due.is_some_and(|due| due <= now || !goes_on);
         let due = self.open.iter_mut().filter(|(_, recording)| is_due(recording));
         let failed: Vec<_> =
             due.filter_map(|(id, recording)| Some((*id, recording.write().err()?))).collect();
@@ -290,8 +293,8 @@ struct Recording {
     former_bytes: u64,
     part: u32,
     gaps: Duration,
-    /// Since when there is audio that is not in the file.
-    unwritten: Option<Instant>,
+    /// When audio has to be in the file that is not.
+    due: Option<Instant>,
 }
 
 impl Recording {
@@ -304,7 +307,7 @@ impl Recording {
         }
         let file = OpenFile::begin(places, &name, 1, spec)?;
         journal::write(&places.directory, id, (&name, 1, spec))?;
-        Ok(Self { id, name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, unwritten: None })
+        Ok(Self { id, name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, due: None })
     }
 
     /// Takes audio that is to be written with what comes soon.
@@ -317,18 +320,18 @@ impl Recording {
             journal::write(&places.directory, self.id, (&self.name, self.part, self.spec))?;
         }
         self.file.writer.push(chunk);
-        self.unwritten.get_or_insert(now);
+        let wait = match self.spec.format {
+            RecordFormat::Mp3 => MP3_WAIT,
+            _ if length(chunk) >= SPAN => Duration::ZERO,
+            _ => WAIT,
+        };
+        let due = now + wait;
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
         Ok(())
     }
 
-    /// When what is not in the file has to be.
-    fn due(&self) -> Option<Instant> {
-        let wait = if self.spec.format == RecordFormat::Mp3 { MP3_WAIT } else { WAIT };
-        Some(self.unwritten? + wait)
-    }
-
     fn write(&mut self) -> Result<(), FileFault> {
-        self.unwritten = None;
+        self.due = None;
         self.file.write()
     }
 
@@ -394,6 +397,13 @@ impl OpenFile {
         }
         Ok(())
     }
+}
+
+/// How long the audio in a chunk is.
+fn length(chunk: &Chunk) -> Duration {
+    let Some((rate, samples)) = chunk.length() else { return Duration::ZERO };
+    let nanos = u128::from(samples) * 1_000_000_000 / u128::from(rate.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 fn fault(error: &io::Error) -> FileFault {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use offhook_call::Port;
 use offhook_media::event::{Audio, Channel, Chunk, Command, Event, LegConfig, LegId, RecordingId};
-use offhook_media::{Clock, Engine, FRAME, Need, PHASES, is_turn_at_rest};
+use offhook_media::{Clock, Engine, FRAME, Need, PHASES, is_span_turn, is_turn_at_rest};
 use offhook_worlds::node::EPOCH;
 
 /// From the beginning of one phase to that of the next.
@@ -78,7 +78,12 @@ impl Media {
         let offset = SLOT * u32::from(phase);
         let now = at.saturating_sub(offset).as_nanos().div_ceil(FRAME.as_nanos());
         let mut frame = self.next[usize::from(phase)].max(u64::try_from(now).expect("some years"));
-        while need == Need::Nothing && !is_turn_at_rest(frame, phase) {
+        let is_turn = |frame| match need {
+            Need::Nothing => is_turn_at_rest(frame, phase),
+            Need::Spans => is_span_turn(frame, phase),
+            _ => true,
+        };
+        while !is_turn(frame) {
             frame += 1;
         }
         Some(FRAME * u32::try_from(frame).expect("some years") + offset)
@@ -86,8 +91,9 @@ impl Media {
 
     pub(crate) fn tick(&mut self, at: Duration, phase: u8) {
         let since = at.saturating_sub(SLOT * u32::from(phase)).as_nanos() / FRAME.as_nanos();
-        self.next[usize::from(phase)] = u64::try_from(since).expect("some years") + 1;
-        self.engine.tick(self.start + at, phase);
+        let frame = u64::try_from(since).expect("some years");
+        self.next[usize::from(phase)] = frame + 1;
+        self.engine.tick(self.start + at, phase, frame);
     }
 
     /// What the engine tells, and the recordings that have their end mark. Its packets go nowhere: nobody listens.

@@ -216,9 +216,7 @@ impl Leg {
             self.hearing.playout = None;
             return;
         }
-        let keeps_keys =
-            self.hearing.keeps_keys() || self.recording.as_ref().is_some_and(Recording::mutes_keys);
-        self.hearing.seek_keys(self.hearing.tells_tones || keeps_keys);
+        self.hearing.seek_keys(self.seeks_keys());
         if self.is_only_recorded() {
             return self.record_as_it_came(shared);
         }
@@ -245,9 +243,21 @@ impl Leg {
         self.hand_over(is_key, shared);
     }
 
+    /// Whether anybody wants to know of tones of keys: to tell them or to keep them out.
+    fn seeks_keys(&self) -> bool {
+        self.hearing.tells_tones
+            || self.hearing.keeps_keys()
+            || self.recording.as_ref().is_some_and(Recording::mutes_keys)
+    }
+
+    /// Whether nobody waits for its frames: what arrives is for nobody but its recording, which takes it as it came.
+    pub(super) fn can_wait(&self) -> bool {
+        self.recording.is_some() && !self.says_to_bridge && self.is_only_recorded()
+    }
+
     /// Whether what arrives is for nobody but recordings, which take it as it came.
     pub(super) fn is_only_recorded(&self) -> bool {
-        let is_looked_into = self.hearing.tones.is_some() || self.hearing.detectors.is_some();
+        let is_looked_into = self.seeks_keys() || self.hearing.detectors.is_some();
         let is_heard = self.says_to_room || self.is_interpreted;
         self.media.codec.is_law()
             && !is_looked_into
@@ -329,6 +339,11 @@ impl Leg {
     ) {
         if !self.dedup.admit(now, key, source, duration) {
             return;
+        }
+        if self.can_wait()
+            && let Some(recording) = &mut self.recording
+        {
+            recording.key_ended();
         }
         shared.tell(Event::Digit { leg: self.id, key, source, duration });
         if let (Some(peer), DigitSource::Rfc4733 | DigitSource::Info) = (self.talks_to, source)

@@ -34,7 +34,7 @@ use crate::event::*;
 use crate::file::Part;
 use crate::file::{RecordSpec, Writer};
 use crate::sdp::{ComfortNoise, Direction, Events, TelephoneEvent};
-use crate::{Clock, Engine, Need, PHASES, is_turn_at_rest};
+use crate::{Clock, Engine, Frames, Need, PHASES, is_span_turn, is_turn_at_rest};
 
 /// What the network does to a packet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,6 +72,9 @@ pub(crate) struct World {
     random: fastrand::Rng,
     /// Packets on their way, by time and order.
     flying: BTreeMap<(u64, u64), (LegId, Channel, Vec<u8>)>,
+    /// Whether packets wait in the sockets of their legs for as long as a driver may let them, and those.
+    reads_in_spans: bool,
+    waiting: Vec<(Instant, LegId, Channel, Vec<u8>)>,
     sent: Vec<Sent>,
     events: Vec<(u64, Event)>,
     /// The formats that recordings are wanted in, linear otherwise, and their rates, 8 kHz otherwise.
@@ -100,6 +103,8 @@ impl World {
             network,
             random: fastrand::Rng::with_seed(seed),
             flying: BTreeMap::new(),
+            reads_in_spans: false,
+            waiting: Vec::new(),
             sent: Vec::new(),
             events: Vec::new(),
             formats: HashMap::new(),
@@ -133,6 +138,8 @@ impl World {
         let now = self.now();
         // Rooms are in the first engine.
         let engine = if command.room().is_some() { 0 } else { self.homes[&command.leg().unwrap()] };
+        let legs = [command.leg(), command.second()];
+        self.read(engine, |leg, _| legs.contains(&Some(leg)));
         self.engines[engine].command(now, command);
         self.drain();
     }
@@ -143,19 +150,41 @@ impl World {
             let now = self.now();
             while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= self.step) {
                 let (leg, channel, bytes) = entry.remove();
-                if let Some(&home) = self.homes.get(&leg) {
-                    self.engines[home].receive(now, leg, channel, &bytes);
-                }
+                self.waiting.push((now, leg, channel, bytes));
             }
             let phase = u8::try_from(self.step % u64::from(PHASES)).unwrap();
             let frame = self.step / u64::from(PHASES);
-            for engine in &mut self.engines {
-                let need = engine.needs(phase);
-                if need > Need::Nothing || (need == Need::Nothing && is_turn_at_rest(frame, phase)) {
-                    engine.tick(now, phase);
+            let reads_in_spans = self.reads_in_spans;
+            for index in 0..self.engines.len() {
+                self.read(index, |_, frames| match frames.filter(|_| reads_in_spans) {
+                    Some(frames) => frames.phase == phase && frames.is_turn(frame),
+                    None => true,
+                });
+                let engine = &mut self.engines[index];
+                let is_due = match engine.needs(phase) {
+                    Need::Nobody => false,
+                    Need::Nothing => is_turn_at_rest(frame, phase),
+                    Need::Spans => is_span_turn(frame, phase),
+                    Need::Frames => true,
+                };
+                if is_due {
+                    engine.tick(now, phase, frame);
                 }
             }
             self.drain();
+        }
+    }
+
+    /// Reads what has come to the sockets of an engine's legs that are due to be read, by when packets are to be received.
+    fn read(&mut self, engine: usize, is_due: impl Fn(LegId, Option<Frames>) -> bool) {
+        for (at, leg, channel, bytes) in std::mem::take(&mut self.waiting) {
+            let home = self.homes.get(&leg).copied();
+            let frames = self.engines[engine].frames_of(leg);
+            if home == Some(engine) && is_due(leg, frames) {
+                self.engines[engine].receive(at, leg, channel, &bytes);
+            } else if home.is_some() {
+                self.waiting.push((at, leg, channel, bytes));
+            }
         }
     }
 
@@ -165,6 +194,9 @@ impl World {
                 let (leg, channel, to) = (packet.leg, packet.channel, packet.destination);
                 let bytes = packet.bytes.to_vec();
                 self.sent.push(Sent { at_ms: self.step * 2, leg, channel, to, bytes: bytes.clone() });
+                if !self.homes.contains_key(&LegId(u64::from(to.port()))) {
+                    continue;
+                }
                 let copies = 1 + usize::from(self.random.f64() < self.network.duplication);
                 for _ in 0..copies {
                     if self.random.f64() >= self.network.loss {
@@ -236,6 +268,7 @@ impl World {
             max: Duration::from_millis(max_ms),
             trim_silence: false,
             mute_digits: false,
+            format,
         });
     }
 

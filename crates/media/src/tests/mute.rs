@@ -81,6 +81,7 @@ fn record(world: &mut World, leg: u64, mute_digits: bool) {
         max: Duration::from_secs(60),
         trim_silence: false,
         mute_digits,
+        format: RecordFormat::Pcm16,
     });
 }
 

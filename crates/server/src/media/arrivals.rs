@@ -1,8 +1,8 @@
 //! How a media thread finds the packets that have come to its sockets: behind one trait, so that another way can be tried.
 //!
 //! ```text
-//!   Readiness   sockets of legs that have frames are read in the slot of their frame; of all others the kernel is asked,
-//!               without waiting, which have something, and those are read
+//!   Readiness   sockets of legs that have frames are read in the slot of their frame, or several packets at a time where
+//!               nobody hears them in it; of all others the kernel is asked, without waiting, which have something
 //!   Sweep       all sockets are read, once a frame, or in each slot while packets are passed on
 //! ```
 //! Either way nothing wakes a thread for each packet, and no more packets are read of a socket at a time than a stream has
@@ -31,11 +31,6 @@ pub(super) const MAX_AT_ONCE: u64 = 3;
 /// or since the clocks drift, waits for 160 ms at most.
 const FRAMES_PER_SECOND_LOOK: u64 = 8;
 
-/// A socket that nothing has come to for so many frames, a second, is read in each fourth, where nobody listens: what comes
-/// then is the beginning of a talk, and waits for 60 ms more at most.
-const SILENT_FRAMES: u8 = 50;
-const FRAMES_PER_SILENT_LOOK: u64 = 4;
-
 /// Sweeps in which a socket for reports is read once: there is one each few seconds.
 const SWEEPS_PER_REPORT: usize = 10;
 
@@ -50,8 +45,17 @@ pub(super) struct Look {
     pub(super) frame: Option<(u8, u64)>,
 }
 
-/// What reads one packet of the socket with this number; `false` if there was none.
-pub(super) type Read<'a> = dyn FnMut(u64) -> bool + 'a;
+/// What of a socket is to be read at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One packet.
+    One,
+    /// What has come in a span of frames.
+    Span,
+}
+
+/// What reads packets of the socket with this number, and says how many there were.
+pub(super) type Read<'a> = dyn FnMut(u64, Wanted) -> u64 + 'a;
 
 /// A way to find packets. Sockets have numbers of the caller's, even ones those for RTP, odd ones those for RTCP.
 pub(super) trait Arrivals: Debug + Send {
@@ -89,15 +93,13 @@ struct Readiness {
     steady: [Vec<Steady>; PHASES as usize],
 }
 
-/// A socket that is read in each frame of its leg.
+/// A socket that is read in frames of its leg.
 #[derive(Clone, Copy, Debug)]
 struct Steady {
     number: u64,
-    is_heard: bool,
+    frames: Frames,
     /// Packets that it had when it was read last.
     had: u64,
-    /// Frames since it had any.
-    silent: u8,
 }
 
 impl Readiness {
@@ -109,15 +111,14 @@ impl Readiness {
     fn read_steady(&mut self, phase: u8, frame: u64, read: &mut Read<'_>) -> bool {
         let mut has_read = false;
         for socket in self.steady.get_mut(usize::from(phase)).into_iter().flatten() {
-            let is_silent = socket.silent >= SILENT_FRAMES && !socket.is_heard;
-            if is_silent && !frame.is_multiple_of(FRAMES_PER_SILENT_LOOK) {
+            if socket.frames.every > 1 {
+                has_read |= socket.frames.is_turn(frame) && read(socket.number, Wanted::Span) > 0;
                 continue;
             }
             // After none, or two, the next time there may be more than one.
             let is_even = socket.had == 1 && !frame.is_multiple_of(FRAMES_PER_SECOND_LOOK);
             let most = if is_even { 1 } else { MAX_AT_ONCE };
-            socket.had = (0..most).take_while(|_| read(socket.number)).count() as u64;
-            socket.silent = if socket.had > 0 { 0 } else { socket.silent.saturating_add(1) };
+            socket.had = (0..most).take_while(|_| read(socket.number, Wanted::One) > 0).count() as u64;
             has_read |= socket.had > 0;
         }
         has_read
@@ -139,8 +140,8 @@ impl Arrivals for Readiness {
         self.remove(socket, number);
         match frames.and_then(|frames| Some((frames, self.steady.get_mut(usize::from(frames.phase))?))) {
             None => self.add(socket, number),
-            Some((Frames { is_heard, .. }, sockets)) => {
-                sockets.push(Steady { number, is_heard, had: 0, silent: 0 });
+            Some((frames, sockets)) => {
+                sockets.push(Steady { number, frames, had: 0 });
                 Ok(())
             }
         }
@@ -158,7 +159,7 @@ impl Arrivals for Readiness {
             }
             has_read = true;
             for event in found {
-                read(event.data.u64());
+                read(event.data.u64(), Wanted::One);
             }
         }
         has_read
@@ -210,12 +211,12 @@ impl Arrivals for Sweep {
         let most = std::mem::take(&mut self.slots).min(MAX_AT_ONCE);
         self.sweeps += 1;
         self.had.clear();
-        self.had.extend(self.rtp.iter().filter(|number| read(**number)));
+        self.had.extend(self.rtp.iter().filter(|number| read(**number, Wanted::One) > 0));
         let reports = self.rtcp.iter().skip(self.sweeps % SWEEPS_PER_REPORT).step_by(SWEEPS_PER_REPORT);
-        self.had.extend(reports.filter(|number| read(**number)));
+        self.had.extend(reports.filter(|number| read(**number, Wanted::One) > 0));
         let has_read = !self.had.is_empty();
         for _ in 1..most {
-            self.had.retain(|number| read(*number));
+            self.had.retain(|number| read(*number, Wanted::One) > 0);
         }
         has_read
     }
@@ -250,10 +251,12 @@ mod tests {
     /// The numbers of the sockets that packets were read from, in order.
     fn read(arrivals: &mut dyn Arrivals, look: Look, sockets: &BTreeMap<u64, OwnedFd>) -> Vec<u64> {
         let mut taken = Vec::new();
-        let has_read = arrivals.read(look, &mut |number| {
-            let is_read = rustix::io::read(&sockets[&number], &mut [0; 8]).is_ok();
-            taken.extend(is_read.then_some(number));
-            is_read
+        let has_read = arrivals.read(look, &mut |number, wanted| {
+            let most = if wanted == Wanted::One { 1 } else { usize::MAX };
+            let read = (0..most).take_while(|_| rustix::io::read(&sockets[&number], &mut [0; 8]).is_ok());
+            let count = read.count();
+            taken.extend(std::iter::repeat_n(number, count));
+            count as u64
         });
         assert_eq!(has_read, !taken.is_empty());
         taken
@@ -280,7 +283,7 @@ mod tests {
     fn what_comes_to_a_leg_that_has_frames_is_read_in_them() {
         let mut arrivals = by(MediaIo::Readiness).expect("a way");
         let sockets = sockets(&mut *arrivals, [3, 1, 0]);
-        let frames = Some(Frames { phase: 3, is_heard: true });
+        let frames = Some(Frames { phase: 3, every: 1 });
         for number in [0, 4] {
             arrivals.follow(sockets[&number].as_fd(), number, frames).expect("followed");
         }
@@ -309,27 +312,20 @@ mod tests {
         assert_eq!(read(&mut *arrivals, Look { frame: Some((3, 1)), ..SLOT }, &sockets), [] as [u64; 0]);
     }
 
-    /// How many frames a first packet waits at most, after seconds of silence.
+    /// What has come to a leg that nobody hears in its frames is read together, in the turn of its phase.
     #[test]
-    fn a_silent_leg_is_read_less_often_where_nobody_listens() {
-        for (is_heard, most) in [(true, 1), (false, FRAMES_PER_SILENT_LOOK)] {
-            let mut arrivals = by(MediaIo::Readiness).expect("a way");
-            let sockets = sockets(&mut *arrivals, [0]);
-            let frames = Some(Frames { phase: 0, is_heard });
-            arrivals.follow(sockets[&0].as_fd(), 0, frames).expect("followed");
-            let looks = |arrivals: &mut dyn Arrivals, frames: std::ops::Range<u64>| {
-                let mut looks = 0;
-                for frame in frames {
-                    arrivals.read(Look { frame: Some((0, frame)), ..SLOT }, &mut |_| {
-                        looks += 1;
-                        false
-                    });
-                }
-                looks
-            };
-            assert_eq!(looks(&mut *arrivals, 0..50), 50);
-            assert_eq!(looks(&mut *arrivals, 50..150), 100 / most, "{is_heard}");
+    fn what_nobody_hears_in_its_frame_is_read_in_spans() {
+        let mut arrivals = by(MediaIo::Readiness).expect("a way");
+        let sockets = sockets(&mut *arrivals, [0]);
+        let frames = Some(Frames { phase: 3, every: 5 });
+        arrivals.follow(sockets[&0].as_fd(), 0, frames).expect("followed");
+        let mut taken = Vec::new();
+        for frame in 0..10 {
+            rustix::io::write(&sockets[&0], &1_u64.to_ne_bytes()).expect("a packet");
+            let look = Look { frame: Some((3, frame)), ..SLOT };
+            taken.push(read(&mut *arrivals, look, &sockets).len());
         }
+        assert_eq!(taken, [0, 0, 3, 0, 0, 0, 0, 5, 0, 0]);
     }
 
     #[test]

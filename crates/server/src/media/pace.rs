@@ -7,14 +7,14 @@
 //!   frame  ╰─────────────────────── 0 ───────────────────╯╰────── 1 ──────
 //!   works   ●              ●              ●                   ●                 phases 0, 3 and 6 have frames
 //! ```
-//! A phase whose legs have something to say or to hear in every frame is ticked in every frame; one whose legs are at
-//! rest when its turn comes; and while packets are passed on from leg to leg, every slot looks for new ones. While packets
+//! A phase whose legs have something to say or to hear in every frame is ticked in every frame; one whose legs are only
+//! recorded, or at rest, when its turn comes; and while packets are passed on from leg to leg, every slot looks for new ones. While packets
 //! come at all they are looked for at least once a frame, which is how long one to a leg at rest waits at most; when none
 //! come, the first wakes the thread.
 
 use std::time::{Duration, Instant};
 
-use offhook_media::{FRAME, Need, PHASES, REST_FRAMES, is_turn_at_rest};
+use offhook_media::{FRAME, Need, PHASES, REST_FRAMES, is_span_turn, is_turn_at_rest};
 
 /// From one slot to the next.
 const SLOT: Duration = Duration::from_millis(2);
@@ -126,9 +126,11 @@ fn needed_from(slot: u64, needs: &Needs) -> u64 {
 }
 
 fn is_ticked(slot: u64, needs: &Needs) -> bool {
-    match needs.phases.get(usize::from(phase_of(slot))).copied().unwrap_or_default() {
+    let (phase, frame) = (phase_of(slot), slot / FRAME_SLOTS);
+    match needs.phases.get(usize::from(phase)).copied().unwrap_or_default() {
         Need::Nobody => false,
-        Need::Nothing => is_turn_at_rest(slot / FRAME_SLOTS, phase_of(slot)),
+        Need::Nothing => is_turn_at_rest(frame, phase),
+        Need::Spans => is_span_turn(frame, phase),
         Need::Frames => true,
     }
 }

@@ -87,6 +87,12 @@ impl Places {
         Some((&place.sockets, number))
     }
 
+    /// The sockets of a leg for which packets are read in spans.
+    pub(super) fn read_in_spans(&self, leg: LegId) -> Option<&Sockets> {
+        let place = self.places.get(self.of(leg)?)?.as_ref()?;
+        place.frames.filter(|frames| frames.every > 1).map(|_| &place.sockets)
+    }
+
     /// The legs whose frames are in this phase, as far as that is known.
     pub(super) fn in_phase(&self, phase: u8) -> impl Iterator<Item = LegId> {
         let is_in = move |place: &&Place| place.frames.is_some_and(|frames| frames.phase == phase);

@@ -9,7 +9,8 @@ use offhook_media::event::{Channel, Command, Event, LegId};
 use offhook_media::{Clock, Engine, Need, PHASES};
 use tokio::sync::mpsc;
 
-use super::arrivals::{Arrivals, Look};
+use super::arrivals::{Arrivals, Look, Wanted};
+use super::batch::{Batch, Packet};
 use super::inbox::{Inbox, Woken};
 use super::pace::{Needs, Pace};
 use super::places::Places;
@@ -21,7 +22,7 @@ use crate::ports::Sockets;
 use crate::recordings::{Feed, ToDisk};
 
 /// The longest packet that a peer may send: longer datagrams are cut and refused by their header.
-const PACKET: usize = 2_048;
+pub(super) const PACKET: usize = 2_048;
 
 /// After so long without a packet none is looked for any more: the first that comes wakes the thread. A stream has one each
 /// 20 ms, so that it is not woken by those of one that goes on.
@@ -62,6 +63,7 @@ pub(super) struct Thread {
     events: Outbox<Input, mpsc::Sender<Input>>,
     audio: Feed,
     buffer: Vec<u8>,
+    batch: Batch,
     pace: Pace,
     /// When a packet came last.
     heard: Instant,
@@ -85,6 +87,7 @@ impl Thread {
             events: Outbox::new(control),
             audio,
             buffer: vec![0; PACKET],
+            batch: Batch::new(),
             pace: Pace::new(now.mono),
             heard: now.mono,
         }
@@ -199,6 +202,7 @@ impl Thread {
             }
             ToMedia::Command(command) => self.command(now, command),
             ToMedia::Move { leg, to } => {
+                self.hear_leg(leg);
                 if let Some(moved) = self.engine.detach(leg).zip(self.give_up(leg)) {
                     to.give(Box::new(moved));
                 }
@@ -251,6 +255,8 @@ impl Thread {
             _ => None,
         };
         let legs = [command.leg(), command.second()];
+        // What came before the command is not for what it begins, and for what it ends.
+        legs.into_iter().flatten().for_each(|leg| self.hear_leg(leg));
         self.engine.command(now, command);
         if let Some(leg) = changed {
             self.tie(leg);
@@ -300,7 +306,7 @@ impl Thread {
             self.hear(now, Look { slots, passes_on, frame: phase.map(|phase| (phase, frame)) });
         }
         if let Some(phase) = phase {
-            self.engine.tick(now, phase);
+            self.engine.tick(now, phase, frame);
             // Whoever has no more frames is not read in them any more.
             if frame.is_multiple_of(FRAMES_PER_CHANGE) || self.engine.needs(phase) < Need::Frames {
                 self.follow(phase);
@@ -327,20 +333,31 @@ impl Thread {
 
     /// Takes the packets that have come.
     pub(super) fn hear(&mut self, now: Instant, look: Look) {
-        let Self { engine, places, arrivals, buffer, heard, .. } = self;
-        let mut read = |number| {
-            let Some((leg, channel, sockets)) = places.at(number) else { return false };
-            // An error is that of a packet sent before: its port at the peer is closed (ICMP).
-            let Ok((length, source)) = sockets.receive(channel, buffer) else { return false };
-            let bytes = buffer.get(..length).unwrap_or_default();
-            match source {
-                None => engine.receive(now, leg, channel, bytes),
-                Some(source) => engine.receive_from(now, leg, channel, source, bytes),
+        let Self { engine, places, arrivals, buffer, batch, heard, .. } = self;
+        let clocks = clock::both();
+        let mut read = |number, wanted| {
+            let Some((leg, channel, sockets)) = places.at(number) else { return 0 };
+            if wanted == Wanted::Span {
+                return batch
+                    .read((sockets, channel), clocks, |packet| receive(engine, leg, channel, packet));
             }
-            true
+            // An error is that of a packet sent before: its port at the peer is closed (ICMP).
+            let Ok((length, source)) = sockets.receive(channel, buffer) else { return 0 };
+            let bytes = buffer.get(..length).unwrap_or_default();
+            receive(engine, leg, channel, Packet { at: now, source, bytes });
+            1
         };
         if arrivals.read(look, &mut read) {
             *heard = now;
+        }
+    }
+
+    /// Takes the packets that have come to a leg that is read in spans.
+    fn hear_leg(&mut self, leg: LegId) {
+        let Self { engine, places, batch, .. } = self;
+        if let Some(sockets) = places.read_in_spans(leg) {
+            let channel = Channel::Rtp;
+            batch.read((sockets, channel), clock::both(), |packet| receive(engine, leg, channel, packet));
         }
     }
 
@@ -366,5 +383,12 @@ impl Thread {
         }
         self.events.flush();
         self.audio.flush();
+    }
+}
+
+fn receive(engine: &mut Engine, leg: LegId, channel: Channel, Packet { at, source, bytes }: Packet<'_>) {
+    match source {
+        None => engine.receive(at, leg, channel, bytes),
+        Some(source) => engine.receive_from(at, leg, channel, source, bytes),
     }
 }

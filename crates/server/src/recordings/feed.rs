@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use offhook_media::event::{Audio, RecordingId};
 
-use super::ToDisk;
+use super::{ToDisk, length};
 use crate::outbox::{Outbox, TrySend};
 
 /// The sending end of the queues of all recording threads. Each thread that sends has its own.
@@ -54,7 +54,11 @@ impl Feed {
         let index = usize::try_from(recording.0).unwrap_or_default() % self.threads.len();
         let thread = &mut self.threads[index];
         thread.flush();
-        let length = length(&message);
+        // What has no length must not be left out.
+        let length = match &message {
+            ToDisk::Audio(Audio { chunk, .. }) => length(chunk),
+            _ => Duration::ZERO,
+        };
         if length.is_zero() {
             if let Some(length) = self.gaps.remove(&recording) {
                 thread.send(ToDisk::Gap { recording, length });
@@ -84,12 +88,4 @@ impl Feed {
     pub fn backlog(&self) -> usize {
         self.threads.iter().map(Outbox::backlog).sum()
     }
-}
-
-/// How long the audio in a message is; none in what must not be left out.
-fn length(message: &ToDisk) -> Duration {
-    let ToDisk::Audio(Audio { chunk, .. }) = message else { return Duration::ZERO };
-    let Some((rate, samples)) = chunk.length() else { return Duration::ZERO };
-    let nanos = u128::from(samples) * 1_000_000_000 / u128::from(rate.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

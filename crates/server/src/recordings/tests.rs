@@ -80,7 +80,7 @@ fn a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
             former_bytes: 0,
             part: 1,
             gaps: Duration::ZERO,
-            unwritten: None,
+            due: None,
         };
         let (control, mut told) = mpsc::channel(8);
         let mut recorder = Recorder::new(places, control);
@@ -103,12 +103,18 @@ fn a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
     }
 }
 
-/// What comes within 80 ms is written at once, and no later; of MP3 nothing waits, as its encoder holds enough back.
+/// What comes within 80 ms is written at once, and no later. A whole span does not wait, of which enough has been held back,
+/// nor does MP3, as its encoder holds enough back.
 #[test]
 fn audio_waits_for_more_and_not_for_long() {
     let temp = Temp::new("wait");
-    for (format, wait) in [(RecordFormat::Mulaw, 80), (RecordFormat::Pcm16, 80), (RecordFormat::Mp3, 0)] {
-        let name = format!("{format:?}.wav");
+    for (format, piece, wait) in [
+        (RecordFormat::Mulaw, 40, 80),
+        (RecordFormat::Mulaw, 100, 0),
+        (RecordFormat::Pcm16, 40, 80),
+        (RecordFormat::Mp3, 40, 0),
+    ] {
+        let name = format!("{format:?}-{piece}.wav");
         let length = || std::fs::metadata(temp.0.join(&name)).unwrap().len();
         let (sender, inbox) = sync_channel(100);
         let (control, _told) = mpsc::channel(8);
@@ -119,15 +125,19 @@ fn audio_waits_for_more_and_not_for_long() {
         recorder.obey(begun, open);
         let mut last_written = (0, length());
         for ms in (0..2000).step_by(20) {
-            // 40 ms in every 40 ms, as the engine hands it out.
-            if ms % 40 == 0 {
-                let chunk = Chunk::Data { rate: 8000, channels: 1, samples: vec![3000; 320] };
+            // As the engine hands it out.
+            if ms % piece == 0 {
+                let chunk = Chunk::Data {
+                    rate: 8000,
+                    channels: 1,
+                    samples: vec![3000; usize::try_from(piece * 8).unwrap()],
+                };
                 sender.send(ToDisk::Audio(Audio { recording, chunk })).unwrap();
             }
             assert!(recorder.look(begun + Duration::from_millis(ms), &inbox));
             if length() > last_written.1 {
                 let since = ms - last_written.0;
-                assert!(last_written.0 == 0 || since.abs_diff(wait + 40) <= 20, "{format:?}: {since} ms");
+                assert!(last_written.0 == 0 || since.abs_diff(wait + piece) <= 20, "{format:?}: {since} ms");
                 last_written = (ms, length());
             }
         }
