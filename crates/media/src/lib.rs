@@ -99,12 +99,7 @@ const KEY_FRAMES: u32 = 4;
 
 /// Whether the legs of a phase that have their frames in spans have their turn in this frame.
 pub fn is_span_turn(frame: u64, phase: u8) -> bool {
-    is_turn(frame, phase, SPAN_FRAMES)
-}
-
-/// Phases have their turns beside each other.
-fn is_turn(frame: u64, phase: u8, every: u32) -> bool {
-    (frame + u64::from(phase)).is_multiple_of(u64::from(every))
+    (frame + u64::from(phase)).is_multiple_of(u64::from(SPAN_FRAMES))
 }
 
 /// Whether a phase whose legs are at rest has its turn in this frame.
@@ -137,12 +132,14 @@ pub struct Frames {
     /// In one of so many frames: in each where somebody hears it in each, less often otherwise, with the moments at which it
     /// came.
     pub every: u32,
+    /// Which of them it is.
+    pub beside: u64,
 }
 
 impl Frames {
     /// Whether it is to be received in this frame.
     pub fn is_turn(&self, frame: u64) -> bool {
-        is_turn(frame, self.phase, self.every)
+        frame.wrapping_add(self.beside).is_multiple_of(u64::from(self.every))
     }
 }
 
@@ -461,15 +458,16 @@ impl Engine {
     }
 
     /// When what comes to a leg is to be received that has something to do in its frames, and passes nothing on as it comes.
-    pub fn frames_of(&self, leg: LegId) -> Option<Frames> {
-        let Placed { phase, group, leg, .. } = self.legs.get(&leg)?;
+    pub fn frames_of(&self, id: LegId) -> Option<Frames> {
+        let Placed { phase, group, leg, .. } = self.legs.get(&id)?;
         let need = if group.is_some() { Need::Frames } else { leg.need() };
-        let every = match need {
-            Need::Frames if leg.is_listened_to() => 1,
-            Need::Frames => KEY_FRAMES,
-            _ => SPAN_FRAMES,
+        let (every, beside) = match need {
+            Need::Frames if leg.is_listened_to() => (1, 0),
+            // As many in each frame: packets of a phase that leave behind more reading would be late in some frames.
+            Need::Frames => (KEY_FRAMES, id.0),
+            _ => (SPAN_FRAMES, u64::from(*phase)),
         };
-        (need > Need::Nothing && !leg.passes_on()).then_some(Frames { phase: *phase, every })
+        (need > Need::Nothing && !leg.passes_on()).then_some(Frames { phase: *phase, every, beside })
     }
 
     /// Whether packets are passed on when they come, so that they are to be looked for more often than in each frame. Like

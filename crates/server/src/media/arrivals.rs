@@ -283,7 +283,7 @@ mod tests {
     fn what_comes_to_a_leg_that_has_frames_is_read_in_them() {
         let mut arrivals = by(MediaIo::Readiness).expect("a way");
         let sockets = sockets(&mut *arrivals, [3, 1, 0]);
-        let frames = Some(Frames { phase: 3, every: 1 });
+        let frames = Some(Frames { phase: 3, every: 1, beside: 0 });
         for number in [0, 4] {
             arrivals.follow(sockets[&number].as_fd(), number, frames).expect("followed");
         }
@@ -317,7 +317,7 @@ mod tests {
     fn what_nobody_hears_in_its_frame_is_read_in_spans() {
         let mut arrivals = by(MediaIo::Readiness).expect("a way");
         let sockets = sockets(&mut *arrivals, [0]);
-        let frames = Some(Frames { phase: 3, every: 5 });
+        let frames = Some(Frames { phase: 3, every: 5, beside: 3 });
         arrivals.follow(sockets[&0].as_fd(), 0, frames).expect("followed");
         let mut taken = Vec::new();
         for frame in 0..10 {
