@@ -22,7 +22,7 @@ pub use crate::mixer::{Voice, VoiceMode};
 pub use crate::progress::Country;
 pub use crate::sdp::Negotiated;
 pub use alarm::{Alarms, Trouble};
-pub use room::{RoomCommand, RoomEvent, RoomId};
+pub use room::{MAX_PLAYS, RoomCommand, RoomEvent, RoomId};
 
 /// One party's media. Chosen by whoever adds the leg, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::Placed;
 use crate::codec::{Codec, Encoder};
-use crate::event::{ActionId, Event, LegId, RecordEnd, RoomEvent, RoomId};
+use crate::event::{ActionId, Event, LegId, MAX_PLAYS, RecordEnd, RoomEvent, RoomId};
 use crate::leg::RoomAudio;
 use crate::mixer::{Heard, Mixer, Rate, Seat, Voice};
 use crate::numbered::Numbered;
@@ -26,9 +26,6 @@ use crate::pace::Pace;
 use crate::record::Recording;
 pub(crate) use crate::room::input::Input;
 use crate::shared::Shared;
-
-/// Prompts that are played at once: a background, an announcement over it, and one that comes before that has ended, twice.
-const MAX_INPUTS: usize = 4;
 
 /// Frames for which an encoder is kept that nobody wants, 10 s: members come and go, and talk now and then.
 const KEEP_ENCODER: u32 = 500;
@@ -190,7 +187,7 @@ impl Room {
     }
 
     pub(crate) fn play(&mut self, input: Input, shared: &mut Shared) {
-        if self.inputs.len() < MAX_INPUTS {
+        if self.inputs.len() < MAX_PLAYS {
             self.inputs.push(input);
         } else {
             tell_played(self.id, &input, shared);

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use super::{ActionId, LegId, Prompt, RecordEnd, RecordingId};
 use crate::gain::Gain;
-use crate::mixer::Voice;
+use crate::mixer::{MAX_TALKERS, Voice};
 
 /// Legs that hear each other. Chosen by whoever opens the room, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(pub u64);
+
+/// Prompts that a room plays at once. What is said and played there is summed in numbers that bear as many of these as of those
+/// who talk.
+pub const MAX_PLAYS: usize = MAX_TALKERS;
 
 /// What may be asked of a room.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ pub enum RoomCommand {
     /// Play prompts to all members, over or under their talk and what else is played to them, one after the other without
     /// a gap, `1 + repeat` times.
     Play {
-        /// The action that begins. Where too many run already it ends at once.
+        /// The action that begins. Where [`MAX_PLAYS`] run already it ends at once.
         action: ActionId,
         /// What to play, in any codec.
         prompts: Vec<Arc<Prompt>>,

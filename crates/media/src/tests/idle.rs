@@ -176,3 +176,22 @@ fn a_party_of_a_connection_is_sent_what_the_other_says_and_no_more() {
     world.run(1000);
     assert!(world.rtp_of(2).len() >= before + 49);
 }
+
+/// Members of a room that do not hear it: their far ends and the NATs between get what a leg at rest sends.
+#[test]
+fn a_member_that_does_not_hear_sends_what_a_leg_at_rest_sends() {
+    for mode in [VoiceMode::SpeakOnly, VoiceMode::Neither] {
+        let mut world = alone(silent(Codec::Pcmu));
+        let room = |command| Command::Room { room: RoomId(1), command };
+        world.command(room(RoomCommand::Open { tells_talking: false }));
+        let voice = Voice { mode, ..Voice::default() };
+        world.command(room(RoomCommand::Join { leg: LegId(1), voice }));
+        let prompt = prompt(Codec::Pcmu, 8000, 1);
+        let (action, prompts) = (ActionId(1), vec![prompt]);
+        world.command(room(RoomCommand::Play { action, prompts, repeat: 0, gain: Gain::UNITY }));
+        world.run(3000);
+        let sent = unbroken(&world, 1, 160);
+        assert!((149..=150).contains(&sent.len()), "{mode:?}: {}", sent.len());
+        assert!(sent.iter().all(|payload| *payload == [0xff; 160]), "{mode:?}");
+    }
+}

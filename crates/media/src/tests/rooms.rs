@@ -378,22 +378,22 @@ fn a_recording_ends_at_its_longest_and_a_closed_room_ends_what_runs() {
     let first = RoomEvent::RecordEnded { action, duration, end: RecordEnd::MaxDuration };
     assert_eq!((told(&world), world.file(1)), (vec![first], &[0; 8000][..]));
     command(&mut world, record(2, 5000));
-    for action in 3..8 {
+    for action in 3..20 {
         let prompts = vec![tone(Codec::Pcmu, 400.0, 1000.0, 10_000)];
         let play = RoomCommand::Play { action: ActionId(action), prompts, repeat: 0, gain: Gain::UNITY };
         command(&mut world, play);
     }
-    // Four are played at once; one more ends at once.
-    let (action, played) = (ActionId(7), Duration::ZERO);
+    // Sixteen are played at once; one more ends at once.
+    let (action, played) = (ActionId(19), Duration::ZERO);
     assert_eq!(told(&world)[1..], [RoomEvent::PlayEnded { action, played }]);
     world.run(200);
     command(&mut world, RoomCommand::Close);
     let events = told(&world).split_off(2);
     let played =
         |event: &RoomEvent| matches!(event, RoomEvent::PlayEnded { played, .. } if !played.is_zero());
-    assert!(events[..4].iter().all(played), "{events:?}");
-    assert!(matches!(events[4], RoomEvent::RecordEnded { end: RecordEnd::RoomClosed, .. }));
-    assert!(matches!(events[5..], [RoomEvent::Left { .. }, RoomEvent::Left { .. }, RoomEvent::Closed]));
+    assert!(events[..16].iter().all(played), "{events:?}");
+    assert!(matches!(events[16], RoomEvent::RecordEnded { end: RecordEnd::RoomClosed, .. }));
+    assert!(matches!(events[17..], [RoomEvent::Left { .. }, RoomEvent::Left { .. }, RoomEvent::Closed]));
     assert!(world.closed.contains(&RecordingId(2)));
 }
 
