@@ -8,6 +8,7 @@
 //! ([`Speaker::say`]). What is asked for again, by whomever, is there. When the files take more than they may, those made
 //! first are removed.
 
+mod check;
 mod command;
 mod http;
 
@@ -27,9 +28,8 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Speech as Config, SpeechProvider, Voices};
 use crate::files::Directory;
+pub use check::faults;
 
-/// Texts that are being made at a time: each is a process, or a connection to another server.
-const AT_ONCE: usize = 4;
 /// The largest audio that is taken of a provider: half an hour of 16 bits at 8 kHz.
 const MOST_BYTES: u64 = 32 << 20;
 
@@ -100,7 +100,7 @@ impl Speaker {
             directory,
             bytes,
             most_bytes: config.cache_bytes,
-            at_once: Semaphore::new(AT_ONCE),
+            at_once: Semaphore::new(config.at_once),
             serial: AtomicU64::new(0),
         }))
     }
@@ -118,19 +118,23 @@ impl Speaker {
             return Ok(());
         }
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let part = self.path.join(format!("{name}.{serial}.part"));
+        let part = Part(self.path.join(format!("{name}.{serial}.part")));
+        let _permit = self.at_once.acquire().await;
+        if self.directory.read(&name).is_ok() {
+            // It was what was waited for.
+            return Ok(());
+        }
         let made = async {
-            let _permit = self.at_once.acquire().await;
             let made = match &self.provider {
-                Provider::Command(command) => command.say(ask, &part).await,
-                Provider::Http(service) => service.say(ask, &part).await,
+                Provider::Command(command) => command.say(ask, &part.0).await,
+                Provider::Http(service) => service.say(ask, &part.0).await,
             };
-            made.and_then(|()| self.keep(&part, &name))
+            made.and_then(|()| self.keep(&part.0, &name))
         };
+        // What it waited for others to be spoken is none of the provider's time.
         let result = tokio::time::timeout(self.timeout, made).await;
         let late = || Err(format!("nothing within {} s", self.timeout.as_secs()));
         result.unwrap_or_else(|_| late()).map_err(|why| {
-            let _ = std::fs::remove_file(&part);
             let bytes = ask.text.len();
             tracing::warn!(why, voice = ask.voice, bytes, "a text cannot be spoken");
             FileFault::Unspoken
@@ -165,13 +169,7 @@ impl Speaker {
 
     /// Gives a part its name, if it is audio that can be played.
     fn keep(&self, part: &Path, name: &str) -> Result<(), String> {
-        let file = File::open(part).map_err(|error| format!("there is no audio: {error}"))?;
-        let length = file.metadata().map_err(|error| error.to_string())?.len();
-        if length > MOST_BYTES {
-            return Err(format!("more than {MOST_BYTES} bytes of audio"));
-        }
-        PromptReader::open(io::BufReader::new(file), name, 8000, 0)
-            .map_err(|error| format!("no audio that can be played: {error:?}"))?;
+        let length = playable(part)?;
         std::fs::rename(part, self.path.join(name)).map_err(|error| error.to_string())?;
         if self.bytes.fetch_add(length, Ordering::Relaxed) + length > self.most_bytes {
             self.make_room().map_err(|error| error.to_string())?;
@@ -194,6 +192,28 @@ impl Speaker {
         }
         self.bytes.store(bytes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// How long a file is in bytes, if it is audio that can be played.
+fn playable(path: &Path) -> Result<u64, String> {
+    let file = File::open(path).map_err(|error| format!("there is no audio: {error}"))?;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    if length > MOST_BYTES {
+        return Err(format!("more than {MOST_BYTES} bytes of audio"));
+    }
+    PromptReader::open(io::BufReader::new(file), "speech", 8000, 0)
+        .map_err(|error| format!("no audio that can be played: {error:?}"))?;
+    Ok(length)
+}
+
+/// A file that is being made. What becomes of it has another name by the time that it is dropped; what does not is removed, also
+/// where nobody waits for it any more.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -4,15 +4,15 @@ pub mod exit;
 mod log;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::config::value::{Level, Listener};
-use crate::config::{Config, Log};
+use crate::config::{Config, Log, Speech};
 use crate::net::tls;
-use crate::{demo, rpc, serve};
+use crate::{demo, rpc, serve, speech};
 use exit::Failure;
 
 /// A CTI server: JSON-RPC for applications, SIP and RTP for the gateway.
@@ -35,7 +35,7 @@ enum Command {
     Serve,
     /// A first call with no phone, no gateway and no configuration
     Demo,
-    /// Say whether the configuration is good
+    /// Say whether the configuration is good, and what of it is not on this machine
     Check,
     /// Show the effective configuration, secrets redacted
     PrintConfig {
@@ -95,7 +95,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Check => {
             let config = checked(load()?)?;
-            config.warnings().iter().for_each(|warning| eprintln!("offhook: warning: {warning}"));
+            let warnings = [config.warnings(), prompts(&config.media.prompts_dir)?, voices(&config.speech)?];
+            warnings.concat().iter().for_each(|warning| eprintln!("offhook: warning: {warning}"));
             let what =
                 cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
             print(&format!("{what}: good\n"))
@@ -112,6 +113,23 @@ fn checked(config: Config) -> Result<Config, Failure> {
         tls::check(&config.sip.tls).map_err(fault)?;
     }
     Ok(config)
+}
+
+/// The directory of prompts can be read, or could be made; nothing is made here.
+fn prompts(path: &Path) -> Result<Vec<String>, Failure> {
+    match std::fs::read_dir(path) {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let path = path.display();
+            Ok(vec![format!("media.prompts_dir: {path} is not there: it will be made, and have no prompts")])
+        }
+        Err(error) => Err(Failure::Config(format!("media.prompts_dir: {}: {error}", path.display()))),
+    }
+}
+
+/// Whether texts will be spoken.
+fn voices(config: &Speech) -> Result<Vec<String>, Failure> {
+    Ok(serve::runtime()?.block_on(speech::faults(config)))
 }
 
 fn written(config: &Config, format: Notation) -> Result<String, Failure> {
@@ -185,6 +203,16 @@ mod tests {
         for (failure, code) in table {
             assert_eq!(failure.exit_code(), code, "{failure:?}");
         }
+    }
+
+    #[test]
+    fn prompts_are_looked_for() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        assert!(matches!(prompts(&file), Err(Failure::Config(_))), "a file is no directory");
+        assert_eq!(prompts(file.parent().unwrap()), Ok(Vec::new()));
+        let missing = file.with_file_name("no-such-directory");
+        assert!(prompts(&missing).unwrap()[0].starts_with("media.prompts_dir: "));
+        assert!(!missing.exists());
     }
 
     /// Each section has a title a person can read, and secrets stay strings without a default.

@@ -25,9 +25,12 @@ pub struct Speech {
     pub token: Option<Secret>,
     /// The voice of each language, where an item asks for none.
     pub voices: Voices,
-    /// How long a text may take to be spoken.
-    #[serde(deserialize_with = "value::between::<_, _, 1, 9>")]
+    /// How long a text may take to be spoken, from when that begins. The request ends after 30 s in any case.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 25>")]
     pub timeout_seconds: u64,
+    /// Texts that are spoken at a time: each is a process, or a connection to another server. Others wait.
+    #[serde(deserialize_with = "value::between::<_, _, 1, 64>")]
+    pub at_once: usize,
     /// Where what was said is kept; empty for `speech` in `node.data_dir`.
     pub cache_dir: PathBuf,
     /// Bytes that it may take; what was said first goes first.
@@ -74,6 +77,7 @@ impl Default for Speech {
             token: None,
             voices: Voices::default(),
             timeout_seconds: 8,
+            at_once: 4,
             cache_dir: PathBuf::new(),
             cache_bytes: 1 << 30,
         }
