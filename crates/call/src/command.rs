@@ -9,7 +9,7 @@ use offhook_sip::event::{Body, Credentials, Header};
 use crate::conference;
 use crate::disk::PromptSource;
 use crate::event::UnixMs;
-use crate::id::{CallId, ConferenceId, RequestId};
+use crate::id::{CallId, ConferenceId, RequestId, Resource};
 use crate::state::State;
 
 /// A set of DTMF keys, such as finish keys.
@@ -294,7 +294,10 @@ impl Command {
             | Self::ConferenceConstruct(_)
             | Self::ConferenceList { .. }
             | Self::Conference { .. } => None,
-            Self::Construct(construct) => construct.parent.as_ref().map(|parent| parent.call),
+            Self::Construct(construct) => match construct.parent.as_ref()?.of {
+                Resource::Call(call) => Some(call),
+                Resource::Conference(_) => None,
+            },
             Self::ReceiveDtmfStart(receive) => Some(receive.call),
             Self::ConfEnter(enter) => Some(enter.call),
             Self::Answer { call, .. }
@@ -350,22 +353,22 @@ pub struct Construct {
     pub credentials: Option<Credentials>,
     /// Extra headers.
     pub headers: Vec<Header>,
-    /// The call that it is dialled for.
+    /// Whom it is dialled for.
     pub parent: Option<Parent>,
 }
 
-/// A call that another is dialled for, and what it hears meanwhile.
+/// A call or a conference that a call is dialled for, and what is heard there meanwhile.
 #[derive(Clone, Debug)]
 pub struct Parent {
-    /// Which call.
-    pub call: CallId,
-    /// When it hears the file.
+    /// Which.
+    pub of: Resource,
+    /// When the file is heard.
     pub mode: RingMode,
     /// The file; none for the far end's own tone at any time.
     pub content: Option<Content>,
 }
 
-/// When a call hears the file that it is to hear while another is dialled for it (`ring_play_mode`). At other times it hears
+/// When a parent hears the file that it is to hear while a call is dialled for it (`ring_play_mode`). At other times it hears
 /// the far end's tone, from when that rings: its early media, or a ring-back tone of ours where it has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RingMode {
@@ -429,7 +432,7 @@ pub struct ConfEnter {
     /// How much louder the others hear it, in dB.
     pub volume: i8,
     /// What all members hear when it enters.
-    pub welcome: Option<PromptSource>,
+    pub welcome: Option<Content>,
 }
 
 /// A message outside of any call.

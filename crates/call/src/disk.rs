@@ -34,11 +34,24 @@ pub enum DiskJob {
         /// The name its audio goes by.
         recording: RecordingId,
     },
+    /// Let a text of a job be: nobody waits for its prompts any more, and no answer need come.
+    AbandonPrompts {
+        /// Which.
+        job: JobId,
+    },
     /// Close a recording to which no leg will send an end mark, because the request for it was overtaken.
     AbandonRecording {
         /// Which.
         recording: RecordingId,
     },
+}
+
+impl DiskJob {
+    /// The first text that has to be spoken for it, which may take seconds.
+    pub(crate) fn text(&self) -> Option<&PromptSource> {
+        let Self::LoadPrompts { sources, .. } = self else { return None };
+        sources.iter().find(|source| matches!(source.sound, Sound::Speech(_)))
+    }
 }
 
 /// What a prompt is made of, and how it is wanted.

@@ -40,7 +40,7 @@ use offhook_media::event::{self as media, Codec, Country};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::event as sip;
 
-use crate::action::notice::Notice;
+use crate::action::notice::News;
 use crate::call::{Call, Input, inbound, initiated};
 use crate::command::{Command, Construct, Request};
 pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptSource, RecordedFile, Sound, Speech};
@@ -169,9 +169,7 @@ impl Calls {
         let result = match self.judge(&command) {
             Err(error) => Err(error),
             Ok(()) => match command {
-                Command::Construct(construct) if construct.parent.is_none() => {
-                    return self.construct(now, id, *construct);
-                }
+                Command::Construct(construct) => return self.dial(now, id, construct),
                 Command::ConferenceConstruct(construct) => {
                     return self.construct_conference(now, id, *construct);
                 }
@@ -439,9 +437,23 @@ impl Calls {
         Reply::Page(wanted.map(|(&call, _)| call).take(limit).collect())
     }
 
-    /// Places a call, and tells the one that it is dialled for what has come of that.
+    /// A call is to be placed. Whoever it is dialled for is asked first.
+    fn dial(&mut self, now: Now, id: RequestId, construct: Box<Construct>) {
+        match construct.parent.as_ref().map(|parent| parent.of) {
+            None => self.construct(now, id, *construct),
+            Some(Resource::Call(call)) => {
+                let command = Command::Construct(construct);
+                self.handle(call, now, Input::Request { id, command });
+            }
+            Some(Resource::Conference(conference)) => {
+                self.dial_for_conference(now, id, conference, construct);
+            }
+        }
+    }
+
+    /// Places a call, and tells whoever it is dialled for what has come of that.
     fn construct(&mut self, now: Now, request: RequestId, construct: Construct) {
-        let parent = construct.parent.as_ref().map(|parent| parent.call);
+        let parent = construct.parent.as_ref().map(|parent| parent.of);
         let checked = self.gate.check(now.mono, &self.node.config, self.calls.len());
         let id = CallId(self.next_serial);
         let mut cx = self.context(now);
@@ -452,11 +464,11 @@ impl Calls {
         match admitted {
             Err(error) => {
                 cx.reply(request, Err(error));
-                parent.into_iter().for_each(|parent| cx.notify(parent, Notice::NotPlaced));
+                parent.into_iter().for_each(|parent| cx.tell_parent(parent, id, News::NotPlaced));
             }
             Ok((ticket, plan, port)) => {
                 let call = initiated::dial(id, &mut cx, request, port, construct, plan);
-                parent.into_iter().for_each(|parent| cx.notify(parent, Notice::Placed { child: id }));
+                parent.into_iter().for_each(|parent| cx.tell_parent(parent, id, News::Placed));
                 self.gate.enter(ticket);
                 self.next_serial += 1;
                 self.keep(call);
@@ -490,9 +502,9 @@ impl Calls {
         self.deliver(now);
     }
 
-    /// Delivers what was written in a step. A conference writes one letter to each member that it has then no longer; what a
+    /// Delivers what was written in a step. A conference writes one letter to each call that it has then no longer; what a
     /// letter to a call brings forth goes the other way at most twice (place, placed, go; orphaned, failed), and nobody
-    /// answers those: this ends when all members have gone.
+    /// answers those: this ends when all of them have been told.
     fn deliver(&mut self, now: Now) {
         while let Some(letter) = self.node.letters.pop_front() {
             match letter {

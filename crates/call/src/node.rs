@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use offhook_media::event::{self as media, ActionId, RecordingId};
 use offhook_sip::event::{self as sip, SessionId};
 
-use crate::action::notice::Notice;
+use crate::action::notice::{News, Notice};
 use crate::cause::Failure;
 use crate::command::Construct;
 use crate::conference;
-use crate::disk::{DiskJob, JobId};
+use crate::disk::{DiskJob, JobId, PromptSource};
 use crate::error::Error;
 use crate::event::{NodeEvent, NodeEventKind};
 use crate::gateway::Gateways;
@@ -25,8 +25,16 @@ use crate::{Config, Now, Port};
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     sessions: HashMap<SessionId, CallId>,
-    jobs: HashMap<JobId, Resource>,
+    jobs: HashMap<JobId, Asked>,
     recordings: HashMap<RecordingId, Resource>,
+}
+
+/// A question to the disk that is not answered.
+#[derive(Debug)]
+struct Asked {
+    by: Resource,
+    /// The first text that has to be spoken for it.
+    text: Option<PromptSource>,
 }
 
 impl Routes {
@@ -40,7 +48,7 @@ impl Routes {
 
     /// Who asked, once: a job has one answer.
     pub(crate) fn take_job(&mut self, job: JobId) -> Option<Resource> {
-        self.jobs.remove(&job)
+        self.jobs.remove(&job).map(|asked| asked.by)
     }
 
     /// How many entries there are; none when no call lives.
@@ -152,6 +160,16 @@ impl Context<'_> {
         self.node.letters.push_back(Letter::Party(call, notice));
     }
 
+    /// Tells whoever a call is dialled for of it.
+    pub(crate) fn tell_parent(&mut self, parent: Resource, child: CallId, news: News) {
+        match parent {
+            Resource::Call(call) => self.notify(call, Notice::Child { child, news }),
+            Resource::Conference(conference) => {
+                self.report(conference, conference::Notice::Child { child, news });
+            }
+        }
+    }
+
     /// Tells a call that it is in its conference no longer.
     pub(crate) fn dismiss(&mut self, call: CallId, why: Failure) {
         self.node.letters.push_back(Letter::Member(call, why));
@@ -212,13 +230,24 @@ impl Context<'_> {
     /// Asks the disk; the answer will be routed to `owner` until [`Self::forget_job`].
     pub(crate) fn ask_disk(&mut self, owner: Resource, question: impl FnOnce(JobId) -> DiskJob) -> JobId {
         let job = self.new_job();
-        self.node.routes.jobs.insert(job, owner);
-        self.output(Output::Disk { job, request: question(job) });
+        let request = question(job);
+        self.node.routes.jobs.insert(job, Asked { by: owner, text: request.text().cloned() });
+        self.output(Output::Disk { job, request });
         job
     }
 
-    pub(crate) fn forget_job(&mut self, job: JobId) {
-        self.node.routes.jobs.remove(&job);
+    /// Whether a question takes a text that has to be spoken.
+    pub(crate) fn is_spoken(&self, job: JobId) -> bool {
+        self.node.routes.jobs.get(&job).is_some_and(|asked| asked.text.is_some())
+    }
+
+    /// Nobody waits for the answer any more. Gives the first text that was being spoken for it, which is left off.
+    pub(crate) fn forget_job(&mut self, job: JobId) -> Option<PromptSource> {
+        let text = self.node.routes.jobs.remove(&job)?.text?;
+        let request = DiskJob::AbandonPrompts { job };
+        let job = self.new_job();
+        self.output(Output::Disk { job, request });
+        Some(text)
     }
 
     /// From now on what the disk says of the recording is its owner's.

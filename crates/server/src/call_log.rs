@@ -89,8 +89,9 @@ pub fn note_conference(node: NodeId, event: &conference::Event) {
             tracing::debug!(res_id, error = code(error), file, bytes = recorded.bytes, "recorded");
         }
         EventKind::Talking { .. } => {}
-        EventKind::Released { span } => {
-            tracing::info!(res_id, seconds = (span.end.0 - span.begin.0) / 1000, "conference released");
+        EventKind::Released { span, reason } => {
+            let seconds = (span.end.0 - span.begin.0) / 1000;
+            tracing::info!(res_id, seconds, ?reason, "conference released");
         }
     }
 }

@@ -378,6 +378,7 @@ impl Control {
                     self.parts.exchange.disk(now, DiskEvent::Prompts { job, result });
                 }
             }
+            DiskJob::AbandonPrompts { job } => self.parts.prompts.abandon(job),
             DiskJob::OpenRecording { file, spec, overwrite, recording } => {
                 self.parts.recordings.send(ToDisk::Open { job, file, spec, overwrite, recording });
             }

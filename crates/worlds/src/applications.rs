@@ -12,7 +12,9 @@ use offhook_call::id::{CallId, ConferenceId};
 use offhook_call::state::State;
 use offhook_media::event::{Codec, ConnectMode, Dial, Gain, Kind, RecordFormat, VoiceMode, Volumes};
 
-use crate::asks::{conf_enter, conference_of, construct, key, keys, of_conference, receive, text};
+use crate::asks::{
+    conf_enter, conference_of, construct, files, key, keys, of_conference, receive, spoken, text,
+};
 use crate::checks::Checks;
 use crate::{chance, seconds};
 
@@ -65,7 +67,9 @@ impl Applications<'_> {
         let modes = [RingMode::WhileRinging, RingMode::UntilRinging, RingMode::UntilAnswer, RingMode::Before];
         let mode = *self.rng.choice(&modes).expect("four");
         let content = self.rng.bool().then(|| self.content());
-        self.construct(Some(Parent { call, mode, content }))
+        let conference = self.checks.any_conference(self.rng).filter(|_| self.rng.bool());
+        let of = conference.map_or_else(|| call.into(), Into::into);
+        self.construct(Some(Parent { of, mode, content }))
     }
 
     fn sensible(&mut self, call: CallId, state: State) -> Option<Command> {
@@ -162,7 +166,11 @@ impl Applications<'_> {
     }
 
     fn content(&mut self) -> Content {
-        Content { sources: vec!["p.wav".into(); self.rng.usize(..3)] }
+        let mut sources = vec!["p.wav".into(); self.rng.usize(..3)];
+        if self.chance(20) {
+            sources.push(spoken("hello"));
+        }
+        Content { sources }
     }
 
     fn extras(&mut self) -> ConnectExtras {
@@ -229,7 +237,7 @@ impl Applications<'_> {
         match (conference, self.rng.u8(..10)) {
             (None, _) | (_, 0) => {
                 let (max, threshold) = (self.seconds(60), self.rng.i32(-1..3));
-                let background = self.chance(30).then(|| "bg.wav".into());
+                let background = self.chance(30).then(|| files(&["bg.wav"]));
                 let record = self.chance(30).then(record_file);
                 let construct = conference::Construct { max, background, record, ..conference_of(threshold) };
                 Command::ConferenceConstruct(Box::new(construct))
@@ -266,7 +274,7 @@ impl Applications<'_> {
 
     fn enter(&mut self, call: CallId) -> Command {
         let conference = self.checks.any_conference(self.rng).unwrap_or(ConferenceId(1));
-        let welcome = self.chance(30).then(|| "p.wav".into());
+        let welcome = self.chance(30).then(|| files(&["p.wav", "q.wav"]));
         let max = self.seconds(20);
         Command::ConfEnter(Box::new(ConfEnter { max, welcome, ..conf_enter(call, conference) }))
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use offhook_call::command::{Command, ConfEnter, Construct, Content, KeySet, ReceiveDtmf};
 use offhook_call::conference;
 use offhook_call::id::{CallId, ConferenceId};
+use offhook_call::prompt::Language;
+use offhook_call::{PromptSource, Sound, Speech};
 use offhook_media::event::{Key, VoiceMode};
 use offhook_sip::event::Body;
 
@@ -38,6 +40,17 @@ pub fn keys(keys: &str) -> KeySet {
 /// A key.
 pub fn key(char: char) -> Key {
     Key::from_char(char).expect("a key of a test")
+}
+
+/// Files, one after the other.
+pub fn files(names: &[&str]) -> Content {
+    Content { sources: names.iter().map(|&name| name.into()).collect() }
+}
+
+/// A text that is spoken.
+pub fn spoken(text: &str) -> PromptSource {
+    let (text, language, voice) = (text.to_owned(), Language::En, None);
+    Sound::Speech(Speech { text, language, voice }).into()
 }
 
 /// A conference of an hour that ends when so many members are left.

@@ -51,8 +51,11 @@ impl Disk {
 
     /// What comes of a question; nothing where it is never answered.
     pub fn ask(&self, rng: &mut fastrand::Rng, job: JobId, request: DiskJob) -> Option<Later> {
-        if let DiskJob::AbandonRecording { recording } = request {
-            return Some((soon(rng, 50), Deed::Close(recording)));
+        match request {
+            DiskJob::AbandonRecording { recording } => return Some((soon(rng, 50), Deed::Close(recording))),
+            // What was on its way comes all the same.
+            DiskJob::AbandonPrompts { .. } => return None,
+            DiskJob::LoadPrompts { .. } | DiskJob::OpenRecording { .. } => {}
         }
         let fault = chance(rng, 8).then(|| {
             let faults = [FileFault::NotFound, FileFault::Forbidden, FileFault::Exists, FileFault::DiskFull];
@@ -69,7 +72,7 @@ impl Disk {
                 Some(fault) => Deed::Answer(DiskEvent::RecordingOpened { job, result: Err(fault) }),
                 None => Deed::Open(job, recording),
             },
-            DiskJob::AbandonRecording { .. } => unreachable!("above"),
+            DiskJob::AbandonPrompts { .. } | DiskJob::AbandonRecording { .. } => unreachable!("above"),
         };
         match rng.u8(..50) {
             // It does not answer.

@@ -21,7 +21,7 @@ use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
 use crate::cause::{Ending, Failure};
 use crate::command::{Command, ConfEnter};
 use crate::conference::{self, Member, Notice, room_of};
-use crate::disk::{DiskEvent, DiskJob};
+use crate::disk::{DiskEvent, DiskJob, JobId};
 use crate::error::Error;
 use crate::event::{EventKind, Span, UnixMs};
 use crate::id::{ConferenceId, RequestId};
@@ -47,38 +47,47 @@ struct Stay {
 #[derive(Debug)]
 enum Stage {
     /// What all are to hear is being loaded.
-    Preparing {
-        pending: Pending,
-        enter: Box<ConfEnter>,
-        /// Whether it was taken out again already.
-        is_stopped: bool,
-    },
+    Preparing { pending: Pending, enter: Box<ConfEnter> },
     /// It is in.
     Joined { until: Option<Instant> },
 }
 
+/// Asks the disk for what all are to hear; none where that is nothing.
+pub(crate) fn ask(
+    core: &Core,
+    cx: &mut Context<'_>,
+    request: RequestId,
+    enter: &ConfEnter,
+) -> Option<Pending> {
+    let content = enter.welcome.clone()?;
+    let question = DiskJob::LoadPrompts { sources: content.sources, codec: conference::PROMPTS };
+    Some(Pending::ask(core, cx, request, |_| question))
+}
+
 impl Conf {
-    /// Lets a call enter that does nothing else.
+    /// Lets a call wait for what all are to hear when it enters.
+    pub(crate) fn prepare(talk: Talk, cx: &Context<'_>, pending: Pending, enter: Box<ConfEnter>) -> Step {
+        let stay = Stay { conference: enter.conference, begin: cx.now.wall };
+        let stage = Stage::Preparing { pending, enter };
+        Step::to(Phase::Conf(Self { talk, stay, stage }))
+    }
+
+    /// Lets a call enter that does nothing else any more, if the conference is still there.
     pub(crate) fn start(
         talk: Talk,
         core: &Core,
         cx: &mut Context<'_>,
         request: RequestId,
-        mut enter: ConfEnter,
+        enter: &ConfEnter,
+        welcome: Vec<Arc<Prompt>>,
     ) -> Step {
         let stay = Stay { conference: enter.conference, begin: cx.now.wall };
         if let Err(error) = stay.check(cx) {
             cx.reply(request, Err(error));
             return Step::to(Phase::Idle(Idle::new(talk, cx)));
         }
-        let Some(file) = enter.welcome.take() else {
-            cx.reply(request, Ok(Reply::Done));
-            return stay.join(talk, core, cx, &enter, Vec::new());
-        };
-        let question = DiskJob::LoadPrompts { sources: vec![file], codec: conference::PROMPTS };
-        let pending = Pending::ask(core, cx, request, |_| question);
-        let stage = Stage::Preparing { pending, enter: Box::new(enter), is_stopped: false };
-        Step::to(Phase::Conf(Self { talk, stay, stage }))
+        cx.reply(request, Ok(Reply::Done));
+        stay.join(talk, core, cx, enter, welcome)
     }
 
     /// The conference that it is in, or about to enter.
@@ -107,7 +116,7 @@ impl Conf {
                 return step;
             }
             Input::Disk(DiskEvent::Prompts { job, result }) => {
-                return self.loaded(core, cx, |pending| pending.job == job, result.map_err(Error::from));
+                return self.loaded(core, cx, job, result.map_err(Error::from));
             }
             Input::Due => return self.due(core, cx),
             Input::Dismissed(why) => return self.stay.complete(self.talk, cx, Some(why)),
@@ -121,24 +130,18 @@ impl Conf {
         self,
         core: &Core,
         cx: &mut Context<'_>,
-        is_answer: impl FnOnce(&Pending) -> bool,
+        job: JobId,
         result: Result<Vec<Arc<Prompt>>, Error>,
     ) -> Step {
         let Self { talk, stay, stage } = self;
-        let (pending, enter, is_stopped) = match stage {
-            Stage::Preparing { pending, enter, is_stopped } if is_answer(&pending) => {
-                (pending, enter, is_stopped)
-            }
+        let (pending, enter) = match stage {
+            Stage::Preparing { pending, enter } if pending.job == job => (pending, enter),
             stage => return Step::to(Phase::Conf(Self { talk, stay, stage })),
         };
         match result.and_then(|prompts| stay.check(cx).map(|()| prompts)) {
             Err(error) => {
                 pending.fail(cx, error);
                 Step::to(Phase::Idle(Idle::new(talk, cx)))
-            }
-            Ok(_) if is_stopped => {
-                pending.accept(cx, Reply::Done);
-                stay.complete(talk, cx, None)
             }
             Ok(prompts) => {
                 pending.accept(cx, Reply::Done);
@@ -148,11 +151,11 @@ impl Conf {
     }
 
     /// It is asked to leave.
-    fn exit(mut self, core: &Core, cx: &mut Context<'_>) -> Step {
-        match &mut self.stage {
-            Stage::Preparing { is_stopped, .. } => {
-                *is_stopped = true;
-                Step::to(Phase::Conf(self))
+    fn exit(self, core: &Core, cx: &mut Context<'_>) -> Step {
+        match self.stage {
+            Stage::Preparing { pending, .. } => {
+                pending.stop(cx, Reply::Done);
+                self.stay.complete(self.talk, cx, None)
             }
             Stage::Joined { .. } => self.stay.leave(self.talk, core, cx, None),
         }

@@ -23,8 +23,9 @@ use offhook_media::event::{self as media, ConnectMode, Prompt, RecordSpec, Recor
 
 use crate::action::connect::talking::Talking;
 use crate::action::connect::waiting::Waiting;
-use crate::action::dial::{Dial, Dialled};
-use crate::action::notice::Notice;
+use crate::action::dial::{self, Dial};
+use crate::action::dialled::Dialled;
+use crate::action::notice::{News, Notice};
 use crate::action::{Pending, failure_of};
 use crate::admit::Role;
 use crate::call::ended::Cut;
@@ -176,10 +177,10 @@ impl Connect {
             }
             (Party::First(first), input) => {
                 let First { mut parties, stage } = *first;
-                let Some(input) = parties.hear(core, cx, input) else {
+                let Some(input) = parties.hear(cx, input) else {
                     return match stage {
                         Stage::Waiting(waiting) => waiting.go_on(parties, talk, core, cx),
-                        Stage::Preparing(preparing) => preparing.go_on(parties, talk, core, cx),
+                        Stage::Preparing(preparing) => preparing.go_on(parties, talk, cx),
                         stage => parties.stay(talk, stage),
                     };
                 };
@@ -188,7 +189,7 @@ impl Connect {
                     Stage::Waiting(waiting) => waiting.handle(parties, talk, core, cx, input),
                     Stage::Talking(talking) => talking.handle(parties, talk, core, cx, input),
                     Stage::Closing { recording, ended, guard } => {
-                        close(parties, talk, core, cx, (recording, ended, guard), input)
+                        close(parties, talk, cx, (recording, ended, guard), input)
                     }
                 }
             }
@@ -253,33 +254,33 @@ impl Parties {
     }
 
     /// It is over, or has never begun: the call is where it was before.
-    fn back(self, talk: Talk, core: &Core, cx: &mut Context<'_>) -> Step {
+    fn back(self, talk: Talk, cx: &mut Context<'_>) -> Step {
         match self.dialled {
-            Some(dialled) => Dial::resume(talk, core, cx, *dialled),
+            Some(dialled) => Dial::resume(talk, cx, *dialled),
             None => Step::to(Phase::Idle(Idle::new(talk, cx))),
         }
     }
 
     /// It is over.
-    fn leave(self, talk: Talk, core: &Core, cx: &mut Context<'_>, ended: Ended) -> Step {
+    fn leave(self, talk: Talk, cx: &mut Context<'_>, ended: Ended) -> Step {
         let completion = completion(cx, self.begin, ended);
-        self.back(talk, core, cx).telling(completion)
+        self.back(talk, cx).telling(completion)
     }
 
     /// News of a second party that is dialled; gives back what means more.
-    fn hear(&mut self, core: &Core, cx: &mut Context<'_>, input: Input) -> Option<Input> {
+    fn hear(&mut self, cx: &mut Context<'_>, input: Input) -> Option<Input> {
         let Some(mut dialled) = self.dialled.take() else { return Some(input) };
         match input {
-            Input::Notice(Notice::Answered) => {
-                dialled.hush(core, cx);
+            Input::Notice(Notice::Child { news: News::Answered, .. }) => {
+                dialled.hush(cx);
                 None
             }
-            Input::Notice(Notice::Failed) => {
-                dialled.fail(core, cx);
+            Input::Notice(Notice::Child { news: News::Failed, .. }) => {
+                dialled.fail(cx);
                 Some(Input::Notice(Notice::Gone))
             }
             input => {
-                let rest = dialled.hear(cx, input);
+                let rest = dial::hear(&mut dialled, cx, input);
                 self.dialled = Some(dialled);
                 rest
             }
@@ -302,9 +303,9 @@ impl Parties {
 
 impl Preparing {
     /// Meanwhile the call hears what there is to hear of one that it dials.
-    fn go_on(self, mut parties: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>) -> Step {
+    fn go_on(self, mut parties: Parties, talk: Talk, cx: &mut Context<'_>) -> Step {
         if let Some(dialled) = &mut parties.dialled {
-            dialled.sound(core, cx);
+            dialled.sound(cx);
         }
         parties.stay(talk, Stage::Preparing(self))
     }
@@ -326,7 +327,7 @@ impl Preparing {
                     };
                     self.pending = self.pending.then_ask(core, cx, |job| opening(&talk, record, job));
                 }
-                Err(fault) => return self.fail(parties, talk, core, cx, fault.into()),
+                Err(fault) => return self.fail(parties, talk, cx, fault.into()),
             },
             Input::Disk(DiskEvent::RecordingOpened { job, result }) if job == self.pending.job => {
                 let fault = match result {
@@ -335,17 +336,17 @@ impl Preparing {
                 };
                 let file = self.wanted.extras.record.as_ref().map(|record| record.file.clone());
                 let error = Error::File { fault, file: file.unwrap_or_default(), item: None };
-                return self.fail(parties, talk, core, cx, error);
+                return self.fail(parties, talk, cx, error);
             }
             Input::Due if self.pending.is_late(cx) => {
                 self.pending.give_up(cx);
                 cx.notify(parties.second, Notice::Parted);
-                return parties.back(talk, core, cx);
+                return parties.back(talk, cx);
             }
             Input::Notice(Notice::Gone) => {
                 cx.forget_job(self.pending.job);
                 self.pending.fail(cx, Error::NotFound { call: parties.second });
-                return parties.back(talk, core, cx);
+                return parties.back(talk, cx);
             }
             Input::Request { id, command: Command::ConnectStop { .. } } => {
                 self.is_stopped = true;
@@ -377,10 +378,10 @@ impl Preparing {
     }
 
     /// The disk cannot do its part.
-    fn fail(self, parties: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>, error: Error) -> Step {
+    fn fail(self, parties: Parties, talk: Talk, cx: &mut Context<'_>, error: Error) -> Step {
         self.pending.fail(cx, error);
         cx.notify(parties.second, Notice::Parted);
-        parties.back(talk, core, cx)
+        parties.back(talk, cx)
     }
 }
 
@@ -388,7 +389,6 @@ impl Preparing {
 fn close(
     parties: Parties,
     talk: Talk,
-    core: &Core,
     cx: &mut Context<'_>,
     (recording, ended, guard): (RecordingId, Ended, Option<Instant>),
     input: Input,
@@ -412,7 +412,7 @@ fn close(
         }
     };
     cx.forget_recording(recording);
-    parties.leave(talk, core, cx, ended)
+    parties.leave(talk, cx, ended)
 }
 
 impl Ended {

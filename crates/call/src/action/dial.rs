@@ -6,23 +6,21 @@
 //!                                                                                         ⇅ connect_start, connect_stop
 //!                                                                                       Connect
 //! ```
-//! Everything that can be heard is loaded before, so that it follows each other without a gap. If this call is hung up the
-//! child is cancelled: nobody is there to talk to.
+//! What is heard is the matter of [`Dialled`]. If this call is hung up the child is cancelled: nobody is there to talk to.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_media::event::{self as media, ActionId, ConnectMode, Prompt};
+use offhook_media::event as media;
 
 use crate::action::Pending;
 use crate::action::connect::{Connect, Wanted};
-use crate::action::notice::{FarEnd, Notice};
-use crate::call::early::OVER_AND_OVER;
+use crate::action::dialled::{Dialled, Ear, Ring};
+use crate::action::notice::{News, Notice};
 use crate::call::ended::Cut;
 use crate::call::idle::Idle;
-use crate::call::{Core, Input, Phase, Step, Talk, leg_of, pass_over};
-use crate::command::{Command, Construct, Parent, RingMode};
-use crate::disk::{DiskEvent, DiskJob, Sound};
+use crate::call::{Core, Input, Phase, Step, Talk, pass_over};
+use crate::command::{Command, Construct};
+use crate::disk::DiskEvent;
 use crate::id::{CallId, RequestId};
 use crate::node::{Context, Letter};
 
@@ -44,46 +42,6 @@ enum Stage {
     Dialling(Dialled),
 }
 
-/// A call that is dialled for another, as that one hears it.
-#[derive(Debug)]
-pub(crate) struct Dialled {
-    pub(crate) child: CallId,
-    far_end: FarEnd,
-    ring: Ring,
-    heard: Heard,
-}
-
-/// What can be heard of it.
-#[derive(Debug)]
-struct Ring {
-    mode: RingMode,
-    /// Empty for the far end's tone at any time.
-    file: Vec<Arc<Prompt>>,
-    /// A turn of the ring-back tone.
-    tone: Vec<Arc<Prompt>>,
-}
-
-/// What is heard of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Heard {
-    Nothing,
-    /// The file once, before the call.
-    Announcement(ActionId),
-    File(ActionId),
-    Tone(ActionId),
-    /// What the far end lets be heard.
-    FarEnd,
-}
-
-/// What is to be heard of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Nothing,
-    File,
-    Tone,
-    FarEnd,
-}
-
 impl Dial {
     pub(crate) fn start(
         talk: Talk,
@@ -92,17 +50,14 @@ impl Dial {
         request: RequestId,
         construct: Box<Construct>,
     ) -> Step {
-        let content = construct.parent.as_ref().and_then(|parent| parent.content.clone());
-        let mut sources = content.map(|content| content.sources).unwrap_or_default();
-        sources.push(Sound::RingBack(cx.node.config.country).into());
-        let codec = talk.media.codec;
-        let pending = Pending::ask(core, cx, request, |_| DiskJob::LoadPrompts { sources, codec });
+        let question = Ring::question(cx, construct.parent.as_ref(), talk.media.codec);
+        let pending = Pending::ask(core, cx, request, |_| question);
         Self { talk, stage: Stage::Loading { pending, construct } }.stay()
     }
 
     /// Goes on after a connection that was over before the answer.
-    pub(crate) fn resume(talk: Talk, core: &Core, cx: &mut Context<'_>, mut dialled: Dialled) -> Step {
-        dialled.sound(core, cx);
+    pub(crate) fn resume(talk: Talk, cx: &mut Context<'_>, mut dialled: Dialled) -> Step {
+        dialled.sound(cx);
         Self { talk, stage: Stage::Dialling(dialled) }.stay()
     }
 
@@ -135,16 +90,18 @@ impl Dial {
             (Stage::Loading { pending, construct }, input) => {
                 return load(talk, cx, (pending, construct), input);
             }
-            (Stage::Placing(ring), Input::Notice(Notice::Placed { child })) => {
-                Stage::Dialling(Dialled::begin(core, cx, child, ring))
+            (Stage::Placing(ring), Input::Notice(Notice::Child { child, news: News::Placed })) => {
+                Stage::Dialling(Dialled::begin(Ear::Leg(core.leg()), cx, child, ring))
             }
-            (Stage::Placing(_), Input::Notice(Notice::NotPlaced)) => return idle(talk, cx),
-            (Stage::Dialling(mut dialled), Input::Notice(Notice::Answered)) => {
-                dialled.hush(core, cx);
+            (Stage::Placing(_), Input::Notice(Notice::Child { news: News::NotPlaced, .. })) => {
                 return idle(talk, cx);
             }
-            (Stage::Dialling(dialled), Input::Notice(Notice::Failed)) => {
-                dialled.fail(core, cx);
+            (Stage::Dialling(mut dialled), Input::Notice(Notice::Child { news: News::Answered, .. })) => {
+                dialled.hush(cx);
+                return idle(talk, cx);
+            }
+            (Stage::Dialling(dialled), Input::Notice(Notice::Child { news: News::Failed, .. })) => {
+                dialled.fail(cx);
                 return idle(talk, cx);
             }
             (
@@ -158,10 +115,10 @@ impl Dial {
                 return Connect::start(talk, core, cx, id, wanted, Some(dialled));
             }
             (Stage::Dialling(mut dialled), input) => {
-                if let Some(input) = dialled.hear(cx, input) {
+                if let Some(input) = hear(&mut dialled, cx, input) {
                     pass_over(cx, input);
                 }
-                dialled.sound(core, cx);
+                dialled.sound(cx);
                 Stage::Dialling(dialled)
             }
             (stage @ Stage::Placing(_), other) => {
@@ -187,6 +144,16 @@ fn idle(talk: Talk, cx: &Context<'_>) -> Step {
     Step::to(Phase::Idle(Idle::new(talk, cx)))
 }
 
+/// News of the child and of what is played; gives back what means nothing to it.
+pub(super) fn hear(dialled: &mut Dialled, cx: &mut Context<'_>, input: Input) -> Option<Input> {
+    match input {
+        Input::Notice(Notice::Child { news: News::FarEnd(far_end), .. }) => dialled.set_far_end(far_end),
+        Input::Media(media::Event::PlayEnded { action, .. }) if dialled.played(cx, action) => {}
+        other => return Some(other),
+    }
+    None
+}
+
 /// The disk is asked, and the child is placed when it has answered.
 fn load(
     talk: Talk,
@@ -196,20 +163,16 @@ fn load(
 ) -> Step {
     match input {
         Input::Disk(DiskEvent::Prompts { job, result }) if job == pending.job => {
-            let mut file = match result {
+            let prompts = match result {
                 Ok(prompts) => prompts,
                 Err(fault) => {
                     pending.fail(cx, fault.into());
                     return idle(talk, cx);
                 }
             };
-            let tone = file.pop().into_iter().collect();
-            if file.iter().all(|prompt| prompt.is_empty()) {
-                file.clear();
-            }
-            let mode = construct.parent.as_ref().map(|parent| parent.mode).unwrap_or_default();
+            let ring = Ring::of(construct.parent.as_ref(), prompts);
             cx.node.letters.push_back(Letter::Place { request: pending.into_request(), construct });
-            Dial { talk, stage: Stage::Placing(Ring { mode, file, tone }) }.stay()
+            Dial { talk, stage: Stage::Placing(ring) }.stay()
         }
         Input::Due if pending.is_late(cx) => {
             pending.give_up(cx);
@@ -220,117 +183,4 @@ fn load(
             Dial { talk, stage: Stage::Loading { pending, construct } }.stay()
         }
     }
-}
-
-/// Whether a child waits for an announcement to its parent before it calls.
-pub(crate) fn waits(parent: Option<&Parent>) -> bool {
-    parent.is_some_and(|parent| parent.mode == RingMode::Before && parent.content.is_some())
-}
-
-impl Dialled {
-    fn begin(core: &Core, cx: &mut Context<'_>, child: CallId, ring: Ring) -> Self {
-        let mut dialled = Self { child, far_end: FarEnd::Silent, ring, heard: Heard::Nothing };
-        if dialled.ring.mode == RingMode::Before && !dialled.ring.file.is_empty() {
-            let action = play(core, cx, &dialled.ring.file, 0);
-            dialled.heard = Heard::Announcement(action);
-        } else {
-            cx.notify(child, Notice::Go);
-            dialled.sound(core, cx);
-        }
-        dialled
-    }
-
-    /// Whether the far end lets be heard something of its own.
-    pub(crate) fn sounds(&self) -> bool {
-        self.far_end == FarEnd::Sounds
-    }
-
-    /// News of the child and of what is played; gives back what means nothing to it.
-    pub(crate) fn hear(&mut self, cx: &mut Context<'_>, input: Input) -> Option<Input> {
-        match input {
-            Input::Notice(Notice::FarEnd(far_end)) => self.far_end = far_end,
-            Input::Media(media::Event::PlayEnded { action, .. })
-                if self.heard == Heard::Announcement(action) =>
-            {
-                self.heard = Heard::Nothing;
-                cx.notify(self.child, Notice::Go);
-            }
-            other => return Some(other),
-        }
-        None
-    }
-
-    /// Lets be heard what there is to hear now. An announcement is heard to its end.
-    pub(crate) fn sound(&mut self, core: &Core, cx: &mut Context<'_>) {
-        let part = part(self.ring.mode, !self.ring.file.is_empty(), self.far_end);
-        if matches!(self.heard, Heard::Announcement(_)) || self.heard.part() == part {
-            return;
-        }
-        self.hush(core, cx);
-        self.heard = match part {
-            Part::Nothing => Heard::Nothing,
-            Part::File => Heard::File(play(core, cx, &self.ring.file, OVER_AND_OVER)),
-            Part::Tone => Heard::Tone(play(core, cx, &self.ring.tone, OVER_AND_OVER)),
-            Part::FarEnd => {
-                let (first, second) = (core.leg(), leg_of(self.child));
-                let mode = ConnectMode::FirstHears;
-                cx.media(media::Command::Connect { first, second, mode, mute_digits: false });
-                Heard::FarEnd
-            }
-        };
-    }
-
-    /// It will not be answered. What was heard of its far end is gone with its leg.
-    pub(crate) fn fail(mut self, core: &Core, cx: &mut Context<'_>) {
-        if self.heard != Heard::FarEnd {
-            self.hush(core, cx);
-        }
-    }
-
-    /// Nothing of it is heard any more. A child that waits for the announcement calls now.
-    pub(crate) fn hush(&mut self, core: &Core, cx: &mut Context<'_>) {
-        match std::mem::replace(&mut self.heard, Heard::Nothing) {
-            Heard::Nothing => {}
-            Heard::Announcement(action) => {
-                cx.media(media::Command::StopPlay { leg: core.leg(), action });
-                cx.notify(self.child, Notice::Go);
-            }
-            Heard::File(action) | Heard::Tone(action) => {
-                cx.media(media::Command::StopPlay { leg: core.leg(), action });
-            }
-            Heard::FarEnd => {
-                let (first, second) = (core.leg(), leg_of(self.child));
-                cx.media(media::Command::Disconnect { first, second });
-            }
-        }
-    }
-}
-
-impl Heard {
-    fn part(self) -> Part {
-        match self {
-            Self::Nothing => Part::Nothing,
-            Self::Announcement(_) | Self::File(_) => Part::File,
-            Self::Tone(_) => Part::Tone,
-            Self::FarEnd => Part::FarEnd,
-        }
-    }
-}
-
-/// What is heard of a call that is dialled, its announcement apart.
-fn part(mode: RingMode, has_file: bool, far_end: FarEnd) -> Part {
-    match (mode, far_end) {
-        (RingMode::WhileRinging, FarEnd::Rings | FarEnd::Sounds) if has_file => Part::File,
-        (RingMode::UntilRinging, FarEnd::Silent) if has_file => Part::File,
-        (RingMode::UntilAnswer, _) if has_file => Part::File,
-        (_, FarEnd::Silent) => Part::Nothing,
-        (_, FarEnd::Rings) => Part::Tone,
-        (_, FarEnd::Sounds) => Part::FarEnd,
-    }
-}
-
-fn play(core: &Core, cx: &mut Context<'_>, prompts: &[Arc<Prompt>], repeat: u32) -> ActionId {
-    let (leg, action) = (core.leg(), cx.new_action());
-    cx.media(media::Command::Play { leg, action, prompts: prompts.to_vec(), repeat });
-    action
 }

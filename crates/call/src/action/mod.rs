@@ -10,6 +10,7 @@
 pub(crate) mod conf;
 pub(crate) mod connect;
 pub(crate) mod dial;
+pub(crate) mod dialled;
 pub(crate) mod notice;
 pub(crate) mod play;
 pub(crate) mod receive_dtmf;
@@ -24,7 +25,7 @@ use offhook_media::event::{Key, Prompt};
 
 use crate::call::is_due;
 use crate::cause::Failure;
-use crate::disk::{DiskJob, JobId};
+use crate::disk::{DiskJob, JobId, PromptFault};
 use crate::error::{Error, FileFault};
 use crate::id::{RequestId, Resource};
 use crate::node::Context;
@@ -36,6 +37,10 @@ pub(crate) const STOPPED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long the disk may take to open a file before the request is refused. A caller hears nothing meanwhile.
 pub(crate) const OPENED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long texts may take to be spoken, from the request: they may wait for others, and for each other. Who waits longer has
+/// hung up, and a stop ends it at once.
+pub(crate) const SPOKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why an action ended, as far as its completion event tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +75,9 @@ impl Pending {
         request: RequestId,
         question: impl FnOnce(JobId) -> DiskJob,
     ) -> Self {
-        Self { request, job: cx.ask_disk(owner.into(), question), guard: cx.deadline(OPENED_WITHIN) }
+        let job = cx.ask_disk(owner.into(), question);
+        let within = if cx.is_spoken(job) { SPOKEN_WITHIN } else { OPENED_WITHIN };
+        Self { request, job, guard: cx.deadline(within) }
     }
 
     /// Asks again, for the same request and within the same time.
@@ -113,9 +120,18 @@ impl Pending {
 
     /// The disk did not answer in time. A file that it opens later is abandoned.
     pub(crate) fn give_up(self, cx: &mut Context<'_>) {
+        let message = || format!("the disk did not answer within {} s", OPENED_WITHIN.as_secs());
+        let error = match cx.forget_job(self.job) {
+            Some(source) => PromptFault { fault: FileFault::Unspoken, source }.into(),
+            None => Error::Internal { message: message() },
+        };
+        cx.reply(self.request, Err(error));
+    }
+
+    /// It is stopped before the disk has answered: it has begun and is over, and nobody waits for the answer.
+    pub(crate) fn stop(self, cx: &mut Context<'_>, reply: Reply) {
         cx.forget_job(self.job);
-        let message = format!("the disk did not answer within {} s", OPENED_WITHIN.as_secs());
-        cx.reply(self.request, Err(Error::Internal { message }));
+        cx.reply(self.request, Ok(reply));
     }
 
     /// Who asked is over before the disk has answered.

@@ -1,5 +1,5 @@
 //! What calls that have to do with each other tell each other: the parties of a connection, and a call and the one that is
-//! dialled for it. A notice is delivered within the same step, so nobody ever sees one of the two alone in a state that both
+//! dialled for it, which may be a conference as well. A notice is delivered within the same step, so nobody ever sees one of the two alone in a state that both
 //! are in.
 
 use crate::id::CallId;
@@ -13,20 +13,27 @@ pub(crate) enum Notice {
     Parted,
     /// To the first party: I was hung up.
     Gone,
-    /// To a parent: this is the call that is dialled for you.
-    Placed { child: CallId },
-    /// To a parent: it could not be placed.
-    NotPlaced,
-    /// To a parent: what there is to hear of my far end has changed.
-    FarEnd(FarEnd),
-    /// To a parent: I am answered.
-    Answered,
-    /// To a parent: I shall not be answered.
-    Failed,
+    /// To a parent: of the call that is dialled for you.
+    Child { child: CallId, news: News },
     /// To a child: now call.
     Go,
     /// To a child: I was hung up.
     Orphaned,
+}
+
+/// What a call or a conference is told of one that is dialled for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It is there.
+    Placed,
+    /// It could not be placed, and is not there.
+    NotPlaced,
+    /// What there is to hear of its far end has changed.
+    FarEnd(FarEnd),
+    /// It is answered.
+    Answered,
+    /// It will not be answered.
+    Failed,
 }
 
 /// What there is to hear of a far end that has not answered.

@@ -39,8 +39,8 @@ struct Ask {
 /// How far it has come.
 #[derive(Debug)]
 enum Stage {
-    /// The prompts are being loaded. `over`: it was stopped already, by a command or by a key.
-    Loading { pending: Pending, over: Option<Outcome> },
+    /// The prompts are being loaded.
+    Loading { pending: Pending },
     /// The far end hears them.
     Playing { action: ActionId, prompts: Vec<Arc<Prompt>> },
     /// It is over, and the media has to confirm it.
@@ -61,12 +61,12 @@ impl Play {
         let question = DiskJob::LoadPrompts { sources: content.sources, codec: talk.media.codec };
         let pending = Pending::ask(core, cx, request, |_| question);
         let ask = Ask { begin: cx.now.wall, files, finish_keys, repeat };
-        Step::to(Phase::Play(Self { talk, ask, stage: Stage::Loading { pending, over: None } }))
+        Step::to(Phase::Play(Self { talk, ask, stage: Stage::Loading { pending } }))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Loading { pending, .. } => pending.deadline(),
+            Stage::Loading { pending } => pending.deadline(),
             Stage::Playing { .. } => None,
             Stage::Stopping { guard, .. } => *guard,
         }
@@ -75,13 +75,13 @@ impl Play {
     pub(crate) fn handle(self, core: &Core, cx: &mut Context<'_>, input: Input) -> Step {
         let Self { mut talk, ask, stage } = self;
         let stage = match (stage, input) {
-            (Stage::Loading { pending, over }, Input::Disk(DiskEvent::Prompts { job, result }))
+            (Stage::Loading { pending }, Input::Disk(DiskEvent::Prompts { job, result }))
                 if pending.job == job =>
             {
                 return match result {
                     Ok(prompts) => {
                         pending.accept(cx, Reply::Done);
-                        begin(core, cx, talk, ask, prompts, over)
+                        begin(core, cx, talk, ask, prompts)
                     }
                     Err(fault) => {
                         pending.fail(cx, fault.into());
@@ -89,23 +89,23 @@ impl Play {
                     }
                 };
             }
-            (Stage::Loading { pending, .. }, Input::Due) if pending.is_late(cx) => {
+            (Stage::Loading { pending }, Input::Due) if pending.is_late(cx) => {
                 pending.give_up(cx);
                 return Step::to(Phase::Idle(Idle::new(talk, cx)));
             }
             (stage, Input::Request { id, command: Command::PlayStop { .. } }) => {
-                let stage = stage.stop(core, cx, Outcome::default());
+                let step = Self { talk, ask, stage }.over(core, cx, Outcome::default());
                 cx.reply(id, Ok(Reply::Done));
-                stage
+                return step;
             }
-            (stage, Input::Stop) => stage.stop(core, cx, Outcome::default()),
+            (stage, Input::Stop) => return Self { talk, ask, stage }.over(core, cx, Outcome::default()),
             (stage, Input::Media(media::Event::Digit { key, .. })) => {
-                if stage.is_running() && ask.finish_keys.contains(key) {
-                    stage.stop(core, cx, Outcome::finished(key))
-                } else {
-                    talk.typed.push(key);
-                    stage
+                let is_over = matches!(stage, Stage::Stopping { .. });
+                if !is_over && ask.finish_keys.contains(key) {
+                    return Self { talk, ask, stage }.over(core, cx, Outcome::finished(key));
                 }
+                talk.typed.push(key);
+                stage
             }
             (
                 Stage::Playing { action, prompts },
@@ -130,10 +130,28 @@ impl Play {
         Step::to(Phase::Play(Self { talk, ask, stage }))
     }
 
+    /// Ends it; what has ended it first stands. Before the prompts are there it ends at once: a text may take seconds to be
+    /// spoken.
+    fn over(self, core: &Core, cx: &mut Context<'_>, outcome: Outcome) -> Step {
+        let Self { talk, ask, stage } = self;
+        let stage = match stage {
+            Stage::Loading { pending } => {
+                pending.stop(cx, Reply::Done);
+                return complete(cx, talk, ask, outcome, Duration::ZERO);
+            }
+            Stage::Playing { action, .. } => {
+                cx.media(media::Command::StopPlay { leg: core.leg(), action });
+                Stage::Stopping { action, outcome, guard: cx.deadline(STOPPED_WITHIN) }
+            }
+            stopping @ Stage::Stopping { .. } => stopping,
+        };
+        Step::to(Phase::Play(Self { talk, ask, stage }))
+    }
+
     /// The call is over.
     pub(crate) fn cut(self, core: &Core, cx: &mut Context<'_>, ending: &Ending) -> (Talk, Cut) {
         let (action, outcome) = match self.stage {
-            Stage::Loading { pending, .. } => {
+            Stage::Loading { pending } => {
                 pending.overtake(core, cx);
                 return (self.talk, Cut::default());
             }
@@ -145,36 +163,8 @@ impl Play {
     }
 }
 
-impl Stage {
-    fn is_running(&self) -> bool {
-        matches!(self, Self::Loading { over: None, .. } | Self::Playing { .. })
-    }
-
-    /// Ends it; what has ended it first stands.
-    fn stop(self, core: &Core, cx: &mut Context<'_>, outcome: Outcome) -> Self {
-        match self {
-            Self::Loading { pending, over } => Self::Loading { pending, over: over.or(Some(outcome)) },
-            Self::Playing { action, .. } => {
-                cx.media(media::Command::StopPlay { leg: core.leg(), action });
-                Self::Stopping { action, outcome, guard: cx.deadline(STOPPED_WITHIN) }
-            }
-            stopping @ Self::Stopping { .. } => stopping,
-        }
-    }
-}
-
-/// The prompts are there. Nothing is played where it is over already, or where there is nothing to hear.
-fn begin(
-    core: &Core,
-    cx: &mut Context<'_>,
-    talk: Talk,
-    ask: Ask,
-    prompts: Vec<Arc<Prompt>>,
-    over: Option<Outcome>,
-) -> Step {
-    if let Some(outcome) = over {
-        return complete(cx, talk, ask, outcome, Duration::ZERO);
-    }
+/// The prompts are there. Nothing is played where there is nothing to hear.
+fn begin(core: &Core, cx: &mut Context<'_>, talk: Talk, ask: Ask, prompts: Vec<Arc<Prompt>>) -> Step {
     if prompts.iter().all(|prompt| prompt.is_empty()) {
         return played_through(cx, talk, ask, &prompts, Duration::ZERO);
     }

@@ -60,8 +60,8 @@ struct Collected {
 /// How far it has come.
 #[derive(Debug)]
 enum Stage {
-    /// The prompt is being loaded. `over`: it was stopped already. Keys wait in the type-ahead buffer.
-    Loading { pending: Pending, over: Option<Outcome> },
+    /// The prompt is being loaded. Keys wait in the type-ahead buffer.
+    Loading { pending: Pending },
     /// The far end hears the prompt.
     Prompting { action: ActionId },
     /// The first key came, and the prompt is being stopped; the clock of the next key runs.
@@ -146,13 +146,13 @@ impl ReceiveDtmf {
         };
         let question = DiskJob::LoadPrompts { sources: prompt.sources, codec };
         let pending = Pending::ask(core, cx, request, |_| question);
-        let stage = Stage::Loading { pending, over: None };
+        let stage = Stage::Loading { pending };
         Step::to(Phase::ReceiveDtmf(Self { talk, collected, prompts: Vec::new(), repeats, stage }))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Loading { pending, .. } => pending.deadline(),
+            Stage::Loading { pending } => pending.deadline(),
             Stage::Prompting { .. } => None,
             Stage::Waiting { until } => *until,
             Stage::Breaking { guard, .. } | Stage::Stopping { guard, .. } => *guard,
@@ -181,14 +181,11 @@ impl ReceiveDtmf {
     fn loaded(self, core: &Core, cx: &mut Context<'_>, job: JobId, result: Loaded) -> Step {
         let Self { talk, collected, prompts, repeats, stage } = self;
         match (stage, result) {
-            (Stage::Loading { pending, over }, Ok(prompts)) if pending.job == job => {
+            (Stage::Loading { pending }, Ok(prompts)) if pending.job == job => {
                 pending.accept(cx, Reply::Done);
-                match over {
-                    Some(outcome) => complete(cx, talk, collected, outcome),
-                    None => begin(core, cx, talk, collected, prompts, repeats),
-                }
+                begin(core, cx, talk, collected, prompts, repeats)
             }
-            (Stage::Loading { pending, .. }, Err(fault)) if pending.job == job => {
+            (Stage::Loading { pending }, Err(fault)) if pending.job == job => {
                 pending.fail(cx, fault.into());
                 Step::to(Phase::Idle(Idle::new(talk, cx)))
             }
@@ -236,7 +233,10 @@ impl ReceiveDtmf {
     /// Ends it; what has ended it first stands.
     fn over(mut self, core: &Core, cx: &mut Context<'_>, outcome: Outcome) -> Step {
         self.stage = match self.stage {
-            Stage::Loading { pending, over } => Stage::Loading { pending, over: over.or(Some(outcome)) },
+            Stage::Loading { pending } => {
+                pending.stop(cx, Reply::Done);
+                return complete(cx, self.talk, self.collected, outcome);
+            }
             Stage::Prompting { action } => {
                 Stage::Stopping { action, outcome, guard: stop_prompt(core, cx, action) }
             }
@@ -251,7 +251,7 @@ impl ReceiveDtmf {
     fn due(self, core: &Core, cx: &mut Context<'_>) -> Step {
         let Self { talk, mut collected, prompts, repeats, stage } = self;
         match stage {
-            Stage::Loading { pending, .. } => {
+            Stage::Loading { pending } => {
                 pending.give_up(cx);
                 Step::to(Phase::Idle(Idle::new(talk, cx)))
             }
@@ -276,7 +276,7 @@ impl ReceiveDtmf {
     /// The call is over.
     pub(crate) fn cut(self, core: &Core, cx: &mut Context<'_>, ending: &Ending) -> (Talk, Cut) {
         let outcome = match self.stage {
-            Stage::Loading { pending, .. } => {
+            Stage::Loading { pending } => {
                 pending.overtake(core, cx);
                 return (self.talk, Cut::default());
             }

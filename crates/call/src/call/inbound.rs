@@ -211,8 +211,7 @@ impl Inbound {
     /// A `ring` that waits for its file has had its turn: the one after it replaces what it would have played.
     fn replaced(&mut self, cx: &mut Context<'_>) {
         if let Some(pending) = self.loading.take() {
-            cx.forget_job(pending.job);
-            pending.accept(cx, Reply::Done);
+            pending.stop(cx, Reply::Done);
         }
     }
 

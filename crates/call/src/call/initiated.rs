@@ -8,8 +8,8 @@ use offhook_sip::event::{self as sip, SessionId};
 
 use crate::Port;
 use crate::action::connect::Connect;
-use crate::action::dial;
-use crate::action::notice::{FarEnd, Notice};
+use crate::action::dialled;
+use crate::action::notice::{FarEnd, News, Notice};
 use crate::call::beside::Beside;
 use crate::call::early::EarlyLeg;
 use crate::call::ended::Ended;
@@ -23,7 +23,7 @@ use crate::error::{Direction, Error};
 use crate::event::{EventKind, Span};
 use crate::gate::Refusal;
 use crate::gateway::{Plan, Way};
-use crate::id::{CallId, RequestId};
+use crate::id::{CallId, RequestId, Resource};
 use crate::node::Context;
 use crate::output::Reply;
 use crate::state::State;
@@ -69,17 +69,25 @@ enum Hearing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listener {
     Nobody,
-    /// The call that it is dialled for.
-    Parent(CallId),
-    /// The same, which is connected with it already.
+    /// Whoever it is dialled for.
+    Parent(Resource),
+    /// A call that it is dialled for, and connected with already.
     Connected(CallId),
 }
 
 impl Listener {
-    fn call(self) -> Option<CallId> {
+    fn parent(self) -> Option<Resource> {
         match self {
             Self::Nobody => None,
-            Self::Parent(call) | Self::Connected(call) => Some(call),
+            Self::Parent(parent) => Some(parent),
+            Self::Connected(call) => Some(call.into()),
+        }
+    }
+
+    /// Tells who listens, if anybody does.
+    fn tell(self, core: &Core, cx: &mut Context<'_>, news: News) {
+        if let Some(parent) = self.parent() {
+            cx.tell_parent(parent, core.id, news);
         }
     }
 }
@@ -148,7 +156,7 @@ pub(crate) fn dial(
         headers: construct.headers,
         body: sdp_body(description.offer()),
     });
-    let progress = if dial::waits(construct.parent.as_ref()) {
+    let progress = if dialled::waits(construct.parent.as_ref()) {
         Progress::Held { invite }
     } else {
         Progress::call(cx, invite)
@@ -162,7 +170,7 @@ pub(crate) fn dial(
         ways: plan.ways,
         early: Early::Nothing,
         progress,
-        listener: construct.parent.map_or(Listener::Nobody, |parent| Listener::Parent(parent.call)),
+        listener: construct.parent.map_or(Listener::Nobody, |parent| Listener::Parent(parent.of)),
         leg: None,
         hearing: Hearing::Waiting { until: None },
     });
@@ -242,7 +250,7 @@ impl Dialling {
     }
 
     /// Something has come, or nothing for long enough.
-    fn listened(&mut self, cx: &mut Context<'_>) {
+    fn listened(&mut self, core: &Core, cx: &mut Context<'_>) {
         let before = self.far_end();
         let has_come = self.leg.as_ref().is_some_and(|leg| leg.stats.packets_received > 0);
         self.hearing = match self.hearing {
@@ -250,13 +258,13 @@ impl Dialling {
             Hearing::Waiting { until } if is_due(until, cx) => Hearing::Nothing,
             hearing => hearing,
         };
-        self.report(cx, before);
+        self.report(core, cx, before);
     }
 
     /// Tells who listens of what there is to hear now.
-    fn report(&self, cx: &mut Context<'_>, before: FarEnd) {
-        if let Some(parent) = self.listener.call().filter(|_| self.far_end() != before) {
-            cx.notify(parent, Notice::FarEnd(self.far_end()));
+    fn report(&self, core: &Core, cx: &mut Context<'_>, before: FarEnd) {
+        if self.far_end() != before {
+            self.listener.tell(core, cx, News::FarEnd(self.far_end()));
         }
     }
 
@@ -282,11 +290,11 @@ impl Dialling {
                 };
                 return self.end(core, cx, ending);
             }
-            Input::Due | Input::Media(media::Event::Stats { .. }) => self.listened(cx),
+            Input::Due | Input::Media(media::Event::Stats { .. }) => self.listened(core, cx),
             Input::Notice(Notice::Orphaned) => return self.end(core, cx, Ending::Orphaned),
             Input::Notice(Notice::Joined { first }) => self.listener = Listener::Connected(first),
             Input::Notice(Notice::Parted) => {
-                self.listener = self.listener.call().map_or(Listener::Nobody, Listener::Parent);
+                self.listener = self.listener.parent().map_or(Listener::Nobody, Listener::Parent);
             }
             Input::Notice(Notice::Go) => {
                 if let Progress::Held { invite } = self.progress {
@@ -316,7 +324,7 @@ impl Dialling {
             core.tell(cx, EventKind::Ringing { time: cx.now.wall });
             self.progress = Progress::Ringing { until: cx.deadline(self.max_ring) };
         }
-        self.report(cx, before);
+        self.report(core, cx, before);
     }
 
     /// An UPDATE before the 200 (RFC 3311 §5.2): our offer must have been answered, else theirs has to wait.
@@ -362,7 +370,7 @@ impl Dialling {
             }
             None => Talk::begin(core, cx, self.port, (self.session, media), self.max_answer),
         };
-        self.listener.call().into_iter().for_each(|parent| cx.notify(parent, Notice::Answered));
+        self.listener.tell(core, cx, News::Answered);
         let step = match self.listener {
             Listener::Connected(first) => Connect::join(talk, first).passing(State::Idle),
             Listener::Nobody | Listener::Parent(_) => Step::to(Phase::Idle(Idle::new(talk, cx))),
@@ -385,7 +393,7 @@ impl Dialling {
     }
 
     fn over(self, core: &Core, cx: &mut Context<'_>, ending: &Ending) -> Step {
-        self.listener.call().into_iter().for_each(|parent| cx.notify(parent, Notice::Failed));
+        self.listener.tell(core, cx, News::Failed);
         let completion = EventKind::DialCompleted {
             error: Some(ending.not_answered()),
             span: Span { begin: core.begin, end: cx.now.wall },

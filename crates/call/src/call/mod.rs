@@ -404,7 +404,7 @@ impl Phase {
             Self::Dial(dial) => dial.deadline(),
             Self::Connect(connect) => connect.deadline(),
             Self::Conf(conf) => conf.deadline(),
-            Self::Entering(entering) => entering.doing.deadline(config),
+            Self::Entering(entering) => entering.deadline(config),
             Self::Ended(ended) => ended.deadline(),
         }
     }
@@ -511,7 +511,7 @@ impl Phase {
     /// What the input means to the state alone.
     fn act(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         if let Input::Request { id, command: Command::ConfEnter(enter) } = input {
-            return entering::begin(self, core, cx, id, *enter);
+            return entering::begin(self, core, cx, id, enter);
         }
         match self {
             Self::Inbound(inbound) => inbound.handle(core, cx, input),

@@ -5,7 +5,6 @@ use std::time::Duration;
 use offhook_media::event::{RecordFormat, VoiceMode};
 
 use crate::command::Content;
-use crate::disk::PromptSource;
 use crate::id::CallId;
 
 /// A conference to open.
@@ -18,7 +17,7 @@ pub struct Construct {
     /// The application's own mark.
     pub user_data: Option<String>,
     /// What is heard under the talk, over and over.
-    pub background: Option<PromptSource>,
+    pub background: Option<Content>,
     /// A recording from its opening to its end.
     pub record: Option<RecordFile>,
 }

@@ -74,7 +74,24 @@ pub enum EventKind {
     Released {
         /// From its opening to its end.
         span: Span,
+        /// Why.
+        reason: Over,
     },
+}
+
+/// Why a conference is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// By `release`.
+    Released,
+    /// A member left, and too few were left then.
+    PartsThreshold,
+    /// It was as old as it might become.
+    MaxSeconds,
+    /// Nobody was in it for too long.
+    Empty,
+    /// The node ends.
+    ShuttingDown,
 }
 
 /// What is known of a conference.

@@ -9,11 +9,13 @@
 //! A conference is a room of the media engine and the list of its members. The action of a member is the call's own
 //! (`action/conf.rs`); here it is known who is in, and how.
 
+mod children;
 mod command;
 mod event;
 mod opening;
 mod registry;
 mod sound;
+mod welcomes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,14 +25,18 @@ use offhook_media::event::{
     self as media, Codec, Gain, Prompt, RoomCommand, RoomEvent, RoomId, Voice, VoiceMode,
 };
 
+use crate::action::notice::News;
 use crate::call::ended::SETTLED_WITHIN;
 use crate::call::{is_due, leg_of};
 use crate::cause::Failure;
+use crate::command::Construct as DialledCall;
+use crate::conference::children::Children;
 pub use crate::conference::command::{Command, Construct, RecordFile};
-pub use crate::conference::event::{Event, EventKind, Part, Snapshot};
+pub use crate::conference::event::{Event, EventKind, Over, Part, Snapshot};
 use crate::conference::opening::Opening;
 pub(crate) use crate::conference::registry::Entry;
 use crate::conference::sound::Sound;
+use crate::conference::welcomes::Welcomes;
 use crate::disk::DiskEvent;
 use crate::error::Error;
 use crate::event::{Span, UnixMs};
@@ -49,6 +55,8 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(180);
 pub(crate) enum Input {
     /// A request.
     Request { id: RequestId, command: Command },
+    /// A call is to be dialled for it.
+    Dial { id: RequestId, construct: Box<DialledCall> },
     /// Its room has news.
     Room(RoomEvent),
     /// The disk has news for it.
@@ -61,13 +69,15 @@ pub(crate) enum Input {
     Shutdown,
 }
 
-/// What a call tells its conference.
+/// What a call tells a conference.
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// I am in, and this is to be heard by all.
     Entered { call: CallId, member: Member, welcome: Vec<Arc<Prompt>> },
     /// I am in no longer.
     Left { call: CallId },
+    /// Of one that is dialled for you.
+    Child { child: CallId, news: News },
 }
 
 /// How a call is in its conference.
@@ -150,12 +160,15 @@ struct Open {
     /// When it is given up because nobody is in.
     empty_until: Option<Instant>,
     sound: Sound,
+    welcomes: Welcomes,
+    children: Children,
 }
 
 /// A conference that is over; its room goes.
 #[derive(Debug)]
 struct Closing {
     end: UnixMs,
+    reason: Over,
     guard: Option<Instant>,
     sound: Sound,
     is_room_there: bool,
@@ -190,7 +203,8 @@ impl Conference {
         match &self.phase {
             Phase::Opening(opening) => opening.deadline(),
             Phase::Open(open) => {
-                open.until.into_iter().chain(open.empty_until).chain(open.sound.deadline()).min()
+                let own = open.until.into_iter().chain(open.empty_until);
+                own.chain(open.sound.deadline()).chain(open.children.deadline()).min()
             }
             Phase::Closing(closing) => closing.guard,
         }
@@ -219,19 +233,19 @@ impl Open {
             until: cx.deadline(construct.max),
             empty_until: cx.deadline(EMPTY_WITHIN),
             sound: Sound::default(),
+            welcomes: Welcomes::default(),
+            children: Children::default(),
         }
     }
 
     fn handle(mut self, core: &Core, cx: &mut Context<'_>, input: Input) -> Phase {
         match input {
             Input::Request { id, command } => return self.request(core, cx, id, command),
+            Input::Dial { id, construct } => self.children.dial(core, cx, id, construct),
+            Input::Notice(Notice::Child { child, news }) => self.children.hear(core, cx, child, news),
             Input::Notice(Notice::Entered { call, member, welcome }) => {
                 self.enter(core, cx, call, member);
-                if !welcome.iter().all(|prompt| prompt.is_empty()) {
-                    let (action, gain) = (cx.new_action(), Gain::UNITY);
-                    let play = RoomCommand::Play { action, prompts: welcome, repeat: 0, gain };
-                    core.tell_room(cx, play);
-                }
+                self.welcomes.play(core, cx, call, welcome);
             }
             Input::Notice(Notice::Left { call }) => return self.leave(core, cx, call),
             Input::Room(RoomEvent::Talking { leg, talking }) => {
@@ -241,13 +255,25 @@ impl Open {
                     core.tell(cx, EventKind::Talking { call, talking });
                 }
             }
-            Input::Due if is_due(self.until, cx) || is_due(self.empty_until, cx) => {
-                return self.release(core, cx);
+            Input::Due if is_due(self.until, cx) => return self.release(core, cx, Over::MaxSeconds),
+            Input::Due if is_due(self.empty_until, cx) => return self.release(core, cx, Over::Empty),
+            Input::Shutdown => return self.release(core, cx, Over::ShuttingDown),
+            Input::Room(event) => {
+                if let RoomEvent::PlayEnded { action, .. } = event {
+                    self.children.played(cx, action);
+                    self.welcomes.played(action);
+                }
+                self.sound.hear(core, cx, &event);
             }
-            Input::Shutdown => return self.release(core, cx),
-            Input::Room(event) => self.sound.hear(core, cx, &event),
-            Input::Disk(event) => self.sound.disk(core, cx, event),
-            Input::Due => self.sound.due(core, cx),
+            Input::Disk(event) => {
+                if let Some(event) = self.children.disk(cx, event) {
+                    self.sound.disk(core, cx, event);
+                }
+            }
+            Input::Due => {
+                self.children.due(cx);
+                self.sound.due(core, cx);
+            }
         }
         Phase::Open(self)
     }
@@ -256,7 +282,7 @@ impl Open {
         let result = match command {
             Command::Release => {
                 cx.reply(id, Ok(Reply::Done));
-                return self.release(core, cx);
+                return self.release(core, cx, Over::Released);
             }
             Command::Kick { call, cause } => {
                 if self.members.contains_key(&call) {
@@ -277,6 +303,7 @@ impl Open {
             }
             Command::PlayStop => {
                 self.sound.stop_play(core, cx);
+                self.welcomes.stop(core, cx);
                 Ok(Reply::Done)
             }
             Command::RecordStop => {
@@ -354,11 +381,12 @@ impl Open {
         if self.members.remove(&call).is_none() {
             return Phase::Open(self);
         }
+        self.welcomes.leave(core, cx, call);
         let parts = self.members.len();
         core.tell(cx, EventKind::PartExited { call, parts });
         let too_few = usize::try_from(self.threshold).is_ok_and(|threshold| parts <= threshold);
         if self.has_met && too_few {
-            return self.release(core, cx);
+            return self.release(core, cx, Over::PartsThreshold);
         }
         if parts == 0 {
             self.empty_until = cx.deadline(EMPTY_WITHIN);
@@ -367,16 +395,17 @@ impl Open {
     }
 
     /// It is over for everybody.
-    fn release(mut self, core: &Core, cx: &mut Context<'_>) -> Phase {
+    fn release(mut self, core: &Core, cx: &mut Context<'_>, reason: Over) -> Phase {
         while let Some((call, _)) = self.members.pop_first() {
             core.tell(cx, EventKind::PartExited { call, parts: self.members.len() });
             cx.dismiss(call, Failure::ConferenceReleased);
         }
         cx.node.conferences.remove(&core.id);
+        self.children.end(core, cx);
         self.sound.end(core, cx);
         core.tell_room(cx, RoomCommand::Close);
         let (end, guard) = (cx.now.wall, cx.deadline(SETTLED_WITHIN));
-        Phase::Closing(Closing { end, guard, sound: self.sound, is_room_there: true })
+        Phase::Closing(Closing { end, reason, guard, sound: self.sound, is_room_there: true })
     }
 }
 
@@ -396,7 +425,8 @@ impl Closing {
         if self.is_room_there || !self.sound.is_over() {
             return Some(Phase::Closing(self));
         }
-        core.tell(cx, EventKind::Released { span: Span { begin: core.begin, end: self.end } });
+        let span = Span { begin: core.begin, end: self.end };
+        core.tell(cx, EventKind::Released { span, reason: self.reason });
         None
     }
 }

@@ -32,8 +32,8 @@ impl Opening {
         request: RequestId,
         construct: &Construct,
     ) -> Option<Self> {
-        let pending = if let Some(source) = construct.background.clone() {
-            let question = DiskJob::LoadPrompts { sources: vec![source], codec: PROMPTS };
+        let pending = if let Some(content) = construct.background.clone() {
+            let question = DiskJob::LoadPrompts { sources: content.sources, codec: PROMPTS };
             Pending::ask(core.id, cx, request, |_| question)
         } else {
             let record = construct.record.as_ref()?;

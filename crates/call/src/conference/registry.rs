@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::time::Instant;
 
-use super::{Command, Conference, Construct, Input};
+use super::{Command, Conference, Construct, DialledCall, Input};
 use crate::error::Error;
 use crate::id::{ConferenceId, RequestId, Resource};
 use crate::node::Context;
@@ -64,6 +64,20 @@ impl Calls {
             command => return self.handle_conference(conference, now, Input::Request { id, command }),
         };
         self.context(now).reply(id, refusal);
+    }
+
+    /// A call is to be dialled for a conference.
+    pub(crate) fn dial_for_conference(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        conference: ConferenceId,
+        construct: Box<DialledCall>,
+    ) {
+        if self.node.conferences.contains(&conference) {
+            return self.handle_conference(conference, now, Input::Dial { id, construct });
+        }
+        self.context(now).reply(id, Err(Error::NoConference { conference }));
     }
 
     /// One conference handles one input, and its members what they are told by that.

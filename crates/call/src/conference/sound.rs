@@ -46,7 +46,7 @@ struct Play {
 #[derive(Debug)]
 enum PlayStage {
     /// The prompts are being loaded.
-    Loading { pending: Pending, is_stopped: bool },
+    Loading { pending: Pending },
     /// All hear them.
     Playing { action: ActionId, prompts: Vec<Arc<Prompt>> },
     /// It is over, and the media has to confirm it.
@@ -93,7 +93,7 @@ impl Sound {
     /// When it wants to be told that time has passed.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let play = self.play.as_ref().and_then(|play| match &play.stage {
-            PlayStage::Loading { pending, .. } => pending.deadline(),
+            PlayStage::Loading { pending } => pending.deadline(),
             PlayStage::Playing { .. } => None,
             PlayStage::Stopping { guard, .. } => *guard,
         });
@@ -119,14 +119,29 @@ impl Sound {
         let files = content.sources.iter().map(|source| source.sound.name().to_owned()).collect();
         let question = DiskJob::LoadPrompts { sources: content.sources, codec: PROMPTS };
         let pending = Pending::ask(core.id, cx, request, |_| question);
-        let stage = PlayStage::Loading { pending, is_stopped: false };
+        let stage = PlayStage::Loading { pending };
         let repeat = if is_loop { OVER_AND_OVER } else { 0 };
         self.play = Some(Play { begin: cx.now.wall, files, repeat, stage });
     }
 
     /// Ends the play, if one runs.
     pub(super) fn stop_play(&mut self, core: &Core, cx: &mut Context<'_>) {
-        self.play = self.play.take().map(|play| Play { stage: play.stage.stop(core, cx), ..play });
+        self.play = match self.play.take() {
+            Some(Play { stage: PlayStage::Loading { pending }, begin, .. }) => {
+                pending.stop(cx, Reply::Done);
+                let (span, played) = (Span { begin, end: cx.now.wall }, Duration::ZERO);
+                // After the reply to the stop.
+                core.tell_at_last(cx, EventKind::PlayCompleted { error: None, span, file: None, played });
+                None
+            }
+            Some(Play { stage: PlayStage::Playing { action, .. }, begin, files, repeat }) => {
+                core.tell_room(cx, RoomCommand::StopPlay { action });
+                let stage = PlayStage::Stopping { action, error: None, guard: cx.deadline(STOPPED_WITHIN) };
+                Some(Play { begin, files, repeat, stage })
+            }
+            // What has ended it first stands.
+            other => other,
+        };
     }
 
     /// Begins a recording, if none runs.
@@ -211,7 +226,7 @@ impl Sound {
     /// Time has passed.
     pub(super) fn due(&mut self, core: &Core, cx: &mut Context<'_>) {
         self.play = match self.play.take() {
-            Some(Play { stage: PlayStage::Loading { pending, .. }, .. }) if pending.is_late(cx) => {
+            Some(Play { stage: PlayStage::Loading { pending }, .. }) if pending.is_late(cx) => {
                 pending.give_up(cx);
                 None
             }
@@ -242,7 +257,7 @@ impl Sound {
     pub(super) fn end(&mut self, core: &Core, cx: &mut Context<'_>) {
         let guard = cx.deadline(STOPPED_WITHIN);
         self.play = match self.play.take() {
-            Some(Play { stage: PlayStage::Loading { pending, .. }, .. }) => {
+            Some(Play { stage: PlayStage::Loading { pending }, .. }) => {
                 pending.overtake(core.id, cx);
                 None
             }
@@ -292,8 +307,8 @@ impl Sound {
         result: Result<Vec<Arc<Prompt>>, Error>,
     ) {
         let is_answer =
-            |play: &mut Play| matches!(&play.stage, PlayStage::Loading { pending, .. } if pending.job == job);
-        let Some(Play { begin, files, repeat, stage: PlayStage::Loading { pending, is_stopped } }) =
+            |play: &mut Play| matches!(&play.stage, PlayStage::Loading { pending } if pending.job == job);
+        let Some(Play { begin, files, repeat, stage: PlayStage::Loading { pending } }) =
             self.play.take_if(is_answer)
         else {
             return;
@@ -303,9 +318,6 @@ impl Sound {
             Err(error) => return pending.fail(cx, error),
         };
         pending.accept(cx, Reply::Done);
-        if is_stopped {
-            return tell_played(core, cx, begin, (None, None), Duration::ZERO);
-        }
         if prompts.iter().all(|prompt| prompt.is_empty()) {
             return tell_played(core, cx, begin, broken(&files, &prompts), Duration::ZERO);
         }
@@ -361,20 +373,6 @@ impl Sound {
         let span = Span { begin, end: cx.now.wall };
         let error = outcome.error;
         core.tell(cx, EventKind::RecordCompleted { error, span, file, duration, recorded });
-    }
-}
-
-impl PlayStage {
-    /// Ends it; what has ended it first stands.
-    fn stop(self, core: &Core, cx: &mut Context<'_>) -> Self {
-        match self {
-            Self::Loading { pending, .. } => Self::Loading { pending, is_stopped: true },
-            Self::Playing { action, .. } => {
-                core.tell_room(cx, RoomCommand::StopPlay { action });
-                Self::Stopping { action, error: None, guard: cx.deadline(STOPPED_WITHIN) }
-            }
-            stopping @ Self::Stopping { .. } => stopping,
-        }
     }
 }
 

@@ -131,17 +131,42 @@ fn other_keys_during_a_play_are_typed_ahead() {
 }
 
 #[test]
-fn a_stop_or_a_key_while_the_disk_is_asked_takes_effect_when_it_has_answered() {
+fn a_stop_or_a_key_while_the_disk_is_asked_ends_it_at_once() {
     let mut rig = idle();
     rig.request(play(CALL, &["a.wav"], "#"));
-    assert_eq!(rig.request(Command::PlayStop { call: CALL }), ["reply Done"]);
-    // What ended it first stands.
-    rig.media(digit(CALL, '#'));
-    assert_eq!(rig.disk(loaded(1)), ["reply Done", "1: Play→Idle", "1: play ok 0ns"]);
+    let over = ["reply Done", "reply Done", "1: Play→Idle", "1: play ok 0ns"];
+    assert_eq!(rig.request(Command::PlayStop { call: CALL }), over);
+    assert!(rig.disk(loaded(1)).is_empty());
 
     rig.request(play(CALL, &["a.wav"], "#"));
-    rig.media(digit(CALL, '#'));
-    assert_eq!(rig.disk(loaded(2)), ["reply Done", "1: Play→Idle", "1: play ok by # 0ns"]);
+    assert_eq!(rig.media(digit(CALL, '#'))[1..], ["reply Done", "1: Play→Idle", "1: play ok by # 0ns"]);
+    assert!(rig.disk(loaded(2)).is_empty());
+}
+
+/// A text may take seconds to be spoken. Whatever ends the wait for it lets it be.
+#[test]
+fn a_text_that_nobody_waits_for_any_more_is_not_spoken_any_further() {
+    let speaking = || {
+        let mut rig = idle();
+        let content = Content { sources: vec!["a.wav".into(), spoken("hello")] };
+        let finish_keys = keys("");
+        rig.request(Command::PlayStart { call: CALL, content, finish_keys, repeat: 0 });
+        rig
+    };
+    let mut rig = speaking();
+    let over = ["disk 2 let be 1", "reply Done", "reply Done", "1: Play→Idle", "1: play ok 0ns"];
+    assert_eq!(rig.request(Command::PlayStop { call: CALL }), over);
+    let mut rig = speaking();
+    assert_eq!(rig.sip(bye(inbound(CALL)))[..2], ["disk 2 let be 1", "refuse NotFound { call: CallId(1) }"]);
+    // Longer than a file may take, but not for ever.
+    let mut rig = speaking();
+    assert!(rig.ms(29_999).is_empty());
+    let unspoken = "refuse File { fault: Unspoken, file: \"hello\", item: None }";
+    assert_eq!(rig.ms(1), ["disk 2 let be 1", unspoken, "1: Play→Idle"]);
+    // One that is spoken needs no more.
+    let mut rig = speaking();
+    rig.disk(loaded(1));
+    assert_eq!(rig.request(Command::PlayStop { call: CALL }), ["media stop play 1", "reply Done"]);
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn commands(name: &str) -> Vec<Command> {
     let max = Duration::from_secs(1);
     let one = match name {
         "construct for it" => {
-            let parent = Parent { call: CALL, mode: RingMode::WhileRinging, content: None };
+            let parent = Parent { of: CALL.into(), mode: RingMode::WhileRinging, content: None };
             Command::Construct(Box::new(Construct { parent: Some(parent), ..construct() }))
         }
         "answer" => answer(CALL),

@@ -97,8 +97,9 @@ fn it_is_looped_until_it_is_stopped() {
 fn a_stop_while_it_is_loaded_lets_nobody_hear_it() {
     let mut rig = opened();
     rig.request(play(false));
-    assert_eq!(rig.request(ask(Ask::PlayStop)), ["reply Done"]);
-    assert_eq!(rig.disk(loaded(1)), ["reply Done", "1: play ok 0ns"]);
+    assert_eq!(rig.request(ask(Ask::PlayStop)), ["reply Done", "reply Done", "1: play ok 0ns"]);
+    assert!(rig.disk(loaded(1)).is_empty());
+    assert_eq!(snapshot(&mut rig), (false, None));
 }
 
 #[test]
@@ -267,8 +268,8 @@ fn media_and_disk_that_are_stuck_keep_neither_conference_nor_file() {
 #[test]
 fn the_background_is_looped_at_the_configured_level() {
     let mut rig = Rig::new();
-    let open = Open { background: Some("bg.wav".into()), ..conference_of(1) };
-    assert_eq!(rig.request(Command::ConferenceConstruct(Box::new(open))), ["disk 1 load bg.wav L16"]);
+    let open = Open { background: Some(files(&["bg.wav", "b.wav"])), ..conference_of(1) };
+    assert_eq!(rig.request(Command::ConferenceConstruct(Box::new(open))), ["disk 1 load bg.wav|b.wav L16"]);
     // It has no name for anybody until it is open.
     assert_eq!(rig.request(Command::ConferenceList { after: None, limit: 9 }), ["reply []"]);
     assert_eq!(
@@ -288,7 +289,7 @@ fn the_background_is_looped_at_the_configured_level() {
 #[test]
 fn a_recording_from_opening_to_end() {
     let mut rig = Rig::new();
-    let open = Open { background: Some("bg.wav".into()), record: Some(file()), ..conference_of(1) };
+    let open = Open { background: Some(files(&["bg.wav"])), record: Some(file()), ..conference_of(1) };
     rig.request(Command::ConferenceConstruct(Box::new(open)));
     assert_eq!(rig.disk(loaded(1)), ["disk 2 open all.wav as 2"]);
     let lines = rig.disk(open_file(2));
@@ -302,7 +303,7 @@ fn a_recording_from_opening_to_end() {
 #[test]
 fn a_conference_that_cannot_be_opened_was_never_there() {
     let construct = |background: Option<&str>| {
-        let background = background.map(Into::into);
+        let background = background.map(|file| files(&[file]));
         Command::ConferenceConstruct(Box::new(Open { background, record: Some(file()), ..conference_of(1) }))
     };
     let mut rig = Rig::new();

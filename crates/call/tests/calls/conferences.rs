@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_call::command::{Command, ConfEnter};
-use offhook_call::conference::{Command as Ask, Construct as Open, Part};
+use offhook_call::conference::{Command as Ask, Construct as Open, EventKind, Over, Part};
 use offhook_call::id::{CallId, ConferenceId, RequestId};
 use offhook_call::state::State;
 use offhook_call::{Output, Reply};
@@ -247,6 +247,41 @@ fn members_of_a_released_conference_are_idle_each_with_its_completion() {
         ]
     );
     assert_eq!(rig.media(told(RoomEvent::Closed)), ["1: released"]);
+}
+
+/// Its `on_released` says why it is over.
+#[test]
+fn a_released_conference_says_why() {
+    let why = |rig: &mut Rig| {
+        rig.calls.media(rig.now(), told(RoomEvent::Closed));
+        match rig.outputs().pop() {
+            Some(Output::ConferenceEvent(offhook_call::conference::Event {
+                kind: EventKind::Released { reason, .. },
+                ..
+            })) => reason,
+            other => panic!("not released: {other:?}"),
+        }
+    };
+    let mut rig = with_members(1, 2);
+    rig.request(ask(Ask::Release));
+    assert_eq!(why(&mut rig), Over::Released);
+    let mut rig = with_members(1, 2);
+    rig.request(exit(CallId(2)));
+    assert_eq!(why(&mut rig), Over::PartsThreshold);
+    let mut rig = with_members(-1, 1);
+    rig.secs(300 + 180);
+    assert_eq!(why(&mut rig), Over::Empty, "its member left after five minutes");
+    let mut rig = with_members(-1, 0);
+    for _ in 0..36 {
+        rig.request(ask(Ask::Nop));
+        rig.wait(Duration::from_millis(99_999));
+    }
+    rig.ms(36);
+    assert_eq!(why(&mut rig), Over::MaxSeconds);
+    let mut rig = with_members(1, 0);
+    let now = rig.now();
+    rig.calls.hang_up_all(now);
+    assert_eq!(why(&mut rig), Over::ShuttingDown);
 }
 
 #[test]

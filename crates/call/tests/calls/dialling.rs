@@ -19,7 +19,7 @@ const SESSION: SessionId = SessionId::Outbound(2);
 
 fn dial(mode: RingMode, file: Option<&str>) -> Command {
     let content = file.map(|file| Content { sources: vec![file.into()] });
-    let parent = Some(Parent { call: PARENT, mode, content });
+    let parent = Some(Parent { of: PARENT.into(), mode, content });
     Command::Construct(Box::new(Construct { parent, ..construct() }))
 }
 
@@ -280,7 +280,7 @@ fn a_parent_must_be_idle_and_nothing_is_dialled_for_one_that_is_not() {
     let mut rig = dialling(RingMode::WhileRinging, None);
     assert_eq!(rig.request(dial(RingMode::WhileRinging, None)), ["refuse 1: Dial [Idle]"]);
     assert_eq!(rig.request(play(PARENT, &["a.wav"], "")), ["refuse 1: Dial [Idle]"]);
-    let parent = Some(Parent { call: CallId(77), mode: RingMode::WhileRinging, content: None });
+    let parent = Some(Parent { of: CallId(77).into(), mode: RingMode::WhileRinging, content: None });
     let orphan = Command::Construct(Box::new(Construct { parent, ..construct() }));
     assert_eq!(rig.request(orphan), ["refuse NotFound { call: CallId(77) }"]);
 }

@@ -55,7 +55,7 @@ fn check(beginning: Beginning, least: usize) {
 
 #[test]
 fn an_inbound_call() {
-    check(Beginning::Inbound, 400);
+    check(Beginning::Inbound, 390);
 }
 
 #[test]
@@ -74,6 +74,16 @@ fn two_calls_that_are_connected() {
 }
 
 #[test]
+fn a_conference_and_a_call_that_is_dialled_for_it() {
+    check(Beginning::ConferenceAndChild, 100);
+}
+
+#[test]
+fn a_conference_that_plays_and_records() {
+    check(Beginning::ConferenceSounds, 2_000);
+}
+
+#[test]
 fn a_conference_of_three() {
-    check(Beginning::Conference, 6_800);
+    check(Beginning::Conference, 10_900);
 }

@@ -3,6 +3,7 @@
 mod actions;
 mod admission;
 mod changes;
+mod conference_dialling;
 mod conference_sounds;
 mod conferences;
 mod connections;

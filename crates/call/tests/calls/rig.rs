@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use lines::line;
-use offhook_call::command::{Command, Construct, Content, Request, SendPage};
+use offhook_call::command::{Command, Construct, Request, SendPage};
 use offhook_call::error::FileFault;
 use offhook_call::event::UnixMs;
 use offhook_call::id::{CallId, ConferenceId, RequestId};
@@ -16,7 +16,7 @@ use offhook_call::{Calls, Config, DiskEvent, Now, Output, Port, PromptFault, Pro
 use offhook_media::event::{self as media, ActionId, Codec, DigitSource, Kind, LegId, LegStats, Prompt};
 use offhook_sip::event::{self as sip, Body, EndCause, SessionId, Transport};
 pub(crate) use offhook_worlds::asks::{
-    conf_enter, conference_of, construct, key, keys, of_conference, receive, text,
+    conf_enter, conference_of, construct, files, key, keys, of_conference, receive, spoken, text,
 };
 pub(crate) use offhook_worlds::node::{EPOCH, config, epoch, gateway};
 
@@ -205,7 +205,7 @@ pub(crate) fn page(to_uri: &str) -> Command {
 }
 
 pub(crate) fn play(call: CallId, files: &[&str], finish_keys: &str) -> Command {
-    let content = Content { sources: files.iter().map(|&file| file.into()).collect() };
+    let content = self::files(files);
     Command::PlayStart { call, content, finish_keys: keys(finish_keys), repeat: 0 }
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schema")]
 use super::limits::{
-    CAUSE_MAX, CAUSE_MIN, FILE_NAME_MAX, PAGE_MAX, PARTS_MAX, PARTS_MIN, RES_ID_MAX, SECONDS_MAX,
-    USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
+    CAUSE_MAX, CAUSE_MIN, FILE_NAME_MAX, FILES_LENGTH_MAX, PAGE_MAX, PARTS_MAX, PARTS_MIN, RES_ID_MAX,
+    SECONDS_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
 };
 use super::params::{hundred, mu_law, one};
 use super::{Content, Method, Recording};
@@ -20,7 +20,8 @@ methods_of! {
     ConfNop = "sys.conf.nop" -> ();
     /// What is known of a conference.
     ConfGet = "sys.conf.get" -> ConferenceInfo;
-    /// Ends what is played to all: `on_play_completed` without an error. Where nothing is played there is nothing to end.
+    /// Ends what is played to all: `on_play_completed` without an error; and what is heard of those who have entered. Where
+    /// nothing is played there is nothing to end.
     ConfPlayStop = "sys.conf.play_stop" -> ();
     /// Ends the recording: `on_record_completed` with the error `stopped`; the file is complete. Where nothing is recorded
     /// there is nothing to end.
@@ -48,10 +49,10 @@ pub struct ConfConstruct {
     #[serde(default = "mu_law")]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
     pub record_format: u32,
-    /// A file of the prompts directory that is played under the talk over and over, as loud as
+    /// A file of the prompts directory, or several joined by `|`, played under the talk over and over, as loud as
     /// `media.conference_background_db` says; null or empty: none.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILES_LENGTH_MAX), extend("format" = "file-names")))]
     pub bg_file: Option<String>,
     /// Once a second member has been in: released when a member leaves and no more than so many are left. 1: when one is
     /// left, 0: when it is empty, negative: never by count.
@@ -89,6 +90,23 @@ impl Default for ConfConstruct {
 pub struct ConferenceConstructed {
     /// The new conference.
     pub res_id: String,
+}
+
+/// Why a conference is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConferenceOver {
+    /// By `release`.
+    Released,
+    /// A member left, and no more than `parts_threshold` were left.
+    PartsThreshold,
+    /// It was `max_seconds` old.
+    MaxSeconds,
+    /// Nobody was in it for 180 s.
+    Empty,
+    /// The node ends.
+    ShuttingDown,
 }
 
 /// The result of `sys.conf.get`.
@@ -259,7 +277,8 @@ impl Default for ConfRecordStart {
 }
 
 /// Lets a call enter a conference; ends with `on_conf_completed`. A play, a recording and keys that are sent or collected
-/// are stopped first, as by their own stops, and complete, also where the call cannot enter then.
+/// are stopped first, as by their own stops, and complete, also where the conference is over by then; a `play_file` that is not to
+/// be had stops nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -281,9 +300,10 @@ pub struct ConfEnter {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = VOLUME_MIN, max = VOLUME_MAX)))]
     pub volume: i32,
-    /// A file of the prompts directory that all members hear when it enters, itself included; null or empty: none.
+    /// A file of the prompts directory, or several joined by `|`, that all members hear when it enters, itself included, until
+    /// their end, its leaving or `sys.conf.play_stop`; of more than four at once the oldest gives way. Null or empty: none.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
+    #[cfg_attr(feature = "schema", schemars(length(max = FILES_LENGTH_MAX), extend("format" = "file-names")))]
     pub play_file: Option<String>,
 }
 method!(ConfEnter = "sys.call.conf_enter" -> ());

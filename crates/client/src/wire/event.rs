@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallDir, CallState, DetectCause, DetectKind, DetectResult, DroppedBy, IpscInfo};
+use super::{CallDir, CallState, ConferenceOver, DetectCause, DetectKind, DetectResult, DroppedBy, IpscInfo};
 pub use values::*;
 
 events! {
@@ -415,6 +415,8 @@ events! {
         end_time: i64,
         /// As given to `construct`.
         user_data: Option<String>,
+        /// Why it is over.
+        reason: ConferenceOver,
     }
     /// A message came in outside of any call.
     NodeMessage / OnNodeMessage = "sys.node.on_message" {

@@ -71,7 +71,7 @@ pub struct Construct {
     pub parent_call_res_id: Option<String>,
     /// What the parent hears, a file or several joined by `|`, at the times that `ring_play_mode` says; null or empty: the
     /// far end's tone, which is what it lets be heard from when it rings (early media), or where that is nothing the
-    /// ring-back tone of `media.country`. Without a parent it has no meaning.
+    /// ring-back tone of `media.country`. Without a parent, a call or a conference, it has no meaning.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = FILES_LENGTH_MAX), extend("format" = "file-names")))]
     pub ring_play_file: Option<String>,
@@ -79,7 +79,9 @@ pub struct Construct {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = USER_DATA_MAX), extend("format" = "text")))]
     pub user_data: Option<String>,
-    /// A conference to dial on. Only null: others are not supported by this version.
+    /// A conference that it is dialled for, in place of a call: all members hear how it is dialled, beside their talk and
+    /// other calls that are dialled for it, of which there are eight at most. When it is answered it is Idle and no
+    /// member: `conf_enter` makes it one. If the conference is over meanwhile, so is this one (error `hangup`). Null: none.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = RES_ID_MAX), extend("format" = "res-id")))]
     pub parent_conf_res_id: Option<String>,

@@ -1,6 +1,6 @@
 //! From the events of conferences to those of the API.
 
-use offhook_call::conference::{Event, EventKind};
+use offhook_call::conference::{Event, EventKind, Over};
 use offhook_call::id::NodeId;
 use offhook_client::wire;
 
@@ -50,9 +50,25 @@ pub(crate) fn conference_event(node: NodeId, event: Event) -> wire::EventKind {
         EventKind::Talking { call, talking } => {
             Wire::Talking(wire::OnTalking { res_id, call_res_id: node.res_id(call), talking })
         }
-        EventKind::Released { span } => {
-            let (begin_time, end_time) = (seconds(span.begin), seconds(span.end));
-            Wire::ConferenceReleased(wire::OnConferenceReleased { res_id, begin_time, end_time, user_data })
+        EventKind::Released { span, reason } => {
+            let (begin_time, end_time, reason) = (seconds(span.begin), seconds(span.end), over(reason));
+            Wire::ConferenceReleased(wire::OnConferenceReleased {
+                res_id,
+                begin_time,
+                end_time,
+                user_data,
+                reason,
+            })
         }
+    }
+}
+
+fn over(reason: Over) -> wire::ConferenceOver {
+    match reason {
+        Over::Released => wire::ConferenceOver::Released,
+        Over::PartsThreshold => wire::ConferenceOver::PartsThreshold,
+        Over::MaxSeconds => wire::ConferenceOver::MaxSeconds,
+        Over::Empty => wire::ConferenceOver::Empty,
+        Over::ShuttingDown => wire::ConferenceOver::ShuttingDown,
     }
 }

@@ -8,7 +8,7 @@
 //! is heard at once, however long the files are that others play, and none that is being heard is caught up with. What
 //! waits is bounded, and so are the files that are open.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -19,6 +19,7 @@ use offhook_call::{DiskEvent, JobId, PromptFault, PromptSource, Sound, Speech};
 use offhook_media::event::Codec;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
 
 use super::{Cold, Prompts};
 use crate::input::Input;
@@ -44,22 +45,30 @@ struct Job {
 }
 
 /// The way to the prompt threads, for one that must not wait.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Loaders {
-    threads: Vec<SyncSender<Job>>,
-    /// Which is asked next.
-    next: usize,
+    threads: Threads,
     speaking: Option<Speaking>,
 }
 
-/// What a question with texts in it takes first.
+/// The prompt threads.
 #[derive(Clone, Debug)]
+struct Threads {
+    inboxes: Vec<SyncSender<Job>>,
+    /// Which is asked next.
+    next: usize,
+}
+
+/// What a question with texts in it takes first.
+#[derive(Debug)]
 struct Speaking {
     speaker: Arc<Speaker>,
     runtime: Handle,
     /// One for each question that may wait.
     places: Arc<Semaphore>,
     control: mpsc::Sender<Input>,
+    /// The questions whose texts are being spoken.
+    tasks: HashMap<JobId, AbortHandle>,
 }
 
 /// Starts the threads; they end when the loaders are gone.
@@ -71,18 +80,19 @@ pub fn start(prompts: Prompts, control: &mpsc::Sender<Input>) -> io::Result<Load
         runtime: Handle::current(),
         places: Arc::new(Semaphore::new(INBOX)),
         control: control.clone(),
+        tasks: HashMap::new(),
     });
     let prompts = Arc::new(prompts);
     let count = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    let mut threads = Vec::with_capacity(count);
+    let mut inboxes = Vec::with_capacity(count);
     for index in 0..count {
         let (sender, inbox) = sync_channel(INBOX);
         let loader =
             Loader { prompts: Arc::clone(&prompts), control: control.clone(), loads: VecDeque::new() };
         std::thread::Builder::new().name(format!("prompts-{index}")).spawn(move || loader.run(&inbox))?;
-        threads.push(sender);
+        inboxes.push(sender);
     }
-    Ok(Loaders { threads, next: 0, speaking })
+    Ok(Loaders { threads: Threads { inboxes, next: 0 }, speaking })
 }
 
 impl Loaders {
@@ -92,22 +102,30 @@ impl Loaders {
     /// [`FileFault::Busy`] where as many questions wait as may.
     pub fn ask(&mut self, id: JobId, sources: Vec<PromptSource>, codec: Codec) -> Result<(), PromptFault> {
         let job = Job { id, sources, codec };
-        match &self.speaking {
-            Some(speaking) if job.texts().next().is_some() => speaking.ask(self.clone(), job),
-            _ => self.pass(job),
+        match &mut self.speaking {
+            Some(speaking) if job.texts().next().is_some() => speaking.ask(self.threads.clone(), job),
+            _ => self.threads.pass(job),
         }
     }
 
+    /// Nobody waits for prompts any more: texts of theirs that are not spoken yet are not spoken any further.
+    pub fn abandon(&mut self, id: JobId) {
+        let task = self.speaking.as_mut().and_then(|speaking| speaking.tasks.remove(&id));
+        task.into_iter().for_each(|task| task.abort());
+    }
+}
+
+impl Threads {
     /// To a thread that has room.
     fn pass(&mut self, mut job: Job) -> Result<(), PromptFault> {
-        for _ in 0..self.threads.len() {
-            self.next = (self.next + 1) % self.threads.len();
-            job = match self.threads[self.next].try_send(job) {
+        for _ in 0..self.inboxes.len() {
+            self.next = (self.next + 1) % self.inboxes.len();
+            job = match self.inboxes[self.next].try_send(job) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => job,
             };
         }
-        let fault = FileFault::Busy { limit: (INBOX * self.threads.len()) as u64 };
+        let fault = FileFault::Busy { limit: (INBOX * self.inboxes.len()) as u64 };
         Err(PromptFault::of_first(&job.sources, fault))
     }
 }
@@ -123,14 +141,15 @@ impl Job {
 
 impl Speaking {
     /// Has the texts spoken, and then passes the question on.
-    fn ask(&self, mut loaders: Loaders, job: Job) -> Result<(), PromptFault> {
+    fn ask(&mut self, mut threads: Threads, job: Job) -> Result<(), PromptFault> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(PromptFault::of_first(&job.sources, FileFault::Busy { limit: INBOX as u64 }));
         };
-        let Self { speaker, control, .. } = self.clone();
-        self.runtime.spawn(async move {
+        // No more than there are places, and those of a moment ago.
+        self.tasks.retain(|_, task| !task.is_finished());
+        let (speaker, control, id) = (Arc::clone(&self.speaker), self.control.clone(), job.id);
+        let task = self.runtime.spawn(async move {
             let _place = place;
-            let id = job.id;
             let said = async {
                 for (source, speech) in job.texts() {
                     let said = speaker.say(speech).await;
@@ -138,11 +157,12 @@ impl Speaking {
                 }
                 Ok(())
             };
-            if let Err(fault) = said.await.and_then(|()| loaders.pass(job)) {
+            if let Err(fault) = said.await.and_then(|()| threads.pass(job)) {
                 let event = DiskEvent::Prompts { job: id, result: Err(fault) };
                 let _ = control.send(Input::Disk(event)).await;
             }
         });
+        self.tasks.insert(id, task.abort_handle());
         Ok(())
     }
 }

@@ -18,16 +18,6 @@ use super::params::Invalid;
 use super::{error, names, uri};
 use crate::config::value::{countries, names_of_codecs};
 
-/// What is accepted of a parameter that belongs to a later version: `value`, and nothing else.
-pub(crate) fn only(param: &str, value: &str, holds: bool) -> Result<(), ErrorData> {
-    if holds { Ok(()) } else { Err(invalid(param, format!("{value}: not supported by this version"))) }
-}
-
-/// Null or an empty string.
-pub(crate) fn nothing(param: &str, value: Option<&str>) -> Result<(), ErrorData> {
-    only(param, "null", value.is_none_or(str::is_empty))
-}
-
 pub(crate) fn invalid(param: impl Into<String>, expected: impl Into<String>) -> ErrorData {
     Invalid::new(param, expected).into()
 }
@@ -166,6 +156,9 @@ pub(crate) fn digits(param: &str, keys: &str) -> Result<Vec<Dial>, ErrorData> {
     keys.chars().map(dial).collect::<Option<_>>().ok_or_else(expected)
 }
 
+/// The longest name in a folder of Linux (NAME_MAX).
+const FILE_PART_MAX: usize = 255;
+
 /// A file name below its directory. The disk looks again, at links too; this keeps nonsense from getting there.
 pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
     if name.is_empty() || name.len() > FILE_NAME_MAX {
@@ -173,6 +166,10 @@ pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
     }
     if !is_plain_name(name.as_bytes()) {
         return Err(error::forbidden(name.to_owned(), "no plain name of a file below its directory", None));
+    }
+    if name.split('/').any(|part| part.len() > FILE_PART_MAX) {
+        let expected = format!("a file name of which no part has more than {FILE_PART_MAX} bytes");
+        return Err(invalid(param, expected));
     }
     Ok(name.to_owned())
 }

@@ -1,9 +1,9 @@
 //! The methods of `sys.conf`, and those of a call that is in a conference.
 
-use offhook_call::command::{Command, ConfEnter};
+use offhook_call::Reply;
+use offhook_call::command::{Command, ConfEnter, Content};
 use offhook_call::conference::{Command as Ask, Construct, Part, RecordFile, Snapshot};
 use offhook_call::id::{ConferenceId, NodeId};
-use offhook_call::{PromptSource, Reply};
 use offhook_client::wire::limits::{CAUSE_MAX, CAUSE_MIN, PAGE_MAX, SECONDS_MAX};
 use offhook_client::wire::{self, ErrorData};
 use offhook_media::event::VoiceMode;
@@ -42,7 +42,7 @@ impl Served for wire::ConfConstruct {
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             threshold: check::threshold("parts_threshold", self.parts_threshold)?,
             user_data: check::user_data(self.user_data)?,
-            background: prompt("bg_file", self.bg_file)?,
+            background: prompt(node, "bg_file", self.bg_file)?,
             record: record.map(|name| record_file(&name, self.record_format)).transpose()?,
         }))))
     }
@@ -162,7 +162,7 @@ impl Served for wire::ConfEnter {
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             mode: voice_mode("voice_mode", self.voice_mode)?,
             volume: check::decibels("volume", self.volume)?,
-            welcome: prompt("play_file", self.play_file)?,
+            welcome: prompt(node, "play_file", self.play_file)?,
         }))))
     }
 
@@ -208,10 +208,10 @@ impl Served for wire::ConfRecordStart {
     }
 }
 
-/// A prompt file; none for null and for nothing.
-fn prompt(param: &str, name: Option<String>) -> Result<Option<PromptSource>, ErrorData> {
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
-    Ok(Some(PromptSource::from(check::file(param, &name)?.as_str())))
+/// A file or several; none for null and for nothing.
+fn prompt(node: &Node, param: &str, files: Option<String>) -> Result<Option<Content>, ErrorData> {
+    let files = files.filter(|files| !files.is_empty()).map(wire::Content::Files);
+    files.map(|files| content(param, &files, node.language)).transpose()
 }
 
 fn record_file(name: &str, format: u32) -> Result<RecordFile, ErrorData> {

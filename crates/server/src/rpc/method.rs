@@ -103,7 +103,6 @@ impl Served for wire::Construct {
     const OUTLIVES: bool = true;
 
     fn step(self, node: &Node) -> Result<Step<wire::Constructed>, ErrorData> {
-        check::nothing("parent_conf_res_id", self.parent_conf_res_id.as_deref())?;
         let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
         Ok(Step::Ask(Command::Construct(Box::new(Construct {
             from_uri: check::full_uri("from_uri", &self.from_uri)?,
@@ -116,7 +115,12 @@ impl Served for wire::Construct {
             credentials: check::credentials(self.sip_auth_username, self.sip_auth_password)?,
             headers: check::headers(self.headers)?,
             from_name: check::name("from_name", self.from_name)?,
-            parent: parent(node, self.parent_call_res_id, self.ring_play_file, self.ring_play_mode)?,
+            parent: parent(
+                node,
+                (self.parent_call_res_id, self.parent_conf_res_id),
+                self.ring_play_file,
+                self.ring_play_mode,
+            )?,
         }))))
     }
 
@@ -131,10 +135,10 @@ impl Served for wire::Construct {
     }
 }
 
-/// The call that another is dialled for, and what it hears, which has no meaning where there is none.
+/// The call or the conference that a call is dialled for, and what is heard there, which has no meaning where there is none.
 fn parent(
     node: &Node,
-    res_id: Option<String>,
+    (call, conference): (Option<String>, Option<String>),
     file: Option<String>,
     mode: u32,
 ) -> Result<Option<Parent>, ErrorData> {
@@ -142,8 +146,17 @@ fn parent(
         names::ring_mode(mode).ok_or_else(|| check::invalid("ring_play_mode", "an integer of 0 to 3"))?;
     let files = file.filter(|files| !files.is_empty()).map(wire::Content::Files);
     let content = files.map(|files| content("ring_play_file", &files, node.language)).transpose()?;
-    let res_id = res_id.filter(|res_id| !res_id.is_empty());
-    res_id.map(|res_id| Ok(Parent { call: check::call(node.id, &res_id)?, mode, content })).transpose()
+    let [call, conference] = [call, conference].map(|res_id| res_id.filter(|res_id| !res_id.is_empty()));
+    let of = match (call, conference) {
+        (None, None) => return Ok(None),
+        (Some(call), None) => check::call(node.id, &call)?.into(),
+        (None, Some(conference)) => check::conference(node.id, &conference)?.into(),
+        (Some(_), Some(_)) => {
+            let expected = "null where there is a parent_call_res_id";
+            return Err(check::invalid("parent_conf_res_id", expected));
+        }
+    };
+    Ok(Some(Parent { of, mode, content }))
 }
 
 impl Served for wire::Answer {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use offhook_call::{JobId, Sound};
+use offhook_media::event::Codec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::prompts::Prompts;
 
 /// Audio that plays as a prompt.
 const AUDIO: &[u8] = include_bytes!("../../../../fixtures/audio/8k-mono-ms.wav");
@@ -130,6 +133,42 @@ async fn what_a_late_program_has_started_ends_with_it() {
     assert!(!late.exists());
 }
 
+/// The second waits for the first, which takes more than half of the time that each may take.
+#[tokio::test]
+async fn a_text_that_waits_for_others_has_its_whole_time_still() {
+    let temp = Temp::new("waits");
+    let config = Config { at_once: 1, ..temp.program("sleep 1.2; cp $AUDIO $2") };
+    let speaker = speaker(&config);
+    let (first, second) = (speech("a"), speech("b"));
+    let both = tokio::join!(speaker.say(&first), speaker.say(&second));
+    assert_eq!(both, (Ok(()), Ok(())));
+}
+
+/// A question that is abandoned ends its program, at once, and leaves no part of a file.
+#[tokio::test]
+async fn a_text_that_nobody_waits_for_any_more_is_left_off() {
+    let temp = Temp::new("abandoned");
+    let (begun, late) = (temp.0.join("begun"), temp.0.join("late"));
+    let lines = format!("touch $2; touch {}; (sleep 1; touch {}) & wait", begun.display(), late.display());
+    let speaker = Arc::new(speaker(&temp.program(&lines)));
+    let prompts = Prompts::new(Directory::open(&temp.0).unwrap(), 0).speaking(Some(speaker));
+    let (control, _inputs) = tokio::sync::mpsc::channel(1);
+    let mut loaders = crate::prompts::start(prompts, &control).unwrap();
+    loaders.ask(JobId(1), vec![Sound::Speech(speech("a")).into()], Codec::Pcma).unwrap();
+    let beginning = async {
+        while !begun.exists() {
+            let pause = std::future::pending::<()>();
+            let _ = tokio::time::timeout(Duration::from_millis(5), pause).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), beginning).await.unwrap();
+    loaders.abandon(JobId(1));
+    let pause = Duration::from_millis(1_500);
+    tokio::time::timeout(pause, std::future::pending::<()>()).await.unwrap_err();
+    assert!(!late.exists());
+    assert_eq!(temp.kept(), 0);
+}
+
 #[test]
 fn without_its_program_there_is_nobody_who_speaks() {
     for command in [vec!["no-such-program-of-offhook".to_owned()], vec!["/no/such/path".to_owned()]] {
@@ -139,6 +178,19 @@ fn without_its_program_there_is_nobody_who_speaks() {
     }
     let off = Config { provider: SpeechProvider::Off, ..Config::default() };
     assert!(Speaker::of(&off, Path::new("unused")).unwrap().is_none());
+}
+
+/// What `offhook check` warns of.
+#[tokio::test]
+async fn voices_that_cannot_speak_are_told() {
+    let temp = Temp::new("check");
+    assert!(faults(&temp.program("cp $AUDIO $2")).await.is_empty());
+    let one = faults(&temp.program("[ $1 = cmn ] && exit 1; cp $AUDIO $2")).await;
+    assert!(one.len() == 1 && one[0].starts_with("speech.voices.zh: \"cmn\" cannot be spoken: "), "{one:?}");
+    assert_eq!(faults(&temp.program("cat > /dev/null")).await.len(), 2, "no audio");
+    let missing = Config { command: vec!["no-such-program-of-offhook".to_owned()], ..Config::default() };
+    assert!(faults(&missing).await[0].starts_with("speech.command: "));
+    assert!(faults(&Config { provider: SpeechProvider::Off, ..missing }).await.is_empty());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use offhook_call::Reply;
-use offhook_call::command::Command;
+use offhook_call::command::{Command, Content};
 use offhook_call::conference::Command as Ask;
 use offhook_call::error::Error;
 use offhook_call::id::{CallId, ConferenceId};
@@ -38,12 +38,13 @@ async fn values_arrive_as_they_were_meant() {
     let Command::ConferenceConstruct(asked) = command(&mut server).await else { panic!("construct") };
     assert_eq!((asked.max, asked.threshold, asked.user_data), (Duration::from_secs(60), 1, None));
 
-    let enter = json!([CALL, CONFERENCE, 30, 3, -6, "ding.wav"]);
+    let enter = json!([CALL, CONFERENCE, 30, 3, -6, "ding.wav|name.wav"]);
     client.request("sys.call.conf_enter", enter).await.unwrap();
     let Command::ConfEnter(enter) = command(&mut server).await else { panic!("conf_enter") };
     assert_eq!((enter.call, enter.conference, enter.volume), (CallId(1), ConferenceId(3), -6));
     assert_eq!((enter.max, enter.mode), (Duration::from_secs(30), VoiceMode::HearOnly));
-    assert_eq!(enter.welcome, Some("ding.wav".into()));
+    let files = |names: &[&str]| Some(Content { sources: names.iter().map(|&name| name.into()).collect() });
+    assert_eq!(enter.welcome, files(&["ding.wav", "name.wav"]));
 
     client.request("sys.conf.set_part_volume", json!([CONFERENCE, CALL, 20])).await.unwrap();
     let Command::Conference { conference, command: Ask::SetVolume { call, volume } } =
@@ -65,12 +66,12 @@ async fn values_arrive_as_they_were_meant() {
         };
         assert_eq!(mode, expected);
     }
-    let construct = json!([60, "all.opus", 8, "rain.wav", -1, null, "0.0.0"]);
+    let construct = json!([60, "all.opus", 8, "rain.wav|wind.wav", -1, null, "0.0.0"]);
     client.request("sys.conf.construct", construct).await.unwrap();
     let Command::ConferenceConstruct(asked) = command(&mut server).await else { panic!("construct") };
     let record = asked.record.expect("a recording");
     assert_eq!((record.file.as_str(), record.format), ("all.opus", RecordFormat::Opus));
-    assert_eq!((asked.background, asked.threshold), (Some("rain.wav".into()), -1));
+    assert_eq!((asked.background, asked.threshold), (files(&["rain.wav", "wind.wav"]), -1));
 }
 
 #[tokio::test]
@@ -118,6 +119,32 @@ async fn wrong_parameters_of_conferences_are_named() {
                 "record_format",
                 "1, 2, 3, 4, 5, 6, 7 or 8",
             ),
+            ("list", json!({ "after": CALL }), "after", "the res_id of a conference"),
+            ("list", json!({ "limit": 0 }), "limit", "an integer of 1 to 1000"),
+            ("set_part_voice_mode", member(("mode", json!(0))), "mode", "an integer of 1 to 4"),
+            ("set_part_voice_mode", member(("mode", json!(5))), "mode", "an integer of 1 to 4"),
+            ("set_part_volume", member(("volume", json!(21))), "volume", "an integer of -40 to 20"),
+            ("set_part_volume", member(("volume", json!(-41))), "volume", "an integer of -40 to 20"),
+            ("kick", member(("cause", json!(299))), "cause", "an integer of 300 to 699"),
+            ("kick", member(("reason", json!(1))), "reason", "one of res_id, call_res_id, cause"),
+            ("kick", json!([CONFERENCE, CALL]), "cause", "a value: the parameter is required"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_files_of_conferences_are_named() {
+    refused_of(
+        "sys.conf",
+        vec![
+            ("construct", json!({ "max_seconds": 1, "bg_file": "a.wav|" }), "bg_file", "a file name of 1 to"),
+            (
+                "record_start",
+                json!([CONFERENCE, "x".repeat(300), 7, 60]),
+                "record_file",
+                "no part has more than 255 bytes",
+            ),
             ("play_start", json!([CONFERENCE, [["a.wav", 99]]]), "content[0][1]", "0 to 7, 10, or below 0"),
             ("play_start", json!([CONFERENCE, "a.wav", "x"]), "is_loop", "true or false"),
             ("record_start", json!([CONFERENCE, "", 7, 60]), "record_file", "a file name of 1 to"),
@@ -140,15 +167,6 @@ async fn wrong_parameters_of_conferences_are_named() {
                 "max_seconds",
                 "a value: the parameter is required",
             ),
-            ("list", json!({ "after": CALL }), "after", "the res_id of a conference"),
-            ("list", json!({ "limit": 0 }), "limit", "an integer of 1 to 1000"),
-            ("set_part_voice_mode", member(("mode", json!(0))), "mode", "an integer of 1 to 4"),
-            ("set_part_voice_mode", member(("mode", json!(5))), "mode", "an integer of 1 to 4"),
-            ("set_part_volume", member(("volume", json!(21))), "volume", "an integer of -40 to 20"),
-            ("set_part_volume", member(("volume", json!(-41))), "volume", "an integer of -40 to 20"),
-            ("kick", member(("cause", json!(299))), "cause", "an integer of 300 to 699"),
-            ("kick", member(("reason", json!(1))), "reason", "one of res_id, call_res_id, cause"),
-            ("kick", json!([CONFERENCE, CALL]), "cause", "a value: the parameter is required"),
         ],
     )
     .await;

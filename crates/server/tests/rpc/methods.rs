@@ -202,16 +202,19 @@ async fn a_call_that_is_dialled_for_another_says_what_that_hears() {
         client.request("sys.call.construct", construct(params)).await.unwrap();
         let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
         let parent = asked.parent.expect("a parent");
-        assert_eq!((parent.call, parent.mode), (CallId(1), expected));
+        assert_eq!((parent.of, parent.mode), (CallId(1).into(), expected));
         assert_eq!(parent.content.expect("files").sources, ["a.wav", "b.wav"].map(PromptSource::from));
     }
+    let params = construct(json!({ "parent_call_res_id": "", "parent_conf_res_id": "0.0.0-sys.conf-3" }));
+    client.request("sys.call.construct", params).await.unwrap();
+    let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
+    assert_eq!(asked.parent.expect("a parent").of, ConferenceId(3).into());
 }
 
 /// A method, parameters, which of them is refused, and a part of what is expected instead.
 pub(crate) type Fault = (&'static str, Value, &'static str, &'static str);
 
 const CALL: &str = "0.0.0-sys.call-1";
-const LATER: &str = "null: not supported by this version";
 
 /// The same of methods of `sys.call`.
 async fn refused(faults: Vec<Fault>) {
@@ -269,7 +272,12 @@ async fn wrong_parameters_of_construct_are_named() {
             "max_ring_seconds",
             "an integer of 1 to 3600",
         ),
-        ("construct", construct(json!({ "parent_conf_res_id": "c" })), "parent_conf_res_id", LATER),
+        (
+            "construct",
+            construct(json!({ "parent_call_res_id": CALL, "parent_conf_res_id": "0.0.0-sys.conf-3" })),
+            "parent_conf_res_id",
+            "null where there is a parent_call_res_id",
+        ),
         (
             "construct",
             construct(json!({ "ring_play_file": "a.wav||b.wav" })),

@@ -87,7 +87,7 @@ impl Talking {
             Input::Due => self.play(&parties, core, cx),
             Input::Notice(Notice::Gone) => {
                 let ended = Ended { error: Some(Failure::Hangup), hangup: Some(parties.second) };
-                return self.end(parties, talk, core, cx, ended);
+                return self.end(parties, talk, cx, ended);
             }
             Input::Disk(DiskEvent::RecordingFailed { recording, fault, .. }) => {
                 if let File::Open(action, open) = self.file
@@ -125,14 +125,14 @@ impl Talking {
     ) -> Step {
         cx.media(media::Command::Disconnect { first: core.leg(), second: leg_of(parties.second) });
         cx.notify(parties.second, Notice::Parted);
-        self.end(parties, talk, core, cx, Ended::stopped(error))
+        self.end(parties, talk, cx, Ended::stopped(error))
     }
 
     /// They do not hear each other any more: when the file is complete it is over.
-    fn end(self, parties: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>, ended: Ended) -> Step {
+    fn end(self, parties: Parties, talk: Talk, cx: &mut Context<'_>, ended: Ended) -> Step {
         match self.file {
-            File::None => parties.leave(talk, core, cx, ended),
-            File::Failed(failure) => parties.leave(talk, core, cx, ended.or(failure)),
+            File::None => parties.leave(talk, cx, ended),
+            File::Failed(failure) => parties.leave(talk, cx, ended.or(failure)),
             File::Open(_, recording) => {
                 let guard = cx.deadline(STOPPED_WITHIN);
                 parties.stay(talk, Stage::Closing { recording, ended, guard })

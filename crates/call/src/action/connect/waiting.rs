@@ -35,10 +35,10 @@ impl Waiting {
     pub(super) fn go_on(self, mut parties: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>) -> Step {
         match &mut parties.dialled {
             Some(dialled) if !dialled.sounds() => {
-                dialled.sound(core, cx);
+                dialled.sound(cx);
                 return parties.stay(talk, Stage::Waiting(self));
             }
-            Some(dialled) => dialled.hush(core, cx),
+            Some(dialled) => dialled.hush(cx),
             None => {}
         }
         let talking = Talking::begin(core, cx, self.ready, self.until);
@@ -87,7 +87,7 @@ impl Waiting {
 
     fn end(self, parties: Parties, talk: Talk, core: &Core, cx: &mut Context<'_>, ended: Ended) -> Step {
         match self.close(core, cx) {
-            None => parties.leave(talk, core, cx, ended),
+            None => parties.leave(talk, cx, ended),
             Some(recording) => {
                 let guard = cx.deadline(STOPPED_WITHIN);
                 parties.stay(talk, Stage::Closing { recording, ended, guard })

@@ -7,7 +7,7 @@ use offhook_call::command::{
     Command, ConnectExtras, ConnectRecord, Construct, Content, Parent, ReceiveDtmf, RingMode,
 };
 use offhook_call::conference;
-use offhook_call::id::{CallId, ConferenceId};
+use offhook_call::id::{CallId, ConferenceId, Resource};
 use offhook_media::event::{ActionId, ConnectMode, Dial, LegId, RecordFormat, RecordingId, RoomId};
 
 use crate::rig;
@@ -31,13 +31,17 @@ pub(crate) enum Step {
     SendDigitsStop(CallId),
     Receive(CallId),
     ReceiveStop(CallId),
-    DialFor(CallId, RingMode, bool),
+    DialFor(Resource, RingMode, bool),
     Connect(CallId, CallId, bool),
     ConnectStop(CallId),
     Enter(CallId, bool),
     Exit(CallId),
     Kick(CallId),
     ReleaseConference,
+    PlayToAll,
+    PlayToAllStop,
+    RecordAll,
+    RecordAllStop,
     Acked(CallId),
     NoAck(CallId),
     HangsUp(CallId),
@@ -54,10 +58,9 @@ pub(crate) enum Step {
     Due,
 }
 
-/// What is asked, if the step is a request.
-pub(super) fn command(step: &Step) -> Command {
+/// What is asked, if the step is a request; of this conference, if it is of one.
+pub(super) fn command(step: &Step, conference: ConferenceId) -> Command {
     let content = || Content { sources: vec!["a.wav".into()] };
-    let conference = ConferenceId(4);
     match *step {
         Step::Answer(call) => rig::answer(call),
         Step::Drop(call) => Command::Drop { call, cause: 603 },
@@ -88,20 +91,31 @@ pub(super) fn command(step: &Step) -> Command {
             ..rig::receive(call, Some("a.wav"))
         })),
         Step::ReceiveStop(call) => Command::ReceiveDtmfStop { call },
-        Step::DialFor(call, mode, has_file) => {
-            let parent = Some(Parent { call, mode, content: has_file.then(content) });
+        Step::DialFor(of, mode, has_file) => {
+            let parent = Some(Parent { of, mode, content: has_file.then(content) });
             Command::Construct(Box::new(Construct { parent, ..rig::construct() }))
         }
         Step::Connect(call, other, is_recorded) => connect(call, other, is_recorded),
         Step::ConnectStop(call) => Command::ConnectStop { call },
         Step::Enter(call, has_file) => {
             let mut enter = rig::conf_enter(call, conference);
-            enter.welcome = has_file.then(|| "a.wav".into());
+            enter.welcome = has_file.then(content);
             Command::ConfEnter(Box::new(enter))
         }
         Step::Exit(call) => Command::ConfExit { call, conference },
         Step::Kick(call) => rig::of_conference(conference, conference::Command::Kick { call, cause: 486 }),
         Step::ReleaseConference => rig::of_conference(conference, conference::Command::Release),
+        Step::PlayToAll => {
+            let play = conference::Command::PlayStart { content: content(), is_loop: false };
+            rig::of_conference(conference, play)
+        }
+        Step::PlayToAllStop => rig::of_conference(conference, conference::Command::PlayStop),
+        Step::RecordAll => {
+            let (file, format) = ("all.wav".to_owned(), RecordFormat::Pcm16);
+            let record = conference::RecordFile { file, format };
+            rig::of_conference(conference, conference::Command::RecordStart { record, max: SECOND })
+        }
+        Step::RecordAllStop => rig::of_conference(conference, conference::Command::RecordStop),
         ref other => panic!("nothing that is asked: {other:?}"),
     }
 }

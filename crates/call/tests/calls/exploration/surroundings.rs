@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use offhook_call::command::{Command, Request, RingMode};
 use offhook_call::error::FileFault;
 use offhook_call::event::UnixMs;
-use offhook_call::id::{CallId, RequestId};
+use offhook_call::id::{CallId, ConferenceId, RequestId, Resource};
 use offhook_call::{Calls, DiskEvent, DiskJob, JobId, Now, Output, Port, PromptFault, RecordedFile};
 use offhook_media::event::{
     self as media, ActionId, LegId, RecordEnd, RecordingId, RoomCommand, RoomEvent, RoomId,
@@ -34,6 +34,10 @@ pub(crate) enum Beginning {
     Pair,
     /// Three that are Idle, and a conference.
     Conference,
+    /// A conference that may have one dialled for it.
+    ConferenceAndChild,
+    /// One that is Idle, and a conference that plays and records.
+    ConferenceSounds,
 }
 
 /// A SIP session as its far end sees it.
@@ -110,7 +114,8 @@ impl Surroundings {
         let callers = match self.beginning {
             Beginning::Inbound => return self.caller(),
             Beginning::Outbound => return self.ask(Command::Construct(Box::new(rig::construct()))),
-            Beginning::Parent => 1,
+            Beginning::ConferenceAndChild => 0,
+            Beginning::Parent | Beginning::ConferenceSounds => 1,
             Beginning::Pair => 2,
             Beginning::Conference => 3,
         };
@@ -119,9 +124,19 @@ impl Surroundings {
             self.take(Step::Answer(call));
             self.take(Step::Acked(call));
         }
-        if self.beginning == Beginning::Conference {
+        if self.has_conference() {
             self.ask(rig::open_conference(1));
         }
+    }
+
+    fn has_conference(&self) -> bool {
+        use Beginning::*;
+        matches!(self.beginning, Conference | ConferenceAndChild | ConferenceSounds)
+    }
+
+    /// Opened after all who have called.
+    fn conference(&self) -> ConferenceId {
+        ConferenceId(self.callers + 1)
     }
 
     /// What the calls hold, without names, numbers, texts and times, and what is owed to them.
@@ -186,8 +201,15 @@ impl Surroundings {
                 steps.extend([Step::Digit(call, '5'), Step::Digit(call, '#')]);
             }
         }
-        if self.beginning == Beginning::Conference && self.calls.conferences() > 0 {
+        if self.has_conference() && self.calls.conferences() > 0 {
             steps.push(Step::ReleaseConference);
+        }
+        let may_dial = self.sessions.is_empty() && self.calls.live() == 0 && self.jobs.is_empty();
+        if self.beginning == Beginning::ConferenceAndChild && may_dial {
+            steps.extend(dials_for(self.conference()));
+        }
+        if self.beginning == Beginning::ConferenceSounds {
+            steps.extend([Step::PlayToAll, Step::PlayToAllStop, Step::RecordAll, Step::RecordAllStop]);
         }
         self.owed(&mut steps);
         if self.calls.poll_timeout().is_some() {
@@ -228,10 +250,8 @@ impl Surroundings {
                 steps.extend([SendDigits(call), SendDigitsStop(call), Receive(call), ReceiveStop(call)]);
             }
             Beginning::Parent => {
-                let dials = [RingMode::UntilRinging, RingMode::Before].map(|mode| DialFor(call, mode, true));
                 if self.sessions.len() == 1 {
-                    first_only(steps, &dials);
-                    first_only(steps, &[DialFor(call, RingMode::WhileRinging, false)]);
+                    first_only(steps, &dials_for(call));
                 }
                 first_only(steps, &[Connect(call, CallId(2), false), Connect(call, CallId(2), true)]);
                 steps.push(ConnectStop(call));
@@ -241,6 +261,8 @@ impl Surroundings {
                 steps.extend([Connect(call, other, false), ConnectStop(call), Play(call)]);
                 first_only(steps, &[Connect(call, other, true)]);
             }
+            Beginning::ConferenceAndChild => steps.extend([Enter(call, false), Exit(call)]),
+            Beginning::ConferenceSounds => steps.extend([Enter(call, true), Exit(call)]),
             Beginning::Conference => {
                 steps.extend([Enter(call, false), Exit(call)]);
                 first_only(steps, &[Enter(call, true), Kick(call), Play(call)]);
@@ -294,7 +316,7 @@ impl Surroundings {
                 self.calls.handle_timeout(self.now());
                 self.settle();
             }
-            request => self.ask(command(&request)),
+            request => self.ask(command(&request, self.conference())),
         }
     }
 
@@ -387,7 +409,7 @@ impl Surroundings {
                 }
                 DiskEvent::RecordingOpened { job, result: if is_good { Ok(()) } else { Err(fault) } }
             }
-            Some(DiskJob::AbandonRecording { .. }) | None => return,
+            Some(DiskJob::AbandonPrompts { .. } | DiskJob::AbandonRecording { .. }) | None => return,
         };
         self.disk(event);
     }
@@ -497,6 +519,13 @@ impl Surroundings {
             _ => {}
         }
     }
+}
+
+/// The ways in which a call is dialled for another, or for a conference.
+fn dials_for(parent: impl Into<Resource>) -> [Step; 3] {
+    let parent = parent.into();
+    [(RingMode::UntilRinging, true), (RingMode::Before, true), (RingMode::WhileRinging, false)]
+        .map(|(mode, has_file)| Step::DialFor(parent, mode, has_file))
 }
 
 /// The names of types and variants in a text of `Debug`, and what is true or false; what repeats itself once.

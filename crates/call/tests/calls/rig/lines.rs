@@ -160,6 +160,7 @@ fn disk_line(request: &DiskJob) -> String {
             let overwrite = if *overwrite { " over it" } else { "" };
             format!("open {file} as {}{overwrite}", recording.0)
         }
+        DiskJob::AbandonPrompts { job } => format!("let be {}", job.0),
         DiskJob::AbandonRecording { recording } => format!("abandon {}", recording.0),
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use offhook_media::event::{ActionId, Event, LegId, RecordEnd, RecordingId, RoomCommand, RoomEvent, RoomId};
+use offhook_media::event::{
+    ActionId, Event, LegId, RecordEnd, RecordingId, RoomCommand, RoomEvent, RoomId, VoiceMode,
+};
 
 use super::{Disk, Happening, World};
 
@@ -47,7 +49,11 @@ impl World {
                     self.soon(30, Happening::RoomGone(room));
                 }
             }
-            RoomCommand::Join { leg, .. } => {
+            RoomCommand::Join { leg, voice } => {
+                // Applications of these worlds let members hear only, or hear and speak.
+                if voice.mode == VoiceMode::SpeakOnly {
+                    self.checks.saw("early media in a conference".to_owned());
+                }
                 assert!(self.has_leg(leg), "{leg:?} is not there");
                 assert!(!self.engine.rooms.has(leg), "{leg:?} is in two rooms");
                 self.engine.rooms.members(room).insert(leg);

@@ -44,6 +44,8 @@ const ENDS: &[&str] = &[
     "conf kicked",
     "conf conf_released",
     "conference released",
+    "early media in a conference",
+    "let be",
     "conference play ok",
     "conference play conf_released",
     "conference record stopped",

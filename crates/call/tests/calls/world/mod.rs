@@ -16,7 +16,7 @@ use offhook_call::command::{Command, Request};
 use offhook_call::event::UnixMs;
 use offhook_call::gateway::Gateway;
 use offhook_call::id::RequestId;
-use offhook_call::{Calls, Config, Now, Output, Port};
+use offhook_call::{Calls, Config, DiskJob, Now, Output, Port};
 use offhook_media::event::{ActionId, LegId, RecordEnd, RoomId};
 use offhook_sip::event::{self as sip, SessionId};
 use offhook_worlds::applications::Applications;
@@ -281,6 +281,9 @@ impl World {
                 }
                 Output::Media(command) => self.tell_engine(command),
                 Output::Disk { job, request } => {
+                    if let DiskJob::AbandonPrompts { .. } = request {
+                        self.checks.saw("let be".to_owned());
+                    }
                     let answer = self.disk.ask(&mut self.rng, job, request);
                     self.disk_will(answer);
                 }

@@ -315,7 +315,7 @@ fn conf_completed(failure: Failure, span: Span) -> EventKind {
 }
 
 fn conference_events() -> Vec<(i64, conference::EventKind)> {
-    use conference::EventKind;
+    use conference::{EventKind, Over};
     let span = Span { begin: UnixMs(1_800_000_000_250), end: UnixMs(1_800_000_045_250) };
     let (released, file) = (Some(Failure::ConferenceReleased), "2026/weekly.wav".to_owned());
     let (played, duration) = (Duration::from_millis(4_020), Duration::from_millis(44_980));
@@ -326,7 +326,7 @@ fn conference_events() -> Vec<(i64, conference::EventKind)> {
         (40_000, EventKind::PartExited { call: CallId(1), parts: 0 }),
         (44_000, EventKind::PlayCompleted { error: None, span, file: None, played }),
         (45_000, EventKind::RecordCompleted { error: released, span, file, duration, recorded }),
-        (45_000, EventKind::Released { span }),
+        (45_000, EventKind::Released { span, reason: Over::PartsThreshold }),
     ]
 }
 
