@@ -46,6 +46,13 @@ pub(crate) struct Call {
     responses: mpsc::Receiver<Response>,
 }
 
+impl Call {
+    /// Its Call-ID.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl Switchboard {
     /// Opens a socket towards `server`.
     pub(crate) async fn open(server: SocketAddr) -> Arc<Self> {

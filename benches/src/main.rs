@@ -26,7 +26,9 @@ mod media;
 mod parts;
 mod process;
 mod prompts;
+mod released;
 mod rooms;
+mod rpc;
 mod scanners;
 mod table;
 mod voices;
@@ -95,6 +97,20 @@ enum What {
     Rooms,
     /// How soon prompts of each format are heard that the server has not seen before
     Prompts,
+    /// How soon the application hears that callers have hung up
+    Released {
+        /// Calls at the same time
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(2..=MAX_CALLS))]
+        calls: u16,
+        /// How many of them end in a second, and others come for them
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        rate: u32,
+        /// For how many seconds
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=MAX_SECONDS))]
+        seconds: u32,
+    },
+    /// What requests and events cost, and how soon a server that is started answers a call
+    Rpc,
     /// Instructions of the parts of the media engine, by valgrind
     Parts,
     /// One part for so many frames: what valgrind is given
@@ -159,6 +175,10 @@ async fn run(what: What) -> bool {
         What::Scanners { count } => scanners::run(count),
         What::Rooms => rooms::run(),
         What::Prompts => prompts::run().await,
+        What::Released { calls, rate, seconds } => {
+            released::run(released::Plan { calls, rate, seconds }).await
+        }
+        What::Rpc => rpc::run().await,
         What::Parts => parts::run(),
         What::Part { name, frames } => parts::run_one(&name, frames),
         What::Media { only, calls, seconds, io } => {
