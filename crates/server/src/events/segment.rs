@@ -18,12 +18,18 @@ use super::{Entry, record};
 /// Where the search by halves ends and reading begins: what one read of the file brings in any case.
 const NEAR: u64 = 8_192;
 
+/// What the first line of a segment begins with.
+pub(super) const HEAD: &str = "# offhook events 1";
+
+/// Digits of the number in the name of a segment.
+const DIGITS: usize = 20;
+
 /// The last line of a segment that was closed in order.
 pub(super) const CLOSED: &str = "# closed";
 
 /// The file of the segment that begins with event `first`.
 pub(super) fn path(dir: &Path, first: u64) -> PathBuf {
-    dir.join(format!("{first:020}.log"))
+    dir.join(format!("{first:0DIGITS$}.log"))
 }
 
 /// The first events of all segments, in order; none, where somebody has taken the directory away.
@@ -35,8 +41,9 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<u64>> {
     };
     for entry in entries {
         let name = entry?.file_name();
-        let first = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse::<u64>().ok());
-        segments.extend(first);
+        let number =
+            name.to_str().and_then(|name| name.strip_suffix(".log")).filter(|name| name.len() == DIGITS);
+        segments.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
     segments.sort_unstable();
     Ok(segments)
@@ -49,30 +56,36 @@ pub(super) struct Contents {
     pub(super) head: String,
     /// Its last event, by number and time.
     pub(super) last: Option<(u64, i64)>,
-    /// Bytes up to the end of the last whole line.
+    /// Bytes up to the end of the last line that is whole.
     pub(super) whole: u64,
+    /// Whether there are lines that are no events, or no beginning: what was cut off while it was written has no end of a line.
+    pub(super) damaged: bool,
     /// Whether its last line says that it was closed.
     pub(super) closed: bool,
 }
 
-/// Reads a segment up to the first line that is not whole.
+/// Reads a whole segment.
 pub(super) fn scan(file: &File) -> io::Result<Contents> {
     let mut reader = BufReader::new(file);
-    let mut contents = Contents::default();
-    let mut line = Vec::new();
+    let mut contents = Contents { damaged: true, ..Contents::default() };
+    let (mut line, mut end) = (Vec::new(), 0);
     loop {
         line.clear();
         let length = reader.read_until(b'\n', &mut line)?;
         let Some(whole) = line.strip_suffix(b"\n") else { return Ok(contents) };
+        let is_first = end == 0;
+        end += length as u64;
         contents.closed = whole == CLOSED.as_bytes();
-        if contents.whole == 0 {
+        if is_first {
+            contents.damaged = !whole.starts_with(HEAD.as_bytes());
             contents.head = String::from_utf8_lossy(whole).into_owned();
         } else if let Some(entry) = record::parse(whole) {
             contents.last = Some((entry.seq, entry.time_ms));
         } else if !contents.closed {
-            return Ok(contents);
+            contents.damaged = true;
+            continue;
         }
-        contents.whole += length as u64;
+        contents.whole = end;
     }
 }
 

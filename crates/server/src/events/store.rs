@@ -98,37 +98,55 @@ pub(super) fn find(dir: &Path, first: u64) -> io::Result<Found> {
     fs::create_dir_all(dir)?;
     let directory = File::open(dir)?;
     rustix::fs::flock(&directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| io::Error::other(format!("{} is in use by another server", dir.display())))?;
+        .map_err(|_| io::Error::other("it is in use by another server"))?;
     let mut closed = VecDeque::new();
     let (mut next, mut whole) = (first, true);
     for first in segment::list(dir)? {
         let path = segment::path(dir, first);
-        let file = File::options().read(true).write(true).open(&path)?;
-        let contents = segment::scan(&file)?;
-        let length = file.metadata()?.len();
-        if contents.whole < length {
-            tracing::warn!(file = %path.display(), bytes = length - contents.whole, "an event that was cut off is taken out");
-            file.set_len(contents.whole)?;
+        let contents = repaired(&path)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        whole = !contents.damaged && (contents.closed || contents.head == head(&boot()));
+        next = next.max(first);
+        if let Some((last, newest_ms)) = contents.last {
+            closed.push_back(Closed { first, bytes: contents.whole, newest_ms });
+            next = last + 1;
         }
-        let Some((last, newest_ms)) = contents.last else {
-            fs::remove_file(&path)?;
-            continue;
-        };
-        closed.push_back(Closed { first, bytes: contents.whole, newest_ms });
-        next = last + 1;
-        whole = contents.closed || contents.head == head(&boot());
     }
     let oldest = closed.front().map_or(next, |segment| segment.first);
     if !whole {
-        tracing::warn!("the machine went down; events that had just been told may be lost");
+        tracing::warn!(
+            "the machine went down, or the log is damaged: events that had been told last may be lost"
+        );
         next += ROOM;
     }
     Ok(Found { closed, directory, oldest, next })
 }
 
+/// What a segment has, of which what was cut off while it was written is taken out. One without any event goes, under another
+/// name where there is something in it.
+fn repaired(path: &Path) -> io::Result<segment::Contents> {
+    let file = File::options().read(true).write(true).open(path)?;
+    let contents = segment::scan(&file)?;
+    let length = file.metadata()?.len();
+    let (file_name, cut) = (path.display(), length - contents.whole);
+    if contents.damaged && length > 0 {
+        tracing::error!(file = %file_name, "events in it are damaged, and lost");
+    }
+    if contents.last.is_none() {
+        match contents.damaged && length > 0 {
+            true => fs::rename(path, path.with_extension("damaged"))?,
+            false => fs::remove_file(path)?,
+        }
+    } else if cut > 0 {
+        tracing::warn!(file = %file_name, bytes = cut, "an event that was cut off is taken out");
+        file.set_len(contents.whole)?;
+    }
+    Ok(contents)
+}
+
 /// What a segment begins with: the form of its lines, and which run of the machine wrote them.
 fn head(boot: &str) -> String {
-    format!("# offhook events 1, boot {boot}")
+    format!("{}, boot {boot}", segment::HEAD)
 }
 
 /// The run of the machine. Where it has no name each run counts as another.

@@ -58,9 +58,10 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 /// How long the body of a request may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// How often a WebSocket is asked whether it is still there.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// How long a WebSocket may leave that unanswered.
-const PONG_TIME: Duration = Duration::from_secs(60);
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// How long a WebSocket may leave that unanswered: whoever takes over the calls of a subscriber that has frozen must have the time to
+/// act on them, before they end for want of it (`limits.incoming_timeout_seconds`).
+const PONG_TIME: Duration = Duration::from_secs(15);
 /// How long subscriptions may take at the end to send what is left.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 

@@ -215,6 +215,55 @@ async fn a_line_that_is_damaged_is_a_gap() {
     assert_eq!(rig.all(0).await, ([numbers(1, 3), numbers(5, 10)].concat(), vec![(4, 4)]));
 }
 
+/// In the newest file too, a restart later: what is whole stays, and no number that may have been told is given again.
+#[tokio::test]
+async fn a_damaged_end_of_the_log_is_a_gap_and_no_number_comes_again() {
+    let harm: [fn(&mut Vec<u8>); 4] = [
+        |bytes| {
+            let at = bytes.len() - 300;
+            bytes[at] ^= 1;
+        },
+        |bytes| {
+            let at = bytes.len() - 3;
+            bytes[at] ^= 1;
+        },
+        |bytes| bytes.fill(0),
+        Vec::clear,
+    ];
+    for (number, harm) in harm.into_iter().enumerate() {
+        let dir = dir();
+        let mut rig = Rig::open_from(&dir, KEEP, 1_000);
+        for n in 0..20 {
+            rig.tell(n);
+        }
+        let path = rig.newest_segment();
+        let mut bytes = fs::read(&path).unwrap();
+        harm(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let mut rig = rig.restart();
+        let next = rig.tell(20);
+        assert!(next > 1_020, "harm {number}: {next} may have been told");
+        let (seen, gaps) = rig.all(999).await;
+        let missing: Vec<u64> = gaps.iter().flat_map(|(first, last)| *first..=*last).collect();
+        let mut all = [seen.clone(), missing].concat();
+        all.sort_unstable();
+        assert_eq!(all, numbers(1_000, next), "harm {number}: what is not there is told");
+        assert_eq!(seen.len(), [20, 20, 1, 1][number], "harm {number}: what is whole is there");
+    }
+}
+
+/// Files of others in the directory are left alone.
+#[tokio::test]
+async fn what_is_no_segment_is_not_looked_at() {
+    let dir = dir();
+    fs::create_dir_all(dir.0.join("folder.log")).unwrap();
+    fs::write(dir.0.join("000.log"), "junk").unwrap();
+    let mut rig = Rig::open(&dir, KEEP);
+    rig.tell(1);
+    assert_eq!(rig.restart().all(0).await, (vec![1], vec![]));
+    assert_eq!(fs::read(dir.0.join("000.log")).unwrap(), b"junk");
+}
+
 #[tokio::test]
 async fn what_is_too_much_goes_and_leaves_a_gap() {
     let dir = dir();
