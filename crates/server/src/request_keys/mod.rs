@@ -7,9 +7,9 @@
 //!                     ├▶ Known ─────▶ that outcome, once more
 //!                     └▶ Reused ────▶ an error: the key was another request's
 //! ```
-//! The table is a value: time comes in, nothing waits. What a key stands for is its caller's own ([`Scope`]), so that no
+//! The table is a value: time comes in, nothing waits. What a key stands for is its caller's own (`Scope`), so that no
 //! token reads what another one's requests came to. Requests whose effect outlives the node, because somebody's telephone
-//! rings, are also kept on the disk ([`journal`]).
+//! rings, are also kept on the disk (`journal.rs`).
 
 pub(crate) mod journal;
 #[cfg(test)]
