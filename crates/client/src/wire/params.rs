@@ -541,7 +541,7 @@ method!(Ack = "sys.event.ack" -> Acked);
 /// The name of a subscription, a number or a string.
 pub type SubscriptionId = serde_json::Value;
 
-/// The name of the method that ends a subscription; its only parameter, by position, is the subscription's name.
+/// The name of the method that ends a subscription; its only parameter, `subscription`, is the subscription's name.
 pub const UNSUBSCRIBE: &str = "sys.event.unsubscribe";
 
 /// This document: the methods of the server as OpenRPC.

@@ -1,6 +1,7 @@
 //! What every request passes before its method: answers that the JSON-RPC library would give without the `data` that
-//! the API promises.
+//! the API promises, and parameters by name where it knows them by position only.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use jsonrpsee::server::MethodResponse;
 use jsonrpsee::server::middleware::rpc::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
 use jsonrpsee::types::Request;
 use offhook_client::wire::{self, ErrorData, Method};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::error;
 
@@ -46,6 +49,24 @@ impl<S> Known<S> {
     }
 }
 
+/// The library finds the name of a subscription that is to end by its position only.
+fn by_position(mut request: Request<'_>) -> Request<'_> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Unsubscribe<'a> {
+        #[serde(borrow)]
+        subscription: &'a RawValue,
+    }
+    if request.method_name() == wire::UNSUBSCRIBE
+        && let Some(params) = &request.params
+        && let Ok(Unsubscribe { subscription }) = serde_json::from_str(params.get())
+        && let Ok(list) = to_raw_value(&[subscription])
+    {
+        request.params = Some(Cow::Owned(list));
+    }
+    request
+}
+
 /// How much of an unknown method's name is given back, in characters.
 const NAME_MAX: usize = 100;
 
@@ -63,6 +84,7 @@ where
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let refusal = self.refusal(&request, false);
+        let request = by_position(request);
         let inner = self.inner.clone();
         async move {
             match refusal {

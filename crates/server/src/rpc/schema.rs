@@ -178,7 +178,7 @@ fn unsubscribe() -> Value {
     json!({
         "name": UNSUBSCRIBE,
         "description": "Ends a subscription. The result says whether there was one.",
-        "paramStructure": "by-position",
+        "paramStructure": "either",
         "params": [{
             "name": "subscription",
             "required": true,

@@ -401,9 +401,15 @@ async fn unknown(client: &Client, method: &str, example: &Value, count: usize) {
 async fn what_is_no_subscription_ends_none() {
     let server = Server::start_unasked().await;
     let client = server.client().await;
-    for nobody in
-        [json!([5]), json!(["x"]), json!([null]), json!([{}]), json!([]), json!(["x".repeat(65_536)])]
-    {
+    for nobody in [
+        json!([5]),
+        json!(["x"]),
+        json!([null]),
+        json!([{}]),
+        json!([]),
+        json!(["x".repeat(65_536)]),
+        json!({ "subscription": 5 }),
+    ] {
         assert_eq!(client.request(UNSUBSCRIBE, nobody).await.unwrap(), Value::Bool(false));
     }
 }

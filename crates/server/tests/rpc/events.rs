@@ -161,6 +161,27 @@ async fn the_control_loop_knows_how_many_listen() {
 }
 
 #[tokio::test]
+async fn a_subscription_ends_by_the_name_of_its_parameter_too() {
+    let mut server = Server::start_unasked().await;
+    let mut socket = RawWebSocket::connect(&server).await;
+    socket.send(r#"{"jsonrpc":"2.0","id":1,"method":"sys.event.subscribe"}"#).await;
+    let reply = patient(socket.read_until("\"result\"")).await;
+    let number = reply
+        .rsplit("\"result\":")
+        .next()
+        .unwrap()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect::<String>();
+    server.applications(1).await;
+    let end = format!(
+        r#"{{"jsonrpc":"2.0","id":2,"method":"sys.event.unsubscribe","params":{{"subscription":{number}}}}}"#
+    );
+    socket.send(&end).await;
+    server.applications(0).await;
+}
+
+#[tokio::test]
 async fn at_the_end_subscribers_hear_the_rest_and_why() {
     let mut server = Server::start_unasked().await;
     let client = server.client().await;
