@@ -3,7 +3,7 @@
 //! `on_released` per call and conference, and that one last.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use offhook_client::wire::{
@@ -17,6 +17,16 @@ use crate::wait::{self, PATIENCE};
 
 /// The longest talk that the tests allow: none of them lasts so long.
 pub const MAX_ANSWER_SECONDS: u32 = 600;
+
+/// Where the connections of applications live. Not on the thread of their test: one that compares what was heard for some
+/// seconds must go on answering the server's pings, or is taken for frozen and cut off.
+static CONNECTIONS: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a thread for connections")
+});
 
 /// A connected application with a subscription to all events.
 #[derive(Debug)]
@@ -37,8 +47,13 @@ impl App {
 
     /// Connects to `server`, and subscribes to what happened after event `after`.
     pub async fn connect_after(server: &Server, after: Option<u64>) -> Self {
-        let client = Client::connect(&server.rpc_url(), None).await.expect("a connection to the server");
-        let events = client.subscribe(after, Some(&["*"])).await.expect("a subscription");
+        let url = server.rpc_url();
+        let connecting = CONNECTIONS.spawn(async move {
+            let client = Client::connect(&url, None).await.expect("a connection to the server");
+            let events = client.subscribe(after, Some(&["*"])).await.expect("a subscription");
+            (client, events)
+        });
+        let (client, events) = connecting.await.expect("a connection and a subscription");
         Self { client: Arc::new(client), events, waiting: VecDeque::new(), history: Vec::new() }
     }
 
