@@ -7,7 +7,7 @@ use offhook_sip::event::{Credentials, Registration, Route};
 
 use crate::config;
 use crate::config::gateway::Address;
-use crate::config::value::Secret;
+use crate::config::secret::Secret;
 
 /// As the user agent server sees it: who may send requests, and on what terms.
 pub(crate) fn inbound(gateway: &config::Gateway) -> offhook_sip::Gateway {

@@ -13,7 +13,7 @@ use offhook_media::event::{Alarms, Gain};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
 use offhook_sip::event::Transport;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::exit::Failure;
 use crate::config::value::Listener;
@@ -271,9 +271,8 @@ fn assemble(
 }
 
 fn http_config(config: &Config) -> HttpConfig {
-    let tokens = config.rpc.tokens.iter().map(|token| token.expose().to_owned()).collect();
     HttpConfig {
-        tokens,
+        tokens: watch::channel(config.rpc.tokens.clone().into()).1,
         node: config.node.id,
         process_id: std::process::id().into(),
         language: config.media.language.into(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallDir, CallState};
+use super::{CallDir, CallState, Scope};
 
 /// The `data` of an error: the stable `reason`, and what a program needs to react.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +139,11 @@ pub enum ErrorData {
     /// A request with this `request_key` was being carried out when the node ended, and nobody knows what came of it. It is not
     /// carried out again: who wants that takes another key (-32012).
     OutcomeUnknown,
+    /// The token does not reach so far (-32013). By POST, outside of a batch, the status is 403.
+    NotPermitted {
+        /// What the method needs.
+        scope: Scope,
+    },
     /// A defect, logged with the same `trace_id` (-32603).
     Internal {
         /// Hexadecimal.
@@ -170,6 +175,7 @@ impl ErrorData {
             Self::AnswerFailed { .. } => -32008,
             Self::GatewayUnavailable { .. } => -32009,
             Self::OutcomeUnknown => -32012,
+            Self::NotPermitted { .. } => -32013,
         }
     }
 
@@ -196,5 +202,6 @@ impl ErrorData {
         ("answer_failed", -32008),
         ("gateway_unavailable", -32009),
         ("outcome_unknown", -32012),
+        ("not_permitted", -32013),
     ];
 }

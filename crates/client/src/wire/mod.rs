@@ -46,6 +46,7 @@ mod params;
 mod result;
 #[cfg(feature = "schema")]
 mod schema;
+mod scope;
 
 pub use beside::*;
 pub use callees::Callees;
@@ -58,6 +59,7 @@ pub use params::*;
 pub use result::*;
 #[cfg(feature = "schema")]
 pub use schema::FORMATS;
+pub use scope::Scope;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

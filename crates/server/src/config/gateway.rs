@@ -6,7 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::value::{self, CodecName, HostPort, Network, Secret};
+use super::secret::{self, Secret};
+use super::value::{self, CodecName, HostPort, Network};
 
 /// The most addresses of a gateway; each may cost a call half a minute before the next is tried.
 const ADDRESSES_MAX: usize = 8;
@@ -27,14 +28,14 @@ pub struct Gateway {
     #[serde(default, deserialize_with = "value::text::<_, 256>")]
     pub username: String,
     /// The password that goes with it.
-    #[serde(default, with = "value::optional_secret")]
+    #[serde(default, with = "secret::optional_secret")]
     #[schemars(with = "String")]
     pub password: Option<Secret>,
     /// The user name that it has to show; empty: its networks are enough.
     #[serde(default, deserialize_with = "value::text::<_, 256>")]
     pub inbound_username: String,
     /// The password that goes with it.
-    #[serde(default, with = "value::optional_secret")]
+    #[serde(default, with = "secret::optional_secret")]
     #[schemars(with = "String")]
     pub inbound_password: Option<Secret>,
     /// Whether what it says inside a call needs the inbound password too.

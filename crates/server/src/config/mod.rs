@@ -10,6 +10,7 @@
 mod check;
 pub mod gateway;
 mod load;
+pub mod secret;
 mod speech;
 pub mod value;
 
@@ -27,10 +28,11 @@ use serde::{Deserialize, Serialize};
 use gateway::Address;
 pub use gateway::Gateway;
 pub use load::ConfigError;
+use secret::Token;
 pub use speech::{Speech, SpeechProvider, Voices};
 use value::{
     Advertise, CodecName, CountryName, DtmfMode, HostPort, IdleAudio, LanguageName, Level, Listener,
-    LogFormat, Network, PortRange, Secret, Strangers,
+    LogFormat, Network, PortRange, Strangers,
 };
 
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
@@ -211,9 +213,10 @@ pub enum MediaIo {
 pub struct Rpc {
     /// Where HTTP is listened for. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What an application shows as `Authorization: Bearer …`; none needed while this list is empty, which is allowed on
-    /// loopback only.
-    pub tokens: Vec<Secret>,
+    /// What an application shows as `Authorization: Bearer …`, each with how far it reaches: `read:SECRET`, `call:SECRET`
+    /// or `admin:SECRET`, which is what `SECRET` alone is. None is needed while this list is empty, which is allowed on loopback
+    /// only.
+    pub tokens: Vec<Token>,
 }
 
 /// `[events]`: whichever bound is reached first ends the life of the oldest event.

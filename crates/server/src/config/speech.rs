@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{self, Secret};
+use super::secret::{self, Secret};
+use super::value;
 
 /// `[speech]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +21,7 @@ pub struct Speech {
     /// `http://…` or `https://…`: sent `{"text", "lang", "voice"}` as JSON by POST, it answers with the audio.
     pub url: String,
     /// What it wants to hear as `Authorization: Bearer …`; empty for nothing.
-    #[serde(with = "value::optional_secret")]
+    #[serde(with = "secret::optional_secret")]
     #[schemars(with = "String")]
     pub token: Option<Secret>,
     /// The voice of each language, where an item asks for none.

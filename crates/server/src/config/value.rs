@@ -424,65 +424,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// A text that is shown to nobody: neither `Debug` nor `print-config` prints it.
-#[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(with = "String")]
-pub struct Secret(String);
-
-impl Secret {
-    /// The secret itself, to compare with and to send.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Secret {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("a secret is one or more visible ASCII characters, no spaces".into());
-        }
-        Ok(Self(text))
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("<redacted>")
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<redacted>")
-    }
-}
-
-/// A secret that an empty text stands in for.
-pub(super) mod optional_secret {
-    use super::{Deserialize, Deserializer, Secret, Serialize};
-    use serde::{Serializer, de::Error};
-
-    pub(crate) fn serialize<S: Serializer>(
-        secret: &Option<Secret>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match secret {
-            Some(secret) => secret.serialize(serializer),
-            None => serializer.serialize_str(""),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Secret>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let secret = if text.is_empty() { None } else { Some(Secret::try_from(text)) };
-        secret.transpose().map_err(D::Error::custom)
-    }
-}
-
 /// `node.id`, a type of the call crate, which knows no serde.
 pub(super) mod node_id {
     use super::{Deserialize, Deserializer, NodeId};
@@ -500,6 +441,7 @@ pub(super) mod node_id {
         parts.map(NodeId).ok_or_else(|| D::Error::custom(format!("{text:?} is not three numbers a.b.c")))
     }
 }
+
 /// A whole number from `MIN` to `MAX`.
 pub(super) fn between<'de, D, T, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
 where

@@ -1,33 +1,54 @@
 //! Who may use `/rpc`: whoever shows a token where tokens are configured, and no web page of somebody else.
 //!
 //! A browser on the machine of an operator reaches a server on loopback too. What it sends for a page carries the
-//! page's `Origin`, which must be this server's own `Host`; and where no token protects it, that must be a literal
-//! address or `localhost`, because any name can be made to point here (DNS rebinding).
+//! page's `Origin`, which must be this server's own `Host`; and where no token protects it, that `Host`, with an `Origin` or without,
+//! must be a literal address or `localhost`, because any name can be made to point here (DNS rebinding).
 
 use http::{HeaderMap, Response, StatusCode, header};
 use jsonrpsee::server::HttpBody;
+use offhook_client::wire::Scope;
 use serde_json::json;
 
-use crate::request_keys::Scope;
+use crate::config::secret::Token;
+use crate::request_keys;
+use crate::rpc::Reach;
 
 /// Why a request does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// It is from a page of another origin.
     Origin,
+    /// It is for a host of another name.
+    Host,
     /// It shows no token, or a wrong one.
     Token,
 }
 
-/// Lets a request pass, or not, and says whose `request_key`s it may have.
-pub(super) fn admit(headers: &HeaderMap, tokens: &[String]) -> Result<Scope, Refusal> {
-    if !origin_is_ours(headers, !tokens.is_empty()) {
+/// A request that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Admitted {
+    /// Whose `request_key`s it may have.
+    pub(super) keys: request_keys::Scope,
+    /// How far it reaches: everywhere, where no token is wanted.
+    pub(super) reach: Reach,
+}
+
+/// Lets a request pass, or not.
+pub(super) fn admit(headers: &HeaderMap, tokens: &[Token]) -> Result<Admitted, Refusal> {
+    if !origin_is_ours(headers) {
         return Err(Refusal::Origin);
     }
     if tokens.is_empty() {
-        return Ok(Scope::default());
+        let admitted = Admitted { keys: request_keys::Scope::default(), reach: Reach(Scope::Admin) };
+        return if text(headers, header::HOST).is_none_or(is_literal) {
+            Ok(admitted)
+        } else {
+            Err(Refusal::Host)
+        };
     }
-    known_token(headers, tokens).map(Scope::of).ok_or(Refusal::Token)
+    let token = known_token(headers, tokens).ok_or(Refusal::Token)?;
+    let keys = request_keys::Scope::of(token.expose().as_bytes());
+    Ok(Admitted { keys, reach: Reach(token.scope) })
 }
 
 impl Refusal {
@@ -36,9 +57,15 @@ impl Refusal {
             Self::Origin => {
                 super::json(StatusCode::FORBIDDEN, &json!({ "error": "not for pages of another origin" }))
             }
+            Self::Host => super::json(
+                StatusCode::FORBIDDEN,
+                &json!({ "error": "without a token by address or localhost only: any name can be made to point here" }),
+            ),
             Self::Token => {
-                let mut response =
-                    super::json(StatusCode::UNAUTHORIZED, &json!({ "error": "a token is required" }));
+                let mut response = super::json(
+                    StatusCode::UNAUTHORIZED,
+                    &json!({ "error": "a token of rpc.tokens is required: Authorization: Bearer TOKEN" }),
+                );
                 let challenge = header::HeaderValue::from_static("Bearer");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
                 response
@@ -47,13 +74,16 @@ impl Refusal {
     }
 }
 
-fn origin_is_ours(headers: &HeaderMap, protected: bool) -> bool {
-    let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or_default());
-    let Some(origin) = text(header::ORIGIN) else { return true };
-    let (Some((_, origin)), Some(host)) = (origin.split_once("://"), text(header::HOST)) else {
-        return false;
-    };
-    origin.eq_ignore_ascii_case(host) && (protected || is_literal(host))
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default())
+}
+
+fn origin_is_ours(headers: &HeaderMap) -> bool {
+    let Some(origin) = text(headers, header::ORIGIN) else { return true };
+    match (origin.split_once("://"), text(headers, header::HOST)) {
+        (Some((_, origin)), Some(host)) => origin.eq_ignore_ascii_case(host),
+        _ => false,
+    }
 }
 
 /// Whether a `Host` is an address or `localhost`, with or without a port.
@@ -66,12 +96,15 @@ fn is_literal(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// The token that is shown, if it is one of `tokens`.
-fn known_token<'h>(headers: &'h HeaderMap, tokens: &[String]) -> Option<&'h [u8]> {
+/// The one of `tokens` that is shown.
+fn known_token<'t>(headers: &HeaderMap, tokens: &'t [Token]) -> Option<&'t Token> {
     let shown = headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes).unwrap_or_default();
     let (scheme, token) = shown.split_at(shown.len().min(7));
-    let known = tokens.iter().fold(false, |known, candidate| known | same(token, candidate.as_bytes()));
-    (scheme.eq_ignore_ascii_case(b"bearer ") && known).then_some(token)
+    // All of them are looked at: the time does not tell which one it is.
+    let known = tokens.iter().fold(None, |known, candidate| {
+        if same(token, candidate.expose().as_bytes()) { Some(candidate) } else { known }
+    });
+    known.filter(|_| scheme.eq_ignore_ascii_case(b"bearer "))
 }
 
 /// Whether two byte strings are the same, in a time that does not tell where they differ.
@@ -87,7 +120,7 @@ mod tests {
     fn check(headers: &[(&'static str, &str)], tokens: &[&str], expected: Option<u16>) {
         let map =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        let tokens: Vec<String> = tokens.iter().map(ToString::to_string).collect();
+        let tokens: Vec<Token> = tokens.iter().map(|token| token.to_string().try_into().unwrap()).collect();
         let status = admit(&map, &tokens).err().map(|refusal| refusal.response().status().as_u16());
         assert_eq!(status, expected, "{headers:?}");
     }
@@ -125,6 +158,8 @@ mod tests {
         // A name that was made to point at this machine.
         let rebound = [("host", "evil.example:8080"), ("origin", "http://evil.example:8080")];
         check(&rebound, &[], Some(403));
+        check(&rebound[..1], &[], Some(403));
+        check(&rebound[..1], &["s3cret"], Some(401));
         check(&rebound, &["s3cret"], Some(401));
         check(&[rebound[0], rebound[1], ("authorization", "Bearer s3cret")], &["s3cret"], None);
     }

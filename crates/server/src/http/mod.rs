@@ -10,7 +10,6 @@
 mod guard;
 mod stall;
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -36,11 +35,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tower::Service;
 
+use crate::config::secret::Token;
 use crate::control_handle::ControlHandle;
 use crate::events::{EventLog, Groups};
 use crate::metrics;
-use crate::request_keys::{RequestKeys, Scope};
-use crate::rpc::{self, Known, NodeName, Transport};
+use crate::request_keys::RequestKeys;
+use crate::rpc::{self, Forbidden, Known, NodeName, Transport};
+use guard::Admitted;
 use stall::Stall;
 
 /// How long accepting rests after a failure.
@@ -65,11 +66,14 @@ const PONG_TIME: Duration = Duration::from_secs(15);
 /// How long subscriptions may take at the end to send what is left.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
+/// The tokens that are good now.
+pub type Tokens = watch::Receiver<Arc<[Token]>>;
+
 /// Who serves, and whom.
 #[derive(Clone)]
 pub struct HttpConfig {
-    /// Tokens, one of which `/rpc` wants as `Authorization: Bearer …`; empty: it wants none.
-    pub tokens: Vec<String>,
+    /// Tokens, one of which `/rpc` wants as `Authorization: Bearer …`; empty: it wants none. They may change.
+    pub tokens: Tokens,
     /// The numbers that begin every `res_id`.
     pub node: NodeId,
     /// The process, below 2^53.
@@ -125,18 +129,16 @@ async fn tell_applications(control: ControlHandle, mut subscribed: watch::Receiv
 
 async fn accept(
     listener: TcpListener,
-    tokens: Vec<String>,
+    tokens: Tokens,
     context: rpc::Context,
     stop: StopHandle,
 ) -> Infallible {
-    let shared: (Arc<[String]>, ControlHandle) = (tokens.into(), context.control.clone());
+    let shared = (tokens, context.control.clone());
     let module = rpc::module(context);
-    let methods: Arc<HashSet<_>> = Arc::new(module.method_names().collect());
+    let scopes = Arc::new(rpc::scopes(&module));
     let rpc = Server::builder()
         .set_config(rpc_config())
-        .set_rpc_middleware(
-            RpcServiceBuilder::new().layer_fn(move |inner| Known::new(inner, methods.clone())),
-        )
+        .set_rpc_middleware(RpcServiceBuilder::new().layer_fn(move |inner| Known::new(inner, scopes.clone())))
         .to_service_builder();
     let methods: jsonrpsee::Methods = module.into();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
@@ -175,7 +177,7 @@ fn rpc_config() -> ServerConfig {
 async fn connection<S>(
     socket: Stall,
     rpc: S,
-    shared: (Arc<[String]>, ControlHandle),
+    shared: (Tokens, ControlHandle),
     stopped: impl Future<Output = ()>,
 ) where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError> + Clone + Send + 'static,
@@ -205,7 +207,7 @@ async fn connection<S>(
 
 async fn route<S>(
     rpc: S,
-    (tokens, control): &(Arc<[String]>, ControlHandle),
+    (tokens, control): &(Tokens, ControlHandle),
     request: Request<Incoming>,
 ) -> Response<HttpBody>
 where
@@ -216,10 +218,13 @@ where
         ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
         ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(control).await,
         ("/metrics", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
-        ("/rpc", _) => match guard::admit(request.headers(), tokens) {
-            Ok(scope) => call(rpc, scope, request).await,
-            Err(refusal) => refusal.response(),
-        },
+        ("/rpc", _) => {
+            let admitted = guard::admit(request.headers(), &tokens.borrow());
+            match admitted {
+                Ok(admitted) => call(rpc, admitted, request).await,
+                Err(refusal) => refusal.response(),
+            }
+        }
         _ => json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing at this path" })),
     }
 }
@@ -236,7 +241,7 @@ async fn show_metrics(control: &ControlHandle) -> Response<HttpBody> {
 }
 
 /// Hands a request to JSON-RPC: a WebSocket as it is, a POST once all of it is here.
-async fn call<S>(mut rpc: S, scope: Scope, request: Request<Incoming>) -> Response<HttpBody>
+async fn call<S>(mut rpc: S, admitted: Admitted, request: Request<Incoming>) -> Response<HttpBody>
 where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
 {
@@ -244,7 +249,8 @@ where
     let (mut parts, body) = request.into_parts();
     // Nothing behind this needs the token, and what is not there cannot be logged.
     parts.headers.remove(header::AUTHORIZATION);
-    parts.extensions.insert(scope);
+    parts.extensions.insert(admitted.keys);
+    parts.extensions.insert(admitted.reach);
     parts.extensions.insert(if upgrade { Transport::WebSocket } else { Transport::Post });
     let body = if upgrade {
         HttpBody::empty()
@@ -255,7 +261,12 @@ where
         }))
     };
     match rpc.call(Request::from_parts(parts, body)).await {
-        Ok(response) => response,
+        Ok(mut response) => {
+            if response.extensions().get::<Forbidden>().is_some() {
+                *response.status_mut() = StatusCode::FORBIDDEN;
+            }
+            response
+        }
         Err(error) => {
             tracing::error!(%error, "the JSON-RPC service failed");
             json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": "internal" }))

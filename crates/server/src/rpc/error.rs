@@ -116,6 +116,9 @@ fn message(data: &ErrorData) -> String {
         ErrorData::NotNegotiated { detail } => format!("the peer cannot do it: {detail}"),
         ErrorData::ShuttingDown => "the node is shutting down".to_owned(),
         ErrorData::KeyReused { param } => format!("{param}: it was that of another request"),
+        ErrorData::NotPermitted { scope } => {
+            format!("not permitted: a token of the scope {} is required", scope.name())
+        }
         ErrorData::OutcomeUnknown => {
             "the node ended while it carried out this request; what came of it is not known".to_owned()
         }

@@ -8,7 +8,7 @@ use offhook_client::wire::limits::{
     CAUSE_MAX, CAUSE_MIN, KEY_SECONDS_MAX, KEYS_MAX, PAGE_MAX, REPEAT_MAX, RING_SECONDS_MAX, SECONDS_MAX,
     STATUS_MAX, STATUS_MIN,
 };
-use offhook_client::wire::{self, ErrorData};
+use offhook_client::wire::{self, ErrorData, Scope};
 use schemars::JsonSchema;
 
 use super::content::content;
@@ -41,6 +41,9 @@ pub(crate) trait Served: wire::Method<Result: JsonSchema> + JsonSchema {
     /// Whether what it does is there when the node has ended: somebody's telephone has rung. Then repeats are known by
     /// the next run as well.
     const OUTLIVES: bool = false;
+
+    /// How far a token must reach.
+    const SCOPE: Scope = if Self::CHANGES { Scope::Call } else { Scope::Read };
 
     /// Checks the parameters.
     fn step(self, node: &Node) -> Result<Step<Self::Result>, ErrorData>;

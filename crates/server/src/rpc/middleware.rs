@@ -1,19 +1,19 @@
-//! What every request passes before its method: answers that the JSON-RPC library would give without the `data` that
-//! the API promises, and parameters by name where it knows them by position only.
+//! What every request passes before its method, alone or in a batch, by WebSocket or by POST: whether its token reaches so far; answers
+//! that the JSON-RPC library would give without the `data` that the API promises; and parameters by name where it
+//! knows them by position only.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
 use jsonrpsee::server::MethodResponse;
 use jsonrpsee::server::middleware::rpc::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
 use jsonrpsee::types::Request;
-use offhook_client::wire::{self, ErrorData, Method};
+use offhook_client::wire::{self, ErrorData, Method, Scope};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::error;
+use super::{Scopes, error};
 
 /// How a request came; the HTTP side puts it with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,22 +24,29 @@ pub(crate) enum Transport {
     WebSocket,
 }
 
-/// Lets through requests for methods that there are, over a transport that can carry them.
+/// How far the token of a request reaches; the HTTP side puts it with the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach(pub(crate) Scope);
+
+/// Lets through requests for methods that there are, that their token reaches, over a transport that can carry them.
 #[derive(Clone)]
 pub(crate) struct Known<S> {
     inner: S,
-    methods: Arc<HashSet<&'static str>>,
+    scopes: Arc<Scopes>,
 }
 
 impl<S> Known<S> {
-    pub(crate) fn new(inner: S, methods: Arc<HashSet<&'static str>>) -> Self {
-        Self { inner, methods }
+    pub(crate) fn new(inner: S, scopes: Arc<Scopes>) -> Self {
+        Self { inner, scopes }
     }
 
     fn refusal(&self, request: &Request<'_>, in_batch: bool) -> Option<ErrorData> {
         let method = request.method_name();
-        if !self.methods.contains(method) {
+        let Some(scope) = self.scopes.of_request(request) else {
             return Some(ErrorData::MethodNotFound { method: method.chars().take(NAME_MAX).collect() });
+        };
+        if request.extensions().get().is_none_or(|&Reach(reach)| reach < scope) {
+            return Some(ErrorData::NotPermitted { scope });
         }
         let subscribes = method == wire::Subscribe::NAME || method == wire::UNSUBSCRIBE;
         let alone = request.extensions().get() == Some(&Transport::WebSocket) && !in_batch;
@@ -67,6 +74,10 @@ fn by_position(mut request: Request<'_>) -> Request<'_> {
     request
 }
 
+/// Beside a response by POST: its status is 403.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forbidden;
+
 /// How much of an unknown method's name is given back, in characters.
 const NAME_MAX: usize = 100;
 
@@ -88,7 +99,14 @@ where
         let inner = self.inner.clone();
         async move {
             match refusal {
-                Some(data) => MethodResponse::error(request.id, error::object(data)),
+                Some(data) => {
+                    let forbidden = matches!(data, ErrorData::NotPermitted { .. });
+                    let mut response = MethodResponse::error(request.id, error::object(data));
+                    if forbidden {
+                        response.extensions_mut().insert(Forbidden);
+                    }
+                    response
+                }
                 None => inner.call(request).await,
             }
         }

@@ -19,6 +19,7 @@ mod params;
 mod reply;
 mod request;
 pub mod schema;
+mod scope;
 mod subscribe;
 mod uri;
 
@@ -37,7 +38,8 @@ use method::{Node, Served, Visitor};
 
 pub(crate) use error::object as error_object;
 pub(crate) use method::Node as NodeName;
-pub(crate) use middleware::{Known, Transport};
+pub(crate) use middleware::{Forbidden, Known, Reach, Transport};
+pub(crate) use scope::Scopes;
 
 /// Made once: whoever asks for it again and again costs no more than a copy.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(schema::openrpc);
@@ -68,6 +70,11 @@ pub(crate) fn module(context: Context) -> RpcModule<Context> {
     };
     module.register_method(Discover::NAME, discover).expect("the name is used once");
     module
+}
+
+/// What each method of `module` needs.
+pub(crate) fn scopes(module: &RpcModule<Context>) -> Scopes {
+    Scopes::of(module.method_names())
 }
 
 struct Registry {

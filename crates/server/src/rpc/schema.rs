@@ -4,7 +4,7 @@
 use offhook_client::wire::limits::{REQUEST_KEY_MAX, SEQ_MAX, WORD_MAX};
 use offhook_client::wire::{
     self, EVENT_NOTIFICATION, ErrorData, FORMATS, Method, NOTICES, OPT_IN_EVENTS, REPLAYED, REQUEST_KEY,
-    UNSUBSCRIBE,
+    Scope, UNSUBSCRIBE,
 };
 use std::collections::BTreeMap;
 
@@ -14,17 +14,18 @@ use serde_json::{Map, Value, json};
 
 use super::method::{self, Served, Visitor};
 use super::params;
+use super::scope::Scopes;
 
 const LICENSE: &str = env!("CARGO_PKG_LICENSE");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The methods, as an OpenRPC 1.3 document.
 pub fn openrpc() -> Value {
-    let mut describe = Describe { generator: generator(), methods: Vec::new() };
+    let mut describe = Describe { generator: generator(), scopes: Scopes::known(), methods: Vec::new() };
     method::visit(&mut describe);
     describe.any::<wire::Subscribe>();
     describe.any::<wire::Ack>();
-    describe.methods.push(unsubscribe());
+    describe.methods.push(unsubscribe(describe.scopes.of_method(UNSUBSCRIBE)));
     describe.any::<wire::Discover>();
     describe.generator.subschema_for::<ErrorData>();
     let errors: Map<String, Value> =
@@ -36,7 +37,9 @@ pub fn openrpc() -> Value {
             "version": VERSION,
             "license": { "name": LICENSE },
             "description": "JSON-RPC 2.0 on the path /rpc, over WebSocket and POST. Starting an action is asynchronous: \
-                            the reply says that it has begun, an event tells its end (asyncapi.json).",
+                            the reply says that it has begun, an event tells its end (asyncapi.json). Where the node has tokens, a method \
+                            needs one whose scope is its x-scope or a later one of read, call, admin; sys.event.subscribe with \
+                            a group needs call.",
         },
         "servers": [
             { "name": "websocket", "url": "ws://127.0.0.1:8080/rpc" },
@@ -110,6 +113,7 @@ fn message(name: &str, params: &Schema) -> Value {
 
 struct Describe {
     generator: SchemaGenerator,
+    scopes: Scopes,
     methods: Vec<Value>,
 }
 
@@ -165,6 +169,7 @@ impl Describe {
             .map(|(reason, _)| json!({ "$ref": format!("#/components/errors/{reason}") }));
         self.methods.push(json!({
             "name": M::NAME,
+            "x-scope": self.scopes.of_method(M::NAME),
             "description": schema["description"],
             "paramStructure": "either",
             "params": params::names::<M>().iter().map(param).collect::<Vec<_>>(),
@@ -174,9 +179,10 @@ impl Describe {
     }
 }
 
-fn unsubscribe() -> Value {
+fn unsubscribe(scope: Scope) -> Value {
     json!({
         "name": UNSUBSCRIBE,
+        "x-scope": scope,
         "description": "Ends a subscription. The result says whether there was one.",
         "paramStructure": "either",
         "params": [{

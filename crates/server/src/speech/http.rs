@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Ask, MOST_BYTES};
 use crate::config::Speech as Config;
-use crate::config::value::Secret;
+use crate::config::secret::Secret;
 use crate::net::tls::system_roots;
 
 /// Where it is.

@@ -11,5 +11,6 @@ mod hostile;
 mod http;
 mod keys;
 mod methods;
+mod scopes;
 mod server;
 mod words;

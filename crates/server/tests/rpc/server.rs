@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 /// How long a test waits for what must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -154,7 +154,8 @@ impl Server {
             }
         });
         let (stop, stopped) = oneshot::channel::<()>();
-        let tokens = tokens.iter().map(ToString::to_string).collect();
+        let tokens = tokens.iter().map(|token| token.to_string().try_into().unwrap()).collect();
+        let tokens = watch::channel(tokens).1;
         let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7, language: Language::Zh };
         let shared = (log.reading.clone(), RequestKeys::open(&data.0).unwrap());
         let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), shared, async move {

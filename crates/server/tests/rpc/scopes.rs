@@ -1,0 +1,138 @@
+//! How far tokens reach (`operations.md`: read, call, admin; `reliability.md` A1: in one place for HTTP, WebSocket and batch): every
+//! method of the contract with every token, each way in.
+
+use std::time::Duration;
+
+use offhook::events::Retention;
+use offhook_call::error::Error;
+use offhook_client::Client;
+use offhook_client::wire;
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+/// What changes nothing, written down by hand. What is not here needs `call`, or more.
+const READING: &[&str] = &[
+    "rpc.discover",
+    "sys.call.exists",
+    "sys.call.get",
+    "sys.call.list",
+    "sys.conf.exists",
+    "sys.conf.get",
+    "sys.conf.get_parts",
+    "sys.conf.list",
+    "sys.event.ack",
+    "sys.event.subscribe",
+    "sys.event.unsubscribe",
+    "sys.node.gateways",
+];
+/// What is for the owner of the node.
+const ADMIN: &[&str] = &[];
+/// A token of each scope.
+const TOKENS: [&str; 3] = ["read:r", "call:c", "admin:a"];
+
+async fn server() -> Server {
+    let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(60) };
+    Server::start_with(&TOKENS, retention, |_| Err(Error::ShuttingDown)).await
+}
+
+/// The place of a scope in their order.
+fn rank(scope: &str) -> usize {
+    ["read", "call", "admin"].iter().position(|name| *name == scope).unwrap()
+}
+
+fn needed(method: &str) -> usize {
+    if READING.contains(&method) {
+        rank("read")
+    } else if ADMIN.contains(&method) {
+        rank("admin")
+    } else {
+        rank("call")
+    }
+}
+
+async fn methods(server: &Server) -> Vec<(String, String)> {
+    let client = Client::connect(&server.url(), Some("r")).await.unwrap();
+    let document = client.request("rpc.discover", Value::Null).await.unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let methods = document["methods"].as_array().unwrap().iter();
+    methods.map(|method| (text(&method["name"]), text(&method["x-scope"]))).collect()
+}
+
+fn is_refused(error: &Value, needed: usize) -> bool {
+    let refused = error["data"]["reason"] == "not_permitted";
+    if refused {
+        assert_eq!(error["code"], -32013);
+        assert_eq!(rank(error["data"]["scope"].as_str().unwrap()), needed);
+    }
+    refused
+}
+
+#[tokio::test]
+async fn every_method_with_every_token_each_way_in() {
+    let server = server().await;
+    let methods = methods(&server).await;
+    assert!(methods.len() > 50, "{}", methods.len());
+    for (method, shown) in methods {
+        let needed = needed(&method);
+        assert_eq!(rank(&shown), needed, "{method}: what the contract says");
+        for (has, token) in ["r", "c", "a"].into_iter().enumerate() {
+            // By position, so that what it needs is there and nothing is begun: no such call, or parameters that are none.
+            let params = if method == "rpc.discover" { json!([]) } else { json!([{ "no": "such" }]) };
+            let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+            let headers = format!("Authorization: Bearer {token}\r\n");
+            let expected = has < needed;
+
+            let (status, answer) = server.post_as(&headers, &request.to_string()).await;
+            assert_eq!(
+                is_refused(&answer["error"], needed),
+                expected,
+                "{method} by POST as {token}: {answer}"
+            );
+            assert_eq!(status, if expected { 403 } else { 200 }, "{method} by POST as {token}");
+
+            let (status, answer) = server.post_as(&headers, &json!([request]).to_string()).await;
+            assert_eq!(status, 200);
+            assert_eq!(
+                is_refused(&answer[0]["error"], needed),
+                expected,
+                "{method} in a batch as {token}: {answer}"
+            );
+
+            let client = Client::connect(&server.url(), Some(token)).await.unwrap();
+            let answer = client.request(&method, params).await;
+            let refused = answer.as_ref().is_err_and(|error| error.reason() == Some("not_permitted"));
+            assert_eq!(refused, expected, "{method} by WebSocket as {token}: {answer:?}");
+        }
+    }
+}
+
+/// A reader hears of everything, and takes nobody's calls away.
+#[tokio::test]
+async fn a_reader_joins_no_group() {
+    let server = server().await;
+    let reader = Client::connect(&server.url(), Some("r")).await.unwrap();
+    reader.subscribe(None, None).await.unwrap();
+    for params in [json!({ "group": "ivr" }), json!([null, "ivr"])] {
+        let error = reader.request("sys.event.subscribe", params).await.unwrap_err();
+        assert_eq!(error.reason(), Some("not_permitted"));
+    }
+    let worker = Client::connect(&server.url(), Some("c")).await.unwrap();
+    let group = wire::Subscribe { group: Some("ivr".to_owned()), ..Default::default() };
+    worker.subscribe_as(&group).await.unwrap();
+}
+
+/// There is no way round by what is not quite the method's name.
+#[tokio::test]
+async fn names_are_taken_as_they_are() {
+    let server = server().await;
+    for name in ["sys.call.DROP", " sys.call.drop", "sys.call.drop ", "sys.call.drop\u{0}"] {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": name, "params": ["0.0.0-sys.call-1"] });
+        let (_, answer) = server.post_as("Authorization: Bearer r\r\n", &request.to_string()).await;
+        assert_eq!(answer["error"]["data"]["reason"], "method_not_found", "{name:?}");
+    }
+    // A notification has no answer, and does nothing either.
+    let request = json!({ "jsonrpc": "2.0", "method": "sys.call.drop", "params": ["0.0.0-sys.call-1"] });
+    let (_, answer) = server.post_as("Authorization: Bearer r\r\n", &request.to_string()).await;
+    assert_eq!(answer, Value::Null);
+}
