@@ -48,6 +48,7 @@ impl Legs {
                 max,
                 trim_silence,
                 mute_digits: false,
+                finish_keys: KeySet::default(),
                 format: RecordFormat::Pcm16,
             });
         }

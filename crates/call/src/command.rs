@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use offhook_media::event::{Codec, ConnectMode, Country, Dial, Key, Kinds, RecordFormat, VoiceMode, Volumes};
+pub use offhook_media::event::KeySet;
+use offhook_media::event::{Codec, ConnectMode, Country, Dial, Kinds, RecordFormat, VoiceMode, Volumes};
 use offhook_sip::event::{Body, Credentials, Header};
 
 use crate::conference;
@@ -11,30 +12,6 @@ use crate::disk::PromptSource;
 use crate::event::UnixMs;
 use crate::id::{CallId, ConferenceId, RequestId, Resource};
 use crate::state::State;
-
-/// A set of DTMF keys, such as finish keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeySet(u16);
-
-impl KeySet {
-    /// The keys of a string of `0-9*#A-D` (small letters too); `Err` holds the first other character.
-    pub fn parse(keys: &str) -> Result<Self, char> {
-        keys.chars().try_fold(Self::default(), |set, char| {
-            let key = Key::from_char(char).ok_or(char)?;
-            Ok(Self(set.0 | 1 << key.code()))
-        })
-    }
-
-    /// Whether there is no key in the set.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether `key` is in the set.
-    pub fn contains(self, key: Key) -> bool {
-        self.0 & (1 << key.code()) != 0
-    }
-}
 
 /// A request of an application; its reply carries the same [`RequestId`].
 #[derive(Clone, Debug)]

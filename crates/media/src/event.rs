@@ -15,7 +15,7 @@ pub use crate::codec::Codec;
 pub use crate::detect::amd::{Answerer, Reason};
 pub use crate::detect::vad::TalkEvent;
 pub use crate::detect::{Detected, Kind, Kinds};
-pub use crate::dtmf::Key;
+pub use crate::dtmf::{Key, KeySet};
 pub use crate::file::{Prompt, PromptWriter, RecordFormat, RecordSpec};
 pub use crate::gain::Gain;
 pub use crate::mixer::{Voice, VoiceMode};
@@ -189,6 +189,8 @@ pub enum Command {
         trim_silence: bool,
         /// Whether the keys that the far end presses are silence in the file.
         mute_digits: bool,
+        /// The keys that may end it. From the beginning of one nothing is handed out until it is known whether it does.
+        finish_keys: KeySet,
         /// What the file is.
         format: RecordFormat,
     },
@@ -207,7 +209,7 @@ pub enum Command {
         leg: LegId,
         /// Which action.
         action: ActionId,
-        /// How much of the end to leave out (the tone of a finish key), as far as it has not been handed out yet.
+        /// How long the finish key was pressed that ends it: the recording ends where that began. Zero if no key does.
         trim: Duration,
     },
     /// Send digits to the far end, by telephone-events where they are negotiated, else by tones.

@@ -54,7 +54,7 @@ use crate::event::{
 use crate::leg::Datagram;
 pub use crate::leg::Leg;
 pub use crate::numbered::{NumberHasher, Numbered};
-use crate::record::{HELD_BACK, Recording, Wish};
+use crate::record::{HELD_BACK, Keys, Recording, Wish};
 use crate::room::Room;
 use crate::shared::Shared;
 
@@ -397,9 +397,20 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.stop_play(action, shared));
                 self.on_bridge_of(leg, |bridge, shared| bridge.stop_play(action, shared));
             }
-            Command::Record { leg, action, recording, beep, max, trim_silence, mute_digits, format } => {
+            Command::Record {
+                leg,
+                action,
+                recording,
+                beep,
+                max,
+                trim_silence,
+                mute_digits,
+                finish_keys,
+                format,
+            } => {
                 let (held_back, in_spans) = (HELD_BACK, format != RecordFormat::Mp3);
-                let wish = Wish { channels: 1, beep, max, trim_silence, mute_digits, held_back, in_spans };
+                let keys = Keys { mute: mute_digits, finish: finish_keys };
+                let wish = Wish { channels: 1, beep, max, trim_silence, keys, held_back, in_spans };
                 let recording = Recording::new(action, recording, wish);
                 self.on(leg, |leg, shared| leg.record(recording, shared));
             }

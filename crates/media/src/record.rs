@@ -6,6 +6,7 @@
 //!   frame of 20 ms ─▶ held back for 60–160 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
 //!                     └ where the beginnings of keys are silenced, if they shall not be heard, and the end cut off
 //! ```
+//! A finish key is known as one that ends the recording when it is released. From its beginning on all is held back.
 
 mod trim;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 use crate::codec::{Codec, SAMPLE_RATE, TICKS};
 use crate::dtmf::generate::ToneGenerator;
 use crate::dtmf::mute::Mute;
-use crate::event::{ActionId, Chunk, RecordEnd, RecordingId};
+use crate::event::{ActionId, Chunk, Key, KeySet, RecordEnd, RecordingId};
 use crate::record::trim::Trim;
 use crate::shared::Shared;
 use crate::strip::{Strip, take};
@@ -27,10 +28,14 @@ const HAND_OUT: usize = 5;
 /// it is over.
 const HAND_OUT_OF_SPANS: usize = HELD_BACK + SPAN_FRAMES as usize;
 /// As long after a key it may still be the one that ends the recording: the rest of the span that it was found in, and a frame
-/// in which the application's server hears of it. What follows a key is held back so long.
+/// in which the application's server hears of it.
 const KEY_WAIT: Duration = FRAME.saturating_mul(SPAN_FRAMES + 1);
-/// Frames that are held back at least, 60 ms, of a leg's recording: its end can be trimmed or silenced.
+/// Frames that are held back at least, 60 ms, of a leg's recording: where a key began that is known since a packet or a few
+/// blocks of a tone can still be silenced, or be its end.
 pub(crate) const HELD_BACK: usize = 3;
+/// The longest press that is held back, so that memory is bounded: of a finish key that is held for longer, the rest is in
+/// the file. Nobody waits longer for what a key does.
+const LONGEST_PRESS: Duration = Duration::from_secs(5);
 /// As long before the frame in which a tone is known as a key it may have begun: two frames (`dtmf/mute.rs`).
 const TONE_ONSET: Duration = Mute::DELAY;
 
@@ -47,10 +52,19 @@ pub(crate) struct Wish {
     pub(crate) trim_silence: bool,
     /// Frames that are held back at least.
     pub(crate) held_back: usize,
-    /// Whether keys are silenced.
-    pub(crate) mute_digits: bool,
+    /// What keys are to it.
+    pub(crate) keys: Keys,
     /// Whether its frames may come several at a time, as its encoder keeps nothing back.
     pub(crate) in_spans: bool,
+}
+
+/// What the keys that are pressed are to a recording.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keys {
+    /// Whether they are silenced.
+    pub(crate) mute: bool,
+    /// Those that may end it.
+    pub(crate) finish: KeySet,
 }
 
 impl Wish {
@@ -61,7 +75,7 @@ impl Wish {
             beep: false,
             max,
             trim_silence: false,
-            mute_digits: false,
+            keys: Keys::default(),
             held_back: 0,
             in_spans: false,
         }
@@ -77,11 +91,11 @@ pub(crate) struct Recording {
     beep: Option<ToneGenerator>,
     is_paused: bool,
     trim: Option<Trim>,
-    mutes_keys: bool,
+    keys: Keys,
     held_back: usize,
     in_spans: bool,
-    /// Samples of all channels since a key ended, as long as it may be one that ends this.
-    since_key: Option<usize>,
+    /// The finish key that is pressed or has just been.
+    press: Option<Press>,
     /// Ticks at most.
     max: u64,
     /// Ticks so far, what is held back and what was trimmed off included.
@@ -94,6 +108,14 @@ pub(crate) struct Recording {
     channels: u16,
 }
 
+/// Where a finish key lies in a recording, in ticks of it.
+#[derive(Clone, Copy, Debug)]
+struct Press {
+    begin: u64,
+    /// When it will not end the recording any more; not known before its own end.
+    until: Option<u64>,
+}
+
 impl Recording {
     pub(crate) fn new(action: ActionId, id: RecordingId, wish: Wish) -> Self {
         Self {
@@ -102,11 +124,11 @@ impl Recording {
             beep: wish.beep.then(|| ToneGenerator::beep(SAMPLE_RATE)),
             is_paused: false,
             trim: wish.trim_silence.then(Trim::default),
-            mutes_keys: wish.mute_digits,
+            keys: wish.keys,
             held_back: wish.held_back,
             in_spans: wish.in_spans,
-            since_key: None,
-            max: wish.max.as_nanos().try_into().map_or(u64::MAX, ticks),
+            press: None,
+            max: ticks_in(wish.max),
             recorded: 0,
             handed_out: 0,
             held: Strip::default(),
@@ -138,7 +160,7 @@ impl Recording {
 
     /// Whether keys are silenced.
     pub(crate) fn mutes_keys(&self) -> bool {
-        self.mutes_keys
+        self.keys.mute
     }
 
     /// How many parties are in its frames.
@@ -149,12 +171,23 @@ impl Recording {
     /// Whether it takes what was heard as it came ([`Recording::write_codes`]) and in spans, since nothing has to be looked
     /// into.
     pub(crate) fn takes_codes(&self) -> bool {
-        self.in_spans && self.trim.is_none() && !self.mutes_keys && !self.is_beeping()
+        self.in_spans && self.trim.is_none() && !self.keys.mute && !self.is_beeping()
     }
 
-    /// A key has ended. Where it ends the recording as well, nothing that follows it is to be in it.
+    /// A key began so long ago. Where it ends the recording, nothing of it and of what follows is to be in it.
+    pub(crate) fn key_began(&mut self, key: Key, ago: Duration) {
+        if self.press.is_none() && self.keys.finish.contains(key) {
+            let ago = if self.is_paused { 0 } else { ticks_in(ago) };
+            self.press = Some(Press { begin: self.recorded.saturating_sub(ago), until: None });
+        }
+    }
+
+    /// A key is over: it ends the recording soon or not at all.
     pub(crate) fn key_ended(&mut self) {
-        self.since_key = Some(0);
+        let until = self.recorded + ticks_in(KEY_WAIT);
+        if let Some(press) = &mut self.press {
+            press.until.get_or_insert(until);
+        }
     }
 
     /// Whether the longest duration is reached.
@@ -172,7 +205,7 @@ impl Recording {
         let silenced = self.held_in(TONE_ONSET) + frame.len();
         let held = self.held.linear();
         held.extend_from_slice(&frame[..moments * channels]);
-        if is_key && self.mutes_keys {
+        if is_key && self.keys.mute {
             let begin = held.len().saturating_sub(silenced);
             held[begin..].fill(0);
         }
@@ -209,17 +242,26 @@ impl Recording {
     }
 
     fn hand_out_if_enough(&mut self, shared: &mut Shared) {
-        let (frame, wait) = (self.held_in(FRAME), self.held_in(KEY_WAIT));
-        self.since_key = self.since_key.map(|since| since + frame).filter(|since| *since <= wait);
+        let recorded = self.recorded;
+        self.press = self.press.filter(|press| press.until.is_none_or(|until| recorded <= until));
         self.hand_out_from(if self.takes_codes() { HAND_OUT_OF_SPANS } else { HAND_OUT }, shared);
     }
 
     /// Hands out all but what is held back, where so many frames are held at least.
     fn hand_out_from(&mut self, frames: usize, shared: &mut Shared) {
-        let (frame, since_key) = (self.held_in(FRAME), self.since_key.unwrap_or_default());
-        if self.held.len() >= frames * frame + since_key {
-            self.hand_out(self.held_back * frame + since_key, shared);
+        let (frame, longest) = (self.held_in(FRAME), self.held_in(LONGEST_PRESS));
+        let at_least = self.held_back * frame;
+        let keep = self.since_press().map_or(at_least, |since| since.clamp(at_least, longest));
+        if self.held.len() >= keep + frames * frame - at_least {
+            self.hand_out(keep, shared);
         }
+    }
+
+    /// Samples of all channels since the beginning of a finish key.
+    fn since_press(&self) -> Option<usize> {
+        let ticks = self.recorded - self.press?.begin;
+        let samples = usize::try_from(ticks / sample_ticks(self.rate)).unwrap_or(usize::MAX);
+        Some(samples.saturating_mul(usize::from(self.channels)))
     }
 
     /// Records silence for frames that were skipped: as one piece, for they may be many.
@@ -234,10 +276,10 @@ impl Recording {
         self.pass_on(Chunk::Silence { rate: self.rate, samples }, shared);
     }
 
-    /// Hands out the rest but for `trim` at its end, and the end mark. Returns how long the recording is.
+    /// Hands out the rest, and the end mark. `trim`: a key ends it that was pressed so long. Returns how long the recording is.
     pub(crate) fn finish(mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) -> Duration {
-        let since_key = self.since_key.filter(|_| !trim.is_zero()).unwrap_or_default();
-        let trimmed = if end == RecordEnd::Stopped { self.held_in(trim) + since_key } else { 0 };
+        let by_key = end == RecordEnd::Stopped && !trim.is_zero();
+        let trimmed = if by_key { self.since_press().unwrap_or_else(|| self.held_in(trim)) } else { 0 };
         self.hand_out(trimmed, shared);
         shared.record(self.id, Chunk::End);
         let nanos = u128::from(self.handed_out) * 1_000_000_000 / u128::from(TICKS);
@@ -287,9 +329,9 @@ impl Recording {
     }
 }
 
-/// Ticks in so many nanoseconds, rounded down.
-fn ticks(nanos: u64) -> u64 {
-    let ticks = u128::from(nanos) * u128::from(TICKS) / 1_000_000_000;
+/// Ticks in so long a time, rounded down.
+fn ticks_in(time: Duration) -> u64 {
+    let ticks = time.as_nanos().saturating_mul(u128::from(TICKS)) / 1_000_000_000;
     ticks.try_into().unwrap_or(u64::MAX)
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offhook_client::wire::{ConnectStart, EventKind, Item, RecordStart, What};
 use offhook_tests::app::App;
@@ -119,12 +119,16 @@ async fn recordings_of_all_formats_hold_what_was_said() {
         };
         let begun = app.client.record_start(&start).await.expect("a recording");
         assert_eq!(begun.record_file, file);
-        let media = caller.media;
+        let (media, start) = (caller.media, Instant::now());
         caller.rtp.speak(&spoken, media).await;
+        let pressed = u64::try_from(start.elapsed().as_millis()).expect("some seconds");
         caller.rtp.press("#", media).await;
         let recorded = app.recorded(&caller.res_id).await;
         assert_eq!((recorded.finish_key.as_deref(), recorded.error.as_ref()), (Some("#"), None));
         assert_eq!(recorded.record_file, file);
+        // Neither the key nor the silence in its place is in it. A frame, and what two processes and the reply take.
+        println!("format {format}: {} ms of {pressed}", recorded.duration_ms);
+        assert!(recorded.duration_ms.abs_diff(pressed) <= 40, "pressed after {pressed} ms: {recorded:?}");
         caller.hang_up().await;
         app.released(&caller.res_id).await;
 

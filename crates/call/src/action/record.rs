@@ -196,6 +196,7 @@ fn run(core: &Core, cx: &mut Context<'_>, wanted: &Wanted, recording: RecordingI
         max: wanted.max,
         trim_silence: wanted.trim_silence,
         mute_digits: wanted.mute_digits,
+        finish_keys: wanted.finish_keys,
         format: wanted.format,
     });
     running

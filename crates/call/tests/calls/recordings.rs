@@ -51,7 +51,7 @@ fn record_ended(millis: u64, end: RecordEnd) -> media::Event {
 #[test]
 fn keys_are_left_out_where_that_is_wanted_or_one_of_them_ends_it() {
     for (finish_keys, mute_digits, expected) in
-        [("", false, ""), ("", true, " without keys"), ("#", false, " without keys")]
+        [("", false, ""), ("", true, " without keys"), ("#1", false, " without keys until 1#")]
     {
         let mut rig = Rig::new();
         rig.answered();
@@ -84,7 +84,10 @@ fn opening() -> Rig {
 
 fn recording() -> Rig {
     let mut rig = opening();
-    assert_eq!(rig.disk(opened(1)), ["media record 1 on 1 as 1, 30s beep without keys", "reply r.wav"]);
+    assert_eq!(
+        rig.disk(opened(1)),
+        ["media record 1 on 1 as 1, 30s beep without keys until #", "reply r.wav"]
+    );
     rig
 }
 
@@ -164,7 +167,11 @@ fn a_stop_while_the_file_is_opened_leaves_a_complete_file() {
     assert_eq!(rig.request(Command::RecordStop { call: CALL }), ["reply Done"]);
     assert_eq!(
         rig.disk(opened(1)),
-        ["media record 1 on 1 as 1, 30s beep without keys", "reply r.wav", "media stop record 1 trim 0ns"]
+        [
+            "media record 1 on 1 as 1, 30s beep without keys until #",
+            "reply r.wav",
+            "media stop record 1 trim 0ns"
+        ]
     );
     rig.media(record_ended(0, RecordEnd::Stopped));
     assert_eq!(rig.disk(closed(1, 58)), ["1: Record→Idle", "1: record stopped r.wav 0ns 58"]);
@@ -189,7 +196,7 @@ fn a_pause_while_the_file_is_opened_holds_from_the_beginning() {
     rig.request(Command::RecordPause { call: CALL, is_paused: true });
     assert_eq!(
         rig.disk(opened(1)),
-        ["media record 1 on 1 as 1, 30s beep without keys", "reply r.wav", "media pause record 1"]
+        ["media record 1 on 1 as 1, 30s beep without keys until #", "reply r.wav", "media pause record 1"]
     );
 }
 

@@ -164,6 +164,11 @@ impl EventReceiver {
         }
     }
 
+    /// How long the last press has lasted, as far as is known.
+    pub fn elapsed(&self) -> Duration {
+        self.press.map_or(Duration::ZERO, |press| press.elapsed(self.clock))
+    }
+
     /// When [`Self::handle_timeout`] is due: while a key is pressed.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.press?.phase {
@@ -226,12 +231,13 @@ impl Press {
     fn release(&mut self, clock: u32) -> Option<KeyEvent> {
         match std::mem::replace(&mut self.phase, Phase::Released) {
             Phase::Released => None,
-            Phase::Pressed { .. } => {
-                let ticks = self.earlier.saturating_add(self.ticks);
-                let micros = ticks.saturating_mul(1_000_000) / u64::from(clock);
-                Some(KeyEvent::End { key: self.key, duration: Duration::from_micros(micros) })
-            }
+            Phase::Pressed { .. } => Some(KeyEvent::End { key: self.key, duration: self.elapsed(clock) }),
         }
+    }
+
+    fn elapsed(&self, clock: u32) -> Duration {
+        let ticks = self.earlier.saturating_add(self.ticks);
+        Duration::from_micros(ticks.saturating_mul(1_000_000) / u64::from(clock))
     }
 }
 

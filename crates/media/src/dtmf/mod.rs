@@ -62,6 +62,30 @@ impl Key {
     }
 }
 
+/// A set of DTMF keys, such as finish keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySet(u16);
+
+impl KeySet {
+    /// The keys of a string of `0-9*#A-D` (small letters too); `Err` holds the first other character.
+    pub fn parse(keys: &str) -> Result<Self, char> {
+        keys.chars().try_fold(Self::default(), |set, char| {
+            let key = Key::from_char(char).ok_or(char)?;
+            Ok(Self(set.0 | 1 << key.code()))
+        })
+    }
+
+    /// Whether there is no key in the set.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether `key` is in the set.
+    pub fn contains(self, key: Key) -> bool {
+        self.0 & (1 << key.code()) != 0
+    }
+}
+
 /// What a receiver of digits tells, whichever way they travel. Starts and ends alternate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyEvent {

@@ -315,9 +315,18 @@ impl Leg {
 
     pub(super) fn key(&mut self, now: Instant, source: DigitSource, event: KeyEvent, shared: &mut Shared) {
         match event {
-            KeyEvent::Start(key) if source == DigitSource::Rfc4733 => self.pressed = Some(key),
-            KeyEvent::Start(_) => {}
+            KeyEvent::Start(key) => {
+                let is_event = source == DigitSource::Rfc4733;
+                let ago = if is_event { self.events.elapsed() } else { Mute::DELAY };
+                self.pressed = if is_event { Some(key) } else { self.pressed };
+                if let Some(recording) = &mut self.recording {
+                    recording.key_began(key, ago);
+                }
+            }
             KeyEvent::End { key, duration } => {
+                if let Some(recording) = &mut self.recording {
+                    recording.key_ended();
+                }
                 if source == DigitSource::Rfc4733 {
                     self.pressed = None;
                     self.muted = self.hearing.delay_frames();
@@ -339,11 +348,6 @@ impl Leg {
     ) {
         if !self.dedup.admit(now, key, source, duration) {
             return;
-        }
-        if self.can_wait()
-            && let Some(recording) = &mut self.recording
-        {
-            recording.key_ended();
         }
         shared.tell(Event::Digit { leg: self.id, key, source, duration });
         if let (Some(peer), DigitSource::Rfc4733 | DigitSource::Info) = (self.talks_to, source)

@@ -123,6 +123,7 @@ fn tones_and_the_beep_are_heard_in_every_codec() {
             max: Duration::from_secs(1),
             trim_silence: false,
             mute_digits: false,
+            finish_keys: KeySet::default(),
             format: RecordFormat::Pcm16,
         });
         world.run(600);

@@ -268,6 +268,7 @@ impl World {
             max: Duration::from_millis(max_ms),
             trim_silence: false,
             mute_digits: false,
+            finish_keys: KeySet::parse("5").unwrap(),
             format,
         });
     }

@@ -81,6 +81,7 @@ fn record(world: &mut World, leg: u64, mute_digits: bool) {
         max: Duration::from_secs(60),
         trim_silence: false,
         mute_digits,
+        finish_keys: KeySet::parse("5").unwrap(),
         format: RecordFormat::Pcm16,
     });
 }
@@ -90,11 +91,11 @@ fn recorded(world: &mut World, leg: u64) -> Vec<i16> {
     world.file(9).as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect()
 }
 
-fn play(world: &mut World, leg: u64, samples: &[i16], codec: Codec) {
+fn play(world: &mut World, leg: u64, samples: &[i16], codec: Codec, run_ms: u64) {
     let rate = codec.sample_rate();
     let samples = crate::codec::resample::resample_all(samples, 8000, rate).unwrap();
     world.play(leg, 1, &[&Prompt::encode(&samples, codec)], 0);
-    world.run(2000);
+    world.run(run_ms);
 }
 
 /// Every key, beginning anywhere in a frame, of the shortest and of longer lengths: not a moment of it is heard, neither by
@@ -106,13 +107,40 @@ fn a_key_is_not_heard_from_its_first_moment_where_that_is_asked_for() {
         let samples = pressed(key, begin, ms);
         for (mute, least, most) in [(true, 0, 0), (false, ms - 5, ms + 10)] {
             let mut world = world((Codec::Pcmu, Codec::Pcmu), Some(mute), None);
-            play(&mut world, 11, &samples, Codec::Pcmu);
+            play(&mut world, 11, &samples, Codec::Pcmu, 2000);
             let heard = audible_ms(&sent(&world, 2, Codec::Pcmu), 8000, key, 0.01);
             assert!((least..=most).contains(&heard), "{key} of {ms} ms, muted {mute}: {heard} ms connected");
             let mut world = self::world((Codec::Pcmu, Codec::Pcmu), None, Some(mute));
-            play(&mut world, 11, &samples, Codec::Pcmu);
+            play(&mut world, 11, &samples, Codec::Pcmu, 2000);
             let heard = audible_ms(&recorded(&mut world, 1), 8000, key, 0.01);
             assert!((least..=most).contains(&heard), "{key} of {ms} ms, muted {mute}: {heard} ms recorded");
+        }
+    }
+}
+
+/// A finish key is told when its tone is over, or later; from its first moment on nothing is in the file.
+#[test]
+fn a_recording_ends_where_the_tone_of_its_finish_key_began() {
+    for (codec, ms) in [(Codec::Pcmu, 45), (Codec::Pcma, 100), (Codec::G722, 240), (Codec::Pcmu, 700)] {
+        for late in [0, 20, 60] {
+            let peer = with(config(codec), |media| media.telephone_event = None);
+            let recorder = LegConfig { detect_tones: true, ..peer.clone() };
+            let mut world = World::pair(1, Network::default(), peer, recorder);
+            world.rates.insert(RecordingId(9), codec.sample_rate());
+            record(&mut world, 2, false);
+            let begin = 4000 + 23 * late;
+            play(&mut world, 1, &pressed('5', begin, ms), codec, 0);
+            while world.digits_of(2).is_empty() {
+                world.run(2);
+            }
+            world.run(late as u64);
+            world.stop_record(2, 9, ms as u64);
+            let file = world.file(9).len() / 2 / (codec.sample_rate() as usize / 1000);
+            let heard = audible_ms(&recorded(&mut world, 2), codec.sample_rate() as usize, '5', 0.01);
+            assert!(heard <= 5, "{codec:?} {ms} ms, {late} ms later: {heard} ms of the key");
+            // The jitter buffer has three frames at most here.
+            let (least, most) = (begin / 8 - 40, begin / 8 + 60);
+            assert!((least..=most).contains(&file), "{codec:?} {ms} ms, {late} ms later: {file} ms");
         }
     }
 }
@@ -123,7 +151,7 @@ fn a_key_is_not_heard_in_any_codec() {
         for to in [Codec::Pcma, Codec::Opus] {
             for offset in [0, 53, 107] {
                 let mut world = world((from, to), Some(true), None);
-                play(&mut world, 11, &pressed('5', 4000 + offset, 120), from);
+                play(&mut world, 11, &pressed('5', 4000 + offset, 120), from, 2000);
                 let rate = usize::try_from(to.sample_rate()).unwrap();
                 // GSM has an echo of what it coded before.
                 let heard = audible_ms(&sent(&world, 2, to), rate, '5', 0.1);
@@ -205,7 +233,7 @@ fn what_is_no_key_is_heard_as_it_was() {
         let mut world = world((Codec::Pcmu, Codec::Pcma), Some(mute), None);
         // Through a decoder in either case, so that only the muting differs.
         record(&mut world, 1, false);
-        play(&mut world, 11, &samples, Codec::Pcmu);
+        play(&mut world, 11, &samples, Codec::Pcmu, 2000);
         sent(&world, 2, Codec::Pcma)
     };
     let (plain, muted) = (run(false), run(true));

@@ -1,6 +1,8 @@
 //! Recordings: as long as they lasted, whatever the network did.
 
 use super::*;
+use crate::FRAME;
+use crate::dtmf::event::EventSender;
 
 fn ended(world: &World) -> (Duration, RecordEnd) {
     let mut ends = world.told().into_iter().filter_map(|event| match *event {
@@ -64,6 +66,7 @@ fn audio_is_handed_out_at_most_160_ms_behind() {
             max: Duration::from_secs(100),
             trim_silence: false,
             mute_digits,
+            finish_keys: KeySet::default(),
             format: RecordFormat::Mulaw,
         });
         for ms in (20..3000).step_by(20) {
@@ -146,6 +149,68 @@ fn a_finish_key_that_is_told_late_ends_the_recording_where_it_was_pressed() {
     }
 }
 
+/// RTP as a telephone sends it: silence in mu-law, and from `begin` on a key that is pressed for so long.
+fn telephone(world: &mut World, from: u64, ms: u64, begin: u64, press_ms: u64) {
+    let mut press = EventSender::new(
+        Key::from_char('5').unwrap(),
+        Duration::from_millis(press_ms),
+        u32::try_from(begin * 8).unwrap(),
+        8000,
+        FRAME,
+    );
+    for (sequence, at) in (0..ms).step_by(20).enumerate() {
+        let event = (at > begin).then(|| press.poll()).flatten();
+        let (payload_type, timestamp, payload) = match event {
+            Some(event) => (101, event.timestamp, event.payload.to_vec()),
+            None => (0, u32::try_from(at * 8).unwrap(), vec![0xff; 160]),
+        };
+        let head = [0x80, payload_type].into_iter().chain(u16::try_from(sequence).unwrap().to_be_bytes());
+        let rest = timestamp.to_be_bytes().into_iter().chain([9, 9, 9, 9]);
+        let packet = head.chain(rest).chain(payload).collect();
+        world.flying.insert((world.step + (from + at) / 2, at), (LegId(2), Channel::Rtp, packet));
+    }
+}
+
+/// However long a finish key is pressed, the file ends where it began, and is as long as is told.
+#[test]
+fn a_recording_ends_where_its_finish_key_began() {
+    for format in [RecordFormat::Mulaw, RecordFormat::Pcm16, RecordFormat::Mp3] {
+        for (mute_digits, reads_in_spans) in [(false, false), (false, true), (true, false)] {
+            for press in [40, 60, 100, 160, 240, 400, 1000, 4000] {
+                let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+                world.reads_in_spans = reads_in_spans;
+                // Two packets until the source is believed.
+                let offset = press % 18;
+                telephone(&mut world, offset, 60 + 1000 + press + 200, 1060, press);
+                world.run(60);
+                world.formats.insert(RecordingId(1), RecordFormat::Pcm16);
+                world.command(Command::Record {
+                    leg: LegId(2),
+                    action: ActionId(1),
+                    recording: RecordingId(1),
+                    beep: false,
+                    max: Duration::from_secs(60),
+                    trim_silence: false,
+                    mute_digits,
+                    finish_keys: KeySet::parse("5").unwrap(),
+                    format,
+                });
+                while world.digits_of(2).is_empty() {
+                    world.run(2);
+                }
+                // As long as a control thread takes.
+                world.run(4);
+                world.stop_record(2, 1, press);
+                let duration = ended(&world).0;
+                let expected = Duration::from_millis(1000 + offset);
+                let what = format!("{format:?}, muted {mute_digits}, in spans {reads_in_spans}, {press} ms");
+                assert!(duration.abs_diff(expected) <= Duration::from_millis(20), "{what}: {duration:?}");
+                assert_eq!(world.file(1).len() as u128, duration.as_micros() / 125 * 2, "{what}");
+            }
+        }
+    }
+}
+
 /// A file in the law of the leg has what was sent, bit for bit: with the second zero of mu-law, which is lost wherever codes
 /// become samples. What has to be made up for a loss is in it at its place.
 #[test]
@@ -197,6 +262,7 @@ fn the_beep_comes_first_and_is_not_in_the_file() {
         max: Duration::from_secs(1),
         trim_silence: false,
         mute_digits: false,
+        finish_keys: KeySet::default(),
         format: RecordFormat::Pcm16,
     });
     world.run(1200);
@@ -237,6 +303,7 @@ fn keys_are_in_the_file_unless_that_is_not_wanted() {
             max: Duration::from_secs(100),
             trim_silence: false,
             mute_digits,
+            finish_keys: KeySet::default(),
             format: RecordFormat::Pcm16,
         });
         world.run(500);
@@ -298,6 +365,7 @@ fn quiet_ends_are_left_out_where_that_is_wanted() {
         max: Duration::from_secs(60),
         trim_silence: true,
         mute_digits: false,
+        finish_keys: KeySet::default(),
         format: RecordFormat::Pcm16,
     });
     world.run(1500);

@@ -76,10 +76,13 @@ fn media_line(command: &media::Command) -> String {
             format!("play {} on {}: {} prompts, repeat {repeat}", action.0, leg.0, prompts.len())
         }
         media::Command::StopPlay { action, .. } => format!("stop play {}", action.0),
-        media::Command::Record { leg, action, recording, beep, max, mute_digits, .. } => {
+        media::Command::Record { leg, action, recording, beep, max, mute_digits, finish_keys, .. } => {
             let beep = if *beep { " beep" } else { "" };
             let muted = if *mute_digits { " without keys" } else { "" };
-            format!("record {} on {} as {}, {max:?}{beep}{muted}", action.0, leg.0, recording.0)
+            let is_finish = |key: &char| Key::from_char(*key).is_some_and(|key| finish_keys.contains(key));
+            let keys: String = "0123456789*#ABCD".chars().filter(is_finish).collect();
+            let until = if keys.is_empty() { keys } else { format!(" until {keys}") };
+            format!("record {} on {} as {}, {max:?}{beep}{muted}{until}", action.0, leg.0, recording.0)
         }
         media::Command::PauseRecord { action, is_paused, .. } => {
             format!("{} record {}", if *is_paused { "pause" } else { "resume" }, action.0)
