@@ -54,7 +54,8 @@ pub enum Denied {
     Over,
     /// Not in this state.
     State {
-        /// The states that would allow it; none for the second party of a connection, which cannot stop it.
+        /// The states in which this very command would be allowed of this call, as it stands otherwise; none for the second
+        /// party of a connection, which cannot stop it.
         allowed: &'static [State],
     },
     /// Not with this direction, in any state.
@@ -91,7 +92,7 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
             &[State::Initiated]
         }
         // Its own child is not answered yet; what that lets hear already can be connected.
-        Command::ConnectStart { other, .. } if standing.child == Some(*other) => &[State::Dial],
+        Command::ConnectStart { other, .. } if standing.child == Some(*other) => &[State::Idle, State::Dial],
         Command::ConnectStop { .. } if standing.role == Role::SecondParty => &[],
         Command::ConfEnter(_) if standing.entering => &[],
         // A second one would leave it open which of them the far end speaks of.

@@ -91,7 +91,9 @@ impl Dial {
                 return load(talk, cx, (pending, construct), input);
             }
             (Stage::Placing(ring), Input::Notice(Notice::Child { child, news: News::Placed })) => {
-                Stage::Dialling(Dialled::begin(Ear::Leg(core.leg()), cx, child, ring))
+                let mut dialled = Dialled::begin(Ear::Leg(core.leg()), cx, child, ring);
+                dialled.sound(cx);
+                Stage::Dialling(dialled)
             }
             (Stage::Placing(_), Input::Notice(Notice::Child { news: News::NotPlaced, .. })) => {
                 return idle(talk, cx);

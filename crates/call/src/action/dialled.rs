@@ -92,6 +92,7 @@ impl Ring {
 }
 
 impl Dialled {
+    /// The child is there: it calls, after an announcement where one is wanted.
     pub(crate) fn begin(ear: Ear, cx: &mut Context<'_>, child: CallId, ring: Ring) -> Self {
         let mut dialled = Self { child, ear, far_end: FarEnd::Silent, ring, heard: Heard::Nothing };
         if dialled.ring.mode == RingMode::Before && !dialled.ring.file.is_empty() {
@@ -99,9 +100,23 @@ impl Dialled {
             dialled.heard = Heard::Announcement(action);
         } else {
             cx.notify(child, Notice::Go);
-            dialled.sound(cx);
         }
         dialled
+    }
+
+    /// Whether its announcement is being heard.
+    pub(crate) fn announces(&self) -> bool {
+        matches!(self.heard, Heard::Announcement(_))
+    }
+
+    /// Whether something of it is heard.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.heard != Heard::Nothing
+    }
+
+    /// Whether there is something to be heard of it.
+    pub(crate) fn has_sound(&self) -> bool {
+        self.part() != Part::Nothing
     }
 
     /// Whether the far end lets be heard something of its own.
@@ -126,8 +141,8 @@ impl Dialled {
 
     /// Lets be heard what there is to hear now. An announcement is heard to its end.
     pub(crate) fn sound(&mut self, cx: &mut Context<'_>) {
-        let part = part(self.ring.mode, !self.ring.file.is_empty(), self.far_end);
-        if matches!(self.heard, Heard::Announcement(_)) || self.heard.part() == part {
+        let part = self.part();
+        if self.announces() || self.heard.part() == part {
             return;
         }
         self.hush(cx);
@@ -140,6 +155,10 @@ impl Dialled {
                 Heard::FarEnd
             }
         };
+    }
+
+    fn part(&self) -> Part {
+        part(self.ring.mode, !self.ring.file.is_empty(), self.far_end)
     }
 
     /// It will not be answered. What was heard of its far end is gone with its leg.

@@ -5,6 +5,9 @@
 //! ```text
 //!   construct ─▶ file and tone are loaded ─▶ it is placed ─▶ [the file, once] ─▶ dialling ─▶ answered, or not to be
 //! ```
+//! One is heard at a time, since nobody could tell one ring-back from another: the first that has something to be heard, for as
+//! long as it has, and then the next. An announcement silences the others, as its call waits for its end.
+//!
 //! They are no members: they neither keep a conference from being over, nor count among those who are left. If it is over
 //! while they are dialled they are cancelled, as by a caller that hangs up.
 
@@ -23,8 +26,8 @@ use crate::error::Error;
 use crate::id::{CallId, RequestId};
 use crate::node::{Context, Letter};
 
-/// Calls that are dialled for one conference at a time. What is heard of them all is heard at once, and of more than a few
-/// nobody could tell one from the other; and a room plays only so much ([`RoomCommand::Play`]).
+/// Calls that are dialled for one conference at a time: each may have an announcement, and a room plays only so much
+/// ([`RoomCommand::Play`]).
 ///
 /// [`RoomCommand::Play`]: offhook_media::event::RoomCommand::Play
 const MAX_CHILDREN: usize = 8;
@@ -104,7 +107,6 @@ impl Children {
             }
             (Child::Dialling(mut dialled), News::FarEnd(far_end)) => {
                 dialled.set_far_end(far_end);
-                dialled.sound(cx);
                 self.0.insert(index, Child::Dialling(dialled));
             }
             (Child::Dialling(mut dialled), News::Answered) => dialled.hush(cx),
@@ -112,16 +114,38 @@ impl Children {
             // It could not be placed.
             _ => {}
         }
+        self.sound(cx);
+    }
+
+    /// Lets the one be heard whose turn it is.
+    fn sound(&mut self, cx: &mut Context<'_>) {
+        let first = |is_it: fn(&Dialled) -> bool| {
+            self.0.iter().position(|child| matches!(child, Child::Dialling(dialled) if is_it(dialled)))
+        };
+        let turn = first(Dialled::announces)
+            .or_else(|| first(|dialled| dialled.is_heard() && dialled.has_sound()))
+            .or_else(|| first(Dialled::has_sound));
+        for (index, child) in self.0.iter_mut().enumerate() {
+            if let Child::Dialling(dialled) = child
+                && Some(index) != turn
+                && !dialled.announces()
+            {
+                dialled.hush(cx);
+            }
+        }
+        if let Some(Child::Dialling(dialled)) = turn.and_then(|turn| self.0.get_mut(turn)) {
+            dialled.sound(cx);
+        }
     }
 
     /// The room has played something to its end, which may be of one of them.
     pub(super) fn played(&mut self, cx: &mut Context<'_>, action: ActionId) {
-        for child in &mut self.0 {
-            if let Child::Dialling(dialled) = child
-                && dialled.played(cx, action)
-            {
-                return dialled.sound(cx);
-            }
+        let is_played = |child: &mut Child| match child {
+            Child::Dialling(dialled) => dialled.played(cx, action),
+            Child::Loading { .. } | Child::Placing(_) => false,
+        };
+        if self.0.iter_mut().any(is_played) {
+            self.sound(cx);
         }
     }
 

@@ -237,20 +237,38 @@ fn a_conference_that_is_over_takes_the_calls_along_that_are_dialled_for_it() {
     assert_eq!(rig.get(CHILD).state, State::Idle);
 }
 
+/// Two ring-back tones at once are none: the first that has a sound is heard until it has none, then the next.
 #[test]
-fn several_are_dialled_at_a_time_each_with_its_own_sound() {
+fn of_several_that_are_dialled_at_a_time_one_is_heard_at_a_time() {
     let mut rig = dialling(RingMode::WhileRinging, None);
     rig.request(dial(RingMode::UntilAnswer, Some("b.wav")));
-    let second = CallId(4);
-    assert_eq!(rig.disk(prompts(2, 2)).last().unwrap(), "media room 1 play 1: 1 +4294967295 0.0");
-    assert_eq!(heard(rig.sip(provisional(CHILD, 180, None))), ["media room 1 play 2: 1 +4294967295 0.0"]);
-    assert!(heard(rig.sip(provisional(second, 180, None))).is_empty());
-    assert_eq!(heard(rig.sip(refused(second))), ["media room 1 stop play 1"]);
-    assert_eq!(heard(rig.sip(picked_up(CHILD))), ["media room 1 stop play 2"]);
-    rig.request(Command::Drop { call: CHILD, cause: 603 });
-    rig.media(leg_removed(CHILD));
-    // And no more than eight.
-    for job in 3..=10 {
+    let (second, third) = (CallId(4), CallId(5));
+    let play = |action: u32| format!("media room 1 play {action}: 1 +4294967295 0.0");
+    let stop = |action: u32| format!("media room 1 stop play {action}");
+    assert_eq!(rig.disk(prompts(2, 2)).last().unwrap(), &play(1), "the first is silent yet");
+    assert!(heard(rig.sip(provisional(CHILD, 180, None))).is_empty(), "and rings when the second is heard");
+    rig.request(dial(RingMode::WhileRinging, None));
+    rig.disk(prompts(3, 1));
+    assert!(
+        heard(rig.sip(provisional(third, 183, Some(OFFER)))).is_empty(),
+        "not the early media of a third"
+    );
+    assert_eq!(heard(rig.sip(refused(second))), [stop(1), play(2)]);
+    let joins = ["media room 1 join 5 SpeakOnly 0.0".to_owned()];
+    assert_eq!(heard(rig.sip(picked_up(CHILD))), [&[stop(2)][..], &joins].concat());
+    // An announcement is heard at once, and by itself.
+    rig.request(dial(RingMode::Before, Some("c.wav")));
+    let announced = heard(rig.disk(prompts(4, 2)));
+    assert_eq!(announced, ["media room 1 play 3: 1 +0 0.0", "media room 1 leave 5"]);
+    let ended = told(RoomEvent::PlayEnded { action: ActionId(3), played: std::time::Duration::from_secs(1) });
+    assert_eq!(heard(rig.media(ended)), joins, "before the fourth rings");
+    assert_eq!(heard(rig.sip(picked_up(third))), ["media room 1 leave 5"]);
+}
+
+#[test]
+fn no_more_than_eight_are_dialled_at_a_time() {
+    let mut rig = dialling(RingMode::WhileRinging, None);
+    for job in 2..=8 {
         rig.request(dial(RingMode::WhileRinging, None));
         assert!(job % 2 == 0 || rig.disk(prompts(job, 1))[1].starts_with("reply call"));
     }
