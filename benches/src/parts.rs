@@ -10,7 +10,7 @@ use offhook_media::codec::resample::Resampler;
 use offhook_media::codec::{Codec, Decoder, Encoder};
 use offhook_media::dtmf::tone::ToneDetector;
 use offhook_media::event::{ActionId, Channel, Command as Media, ConnectMode, LegId};
-use offhook_media::event::{Prompt, RecordFormat, RecordingId};
+use offhook_media::event::{KeySet, Prompt, RecordFormat, RecordingId};
 use offhook_media::mixer::{Mixer, Rate, Voice};
 use offhook_media::sdp::{Keys, MasterKey, Suite};
 use offhook_media::{Clock, Engine, FRAME, PHASES};
@@ -222,6 +222,7 @@ fn record(leg: u64) -> Media {
         max: Duration::from_secs(60),
         trim_silence: false,
         mute_digits: false,
+        finish_keys: KeySet::default(),
         format: RecordFormat::Mulaw,
     }
 }
