@@ -115,8 +115,9 @@ impl PromptFault {
 }
 
 impl From<PromptFault> for Error {
+    /// Of whichever parameter ([`Error::about`]).
     fn from(PromptFault { fault, source }: PromptFault) -> Self {
-        Self::File { fault, file: source.sound.name().to_owned(), item: source.item }
+        Self::File { fault, param: "", file: source.sound.name().to_owned(), item: source.item }
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Error {
     File {
         /// What is wrong with it.
         fault: FileFault,
+        /// The name in the API of the parameter that asks for it.
+        param: &'static str,
         /// Which file, as the application named it, or as a word is named.
         file: String,
         /// Which item of a list asks for it, the first being 0.
@@ -87,6 +89,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same, where it is about a file that this parameter asks for.
+    pub(crate) fn about(self, param: &'static str) -> Self {
+        match self {
+            Self::File { fault, file, item, .. } => Self::File { fault, param, file, item },
+            other => other,
+        }
+    }
+
     pub(crate) fn not_found(resource: Resource) -> Self {
         match resource {
             Resource::Call(call) => Self::NotFound { call },

@@ -99,7 +99,14 @@ async fn a_text_that_cannot_be_spoken_is_an_error_of_its_item() {
         let caller = Caller::answered(&server, &mut app).await;
         let content = vec![item("x", -1, ""), item("hello", 10, "")];
         let error = app.client.play_start(&caller.res_id, content, "").await.expect_err("nobody speaks");
-        assert_eq!(error.data(), Some(ErrorData::SpeechFailed { text: "hello".to_owned(), item: Some(1) }));
+        assert_eq!(
+            error.data(),
+            Some(ErrorData::SpeechFailed {
+                param: "content[1][0]".to_owned(),
+                text: "hello".to_owned(),
+                item: Some(1)
+            })
+        );
         caller.hang_up().await;
         app.released(&caller.res_id).await;
     }
@@ -113,7 +120,11 @@ async fn a_word_that_is_not_there_is_an_error_of_its_item() {
     let caller = Caller::answered(&server, &mut app).await;
     std::fs::remove_file(server.prompt("zh/7.wav")).expect("a word");
     let content = vec![item("thank-you.wav", 0, ""), item("", -1, ""), item("17", 2, "")];
-    let missing = Some(ErrorData::FileNotFound { file: "zh/7.wav".to_owned(), item: Some(2) });
+    let missing = Some(ErrorData::FileNotFound {
+        param: "content[2][0]".to_owned(),
+        file: "zh/7.wav".to_owned(),
+        item: Some(2),
+    });
     let error = app.client.play_start(&caller.res_id, content.clone(), "").await.expect_err("a missing word");
     assert_eq!(error.data(), missing);
     let collect = ReceiveDtmfStart {

@@ -61,7 +61,7 @@ pub(crate) fn ask(
 ) -> Option<Pending> {
     let content = enter.welcome.clone()?;
     let question = DiskJob::LoadPrompts { sources: content.sources, codec: conference::PROMPTS };
-    Some(Pending::ask(core, cx, request, |_| question))
+    Some(Pending::ask(core, cx, request, "play_file", |_| question))
 }
 
 impl Conf {

@@ -124,9 +124,12 @@ impl Connect {
         let ConnectExtras { record, schedule, .. } = &wanted.extras;
         let pending = if let Some(schedule) = schedule {
             let (sources, codec) = (vec![schedule.source.clone()], talk.media.codec);
-            Some(Pending::ask(core, cx, request, |_| DiskJob::LoadPrompts { sources, codec }))
+            let question = DiskJob::LoadPrompts { sources, codec };
+            Some(Pending::ask(core, cx, request, "schedule_play_file", |_| question))
         } else {
-            record.as_ref().map(|record| Pending::ask(core, cx, request, |job| opening(&talk, record, job)))
+            let ask =
+                |record| Pending::ask(core, cx, request, "record_file", |job| opening(&talk, record, job));
+            record.as_ref().map(ask)
         };
         let Some(pending) = pending else {
             let waiting = Waiting::new(cx, Ready { wanted, prompts: Vec::new(), recording: None });
@@ -325,7 +328,8 @@ impl Preparing {
                     let Some(record) = &self.wanted.extras.record else {
                         return self.begin(parties, talk, core, cx, None);
                     };
-                    self.pending = self.pending.then_ask(core, cx, |job| opening(&talk, record, job));
+                    self.pending =
+                        self.pending.then_ask(core, cx, "record_file", |job| opening(&talk, record, job));
                 }
                 Err(fault) => return self.fail(parties, talk, cx, fault.into()),
             },
@@ -335,7 +339,8 @@ impl Preparing {
                     Err(fault) => fault,
                 };
                 let file = self.wanted.extras.record.as_ref().map(|record| record.file.clone());
-                let error = Error::File { fault, file: file.unwrap_or_default(), item: None };
+                let error =
+                    Error::File { fault, param: "record_file", file: file.unwrap_or_default(), item: None };
                 return self.fail(parties, talk, cx, error);
             }
             Input::Due if self.pending.is_late(cx) => {

@@ -51,7 +51,7 @@ impl Dial {
         construct: Box<Construct>,
     ) -> Step {
         let question = Ring::question(cx, construct.parent.as_ref(), talk.media.codec);
-        let pending = Pending::ask(core, cx, request, |_| question);
+        let pending = Pending::ask(core, cx, request, "ring_play_file", |_| question);
         Self { talk, stage: Stage::Loading { pending, construct } }.stay()
     }
 

@@ -64,30 +64,34 @@ impl Outcome {
 pub(crate) struct Pending {
     request: RequestId,
     pub(crate) job: JobId,
+    /// The parameter that says what is asked for.
+    param: &'static str,
     guard: Option<Instant>,
 }
 
 impl Pending {
-    /// Asks the disk.
+    /// Asks the disk for what a parameter of the request says.
     pub(crate) fn ask(
         owner: impl Into<Resource>,
         cx: &mut Context<'_>,
         request: RequestId,
+        param: &'static str,
         question: impl FnOnce(JobId) -> DiskJob,
     ) -> Self {
         let job = cx.ask_disk(owner.into(), question);
         let within = if cx.is_spoken(job) { SPOKEN_WITHIN } else { OPENED_WITHIN };
-        Self { request, job, guard: cx.deadline(within) }
+        Self { request, job, param, guard: cx.deadline(within) }
     }
 
-    /// Asks again, for the same request and within the same time.
+    /// Asks again, for what another parameter of the same request says, and within the same time.
     pub(crate) fn then_ask(
         self,
         owner: impl Into<Resource>,
         cx: &mut Context<'_>,
+        param: &'static str,
         question: impl FnOnce(JobId) -> DiskJob,
     ) -> Self {
-        Self { job: cx.ask_disk(owner.into(), question), ..self }
+        Self { job: cx.ask_disk(owner.into(), question), param, ..self }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -110,12 +114,13 @@ impl Pending {
 
     /// The disk has answered, and the action cannot begin.
     pub(crate) fn refuse(self, cx: &mut Context<'_>, fault: FileFault, file: String) {
-        self.fail(cx, Error::File { fault, file, item: None });
+        let param = self.param;
+        self.fail(cx, Error::File { fault, param, file, item: None });
     }
 
     /// It cannot begin, for whatever reason.
     pub(crate) fn fail(self, cx: &mut Context<'_>, error: Error) {
-        cx.reply(self.request, Err(error));
+        cx.reply(self.request, Err(error.about(self.param)));
     }
 
     /// The disk did not answer in time. A file that it opens later is abandoned.
@@ -125,7 +130,7 @@ impl Pending {
             Some(source) => PromptFault { fault: FileFault::Unspoken, source }.into(),
             None => Error::Internal { message: message() },
         };
-        cx.reply(self.request, Err(error));
+        self.fail(cx, error);
     }
 
     /// It is stopped before the disk has answered: it has begun and is over, and nobody waits for the answer.

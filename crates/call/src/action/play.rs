@@ -59,7 +59,7 @@ impl Play {
     ) -> Step {
         let files = content.sources.iter().map(|source| source.sound.name().to_owned()).collect();
         let question = DiskJob::LoadPrompts { sources: content.sources, codec: talk.media.codec };
-        let pending = Pending::ask(core, cx, request, |_| question);
+        let pending = Pending::ask(core, cx, request, "content", |_| question);
         let ask = Ask { begin: cx.now.wall, files, finish_keys, repeat };
         Step::to(Phase::Play(Self { talk, ask, stage: Stage::Loading { pending } }))
     }

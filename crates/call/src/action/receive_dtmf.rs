@@ -145,7 +145,7 @@ impl ReceiveDtmf {
             return begin(core, cx, talk, collected, Vec::new(), 0);
         };
         let question = DiskJob::LoadPrompts { sources: prompt.sources, codec };
-        let pending = Pending::ask(core, cx, request, |_| question);
+        let pending = Pending::ask(core, cx, request, "play_content", |_| question);
         let stage = Stage::Loading { pending };
         Step::to(Phase::ReceiveDtmf(Self { talk, collected, prompts: Vec::new(), repeats, stage }))
     }

@@ -58,7 +58,7 @@ impl Record {
         wanted: Wanted,
     ) -> Step {
         let spec = RecordSpec::new(wanted.format, talk.media.codec.sample_rate(), 1);
-        let pending = Pending::ask(core, cx, request, |job| DiskJob::OpenRecording {
+        let pending = Pending::ask(core, cx, request, "record_file", |job| DiskJob::OpenRecording {
             file: wanted.file.clone(),
             spec,
             overwrite: wanted.overwrite,

@@ -202,7 +202,7 @@ impl Inbound {
             Ok(codec) => {
                 self.replaced(cx);
                 let question = DiskJob::LoadPrompts { sources: content.sources, codec };
-                self.loading = Some(Pending::ask(core, cx, id, |_| question));
+                self.loading = Some(Pending::ask(core, cx, id, "ring_play_file", |_| question));
             }
             Err(error) => cx.reply(id, Err(error)),
         }

@@ -65,7 +65,7 @@ impl Children {
             return cx.reply(request, Err(Error::LimitReached { limit: "conference_dials", value }));
         }
         let question = Ring::question(cx, construct.parent.as_ref(), PROMPTS);
-        let pending = Pending::ask(core.id, cx, request, |_| question);
+        let pending = Pending::ask(core.id, cx, request, "ring_play_file", |_| question);
         self.0.push(Child::Loading { pending, construct });
     }
 

@@ -34,10 +34,10 @@ impl Opening {
     ) -> Option<Self> {
         let pending = if let Some(content) = construct.background.clone() {
             let question = DiskJob::LoadPrompts { sources: content.sources, codec: PROMPTS };
-            Pending::ask(core.id, cx, request, |_| question)
+            Pending::ask(core.id, cx, request, "bg_file", |_| question)
         } else {
             let record = construct.record.as_ref()?;
-            Pending::ask(core.id, cx, request, |job| opening(record, job))
+            Pending::ask(core.id, cx, request, "record_file", |job| opening(record, job))
         };
         Some(Self { pending, construct: construct.clone(), background: Vec::new() })
     }
@@ -59,7 +59,8 @@ impl Opening {
                     let Some(record) = &self.construct.record else {
                         return Some(self.open(core, cx, None));
                     };
-                    self.pending = self.pending.then_ask(core.id, cx, |job| opening(record, job));
+                    self.pending =
+                        self.pending.then_ask(core.id, cx, "record_file", |job| opening(record, job));
                 }
             },
             Input::Disk(DiskEvent::RecordingOpened { job, result }) if job == self.pending.job => {

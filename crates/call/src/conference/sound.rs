@@ -118,7 +118,7 @@ impl Sound {
         }
         let files = content.sources.iter().map(|source| source.sound.name().to_owned()).collect();
         let question = DiskJob::LoadPrompts { sources: content.sources, codec: PROMPTS };
-        let pending = Pending::ask(core.id, cx, request, |_| question);
+        let pending = Pending::ask(core.id, cx, request, "content", |_| question);
         let stage = PlayStage::Loading { pending };
         let repeat = if is_loop { OVER_AND_OVER } else { 0 };
         self.play = Some(Play { begin: cx.now.wall, files, repeat, stage });
@@ -156,7 +156,7 @@ impl Sound {
         if self.record.is_some() {
             return cx.reply(request, Err(Error::LimitReached { limit: "conference_recordings", value: 1 }));
         }
-        let pending = Pending::ask(core.id, cx, request, |job| opening(&record, job));
+        let pending = Pending::ask(core.id, cx, request, "record_file", |job| opening(&record, job));
         let stage = RecordStage::Opening { pending, is_stopped: false };
         self.record = Some(Record { begin: cx.now.wall, file: record.file, max, stage });
     }
@@ -208,7 +208,7 @@ impl Sound {
             DiskEvent::RecordingOpened { job, result } => {
                 let result = result.map_err(|fault| {
                     let file = self.record_file().unwrap_or_default().to_owned();
-                    Error::File { fault, file, item: None }
+                    Error::File { fault, param: "record_file", file, item: None }
                 });
                 self.opened(core, cx, job, result);
             }

@@ -49,6 +49,9 @@ pub enum ErrorData {
     },
     /// The file is not there (-32004).
     FileNotFound {
+        /// The parameter that asks for it, or the place in it (`content[2][0]`).
+        #[serde(default)]
+        param: String,
         /// As the request named it, or as the word of a value is named.
         file: String,
         /// Which item of a list asks for it, the first being 0; left out where there is no list.
@@ -57,6 +60,9 @@ pub enum ErrorData {
     },
     /// The file is there and cannot be read or written (-32004).
     FileUnreadable {
+        /// The parameter that asks for it, or the place in it (`content[2][0]`).
+        #[serde(default)]
+        param: String,
         /// As the request named it, or as the word of a value is named.
         file: String,
         /// Which item of a list asks for it, the first being 0; left out where there is no list.
@@ -65,6 +71,9 @@ pub enum ErrorData {
     },
     /// The file's format is none that is read (-32004).
     FileUnsupported {
+        /// The parameter that asks for it, or the place in it (`content[2][0]`).
+        #[serde(default)]
+        param: String,
         /// As the request named it, or as the word of a value is named.
         file: String,
         /// What is wrong with it, in words.
@@ -77,6 +86,9 @@ pub enum ErrorData {
     /// The name is no plain name of a file below its directory: it is absolute, leads out, has `.` or `..` in it, or
     /// names a folder, a link or a device (-32004).
     FileForbidden {
+        /// The parameter that asks for it, or the place in it (`content[2][0]`).
+        #[serde(default)]
+        param: String,
         /// As the request named it, or as the word of a value is named.
         file: String,
         /// What it is instead, in words.
@@ -88,16 +100,25 @@ pub enum ErrorData {
     },
     /// The file exists and `overwrite` is false (-32004).
     FileExists {
+        /// The parameter that asks for it, or the place in it (`content[2][0]`).
+        #[serde(default)]
+        param: String,
         /// As the request named it.
         file: String,
     },
     /// The disk is full (-32004).
     DiskFull {
+        /// The parameter that asks for it, or the place in it (`content[2][0]`).
+        #[serde(default)]
+        param: String,
         /// As the request named it.
         file: String,
     },
     /// A text cannot be spoken: there is no provider of speech, or it has failed; the log says how (-32004).
     SpeechFailed {
+        /// The place of the text in the parameters (`content[2][0]`).
+        #[serde(default)]
+        param: String,
         /// The text.
         text: String,
         /// Which item of a list it is, the first being 0.

@@ -79,7 +79,9 @@ fn outcomes_that_are_final() {
         assert!(Outcome::Error(data.clone()).is_final(), "{data:?}");
     }
     let gateway = ErrorData::GatewayUnavailable { gateway: String::new(), retry_in: None };
-    for data in [gateway, ErrorData::ShuttingDown, ErrorData::DiskFull { file: String::new() }] {
+    for data in
+        [gateway, ErrorData::ShuttingDown, ErrorData::DiskFull { param: String::new(), file: String::new() }]
+    {
         assert!(!Outcome::Error(data.clone()).is_final(), "{data:?}");
     }
     assert!(!refused().is_final());

@@ -165,7 +165,8 @@ pub(crate) fn file(param: &str, name: &str) -> Result<String, ErrorData> {
         return Err(invalid(param, format!("a file name of 1 to {FILE_NAME_MAX} bytes")));
     }
     if !is_plain_name(name.as_bytes()) {
-        return Err(error::forbidden(name.to_owned(), "no plain name of a file below its directory", None));
+        let detail = "no plain name of a file below its directory";
+        return Err(error::forbidden(param.to_owned(), name.to_owned(), detail, None));
     }
     if name.split('/').any(|part| part.len() > FILE_PART_MAX) {
         let expected = format!("a file name of which no part has more than {FILE_PART_MAX} bytes");

@@ -101,8 +101,8 @@ fn joined_files(param: &str, joined: &str, how: How) -> Result<Vec<PromptSource>
 fn named(param: &str, name: &str, how: How) -> Result<PromptSource, ErrorData> {
     match file(param, name) {
         Ok(name) => Ok(how.wanted(Sound::File(name))),
-        Err(ErrorData::FileForbidden { file, detail, .. }) => {
-            Err(ErrorData::FileForbidden { file, detail, item: how.item })
+        Err(ErrorData::FileForbidden { param, file, detail, .. }) => {
+            Err(ErrorData::FileForbidden { param, file, detail, item: how.item })
         }
         Err(error) => Err(error),
     }

@@ -40,23 +40,7 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
         Error::InvalidParam { param, expected } => {
             ErrorData::InvalidParams { param: param.to_owned(), expected }
         }
-        Error::File { fault, file, item } => match fault {
-            FileFault::NotFound => ErrorData::FileNotFound { file, item },
-            FileFault::Unreadable => ErrorData::FileUnreadable { file, item },
-            FileFault::Unsupported => {
-                ErrorData::FileUnsupported { file, detail: "the format is not supported".to_owned(), item }
-            }
-            FileFault::Empty => ErrorData::FileUnsupported { file, detail: "it is empty".to_owned(), item },
-            FileFault::Forbidden => forbidden(file, "no plain name of a file below its directory", item),
-            FileFault::Link => forbidden(file, "a symbolic link, and links are not followed", item),
-            FileFault::Irregular => forbidden(file, "a folder, a device, a FIFO or a socket", item),
-            FileFault::Exists => ErrorData::FileExists { file },
-            FileFault::DiskFull => ErrorData::DiskFull { file },
-            FileFault::Unspoken => ErrorData::SpeechFailed { text: file, item },
-            FileFault::Busy { limit } => {
-                ErrorData::LimitReached { limit: "prompts".to_owned(), value: limit }
-            }
-        },
+        Error::File { fault, param, file, item } => of_file(fault, place(param, item), file, item),
         Error::LimitReached { limit, value } => ErrorData::LimitReached { limit: limit.to_owned(), value },
         Error::GatewayUnavailable { gateway, retry_in } => ErrorData::GatewayUnavailable {
             gateway: gateway.to_string(),
@@ -70,9 +54,35 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
     }
 }
 
+/// What is wrong with a file, which stands at this place of the parameters.
+fn of_file(fault: FileFault, param: String, file: String, item: Option<usize>) -> ErrorData {
+    let unsupported = |param, file, detail: &str| {
+        let detail = detail.to_owned();
+        ErrorData::FileUnsupported { param, file, detail, item }
+    };
+    match fault {
+        FileFault::NotFound => ErrorData::FileNotFound { param, file, item },
+        FileFault::Unreadable => ErrorData::FileUnreadable { param, file, item },
+        FileFault::Unsupported => unsupported(param, file, "the format is not supported"),
+        FileFault::Empty => unsupported(param, file, "it is empty"),
+        FileFault::Forbidden => forbidden(param, file, "no plain name of a file below its directory", item),
+        FileFault::Link => forbidden(param, file, "a symbolic link, and links are not followed", item),
+        FileFault::Irregular => forbidden(param, file, "a folder, a device, a FIFO or a socket", item),
+        FileFault::Exists => ErrorData::FileExists { param, file },
+        FileFault::DiskFull => ErrorData::DiskFull { param, file },
+        FileFault::Unspoken => ErrorData::SpeechFailed { param, text: file, item },
+        FileFault::Busy { limit } => ErrorData::LimitReached { limit: "prompts".to_owned(), value: limit },
+    }
+}
+
+/// Where a file stands in the parameters: an item begins with what is played.
+fn place(param: &str, item: Option<usize>) -> String {
+    item.map_or_else(|| param.to_owned(), |item| format!("{param}[{item}][0]"))
+}
+
 /// A name that may not be used, and what it is.
-pub(crate) fn forbidden(file: String, detail: &str, item: Option<usize>) -> ErrorData {
-    ErrorData::FileForbidden { file, detail: detail.to_owned(), item }
+pub(crate) fn forbidden(param: String, file: String, detail: &str, item: Option<usize>) -> ErrorData {
+    ErrorData::FileForbidden { param, file, detail: detail.to_owned(), item }
 }
 
 /// A defect of ours: the log has what it is, the application the number to find it by.
@@ -96,19 +106,21 @@ fn message(data: &ErrorData) -> String {
         }
         ErrorData::InvalidState { state, .. } => format!("not allowed while the call is in {state:?}"),
         ErrorData::WrongDirection { call_dir, .. } => format!("not for {call_dir:?} calls").to_lowercase(),
-        ErrorData::FileNotFound { file, item } => format!("there is no file {file}{}", of_item(*item)),
-        ErrorData::FileUnreadable { file, item } => {
+        ErrorData::FileNotFound { file, item, .. } => format!("there is no file {file}{}", of_item(*item)),
+        ErrorData::FileUnreadable { file, item, .. } => {
             format!("the file {file}{} cannot be read or written", of_item(*item))
         }
-        ErrorData::FileUnsupported { file, detail, item } => {
+        ErrorData::FileUnsupported { file, detail, item, .. } => {
             format!("{file}{} cannot be played: {detail}", of_item(*item))
         }
-        ErrorData::FileForbidden { file, detail, item } => format!("{file}{} is {detail}", of_item(*item)),
-        ErrorData::FileExists { file } => format!("the file {file} exists"),
+        ErrorData::FileForbidden { file, detail, item, .. } => {
+            format!("{file}{} is {detail}", of_item(*item))
+        }
+        ErrorData::FileExists { file, .. } => format!("the file {file} exists"),
         ErrorData::SpeechFailed { item, .. } => {
             format!("the text{} cannot be spoken: the log says why", of_item(*item))
         }
-        ErrorData::DiskFull { file } => format!("the disk of {file} is full"),
+        ErrorData::DiskFull { file, .. } => format!("the disk of {file} is full"),
         ErrorData::LimitReached { limit, value } => format!("the limit {limit} of {value} is reached"),
         ErrorData::GatewayUnavailable { gateway, .. } => {
             format!("the gateway {gateway} cannot be called now")
@@ -193,13 +205,31 @@ mod tests {
             (FileFault::Exists, "file_exists"),
             (FileFault::DiskFull, "disk_full"),
         ] {
-            let error = Error::File { fault, file: "a/b.wav".to_owned(), item: None };
-            check(error, -32004, json!({ "reason": reason, "file": "a/b.wav" }));
+            let error = Error::File { fault, param: "record_file", file: "a/b.wav".to_owned(), item: None };
+            check(error, -32004, json!({ "reason": reason, "param": "record_file", "file": "a/b.wav" }));
         }
-        let error = Error::File { fault: FileFault::NotFound, file: "en/7.wav".to_owned(), item: Some(2) };
-        check(error, -32004, json!({ "reason": "file_not_found", "file": "en/7.wav", "item": 2 }));
-        let error = Error::File { fault: FileFault::Unspoken, file: "hello".to_owned(), item: Some(0) };
-        check(error, -32004, json!({ "reason": "speech_failed", "text": "hello", "item": 0 }));
+        let error = Error::File {
+            fault: FileFault::NotFound,
+            param: "content",
+            file: "en/7.wav".to_owned(),
+            item: Some(2),
+        };
+        check(
+            error,
+            -32004,
+            json!({ "reason": "file_not_found", "param": "content[2][0]", "file": "en/7.wav", "item": 2 }),
+        );
+        let error = Error::File {
+            fault: FileFault::Unspoken,
+            param: "content",
+            file: "hello".to_owned(),
+            item: Some(0),
+        };
+        check(
+            error,
+            -32004,
+            json!({ "reason": "speech_failed", "param": "content[0][0]", "text": "hello", "item": 0 }),
+        );
         check(
             Error::LimitReached { limit: "calls", value: 10_000 },
             -32005,
@@ -225,8 +255,12 @@ mod tests {
             (FileFault::Link, "file_forbidden", "a symbolic link, and links are not followed"),
             (FileFault::Irregular, "file_forbidden", "a folder, a device, a FIFO or a socket"),
         ] {
-            let error = Error::File { fault, file: "a/b.wav".to_owned(), item: None };
-            check(error, -32004, json!({ "reason": reason, "file": "a/b.wav", "detail": detail }));
+            let error = Error::File { fault, param: "record_file", file: "a/b.wav".to_owned(), item: None };
+            check(
+                error,
+                -32004,
+                json!({ "reason": reason, "param": "record_file", "file": "a/b.wav", "detail": detail }),
+            );
         }
     }
 

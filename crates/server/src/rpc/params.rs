@@ -275,7 +275,7 @@ impl de::Error for Invalid {
         } else {
             format!("one of {}", names.join(", "))
         };
-        Self::new(field, known)
+        Self::new(field, format!("{known}; it is an unknown parameter"))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -395,7 +395,11 @@ mod tests {
     fn the_wrong_parameter_is_named() {
         refused::<wire::Drop>("{}", "res_id", "a value: the parameter is required");
         refused::<wire::Drop>("[]", "res_id", "a value: the parameter is required");
-        refused::<wire::Drop>(r#"{"res_id": "r", "causes": 1}"#, "causes", "one of res_id, cause");
+        refused::<wire::Drop>(
+            r#"{"res_id": "r", "causes": 1}"#,
+            "causes",
+            "one of res_id, cause; it is an unknown parameter",
+        );
         refused::<wire::Drop>(r#"["r", 486, 1]"#, "[2]", "at most 2 parameters: res_id, cause");
         refused::<wire::Drop>(r#"{"res_id": 5}"#, "res_id", "a string");
         refused::<wire::Drop>(r#"[null]"#, "res_id", "a string");
@@ -405,7 +409,7 @@ mod tests {
             "a single value: the parameter is given twice",
         );
         refused::<wire::Discover>(r#"[1]"#, "[0]", "at most 0 parameters: ");
-        refused::<wire::Discover>(r#"{"a": 1}"#, "a", "no parameters");
+        refused::<wire::Discover>(r#"{"a": 1}"#, "a", "no parameters; it is an unknown parameter");
         refused::<wire::Drop>("5", "params", "an object or an array");
     }
 

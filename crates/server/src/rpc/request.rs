@@ -194,7 +194,7 @@ fn of_disk(not_noted: &NotNoted) -> ErrorData {
     match not_noted {
         NotNoted::Full { limit } => limit_reached(*limit),
         NotNoted::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-            ErrorData::DiskFull { file: "request_keys".to_owned() }
+            ErrorData::DiskFull { param: REQUEST_KEY.to_owned(), file: "request_keys".to_owned() }
         }
         NotNoted::Disk(error) => error::internal(&format!("request keys cannot be kept: {error}")),
     }

@@ -24,8 +24,8 @@ struct Wrong {
 enum Told {
     /// `invalid_params`, with the parameter, or this place in it.
     Named(String),
-    /// `file_forbidden`, with this name.
-    Forbidden(String),
+    /// `file_forbidden`, with this place of a parameter and this name.
+    Forbidden(String, String),
     /// `resource_not_found`, with this name; the answer of a method that only asks is `false`.
     Nobody(String),
 }
@@ -213,7 +213,7 @@ fn wrong_strings(hostile: &Hostile, place: &str, schema: &Value) -> Vec<Wrong> {
     let format = schema["format"].as_str().unwrap_or_else(|| panic!("{place} has no format: {schema}"));
     let strings = &hostile.formats.get(format).unwrap_or_else(|| panic!("{place}: what is a {format}?"));
     let told = |text: &str| match format {
-        "file-name" | "file-names" | "item-what" => Told::Forbidden(text.to_owned()),
+        "file-name" | "file-names" | "item-what" => Told::Forbidden(place.to_owned(), text.to_owned()),
         "res-id" => Told::Nobody(text.to_owned()),
         _ => Told::Named(place.to_owned()),
     };
@@ -237,7 +237,7 @@ fn wrong_strings(hostile: &Hostile, place: &str, schema: &Value) -> Vec<Wrong> {
         found.extend(strings.wrong.iter().map(|text| Wrong {
             what: "the second of a list".to_owned(),
             value: json!(format!("a.wav|{text}")),
-            told: Told::Forbidden(text.clone()),
+            told: Told::Forbidden(place.to_owned(), text.clone()),
         }));
     }
     found
@@ -336,7 +336,9 @@ async fn refused(client: &Client, method: &str, param: &str, example: &Value, wr
     };
     let good = match &wrong.told {
         Told::Named(place) => named(place),
-        Told::Forbidden(file) => is(-32004, "file_forbidden") && data["file"] == json!(file),
+        Told::Forbidden(place, file) => {
+            is(-32004, "file_forbidden") && (&data["param"], &data["file"]) == (&json!(place), &json!(file))
+        }
         Told::Nobody(res_id) => {
             is(-32001, "resource_not_found") && data["res_id"] == json!(res_id) || named(param)
         }
@@ -390,9 +392,11 @@ async fn unknown(client: &Client, method: &str, example: &Value, count: usize) {
     let positions = json!(vec![Value::Null; count + 1]);
     for (params, param) in [(named, "no_such_parameter".to_owned()), (positions, "[".to_owned())] {
         let error = client.request(method, params).await.unwrap_err();
-        let Error::Rpc { code, data, .. } = error else { panic!("{method}: {error}") };
+        let Error::Rpc { code, message, data } = error else { panic!("{method}: {error}") };
         assert_eq!(code, -32602, "{method}: {data}");
         assert!(data["param"].as_str().unwrap().starts_with(&param), "{method}: {data}");
+        let is_named = param != "[";
+        assert_eq!(is_named, message.contains("unknown parameter"), "{method}: {message}");
     }
 }
 

@@ -497,15 +497,16 @@ async fn names_that_lead_out_of_their_directory_are_forbidden() {
         let play = json!([call, format!("good.wav|{name}")]);
         let items = json!([call, [[name, 0]]]);
         let prompt = json!({ "res_id": call, "play_content": name });
-        for (method, params, item) in [
-            ("record_start", record, None),
-            ("play_start", play, None),
-            ("play_start", items, Some(0)),
-            ("receive_dtmf_start", prompt, None),
+        for (method, params, param, item) in [
+            ("record_start", record, "record_file", None),
+            ("play_start", play, "content", None),
+            ("play_start", items, "content[0][0]", Some(0)),
+            ("receive_dtmf_start", prompt, "play_content", None),
         ] {
             let error = client.request(&format!("sys.call.{method}"), params).await.unwrap_err();
             let (file, detail) = (name.to_owned(), "no plain name of a file below its directory".to_owned());
-            let forbidden = wire::ErrorData::FileForbidden { file, detail, item };
+            let param = param.to_owned();
+            let forbidden = wire::ErrorData::FileForbidden { param, file, detail, item };
             assert_eq!(error.data(), Some(forbidden), "{method} {name:?}");
             assert!(matches!(error, offhook_client::Error::Rpc { code: -32004, .. }));
         }
@@ -518,7 +519,7 @@ async fn a_forbidden_file_is_not_said_to_be_outside() {
     let server = Server::start(|command| match command {
         Command::PlayStart { content, .. } => {
             let file = content.sources[0].sound.name().to_owned();
-            Err(Error::File { fault: FileFault::Forbidden, file, item: None })
+            Err(Error::File { fault: FileFault::Forbidden, param: "content", file, item: None })
         }
         other => panic!("{other:?}"),
     })
@@ -553,9 +554,12 @@ async fn a_refusal_of_the_calls_reaches_the_application() {
         Command::PlayStart { call, .. } => {
             Err(Error::InvalidState { call: *call, state: State::Record, allowed: &[State::Idle] })
         }
-        Command::RecordStart { file, .. } => {
-            Err(Error::File { fault: FileFault::Exists, file: file.clone(), item: None })
-        }
+        Command::RecordStart { file, .. } => Err(Error::File {
+            fault: FileFault::Exists,
+            param: "record_file",
+            file: file.clone(),
+            item: None,
+        }),
         Command::Nop { .. } => Ok(Reply::Exists(true)), // a defect of ours: not the answer to this question
         other => panic!("{other:?}"),
     })

@@ -156,7 +156,8 @@ async fn a_word_that_is_not_recorded_is_named_with_its_item() {
     let server = Server::start(|command| match command {
         Command::PlayStart { content, .. } => {
             let PromptSource { sound, item, .. } = content.sources[1].clone();
-            Err(Error::File { fault: FileFault::NotFound, file: sound.name().to_owned(), item })
+            let file = sound.name().to_owned();
+            Err(Error::File { fault: FileFault::NotFound, param: "content", file, item })
         }
         other => panic!("{other:?}"),
     })
@@ -165,6 +166,8 @@ async fn a_word_that_is_not_recorded_is_named_with_its_item() {
     let content = json!([["a.wav"], [7, 1, "lang=en"]]);
     let error = client.request("sys.call.play_start", json!([CALL, content])).await.unwrap_err();
     let offhook_client::Error::Rpc { code, message, data, .. } = error else { panic!("{error}") };
-    assert_eq!((code, data), (-32004, json!({ "reason": "file_not_found", "file": "en/7.wav", "item": 1 })));
+    let expected =
+        json!({ "reason": "file_not_found", "param": "content[1][0]", "file": "en/7.wav", "item": 1 });
+    assert_eq!((code, data), (-32004, expected));
     assert_eq!(message, "there is no file en/7.wav (of item 1, the first being 0)");
 }

@@ -156,7 +156,7 @@ fn every_event_has_an_example() {
 
 #[test]
 fn codes_and_reasons_agree() {
-    let data = ErrorData::FileExists { file: String::new() };
+    let data = ErrorData::FileExists { param: String::new(), file: String::new() };
     assert!(ErrorData::REASONS.contains(&("file_exists", data.code())));
     for data in [
         ErrorData::NotNegotiated { detail: String::new() },
