@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use offhook_call::error::FileFault;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -25,6 +25,11 @@ impl Directory {
         fs::create_dir_all(path)?;
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
         Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())? })
+    }
+
+    /// Keeps other servers from it, as long as this handle or a clone of it is there.
+    pub fn claim(&self) -> io::Result<()> {
+        claim(&self.root)
     }
 
     /// Another handle of the same directory.
@@ -126,6 +131,12 @@ impl Directory {
     }
 }
 
+/// Keeps other servers from an open directory.
+pub(crate) fn claim(directory: impl AsFd) -> io::Result<()> {
+    rustix::fs::flock(directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| io::Error::other("it is in use by another server"))
+}
+
 /// Names are relative, and every part of them is a name: no `..`, no `.`, nothing empty, no control character.
 fn check(name: &str) -> Result<(), FileFault> {
     let bad_part = |part: &str| part.is_empty() || part == "." || part == "..";
@@ -165,6 +176,19 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn a_directory_is_claimed_by_one() {
+        let temp = Temp::new("claim");
+        let (one, other) = (temp.root(), temp.root());
+        one.claim().unwrap();
+        assert!(other.claim().unwrap_err().to_string().contains("in use by another server"));
+        let clone = one.try_clone().unwrap();
+        drop(one);
+        assert!(other.claim().is_err(), "a clone of it is there");
+        drop(clone);
+        other.claim().unwrap();
+    }
 
     /// A directory of its own for each test, removed at its end.
     struct Temp(std::path::PathBuf);

@@ -20,7 +20,7 @@ use crate::config::value::Listener;
 use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::control_handle::ControlHandle;
-use crate::events::{self, Durability, EventLog, EventWriter, Retention, Store};
+use crate::events::{self, Durability, EventWriter, Retention};
 use crate::files::Directory;
 use crate::http::{self, HttpConfig};
 use crate::input::{INPUTS, Input};
@@ -135,9 +135,13 @@ impl Server {
             bytes: config.events.keep_bytes,
             age: Duration::from_secs(config.events.keep_seconds),
         };
+        // Whoever has the directory has its numbers: they are taken after it.
+        let dir = config.node.data_dir.join("events");
+        let claim = events::claim(&dir).map_err(|error| of_log(&dir, &error))?;
         let first = first_number(&config)?;
         let durability = Durability { sync: Duration::from_millis(config.events.sync_ms) };
-        let (writer, log, store) = open_log(&config, keep, durability, first)?;
+        let (writer, log, store) =
+            events::open(claim, keep, durability, first).map_err(|error| of_log(&dir, &error))?;
         let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
         let http = http_config(&config);
         let (sender, inputs) = mpsc::channel(INPUTS);
@@ -246,6 +250,12 @@ fn assemble(
     let prompts = Prompts::new(prompts, config.media.prompt_cache_bytes).speaking(speaker.map(Arc::new));
     let prompts = prompts::start(prompts, inputs).map_err(no_thread)?;
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
+    // What another server is recording is not ours to complete, and its notes would be taken for ours.
+    recordings.claim().map_err(|error| {
+        let dir = config.media.recordings_dir.display();
+        let own = "each server needs its own, which may be a folder in one that they share";
+        Failure::Failed(format!("media.recordings_dir = {dir:?}: {error}; {own}"))
+    })?;
     events::append_recovered(&mut log, clock::now().wall, recordings::recover(&recordings));
     let min_free = config.media.recordings_min_free_bytes;
     let recordings = recordings::start(recordings, min_free, inputs).map_err(no_thread)?;
@@ -356,15 +366,8 @@ fn of_data_dir(config: &Config, error: &io::Error) -> Failure {
     Failure::Failed(format!("node.data_dir = {:?}: {error}", config.node.data_dir.display()))
 }
 
-fn open_log(
-    config: &Config,
-    keep: Retention,
-    durability: Durability,
-    first: u64,
-) -> Result<(EventWriter, Arc<EventLog>, Store), Failure> {
-    let dir = config.node.data_dir.join("events");
-    events::open(&dir, keep, durability, first)
-        .map_err(|error| Failure::Failed(format!("event log in {:?}: {error}", dir.display())))
+fn of_log(dir: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("event log in {:?}: {error}", dir.display()))
 }
 
 fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {

@@ -45,6 +45,31 @@ async fn an_idle_server_ends_at_once() {
     assert!(status.success(), "{status}\n{}", server.log());
 }
 
+/// What one server has no other touches: neither its numbers and events, nor the files that it records.
+#[tokio::test]
+async fn a_server_that_finds_its_directories_taken_changes_nothing_in_them() {
+    let server = Server::start("taken").await;
+    let data = server.dir().path().join("data");
+    let serial = std::fs::read_to_string(data.join("serial")).expect("its number");
+    for (own, key) in
+        [("OFFHOOK_MEDIA__RECORDINGS_DIR", "event log"), ("OFFHOOK_NODE__DATA_DIR", "media.recordings_dir")]
+    {
+        let other = std::process::Command::new(offhook_tests::server::binary())
+            .arg("--config")
+            .arg(server.dir().path().join("offhook.toml"))
+            .env("OFFHOOK_SIP__LISTEN", "[\"udp:127.0.0.1:0\"]")
+            .env("OFFHOOK_RPC__LISTEN", "127.0.0.1:0")
+            .env(own, server.dir().path().join("own"))
+            .output()
+            .expect("another server");
+        let said = String::from_utf8_lossy(&other.stderr);
+        assert_eq!(other.status.code(), Some(1), "{said}");
+        assert!(said.contains(key) && said.contains("in use by another server"), "{said}");
+        assert_eq!(std::fs::read_to_string(data.join("serial")).expect("its number"), serial);
+    }
+    assert!(server.is_healthy().await);
+}
+
 #[tokio::test]
 async fn a_recording_is_whole_after_sigterm() {
     let setup = Setup { sections: "[limits]\ndrain_seconds = 1".into(), ..Setup::default() };

@@ -95,6 +95,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Check => {
             let config = checked(load()?)?;
+            writable("node.data_dir", &config.node.data_dir)?;
+            writable("media.recordings_dir", &config.media.recordings_dir)?;
             let warnings = [config.warnings(), prompts(&config.media.prompts_dir)?, voices(&config.speech)?];
             warnings.concat().iter().for_each(|warning| eprintln!("offhook: warning: {warning}"));
             let what =
@@ -125,6 +127,25 @@ fn prompts(path: &Path) -> Result<Vec<String>, Failure> {
         }
         Err(error) => Err(Failure::Config(format!("media.prompts_dir: {}: {error}", path.display()))),
     }
+}
+
+/// Files can be made in a directory, or it can be made itself: a file is tried, or only looked whether it would do, since
+/// nothing stays that was not there.
+fn writable(key: &str, path: &Path) -> Result<(), Failure> {
+    let tried = match std::fs::metadata(path) {
+        Ok(_) => {
+            let trial = path.join(format!(".offhook-check-{}", std::process::id()));
+            std::fs::write(&trial, "can be written").and_then(|()| std::fs::remove_file(&trial))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let above = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let above = above.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+            let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+            rustix::fs::access(above, access).map_err(std::io::Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    tried.map_err(|error| Failure::Config(format!("{key}: {} cannot be written: {error}", path.display())))
 }
 
 /// Whether texts will be spoken.
@@ -213,6 +234,26 @@ mod tests {
         let missing = file.with_file_name("no-such-directory");
         assert!(prompts(&missing).unwrap()[0].starts_with("media.prompts_dir: "));
         assert!(!missing.exists());
+    }
+
+    #[test]
+    fn directories_are_tried() {
+        let place = std::env::temp_dir().join(format!("offhook-writable-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        assert_eq!(writable("node.data_dir", &place), Ok(()));
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "nothing stays");
+        assert_eq!(writable("node.data_dir", &place.join("a/b")), Ok(()));
+        assert!(!place.join("a").exists(), "nothing is made");
+        std::fs::write(place.join("file"), "").unwrap();
+        // A disk that takes nothing, and files in the place of directories.
+        for bad in [Path::new("/proc"), &place.join("file"), &place.join("file/a")] {
+            let refused = writable("node.data_dir", bad);
+            assert!(
+                matches!(&refused, Err(Failure::Config(text)) if text.starts_with("node.data_dir: ")),
+                "{refused:?}"
+            );
+        }
+        std::fs::remove_dir_all(&place).unwrap();
     }
 
     /// Each section has a title a person can read, and secrets stay strings without a default.

@@ -22,6 +22,7 @@ mod segment;
 mod store;
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -71,22 +72,37 @@ pub struct Retention {
     pub age: Duration,
 }
 
-/// Opens the log in a directory, which is made where there is none: the end that writes, the end that is shared by readers,
+/// A directory that no other server writes to.
+#[derive(Debug)]
+pub struct Claim {
+    dir: Arc<Path>,
+    directory: File,
+}
+
+/// Takes a directory, which is made where there is none, for a log.
+///
+/// # Errors
+/// It cannot be made or opened, or another server has it.
+pub fn claim(dir: &Path) -> io::Result<Claim> {
+    Ok(Claim { dir: dir.into(), directory: store::claim(dir)? })
+}
+
+/// Opens the log in its directory: the end that writes, the end that is shared by readers,
 /// and the end that writes to the disk. It goes on where the last run has ended; a new log begins with `first_seq`, at
 /// least 1, which must be above every number of former runs.
 ///
 /// # Errors
-/// The directory cannot be read and written, or another server has it.
+/// The directory cannot be read and written.
 pub fn open(
-    dir: &Path,
+    Claim { dir, directory }: Claim,
     retention: Retention,
     durability: Durability,
     first_seq: u64,
 ) -> io::Result<(EventWriter, Arc<EventLog>, Store)> {
-    let found = store::find(dir, first_seq.max(1))?;
+    let found = store::find(&dir, directory, first_seq.max(1))?;
     let log = Arc::new(EventLog {
         entries: DashMap::new(),
-        dir: dir.into(),
+        dir,
         oldest: AtomicU64::new(found.oldest),
         kept: AtomicU64::new(found.next),
         written: AtomicU64::new(found.next - 1),

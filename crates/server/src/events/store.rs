@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{EventLog, Retention, record, segment};
-use crate::clock;
+use crate::{clock, files};
 
 /// The log is in so many segments, so that a bound is kept to a part of this.
 const SEGMENTS: u64 = 16;
@@ -79,7 +79,7 @@ pub struct Store {
     boot: String,
     lines: Vec<u8>,
     /// Holds the lock on the directory.
-    _directory: File,
+    directory: File,
 }
 
 /// What is on the disk at the start.
@@ -93,12 +93,16 @@ pub(super) struct Found {
     pub(super) next: u64,
 }
 
-/// Finds what former runs have left, and repairs its end. The first event of a new log is `first`.
-pub(super) fn find(dir: &Path, first: u64) -> io::Result<Found> {
+/// Makes the directory where there is none, and keeps others from it.
+pub(super) fn claim(dir: &Path) -> io::Result<File> {
     fs::create_dir_all(dir)?;
     let directory = File::open(dir)?;
-    rustix::fs::flock(&directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| io::Error::other("it is in use by another server"))?;
+    files::claim(&directory)?;
+    Ok(directory)
+}
+
+/// Finds what former runs have left, and repairs its end. The first event of a new log is `first`.
+pub(super) fn find(dir: &Path, directory: File, first: u64) -> io::Result<Found> {
     let mut closed = VecDeque::new();
     let (mut next, mut whole) = (first, true);
     for first in segment::list(dir)? {
@@ -174,7 +178,7 @@ impl Store {
             written: next - 1,
             boot: boot(),
             lines: Vec::new(),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -281,6 +285,7 @@ impl Store {
             self.written += 1;
             return Ok(());
         };
+        self.stay_in_place()?;
         self.make_room(newest)?;
         let inline = self.durability.sync.is_zero();
         let active = self.writable()?;
@@ -296,6 +301,21 @@ impl Store {
         active.span_ms = Some((active.span_ms.map_or(oldest, |(oldest, _)| oldest), newest));
         active.synced = inline;
         self.written = last;
+        Ok(())
+    }
+
+    /// Makes the directory anew where somebody has taken it away, or put another in its place: what is written to a file
+    /// without a name nobody reads. The events that were in it are lost, and told as a gap.
+    fn stay_in_place(&mut self) -> io::Result<()> {
+        let ours = self.directory.metadata()?;
+        let there = fs::metadata(&self.log.dir);
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(());
+        }
+        self.directory = claim(&self.log.dir)?;
+        (self.active, self.closed) = (None, VecDeque::new());
+        self.log.oldest.store(self.written + 1, Ordering::Release);
+        tracing::error!(dir = %self.log.dir.display(), "events were taken away with their directory, which is made anew");
         Ok(())
     }
 

@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -152,7 +152,19 @@ impl Writer {
         }
     }
 
+    /// Whether the file still has its name: what is written to one that was taken away nobody reads.
+    fn is_in_place(&self) -> io::Result<bool> {
+        let (ours, there) = (self.file.metadata()?, fs::metadata(&self.path));
+        Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
+    }
+
     fn write(&mut self, lines: &[u8], at: UnixMs) -> io::Result<()> {
+        if !self.is_in_place()? {
+            fs::create_dir_all(self.path.parent().unwrap_or(&self.path))?;
+            self.file = open_to_append(&self.path)?;
+            (self.bytes, self.since) = (0, at);
+            tracing::error!(path = %self.path.display(), "request keys were taken away, and are lost at the next start");
+        }
         let age = at.0.saturating_sub(self.since.0);
         if self.bytes > FILE_MAX || u128::try_from(age).is_ok_and(|age| age > KEEP.as_millis()) {
             fs::rename(&self.path, &self.old)?;

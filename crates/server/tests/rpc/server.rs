@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle};
-use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, open};
+use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, claim, open};
 use offhook::http::{HttpConfig, serve};
 use offhook::metrics::Metrics;
 use offhook::request_keys::RequestKeys;
@@ -54,7 +54,7 @@ impl Log {
     pub(crate) fn new(retention: Retention, first: u64) -> Self {
         let dir = DataDir::new();
         let durability = Durability { sync: Duration::from_secs(60) };
-        let (writer, reading, store) = open(&dir.0, retention, durability, first).unwrap();
+        let (writer, reading, store) = open(claim(&dir.0).unwrap(), retention, durability, first).unwrap();
         Self { writer, reading, store, _dir: dir }
     }
 

@@ -45,7 +45,7 @@ impl Rig {
 
     fn open_from(dir: &Dir, retention: Retention, first: u64) -> Self {
         let durability = Durability { sync: Duration::from_secs(60) };
-        let (writer, log, store) = open(&dir.0, retention, durability, first).unwrap();
+        let (writer, log, store) = open(claim(&dir.0).unwrap(), retention, durability, first).unwrap();
         Self { dir: dir.0.clone(), retention, writer, log, store }
     }
 
@@ -363,11 +363,45 @@ async fn after_a_failure_of_power_readers_are_told_of_a_gap() {
     assert_eq!(rig.all(5).await, (vec![next], vec![(6, next - 1)]));
 }
 
+/// A file is where the directory was, which can neither be used nor be made.
+fn no_directory(dir: &Dir) {
+    fs::remove_dir_all(&dir.0).unwrap();
+    fs::write(&dir.0, "").unwrap();
+}
+
+/// Whoever tidies up takes away what was told, and nothing of what comes: it is on the disk again, for this run and the next,
+/// and what is gone is told. Another server is kept from the new directory as from the old one.
+#[tokio::test]
+async fn a_directory_that_is_taken_away_is_made_anew() {
+    for moved in [false, true] {
+        let dir = dir();
+        let elsewhere = Dir(dir.0.with_extension("elsewhere"));
+        let mut rig = Rig::open(&dir, KEEP);
+        rig.tell(1);
+        rig.tell(2);
+        match moved {
+            false => fs::remove_dir_all(&dir.0).unwrap(),
+            true => fs::rename(&dir.0, &elsewhere.0).unwrap(),
+        }
+        rig.append(3);
+        assert_eq!(rig.tell(4), 4);
+        assert_eq!(rig.log.unwritten(), 0);
+        let text = fs::read_to_string(rig.newest_segment()).unwrap();
+        assert_eq!(text.matches("\"seq\":").count(), 2, "{text}");
+        assert!(claim(&dir.0).is_err(), "it is locked");
+        let gap = vec![(1, 2)];
+        assert_eq!(rig.all(0).await, (vec![3, 4], gap.clone()));
+        let mut rig = rig.restart();
+        assert_eq!(rig.tell(5), 5);
+        assert_eq!(rig.all(0).await, (vec![3, 4, 5], gap));
+    }
+}
+
 #[tokio::test]
 async fn a_disk_that_takes_nothing_keeps_no_event_from_its_readers() {
     let dir = dir();
     let mut rig = Rig::open(&dir, KEEP);
-    fs::remove_dir_all(&dir.0).unwrap();
+    no_directory(&dir);
     let now = clock();
     rig.append(1);
     rig.writer.publish(now);
@@ -378,7 +412,7 @@ async fn a_disk_that_takes_nothing_keeps_no_event_from_its_readers() {
     assert_eq!((rig.batch(0).await, rig.log.unwritten()), (vec![1], 1));
     assert_eq!(rig.writer.poll_timeout(), None);
     // It is written when there is a disk again.
-    fs::create_dir(&dir.0).unwrap();
+    fs::remove_file(&dir.0).unwrap();
     rig.tell(2);
     assert_eq!(rig.log.unwritten(), 0);
     assert_eq!(rig.restart().all(0).await, (vec![1, 2], vec![]));
@@ -389,7 +423,7 @@ async fn memory_is_bounded_where_the_disk_takes_nothing() {
     let dir = dir();
     let keep = Retention { bytes: 64 << 10, ..KEEP };
     let mut rig = Rig::open(&dir, keep);
-    fs::remove_dir_all(&dir.0).unwrap();
+    no_directory(&dir);
     let now = clock();
     for n in 1..=1_000 {
         rig.append(n);
@@ -401,7 +435,7 @@ async fn memory_is_bounded_where_the_disk_takes_nothing() {
     let [(1, last)] = gaps[..] else { panic!("{gaps:?}") };
     assert_eq!(seen, numbers(last + 1, 1_000));
     assert!(seen.len() > 100, "{} are kept", seen.len());
-    fs::create_dir(&dir.0).unwrap();
+    fs::remove_file(&dir.0).unwrap();
     rig.tell(1_001);
     let (again, gaps) = rig.restart().all(0).await;
     assert_eq!((again.last(), gaps.len()), (Some(&1_001), 1), "what memory had is on the disk now");
@@ -411,7 +445,7 @@ async fn memory_is_bounded_where_the_disk_takes_nothing() {
 fn two_servers_cannot_have_one_log() {
     let dir = dir();
     let _rig = Rig::open(&dir, KEEP);
-    let error = open(&dir.0, KEEP, Durability { sync: Duration::ZERO }, 1).unwrap_err();
+    let error = claim(&dir.0).unwrap_err();
     assert!(error.to_string().contains("in use by another server"), "{error}");
 }
 
