@@ -18,21 +18,50 @@ use crate::asks::{
 use crate::checks::Checks;
 use crate::{chance, seconds};
 
-/// The applications of a world at one moment. They know what [`Checks`] has heard, and no more.
-pub struct Applications<'a> {
-    /// What all is drawn from.
-    pub rng: &'a mut fastrand::Rng,
-    /// What they have been told.
-    pub checks: &'a Checks,
-    /// The time of day.
-    pub wall: UnixMs,
+/// How many texts are sent at once, now and then: more than may wait for the far end's answers.
+const FLOOD: usize = 20;
+
+/// The applications of a world.
+#[derive(Clone, Debug)]
+pub struct Applications {
     /// Whom they call.
-    pub callees: &'a [String],
+    pub callees: Vec<String>,
+    /// Calls that may still come or be placed.
+    pub to_come: usize,
 }
 
-impl Applications<'_> {
+impl Applications {
+    /// What they ask for next, most often one thing or nothing.
+    pub fn next(&mut self, rng: &mut fastrand::Rng, checks: &Checks, wall: UnixMs) -> Vec<Command> {
+        let command = self.at(rng, checks, wall).next(&mut self.to_come);
+        let flood = matches!(command, Some(Command::SendMessage { .. })) && chance(rng, 10);
+        command.map_or_else(Vec::new, |command| vec![command; if flood { FLOOD } else { 1 }])
+    }
+
+    /// A call to one or two of those whom they call.
+    pub fn construct(&mut self, rng: &mut fastrand::Rng, checks: &Checks, wall: UnixMs) -> Command {
+        self.at(rng, checks, wall).construct(None)
+    }
+
+    fn at<'a>(&self, rng: &'a mut fastrand::Rng, checks: &'a Checks, wall: UnixMs) -> Moment<'a> {
+        Moment { rng, checks, wall, callees: self.callees.clone() }
+    }
+}
+
+/// The applications at one moment. They know what [`Checks`] has heard, and no more.
+struct Moment<'a> {
+    /// What all is drawn from.
+    rng: &'a mut fastrand::Rng,
+    /// What they have been told.
+    checks: &'a Checks,
+    /// The time of day.
+    wall: UnixMs,
+    callees: Vec<String>,
+}
+
+impl Moment<'_> {
     /// What they ask for next, if anything. A call that they place for another one is taken off those that may still come.
-    pub fn next(&mut self, to_come: &mut usize) -> Option<Command> {
+    fn next(&mut self, to_come: &mut usize) -> Option<Command> {
         if self.chance(6) {
             return Some(self.of_a_conference());
         }
@@ -45,11 +74,10 @@ impl Applications<'_> {
         if self.chance(85) { self.sensible(call, state) } else { Some(self.anything(call)) }
     }
 
-    /// A call to one or two of those whom they call.
-    pub fn construct(&mut self, parent: Option<Parent>) -> Command {
+    fn construct(&mut self, parent: Option<Parent>) -> Command {
         let max_answer = self.seconds(60);
         let max_ring = self.seconds(5);
-        let mut to_uris = self.callees.to_vec();
+        let mut to_uris = self.callees.clone();
         self.rng.shuffle(&mut to_uris);
         to_uris.truncate(self.rng.usize(1..3));
         Command::Construct(Box::new(Construct { max_answer, max_ring, to_uris, parent, ..construct() }))

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use offhook_call::Config;
 use offhook_call::command::{Command, Construct};
-use offhook_call::id::CallId;
 use offhook_worlds::asks::construct;
 use offhook_worlds::node::config;
 
@@ -32,26 +31,13 @@ pub(crate) fn call() -> Command {
     Command::Construct(Box::new(Construct { to_uris, max_ring: RING, ..construct() }))
 }
 
-/// A call is answered.
-pub(crate) fn answer(call: CallId) -> Command {
-    Command::Answer { call, max_answer: Duration::from_secs(600), user_data: None, codec: None }
-}
-
 /// Calls with far ends that follow one script: after how long since its beginning each is over. They are answered within
 /// `answered`, and their end is due so long after that.
 fn check(script: Script, silence: Option<Duration>, most: Duration) {
     let node = Config { max_calls: 2 * CALLS, silence_timeout: silence, ..config() };
     let setting = Setting {
-        wire: Wire::GOOD,
-        calls: CALLS,
-        every: 100,
-        ports: 2_000,
-        gateway_calls: 0,
-        speaking: 0,
-        node,
-        refresh: Duration::from_secs(1_800),
-        people: People::Waiting(script),
         all_over: Duration::from_secs(900),
+        ..Setting::quiet(Wire::GOOD, CALLS, node, People::Waiting(script))
     };
     let mut world = World::new(7, setting);
     world.run(None);

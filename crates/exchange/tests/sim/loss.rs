@@ -31,19 +31,8 @@ pub(crate) fn answer(call: CallId) -> Command {
 /// A thousand calls, half of them each way; how many were set up at both ends.
 fn run(seed: u64, loss: u8) -> [usize; 2] {
     let node = Config { max_calls: 2 * CALLS, silence_timeout: None, ..config() };
-    let setting = Setting {
-        wire: Wire { loss, doubled: 5, delay: 300 },
-        calls: CALLS,
-        every: 100,
-        ports: 2_000,
-        gateway_calls: 0,
-        speaking: 0,
-        node,
-        refresh: Duration::from_secs(1_800),
-        people: People::Polite,
-        all_over: Duration::from_secs(600),
-    };
-    let mut world = World::new(seed, setting);
+    let wire = Wire { loss, doubled: 5, delay: 300 };
+    let mut world = World::new(seed, Setting::quiet(wire, CALLS, node, People::Polite));
     world.run(None);
     assert_eq!(world.released.len(), CALLS);
     assert!(world.leftovers.aftermath() <= GONE_WITHIN, "{:?}", world.leftovers.aftermath());

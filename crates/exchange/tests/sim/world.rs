@@ -46,6 +46,24 @@ pub(crate) struct Setting {
     pub(crate) all_over: Duration,
 }
 
+impl Setting {
+    /// One with so many calls, ten in a second, room for all of them, and nobody who speaks.
+    pub(crate) fn quiet(wire: Wire, calls: usize, node: Config, people: People) -> Self {
+        Self {
+            wire,
+            calls,
+            every: 100,
+            ports: 2_000,
+            gateway_calls: 0,
+            speaking: 0,
+            node,
+            refresh: Duration::from_secs(1_800),
+            people,
+            all_over: Duration::from_secs(600),
+        }
+    }
+}
+
 /// Who uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum People {
@@ -95,7 +113,7 @@ pub(crate) struct World {
     agenda: BTreeMap<(Duration, u64), Happening>,
     happenings: u64,
     requests: u64,
-    pub(crate) to_come: usize,
+    pub(crate) applications: Applications,
     pub(crate) exchange: Exchange,
     pub(crate) media: Media,
     /// How long news of the media is on its way.
@@ -106,13 +124,12 @@ pub(crate) struct World {
     pub(crate) voices: HashMap<SocketAddr, Voice>,
     pub(crate) checks: Checks,
     pub(crate) leftovers: Leftovers,
-    callees: Vec<String>,
     /// Calls that were released, with the time of that and what was told.
     pub(crate) released: Vec<(Duration, CallId, offhook_call::event::Released)>,
 }
 
 /// The endpoint of our node.
-fn endpoint(refresh: Duration, seed: u64) -> Endpoint {
+pub(crate) fn endpoint(refresh: Duration, seed: u64) -> Endpoint {
     let of = |name: &str, address: SocketAddr| Gateway {
         name: name.into(),
         networks: vec![address.ip().to_string().parse().expect("an address is a network")],
@@ -137,6 +154,7 @@ impl World {
             ..gateway(name, &[number])
         };
         calls.set_gateways(vec![limited("peer", 9), limited("rude", 10)]);
+        let callees = ["sip:1@192.0.2.9", "sip:2@192.0.2.10", "sip:3@rude", "sip:4@far.example"];
         let start = epoch();
         let lag = Duration::from_millis(*rng.choice(&[0, 5]).expect("two"));
         let mut world = Self {
@@ -145,7 +163,7 @@ impl World {
             agenda: BTreeMap::new(),
             happenings: 0,
             requests: 0,
-            to_come: setting.calls,
+            applications: Applications { callees: callees.map(str::to_owned).into(), to_come: setting.calls },
             exchange: Exchange::new(endpoint(setting.refresh, seed), calls),
             media: Media::new(start, seed),
             lag,
@@ -155,9 +173,6 @@ impl World {
             voices: HashMap::new(),
             checks: Checks::default(),
             leftovers: Leftovers::default(),
-            callees: ["sip:1@192.0.2.9", "sip:2@192.0.2.10", "sip:3@rude", "sip:4@far.example"]
-                .map(str::to_owned)
-                .into(),
             released: Vec::new(),
             rng,
             setting,
@@ -292,15 +307,16 @@ impl World {
     }
 
     fn new_call(&mut self) {
-        let Some(left) = self.to_come.checked_sub(1) else { return };
-        self.to_come = left;
+        let Some(left) = self.applications.to_come.checked_sub(1) else { return };
+        self.applications.to_come = left;
         self.soon(self.setting.every, Happening::NewCall);
         match self.setting.people {
             People::Anything => match self.rng.u8(..4) {
                 0 => self.peer_calls(),
                 1 => self.rude_calls(),
                 _ => {
-                    let command = self.applications().construct(None);
+                    let wall = self.now().wall;
+                    let command = self.applications.construct(&mut self.rng, &self.checks, wall);
                     self.request(command);
                 }
             },
@@ -312,21 +328,14 @@ impl World {
     }
 
     fn application(&mut self) {
-        if self.to_come == 0 && self.exchange.calls().live() == 0 {
+        if self.applications.to_come == 0 && self.exchange.calls().live() == 0 {
             return;
         }
         self.soon(200, Happening::Application);
-        let mut to_come = self.to_come;
-        let command = self.applications().next(&mut to_come);
-        self.to_come = to_come;
-        if let Some(command) = command {
+        let wall = self.now().wall;
+        for command in self.applications.next(&mut self.rng, &self.checks, wall) {
             self.request(command);
         }
-    }
-
-    fn applications(&mut self) -> Applications<'_> {
-        let wall = self.now().wall;
-        Applications { rng: &mut self.rng, checks: &self.checks, wall, callees: &self.callees }
     }
 
     fn disk_will(&mut self, later: Option<Later>) {
@@ -408,12 +417,7 @@ impl World {
                 self.media.told_of_key(LegId(call.0));
             }
             EventKind::Incoming { .. } if self.setting.people != People::Anything => {
-                let answer = if self.setting.people == People::Polite {
-                    crate::loss::answer(call)
-                } else {
-                    crate::dead::answer(call)
-                };
-                self.later(100, Happening::Ask(answer));
+                self.later(100, Happening::Ask(crate::loss::answer(call)));
             }
             EventKind::DialCompleted { error: None, .. } if self.setting.people == People::Polite => {
                 self.later(crate::loss::TALK, Happening::Ask(Command::Drop { call, cause: 603 }));
@@ -433,7 +437,7 @@ impl World {
             assert!(self.at < self.setting.all_over, "a call has wedged: {:?}", self.checks.alive());
             if hang_up_at.is_some_and(|at| at <= self.at) {
                 hang_up_at = None;
-                self.to_come = 0;
+                self.applications.to_come = 0;
                 self.exchange.drain(self.now());
                 self.exchange.hang_up_all(self.now());
                 self.settle();

@@ -36,7 +36,9 @@ pub(super) fn path(dir: &Path, first: u64) -> PathBuf {
 pub(super) fn list(dir: &Path) -> io::Result<Vec<u64>> {
     let mut segments = Vec::new();
     let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(segments),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(segments);
+        }
         entries => entries?,
     };
     for entry in entries {

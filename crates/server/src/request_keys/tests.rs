@@ -220,8 +220,23 @@ async fn the_file_is_the_old_one_after_a_day() {
 async fn a_disk_that_takes_nothing_is_told() {
     let temp = Temp::new("broken");
     let (_, journal) = temp.open(0);
-    // A day later the file is to become the old one, and its folder is gone.
     fs::remove_dir_all(&temp.0).unwrap();
-    let noted = journal.note(UnixMs(2 * DAY_MS), &name(0, "k"), print(1), None).await;
+    fs::write(&temp.0, "no folder").unwrap();
+    let noted = journal.note(UnixMs(0), &name(0, "k"), print(1), None).await;
     assert!(matches!(noted, Err(journal::NotNoted::Disk(_))), "{noted:?}");
+    fs::remove_file(&temp.0).unwrap();
+    journal.note(UnixMs(0), &name(0, "k"), print(1), None).await.unwrap();
+}
+
+/// Whoever tidies up takes away what was known, and nothing of what comes.
+#[tokio::test]
+async fn a_file_that_is_taken_away_is_made_anew() {
+    let temp = Temp::new("taken");
+    let (_, journal) = temp.open(0);
+    journal.note(UnixMs(0), &name(0, "before"), print(1), Some(result("null"))).await.unwrap();
+    fs::remove_dir_all(&temp.0).unwrap();
+    journal.note(UnixMs(0), &name(0, "after"), print(1), Some(result("null"))).await.unwrap();
+    let (kept, _) = temp.open(0);
+    let there: Vec<&str> = kept.iter().map(|kept| &*kept.name.key).collect();
+    assert_eq!(there, ["after"]);
 }

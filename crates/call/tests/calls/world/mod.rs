@@ -103,12 +103,11 @@ struct World {
     agenda: BTreeMap<(u64, u64), Happening>,
     happenings: u64,
     requests: u64,
-    to_come: usize,
+    applications: Applications,
     far_ends: FarEnds,
     engine: Engine,
     disk: Disk,
     checks: Checks,
-    callees: Vec<String>,
 }
 
 impl World {
@@ -129,12 +128,14 @@ impl World {
             agenda: BTreeMap::new(),
             happenings: 0,
             requests: 0,
-            to_come: CALLS,
+            applications: Applications {
+                callees: vec!["sip:1@192.0.2.9".to_owned(), "sip:1@second".to_owned()],
+                to_come: CALLS,
+            },
             far_ends: FarEnds::default(),
             engine: Engine::default(),
             disk: Disk::default(),
             checks: Checks::default(),
-            callees: vec!["sip:1@192.0.2.9".to_owned(), "sip:1@second".to_owned()],
         };
         for number in 0..PORTS {
             world.soon(0, Happening::Lease(Port(20000 + 2 * number)));
@@ -173,32 +174,26 @@ impl World {
     }
 
     fn new_call(&mut self) {
-        let Some(left) = self.to_come.checked_sub(1) else { return };
-        self.to_come = left;
+        let Some(left) = self.applications.to_come.checked_sub(1) else { return };
+        self.applications.to_come = left;
         self.soon(4_000, Happening::NewCall);
         if self.rng.bool() {
             return self.caller();
         }
-        let command = self.applications().construct(None);
+        let wall = self.now().wall;
+        let command = self.applications.construct(&mut self.rng, &self.checks, wall);
         self.request(command);
     }
 
     fn application(&mut self) {
-        if self.to_come == 0 && self.calls.live() == 0 {
+        if self.applications.to_come == 0 && self.calls.live() == 0 {
             return;
         }
         self.soon(200, Happening::Application);
-        let mut to_come = self.to_come;
-        let command = self.applications().next(&mut to_come);
-        self.to_come = to_come;
-        if let Some(command) = command {
+        let wall = self.now().wall;
+        for command in self.applications.next(&mut self.rng, &self.checks, wall) {
             self.request(command);
         }
-    }
-
-    fn applications(&mut self) -> Applications<'_> {
-        let wall = self.now().wall;
-        Applications { rng: &mut self.rng, checks: &self.checks, wall, callees: &self.callees }
     }
 
     fn disk(&mut self, deed: Deed) {
@@ -308,7 +303,7 @@ impl World {
             assert!(self.at < ALL_OVER, "a call has wedged: {:?}", self.checks.alive());
             if hang_up_at.is_some_and(|at| at <= self.at) {
                 hang_up_at = None;
-                self.to_come = 0;
+                self.applications.to_come = 0;
                 self.calls.drain();
                 let now = self.now();
                 self.calls.hang_up_all(now);
