@@ -211,6 +211,23 @@ async fn a_call_that_is_dialled_for_another_says_what_that_hears() {
     assert_eq!(asked.parent.expect("a parent").of, ConferenceId(3).into());
 }
 
+/// The document: 仅在指定 `parent_call_res_id` 参数时有意义. So it is not looked for, only its form is; nor is its mode.
+#[tokio::test]
+async fn a_file_without_a_parent_has_no_meaning() {
+    let mut server = Server::start(golden).await;
+    let client = server.client().await;
+    for params in
+        [json!({ "ring_play_file": "none.wav" }), json!({ "ring_play_file": "", "ring_play_mode": 3 })]
+    {
+        client.request("sys.call.construct", construct(params)).await.unwrap();
+        let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
+        assert!(asked.parent.is_none());
+    }
+    let error =
+        client.request("sys.call.construct", construct(json!({ "ring_play_file": "../a.wav" }))).await;
+    assert_eq!(error.unwrap_err().reason(), Some("file_forbidden"));
+}
+
 /// A method, parameters, which of them is refused, and a part of what is expected instead.
 pub(crate) type Fault = (&'static str, Value, &'static str, &'static str);
 
