@@ -397,23 +397,7 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.stop_play(action, shared));
                 self.on_bridge_of(leg, |bridge, shared| bridge.stop_play(action, shared));
             }
-            Command::Record {
-                leg,
-                action,
-                recording,
-                beep,
-                max,
-                trim_silence,
-                mute_digits,
-                finish_keys,
-                format,
-            } => {
-                let (held_back, in_spans) = (HELD_BACK, format != RecordFormat::Mp3);
-                let keys = Keys { mute: mute_digits, finish: finish_keys };
-                let wish = Wish { channels: 1, beep, max, trim_silence, keys, held_back, in_spans };
-                let recording = Recording::new(action, recording, wish);
-                self.on(leg, |leg, shared| leg.record(recording, shared));
-            }
+            command @ Command::Record { .. } => self.record(command),
             Command::PauseRecord { leg, action, is_paused } => {
                 self.on(leg, |leg, _| leg.pause_record(action, is_paused));
                 self.on_bridge_of(leg, |bridge, _| bridge.pause_record(action, is_paused));
@@ -434,6 +418,29 @@ impl Engine {
             }
         }
         self.pass_on(now);
+    }
+
+    /// Begins a recording of a leg.
+    fn record(&mut self, command: Command) {
+        let Command::Record {
+            leg,
+            action,
+            recording,
+            beep,
+            max,
+            trim_silence,
+            mute_digits,
+            finish_keys,
+            format,
+        } = command
+        else {
+            return;
+        };
+        let (held_back, in_spans) = (HELD_BACK, format != RecordFormat::Mp3);
+        let keys = Keys { mute: mute_digits, finish: finish_keys };
+        let wish = Wish { channels: 1, beep, max, trim_silence, keys, held_back, in_spans };
+        let recording = Recording::new(action, recording, wish);
+        self.on(leg, |leg, shared| leg.record(recording, shared));
     }
 
     /// The next packet to send. To be asked after every call, before sockets of removed legs are closed.

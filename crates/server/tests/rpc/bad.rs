@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use offhook::files::Directory;
+use offhook_call::command::Command;
 use offhook_client::wire::{FORMATS, UNSUBSCRIBE};
 use offhook_client::{Client, Error};
 use serde_json::{Map, Value, json};
 
-use crate::methods::golden_request;
-use crate::server::Server;
+use crate::methods::{construct, golden, golden_request};
+use crate::server::{Asked, Server};
 
 /// A wrong value of a parameter: what is wrong with it, and how it is told.
 struct Wrong {
@@ -398,6 +399,23 @@ async fn unknown(client: &Client, method: &str, example: &Value, count: usize) {
         let is_named = param != "[";
         assert_eq!(is_named, message.contains("unknown parameter"), "{method}: {message}");
     }
+}
+
+/// The document: 仅在指定 `parent_call_res_id` 参数时有意义. So it is not looked for, only its form is; nor is its mode.
+#[tokio::test]
+async fn a_file_without_a_parent_has_no_meaning() {
+    let mut server = Server::start(golden).await;
+    let client = server.client().await;
+    for params in
+        [json!({ "ring_play_file": "none.wav" }), json!({ "ring_play_file": "", "ring_play_mode": 3 })]
+    {
+        client.request("sys.call.construct", construct(params)).await.unwrap();
+        let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
+        assert!(asked.parent.is_none());
+    }
+    let error =
+        client.request("sys.call.construct", construct(json!({ "ring_play_file": "../a.wav" }))).await;
+    assert_eq!(error.unwrap_err().reason(), Some("file_forbidden"));
 }
 
 /// What is no subscription ends none, whatever it is.

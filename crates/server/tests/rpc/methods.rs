@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::server::{Asked, Server};
 
 /// What the calls of the golden examples answer.
-fn golden(command: &Command) -> Result<Reply, Error> {
+pub(crate) fn golden(command: &Command) -> Result<Reply, Error> {
     Ok(match command {
         Command::Construct(construct) => {
             Reply::Constructed { call: CallId(1), user_data: construct.user_data.clone() }
@@ -211,23 +211,6 @@ async fn a_call_that_is_dialled_for_another_says_what_that_hears() {
     assert_eq!(asked.parent.expect("a parent").of, ConferenceId(3).into());
 }
 
-/// The document: 仅在指定 `parent_call_res_id` 参数时有意义. So it is not looked for, only its form is; nor is its mode.
-#[tokio::test]
-async fn a_file_without_a_parent_has_no_meaning() {
-    let mut server = Server::start(golden).await;
-    let client = server.client().await;
-    for params in
-        [json!({ "ring_play_file": "none.wav" }), json!({ "ring_play_file": "", "ring_play_mode": 3 })]
-    {
-        client.request("sys.call.construct", construct(params)).await.unwrap();
-        let Asked::Command(Command::Construct(asked)) = server.asked().await else { panic!("construct") };
-        assert!(asked.parent.is_none());
-    }
-    let error =
-        client.request("sys.call.construct", construct(json!({ "ring_play_file": "../a.wav" }))).await;
-    assert_eq!(error.unwrap_err().reason(), Some("file_forbidden"));
-}
-
 /// A method, parameters, which of them is refused, and a part of what is expected instead.
 pub(crate) type Fault = (&'static str, Value, &'static str, &'static str);
 
@@ -253,7 +236,7 @@ pub(crate) async fn refused_of(resource: &str, faults: Vec<Fault>) {
 }
 
 /// Parameters of `construct` that are good, and these.
-fn construct(extra: Value) -> Value {
+pub(crate) fn construct(extra: Value) -> Value {
     let mut params = json!({ "from_uri": "a@h", "to_uri": "b@h", "max_answer_seconds": 60 });
     params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     params
