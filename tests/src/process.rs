@@ -96,6 +96,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Asks it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Ends it in the middle of whatever it does (SIGKILL).
     pub fn kill(&self) {
         self.signal(Signal::KILL);

@@ -39,6 +39,8 @@ pub struct Setup {
     pub one_core: bool,
     /// Bytes of the disk that its recordings are on, where they have one of their own, which only the server sees.
     pub disk: Option<u64>,
+    /// Variables of its environment.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
@@ -57,6 +59,7 @@ impl Default for Setup {
             rtp_first: None,
             one_core: false,
             disk: None,
+            variables: Vec::new(),
         }
     }
 }
@@ -156,6 +159,22 @@ impl Server {
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{text}"))
     }
 
+    /// The status of a GET.
+    pub async fn status(&self, path: &str) -> u16 {
+        let response = ask(self.rpc, path).await.unwrap_or_default();
+        response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+    }
+
+    /// Its configuration file.
+    pub fn configuration(&self) -> PathBuf {
+        self.dir.join("offhook.toml")
+    }
+
+    /// SIGHUP: it reads its configuration again.
+    pub fn reload(&self) {
+        self.process.hang_up();
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         self.process.terminate();
@@ -201,7 +220,10 @@ fn sip_port(first: u16, transport: &str) -> u16 {
 fn launcher(setup: &Setup, dir: &TestDir) -> Vec<OsString> {
     let words: Vec<OsString> = match setup.disk {
         _ if setup.one_core => ["taskset", "--cpu-list", "0"].map(OsString::from).into(),
-        None => vec!["env".into()],
+        None => {
+            let variables = setup.variables.iter().map(|(name, value)| format!("{name}={value}").into());
+            std::iter::once("env".into()).chain(variables).collect()
+        }
         // In a mount namespace of its own, which needs no rights in a user namespace of its own.
         Some(bytes) => {
             let mount = format!("mount -t tmpfs -o size={bytes} tmpfs \"$0\" && exec \"$@\"");
@@ -275,12 +297,17 @@ async fn is_healthy(rpc: SocketAddr) -> bool {
 
 /// The answer to a GET where it is 200, by hand: it is one line, and a client of HTTP would be one more dependency.
 async fn get(rpc: SocketAddr, path: &str) -> Option<String> {
+    ask(rpc, path).await.filter(|response| response.starts_with("HTTP/1.1 200"))
+}
+
+/// The answer to a GET, whatever it is.
+async fn ask(rpc: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(rpc).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {rpc}\r\nConnection: close\r\n\r\n");
     let mut response = String::new();
     stream.write_all(request.as_bytes()).await.ok()?;
     stream.read_to_string(&mut response).await.ok()?;
-    response.starts_with("HTTP/1.1 200").then_some(response)
+    Some(response)
 }
 
 /// Copies a folder with its sub-folders.

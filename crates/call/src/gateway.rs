@@ -9,6 +9,8 @@
 //! with Retry-After), until then. A gateway all of whose addresses are passed over is passed over itself, and so is one
 //! that has as many calls as it takes. Only where no way is left is the call refused.
 
+mod callee;
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,7 @@ use offhook_sip::event::{self as sip, Credentials, GatewayName};
 use crate::error::Error;
 use crate::event::NodeEventKind;
 use crate::gate::Bucket;
+use callee::Callee;
 
 /// The longest rest that a 503 can ask for. A gateway that means longer says so again.
 const LONGEST_REST: Duration = Duration::from_secs(600);
@@ -68,7 +71,7 @@ pub enum DtmfWay {
 }
 
 /// A gateway as the calls see it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
     /// What it is called; no two names differ in case only.
     pub name: GatewayName,
@@ -265,48 +268,6 @@ impl Entry {
     }
 }
 
-/// What a `to_uri` is made of.
-struct Callee<'a> {
-    /// With its `@`; empty without a user.
-    user: &'a str,
-    host: &'a str,
-    port: Option<u16>,
-    /// Without `transport`.
-    parameters: Vec<&'a str>,
-    transport: Option<&'a str>,
-}
-
-impl<'a> Callee<'a> {
-    fn parse(uri: &'a str) -> Self {
-        let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
-        let (user, place) = rest.split_at(rest.rfind('@').map_or(0, |at| at + 1));
-        let mut parts = place.split(';');
-        let host_port = parts.next().unwrap_or_default();
-        let (host, port) = match host_port.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().ok()),
-            _ => (host_port, None),
-        };
-        let mut callee = Self { user, host, port, parameters: Vec::new(), transport: None };
-        for parameter in parts {
-            match parameter.split_once('=') {
-                Some((name, value)) if name.eq_ignore_ascii_case("transport") => {
-                    callee.transport = Some(value)
-                }
-                _ => callee.parameters.push(parameter),
-            }
-        }
-        callee
-    }
-
-    /// Whether it names this address; a port that is left out is the one that is meant then (RFC 3261 §19.1.2).
-    fn is_at(&self, address: &Address) -> bool {
-        let tls = |transport: Option<&str>| transport.is_some_and(|name| name.eq_ignore_ascii_case("tls"));
-        let usual = if tls(self.transport) || tls(address.transport.as_deref()) { 5061 } else { 5060 };
-        self.host.eq_ignore_ascii_case(&address.host)
-            && self.port.unwrap_or(usual) == address.port.unwrap_or(usual)
-    }
-}
-
 /// The gateways of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Gateways {
@@ -317,30 +278,41 @@ pub(crate) struct Gateways {
 }
 
 impl Gateways {
-    /// Other gateways than before; one of the same name keeps its calls. What SIP has to do for it.
+    /// Other gateways than before; one of the same name keeps its calls, and one that is the same is left alone. What SIP has to
+    /// do for it.
     pub(crate) fn replace(&mut self, gateways: Vec<Gateway>) -> Vec<sip::Command> {
         let mut before: HashMap<GatewayName, Entry> =
             self.entries.drain(..).map(|entry| (entry.gateway.name.clone(), entry)).collect();
-        let mut commands: Vec<sip::Command> =
-            self.pings.drain().map(|(gateway, _)| sip::Command::Unping { gateway }).collect();
+        let (mut changed, mut left) = (Vec::new(), Vec::new());
         for gateway in gateways {
-            let mut entry = Entry::new(gateway);
-            if let Some(old) = before.remove(&entry.gateway.name) {
-                (entry.calls, entry.bucket) = (old.calls, old.bucket);
-                if old.gateway.registration.is_some() && entry.gateway.registration.is_none() {
-                    commands.push(unregister(&old.gateway));
+            let entry = match before.remove(&gateway.name) {
+                Some(old) if old.gateway == gateway => old,
+                old => {
+                    changed.push(gateway.clone());
+                    let mut entry = Entry::new(gateway);
+                    if let Some(old) = old {
+                        (entry.calls, entry.bucket) = (old.calls, old.bucket);
+                        if old.gateway.registration.is_some() && entry.gateway.registration.is_none() {
+                            left.push(unregister(&old.gateway));
+                        }
+                    }
+                    entry
                 }
-            }
+            };
             self.entries.push(entry);
         }
-        commands.extend(
-            before
-                .values()
-                .filter(|old| old.gateway.registration.is_some())
-                .map(|old| unregister(&old.gateway)),
-        );
-        for entry in &self.entries {
-            let gateway = &entry.gateway;
+        let gone = before.values().filter(|old| old.gateway.registration.is_some());
+        left.extend(gone.map(|old| unregister(&old.gateway)));
+        let mut commands = Vec::new();
+        self.pings.retain(|ping, (gateway, _)| {
+            let goes_on = !before.contains_key(gateway) && !changed.iter().any(|new| new.name == *gateway);
+            if !goes_on {
+                commands.push(sip::Command::Unping { gateway: ping.clone() });
+            }
+            goes_on
+        });
+        commands.extend(left);
+        for gateway in &changed {
             commands.extend(gateway.registration.clone().map(|it| sip::Command::Register(Box::new(it))));
             for (ping, index) in pings(gateway).into_iter().zip(0..) {
                 self.pings.insert(ping.gateway.clone(), (gateway.name.clone(), index));

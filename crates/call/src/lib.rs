@@ -198,6 +198,18 @@ impl Calls {
         self.node.outputs.extend(commands.into_iter().map(Output::Sip));
     }
 
+    /// Takes over the limits of another configuration, and nothing else of it. What is already waited for is waited for as long
+    /// as it was to be.
+    pub fn set_limits(&mut self, config: &Config) {
+        let own = &mut self.node.config;
+        own.max_calls = config.max_calls;
+        own.max_calls_per_second = config.max_calls_per_second;
+        own.max_conferences = config.max_conferences;
+        own.incoming_timeout = config.incoming_timeout;
+        own.idle_timeout = config.idle_timeout;
+        own.transfer_timeout = config.transfer_timeout;
+    }
+
     /// What is known of each gateway, in the order of the configuration.
     pub fn gateways(&self, now: Instant) -> Vec<GatewayStatus> {
         self.node.gateways.status(now)

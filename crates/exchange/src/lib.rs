@@ -27,6 +27,17 @@ pub use crate::output::{Note, Output};
 /// ([`Note::Restless`]).
 const MAX_ROUNDS: usize = 1_000;
 
+/// What may change while calls are up: the limits of the two configurations, and the gateways.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// Its limits, and its gateways.
+    pub sip: offhook_sip::Config,
+    /// Its limits.
+    pub calls: call::Config,
+    /// The gateways as the calls see them.
+    pub gateways: Vec<call::gateway::Gateway>,
+}
+
 /// A SIP user agent and the calls that it carries.
 pub struct Exchange {
     endpoint: Endpoint,
@@ -85,6 +96,15 @@ impl Exchange {
     /// Gives a spare pair of open ports, see [`Calls::lease`].
     pub fn lease(&mut self, port: Port) {
         self.calls.lease(port);
+    }
+
+    /// Takes over gateways and limits while calls are up, which keep what they have.
+    pub fn reload(&mut self, now: Now, reload: Reload) {
+        self.endpoint.set_limits(&reload.sip);
+        self.endpoint.set_gateways(reload.sip.gateways);
+        self.calls.set_limits(&reload.calls);
+        self.calls.set_gateways(reload.gateways);
+        self.pump(now);
     }
 
     /// From now on no new call gets in, either way.

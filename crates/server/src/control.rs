@@ -19,7 +19,7 @@ use offhook_call::command::Request;
 use offhook_call::error::Error;
 use offhook_call::id::{NodeId, RequestId};
 use offhook_call::{DiskEvent, DiskJob, JobId, Now, Port, Reply};
-use offhook_exchange::{Exchange, Output};
+use offhook_exchange::{Exchange, Output, Reload};
 use offhook_media::event::{self as media, Audio, Chunk};
 use offhook_sip::Counters;
 use offhook_sip::event::{self as sip, Transport};
@@ -52,7 +52,7 @@ const SPARE_PORTS: usize = 32;
 const MAX_OUTPUTS: usize = 1_000_000;
 
 /// How long the last BYEs may take to be answered when the server ends.
-const GOODBYE: Duration = Duration::from_secs(5);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(5);
 
 /// How long it may take where it was asked to end at once: enough for the last events and the ends of recordings.
 const AT_ONCE: Duration = Duration::from_millis(250);
@@ -255,6 +255,7 @@ impl Control {
                 exchange.media(now, event);
             }
             Input::Disk(event) => exchange.disk(now, event),
+            Input::Reload(reload, drain) => self.reload(now, *reload, drain),
             Input::Shutdown => self.shut_down(now),
         }
         self.pump(now);
@@ -284,6 +285,7 @@ impl Control {
         let Parts { exchange, recordings, log, .. } = &self.parts;
         let (calls, endpoint) = (exchange.calls(), exchange.endpoint());
         Metrics {
+            is_draining: !matches!(self.stage, Stage::Serving),
             events_newest: log.log().newest(),
             events_unwritten: log.log().unwritten(),
             recording_gaps: recordings.gaps(),
@@ -402,6 +404,14 @@ impl Control {
                 tracing::debug!(remote = %flow.remote, ?failed, "SIP message not sent");
                 self.parts.exchange.transport_failed(now, flow);
             }
+        }
+    }
+
+    fn reload(&mut self, now: Now, reload: Reload, drain: Duration) {
+        // A node that drains has told its gateways so.
+        if matches!(self.stage, Stage::Serving) {
+            self.parts.drain = drain;
+            self.parts.exchange.reload(now, reload);
         }
     }
 

@@ -1,6 +1,9 @@
 //! What the control loop hears from the server's other threads and tasks.
 
+use std::time::Duration;
+
 use offhook_call::DiskEvent;
+use offhook_exchange::Reload;
 use offhook_media::event as media;
 use offhook_sip::event::{Flow, QueryId, Target};
 
@@ -30,6 +33,8 @@ pub enum Input {
     Media(media::Event),
     /// The disk tells.
     Disk(DiskEvent),
+    /// Other gateways and limits, and how long calls may go on at the end.
+    Reload(Box<Reload>, Duration),
     /// End: the first time after the calls have, the second time at once.
     Shutdown,
 }

@@ -13,6 +13,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// How things are, at one moment of the control loop.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
+    /// Whether the node takes no new calls since it ends.
+    pub is_draining: bool,
     /// Calls that have not been released.
     pub calls: usize,
     /// Conferences that have not been released.
@@ -38,6 +40,8 @@ pub struct Metrics {
 /// All of it as text.
 pub fn text(metrics: &Metrics) -> String {
     let mut text = String::new();
+    family(&mut text, "offhook_draining", "gauge", "Whether the node takes no new calls since it ends.");
+    line(&mut text, "offhook_draining", None, u8::from(metrics.is_draining));
     family(&mut text, "offhook_calls", "gauge", "Calls that have not been released.");
     line(&mut text, "offhook_calls", None, metrics.calls);
     family(&mut text, "offhook_conferences", "gauge", "Conferences that have not been released.");

@@ -16,7 +16,7 @@ use offhook_sip::event::Transport;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::exit::Failure;
-use crate::config::value::Listener;
+use crate::config::value::{Level, Listener};
 use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::control_handle::ControlHandle;
@@ -26,42 +26,77 @@ use crate::http::{self, HttpConfig};
 use crate::input::{INPUTS, Input};
 use crate::media::{self, Router};
 use crate::net::{stream, udp};
+use crate::notify::Notify;
 use crate::ports::Ports;
 use crate::prompts::{self, Prompts};
+use crate::reload::Reloader;
 use crate::request_keys::RequestKeys;
 use crate::speech::Speaker;
 use crate::{clock, gateways, recordings, serial};
 
+/// How long the end may take after the calls have had their time: BYEs, the last events, and a margin.
+const ENDING: Duration = control::GOODBYE.saturating_mul(2);
+
 /// Threads that wait for prompt files and the name service.
 const BLOCKING_THREADS: usize = 16;
 
-/// Runs a server in the foreground until SIGTERM or SIGINT have ended it.
-pub fn run(config: Config) -> Result<(), Failure> {
+/// Runs a server in the foreground until SIGTERM or SIGINT have ended it. SIGHUP reads the configuration again by `read`, whose level of
+/// logging goes to `set_level`.
+pub fn run(
+    config: Config,
+    read: impl Fn() -> Result<Config, Failure>,
+    set_level: impl Fn(Level),
+) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let mut signals = Signals::new().map_err(|error| Failure::Failed(format!("no signals: {error}")))?;
         config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let server = Server::start(config).await?;
         tracing::info!(rpc = %server.rpc, sip = %server.listening.join(" "), "ready");
-        let inputs = server.inputs.clone();
+        let notify = Notify::of_process();
+        notify.ready();
+        let watching = tokio::spawn(notify.clone().watch(server.asking.clone()));
+        let (inputs, mut reloader) = (server.inputs.clone(), server.reloader.clone());
         let ended = server.ended();
         tokio::pin!(ended);
         let mut interrupted = false;
         loop {
             tokio::select! {
                 signal = signals.next() => match signal {
-                    Signal::HangUp => tracing::warn!("SIGHUP: the configuration is read at the start only"),
+                    Signal::HangUp => {
+                        notify.reloading();
+                        match reload(&mut reloader, &read).await {
+                            Ok(()) => set_level(reloader.config.log.level),
+                            Err(failure) => tracing::error!("the configuration stays as it was: {failure}"),
+                        }
+                        notify.ready();
+                    }
                     Signal::Interrupt | Signal::Terminate => {
+                        notify.stopping(Duration::from_secs(reloader.config.limits.drain_seconds) + ENDING);
                         interrupted |= signal == Signal::Interrupt;
                         let _ = inputs.send(Input::Shutdown).await;
                     }
                 },
-                result = &mut ended => return match result {
-                    Ok(()) if interrupted => Err(Failure::Interrupted),
-                    result => result,
-                },
+                result = &mut ended => {
+                    watching.abort();
+                    return match result {
+                        Ok(()) if interrupted => Err(Failure::Interrupted),
+                        result => result,
+                    };
+                }
             }
         }
     })
+}
+
+/// Takes over what can change of the configuration as it is now.
+async fn reload(reloader: &mut Reloader, read: impl Fn() -> Result<Config, Failure>) -> Result<(), Failure> {
+    let waiting = reloader.reload(&read()?).await?;
+    reloader.config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    for key in waiting {
+        tracing::warn!("{key} has changed: that waits for the next start");
+    }
+    tracing::info!(gateways = reloader.config.sip.gateway.len(), "the configuration has been reloaded");
+    Ok(())
 }
 
 /// The runtime of RPC. One thread, on which tasks run first come, first served: so the requests of one connection reach
@@ -113,6 +148,8 @@ pub struct Server {
     /// Where gateways reach it, as `sip.listen` has it, with the ports that were free.
     pub listening: Vec<String>,
     inputs: mpsc::Sender<Input>,
+    asking: ControlHandle,
+    reloader: Reloader,
     control: JoinHandle<io::Result<()>>,
     over: oneshot::Receiver<()>,
     store: JoinHandle<()>,
@@ -143,7 +180,8 @@ impl Server {
         let (writer, log, store) =
             events::open(claim, keep, durability, first).map_err(|error| of_log(&dir, &error))?;
         let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
-        let http = http_config(&config);
+        let (tokens, good_tokens) = watch::channel(config.rpc.tokens.clone().into());
+        let http = http_config(&config, good_tokens);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
         let parts = assemble(&config, &local, rpc, &sender, writer, first)?;
@@ -160,8 +198,10 @@ impl Server {
             .map_err(|error| Failure::Failed(format!("no thread: {error}")))?;
 
         let (stop_rpc, stopped) = oneshot::channel();
+        let asking = ControlHandle::new(asks_sender);
+        let control_of_rpc = asking.clone();
         let rpc_task = tokio::spawn(async move {
-            let control = ControlHandle::new(asks_sender);
+            let control = control_of_rpc;
             http::serve(listener, http, control, (log, keys), async { drop(stopped.await) }).await;
         });
         let sip = of(Transport::Udp, &local);
@@ -169,7 +209,20 @@ impl Server {
             .iter()
             .map(|(transport, address)| format!("{}:{address}", transport.to_string().to_lowercase()));
         let listening = listening.collect();
-        Ok(Self { rpc, sip, listening, inputs: sender, control, over, store, stop_rpc, rpc_task })
+        let reloader = Reloader { config, local, rpc, tokens, inputs: sender.clone() };
+        Ok(Self {
+            rpc,
+            sip,
+            listening,
+            inputs: sender,
+            asking,
+            reloader,
+            control,
+            over,
+            store,
+            stop_rpc,
+            rpc_task,
+        })
     }
 
     /// Drains the server and waits for its end.
@@ -280,16 +333,17 @@ fn assemble(
     })
 }
 
-fn http_config(config: &Config) -> HttpConfig {
+fn http_config(config: &Config, tokens: http::Tokens) -> HttpConfig {
     HttpConfig {
-        tokens: watch::channel(config.rpc.tokens.clone().into()).1,
+        tokens,
         node: config.node.id,
         process_id: std::process::id().into(),
         language: config.media.language.into(),
     }
 }
 
-fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip::Config {
+/// What the SIP user agent is told.
+pub(crate) fn sip_config(config: &Config, local: &[(Transport, SocketAddr)]) -> offhook_sip::Config {
     let mut sip = offhook_sip::Config::new(of(Transport::Udp, local));
     sip.timers.t1 = Duration::from_millis(config.sip.t1_ms);
     sip.timers.t2 = Duration::from_millis(config.sip.t2_ms);
@@ -322,7 +376,8 @@ fn transactions(limits: &config::Limits, timers: &offhook_sip::Timers) -> usize 
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
+/// What the calls are told; `ours` are our own addresses, where no media goes.
+pub(crate) fn call_config(config: &Config, ours: Vec<SocketAddr>) -> offhook_call::Config {
     let networks = config.rtp.allowed_networks.iter().map(|network| network.0.addresses()).collect();
     offhook_call::Config {
         media_address: config.sip.advertise.address.unwrap_or(config.rtp.address),

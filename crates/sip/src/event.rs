@@ -150,7 +150,7 @@ pub struct Page {
 }
 
 /// A registration with a trunk (RFC 3261 §10).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// The account; a second registration of the same one replaces the first.
     pub account: GatewayName,

@@ -207,6 +207,13 @@ impl Endpoint {
         self.core.config.gateways = gateways;
     }
 
+    /// Takes over the limits of another configuration, and nothing else of it.
+    pub fn set_limits(&mut self, config: &Config) {
+        let own = &mut self.core.config;
+        (own.source_rate, own.stranger_rate) = (config.source_rate, config.stranger_rate);
+        (own.max_sessions, own.max_transactions) = (config.max_sessions, config.max_transactions);
+    }
+
     /// Whether no session lives, and nothing has to be sent or waits for a response: a shutdown loses nothing.
     pub fn is_quiet(&self) -> bool {
         self.live_sessions() == 0

@@ -12,10 +12,10 @@ use offhook_tests::ports;
 use offhook_tests::server::{Server, Setup};
 use offhook_tests::wait::PATIENCE;
 
-type Answer = Option<(&'static str, String, String)>;
+pub(crate) type Answer = Option<(&'static str, String, String)>;
 
 /// Takes every call: 200 with an answer in a-law, and 200 to its end.
-fn takes_calls(rtp_port: u16) -> impl Fn(&Message) -> Answer {
+pub(crate) fn takes_calls(rtp_port: u16) -> impl Fn(&Message) -> Answer {
     move |request| {
         if request.is_request("INVITE") {
             let sdp = format!(

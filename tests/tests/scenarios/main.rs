@@ -24,6 +24,7 @@ mod lifecycle;
 mod load;
 mod media;
 mod nat;
+mod operations;
 mod outbound;
 mod protection;
 mod recordings;

@@ -18,6 +18,7 @@ mod inbound;
 mod messages;
 mod outbound;
 mod recordings;
+mod reloading;
 mod rig;
 mod ringing;
 mod silence;

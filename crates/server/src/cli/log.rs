@@ -6,13 +6,24 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
 use crate::config::Log;
 use crate::config::value::{Level, LogFormat};
 
+/// How much is logged, to be changed.
+pub(super) struct LevelHandle(reload::Handle<Targets, Registry>);
+
+impl LevelHandle {
+    /// From now on so much.
+    pub(super) fn set(&self, level: Level) {
+        // It fails where nobody logs any more.
+        let _ = self.0.reload(filter(level));
+    }
+}
+
 /// Begins to log, once for the process.
-pub(super) fn start(log: &Log) {
+pub(super) fn start(log: &Log) -> LevelHandle {
     let human = match log.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
@@ -24,7 +35,9 @@ pub(super) fn start(log: &Log) {
     } else {
         layer.json().flatten_event(true).boxed()
     };
-    registry().with(layer.with_filter(filter(log.level))).init();
+    let (filter, handle) = reload::Layer::new(filter(log.level));
+    registry().with(layer.with_filter(filter)).init();
+    LevelHandle(handle)
 }
 
 /// Libraries say no more than warnings, except at `trace`. Symphonia warns of each oddity of a prompt file without its name;

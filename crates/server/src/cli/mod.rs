@@ -86,11 +86,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => {
             let config = checked(load()?)?;
-            log::start(&config.log);
-            serve::run(config)
+            let level = log::start(&config.log);
+            serve::run(config, || checked(load()?), |to| level.set(to))
         }
         Command::Demo => {
-            log::start(&Log { level: Level::Warn, ..Log::default() });
+            let _ = log::start(&Log { level: Level::Warn, ..Log::default() });
             demo::run()
         }
         Command::Check => {

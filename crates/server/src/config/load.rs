@@ -9,7 +9,6 @@ use serde_path_to_error::{Path as KeyPath, Segment};
 use toml::{Table, Value};
 
 use super::Config;
-use super::check::check;
 
 /// What begins the name of every variable that sets a key.
 const PREFIX: &str = "OFFHOOK_";
@@ -72,7 +71,7 @@ impl Config {
                 place.push_str(variable);
             }
         }
-        check(&config).map_err(|(key, problem)| ConfigError { place, line: None, key, problem })?;
+        config.check().map_err(|(key, problem)| ConfigError { place, line: None, key, problem })?;
         Ok(config)
     }
 }

@@ -278,6 +278,11 @@ pub struct Log {
 }
 
 impl Config {
+    /// The first thing that several keys do not agree on: the key to change, and why.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        check::check(self)
+    }
+
     /// What is allowed and seldom meant, each with its key.
     pub fn warnings(&self) -> Vec<String> {
         check::warnings(self)

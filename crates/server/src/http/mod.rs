@@ -1,9 +1,9 @@
-//! The one HTTP port: `/rpc` (WebSocket and POST), `/healthz`, `/metrics`.
+//! The one HTTP port: `/rpc` (WebSocket and POST), `/healthz`, `/readyz`, `/metrics`.
 //!
 //! ```text
 //!   accept ─▶ guard (origin, token) ─▶ /rpc      ─▶ JSON-RPC, WebSocket or POST
 //!                                   ├▶ /healthz  ─▶ 200
-//!                                   └▶ /metrics  ─▶ the control loop
+//!                                   └▶ /readyz, /metrics ─▶ the control loop
 //! ```
 //! Every connection has its bounds in time and in bytes, so that one that is slow or hostile costs no other anything.
 
@@ -216,8 +216,11 @@ where
     match (request.uri().path(), request.method()) {
         ("/healthz", &(Method::GET | Method::HEAD)) => json(StatusCode::OK, &json!({ "status": "ok" })),
         ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
+        ("/readyz", &(Method::GET | Method::HEAD)) => show_readiness(control).await,
         ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(control).await,
-        ("/metrics", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
+        ("/metrics" | "/readyz", _) => {
+            json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" }))
+        }
         ("/rpc", _) => {
             let admitted = guard::admit(request.headers(), &tokens.borrow());
             match admitted {
@@ -226,6 +229,15 @@ where
             }
         }
         _ => json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing at this path" })),
+    }
+}
+
+/// Whether calls are to be sent here: for load balancers, and for whoever waits for a node to start.
+async fn show_readiness(control: &ControlHandle) -> Response<HttpBody> {
+    match control.metrics().await {
+        Some(metrics) if !metrics.is_draining => json(StatusCode::OK, &json!({ "status": "ready" })),
+        Some(_) => json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" })),
+        None => json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "busy" })),
     }
 }
 

@@ -19,9 +19,12 @@ async fn paths() {
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     let (status, body) = server.raw(&get("/healthz")).await;
     assert_eq!((status, body.as_str()), (200, r#"{"status":"ok"}"#));
+    assert_eq!(server.raw(&get("/readyz")).await, (200, r#"{"status":"ready"}"#.to_owned()));
     assert_eq!(server.raw(&get("/")).await.0, 404);
     assert_eq!(server.raw(&get("/rpc/")).await.0, 404);
-    assert_eq!(server.raw(&get("/rpc")).await.0, 405, "no side effects by GET");
+    let get_rpc = get("/rpc").replace("Host: h", "Host: localhost");
+    assert_eq!(server.raw(&get_rpc).await.0, 405, "no side effects by GET");
+    assert_eq!(server.raw(&get("/rpc")).await.0, 403, "a name that may be anybody's");
     assert_eq!(server.raw("POST /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.0, 405);
     assert_eq!(server.raw("rubbish\r\n\r\n").await.0, 400);
 }

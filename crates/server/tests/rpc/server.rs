@@ -286,6 +286,7 @@ fn metrics() -> Metrics {
     let gateways = vec![gateway("carrier", Some(true), Some(false), 30), gateway("local", None, None, 0)];
     let sip = offhook_sip::Counters { received: 17, sessions: 2, ..Default::default() };
     Metrics {
+        is_draining: false,
         calls: 5,
         conferences: 2,
         spare_ports: 32,
