@@ -57,7 +57,7 @@ async fn a_server_that_finds_its_directories_taken_changes_nothing_in_them() {
         let other = std::process::Command::new(offhook_tests::server::binary())
             .arg("--config")
             .arg(server.dir().path().join("offhook.toml"))
-            .env("OFFHOOK_SIP__LISTEN", "[\"udp:127.0.0.1:0\"]")
+            .env("OFFHOOK_SIP__LISTEN", "udp:127.0.0.1:0")
             .env("OFFHOOK_RPC__LISTEN", "127.0.0.1:0")
             .env(own, server.dir().path().join("own"))
             .output()

@@ -190,7 +190,9 @@ async fn the_programs_of_others_open_recordings_of_all_formats() {
         println!("{}: {} ms", path.display(), recorded.duration_ms);
         for (judge, length) in format.judge(&path, &said) {
             let off = length.abs_diff(recorded.duration_ms);
-            assert!(off <= LENGTH_MS, "{judge}: {length} ms, and {recorded:?}");
+            // Whoever takes the tag of an MP3 into account hears what was recorded, to the sample; ffprobe counts frames.
+            let most = if format.codec == "mp3" && judge != "ffprobe" { 1 } else { LENGTH_MS };
+            assert!(off <= most, "{judge}: {length} ms, and {recorded:?}");
         }
         format.compare(&path, &said);
         caller.hang_up().await;

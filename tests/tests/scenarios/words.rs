@@ -120,20 +120,19 @@ async fn a_word_that_is_not_there_is_an_error_of_its_item() {
     let caller = Caller::answered(&server, &mut app).await;
     std::fs::remove_file(server.prompt("zh/7.wav")).expect("a word");
     let content = vec![item("thank-you.wav", 0, ""), item("", -1, ""), item("17", 2, "")];
-    let missing = Some(ErrorData::FileNotFound {
-        param: "content[2][0]".to_owned(),
-        file: "zh/7.wav".to_owned(),
-        item: Some(2),
-    });
+    let missing = |param: &str| {
+        let (param, file) = (param.to_owned(), "zh/7.wav".to_owned());
+        Some(ErrorData::FileNotFound { param, file, item: Some(2) })
+    };
     let error = app.client.play_start(&caller.res_id, content.clone(), "").await.expect_err("a missing word");
-    assert_eq!(error.data(), missing);
+    assert_eq!(error.data(), missing("content[2][0]"));
     let collect = ReceiveDtmfStart {
         res_id: caller.res_id.clone(),
         play_content: Some(content.into()),
         ..Default::default()
     };
     let error = app.client.receive_dtmf_start(&collect).await.expect_err("a missing word");
-    assert_eq!(error.data(), missing);
+    assert_eq!(error.data(), missing("play_content[2][0]"));
     caller.hang_up().await;
     app.released(&caller.res_id).await;
 }

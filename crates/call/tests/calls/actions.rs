@@ -46,7 +46,10 @@ fn a_prompt_that_cannot_be_had_is_an_error_and_no_event() {
     let result = Err(not_there("a.wav", Some(3)));
     assert_eq!(
         rig.disk(DiskEvent::Prompts { job: JobId(1), result }),
-        ["refuse File { fault: NotFound, file: \"a.wav\", item: Some(3) }", "1: Play→Idle"]
+        [
+            "refuse File { fault: NotFound, param: \"content\", file: \"a.wav\", item: Some(3) }",
+            "1: Play→Idle"
+        ]
     );
 }
 
@@ -161,7 +164,7 @@ fn a_text_that_nobody_waits_for_any_more_is_not_spoken_any_further() {
     // Longer than a file may take, but not for ever.
     let mut rig = speaking();
     assert!(rig.ms(29_999).is_empty());
-    let unspoken = "refuse File { fault: Unspoken, file: \"hello\", item: None }";
+    let unspoken = "refuse File { fault: Unspoken, param: \"content\", file: \"hello\", item: None }";
     assert_eq!(rig.ms(1), ["disk 2 let be 1", unspoken, "1: Play→Idle"]);
     // One that is spoken needs no more.
     let mut rig = speaking();

@@ -281,7 +281,10 @@ fn what_cannot_be_loaded_or_placed_is_an_error() {
     let mut rig = with_members(-1, 1);
     rig.request(dial(RingMode::WhileRinging, Some("none.wav")));
     let missing = DiskEvent::Prompts { job: JobId(1), result: Err(not_there("none.wav", None)) };
-    assert_eq!(rig.disk(missing), ["refuse File { fault: NotFound, file: \"none.wav\", item: None }"]);
+    assert_eq!(
+        rig.disk(missing),
+        ["refuse File { fault: NotFound, param: \"ring_play_file\", file: \"none.wav\", item: None }"]
+    );
     // The disk never answers.
     rig.request(dial(RingMode::WhileRinging, None));
     assert_eq!(rig.secs(10), ["refuse Internal { message: \"the disk did not answer within 10 s\" }"]);

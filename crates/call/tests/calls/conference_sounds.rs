@@ -134,10 +134,16 @@ fn what_cannot_be_had_is_an_error_and_no_event() {
     let mut rig = opened();
     rig.request(play(false));
     let missing = DiskEvent::Prompts { job: JobId(1), result: Err(not_there("b.wav", Some(1))) };
-    assert_eq!(rig.disk(missing), ["refuse File { fault: NotFound, file: \"b.wav\", item: Some(1) }"]);
+    assert_eq!(
+        rig.disk(missing),
+        ["refuse File { fault: NotFound, param: \"content\", file: \"b.wav\", item: Some(1) }"]
+    );
     rig.request(record());
     let exists = DiskEvent::RecordingOpened { job: JobId(2), result: Err(FileFault::Exists) };
-    assert_eq!(rig.disk(exists), ["refuse File { fault: Exists, file: \"all.wav\", item: None }"]);
+    assert_eq!(
+        rig.disk(exists),
+        ["refuse File { fault: Exists, param: \"record_file\", file: \"all.wav\", item: None }"]
+    );
     // A disk that does not answer.
     rig.request(play(false));
     rig.request(record());
@@ -309,11 +315,17 @@ fn a_conference_that_cannot_be_opened_was_never_there() {
     let mut rig = Rig::new();
     rig.request(construct(Some("bg.wav")));
     let missing = DiskEvent::Prompts { job: JobId(1), result: Err(not_there("bg.wav", None)) };
-    assert_eq!(rig.disk(missing), ["refuse File { fault: NotFound, file: \"bg.wav\", item: None }"]);
+    assert_eq!(
+        rig.disk(missing),
+        ["refuse File { fault: NotFound, param: \"bg_file\", file: \"bg.wav\", item: None }"]
+    );
     assert!(rig.is_clean());
     rig.request(construct(None));
     let full = DiskEvent::RecordingOpened { job: JobId(2), result: Err(FileFault::DiskFull) };
-    assert_eq!(rig.disk(full), ["refuse File { fault: DiskFull, file: \"all.wav\", item: None }"]);
+    assert_eq!(
+        rig.disk(full),
+        ["refuse File { fault: DiskFull, param: \"record_file\", file: \"all.wav\", item: None }"]
+    );
     assert!(rig.is_clean());
     rig.request(construct(None));
     assert_eq!(rig.secs(10), ["refuse Internal { message: \"the disk did not answer within 10 s\" }"]);

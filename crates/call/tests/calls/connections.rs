@@ -210,8 +210,10 @@ fn asked(extras: ConnectExtras) -> Rig {
     let mut rig = Rig::new();
     rig.answered();
     rig.answered();
+    let asks =
+        if extras.schedule.is_some() { "disk 1 load p.wav PCMA" } else { "disk 1 open c.wav as 1 in stereo" };
     let lines = rig.request(wanting(extras));
-    assert_eq!(lines[1..], ["1: Idle→Connect", "2: Idle→Connect"], "{lines:?}");
+    assert_eq!(lines, [asks, "1: Idle→Connect", "2: Idle→Connect"]);
     rig
 }
 
@@ -276,7 +278,18 @@ fn what_fails_before_it_begins_is_an_error_and_no_event() {
     let idle = ["1: Connect→Idle", "2: Connect→Idle"];
     let mut rig = asked(recorded());
     let lines = rig.disk(opened(1, Err(FileFault::Exists)));
-    assert!(lines[0].starts_with("refuse") && lines[0].contains("c.wav"), "{lines:?}");
+    assert_eq!(
+        lines[0],
+        "refuse File { fault: Exists, param: \"record_file\", file: \"c.wav\", item: None }"
+    );
+    assert_eq!(lines[1..], idle);
+    // What is to be played is looked for first.
+    let schedule = Some(SchedulePlay { at: UnixMs(0), source: "p.wav".into(), repeat: 0 });
+    let mut rig = asked(ConnectExtras { schedule, ..recorded() });
+    let lines = rig.disk(DiskEvent::Prompts { job: JobId(1), result: Err(not_there("p.wav", None)) });
+    let missing =
+        "refuse File { fault: NotFound, param: \"schedule_play_file\", file: \"p.wav\", item: None }";
+    assert_eq!(lines[0], missing);
     assert_eq!(lines[1..], idle);
     let mut rig = asked(recorded());
     let lines = rig.secs(10);

@@ -292,7 +292,13 @@ fn what_cannot_be_loaded_or_placed_is_an_error_and_the_parent_idle() {
     rig.request(dial(RingMode::WhileRinging, Some("none.wav")));
     let result = Err(not_there("none.wav", None));
     let lines = rig.disk(DiskEvent::Prompts { job: JobId(1), result });
-    assert_eq!(lines, ["refuse File { fault: NotFound, file: \"none.wav\", item: None }", "1: Dial→Idle"]);
+    assert_eq!(
+        lines,
+        [
+            "refuse File { fault: NotFound, param: \"ring_play_file\", file: \"none.wav\", item: None }",
+            "1: Dial→Idle"
+        ]
+    );
     // The disk never answers.
     rig.request(dial(RingMode::WhileRinging, None));
     let lines = rig.secs(10);
@@ -415,7 +421,7 @@ fn a_recording_of_it_begins_when_there_is_something_to_hear() {
     let Command::ConnectStart { call, other, max, mode, .. } = connect() else { unreachable!() };
     let extras = ConnectExtras { record: Some(record), ..ConnectExtras::default() };
     let command = Command::ConnectStart { call, other, max, mode, extras };
-    assert_eq!(rig.request(command), ["disk 2 open c.wav as 2", "1: Dial→Connect"]);
+    assert_eq!(rig.request(command), ["disk 2 open c.wav as 2 in stereo", "1: Dial→Connect"]);
     let opened = DiskEvent::RecordingOpened { job: JobId(2), result: Ok(()) };
     assert_eq!(rig.disk(opened), ["reply Done"]);
     rig.secs(5);

@@ -222,7 +222,10 @@ fn keys_typed_ahead_do_not_hide_a_prompt_that_is_not_there() {
     let lines = rig.disk(DiskEvent::Prompts { job: JobId(1), result });
     assert_eq!(
         lines,
-        ["refuse File { fault: NotFound, file: \"p.wav\", item: None }", "1: ReceiveDtmf→Idle"]
+        [
+            "refuse File { fault: NotFound, param: \"play_content\", file: \"p.wav\", item: None }",
+            "1: ReceiveDtmf→Idle"
+        ]
     );
     // Nor are they lost by it.
     assert_eq!(start(&mut rig, receive(CALL, None))[3], "1: receive ok \"12\" by #");

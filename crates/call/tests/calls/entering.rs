@@ -35,7 +35,7 @@ fn what_is_played_on_entry_is_heard_by_all() {
     let call = another(&mut rig, 2);
     rig.request(enter());
     let not_there = DiskEvent::Prompts { job: JobId(1), result: Err(not_there("hello.wav", None)) };
-    let refused = "refuse File { fault: NotFound, file: \"hello.wav\", item: None }";
+    let refused = "refuse File { fault: NotFound, param: \"play_file\", file: \"hello.wav\", item: None }";
     assert_eq!(rig.disk(not_there), [refused, "3: Conf→Idle"]);
     assert_eq!(rig.get(call).state, State::Idle);
 }
@@ -123,7 +123,7 @@ fn a_running_play_goes_on_until_the_file_for_all_is_there() {
         (rig, call)
     };
     let missing = || DiskEvent::Prompts { job: JobId(2), result: Err(not_there("hello.wav", None)) };
-    let refused = "refuse File { fault: NotFound, file: \"hello.wav\", item: None }";
+    let refused = "refuse File { fault: NotFound, param: \"play_file\", file: \"hello.wav\", item: None }";
     let joined = ["media room 1 join 2 HearAndSpeak 0.0", "media room 1 play 2: 1 +0 0.0"];
     let (mut rig, call) = playing();
     assert_eq!(rig.disk(missing()), [refused]);

@@ -157,8 +157,24 @@ fn a_file_that_cannot_be_opened_is_an_error_and_no_event() {
     let result = Err(FileFault::Exists);
     assert_eq!(
         rig.disk(DiskEvent::RecordingOpened { job: JobId(1), result }),
-        ["refuse File { fault: Exists, file: \"r.wav\", item: None }", "1: Record→Idle"]
+        [
+            "refuse File { fault: Exists, param: \"record_file\", file: \"r.wav\", item: None }",
+            "1: Record→Idle"
+        ]
     );
+}
+
+/// A key that comes while the disk is asked ends the recording as well, which is over before it begins.
+#[test]
+fn a_finish_key_while_the_file_is_opened_ends_it_at_once() {
+    let mut rig = opening();
+    assert_eq!(rig.media(digit(CALL, '#')), ["1: key # Rfc4733"]);
+    assert_eq!(rig.disk(opened(1)).last().unwrap(), "media stop record 1 trim 0ns");
+    rig.media(record_ended(0, RecordEnd::Stopped));
+    assert_eq!(rig.disk(closed(1, 58)), ["1: Record→Idle", "1: record ok by # r.wav 0ns 58"]);
+    rig.request(Command::ReceiveDtmfStart(Box::new(receive(CALL, None))));
+    let lines = rig.request(Command::ReceiveDtmfStop { call: CALL });
+    assert_eq!(lines[2], "1: receive ok \"\"", "it is not typed ahead");
 }
 
 #[test]

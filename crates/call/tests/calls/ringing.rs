@@ -127,7 +127,10 @@ fn a_file_that_is_not_to_be_had_changes_nothing() {
     rig.invite(Some(OFFER));
     rig.request(ring(Some("none.wav")));
     let fault = DiskEvent::Prompts { job: JobId(1), result: Err(not_there("none.wav", None)) };
-    assert_eq!(rig.disk(fault), ["refuse File { fault: NotFound, file: \"none.wav\", item: None }"]);
+    assert_eq!(
+        rig.disk(fault),
+        ["refuse File { fault: NotFound, param: \"ring_play_file\", file: \"none.wav\", item: None }"]
+    );
     assert_eq!(rig.request(answer(CALL)), ["sip 200", "1: Initiated→Answer"]);
     assert_eq!(rig.sip(acked(CALL))[0], "open 1 on 20000 PCMA");
 }

@@ -159,9 +159,10 @@ fn disk_line(request: &DiskJob) -> String {
             let names: Vec<&str> = sources.iter().map(|source| source.sound.name()).collect();
             format!("load {} {}", names.join("|"), codec.name())
         }
-        DiskJob::OpenRecording { file, overwrite, recording, .. } => {
+        DiskJob::OpenRecording { file, overwrite, recording, spec } => {
             let overwrite = if *overwrite { " over it" } else { "" };
-            format!("open {file} as {}{overwrite}", recording.0)
+            let channels = if spec.channels == 2 { " in stereo" } else { "" };
+            format!("open {file} as {}{overwrite}{channels}", recording.0)
         }
         DiskJob::AbandonPrompts { job } => format!("let be {}", job.0),
         DiskJob::AbandonRecording { recording } => format!("abandon {}", recording.0),
