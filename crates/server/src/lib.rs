@@ -26,3 +26,4 @@ pub mod rpc;
 pub mod serial;
 pub mod serve;
 pub mod speech;
+pub mod webhooks;

@@ -1,10 +1,11 @@
-//! `/metrics`: how things are, in the text that Prometheus reads (exposition format 0.0.4). Names of gateways are the only
-//! labels: no calls and no people.
+//! `/metrics`: how things are, in the text that Prometheus reads (exposition format 0.0.4). Names of gateways and ids
+//! of web hooks are the only labels: no calls and no people.
 
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use offhook_call::gateway::GatewayStatus;
+use offhook_client::wire::{WebhookInfo, WebhookState};
 use offhook_sip::Counters;
 
 /// The media type of [`text`].
@@ -67,6 +68,35 @@ pub fn text(metrics: &Metrics) -> String {
         "SIP datagrams that the kernel had no room for; lost.",
     );
     line(&mut text, "offhook_sip_unsent_total", None, metrics.unsent);
+    text
+}
+
+/// How web hooks are, as text. Their ids are the only labels.
+pub fn webhooks(hooks: &[WebhookInfo]) -> String {
+    let mut text = String::new();
+    let name = "offhook_webhook_deliveries_total";
+    family(
+        &mut text,
+        name,
+        "counter",
+        "Messages that arrived (delivered), attempts that failed, messages given up (dead).",
+    );
+    for hook in hooks {
+        for (result, value) in [("delivered", hook.delivered), ("failed", hook.failed), ("dead", hook.dead)] {
+            let _ = writeln!(text, "{name}{{hook=\"{}\",result=\"{result}\"}} {value}", hook.id);
+        }
+    }
+    let name = "offhook_webhook_backlog";
+    family(&mut text, name, "gauge", "Events that the web hook has not been told.");
+    for hook in hooks {
+        let _ = writeln!(text, "{name}{{hook=\"{}\"}} {}", hook.id, hook.backlog);
+    }
+    let name = "offhook_webhook_disabled";
+    family(&mut text, name, "gauge", "Whether the web hook has answered 410 and is told nothing.");
+    for hook in hooks {
+        let is_disabled = u8::from(hook.state == WebhookState::Disabled);
+        let _ = writeln!(text, "{name}{{hook=\"{}\"}} {is_disabled}", hook.id);
+    }
     text
 }
 

@@ -32,6 +32,7 @@ use crate::prompts::{self, Prompts};
 use crate::reload::Reloader;
 use crate::request_keys::RequestKeys;
 use crate::speech::Speaker;
+use crate::webhooks::Webhooks;
 use crate::{clock, gateways, recordings, serial};
 
 /// How long the end may take after the calls have had their time: BYEs, the last events, and a margin.
@@ -153,6 +154,7 @@ pub struct Server {
     control: JoinHandle<io::Result<()>>,
     over: oneshot::Receiver<()>,
     store: JoinHandle<()>,
+    webhooks: Webhooks,
     stop_rpc: oneshot::Sender<()>,
     rpc_task: tokio::task::JoinHandle<()>,
 }
@@ -180,6 +182,8 @@ impl Server {
         let (writer, log, store) =
             events::open(claim, keep, durability, first).map_err(|error| of_log(&dir, &error))?;
         let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
+        let (webhooks, hooks) = Webhooks::start(&config, log.clone())
+            .map_err(|error| Failure::Failed(format!("webhooks: {error}")))?;
         let (tokens, good_tokens) = watch::channel(config.rpc.tokens.clone().into());
         let http = http_config(&config, good_tokens);
         let (sender, inputs) = mpsc::channel(INPUTS);
@@ -202,7 +206,7 @@ impl Server {
         let control_of_rpc = asking.clone();
         let rpc_task = tokio::spawn(async move {
             let control = control_of_rpc;
-            http::serve(listener, http, control, (log, keys), async { drop(stopped.await) }).await;
+            http::serve(listener, http, control, (log, keys, hooks), async { drop(stopped.await) }).await;
         });
         let sip = of(Transport::Udp, &local);
         let listening = local
@@ -220,6 +224,7 @@ impl Server {
             control,
             over,
             store,
+            webhooks,
             stop_rpc,
             rpc_task,
         })
@@ -237,7 +242,9 @@ impl Server {
         // The last events are on the disk, and shown, when this thread has ended.
         let _ = tokio::task::spawn_blocking(|| self.store.join()).await;
         let _ = self.stop_rpc.send(());
+        let hooks = tokio::task::spawn_blocking(|| self.webhooks.stop());
         let _ = self.rpc_task.await;
+        let _ = hooks.await;
         match self.control.join() {
             Ok(result) => result.map_err(|error| Failure::Failed(format!("control loop: {error}"))),
             Err(_) => Err(Failure::Failed("the control loop panicked".to_owned())),

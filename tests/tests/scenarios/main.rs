@@ -32,4 +32,5 @@ mod rpc;
 mod telephone;
 mod transfers;
 mod transports;
+mod webhooks;
 mod words;

@@ -84,3 +84,11 @@ pub const REQUEST_KEY_MAX: usize = 128;
 
 /// The longest name of a group of subscribers, in characters.
 pub const GROUP_NAME_MAX: usize = 64;
+/// The most web hooks, those of the configuration among them.
+pub const WEBHOOKS_MAX: usize = 32;
+/// The most bytes of the secrets of a web hook, with the spaces between them: four of 64 bytes each, as base64.
+pub const SECRETS_LENGTH_MAX: usize = 512;
+/// The most secrets of a web hook: the old one and the new one while they are changed, and twice as many.
+pub const SECRETS_MAX: usize = 4;
+/// The digits of the id of a web hook.
+pub const WEBHOOK_ID: usize = 16;

@@ -47,6 +47,7 @@ mod result;
 #[cfg(feature = "schema")]
 mod schema;
 mod scope;
+mod webhook;
 
 pub use beside::*;
 pub use callees::Callees;
@@ -60,6 +61,7 @@ pub use result::*;
 #[cfg(feature = "schema")]
 pub use schema::FORMATS;
 pub use scope::Scope;
+pub use webhook::*;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -20,6 +20,7 @@ pub const FORMATS: &[(&str, &str)] = &[
     ("group", "the name of a group of subscribers"),
     ("header-name", "the name of a SIP header that an application may set"),
     ("header-value", "the value of a SIP header, without control characters"),
+    ("http-url", "http://… or https://…, without a user and without a fragment"),
     ("item-options", "key=value;key=value"),
     ("item-what", "a file, or a value or text to be said, as the type says"),
     ("keys", "a set of keys, 0-9*#A-D"),
@@ -31,6 +32,8 @@ pub const FORMATS: &[(&str, &str)] = &[
     ("sip-uri", "[[sip:]user@]host[:port]"),
     ("subscription", "the name of a subscription"),
     ("text", "any text"),
+    ("webhook-id", "the id of a web hook, hexadecimal digits"),
+    ("webhook-secret", "whsec_ and 24 to 64 bytes as base64, or several of those with spaces between"),
 ];
 
 pub(super) fn codecs(_: &mut SchemaGenerator) -> Schema {

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 
+use offhook_client::wire::limits::WEBHOOKS_MAX;
+
 use super::gateway::Srtp;
 use super::value::{Listener, Network};
 use super::{Config, Gateway, Sip, SpeechProvider};
@@ -13,7 +15,8 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
     sip(config)?;
     media(config)?;
     speech(config)?;
-    rpc(config)
+    rpc(config)?;
+    webhooks(config)
 }
 
 /// What is allowed and seldom meant: the key, and what it leads to.
@@ -162,6 +165,24 @@ fn media(config: &Config) -> Result<(), (String, String)> {
             None => Ok(()),
         },
     }
+}
+
+fn webhooks(config: &Config) -> Result<(), (String, String)> {
+    if config.webhook.len() > WEBHOOKS_MAX {
+        return fault("webhook", format!("{} are more than {WEBHOOKS_MAX}", config.webhook.len()));
+    }
+    let mut seen = HashSet::new();
+    for hook in &config.webhook {
+        let of = |problem: String| format!("of {:?}: {problem}", hook.url);
+        let definition = hook.definition();
+        definition.check().map_err(|fault| {
+            (format!("webhook.{}", fault.key), of(format!("expected {}", fault.expected)))
+        })?;
+        if !seen.insert(definition.id()) {
+            return fault("webhook.url", of("is there twice in this format".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Whoever reaches the RPC port can place calls at the owner's cost: beyond this machine only with a token.

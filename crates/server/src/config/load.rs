@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_path_to_error::{Path as KeyPath, Segment};
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, Webhook};
 
 /// What begins the name of every variable that sets a key.
 const PREFIX: &str = "OFFHOOK_";
@@ -149,7 +149,9 @@ fn like(default: &Value, text: &str) -> Result<Value, String> {
 
 /// Every key there is, with its default.
 fn known_keys() -> Table {
-    Table::try_from(Config::default()).expect("the defaults are tables of strings, numbers and lists")
+    // A list that is empty by default has one all the same, so that its keys are known.
+    let config = Config { webhook: vec![Webhook::default()], ..Config::default() };
+    Table::try_from(config).expect("the defaults are tables of strings, numbers and lists")
 }
 
 /// `section.key` and what is wrong with it.

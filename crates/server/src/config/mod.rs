@@ -13,6 +13,7 @@ mod load;
 pub mod secret;
 mod speech;
 pub mod value;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use value::{
     Advertise, CodecName, CountryName, DtmfMode, HostPort, IdleAudio, LanguageName, Level, Listener,
     LogFormat, Network, PortRange, Strangers,
 };
+pub use webhook::{Webhook, Webhooks};
 
 /// The default file: what `offhook print-config` shows on a fresh machine, with a word on every key.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -60,6 +62,10 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged.
     pub log: Log,
+    /// What all web hooks have in common.
+    pub webhooks: Webhooks,
+    /// `[[webhook]]`: where events are sent by POST.
+    pub webhook: Vec<Webhook>,
 }
 
 /// `[node]`.

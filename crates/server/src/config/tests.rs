@@ -66,7 +66,7 @@ fn the_specified_file_the_default_file_and_no_file_are_the_same() {
 fn the_default_file_has_every_key() {
     let written: toml::Table = DEFAULT_FILE.parse().unwrap();
     let known = toml::Table::try_from(Config::default()).unwrap();
-    for (section, keys) in &known {
+    for (section, keys) in known.iter().filter(|(section, _)| *section != "webhook") {
         let keys: Vec<&String> = keys.as_table().unwrap().keys().collect();
         let there: Vec<&String> = written[section].as_table().unwrap().keys().collect();
         assert_eq!(there, keys, "[{section}]");
@@ -75,6 +75,14 @@ fn the_default_file_has_every_key() {
         |table: &toml::Table| table["sip"]["gateway"][0].as_table().unwrap().keys().cloned().collect();
     let (there, keys): (Vec<String>, Vec<String>) = (gateway(&written), gateway(&known));
     assert_eq!(there, keys, "[[sip.gateway]]");
+    // By default there are no web hooks: one that could be is written as a remark.
+    let remarks = DEFAULT_FILE.lines().skip_while(|line| *line != "# [[webhook]]");
+    let hook: Vec<&str> = remarks.map_while(|line| line.strip_prefix("# ")).collect();
+    let hook: toml::Table = hook.join("\n").parse().unwrap();
+    let there: Vec<&String> = hook["webhook"][0].as_table().unwrap().keys().collect();
+    let keys = toml::Table::try_from(Webhook::default()).unwrap();
+    assert_eq!(there, keys.keys().collect::<Vec<_>>(), "[[webhook]]");
+    assert!(read(&toml::to_string(&hook).unwrap()).is_ok());
 }
 
 #[test]
@@ -436,4 +444,39 @@ fn keys_that_travel_in_the_clear_are_warned_of() {
     );
     let key = "[[sip.gateway]]\nname = 'a'\naddress = 'h'\nnetworks = []\ncodec_order = 'mine'";
     refused(key, "f.toml:5: sip.gateway[0].codec_order: unknown variant `mine`, expected `offer` or `ours`");
+}
+
+#[test]
+fn what_is_wrong_with_a_web_hook_is_named() {
+    let hook = |more: &str| format!("[[webhook]]\nurl = 'https://app.example/hook'\n{more}");
+    let secret = "secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'";
+    let good = hook(secret);
+    assert_eq!(read(&good).unwrap().webhook[0].secret.len(), 1);
+    let two =
+        hook("secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw  whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB'");
+    assert_eq!(read(&two).unwrap().webhook[0].secret.len(), 2);
+    let printed = toml::to_string(&read(&good).unwrap()).unwrap();
+    assert!(printed.contains("<redacted>") && !printed.contains("MfKQ"), "{printed}");
+    let expected = "expected whsec_ and 24 to 64 bytes as base64, or up to 4 of those with a space between";
+    for (text, message) in [
+        (hook(""), format!("f.toml: webhook.secret: of \"https://app.example/hook\": {expected}")),
+        (
+            format!("{good}\ntypes = ['sys.call.on_rining']"),
+            "f.toml: webhook.types: of \"https://app.example/hook\": expected names of events, or beginnings of some and *"
+                .to_owned(),
+        ),
+        (
+            format!("{good}\n{good}"),
+            "f.toml: webhook.url: of \"https://app.example/hook\": is there twice in this format".to_owned(),
+        ),
+        (format!("{good}\nurls = 'x'"), "f.toml:4: webhook[0].urls: no such key; is webhook.url meant?".to_owned()),
+        (
+            format!("[[webhook]]\nurl = 'app.example'\n{secret}"),
+            "f.toml: webhook.url: of \"app.example\": expected http://HOST… or https://HOST…, no user, no fragment, \
+             at most 1024 bytes"
+                .to_owned(),
+        ),
+    ] {
+        refused(&text, &message);
+    }
 }

@@ -41,6 +41,7 @@ use crate::events::{EventLog, Groups};
 use crate::metrics;
 use crate::request_keys::RequestKeys;
 use crate::rpc::{self, Forbidden, Known, NodeName, Transport};
+use crate::webhooks::WebhooksHandle;
 use guard::Admitted;
 use stall::Stall;
 
@@ -89,13 +90,16 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
+/// What the requests of all connections need.
+type Shared = (Tokens, ControlHandle, WebhooksHandle);
+
 /// Serves on `listener` until `shutdown`; then takes no more connections, lets subscriptions send what is in the log,
 /// and returns.
 pub async fn serve(
     listener: TcpListener,
     config: HttpConfig,
     control: ControlHandle,
-    (log, keys): (Arc<EventLog>, RequestKeys),
+    (log, keys, webhooks): (Arc<EventLog>, RequestKeys, WebhooksHandle),
     shutdown: impl Future<Output = ()>,
 ) {
     let (subscriptions, mut subscribed) = watch::channel(0);
@@ -103,7 +107,8 @@ pub async fn serve(
     let (stop, stopping) = stop_channel();
     let node = NodeName { id: config.node, process_id: config.process_id, language: config.language };
     let (keys, groups) = (Arc::new(keys), Arc::new(Groups::default()));
-    let context = rpc::Context { node, control: control.clone(), log, groups, keys, subscriptions, closing };
+    let context =
+        rpc::Context { node, control: control.clone(), log, groups, keys, webhooks, subscriptions, closing };
     let told = tokio::spawn(tell_applications(control, subscribed.clone()));
     let accepting = accept(listener, config.tokens, context, stop);
     tokio::select! {
@@ -133,7 +138,7 @@ async fn accept(
     context: rpc::Context,
     stop: StopHandle,
 ) -> Infallible {
-    let shared = (tokens, context.control.clone());
+    let shared = (tokens, context.control.clone(), context.webhooks.clone());
     let module = rpc::module(context);
     let scopes = Arc::new(rpc::scopes(&module));
     let rpc = Server::builder()
@@ -174,12 +179,8 @@ fn rpc_config() -> ServerConfig {
 }
 
 /// One connection, to its end or until the server stops. A WebSocket lives on after it, with the library.
-async fn connection<S>(
-    socket: Stall,
-    rpc: S,
-    shared: (Tokens, ControlHandle),
-    stopped: impl Future<Output = ()>,
-) where
+async fn connection<S>(socket: Stall, rpc: S, shared: Shared, stopped: impl Future<Output = ()>)
+where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
@@ -207,7 +208,7 @@ async fn connection<S>(
 
 async fn route<S>(
     rpc: S,
-    (tokens, control): &(Tokens, ControlHandle),
+    (tokens, control, webhooks): &Shared,
     request: Request<Incoming>,
 ) -> Response<HttpBody>
 where
@@ -217,7 +218,7 @@ where
         ("/healthz", &(Method::GET | Method::HEAD)) => json(StatusCode::OK, &json!({ "status": "ok" })),
         ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
         ("/readyz", &(Method::GET | Method::HEAD)) => show_readiness(control).await,
-        ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(control).await,
+        ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(control, webhooks).await,
         ("/metrics" | "/readyz", _) => {
             json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" }))
         }
@@ -242,11 +243,12 @@ async fn show_readiness(control: &ControlHandle) -> Response<HttpBody> {
 }
 
 /// How things are, for Prometheus.
-async fn show_metrics(control: &ControlHandle) -> Response<HttpBody> {
-    let Some(metrics) = control.metrics().await else {
+async fn show_metrics(control: &ControlHandle, webhooks: &WebhooksHandle) -> Response<HttpBody> {
+    let (Some(metrics), Ok(hooks)) = (control.metrics().await, webhooks.list().await) else {
         return json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": "try again" }));
     };
-    let mut response = Response::new(HttpBody::from(metrics::text(&metrics)));
+    let text = metrics::text(&metrics) + &metrics::webhooks(&hooks);
+    let mut response = Response::new(HttpBody::from(text));
     let content_type = header::HeaderValue::from_static(metrics::CONTENT_TYPE);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response

@@ -141,6 +141,11 @@ pub(crate) fn system_roots() -> RootCertStore {
     store
 }
 
+/// The authorities of a file in PEM; `key` is what the configuration calls it.
+pub(crate) fn roots_of(key: &'static str, ca: &Path) -> Result<RootCertStore, Fault> {
+    roots(key, certificates(key, &read(key, ca)?)?)
+}
+
 /// Whether the files of a configuration are good, as `offhook check` wants to know.
 pub fn check(tls: &config::Tls) -> Result<(), Fault> {
     Sides::new(&Files::read(tls)?, tls.verify_client).map(drop)

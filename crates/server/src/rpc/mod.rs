@@ -22,6 +22,7 @@ pub mod schema;
 mod scope;
 mod subscribe;
 mod uri;
+mod webhook;
 
 use std::sync::{Arc, LazyLock};
 
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use crate::control_handle::ControlHandle;
 use crate::events::{EventLog, Groups};
 use crate::request_keys::RequestKeys;
+use crate::webhooks::WebhooksHandle;
 use method::{Node, Served, Visitor};
 
 pub(crate) use error::object as error_object;
@@ -52,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) keys: Arc<RequestKeys>,
     /// Subscribers that share the work.
     pub(crate) groups: Arc<Groups>,
+    /// What is told by POST.
+    pub(crate) webhooks: WebhooksHandle,
     /// How many subscriptions there are.
     pub(crate) subscriptions: watch::Sender<usize>,
     /// Whether the server is closing: subscriptions send what is left and end.
@@ -64,6 +68,7 @@ pub(crate) fn module(context: Context) -> RpcModule<Context> {
     method::visit(&mut registry);
     let mut module = registry.module;
     subscribe::register(&mut module);
+    webhook::register(&mut module);
     let discover = |params: Params<'_>, _: &Context, _: &Extensions| {
         params::parse::<Discover>(params.as_str()).map_err(|invalid| error::object(invalid.into()))?;
         Ok::<_, ErrorObjectOwned>(DOCUMENT.clone())

@@ -25,6 +25,11 @@ pub fn openrpc() -> Value {
     method::visit(&mut describe);
     describe.any::<wire::Subscribe>();
     describe.any::<wire::Ack>();
+    describe.any::<wire::WebhookAdd>();
+    describe.any::<wire::WebhookRemove>();
+    describe.any::<wire::WebhookList>();
+    describe.any::<wire::WebhookTest>();
+    describe.any::<wire::WebhookRedeliver>();
     describe.methods.push(unsubscribe(describe.scopes.of_method(UNSUBSCRIBE)));
     describe.any::<wire::Discover>();
     describe.generator.subschema_for::<ErrorData>();

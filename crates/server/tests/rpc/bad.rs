@@ -36,6 +36,11 @@ struct Hostile {
     formats: BTreeMap<&'static str, Strings>,
 }
 
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NO_SECRETS: &[&str] = &["whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%2e%2e"];
+const NO_URLS: &[&str] =
+    &["app.example", "ftp://a/", "http://", "https://u@a/", "https://u:p@a/", "http://a/#b", "http:///a"];
+
 /// A good string, letters that make one longer, and those that are wrong.
 struct Strings {
     good: &'static str,
@@ -56,7 +61,7 @@ impl Hostile {
         let names = || list("names", "forbidden");
         let uris = control().into_iter().chain(list("injection", "uri")).collect();
         let hosts = control().into_iter().chain(list("injection", "host")).collect();
-        let rows: [(&'static str, &'static str, &'static str, Vec<String>); 21] = [
+        let rows: [(&'static str, &'static str, &'static str, Vec<String>); 24] = [
             ("codec", "PCMA", "A", and(&["G729", "PCMA ", "PCMA/8000"])),
             ("country", "cn", "c", and(&["xx", "c", "CHN"])),
             ("credential", "alice", "a", control()),
@@ -68,6 +73,7 @@ impl Hostile {
             ("group", "a", "a", control()),
             ("header-name", "X-A", "X", and(&["Via", "Contact", "X-", "X-A:", "X A", "X-Ä", "", "X-A, X-B"])),
             ("header-value", "a", "a", control()),
+            ("http-url", "https://app.example/", "a", and(NO_URLS)),
             (
                 "item-options",
                 "gain=1",
@@ -89,6 +95,13 @@ impl Hostile {
             ("sip-uri", "1000@192.0.2.9", "a", uris),
             // Whatever it is, it is written nowhere but into JSON and into bodies.
             ("text", "a", "a", Vec::new()),
+            (
+                "webhook-id",
+                "0123456789abcdef",
+                "0",
+                and(&["0123456789ABCDEF", "0123456789abcdeg", "../../..hooks.js"]),
+            ),
+            ("webhook-secret", SECRET, "a", and(NO_SECRETS)),
         ];
         let formats = rows
             .into_iter()

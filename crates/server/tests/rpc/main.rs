@@ -11,6 +11,8 @@ mod hostile;
 mod http;
 mod keys;
 mod methods;
+mod receiver;
 mod scopes;
 mod server;
+mod webhooks;
 mod words;

@@ -27,7 +27,13 @@ const READING: &[&str] = &[
     "sys.node.gateways",
 ];
 /// What is for the owner of the node.
-const ADMIN: &[&str] = &[];
+const ADMIN: &[&str] = &[
+    "sys.event.webhook_add",
+    "sys.event.webhook_list",
+    "sys.event.webhook_redeliver",
+    "sys.event.webhook_remove",
+    "sys.event.webhook_test",
+];
 /// A token of each scope.
 const TOKENS: [&str; 3] = ["read:r", "call:c", "admin:a"];
 

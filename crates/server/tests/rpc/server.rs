@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use offhook::config::Config;
 use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle};
 use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, claim, open};
 use offhook::http::{HttpConfig, serve};
 use offhook::metrics::Metrics;
 use offhook::request_keys::RequestKeys;
+use offhook::webhooks::Webhooks;
 use offhook_call::Reply;
 use offhook_call::command::Command;
 use offhook_call::error::Error;
@@ -40,6 +42,8 @@ pub(crate) struct Server {
     pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
     stop: Option<oneshot::Sender<()>>,
     served: tokio::task::JoinHandle<()>,
+    /// They end with it.
+    _webhooks: Webhooks,
 }
 
 /// An event log in a directory of its own, which goes with it.
@@ -157,11 +161,16 @@ impl Server {
         let tokens = tokens.iter().map(|token| token.to_string().try_into().unwrap()).collect();
         let tokens = watch::channel(tokens).1;
         let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7, language: Language::Zh };
-        let shared = (log.reading.clone(), RequestKeys::open(&data.0).unwrap());
+        let keys = RequestKeys::open(&data.0).unwrap();
+        let mut hooks = Config::default();
+        hooks.node.data_dir.clone_from(&data.0);
+        hooks.webhooks.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let (webhooks, hooks) = Webhooks::start(&hooks, log.reading.clone()).unwrap();
+        let shared = (log.reading.clone(), keys, hooks);
         let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), shared, async move {
             let _ = stopped.await;
         }));
-        Self { address, log, data, answers, asked, stop: Some(stop), served }
+        Self { address, log, data, answers, asked, stop: Some(stop), served, _webhooks: webhooks }
     }
 
     /// A server whose calls are not to be reached.
@@ -217,6 +226,12 @@ impl Server {
     /// Waits until it has ended.
     pub(crate) async fn stopped(self) {
         patient(self.served).await.unwrap();
+    }
+
+    /// What is at a path: status and body.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        self.raw(&request).await
     }
 
     /// One JSON-RPC body by POST: status and JSON of the response, null where there is none.

@@ -29,6 +29,11 @@ pub(crate) fn examples() -> Vec<(String, Value)> {
     method::visit(&mut files);
     files.any::<wire::Subscribe>();
     files.any::<wire::Ack>();
+    files.any::<wire::WebhookAdd>();
+    files.any::<wire::WebhookRemove>();
+    files.any::<wire::WebhookList>();
+    files.any::<wire::WebhookTest>();
+    files.any::<wire::WebhookRedeliver>();
     files.0.push(("events.json".to_owned(), events()));
     files.0
 }
@@ -131,9 +136,36 @@ fn written(method: &str) -> (Value, Value) {
                 "registered": true, "calls": 3, "max_calls": 30, "calls_per_second": 0, "rest_seconds": 5
             }]),
         ),
+        event if event.starts_with("sys.event.") => of_events(event),
+        _ => (json!({ "res_id": CALL }), Value::Null),
+    }
+}
+
+fn of_events(method: &str) -> (Value, Value) {
+    const ID: &str = "d8e24ff0b0f3a5d1";
+    const URL: &str = "https://app.example/hook";
+    match method {
         "sys.event.subscribe" => (json!({ "after": 41, "types": ["sys.call.*"] }), json!(6_123_456_789_u64)),
         "sys.event.ack" => (json!({ "seq": 57 }), json!({ "subscriptions": 1 })),
-        _ => (json!({ "res_id": CALL }), Value::Null),
+        "sys.event.webhook_add" => (
+            json!({ "url": URL, "types": ["sys.call.*"], "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }),
+            json!({ "id": ID }),
+        ),
+        "sys.event.webhook_list" => (
+            json!({}),
+            json!([{
+                "id": ID, "url": URL, "format": "native", "types": ["sys.call.*"], "configured": false, "state": "failing",
+                "error": "500 Internal Server Error", "read": 57, "backlog": 2, "delivered": 54, "failed": 13, "dead": 1,
+                "dead_letters": [{
+                    "seq": 41, "type": "sys.call.on_ringing", "time_ms": 1_764_493_200_123_i64, "error": "no answer within 10 s"
+                }]
+            }]),
+        ),
+        "sys.event.webhook_test" => {
+            (json!({ "id": ID }), json!({ "delivered": true, "status": 204, "error": null }))
+        }
+        "sys.event.webhook_redeliver" => (json!({ "after": 40, "id": ID }), json!(1)),
+        _ => (json!({ "id": ID }), json!(true)),
     }
 }
 

@@ -1,0 +1,158 @@
+//! What a web hook is: where, in what words, of what, and by which secrets it knows us.
+
+use std::fmt;
+
+use http::Uri;
+use offhook_client::wire::WebhookFormat;
+use offhook_client::wire::limits::{PATTERNS_MAX, SECRETS_MAX, URI_MAX};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::sign;
+use crate::events::{Types, UnknownPattern};
+
+/// A web hook, as the configuration or an application defines it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Where it is.
+    pub url: String,
+    /// In what words it is told.
+    pub format: WebhookFormat,
+    /// Patterns of the names of events; none: all but those that must be named.
+    pub types: Option<Vec<String>>,
+    /// Each as `whsec_…`.
+    pub secrets: Vec<String>,
+}
+
+/// What is wrong with a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which key, or parameter.
+    pub key: &'static str,
+    /// What was expected there.
+    pub expected: String,
+}
+
+impl Definition {
+    /// What others call it: the same for the same URL in the same format, over restarts as well.
+    pub fn id(&self) -> String {
+        let digest = Sha256::digest(format!("{:?}\n{}", self.format, self.url));
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The first fault of it.
+    ///
+    /// # Errors
+    /// The key, and what is expected there.
+    pub fn check(&self) -> Result<(), Fault> {
+        let fault = |key, expected: String| Err(Fault { key, expected });
+        if !is_url(&self.url) {
+            let expected =
+                format!("http://HOST… or https://HOST…, no user, no fragment, at most {URI_MAX} bytes");
+            return fault("url", expected);
+        }
+        if self.types.as_ref().is_some_and(|types| types.is_empty() || types.len() > PATTERNS_MAX) {
+            return fault("types", format!("1 to {PATTERNS_MAX} names of events"));
+        }
+        if self.patterns().is_err() {
+            return fault("types", "names of events, or beginnings of some and *".to_owned());
+        }
+        let are_good = self.secrets.iter().all(|secret| sign::key(secret).is_some());
+        if !(1..=SECRETS_MAX).contains(&self.secrets.len()) || !are_good {
+            let expected = format!(
+                "whsec_ and 24 to 64 bytes as base64, or up to {SECRETS_MAX} of those with a space between"
+            );
+            return fault("secret", expected);
+        }
+        Ok(())
+    }
+
+    /// The events that are wanted.
+    pub(super) fn patterns(&self) -> Result<Types, UnknownPattern> {
+        self.types.as_ref().map_or_else(|| Ok(Types::usual()), |types| Types::parse(types))
+    }
+}
+
+impl fmt::Debug for Definition {
+    // Secrets stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Definition")
+            .field("url", &self.url)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let is_good = |url: Uri| {
+        let Some(authority) = url.authority() else { return false };
+        // Nothing but a host and a port that is one: no user, and no number that is none.
+        let rest = authority.as_str().strip_prefix(authority.host());
+        let is_port = authority.port_u16().map_or(rest == Some(""), |port| port != 0 && rest.is_some());
+        matches!(url.scheme_str(), Some("http" | "https")) && !authority.host().is_empty() && is_port
+    };
+    text.len() <= URI_MAX && !text.contains('#') && text.parse().is_ok_and(is_good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Definition {
+        Definition {
+            url: "https://app.example/hook?a=b".to_owned(),
+            format: WebhookFormat::Native,
+            types: None,
+            secrets: vec!["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()],
+        }
+    }
+
+    #[track_caller]
+    fn refused(key: &str, definition: &Definition) {
+        assert_eq!(definition.check().map_err(|fault| fault.key), Err(key), "{definition:?}");
+    }
+
+    #[test]
+    fn a_definition_is_checked_key_by_key() {
+        assert_eq!(good().check(), Ok(()));
+        for url in [
+            "",
+            "app.example",
+            "ftp://app.example/",
+            "https://",
+            "https:///x",
+            "https://u:p@app.example/",
+            "https://app.example/#a",
+            "https://app.example:0/",
+            "https://app.example:99999/",
+            "https://app exa.example/",
+            "https://app.example/\r\nX: y",
+        ] {
+            refused("url", &Definition { url: url.to_owned(), ..good() });
+        }
+        refused("url", &Definition { url: format!("https://h/{}", "a".repeat(URI_MAX)), ..good() });
+        for types in [vec![], vec!["sys.call.on_rining".to_owned()], vec!["*".to_owned(); 65]] {
+            refused("types", &Definition { types: Some(types), ..good() });
+        }
+        for secret in ["", "whsec_", "whsec_AAAA", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "secret"] {
+            refused("secret", &Definition { secrets: vec![secret.to_owned()], ..good() });
+        }
+        let secrets = vec![good().secrets[0].clone(); 5];
+        refused("secret", &Definition { secrets, ..good() });
+        refused("secret", &Definition { secrets: Vec::new(), ..good() });
+    }
+
+    #[test]
+    fn the_id_is_of_the_url_and_the_format() {
+        let other = Definition { url: "https://app.example/other".to_owned(), ..good() };
+        let types = Definition { types: Some(vec!["*".to_owned()]), secrets: Vec::new(), ..good() };
+        assert_eq!(good().id(), types.id());
+        assert_ne!(good().id(), other.id());
+        assert_eq!(good().id().len(), 16);
+    }
+
+    #[test]
+    fn secrets_are_not_logged() {
+        assert!(!format!("{:?}", good()).contains("MfKQ"));
+    }
+}

@@ -1,0 +1,332 @@
+//! Web hooks (`notifications.md`): readers of the event log that POST what they read.
+//!
+//! ```text
+//!   event log ─▶ hook ─▶ words of its format ─▶ delivery (order, retries) ─▶ POST, up to 8 at a time
+//!                  ▲                                │
+//!      list, test, redeliver …                      └─▶ webhooks/ID.json: how far it is
+//! ```
+//! All of them live on a thread of their own, so that neither their handshakes nor their bodies take time of the requests and
+//! subscriptions of applications. A hook that hangs waits for itself alone.
+
+mod definition;
+mod delivery;
+mod guard;
+mod hook;
+mod memory;
+mod post;
+mod sign;
+mod words;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use offhook_client::wire::limits::WEBHOOKS_MAX;
+use offhook_client::wire::{WebhookInfo, WebhookTested};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::config::value::Network;
+use crate::config::{Config, Webhook};
+use crate::events::EventLog;
+pub use definition::{Definition, Fault};
+use delivery::Saved;
+use hook::{Ask, Hook, Shared};
+use memory::{Memory, Remembered};
+use post::{Client, Target};
+
+/// Threads that wait for the name service and for the disk.
+const BLOCKING_THREADS: usize = 16;
+
+/// Questions that wait for a hook, or for all of them: each is answered within a read of the disk.
+const ASKS: usize = 64;
+
+/// The thread of all web hooks.
+#[derive(Debug)]
+pub struct Webhooks {
+    closing: watch::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+/// The asking end of that thread.
+#[derive(Clone, Debug)]
+pub struct WebhooksHandle {
+    orders: mpsc::Sender<Order>,
+}
+
+/// Why something is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no hook of this id.
+    Unknown,
+    /// There is another one in its place.
+    Exists,
+    /// There are as many as there may be, or as many tests at a time.
+    TooMany(usize),
+    /// It is of the configuration, which says what it is.
+    Configured,
+    /// The disk does not take it.
+    Disk,
+    /// The server ends, or has too much to do.
+    Busy,
+}
+
+#[derive(Debug)]
+enum Order {
+    Add(Definition, oneshot::Sender<Result<String, Refusal>>),
+    Remove(String, oneshot::Sender<Result<bool, Refusal>>),
+    List(oneshot::Sender<Vec<WebhookInfo>>),
+    Test(String, oneshot::Sender<Result<WebhookTested, Refusal>>),
+    Redeliver(Option<String>, u64, oneshot::Sender<Result<u64, Refusal>>),
+}
+
+impl Webhooks {
+    /// Starts those of the configuration, and those that applications have added to former runs.
+    ///
+    /// # Errors
+    /// What is remembered cannot be read, or the authorities of `webhooks.ca` cannot.
+    pub fn start(config: &Config, log: Arc<EventLog>) -> io::Result<(Self, WebhooksHandle)> {
+        let memory = Memory::open(&config.node.data_dir)?;
+        let client = Client::new(&config.webhooks.ca)?;
+        let (closing, closed) = watch::channel(false);
+        let (orders, ordered) = mpsc::channel(ASKS);
+        let manager = Manager {
+            shared: Shared { log, client, memory },
+            allowed: config.webhooks.allow_networks.clone().into(),
+            hooks: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            closed,
+        };
+        let found = manager.find(&config.webhook)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()?;
+        let run = move || {
+            runtime.block_on(manager.run(found, ordered));
+            // A name service that hangs must not hold up the end.
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("webhooks".to_owned()).spawn(run)?;
+        Ok((Self { closing, thread }, WebhooksHandle { orders }))
+    }
+
+    /// Lets every hook deliver what it can in a short time, and remember the rest. Blocks.
+    pub fn stop(self) {
+        let _ = self.closing.send(true);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread of web hooks broke");
+        }
+    }
+}
+
+impl WebhooksHandle {
+    /// Adds a hook whose definition has been checked; its id.
+    pub async fn add(&self, definition: Definition) -> Result<String, Refusal> {
+        self.ask(|reply| Order::Add(definition, reply)).await?
+    }
+
+    /// Removes one that was added, if it is there.
+    pub async fn remove(&self, id: String) -> Result<bool, Refusal> {
+        self.ask(|reply| Order::Remove(id, reply)).await?
+    }
+
+    /// How all of them are, in the order of their ids.
+    pub async fn list(&self) -> Result<Vec<WebhookInfo>, Refusal> {
+        self.ask(Order::List).await
+    }
+
+    /// Sends one a message that means nothing.
+    pub async fn test(&self, id: String) -> Result<WebhookTested, Refusal> {
+        self.ask(|reply| Order::Test(id, reply)).await?
+    }
+
+    /// Has one, or all, begin again after an event; how many do.
+    pub async fn redeliver(&self, id: Option<String>, after: u64) -> Result<u64, Refusal> {
+        self.ask(|reply| Order::Redeliver(id, after, reply)).await?
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.try_send(order(reply)).map_err(|_| Refusal::Busy)?;
+        answer.await.map_err(|_| Refusal::Busy)
+    }
+}
+
+/// A hook that is to run: what it is, the networks it may be in, and what is remembered of it.
+struct Found {
+    hook: Definition,
+    is_added: bool,
+    allowed: Arc<[Network]>,
+    saved: Saved,
+}
+
+struct Manager {
+    shared: Shared,
+    /// Where those may be that applications add.
+    allowed: Arc<[Network]>,
+    hooks: BTreeMap<String, Running>,
+    tasks: JoinSet<()>,
+    closed: watch::Receiver<bool>,
+}
+
+struct Running {
+    definition: Definition,
+    is_added: bool,
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Manager {
+    /// Those of the configuration and those that are remembered. What is remembered of one that is not in the
+    /// configuration any more is forgotten.
+    fn find(&self, configured: &[Webhook]) -> io::Result<Vec<Found>> {
+        let mut found = Vec::new();
+        for hook in configured {
+            let definition = hook.definition();
+            let saved = self.remembered(&definition.id()).map(|remembered| remembered.saved);
+            found.push(Found {
+                saved: saved.unwrap_or_else(|| Saved::after(self.shared.log.newest())),
+                hook: definition,
+                is_added: false,
+                allowed: hook.allow_networks.clone().into(),
+            });
+        }
+        for id in self.shared.memory.ids()? {
+            if found.iter().any(|found| found.hook.id() == id) {
+                continue;
+            }
+            let Some(Remembered { definition: Some(hook), saved }) = self.remembered(&id) else {
+                tracing::warn!(
+                    hook = id,
+                    "what is remembered of a web hook that is configured no more is forgotten"
+                );
+                self.shared.memory.forget(&id)?;
+                continue;
+            };
+            found.push(Found { hook, is_added: true, allowed: self.allowed.clone(), saved });
+        }
+        Ok(found)
+    }
+
+    /// What is remembered of a hook. Where that is damaged, its hook is told all that is kept: rather twice than never.
+    fn remembered(&self, id: &str) -> Option<Remembered> {
+        self.shared.memory.read(id).unwrap_or_else(|error| {
+            tracing::error!(%error, hook = id, "what a web hook was told is not known any more: it is told everything again");
+            Some(Remembered { definition: None, saved: Saved::after(self.shared.log.oldest() - 1) })
+        })
+    }
+
+    async fn run(mut self, found: Vec<Found>, mut orders: mpsc::Receiver<Order>) {
+        for found in found {
+            self.start(found);
+        }
+        let mut closed = self.closed.clone();
+        loop {
+            tokio::select! {
+                Some(order) = orders.recv() => self.carry_out(order).await,
+                _ = closed.wait_for(|closed| *closed) => break,
+                Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
+                    tracing::error!(%error, "a web hook broke");
+                },
+            }
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn start(&mut self, found: Found) {
+        let Found { hook, is_added, allowed, saved } = found;
+        let id = hook.id();
+        let target = match Target::new(&hook.url, allowed) {
+            Ok(target) => target,
+            Err(error) => return tracing::error!(%error, hook = id, "a web hook has no URL any more"),
+        };
+        let (asks, asked) = mpsc::channel(ASKS);
+        let definition = hook.clone();
+        let hook = Hook::new((hook, is_added), target, saved, self.shared.clone());
+        self.tasks.spawn(hook.run(asked, self.closed.clone()));
+        self.hooks.insert(id, Running { definition, is_added, asks });
+    }
+
+    // Whoever has asked may not wait any more.
+    async fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Add(definition, reply) => _ = reply.send(self.add(definition).await),
+            Order::Remove(id, reply) => _ = reply.send(self.remove(&id).await),
+            Order::List(reply) => _ = reply.send(self.list().await),
+            Order::Test(id, reply) => match self.hooks.get(&id) {
+                Some(running) => _ = running.asks.send(Ask::Test(reply)).await,
+                None => _ = reply.send(Err(Refusal::Unknown)),
+            },
+            Order::Redeliver(id, after, reply) => _ = reply.send(self.redeliver(id, after).await),
+        }
+    }
+
+    async fn add(&mut self, hook: Definition) -> Result<String, Refusal> {
+        let id = hook.id();
+        match self.hooks.get(&id) {
+            Some(there) if there.definition == hook => return Ok(id),
+            Some(_) => return Err(Refusal::Exists),
+            None => {}
+        }
+        if self.hooks.len() >= WEBHOOKS_MAX {
+            return Err(Refusal::TooMany(WEBHOOKS_MAX));
+        }
+        let saved = Saved::after(self.shared.log.newest());
+        let remembered = Remembered { definition: Some(hook.clone()), saved: saved.clone() };
+        let (memory, name) = (self.shared.memory.clone(), id.clone());
+        on_disk(move || memory.write(&name, &remembered)).await?;
+        self.start(Found { hook, is_added: true, allowed: self.allowed.clone(), saved });
+        Ok(id)
+    }
+
+    async fn remove(&mut self, id: &str) -> Result<bool, Refusal> {
+        let Some(running) = self.hooks.get(id) else { return Ok(false) };
+        if !running.is_added {
+            return Err(Refusal::Configured);
+        }
+        // It must have ended before its file goes, which it would write again.
+        let (ended, end) = oneshot::channel();
+        let _ = running.asks.send(Ask::End(ended)).await;
+        let _ = end.await;
+        let (memory, name) = (self.shared.memory.clone(), id.to_owned());
+        on_disk(move || memory.forget(&name)).await?;
+        self.hooks.remove(id);
+        Ok(true)
+    }
+
+    async fn list(&self) -> Vec<WebhookInfo> {
+        let mut list = Vec::new();
+        for running in self.hooks.values() {
+            let (reply, answer) = oneshot::channel();
+            let _ = running.asks.send(Ask::Status(reply)).await;
+            list.extend(answer.await);
+        }
+        list
+    }
+
+    async fn redeliver(&self, id: Option<String>, after: u64) -> Result<u64, Refusal> {
+        let chosen: Vec<&Running> = match &id {
+            Some(id) => vec![self.hooks.get(id).ok_or(Refusal::Unknown)?],
+            None => self.hooks.values().collect(),
+        };
+        for running in &chosen {
+            let (done, answer) = oneshot::channel();
+            let _ = running.asks.send(Ask::Redeliver { after, done }).await;
+            let _ = answer.await;
+        }
+        Ok(chosen.len() as u64)
+    }
+}
+
+/// Does something that may wait for the disk.
+async fn on_disk(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), Refusal> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "what web hooks there are cannot be remembered");
+            Err(Refusal::Disk)
+        }
+        Err(_) => Err(Refusal::Busy),
+    }
+}
