@@ -363,7 +363,7 @@ impl Engine {
         match command {
             Command::AddLeg { leg, config } => self.add(now, leg, config),
             Command::RemoveLeg { leg: id } => {
-                if let Some(leg) = self.detach(id) {
+                if let Some(leg) = self.detach(now, id) {
                     let stats = leg.remove(now, &mut self.shared);
                     self.shared.tell(Event::LegRemoved { leg: id, stats });
                 }
@@ -506,7 +506,8 @@ impl Engine {
 
     /// Takes a leg out, to be attached to another engine. Its actions go on there; the room or connection it was in ends
     /// for it.
-    pub fn detach(&mut self, leg: LegId) -> Option<Leg> {
+    pub fn detach(&mut self, now: Instant, leg: LegId) -> Option<Leg> {
+        self.wake(now, leg);
         self.leave_room(leg);
         self.disconnect(leg);
         let Placed { phase, weight, leg: found, .. } = self.legs.remove(&leg)?;

@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 
 use super::*;
 use crate::codec::Decoder;
+use crate::{FRAME, SPAN_FRAMES};
 
 const FIRST: LegId = LegId(1);
 const SECOND: LegId = LegId(2);
@@ -452,6 +453,25 @@ fn a_recording_ends_with_its_connection() {
             world.told().iter().filter(|event| removed(event)).count(),
             usize::from(what == "the first goes")
         );
+    }
+}
+
+/// A party that goes to another thread ends a recording whose frames are run several at a time where it is, in whichever of
+/// them that is.
+#[test]
+fn a_recording_is_whole_when_a_party_is_moved() {
+    for frames in 0..u64::from(SPAN_FRAMES) {
+        let mut world = pair(Codec::Pcmu);
+        record(&mut world, true, 8000);
+        let ms = 1000 + frames * 20;
+        world.run(ms);
+        let now = world.now();
+        world.engines[0].detach(now, SECOND).expect("the second party");
+        world.drain();
+        let (duration, end) = recorded(&world);
+        assert_eq!(end, RecordEnd::Disconnected);
+        let lacks = Duration::from_millis(ms).abs_diff(duration);
+        assert!(lacks <= FRAME, "{duration:?} of {ms} ms");
     }
 }
 

@@ -258,9 +258,9 @@ fn a_leg_that_moves_goes_on_where_it_was() {
     world.run(500);
     for leg in [1, 2] {
         let home = world.homes.insert(LegId(leg), 2).unwrap();
-        let value = world.engines[home].detach(LegId(leg)).unwrap();
-        assert_eq!((world.engines[home].legs(), phase_of(&world.engines[home], leg)), (0, None));
         let now = world.now();
+        let value = world.engines[home].detach(now, LegId(leg)).unwrap();
+        assert_eq!((world.engines[home].legs(), phase_of(&world.engines[home], leg)), (0, None));
         world.engines[2].attach(now, LegId(leg), value);
     }
     world.run(2500);

@@ -284,8 +284,8 @@ fn who_goes_is_told_once_whichever_way() {
     let before = world.rtp_of(3).len();
     world.run(200);
     assert_eq!(world.rtp_of(3).len(), before + 10, "from the room only");
-    let leg = world.engines[0].detach(LegId(4)).unwrap();
     let now = world.now();
+    let leg = world.engines[0].detach(now, LegId(4)).unwrap();
     world.engines[1].attach(now, LegId(4), leg);
     command(&mut world, RoomCommand::Close);
     command(&mut world, RoomCommand::Close);

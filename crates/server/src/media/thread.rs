@@ -203,7 +203,7 @@ impl Thread {
             ToMedia::Command(command) => self.command(now, command),
             ToMedia::Move { leg, to } => {
                 self.hear_leg(leg);
-                if let Some(moved) = self.engine.detach(leg).zip(self.give_up(leg)) {
+                if let Some(moved) = self.engine.detach(now, leg).zip(self.give_up(leg)) {
                     to.give(Box::new(moved));
                 }
             }
