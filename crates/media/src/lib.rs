@@ -533,7 +533,7 @@ impl Engine {
 
     /// Puts a leg into a phase.
     fn place(&mut self, id: LegId, leg: Leg) {
-        let (phase, weight) = (self.phase_for_a_leg(), weight(&leg));
+        let (phase, weight) = (self.phase_with_room(), weight(&leg));
         let due = &mut self.phases[usize::from(phase)];
         due.legs.push(id);
         due.load += weight;
@@ -542,7 +542,7 @@ impl Engine {
     }
 
     /// The first phase that is in use and not full, or one that is not in use; once all are full, the lightest.
-    fn phase_for_a_leg(&self) -> u8 {
+    fn phase_with_room(&self) -> u8 {
         let load = |phase: u8| self.phases[usize::from(phase)].load;
         let phases = || (0..PHASES).map(|number| number * PHASE_STEP % PHASES);
         let begun = phases().find(|&phase| (1..FULL_PHASE).contains(&load(phase)));

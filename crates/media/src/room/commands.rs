@@ -1,14 +1,15 @@
 //! Rooms in an engine: who is in which.
 //!
 //! A leg is in one room or one connection at most. While it is in a room its frames are the room's, in the room's phase;
-//! when it leaves it keeps that phase.
+//! when it leaves it keeps that phase. A room has its phase from its first member on: of rooms that are opened before anybody
+//! comes nobody can say how many a phase can take.
 
 use crate::event::{LegId, RoomCommand, RoomId, Voice};
 use crate::record::{Recording, Wish};
 use crate::room::Room;
 use crate::room::input::Input;
 use crate::shared::Shared;
-use crate::{Engine, Group, Placed};
+use crate::{Engine, Group, Need, Placed};
 
 impl Engine {
     /// Obeys a command for a room.
@@ -75,10 +76,22 @@ impl Engine {
 
     fn open_room(&mut self, id: RoomId, tells_talking: bool) {
         if !self.rooms.contains_key(&id) {
-            let phase = self.calmest();
+            let phase = self.phase_with_room();
             self.phases[usize::from(phase)].rooms.push(id);
             self.rooms.insert(id, Room::new(id, phase, tells_talking));
         }
+    }
+
+    /// Puts a room that nobody is in into the phase that its members are to have.
+    fn place_room(&mut self, id: RoomId) {
+        let phase = self.phase_with_room();
+        let Some(room) = self.rooms.get_mut(&id).filter(|room| room.members().next().is_none()) else {
+            return;
+        };
+        let former = std::mem::replace(&mut room.phase, phase);
+        self.phases[usize::from(former)].rooms.retain(|&other| other != id);
+        self.phases[usize::from(phase)].rooms.push(id);
+        self.phases[usize::from(phase)].raise(Need::Frames);
     }
 
     fn close_room(&mut self, id: RoomId) {
@@ -93,9 +106,13 @@ impl Engine {
     }
 
     fn join_room(&mut self, id: RoomId, leg: LegId, voice: Voice) {
-        let Some(phase) = self.rooms.get(&id).map(|room| room.phase) else { return };
+        if !self.rooms.contains_key(&id) {
+            return;
+        }
         self.leave_room(leg);
         self.disconnect(leg);
+        self.place_room(id);
+        let Some(phase) = self.rooms.get(&id).map(|room| room.phase) else { return };
         self.enter(leg, Group::Room(id), phase);
         let Some(placed) = self.legs.get_mut(&leg) else { return };
         placed.leg.set_says_to_room(voice.mode.speaks());

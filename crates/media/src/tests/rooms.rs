@@ -564,3 +564,26 @@ fn whatever_is_asked_ends_once() {
         assert!(world.engines[0].is_idle(), "seed {seed}");
     }
 }
+
+/// Rooms are done in few phases, each a wake-up of the driver, and no phase has more than it can take, also where all were
+/// opened before anybody came.
+#[test]
+fn rooms_fill_a_phase_before_another_is_begun() {
+    let mut world = World::new(1, 1, Network::default());
+    let rooms = || (1..=80).map(RoomId);
+    for room in rooms() {
+        world.command(Command::Room { room, command: RoomCommand::Open { tells_talking: false } });
+    }
+    for (leg, room) in (1..).zip(rooms().flat_map(|room| [room; 3])) {
+        world.add(0, leg, 1000 + leg, config(Codec::Pcmu));
+        let join = RoomCommand::Join { leg: LegId(leg), voice: Voice::default() };
+        world.command(Command::Room { room, command: join });
+    }
+    let members = (0..PHASES).map(|phase| world.engines[0].legs_of(phase).count());
+    let members: Vec<usize> = members.filter(|members| *members > 0).collect();
+    assert_eq!((members.len(), members.iter().sum()), (3, 240), "{members:?}");
+    // A phase that is not full takes one more room.
+    assert!(members.iter().all(|members| *members <= 99 + 3), "{members:?}");
+    world.run(40);
+    assert_eq!(world.rtp_of(240).len(), 2);
+}
