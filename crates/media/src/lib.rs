@@ -93,10 +93,6 @@ const _: () = assert!(REST_FRAMES.is_multiple_of(PHASES as u32));
 /// bring it and its packets into the caches, and a key, which is what is waited for, is told within a tenth of a second.
 pub const SPAN_FRAMES: u32 = 5;
 
-/// What comes to a leg that speaks while nobody hears it is received each 80 ms: a key that is to stop a prompt has stopped it
-/// within a tenth of a second, with what the control loop and a slot take.
-const KEY_FRAMES: u32 = 4;
-
 /// Whether the legs of a phase that have their frames in spans have their turn in this frame.
 pub fn is_span_turn(frame: u64, phase: u8) -> bool {
     (frame + u64::from(phase)).is_multiple_of(u64::from(SPAN_FRAMES))
@@ -129,18 +125,19 @@ pub enum Need {
 pub struct Frames {
     /// Before the ticks of which phase.
     pub phase: u8,
-    /// In one of so many frames: in each where somebody hears it in each, less often otherwise, with the moments at which it
-    /// came.
-    pub every: u32,
-    /// Which of them it is.
-    pub beside: u64,
+    /// Who hears it in them.
+    pub heard: Heard,
 }
 
-impl Frames {
-    /// Whether it is to be received in this frame.
-    pub fn is_turn(&self, frame: u64) -> bool {
-        frame.wrapping_add(self.beside).is_multiple_of(u64::from(self.every))
-    }
+/// Who hears what comes to a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Somebody in each frame.
+    InFrames,
+    /// A recording, in those of its turn ([`is_span_turn`]), with the moments at which it came.
+    InSpans,
+    /// Nobody: only keys are looked for, and whether it comes.
+    ByNobody,
 }
 
 /// Samples in a frame at 8 kHz.
@@ -479,13 +476,12 @@ impl Engine {
     pub fn frames_of(&self, id: LegId) -> Option<Frames> {
         let Placed { phase, group, leg, .. } = self.legs.get(&id)?;
         let need = if group.is_some() { Need::Frames } else { leg.need() };
-        let (every, beside) = match need {
-            Need::Frames if leg.is_listened_to() => (1, 0),
-            // As many in each frame: packets of a phase that leave behind more reading would be late in some frames.
-            Need::Frames => (KEY_FRAMES, id.0),
-            _ => (SPAN_FRAMES, u64::from(*phase)),
+        let heard = match need {
+            Need::Frames if leg.is_listened_to() => Heard::InFrames,
+            Need::Frames => Heard::ByNobody,
+            _ => Heard::InSpans,
         };
-        (need > Need::Nothing && !leg.passes_on()).then_some(Frames { phase: *phase, every, beside })
+        (need > Need::Nothing && !leg.passes_on()).then_some(Frames { phase: *phase, heard })
     }
 
     /// Whether packets are passed on when they come, so that they are to be looked for more often than in each frame. Like

@@ -34,7 +34,7 @@ use crate::event::*;
 use crate::file::Part;
 use crate::file::{RecordSpec, Writer};
 use crate::sdp::{ComfortNoise, Direction, Events, TelephoneEvent};
-use crate::{Clock, Engine, Frames, Need, PHASES, is_span_turn, is_turn_at_rest};
+use crate::{Clock, Engine, Frames, Heard, Need, PHASES, is_span_turn, is_turn_at_rest};
 
 /// What the network does to a packet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,7 +157,9 @@ impl World {
             let reads_in_spans = self.reads_in_spans;
             for index in 0..self.engines.len() {
                 self.read(index, |_, frames| match frames.filter(|_| reads_in_spans) {
-                    Some(frames) => frames.phase == phase && frames.is_turn(frame),
+                    Some(Frames { phase: due, heard }) => {
+                        due == phase && (heard != Heard::InSpans || is_span_turn(frame, phase))
+                    }
                     None => true,
                 });
                 let engine = &mut self.engines[index];

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Readiness   sockets of legs that have frames are read in the slot of their frame, or several packets at a time where
-//!               nobody hears them in it; of all others the kernel is asked, without waiting, which have something
+//!               they are only recorded; of all others the kernel is asked, without waiting, which have something
 //!   Sweep       all sockets are read, once a frame, or in each slot while packets are passed on
 //! ```
 //! Either way nothing wakes a thread for each packet, and no more packets are read of a socket at a time than a stream has
@@ -13,7 +13,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use offhook_media::{Frames, PHASES};
+use offhook_media::{Frames, Heard, PHASES, is_span_turn};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
@@ -30,6 +30,11 @@ pub(super) const MAX_AT_ONCE: u64 = 3;
 /// A stream that has one packet a frame is looked at for a second one in each of so many frames: one that has come early,
 /// or since the clocks drift, waits for 160 ms at most.
 const FRAMES_PER_SECOND_LOOK: u64 = 8;
+
+/// A socket that nothing has come to for so many frames, a second, is read in each fourth, where nobody listens: what comes
+/// then is the beginning of a talk, or a key, and waits for 60 ms more at most.
+const SILENT_FRAMES: u8 = 50;
+const FRAMES_PER_SILENT_LOOK: u64 = 4;
 
 /// Sweeps in which a socket for reports is read once: there is one each few seconds.
 const SWEEPS_PER_REPORT: usize = 10;
@@ -100,6 +105,29 @@ struct Steady {
     frames: Frames,
     /// Packets that it had when it was read last.
     had: u64,
+    /// Frames since it had any.
+    silent: u8,
+}
+
+impl Steady {
+    /// Reads what is to be read in this frame of its leg. Returns whether there was anything.
+    fn read(&mut self, frame: u64, read: &mut Read<'_>) -> bool {
+        let most = match self.frames.heard {
+            Heard::InSpans => {
+                return is_span_turn(frame, self.frames.phase) && read(self.number, Wanted::Span) > 0;
+            }
+            // A fourth of them in each frame, so that it takes as long as the next.
+            Heard::ByNobody if self.silent == SILENT_FRAMES => {
+                u64::from((frame + self.number / 2).is_multiple_of(FRAMES_PER_SILENT_LOOK))
+            }
+            // After none, or two, the next time there may be more than one.
+            _ if self.had == 1 && !frame.is_multiple_of(FRAMES_PER_SECOND_LOOK) => 1,
+            _ => MAX_AT_ONCE,
+        };
+        self.had = (0..most).take_while(|_| read(self.number, Wanted::One) > 0).count() as u64;
+        self.silent = if self.had > 0 { 0 } else { (self.silent + 1).min(SILENT_FRAMES) };
+        self.had > 0
+    }
 }
 
 impl Readiness {
@@ -111,15 +139,7 @@ impl Readiness {
     fn read_steady(&mut self, phase: u8, frame: u64, read: &mut Read<'_>) -> bool {
         let mut has_read = false;
         for socket in self.steady.get_mut(usize::from(phase)).into_iter().flatten() {
-            if socket.frames.every > 1 {
-                has_read |= socket.frames.is_turn(frame) && read(socket.number, Wanted::Span) > 0;
-                continue;
-            }
-            // After none, or two, the next time there may be more than one.
-            let is_even = socket.had == 1 && !frame.is_multiple_of(FRAMES_PER_SECOND_LOOK);
-            let most = if is_even { 1 } else { MAX_AT_ONCE };
-            socket.had = (0..most).take_while(|_| read(socket.number, Wanted::One) > 0).count() as u64;
-            has_read |= socket.had > 0;
+            has_read |= socket.read(frame, read);
         }
         has_read
     }
@@ -141,7 +161,7 @@ impl Arrivals for Readiness {
         match frames.and_then(|frames| Some((frames, self.steady.get_mut(usize::from(frames.phase))?))) {
             None => self.add(socket, number),
             Some((frames, sockets)) => {
-                sockets.push(Steady { number, frames, had: 0 });
+                sockets.push(Steady { number, frames, had: 0, silent: 0 });
                 Ok(())
             }
         }
@@ -283,7 +303,7 @@ mod tests {
     fn what_comes_to_a_leg_that_has_frames_is_read_in_them() {
         let mut arrivals = by(MediaIo::Readiness).expect("a way");
         let sockets = sockets(&mut *arrivals, [3, 1, 0]);
-        let frames = Some(Frames { phase: 3, every: 1, beside: 0 });
+        let frames = Some(Frames { phase: 3, heard: Heard::InFrames });
         for number in [0, 4] {
             arrivals.follow(sockets[&number].as_fd(), number, frames).expect("followed");
         }
@@ -312,12 +332,37 @@ mod tests {
         assert_eq!(read(&mut *arrivals, Look { frame: Some((3, 1)), ..SLOT }, &sockets), [] as [u64; 0]);
     }
 
-    /// What has come to a leg that nobody hears in its frames is read together, in the turn of its phase.
+    /// How many frames a first packet waits at most, after seconds of silence.
     #[test]
-    fn what_nobody_hears_in_its_frame_is_read_in_spans() {
+    fn a_silent_leg_is_read_less_often_where_nobody_listens() {
+        for (heard, most) in [(Heard::InFrames, 1), (Heard::ByNobody, FRAMES_PER_SILENT_LOOK)] {
+            let mut arrivals = by(MediaIo::Readiness).expect("a way");
+            let sockets = sockets(&mut *arrivals, [0, 0]);
+            for number in [0, 2] {
+                let frames = Some(Frames { phase: 0, heard });
+                arrivals.follow(sockets[&number].as_fd(), number, frames).expect("followed");
+            }
+            let looks = |arrivals: &mut dyn Arrivals, frame| {
+                let mut looks = 0;
+                arrivals.read(Look { frame: Some((0, frame)), ..SLOT }, &mut |_, _| {
+                    looks += 1;
+                    0
+                });
+                looks
+            };
+            (0..50).for_each(|frame| assert_eq!(looks(&mut *arrivals, frame), 2));
+            let later: Vec<u64> = (52..152).map(|frame| looks(&mut *arrivals, frame)).collect();
+            assert_eq!(later.iter().sum::<u64>(), 200 / most, "{heard:?}");
+            assert!(heard == Heard::InFrames || !later.contains(&2), "not all in the same frame");
+        }
+    }
+
+    /// What has come to a leg that is only recorded is read together, in the turn of its phase.
+    #[test]
+    fn what_is_only_recorded_is_read_in_spans() {
         let mut arrivals = by(MediaIo::Readiness).expect("a way");
         let sockets = sockets(&mut *arrivals, [0]);
-        let frames = Some(Frames { phase: 3, every: 5, beside: 3 });
+        let frames = Some(Frames { phase: 3, heard: Heard::InSpans });
         arrivals.follow(sockets[&0].as_fd(), 0, frames).expect("followed");
         let mut taken = Vec::new();
         for frame in 0..10 {

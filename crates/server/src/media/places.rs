@@ -2,7 +2,7 @@
 //! its leg is, with nothing to look up.
 
 use offhook_media::event::{Channel, LegId};
-use offhook_media::{Frames, Numbered};
+use offhook_media::{Frames, Heard, Numbered};
 
 use crate::ports::Sockets;
 
@@ -90,7 +90,7 @@ impl Places {
     /// The sockets of a leg for which packets are read in spans.
     pub(super) fn read_in_spans(&self, leg: LegId) -> Option<&Sockets> {
         let place = self.places.get(self.of(leg)?)?.as_ref()?;
-        place.frames.filter(|frames| frames.every > 1).map(|_| &place.sockets)
+        place.frames.filter(|frames| frames.heard == Heard::InSpans).map(|_| &place.sockets)
     }
 
     /// The legs whose frames are in this phase, as far as that is known.
