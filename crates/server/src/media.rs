@@ -37,6 +37,10 @@ const INBOX: usize = 16_384;
 /// far behind is one that stands still.
 pub const MOST_WAITING: usize = INBOX;
 
+/// Legs that a thread takes before another is begun: as many light ones as are done in one slot. Each thread in use wakes up
+/// for them in each frame, and what it needs for few legs has left the caches meanwhile.
+const FULL_THREAD: usize = 100;
+
 #[derive(Debug)]
 enum ToMedia {
     Open {
@@ -95,9 +99,9 @@ impl Router {
         Ok(router)
     }
 
-    /// Begins a leg on the thread that has the fewest.
+    /// Begins a leg on the first thread that is not full, or once all are, on the one that has the fewest.
     pub fn open(&mut self, leg: LegId, sockets: Sockets, config: LegConfig) {
-        let home = self.calmest();
+        let home = self.loads.iter().position(|load| *load < FULL_THREAD).unwrap_or_else(|| self.calmest());
         self.homes.insert(leg, home);
         self.loads[home] += 1;
         self.send(home, ToMedia::Open { leg, sockets, config });
@@ -224,15 +228,35 @@ mod tests {
         remote: SocketAddr,
         symmetric: bool,
     ) {
-        let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0);
-        let lease = ports.lease(now).expect("a free port");
         let event =
             TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events: Events::KEYS };
         let plain = Negotiated::plain(offhook_media::event::Codec::Pcmu, remote);
         let media = Negotiated { telephone_event: Some(event), ..plain };
         let config = LegConfig { symmetric, ..LegConfig::new(media) };
-        let sockets = ports.take(lease).expect("its sockets");
-        thread.accept(now, ToMedia::Open { leg, sockets, config });
+        thread.accept(now, ToMedia::Open { leg, sockets: sockets(now, port), config });
+    }
+
+    fn sockets(now: Instant, port: u16) -> Sockets {
+        let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0);
+        let lease = ports.lease(now).expect("a free port");
+        ports.take(lease).expect("its sockets")
+    }
+
+    /// Few legs are on one thread; of many, all threads have as many.
+    #[test]
+    fn a_thread_is_filled_before_another_is_begun() {
+        for (loads, home) in [([0, 0], 0), ([99, 0], 0), ([100, 0], 1), ([100, 99], 1), ([120, 100], 1)] {
+            let doors = [(); 2].map(|()| inbox::open(1).expect("a bell"));
+            let mut router = Router {
+                threads: doors.map(|(door, _)| Outbox::new(door)).into(),
+                homes: HashMap::new(),
+                rooms: HashMap::new(),
+                loads: loads.into(),
+            };
+            let media = Negotiated::plain(offhook_media::event::Codec::Pcmu, (Ipv4Addr::LOCALHOST, 9).into());
+            router.open(LegId(1), sockets(clock::now().mono, 18_458), LegConfig::new(media));
+            assert_eq!(router.homes[&LegId(1)], home, "{loads:?}");
+        }
     }
 
     /// A leg that is moved on before it has arrived goes on from thread to thread, is not lost between them, and takes what
@@ -273,7 +297,7 @@ mod tests {
         };
         let (mut first, mut second) = (thread(), thread());
         opened(&mut first, now, LegId(1), 18_438);
-        opened(&mut second, now, LegId(2), 18_440);
+        opened(&mut second, now, LegId(2), 18_460);
         router.bring(LegId(1), 1);
         router.bring(LegId(2), 0);
         loop {
@@ -355,7 +379,7 @@ mod tests {
         let (to_control, mut at_control) = mpsc::channel(8);
         let mut thread = thread_that_tells(to_control);
         let peer = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        opened_to(&mut thread, begun, leg, 18_442, peer.local_addr().expect("bound"), false);
+        opened_to(&mut thread, begun, leg, 18_462, peer.local_addr().expect("bound"), false);
         let by_info = thread::MOST_EVENTS - 20;
         // None of those that are told by RTP: one told by both is one.
         let key = Key::from_code(15).expect("a key");
@@ -377,7 +401,7 @@ mod tests {
             let [high, low] = (u16::from(number) * 1600).to_be_bytes();
             let header = [0x80, 0x80 | 101, 0, number, 0, 0, high, low, 0, 0, 0, 1];
             let packet = [&header[..], &[number % 10, 0x8a, 3, 0x20]].concat();
-            peer.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_442)).expect("sent");
+            peer.send_to(&packet, (Ipv4Addr::LOCALHOST, 18_462)).expect("sent");
         }
         let most = (0..100).map(|_| slot(&mut thread)).max();
         let slots = usize::try_from(arrivals::MAX_AT_ONCE).expect("a few");
