@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use offhook_sip::event::{
     Body, Command, CommandError, EndCause, Event, InDialog, Incoming, Invite, RequestId, Route, SessionId,
-    Transport,
 };
 use offhook_sip::{Config, Endpoint, Gateway, SessionTimer};
 
@@ -44,7 +43,8 @@ impl Peer {
             pin_source: false,
         };
         let session_timer = SessionTimer { expires: refresh, ..SessionTimer::default() };
-        let config = Config { gateways: vec![gateway], session_timer, ..Config::new(vec![PEER]) };
+        let config =
+            Config { gateways: vec![gateway], session_timer, tcp: vec![PEER], ..Config::new(vec![PEER]) };
         let mut secret = [9; 32];
         secret[..8].copy_from_slice(&seed.to_le_bytes());
         Self { endpoint: Endpoint::new(config, secret), stories: HashMap::new(), calls: 0 }
@@ -85,7 +85,8 @@ impl World {
         let session = SessionId::Outbound(self.peer.calls);
         self.peer.calls += 1;
         let body = self.peer.begin(session);
-        let to = format!("sip:4000@{OURS}");
+        let by_tcp = self.setting.people == People::Anything && self.chance(25);
+        let to = format!("sip:4000@{OURS}{}", if by_tcp { ";transport=tcp" } else { "" });
         let invite = Invite {
             session,
             from: "sip:alice@192.0.2.9".to_owned(),
@@ -120,8 +121,7 @@ impl World {
         let mut is_quiet = true;
         while let Some(message) = self.peer.endpoint.poll_transmit() {
             is_quiet = false;
-            assert_eq!(message.flow.transport, Transport::Udp);
-            self.send_sip(PEER, message.flow.remote, &message.bytes);
+            self.send_sip(message.flow.transport, PEER, message.flow.remote, &message.bytes);
         }
         while let Some(event) = self.peer.endpoint.poll_event() {
             is_quiet = false;

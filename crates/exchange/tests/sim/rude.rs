@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use offhook_sip::event::Transport;
+
 use crate::message::{CONTACT, Message, SDP, description};
 use crate::wire::{OURS, RUDE, address};
 use crate::world::{Happening, People, World};
@@ -183,7 +185,7 @@ impl Affair {
 
 impl World {
     fn say(&mut self, text: &str) {
-        self.send_sip(RUDE, OURS, text.as_bytes());
+        self.send_sip(Transport::Udp, RUDE, OURS, text.as_bytes());
     }
 
     fn remember(&mut self, within: u64, call_id: &str, what: What) {

@@ -10,6 +10,7 @@ use offhook_call::id::{CallId, RequestId};
 use offhook_call::{Calls, Config, Now, Port};
 use offhook_exchange::{Exchange, Note, Output};
 use offhook_media::event::{self as media, DigitSource, LegId};
+use offhook_media::sdp::Protection;
 use offhook_sip::event::{self as sip, Flow, QueryId, Target, Transport};
 use offhook_sip::{Endpoint, Gateway, SessionTimer};
 use offhook_worlds::applications::Applications;
@@ -36,6 +37,8 @@ pub(crate) struct Setting {
     pub(crate) ports: u16,
     /// The most calls with each gateway; 0 for any number.
     pub(crate) gateway_calls: usize,
+    /// Whether we offer to protect media.
+    pub(crate) srtp: Protection,
     /// Of a hundred far ends that learn where our media is, how many speak.
     pub(crate) speaking: u8,
     pub(crate) node: Config,
@@ -55,6 +58,7 @@ impl Setting {
             every: 100,
             ports: 2_000,
             gateway_calls: 0,
+            srtp: Protection::Off,
             speaking: 0,
             node,
             refresh: Duration::from_secs(1_800),
@@ -87,7 +91,7 @@ pub(crate) enum Happening {
     /// A port is opened and leased.
     Lease(Port),
     /// A SIP message arrives.
-    Message { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+    Message { transport: Transport, from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     /// A media packet arrives at one of our ports.
     Packet { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     /// The name service answers.
@@ -139,7 +143,8 @@ pub(crate) fn endpoint(refresh: Duration, seed: u64) -> Endpoint {
     };
     let session_timer = SessionTimer { expires: refresh, ..SessionTimer::default() };
     let gateways = vec![of("peer", PEER), of("rude", RUDE)];
-    let config = offhook_sip::Config { gateways, session_timer, ..offhook_sip::Config::new(vec![OURS]) };
+    let tcp = vec![OURS];
+    let config = offhook_sip::Config { gateways, session_timer, tcp, ..offhook_sip::Config::new(vec![OURS]) };
     let mut secret = [7; 32];
     secret[..8].copy_from_slice(&seed.to_le_bytes());
     Endpoint::new(config, secret)
@@ -151,10 +156,12 @@ impl World {
         let mut calls = Calls::new(setting.node.clone(), 1 + rng.u64(..1000));
         let limited = |name, number| offhook_call::gateway::Gateway {
             max_calls: setting.gateway_calls,
+            srtp: setting.srtp,
             ..gateway(name, &[number])
         };
         calls.set_gateways(vec![limited("peer", 9), limited("rude", 10)]);
-        let callees = ["sip:1@192.0.2.9", "sip:2@192.0.2.10", "sip:3@rude", "sip:4@far.example"];
+        let by_tcp = "sip:5@192.0.2.9;transport=tcp";
+        let callees = ["sip:1@192.0.2.9", by_tcp, "sip:2@192.0.2.10", "sip:3@rude", "sip:4@far.example"];
         let start = epoch();
         let lag = Duration::from_millis(*rng.choice(&[0, 5]).expect("two"));
         let mut world = Self {
@@ -227,9 +234,19 @@ impl World {
         }
     }
 
-    /// A SIP message goes into the network.
-    pub(crate) fn send_sip(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        self.send(from, to, bytes, |from, to, bytes| Happening::Message { from, to, bytes });
+    /// A SIP message goes into the network. Over TCP it comes, once, and after those before it.
+    pub(crate) fn send_sip(&mut self, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if transport == Transport::Udp {
+            return self.send(from, to, bytes, |from, to, bytes| Happening::Message {
+                transport: Transport::Udp,
+                from,
+                to,
+                bytes,
+            });
+        }
+        self.checks.saw(format!("by {transport}"));
+        let bytes = bytes.to_vec();
+        self.later(self.setting.wire.delay, Happening::Message { transport, from, to, bytes });
     }
 
     fn request(&mut self, command: Command) {
@@ -277,7 +294,7 @@ impl World {
             Happening::Application => self.application(),
             Happening::Ask(command) => self.request(command),
             Happening::Lease(port) => self.exchange.lease(port),
-            Happening::Message { from, to, bytes } => self.arrive(from, to, &bytes),
+            Happening::Message { transport, from, to, bytes } => self.arrive(transport, from, to, &bytes),
             Happening::Packet { from, to, bytes } => self.media.receive(now.mono, from, to.port(), &bytes),
             Happening::Resolved { query, targets } => self.exchange.resolved(now, query, targets),
             Happening::Media(event) => self.exchange.media(now, event),
@@ -294,9 +311,9 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    fn arrive(&mut self, transport: Transport, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let now = self.now();
-        let flow = Flow { transport: Transport::Udp, local: to, remote: from, name: None };
+        let flow = Flow { transport, local: to, remote: from, name: None };
         match to {
             OURS => self.exchange.receive(now, flow, bytes),
             PEER => self.peer.endpoint.receive(now.mono, flow, bytes),
@@ -374,7 +391,8 @@ impl World {
         let now = self.now().mono;
         match output {
             Output::Transmit(message) => {
-                self.send_sip(message.flow.local, message.flow.remote, &message.bytes);
+                let Flow { transport, local, remote, .. } = message.flow;
+                self.send_sip(transport, local, remote, &message.bytes);
             }
             Output::Resolve { query, .. } => self.resolve(query),
             Output::OpenLeg { port, leg, config } => {
@@ -467,6 +485,7 @@ pub(crate) fn anything(seed: u64) -> Setting {
         every: 4_000,
         ports: 12,
         gateway_calls: 6,
+        srtp: *rng.choice(&[Protection::Off, Protection::Optional]).expect("two"),
         speaking: *rng.choice(&[0, 0, 20, 100]).expect("four"),
         node,
         refresh: Duration::from_secs(*rng.choice(&[90, 1800]).expect("two")),
