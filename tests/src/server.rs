@@ -25,6 +25,8 @@ pub struct Setup {
     pub gateway: String,
     /// Lines for `[media]`.
     pub media: String,
+    /// Lines for `[rpc]`.
+    pub rpc: String,
     /// Whole sections.
     pub sections: String,
     /// Transports and addresses to listen on; the first is where [`Server::sip`] is.
@@ -45,13 +47,14 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let (sip, gateway, media, sections) = Default::default();
+        let (sip, gateway, media, rpc, sections) = Default::default();
         let local = IpAddr::from(Ipv4Addr::LOCALHOST);
         let listen = vec![("udp", local)];
         Self {
             sip,
             gateway,
             media,
+            rpc,
             sections,
             listen,
             rtp_address: local,
@@ -286,7 +289,7 @@ fn configuration(setup: &Setup, dir: &TestDir, first: u16, rpc: SocketAddr) -> S
         dir.join("recordings"),
         setup.media
     ));
-    section(&format!("[rpc]\nlisten = \"{rpc}\""));
+    section(&format!("[rpc]\nlisten = \"{rpc}\"\n{}", setup.rpc));
     section(&setup.sections);
     text
 }

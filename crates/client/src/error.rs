@@ -24,6 +24,11 @@ pub enum Error {
     Timeout,
     /// The connection could not be made, or is lost.
     Connection(String),
+    /// The server does not take the connection: 401 without a token that it knows, 403 from a place that it does not serve.
+    Refused {
+        /// The status of HTTP.
+        status: u16,
+    },
     /// The server said what the contract does not allow.
     Protocol(String),
     /// Events came faster than [`Events::next`](crate::Events::next) was called; subscribe again with `after`.
@@ -55,6 +60,7 @@ impl fmt::Display for Error {
             Self::Rpc { code, message, data } => write!(f, "{message} ({code}, {data})"),
             Self::Timeout => f.write_str("no reply in time"),
             Self::Connection(why) => write!(f, "connection: {why}"),
+            Self::Refused { status } => write!(f, "the server refuses the connection ({status})"),
             Self::Protocol(why) => write!(f, "unexpected answer: {why}"),
             Self::Lagged => f.write_str("events came faster than they were read"),
         }
@@ -70,9 +76,19 @@ impl From<Transport> for Error {
             Transport::RequestTimeout => Self::Timeout,
             Transport::ParseError(error) => Self::Protocol(error.to_string()),
             Transport::InvalidSubscriptionId => Self::Protocol("invalid subscription id".to_owned()),
+            // The error itself is of a crate that only the WebSocket of jsonrpsee knows.
+            Transport::Transport(error) => match refusal(&error.to_string()) {
+                Some(status) => Self::Refused { status },
+                None => Self::Connection(error.to_string()),
+            },
             other => Self::Connection(other.to_string()),
         }
     }
+}
+
+/// The status in what a handshake that was rejected is told by.
+fn refusal(text: &str) -> Option<u16> {
+    text.strip_prefix("Connection rejected with status code: ")?.parse().ok()
 }
 
 impl From<ErrorObjectOwned> for Error {

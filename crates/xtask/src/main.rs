@@ -1,8 +1,9 @@
-//! Development chores: `cargo xtask demo | test | proto | prompts | bench | fuzz`. Next to no dependencies (none), so that the
+//! Development chores: `cargo xtask demo | test | proto | prompts | bench | fuzz | package`. Next to no dependencies (none), so that the
 //! first command on a fresh clone begins within seconds.
 
 mod fuzz;
 mod need;
+mod package;
 mod prompts;
 mod step;
 
@@ -18,6 +19,7 @@ cargo xtask test           all that must be good before a change lands (what .ci
 cargo xtask proto          write proto/ anew from the types
 cargo xtask prompts        speak fixtures/prompts/zh and en anew
 cargo xtask bench [ARGS]   the load generator; without ARGS it says what it can do
+cargo xtask package        the Debian package, in target/debian, opened and tried
 cargo xtask fuzz [TARGET [SECONDS]]   arbitrary bytes for a target, five minutes if not said; without one it lists them";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["proto"] => proto(),
         ["prompts"] => need::install(VOICES).and_then(|()| prompts::run()),
         ["bench", rest @ ..] => bench(rest),
+        ["package", rest @ ..] => package::package(rest),
         ["fuzz"] => {
             fuzz::targets().for_each(|target| println!("{target}"));
             Ok(())

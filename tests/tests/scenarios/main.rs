@@ -8,6 +8,7 @@
 
 mod changes;
 mod codecs;
+mod command_line;
 mod conferences;
 mod connections;
 mod detections;

@@ -10,4 +10,4 @@ mod writer;
 pub(crate) use prompt::Part;
 pub use prompt::{Prompt, PromptWriter};
 pub use reader::{GAIN_DB, PromptError, PromptReader, decode};
-pub use writer::{Patch, RecordFormat, RecordSpec, Writer, repair};
+pub use writer::{Patch, RecordFormat, RecordSpec, Writer, repair, spec_of};

@@ -12,7 +12,9 @@ pub enum Failure {
     Failed(String),
     /// A port is in use, a server cannot be reached. Exit code 69.
     Unavailable(String),
-    /// The operating system does not allow it. Exit code 77.
+    /// Not now: a limit is reached, the server drains, no answer came in time. Exit code 75.
+    TryLater(String),
+    /// The operating system does not allow it, or the server does not. Exit code 77.
     NotPermitted(String),
     /// The configuration is wrong. Exit code 78.
     Config(String),
@@ -26,6 +28,7 @@ impl Failure {
         match self {
             Self::Failed(_) => 1,
             Self::Unavailable(_) => 69,
+            Self::TryLater(_) => 75,
             Self::NotPermitted(_) => 77,
             Self::Config(_) => 78,
             Self::Interrupted => 130,
@@ -47,7 +50,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(text) | Self::Unavailable(text) | Self::NotPermitted(text) => f.write_str(text),
+            Self::Failed(text)
+            | Self::Unavailable(text)
+            | Self::TryLater(text)
+            | Self::NotPermitted(text) => f.write_str(text),
             Self::Config(text) => write!(f, "bad configuration: {text}"),
             Self::Interrupted => f.write_str("interrupted"),
         }

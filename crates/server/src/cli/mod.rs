@@ -1,13 +1,17 @@
 //! The command line: what is asked for, with which configuration, and what the shell is told at the end.
 
+mod doctor;
 pub mod exit;
 mod log;
+mod remote;
+mod repair;
+mod table;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::value::{Level, Listener};
 use crate::config::{Config, Log, Speech};
@@ -22,14 +26,16 @@ struct Cli {
     /// A configuration file; without one the built-in defaults hold, on 127.0.0.1
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    remote: remote::Remote,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 69 unavailable (port in use, server not reachable), \
-                          77 not permitted, 78 bad configuration, 130 interrupted.";
+                          75 try later, 77 not permitted, 78 bad configuration, 130 interrupted.";
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Command {
     /// Run the server until SIGTERM or SIGINT; the default
     Serve,
@@ -43,11 +49,33 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Notation,
     },
+    /// Say whether this machine can do what the configuration asks of it; for a server that does not run
+    Doctor,
+    #[command(flatten)]
+    Ask(remote::Ask),
+    /// Recordings as files
+    #[command(subcommand)]
+    Recording(RecordingCommand),
+    /// Print what completes this command line, for a shell to read
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
     /// Show the contract, from the binary itself
     Schema {
         /// Of what
         #[arg(value_enum)]
         contract: Contract,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum RecordingCommand {
+    /// Let WAV files that were cut off tell all that they have
+    Repair {
+        /// Where they are
+        dir: PathBuf,
     },
 }
 
@@ -83,7 +111,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<(), Failure> {
     let load = || Config::load(cli.config.as_deref());
-    match cli.command.unwrap_or(Command::Serve) {
+    match cli.command.as_ref().unwrap_or(&Command::Serve) {
         Command::Serve => {
             let config = checked(load()?)?;
             let level = log::start(&config.log);
@@ -97,15 +125,32 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             let config = checked(load()?)?;
             writable("node.data_dir", &config.node.data_dir)?;
             writable("media.recordings_dir", &config.media.recordings_dir)?;
-            let warnings = [config.warnings(), prompts(&config.media.prompts_dir)?, voices(&config.speech)?];
-            warnings.concat().iter().for_each(|warning| eprintln!("offhook: warning: {warning}"));
+            warnings(&config)?.iter().for_each(|warning| eprintln!("offhook: warning: {warning}"));
             let what =
                 cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
             print(&format!("{what}: good\n"))
         }
-        Command::PrintConfig { format } => print(&written(&load()?, format)?),
-        Command::Schema { contract } => print(&schema(contract)?),
+        Command::PrintConfig { format } => print(&written(&load()?, *format)?),
+        Command::Doctor => {
+            let config = checked(load()?)?;
+            let warnings = warnings(&config)?;
+            doctor::run(&config, warnings)
+        }
+        Command::Ask(ask) => remote::run(ask, &cli.remote),
+        Command::Recording(RecordingCommand::Repair { dir }) => repair::run(dir),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "offhook", &mut text);
+            print(&String::from_utf8_lossy(&text))
+        }
+        Command::Schema { contract } => print(&schema(*contract)?),
     }
+}
+
+/// What of a configuration is allowed and will be missed.
+fn warnings(config: &Config) -> Result<Vec<String>, Failure> {
+    let warnings = [config.warnings(), prompts(&config.media.prompts_dir)?, voices(&config.speech)?];
+    Ok(warnings.concat())
 }
 
 /// A configuration whose files are good too.
@@ -186,8 +231,6 @@ fn print(text: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -210,6 +253,21 @@ mod tests {
         }
     }
 
+    /// What README.md has an operator type is understood.
+    #[test]
+    fn the_commands_of_the_readme_are_command_lines() {
+        let readme = include_str!("../../../../README.md");
+        let lines = readme.lines().filter(|line| line.starts_with("offhook "));
+        let commands: Vec<&str> =
+            lines.map(|line| line.split(" #").next().unwrap_or(line).trim_end()).collect();
+        assert!(commands.len() >= 4, "{commands:?}");
+        for command in commands {
+            if let Err(error) = Cli::try_parse_from(command.split_whitespace()) {
+                panic!("{command}: {error}");
+            }
+        }
+    }
+
     /// The codes of the specification's table, not of the code.
     #[test]
     fn exit_codes() {
@@ -217,6 +275,7 @@ mod tests {
         let table = [
             (Failure::Failed(text()), 1),
             (Failure::Unavailable(text()), 69),
+            (Failure::TryLater(text()), 75),
             (Failure::NotPermitted(text()), 77),
             (Failure::Config(text()), 78),
             (Failure::Interrupted, 130),

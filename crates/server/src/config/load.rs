@@ -13,6 +13,9 @@ use super::{Config, Webhook};
 /// What begins the name of every variable that sets a key.
 const PREFIX: &str = "OFFHOOK_";
 
+/// Variables of the client side of the command line, which are no keys.
+const OF_CLIENTS: [&str; 2] = ["OFFHOOK_URL", "OFFHOOK_TOKEN"];
+
 /// The largest file that is read; the default one has two thousand bytes, a thousand gateways have a hundred thousand.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -65,7 +68,8 @@ impl Config {
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| syntax(&error, text, place))?;
         let mut place = place.to_owned();
         for (name, value) in variables {
-            if let Some(variable) = name.to_str().filter(|name| name.starts_with(PREFIX)) {
+            let is_key = |name: &&str| name.starts_with(PREFIX) && !OF_CLIENTS.contains(name);
+            if let Some(variable) = name.to_str().filter(is_key) {
                 config = override_by(&mut table, variable, value)?;
                 place.push_str(", ");
                 place.push_str(variable);

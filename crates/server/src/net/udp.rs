@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 /// Room for a burst of some thousand INVITEs while the control loop is busy; the kernel may grant less.
-const RECEIVE_BUFFER: usize = 4 << 20;
+pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// The largest datagram there is.
 pub const DATAGRAM: usize = 65_535;

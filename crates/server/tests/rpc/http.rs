@@ -159,8 +159,9 @@ async fn tokens() {
     let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(60) };
     let server = Server::start_with(&["s3cret"], retention, |_| Ok(Reply::Done)).await;
     assert_eq!(server.post(NOP).await.0, 401);
-    assert!(matches!(Client::connect(&server.url(), None).await, Err(Error::Connection(_))));
-    assert!(matches!(Client::connect(&server.url(), Some("wrong")).await, Err(Error::Connection(_))));
+    assert!(matches!(Client::connect(&server.url(), None).await, Err(Error::Refused { status: 401 })));
+    let wrong = Client::connect(&server.url(), Some("wrong")).await;
+    assert!(matches!(wrong, Err(Error::Refused { status: 401 })));
     Client::connect(&server.url(), Some("s3cret")).await.unwrap().nop("0.0.0-sys.call-1").await.unwrap();
     let (status, _) = server.raw("GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
     assert_eq!(status, 200, "health is for whoever watches");

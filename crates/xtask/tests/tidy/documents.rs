@@ -95,14 +95,13 @@ pub(crate) fn chores(source: &str) -> Vec<String> {
 }
 
 /// The subcommands of the server: the variants of `enum Command`, as clap spells them.
-pub(crate) fn subcommands(source: &str) -> Vec<String> {
-    let body =
-        source.split("enum Command {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap_or_default();
+pub(crate) fn subcommands(name: &str, source: &str) -> Vec<String> {
+    let body = source.split(name).nth(1).and_then(|rest| rest.split("\n}").next()).unwrap_or_default();
     let variants = body
         .lines()
         .filter_map(|line| line.strip_prefix("    "))
         .filter(|line| line.starts_with(char::is_uppercase));
-    variants.map(|line| kebab(line.trim_end_matches([',', '{', ' ', '}']))).collect()
+    variants.map(|line| kebab(line.split(['(', '{', ',', ' ']).next().unwrap_or(line))).collect()
 }
 
 fn kebab(name: &str) -> String {
@@ -175,6 +174,6 @@ mod tests {
             ["demo", "bench"]
         );
         let source = "enum Command {\n    /// A.\n    #[default]\n    Serve,\n    PrintConfig {\n        format: X,\n    },\n}\nenum B { C }";
-        assert_eq!(subcommands(source), ["serve", "print-config"]);
+        assert_eq!(subcommands("enum Command {", source), ["serve", "print-config"]);
     }
 }

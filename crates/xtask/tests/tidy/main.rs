@@ -7,6 +7,7 @@
 mod code;
 mod contract;
 mod documents;
+mod packaging;
 mod reliability;
 mod rules;
 
@@ -89,15 +90,26 @@ fn documents_name_what_is_there() {
         chores: documents::chores(
             &fs::read_to_string(root().join("crates/xtask/src/main.rs")).expect("xtask"),
         ),
-        subcommands: documents::subcommands(
-            &fs::read_to_string(root().join("crates/server/src/cli/mod.rs")).expect("the command line"),
-        ),
+        subcommands: [("enum Command {", "mod"), ("enum Ask {", "remote")]
+            .map(|(name, file)| {
+                let path = root().join(format!("crates/server/src/cli/{file}.rs"));
+                documents::subcommands(name, &fs::read_to_string(path).expect("the command line"))
+            })
+            .concat(),
     };
     let texts = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| {
         let text = fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         documents::check(name, &text, &known)
     });
     none(texts.concat());
+}
+
+#[test]
+fn the_package_finds_what_it_is_made_of() {
+    let manifest = fs::read_to_string(root().join("crates/server/Cargo.toml")).expect("the server");
+    none(packaging::missing(&root(), &manifest));
+    let broken = manifest.replace("src/config/default.toml", "src/config/defaults.toml");
+    assert_eq!(packaging::missing(&root(), &broken).len(), 1);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::codec::resample::Resampler;
 use crate::codec::{Codec, Decoder};
 use crate::event::Chunk;
 use encoder::Encoder;
-pub use repair::repair;
+pub use repair::{repair, spec_of};
 use wav::WavHeader;
 
 /// What a recording is written as.

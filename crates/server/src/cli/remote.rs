@@ -1,0 +1,347 @@
+//! The client side of the command line: what asks a server that runs, and shows what it says.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use offhook_client::wire::{self, CallInfo, ConferenceInfo, EventKind};
+use offhook_client::{Client, Error};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::exit::Failure;
+use super::{pretty, print, table};
+use crate::serve;
+
+/// Where the server of this machine is, unless it is configured otherwise.
+const URL: &str = "ws://127.0.0.1:8080/rpc";
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Calls or conferences of one request.
+const PAGE: u32 = 1_000;
+
+/// Which server, and how its answers are shown.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Remote {
+    /// The server, ws://HOST:PORT/rpc; without it the one of the defaults on this machine
+    #[arg(long, value_name = "URL", global = true, env = "OFFHOOK_URL")]
+    url: Option<String>,
+    /// The token it wants; others on this machine can read a command line, and no environment
+    #[arg(long, value_name = "TOKEN", global = true, env = "OFFHOOK_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t, global = true)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// Lines and columns
+    #[default]
+    Table,
+    /// JSON; events one to a line
+    Json,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Ask {
+    /// The calls of a server
+    #[command(subcommand)]
+    Call(Calls),
+    /// The conferences of a server
+    #[command(subcommand)]
+    Conf(Conferences),
+    /// What happens on a server
+    #[command(subcommand)]
+    Events(Events),
+    /// Any method of the API
+    Rpc {
+        /// Its name, such as sys.call.get
+        method: String,
+        /// Its parameters, a JSON object or array
+        #[arg(value_parser = params, default_value = "{}", value_name = "JSON")]
+        params: Value,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Calls {
+    /// List them
+    Ls,
+    /// Show one
+    Show {
+        /// Its name
+        res_id: String,
+    },
+    /// End one, whatever it is doing
+    Drop {
+        /// Its name
+        res_id: String,
+        /// The SIP status that the far end is told, where it has not been answered
+        #[arg(long, default_value_t = 603)]
+        cause: u16,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Conferences {
+    /// List them
+    Ls,
+    /// Show one and its members
+    Show {
+        /// Its name
+        res_id: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Events {
+    /// Show them as they come, until Ctrl-C
+    Tail {
+        /// Begin after this one, with those that have been kept
+        #[arg(long, value_name = "SEQ")]
+        after: Option<u64>,
+        /// Only those of these names, or of what begins so: sys.call.on_dtmf, sys.conf.*
+        #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+        types: Vec<String>,
+    },
+}
+
+fn params(text: &str) -> Result<Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => Ok(value),
+        Ok(_) => Err("an object or an array is expected".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Asks, and shows the answer.
+pub(super) fn run(ask: &Ask, remote: &Remote) -> Result<(), Failure> {
+    serve::runtime()?.block_on(async {
+        let client = connect(remote).await?;
+        tokio::select! {
+            result = carry_out(ask, &client, remote.output) => result,
+            _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+        }
+    })
+}
+
+async fn carry_out(ask: &Ask, client: &Client, output: Output) -> Result<(), Failure> {
+    match ask {
+        Ask::Call(Calls::Ls) => show_calls(&calls(client).await?, output),
+        Ask::Call(Calls::Show { res_id }) => show(&client.get(res_id).await.map_err(failure)?, output),
+        Ask::Call(Calls::Drop { res_id, cause }) => client.drop_call(res_id, *cause).await.map_err(failure),
+        Ask::Conf(Conferences::Ls) => show_conferences(&conferences(client).await?, output),
+        Ask::Conf(Conferences::Show { res_id }) => show_conference(client, res_id, output).await,
+        Ask::Events(Events::Tail { after, types }) => tail(client, *after, types, output).await,
+        Ask::Rpc { method, params } => {
+            print(&pretty(&client.request(method, params.clone()).await.map_err(failure)?)?)
+        }
+    }
+}
+
+async fn connect(remote: &Remote) -> Result<Client, Failure> {
+    let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+    let url = websocket(&given(&remote.url).unwrap_or_else(|| URL.to_owned()));
+    let token = given(&remote.token);
+    match tokio::time::timeout(CONNECT, Client::connect(&url, token.as_deref())).await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(Error::Refused { status: 401 })) => {
+            Err(Failure::NotPermitted(format!("{url}: a token is required: --token or OFFHOOK_TOKEN")))
+        }
+        Ok(Err(error @ Error::Refused { status: 403 })) => {
+            Err(Failure::NotPermitted(format!("{url}: {error}")))
+        }
+        Ok(Err(error)) => Err(Failure::Unavailable(format!("{url}: {error}"))),
+        Err(_) => Err(Failure::Unavailable(format!("{url}: no answer within {} s", CONNECT.as_secs()))),
+    }
+}
+
+/// The URL as the WebSocket wants it: `http` is the same port, and a path that is left out is `/rpc`.
+fn websocket(url: &str) -> String {
+    let (scheme, place) = url.split_once("://").unwrap_or(("ws", url));
+    let scheme = match scheme {
+        "http" => "ws",
+        "https" => "wss",
+        other => other,
+    };
+    let place = place.trim_end_matches('/');
+    let path = if place.contains('/') { "" } else { "/rpc" };
+    format!("{scheme}://{place}{path}")
+}
+
+/// What the shell is told of a request that failed.
+fn failure(error: Error) -> Failure {
+    let text = error.to_string();
+    match (&error, error.reason()) {
+        (_, Some("not_permitted")) => Failure::NotPermitted(text),
+        (_, Some("limit_reached" | "gateway_unavailable" | "shutting_down")) | (Error::Timeout, _) => {
+            Failure::TryLater(text)
+        }
+        (Error::Connection(_) | Error::Refused { .. }, _) => Failure::Unavailable(text),
+        _ => Failure::Failed(text),
+    }
+}
+
+/// All of them; one that ends meanwhile is left out.
+async fn calls(client: &Client) -> Result<Vec<CallInfo>, Failure> {
+    let (mut calls, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.call(&wire::List { state: None, after, limit: PAGE }).await.map_err(failure)?;
+        let Some(last) = page.last() else { return Ok(calls) };
+        after = Some(last.clone());
+        for res_id in &page {
+            calls.extend(unless_gone(client.get(res_id).await)?);
+        }
+    }
+}
+
+async fn conferences(client: &Client) -> Result<Vec<ConferenceInfo>, Failure> {
+    let (mut conferences, mut after) = (Vec::new(), None);
+    loop {
+        let page = client.call(&wire::ConfList { after, limit: PAGE }).await.map_err(failure)?;
+        let Some(last) = page.last() else { return Ok(conferences) };
+        after = Some(last.clone());
+        for res_id in &page {
+            let info = client.call(&wire::ConfGet { res_id: res_id.clone() }).await;
+            conferences.extend(unless_gone(info)?);
+        }
+    }
+}
+
+fn unless_gone<T>(result: Result<T, Error>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.reason() == Some("resource_not_found") => Ok(None),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+fn show_calls(calls: &[CallInfo], output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return print(&pretty(&calls)?);
+    }
+    let row = |call: &CallInfo| {
+        let dash = || "-".to_owned();
+        vec![
+            call.res_id.clone(),
+            word(&call.state),
+            word(&call.call_dir),
+            call.from_uri.clone(),
+            call.to_uri.clone(),
+            call.gateway.clone().unwrap_or_else(dash),
+            call.codec.clone().unwrap_or_else(dash),
+            call.media.mos.map_or_else(dash, |mos| format!("{mos:.2}")),
+        ]
+    };
+    let head = ["CALL", "STATE", "DIRECTION", "FROM", "TO", "GATEWAY", "CODEC", "MOS"];
+    print(&table::columns(&head, calls.iter().map(row)))
+}
+
+fn show_conferences(conferences: &[ConferenceInfo], output: Output) -> Result<(), Failure> {
+    if output == Output::Json {
+        return print(&pretty(&conferences)?);
+    }
+    let row = |conference: &ConferenceInfo| {
+        vec![
+            conference.res_id.clone(),
+            conference.parts.to_string(),
+            if conference.playing { "yes" } else { "no" }.to_owned(),
+            conference.record_file.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    print(&table::columns(&["CONFERENCE", "MEMBERS", "PLAYS", "RECORDING"], conferences.iter().map(row)))
+}
+
+async fn show_conference(client: &Client, res_id: &str, output: Output) -> Result<(), Failure> {
+    let info = client.call(&wire::ConfGet { res_id: res_id.to_owned() }).await.map_err(failure)?;
+    let parts = client.call(&wire::GetParts { res_id: res_id.to_owned() }).await.map_err(failure)?;
+    let mut all = serde_json::to_value(info).map_err(|error| Failure::Failed(error.to_string()))?;
+    all["members"] = serde_json::to_value(parts).map_err(|error| Failure::Failed(error.to_string()))?;
+    show(&all, output)
+}
+
+fn show(value: &impl Serialize, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Json => print(&pretty(value)?),
+        Output::Table => {
+            let value = serde_json::to_value(value).map_err(|error| Failure::Failed(error.to_string()))?;
+            print(&table::members(&value))
+        }
+    }
+}
+
+/// A small word of the API as it is written there.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        other => other.map(|value| value.to_string()).unwrap_or_default(),
+    }
+}
+
+async fn tail(client: &Client, after: Option<u64>, types: &[String], output: Output) -> Result<(), Failure> {
+    let types = (!types.is_empty()).then(|| types.to_vec());
+    let subscribe = wire::Subscribe { after, types, ..wire::Subscribe::default() };
+    let mut events = client.subscribe_as(&subscribe).await.map_err(failure)?;
+    loop {
+        let event = match events.next().await {
+            Some(event) => event.map_err(failure)?,
+            None => return Err(Failure::Unavailable("the connection has ended".to_owned())),
+        };
+        print(&match output {
+            Output::Json => format!("{}\n", event.raw),
+            Output::Table => format!("{} {} {}\n", event.seq, event.type_name(), event.raw["params"]),
+        })?;
+        if let EventKind::Closed(closed) = event.kind {
+            return Err(Failure::Unavailable(format!("the server has ended it: {}", word(&closed.reason))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_may_be_short() {
+        for (given, meant) in [
+            ("ws://127.0.0.1:8080/rpc", "ws://127.0.0.1:8080/rpc"),
+            ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/rpc"),
+            ("http://127.0.0.1:8080/", "ws://127.0.0.1:8080/rpc"),
+            ("https://pbx.example/cti/rpc", "wss://pbx.example/cti/rpc"),
+            ("127.0.0.1:9000", "ws://127.0.0.1:9000/rpc"),
+        ] {
+            assert_eq!(websocket(given), meant);
+        }
+    }
+
+    /// The codes of the specification: 69 not reachable, 75 try later, 77 not permitted.
+    #[test]
+    fn what_the_shell_is_told_of_a_refusal() {
+        let refused = |reason: &str| Error::Rpc {
+            code: -1,
+            message: String::new(),
+            data: serde_json::json!({ "reason": reason }),
+        };
+        for (error, code) in [
+            (refused("not_permitted"), 77),
+            (refused("limit_reached"), 75),
+            (refused("shutting_down"), 75),
+            (refused("gateway_unavailable"), 75),
+            (refused("resource_not_found"), 1),
+            (Error::Timeout, 75),
+            (Error::Connection(String::new()), 69),
+        ] {
+            let shown = format!("{error:?}");
+            assert_eq!(failure(error).exit_code(), code, "{shown}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_an_object_or_an_array() {
+        assert!(params("{\"a\": 1}").is_ok() && params("[1]").is_ok());
+        assert!(params("1").is_err() && params("{").is_err());
+    }
+}
