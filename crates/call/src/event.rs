@@ -206,7 +206,22 @@ pub enum EventKind {
         state: State,
         /// The state before; none for a new call.
         prior: Option<State>,
+        /// Whose call it is.
+        parties: Box<Parties>,
     },
+}
+
+/// Who calls whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parties {
+    /// Which of them is the node.
+    pub direction: Direction,
+    /// The caller's URI.
+    pub from_uri: String,
+    /// The callee's URI.
+    pub to_uri: String,
+    /// The gateway that the call came from, or goes to.
+    pub gateway: Option<GatewayName>,
 }
 
 /// What is wrong with the media of a call.

@@ -16,7 +16,7 @@
 //! release build does not compare again: an impossible one is a mistake in the code, which those tests are there to find.
 
 use crate::call::Core;
-use crate::event::EventKind;
+use crate::event::{EventKind, Parties};
 use crate::node::Context;
 
 /// Where a call is in its life (`call-api.md` §3).
@@ -98,6 +98,17 @@ impl State {
     }
 }
 
+/// Tells that a call is in a state now.
+pub(crate) fn tell(core: &Core, cx: &mut Context<'_>, state: State, prior: Option<State>) {
+    let parties = Parties {
+        direction: core.direction,
+        from_uri: core.from_uri.clone(),
+        to_uri: core.to_uri.clone(),
+        gateway: core.gateway.clone(),
+    };
+    core.tell(cx, EventKind::StateChanged { state, prior, parties: Box::new(parties) });
+}
+
 /// Tells of the way of a call from `prior` to `next`, by way of `passing` where a state was entered and left within one
 /// step. The call itself is moved by [`Call::handle`](crate::call::Call::handle), which is the only one to come here.
 pub(crate) fn change(core: &Core, cx: &mut Context<'_>, prior: State, passing: Option<State>, next: State) {
@@ -105,7 +116,7 @@ pub(crate) fn change(core: &Core, cx: &mut Context<'_>, prior: State, passing: O
     for state in passing.into_iter().chain([next]) {
         if state != at {
             debug_assert!(at.may_become(state), "{at:?} does not become {state:?}");
-            core.tell(cx, EventKind::StateChanged { state, prior: Some(at) });
+            tell(core, cx, state, Some(at));
             at = state;
         }
     }

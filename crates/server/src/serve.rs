@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use offhook_call::Calls;
+use offhook_client::wire::{EventKind, OnNodeStarted};
 use offhook_exchange::Exchange;
 use offhook_media::event::{Alarms, Gain};
 use offhook_media::sdp::{Destinations, Seed};
@@ -317,6 +318,11 @@ fn assemble(
         Failure::Failed(format!("media.recordings_dir = {dir:?}: {error}; {own}"))
     })?;
     events::append_recovered(&mut log, clock::now().wall, recordings::recover(&recordings));
+    let started = OnNodeStarted {
+        process_id: std::process::id().into(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    log.append(clock::now().wall.0, EventKind::NodeStarted(started));
     let min_free = config.media.recordings_min_free_bytes;
     let recordings = recordings::start(recordings, min_free, inputs).map_err(no_thread)?;
     let threads = if config.media.threads == 0 { media::default_threads() } else { config.media.threads };
@@ -346,6 +352,7 @@ fn http_config(config: &Config, tokens: http::Tokens) -> HttpConfig {
         node: config.node.id,
         process_id: std::process::id().into(),
         language: config.media.language.into(),
+        event_streams: config.events.streams,
     }
 }
 

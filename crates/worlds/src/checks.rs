@@ -242,7 +242,7 @@ impl Checks {
                 *self.told.entry("released".to_owned()).or_default() += 1;
                 return;
             }
-            EventKind::StateChanged { state, prior } => {
+            EventKind::StateChanged { state, prior, .. } => {
                 assert_eq!(ledger.state, *prior, "{:?}", event.call);
                 assert!(prior.is_none_or(|prior| prior.may_become(*state)), "{prior:?} {state:?}");
                 ledger.state = Some(*state);

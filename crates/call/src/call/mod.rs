@@ -279,7 +279,7 @@ impl Call {
     /// A new call; what it is told of before `on_state_changed` has been told.
     pub(crate) fn begin(core: Core, cx: &mut Context<'_>, phase: Phase) -> Self {
         cx.route_session(core.session, core.id);
-        core.tell(cx, EventKind::StateChanged { state: phase.state(), prior: None });
+        state::tell(&core, cx, phase.state(), None);
         Self { core, phase }
     }
 

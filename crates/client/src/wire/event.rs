@@ -333,6 +333,14 @@ events! {
         state: CallState,
         /// The state before; null for a new call.
         prior_state: Option<CallState>,
+        /// Who called whom.
+        call_dir: CallDir,
+        /// The caller's URI.
+        from_uri: String,
+        /// The callee's URI.
+        to_uri: String,
+        /// The name of the gateway that it came from, or goes to; null where that is none.
+        gateway: Option<String>,
     }
     /// A call has entered a conference.
     PartEntered / OnPartEntered = "sys.conf.on_part_entered" {
@@ -464,6 +472,13 @@ events! {
         /// In how many seconds it is tried again, where it failed.
         retry_in: Option<u64>,
     }
+    /// The server has started. Nobody can be connected before: only a subscription with `after` sees it.
+    NodeStarted / OnNodeStarted = "sys.node.on_started" {
+        /// Its process, below 2^53.
+        process_id: u64,
+        /// Its version.
+        version: String,
+    }
     /// A recording was cut off by the end of the server, and is a complete file now. Told at the start of the server, before
     /// all other events and before anybody can be connected: only a subscription with `after` sees it, be it 0 or the last
     /// `seq` that was seen of the server before.
@@ -542,6 +557,7 @@ impl EventKind {
             | Self::NodeMessageCompleted(_)
             | Self::GatewayState(_)
             | Self::RegistrationState(_)
+            | Self::NodeStarted(_)
             | Self::RecordingRecovered(_)
             | Self::Gap(_)
             | Self::Closed(_)

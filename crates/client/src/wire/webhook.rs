@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Method;
 #[cfg(feature = "schema")]
-use super::limits::{SECRETS_LENGTH_MAX, SEQ_MAX, URI_MAX, WEBHOOK_ID};
+use super::limits::{CREDENTIAL_MAX, SECRETS_LENGTH_MAX, SEQ_MAX, URI_MAX, WEBHOOK_ID};
 
 /// In what words a web hook is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,6 +14,10 @@ pub enum WebhookFormat {
     /// Each event as it is, signed as Standard Webhooks has it.
     #[default]
     Native,
+    /// The states of calls as LinkRTC's notify API tells them, with its headers and, where there is a secret, ours.
+    Linkrtc,
+    /// The events of SpRecord. The `types` are its own.
+    Sprecord,
 }
 
 /// Adds a web hook, which is told by POST what happens from now on: at least once, the events of each call and conference in
@@ -35,13 +39,21 @@ pub struct WebhookAdd {
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::types"))]
     pub types: Option<Vec<String>>,
     /// What signs the requests: `whsec_` and 24 to 64 bytes as base64. Up to four with a space between: each signs, so that
-    /// secrets can be changed without a break.
+    /// secrets can be changed without a break. Null where another format has no need of it.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = SECRETS_LENGTH_MAX), extend("format" = "webhook-secret")))]
     pub secret: Option<String>,
     /// In what words it is told.
     #[serde(default)]
     pub format: WebhookFormat,
+    /// Of the format `linkrtc`: the project.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CREDENTIAL_MAX), extend("format" = "credential")))]
+    pub project_sid: Option<String>,
+    /// Of the format `linkrtc`: its secret (AppSecret).
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = CREDENTIAL_MAX), extend("format" = "credential")))]
+    pub app_secret: Option<String>,
 }
 method!(WebhookAdd = "sys.event.webhook_add" -> WebhookAdded);
 

@@ -238,6 +238,9 @@ pub struct Events {
     /// How long after it was written an event is synced to the disk at most, in milliseconds; 0: before anybody hears it.
     #[serde(deserialize_with = "value::between::<_, _, 0, 60_000>")]
     pub sync_ms: u64,
+    /// The most connections to `/sys/events` (Server-Sent Events) at a time; one more gets 429.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 1_000>")]
+    pub streams: usize,
 }
 
 /// `[limits]`.
@@ -371,7 +374,7 @@ impl Default for Rpc {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { keep_bytes: 256 << 20, keep_seconds: 86400, sync_ms: 200 }
+        Self { keep_bytes: 256 << 20, keep_seconds: 86400, sync_ms: 200, streams: 3 }
     }
 }
 

@@ -6,8 +6,8 @@ use offhook_client::wire::WebhookFormat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::secret::Secret;
-use super::value::Network;
+use super::secret::{Secret, optional_secret};
+use super::value::{self, Network};
 use crate::webhooks::Definition;
 
 /// `[[webhook]]`; what a URL is told is the same over restarts, also when other keys change.
@@ -18,12 +18,20 @@ pub struct Webhook {
     pub url: String,
     /// In what words it is told.
     pub format: WebhookFormat,
-    /// The names of events, or beginnings of names and `*`; empty: all but those that must be named.
+    /// The names of events, or beginnings of names and `*`; empty: all but those that must be named. Of the format `sprecord`
+    /// its own names; empty: all.
     pub types: Vec<String>,
     /// `whsec_` and 24 to 64 bytes as base64, which signs what is sent; several while they are changed, with a space between.
     #[serde(with = "secrets")]
     #[schemars(with = "String")]
     pub secret: Vec<Secret>,
+    /// Of the format `linkrtc`: the project.
+    #[serde(deserialize_with = "value::text::<_, 256>")]
+    pub project_sid: String,
+    /// Of the format `linkrtc`: its secret.
+    #[serde(with = "optional_secret")]
+    #[schemars(with = "String")]
+    pub app_secret: Option<Secret>,
     /// Of loopback, private, link-local and other networks of no use to the world those that it may be in.
     pub allow_networks: Vec<Network>,
 }
@@ -45,6 +53,8 @@ impl Webhook {
             url: self.url.clone(),
             format: self.format,
             types: Some(self.types.clone()).filter(|types| !types.is_empty()),
+            project_sid: Some(self.project_sid.clone()).filter(|sid| !sid.is_empty()),
+            app_secret: self.app_secret.as_ref().map(|secret| secret.expose().to_owned()),
             secrets: self.secret.iter().map(|secret| secret.expose().to_owned()).collect(),
         }
     }

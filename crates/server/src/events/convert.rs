@@ -93,10 +93,14 @@ pub(crate) fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::E
         EventKind::Dtmf { key, source, duration } => Wire::Dtmf(call.pressed(key, source, duration)),
         EventKind::Hold { held } => Wire::Hold(wire::OnHold { res_id: call.res_id, held }),
         EventKind::MediaAlarm(alarm) => Wire::MediaAlarm(call.alarm(alarm)),
-        EventKind::StateChanged { state, prior } => Wire::StateChanged(wire::OnStateChanged {
+        EventKind::StateChanged { state, prior, parties } => Wire::StateChanged(wire::OnStateChanged {
             res_id: call.res_id,
             state: names::state(state),
             prior_state: prior.map(names::state),
+            call_dir: names::direction(parties.direction),
+            from_uri: parties.from_uri,
+            to_uri: parties.to_uri,
+            gateway: parties.gateway.map(|name| name.to_string()),
         }),
     }
 }

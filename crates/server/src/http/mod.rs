@@ -1,4 +1,5 @@
-//! The one HTTP port: `/rpc` (WebSocket and POST), `/healthz`, `/readyz`, `/metrics`.
+//! The one HTTP port: `/rpc` (WebSocket and POST), `/sys/events`, `/sys/subscribe_events`,
+//! `/healthz`, `/readyz`, `/metrics`.
 //!
 //! ```text
 //!   accept ─▶ guard (origin, token) ─▶ /rpc      ─▶ JSON-RPC, WebSocket or POST
@@ -9,6 +10,8 @@
 
 mod guard;
 mod stall;
+mod stream;
+mod subscribe;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -29,7 +32,7 @@ use jsonrpsee::server::{
 };
 use offhook_call::id::NodeId;
 use offhook_call::prompt::Language;
-use offhook_client::wire::ErrorData;
+use offhook_client::wire::{self, ErrorData};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -44,6 +47,7 @@ use crate::rpc::{self, Forbidden, Known, NodeName, Transport};
 use crate::webhooks::WebhooksHandle;
 use guard::Admitted;
 use stall::Stall;
+use stream::Stream;
 
 /// How long accepting rests after a failure.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -81,6 +85,8 @@ pub struct HttpConfig {
     pub process_id: u64,
     /// What values are said in where an item of a play list names no language.
     pub language: Language,
+    /// The most connections to `/sys/events` at a time.
+    pub event_streams: usize,
 }
 
 impl fmt::Debug for HttpConfig {
@@ -91,7 +97,13 @@ impl fmt::Debug for HttpConfig {
 }
 
 /// What the requests of all connections need.
-type Shared = (Tokens, ControlHandle, WebhooksHandle);
+#[derive(Clone)]
+struct Shared {
+    tokens: Tokens,
+    control: ControlHandle,
+    webhooks: WebhooksHandle,
+    stream: Stream,
+}
 
 /// Serves on `listener` until `shutdown`; then takes no more connections, lets subscriptions send what is in the log,
 /// and returns.
@@ -107,10 +119,16 @@ pub async fn serve(
     let (stop, stopping) = stop_channel();
     let node = NodeName { id: config.node, process_id: config.process_id, language: config.language };
     let (keys, groups) = (Arc::new(keys), Arc::new(Groups::default()));
+    let shared = Shared {
+        tokens: config.tokens,
+        control: control.clone(),
+        webhooks: webhooks.clone(),
+        stream: Stream::new(log.clone(), config.node, config.event_streams, closing.clone()),
+    };
     let context =
         rpc::Context { node, control: control.clone(), log, groups, keys, webhooks, subscriptions, closing };
     let told = tokio::spawn(tell_applications(control, subscribed.clone()));
-    let accepting = accept(listener, config.tokens, context, stop);
+    let accepting = accept(listener, shared, context, stop);
     tokio::select! {
         never = accepting => match never {},
         () = shutdown => {}
@@ -134,11 +152,10 @@ async fn tell_applications(control: ControlHandle, mut subscribed: watch::Receiv
 
 async fn accept(
     listener: TcpListener,
-    tokens: Tokens,
+    shared: Shared,
     context: rpc::Context,
     stop: StopHandle,
 ) -> Infallible {
-    let shared = (tokens, context.control.clone(), context.webhooks.clone());
     let module = rpc::module(context);
     let scopes = Arc::new(rpc::scopes(&module));
     let rpc = Server::builder()
@@ -206,28 +223,41 @@ where
     }
 }
 
-async fn route<S>(
-    rpc: S,
-    (tokens, control, webhooks): &Shared,
-    request: Request<Incoming>,
-) -> Response<HttpBody>
+async fn route<S>(rpc: S, shared: &Shared, request: Request<Incoming>) -> Response<HttpBody>
 where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
 {
     match (request.uri().path(), request.method()) {
         ("/healthz", &(Method::GET | Method::HEAD)) => json(StatusCode::OK, &json!({ "status": "ok" })),
         ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
-        ("/readyz", &(Method::GET | Method::HEAD)) => show_readiness(control).await,
-        ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(control, webhooks).await,
+        ("/readyz", &(Method::GET | Method::HEAD)) => show_readiness(&shared.control).await,
+        ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(&shared.control, &shared.webhooks).await,
         ("/metrics" | "/readyz", _) => {
             json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" }))
         }
         ("/rpc", _) => {
-            let admitted = guard::admit(request.headers(), &tokens.borrow());
+            let admitted = guard::admit(request.headers(), &shared.tokens.borrow());
             match admitted {
                 Ok(admitted) => call(rpc, admitted, request).await,
                 Err(refusal) => refusal.response(),
             }
+        }
+        ("/sys/events", &Method::GET) => match reaching(shared, request.headers(), wire::Scope::Read) {
+            Ok(()) => shared.stream.open(request.headers()),
+            Err(refusal) => refusal,
+        },
+        ("/sys/subscribe_events", &Method::POST) => {
+            match reaching(shared, request.headers(), wire::Scope::Admin) {
+                Ok(()) => match read(request.into_body()).await {
+                    Ok(body) => subscribe::subscribe(&shared.webhooks, &body).await,
+                    Err(refusal) => refusal,
+                },
+                Err(refusal) => refusal,
+            }
+        }
+        ("/sys/events", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
+        ("/sys/subscribe_events", _) => {
+            json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "POST is required" }))
         }
         _ => json(StatusCode::NOT_FOUND, &json!({ "error": "there is nothing at this path" })),
     }
@@ -240,6 +270,23 @@ async fn show_readiness(control: &ControlHandle) -> Response<HttpBody> {
         Some(_) => json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" })),
         None => json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "busy" })),
     }
+}
+
+/// Whether a request may pass, and its token reaches so far.
+#[allow(clippy::result_large_err, reason = "the refusal is a response, as everything here is")]
+fn reaching(
+    shared: &Shared,
+    headers: &http::HeaderMap,
+    scope: wire::Scope,
+) -> Result<(), Response<HttpBody>> {
+    let admitted = guard::admit(headers, &shared.tokens.borrow()).map_err(guard::Refusal::response)?;
+    if admitted.reach.0 < scope {
+        return Err(json(
+            StatusCode::FORBIDDEN,
+            &json!({ "error": "the token does not reach so far", "scope": scope }),
+        ));
+    }
+    Ok(())
 }
 
 /// How things are, for Prometheus.

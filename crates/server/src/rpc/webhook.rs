@@ -41,10 +41,10 @@ where
 }
 
 async fn add(params: WebhookAdd, context: Arc<Context>) -> Result<WebhookAdded, ErrorData> {
-    let WebhookAdd { url, types, secret, format } = params;
+    let WebhookAdd { url, types, secret, format, project_sid, app_secret } = params;
     let secrets = secret.unwrap_or_default();
     let secrets = secrets.split_ascii_whitespace().map(str::to_owned).collect();
-    let definition = Definition { url, format, types, secrets };
+    let definition = Definition { url, format, types, secrets, project_sid, app_secret };
     definition.check().map_err(|fault| check::invalid(fault.key, fault.expected))?;
     let added = context.webhooks.add(definition).await;
     added.map(|id| WebhookAdded { id }).map_err(|refusal| data(refusal, "url"))

@@ -4,11 +4,12 @@ use std::fmt;
 
 use http::Uri;
 use offhook_client::wire::WebhookFormat;
-use offhook_client::wire::limits::{PATTERNS_MAX, SECRETS_MAX, URI_MAX};
+use offhook_client::wire::limits::{CREDENTIAL_MAX, PATTERNS_MAX, SECRETS_MAX, URI_MAX};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::sign;
+use super::words::KINDS;
 use crate::events::{Types, UnknownPattern};
 
 /// A web hook, as the configuration or an application defines it.
@@ -22,6 +23,12 @@ pub struct Definition {
     pub types: Option<Vec<String>>,
     /// Each as `whsec_…`.
     pub secrets: Vec<String>,
+    /// Of LinkRTC: the project.
+    #[serde(default)]
+    pub project_sid: Option<String>,
+    /// Of LinkRTC: its secret.
+    #[serde(default)]
+    pub app_secret: Option<String>,
 }
 
 /// What is wrong with a definition.
@@ -51,20 +58,47 @@ impl Definition {
                 format!("http://HOST… or https://HOST…, no user, no fragment, at most {URI_MAX} bytes");
             return fault("url", expected);
         }
-        if self.types.as_ref().is_some_and(|types| types.is_empty() || types.len() > PATTERNS_MAX) {
-            return fault("types", format!("1 to {PATTERNS_MAX} names of events"));
-        }
-        if self.patterns().is_err() {
-            return fault("types", "names of events, or beginnings of some and *".to_owned());
-        }
+        self.check_types()?;
+        let least = usize::from(self.format == WebhookFormat::Native);
         let are_good = self.secrets.iter().all(|secret| sign::key(secret).is_some());
-        if !(1..=SECRETS_MAX).contains(&self.secrets.len()) || !are_good {
+        if !(least..=SECRETS_MAX).contains(&self.secrets.len()) || !are_good {
             let expected = format!(
                 "whsec_ and 24 to 64 bytes as base64, or up to {SECRETS_MAX} of those with a space between"
             );
             return fault("secret", expected);
         }
+        let is_linkrtc = self.format == WebhookFormat::Linkrtc;
+        for (key, value) in [("project_sid", &self.project_sid), ("app_secret", &self.app_secret)] {
+            let is_word = |text: &String| {
+                (1..=CREDENTIAL_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+            };
+            if value.as_ref().map_or(is_linkrtc, |text| !is_linkrtc || !is_word(text)) {
+                let expected =
+                    format!("1 to {CREDENTIAL_MAX} bytes in the format linkrtc, and nothing otherwise");
+                return fault(key, expected);
+            }
+        }
         Ok(())
+    }
+
+    fn check_types(&self) -> Result<(), Fault> {
+        let fault = |expected: String| Err(Fault { key: "types", expected });
+        let Some(types) = &self.types else { return Ok(()) };
+        if types.is_empty() || types.len() > PATTERNS_MAX {
+            return fault(format!("1 to {PATTERNS_MAX} names of events"));
+        }
+        match self.format {
+            WebhookFormat::Native if self.patterns().is_err() => {
+                fault("names of events, or beginnings of some and *".to_owned())
+            }
+            WebhookFormat::Sprecord if types.iter().any(|name| !KINDS.contains(&name.as_str())) => {
+                fault(format!("some of {}", KINDS.join(", ")))
+            }
+            WebhookFormat::Linkrtc => {
+                fault("nothing in the format linkrtc, which tells the states of calls".to_owned())
+            }
+            WebhookFormat::Native | WebhookFormat::Sprecord => Ok(()),
+        }
     }
 
     /// The events that are wanted.
@@ -83,7 +117,8 @@ impl fmt::Debug for Definition {
     }
 }
 
-fn is_url(text: &str) -> bool {
+/// Whether this is the URL of something that can be sent to.
+pub(super) fn is_url(text: &str) -> bool {
     let is_good = |url: Uri| {
         let Some(authority) = url.authority() else { return false };
         // Nothing but a host and a port that is one: no user, and no number that is none.
@@ -104,6 +139,8 @@ mod tests {
             format: WebhookFormat::Native,
             types: None,
             secrets: vec!["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()],
+            project_sid: None,
+            app_secret: None,
         }
     }
 
@@ -140,6 +177,27 @@ mod tests {
         let secrets = vec![good().secrets[0].clone(); 5];
         refused("secret", &Definition { secrets, ..good() });
         refused("secret", &Definition { secrets: Vec::new(), ..good() });
+    }
+
+    #[test]
+    fn each_format_has_its_own_keys() {
+        let some = |text: &str| Some(text.to_owned());
+        refused("project_sid", &Definition { project_sid: some("p"), ..good() });
+        let linkrtc = || Definition { format: WebhookFormat::Linkrtc, secrets: Vec::new(), ..good() };
+        refused("project_sid", &Definition { app_secret: some("s"), ..linkrtc() });
+        refused("app_secret", &Definition { project_sid: some("p"), ..linkrtc() });
+        let linkrtc = || Definition { project_sid: some("p"), app_secret: some("s"), ..linkrtc() };
+        assert_eq!(linkrtc().check(), Ok(()));
+        refused("types", &Definition { types: Some(vec!["sys.call.*".to_owned()]), ..linkrtc() });
+        let sprecord = |kind: &str| Definition {
+            format: WebhookFormat::Sprecord,
+            secrets: Vec::new(),
+            types: Some(vec![kind.to_owned()]),
+            ..good()
+        };
+        assert_eq!(sprecord("call_end").check(), Ok(()));
+        refused("types", &sprecord("sys.call.*"));
+        refused("types", &sprecord("verification"));
     }
 
     #[test]

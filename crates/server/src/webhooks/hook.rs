@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use offhook_call::id::NodeId;
 use offhook_client::wire::{WebhookDeadLetter, WebhookInfo, WebhookState, WebhookTested};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
@@ -13,7 +14,7 @@ use tokio::task::{self, JoinError, JoinSet};
 use super::delivery::{Attempt, Counts, Dead, Delivery, Hole, Outcome, Saved};
 use super::memory::{Memory, Remembered};
 use super::post::{Answer, Client, Target};
-use super::words::{Words, message_id};
+use super::words::{Headers, Words, message_id};
 use super::{Definition, Refusal};
 use crate::clock;
 use crate::events::{EventLog, Read, Reader};
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) log: Arc<EventLog>,
     pub(super) client: Client,
     pub(super) memory: Memory,
+    pub(super) node: NodeId,
 }
 
 /// See above.
@@ -59,7 +61,8 @@ pub(super) struct Hook {
     /// Whether an application has added it, so that its definition must be remembered.
     is_added: bool,
     target: Target,
-    words: Arc<Words>,
+    words: Words,
+    headers: Arc<Headers>,
     shared: Shared,
     delivery: Delivery,
     reader: Reader,
@@ -80,7 +83,8 @@ impl Hook {
         saved: Saved,
         shared: Shared,
     ) -> Self {
-        let words = Arc::new(Words::new(&definition));
+        let words = Words::new(&definition, shared.node);
+        let headers = Arc::new(Headers::new(&definition));
         let reader = Reader::new(shared.log.clone(), saved.from);
         let holes: Vec<Hole> = saved.pending.iter().filter_map(|pending| pending.hole).collect();
         let mut delivery = Delivery::new(saved, fastrand::u64(..));
@@ -93,6 +97,7 @@ impl Hook {
             is_added,
             target,
             words,
+            headers,
             shared,
             delivery,
             reader,
@@ -108,7 +113,7 @@ impl Hook {
     /// What must be remembered of it now.
     pub(super) fn remembered(&self) -> Remembered {
         let definition = Some(self.definition.clone()).filter(|_| self.is_added);
-        Remembered { definition, saved: self.delivery.saved(clock::now().mono, None) }
+        Remembered { definition, saved: self.delivery.saved(clock::now().mono, self.words.needed()) }
     }
 
     /// Delivers until the server ends, or until it is asked to.
@@ -158,9 +163,8 @@ impl Hook {
             Ok(Read::Batch(entries)) if entries.is_empty() => self.is_caught_up = true,
             Ok(Read::Batch(entries)) => {
                 for entry in entries {
-                    if let Some(message) = self.words.of(&entry) {
-                        self.delivery.offer(now, message);
-                    }
+                    let messages = self.words.of(&entry);
+                    messages.into_iter().for_each(|message| self.delivery.offer(now, message));
                     self.delivery.passed(entry.seq);
                 }
                 self.changed();
@@ -205,10 +209,11 @@ impl Hook {
     }
 
     fn post(&self, id: String, body: bytes::Bytes) -> impl Future<Output = Result<Answer, String>> + use<> {
-        let (client, target, words) = (self.shared.client.clone(), self.target.clone(), self.words.clone());
+        let (client, target, headers) =
+            (self.shared.client.clone(), self.target.clone(), self.headers.clone());
         async move {
             let now = clock::now();
-            let headers = words.headers(&id, now.wall.0 / 1_000, &body);
+            let headers = headers.of(&id, now.wall.0 / 1_000, &body);
             client.post(&target, headers, body, now).await
         }
     }
@@ -261,7 +266,11 @@ impl Hook {
                 self.requests = JoinSet::new();
                 self.under_way.clear();
                 self.delivery.redeliver(after);
-                self.reader = Reader::new(self.shared.log.clone(), after);
+                // Our own words need nothing of what was before; others are told of calls that had begun by then.
+                let is_native = matches!(self.words, Words::Native(_));
+                let from = if is_native { after } else { after.min(self.shared.log.oldest() - 1) };
+                self.words = Words::new(&self.definition, self.shared.node);
+                self.reader = Reader::new(self.shared.log.clone(), from);
                 (self.is_caught_up, self.unreadable_until) = (false, None);
                 self.changed();
                 let _ = done.send(());
@@ -325,7 +334,7 @@ fn outcome(answer: Result<Answer, String>) -> Outcome {
     match answer {
         Ok(answer) if answer.status.is_success() => Outcome::Delivered,
         Ok(Answer { status: StatusCode::GONE, .. }) => Outcome::Gone,
-        Ok(Answer { status, retry_after }) => Outcome::Failed { why: status.to_string(), retry_after },
+        Ok(Answer { status, retry_after, .. }) => Outcome::Failed { why: status.to_string(), retry_after },
         Err(why) => Outcome::Failed { why, retry_after: None },
     }
 }

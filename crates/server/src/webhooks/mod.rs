@@ -15,6 +15,7 @@ mod hook;
 mod memory;
 mod post;
 mod sign;
+mod verify;
 mod words;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use offhook_client::wire::limits::WEBHOOKS_MAX;
-use offhook_client::wire::{WebhookInfo, WebhookTested};
+use offhook_client::wire::{WebhookFormat, WebhookInfo, WebhookTested};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -35,12 +36,17 @@ use delivery::Saved;
 use hook::{Ask, Hook, Shared};
 use memory::{Memory, Remembered};
 use post::{Client, Target};
+pub use verify::{Settings, Unverified};
+pub(crate) use words::{SpRecord, Told};
 
 /// Threads that wait for the name service and for the disk.
 const BLOCKING_THREADS: usize = 16;
 
 /// Questions that wait for a hook, or for all of them: each is answered within a read of the disk.
 const ASKS: usize = 64;
+
+/// Hooks that are asked at a time whether they want to be some.
+const VERIFYING_MAX: usize = 4;
 
 /// The thread of all web hooks.
 #[derive(Debug)]
@@ -78,6 +84,8 @@ enum Order {
     Remove(String, oneshot::Sender<Result<bool, Refusal>>),
     List(oneshot::Sender<Vec<WebhookInfo>>),
     Test(String, oneshot::Sender<Result<WebhookTested, Refusal>>),
+    Subscribe(Settings, oneshot::Sender<Result<Settings, Unverified>>),
+    Verified(Settings, oneshot::Sender<Result<Settings, Unverified>>),
     Redeliver(Option<String>, u64, oneshot::Sender<Result<u64, Refusal>>),
 }
 
@@ -92,11 +100,13 @@ impl Webhooks {
         let (closing, closed) = watch::channel(false);
         let (orders, ordered) = mpsc::channel(ASKS);
         let manager = Manager {
-            shared: Shared { log, client, memory },
+            shared: Shared { log, client, memory, node: config.node.id },
             allowed: config.webhooks.allow_networks.clone().into(),
             hooks: BTreeMap::new(),
             tasks: JoinSet::new(),
             closed,
+            orders: orders.clone(),
+            verifying: JoinSet::new(),
         };
         let found = manager.find(&config.webhook)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -147,6 +157,11 @@ impl WebhooksHandle {
         self.ask(|reply| Order::Redeliver(id, after, reply)).await?
     }
 
+    /// Sets where the events of SpRecord go, once the hook there has verified that it wants them; what is set then.
+    pub async fn subscribe(&self, settings: Settings) -> Result<Settings, Unverified> {
+        self.ask(|reply| Order::Subscribe(settings, reply)).await.map_err(Unverified::Refused)?
+    }
+
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Refusal> {
         let (reply, answer) = oneshot::channel();
         self.orders.try_send(order(reply)).map_err(|_| Refusal::Busy)?;
@@ -169,6 +184,9 @@ struct Manager {
     hooks: BTreeMap<String, Running>,
     tasks: JoinSet<()>,
     closed: watch::Receiver<bool>,
+    /// For those that are verified.
+    orders: mpsc::Sender<Order>,
+    verifying: JoinSet<()>,
 }
 
 struct Running {
@@ -226,6 +244,7 @@ impl Manager {
             tokio::select! {
                 Some(order) = orders.recv() => self.carry_out(order).await,
                 _ = closed.wait_for(|closed| *closed) => break,
+                Some(_) = self.verifying.join_next() => {}
                 Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
                     tracing::error!(%error, "a web hook broke");
                 },
@@ -258,6 +277,8 @@ impl Manager {
                 Some(running) => _ = running.asks.send(Ask::Test(reply)).await,
                 None => _ = reply.send(Err(Refusal::Unknown)),
             },
+            Order::Subscribe(settings, reply) => self.verify(settings, reply),
+            Order::Verified(settings, reply) => _ = reply.send(self.set(settings).await),
             Order::Redeliver(id, after, reply) => _ = reply.send(self.redeliver(id, after).await),
         }
     }
@@ -269,10 +290,16 @@ impl Manager {
             Some(_) => return Err(Refusal::Exists),
             None => {}
         }
+        self.add_at(hook, None).await
+    }
+
+    /// A new one, which goes on from what is remembered of it.
+    async fn add_at(&mut self, hook: Definition, saved: Option<Saved>) -> Result<String, Refusal> {
+        let id = hook.id();
         if self.hooks.len() >= WEBHOOKS_MAX {
             return Err(Refusal::TooMany(WEBHOOKS_MAX));
         }
-        let saved = Saved::after(self.shared.log.newest());
+        let saved = saved.unwrap_or_else(|| Saved::after(self.shared.log.newest()));
         let remembered = Remembered { definition: Some(hook.clone()), saved: saved.clone() };
         let (memory, name) = (self.shared.memory.clone(), id.clone());
         on_disk(move || memory.write(&name, &remembered)).await?;
@@ -293,6 +320,57 @@ impl Manager {
         on_disk(move || memory.forget(&name)).await?;
         self.hooks.remove(id);
         Ok(true)
+    }
+
+    /// Asks the hook of new settings, beside what goes on; where it verifies they are carried out later.
+    fn verify(&mut self, settings: Settings, reply: oneshot::Sender<Result<Settings, Unverified>>) {
+        let (client, orders) = (self.shared.client.clone(), self.orders.clone());
+        let words = SpRecord::new(self.shared.node.to_string());
+        let allowed = self.allowed.clone();
+        let is_free = self.verifying.len() < VERIFYING_MAX;
+        let verified = async move {
+            settings.check()?;
+            if !is_free {
+                return Err(Unverified::Refused(Refusal::TooMany(VERIFYING_MAX)));
+            }
+            if !settings.subscribe.is_empty() {
+                let target = Target::new(&settings.hook, allowed);
+                let target = target.map_err(|error| Unverified::Wrong(error.to_string()))?;
+                verify::verify(&client, &target, &words).await?;
+            }
+            Ok(settings)
+        };
+        self.verifying.spawn(async move {
+            // Whoever has asked may not wait any more, and a manager that is gone has no hooks.
+            match verified.await {
+                Ok(settings) => _ = orders.send(Order::Verified(settings, reply)).await,
+                Err(unverified) => _ = reply.send(Err(unverified)),
+            }
+        });
+    }
+
+    /// The one hook that is set so takes the place of the one before; where it is the same it goes on where it was.
+    async fn set(&mut self, settings: Settings) -> Result<Settings, Unverified> {
+        let definition = settings.definition();
+        let id = definition.id();
+        let is_set =
+            |running: &Running| running.is_added && running.definition.format == WebhookFormat::Sprecord;
+        let before: Vec<String> =
+            self.hooks.iter().filter(|(_, running)| is_set(running)).map(|(id, _)| id.clone()).collect();
+        let is_on = !settings.subscribe.is_empty();
+        if is_on && self.hooks.get(&id).is_some_and(|running| !running.is_added) {
+            return Err(Unverified::Wrong("hook: is one of the configuration".to_owned()));
+        }
+        let mut saved = None;
+        for old in before {
+            saved = self.remembered(&old).filter(|_| old == id).map(|old| old.saved).or(saved);
+            self.remove(&old).await.map_err(Unverified::Refused)?;
+        }
+        if !is_on {
+            return Ok(Settings::default());
+        }
+        self.add_at(definition.clone(), saved).await.map_err(Unverified::Refused)?;
+        Ok(Settings { hook: definition.url, subscribe: definition.types.unwrap_or_default() })
     }
 
     async fn list(&self) -> Vec<WebhookInfo> {

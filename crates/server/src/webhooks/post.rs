@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use offhook_call::Now;
@@ -26,6 +26,9 @@ const TIME: Duration = Duration::from_secs(10);
 
 /// The largest head of an answer.
 const HEAD_MAX: usize = 16 << 10;
+
+/// The longest body that is read of an answer.
+const BODY_MAX: usize = 4 << 10;
 
 /// What requests go out by.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// How long it wants to be left alone.
     pub(super) retry_after: Option<Duration>,
+    /// What it says, where that was asked for.
+    pub(super) body: Bytes,
 }
 
 impl Target {
@@ -102,7 +107,22 @@ impl Client {
         body: Bytes,
         now: Now,
     ) -> Result<Answer, String> {
-        let asked = tokio::time::timeout(self.time, self.ask(target, headers, body, now)).await;
+        self.in_time(self.ask(target, headers, body, (now, 0))).await
+    }
+
+    /// The same, with what the hook says.
+    pub(super) async fn post_and_read(
+        &self,
+        target: &Target,
+        headers: HeaderMap,
+        body: Bytes,
+        now: Now,
+    ) -> Result<Answer, String> {
+        self.in_time(self.ask(target, headers, body, (now, BODY_MAX))).await
+    }
+
+    async fn in_time(&self, asked: impl Future<Output = Result<Answer, String>>) -> Result<Answer, String> {
+        let asked = tokio::time::timeout(self.time, asked).await;
         asked.unwrap_or_else(|_| Err(format!("no answer within {} s", self.time.as_secs())))
     }
 
@@ -111,7 +131,7 @@ impl Client {
         target: &Target,
         headers: HeaderMap,
         body: Bytes,
-        now: Now,
+        (now, most): (Now, usize),
     ) -> Result<Answer, String> {
         let host = target.url.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -121,14 +141,14 @@ impl Client {
         let _ = stream.set_nodelay(true);
         let request = request(target, headers, body)?;
         if !target.is_https() {
-            return exchange(stream, request, now).await;
+            return exchange(stream, request, (now, most)).await;
         }
         let name = match host.parse::<IpAddr>() {
             Ok(address) => ServerName::from(address),
             Err(_) => ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?,
         };
         let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await;
-        exchange(stream.map_err(|error| format!("{host}: {error}"))?, request, now).await
+        exchange(stream.map_err(|error| format!("{host}: {error}"))?, request, (now, most)).await
     }
 }
 
@@ -145,7 +165,12 @@ fn request(target: &Target, headers: HeaderMap, body: Bytes) -> Result<Request<F
     Ok(request)
 }
 
-async fn exchange<S>(stream: S, request: Request<Full<Bytes>>, now: Now) -> Result<Answer, String>
+/// The answer, with at most so many bytes of its body.
+async fn exchange<S>(
+    stream: S,
+    request: Request<Full<Bytes>>,
+    (now, most): (Now, usize),
+) -> Result<Answer, String>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -159,7 +184,11 @@ where
     let response = sender.send_request(request).await.map_err(failed)?;
     let status = response.status();
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value, now));
-    Ok(Answer { status, retry_after })
+    if most == 0 {
+        return Ok(Answer { status, retry_after, body: Bytes::new() });
+    }
+    let body = Limited::new(response.into_body(), most).collect().await.map_err(|error| error.to_string())?;
+    Ok(Answer { status, retry_after, body: body.to_bytes() })
 }
 
 /// Seconds, or a date (RFC 9110 §10.2.3).

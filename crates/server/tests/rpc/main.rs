@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod keys;
 mod methods;
+mod notifications;
 mod receiver;
 mod scopes;
 mod server;

@@ -50,7 +50,7 @@ pub(crate) const OK: &str = "200 OK\r\n";
 
 impl Receiver {
     /// `answer` gives the status line and more headers of the answer to the request of a number, from 0, each with its line
-    /// end; where it gives nothing the connection hangs.
+    /// end, or all of the answer; where it gives nothing the connection hangs.
     pub(crate) async fn start(answer: impl Fn(usize, &Received) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -75,7 +75,8 @@ impl Receiver {
                         return;
                     }
                     at_once.fetch_sub(1, Ordering::SeqCst);
-                    let response = format!("HTTP/1.1 {response}Content-Length: 0\r\n\r\n");
+                    let end = if response.contains("\r\n\r\n") { "" } else { "Content-Length: 0\r\n\r\n" };
+                    let response = format!("HTTP/1.1 {response}{end}");
                     let _ = socket.write_all(response.as_bytes()).await;
                 });
             }

@@ -160,7 +160,13 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let tokens = tokens.iter().map(|token| token.to_string().try_into().unwrap()).collect();
         let tokens = watch::channel(tokens).1;
-        let config = HttpConfig { tokens, node: NodeId::default(), process_id: 7, language: Language::Zh };
+        let config = HttpConfig {
+            tokens,
+            node: NodeId::default(),
+            process_id: 7,
+            language: Language::Zh,
+            event_streams: 3,
+        };
         let keys = RequestKeys::open(&data.0).unwrap();
         let mut hooks = Config::default();
         hooks.node.data_dir.clone_from(&data.0);

@@ -241,7 +241,7 @@ fn event_line(event: &Event) -> String {
             MediaAlarm::Stranger { address } => format!("stranger at {address}"),
             MediaAlarm::Trouble(trouble) => format!("{trouble:?}"),
         },
-        EventKind::StateChanged { state, prior } => match prior {
+        EventKind::StateChanged { state, prior, .. } => match prior {
             Some(prior) => format!("{}→{}", prior.name(), state.name()),
             None => format!("→{}", state.name()),
         },

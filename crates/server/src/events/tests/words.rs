@@ -205,9 +205,16 @@ fn an_event_of_a_state_names_no_user_data() {
         res_id: "r".to_owned(),
         state: offhook_client::wire::CallState::Idle,
         prior_state: None,
+        call_dir: offhook_client::wire::CallDir::Inbound,
+        from_uri: "sip:1000@h".to_owned(),
+        to_uri: "sip:2000@h".to_owned(),
+        gateway: None,
     });
     assert_eq!(
         serde_json::to_value(kind).unwrap()["params"],
-        json!({ "res_id": "r", "state": "Idle", "prior_state": null })
+        json!({
+            "res_id": "r", "state": "Idle", "prior_state": null, "call_dir": "inbound", "from_uri": "sip:1000@h",
+            "to_uri": "sip:2000@h", "gateway": null
+        })
     );
 }

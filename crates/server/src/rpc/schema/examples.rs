@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use offhook_call::cause::{Cause, DroppedBy, Failure};
 use offhook_call::error::Direction;
-use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind, Released, Span, UnixMs};
+use offhook_call::event::{
+    Event, EventKind, MediaAlarm, Message, NodeEventKind, Parties, Released, Span, UnixMs,
+};
 use offhook_call::id::{CallId, ConferenceId, MessageId, NodeId};
 use offhook_call::state::State;
 use offhook_call::{RecordedFile, conference};
@@ -247,6 +249,8 @@ fn events() -> Value {
     let file = "inbox/call.wav".to_owned();
     let recovered = Recovered { file, parts: 1, bytes: 480_058, repaired: true };
     told.push((1_800_000_090_000, recovered_event(recovered)));
+    let started = wire::OnNodeStarted { process_id: 7, version: "0.1.0".to_owned() };
+    told.push((1_800_000_090_000, wire::EventKind::NodeStarted(started)));
     let gap = wire::OnGap { reason: wire::GapReason::Expired, first: Some(3), last: Some(9) };
     told.push((1_800_000_099_000, wire::EventKind::Gap(gap)));
     let closed = wire::OnClosed { reason: wire::CloseReason::SlowReader };
@@ -254,6 +258,11 @@ fn events() -> Value {
     let envelope = |((time_ms, kind), seq)| serde_json::to_value(wire::Envelope { seq, time_ms, kind });
     let envelopes = told.into_iter().zip(1..).map(|event| envelope(event).expect("strings and numbers"));
     sorted(envelopes.collect())
+}
+
+fn parties(from_uri: &str, to_uri: &str) -> Box<Parties> {
+    let (from_uri, to_uri) = (from_uri.to_owned(), to_uri.to_owned());
+    Box::new(Parties { direction: Direction::Inbound, from_uri, to_uri, gateway: Some("carrier".into()) })
 }
 
 fn released(from_uri: &str, to_uri: &str, begin: UnixMs, answer: UnixMs, end: UnixMs) -> EventKind {
@@ -291,13 +300,14 @@ fn call_events() -> Vec<(i64, EventKind)> {
     let (named, found) =
         (SocketAddr::from(([10, 0, 0, 7], 4000)), SocketAddr::from(([198, 51, 100, 9], 61_000)));
     let (timeout, hangup) = (Some(Failure::Timeout), Some(Failure::Hangup));
+    let parties = parties(&from_uri, &to_uri);
     let (gateway, headers) = ("carrier".into(), vec![header("Privacy", "id"), header("X-Account", "4711")]);
     vec![
         (0, EventKind::Incoming { from_uri, from_name, to_uri, begin: at(0), codecs, gateway, headers }),
-        (0, EventKind::StateChanged { state: State::Initiated, prior: None }),
+        (0, EventKind::StateChanged { state: State::Initiated, prior: None, parties: parties.clone() }),
         (500, EventKind::Ringing { time: at(500) }),
         (900, EventKind::AnswerCompleted { error: None, span: span(800, 900) }),
-        (900, EventKind::StateChanged { state: State::Idle, prior: Some(State::Answer) }),
+        (900, EventKind::StateChanged { state: State::Idle, prior: Some(State::Answer), parties }),
         (1_000, EventKind::DialCompleted { error: moved, span: span(0, 1_000), answer_time: None, contacts }),
         (
             4_000,
