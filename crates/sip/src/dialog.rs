@@ -19,6 +19,51 @@ use crate::resolve::{Destination, QUERY_LIMIT};
 /// request.
 const MAX_ROUTES: usize = 32;
 
+/// How far the number of a BYE is above what was known of a dialog: more requests than we send in one (RFC 3261 §12.2.2
+/// lets it be any higher number).
+const CSEQ_AHEAD: u32 = 100_000;
+
+/// A confirmed dialog, as much of it as another run of the process needs to end it ([`Command::Farewell`]).
+///
+/// [`Command::Farewell`]: crate::event::Command::Farewell
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialogState {
+    /// Its Call-ID.
+    pub call_id: String,
+    /// From of our requests, with our tag.
+    pub local: String,
+    /// To of our requests, with the peer's tag.
+    pub remote: String,
+    /// The number of our last request.
+    pub cseq: u32,
+    /// The URI of the peer's Contact.
+    pub target: String,
+    /// The route set.
+    pub routes: Vec<String>,
+}
+
+impl DialogState {
+    /// The BYE that ends it, and where it goes; none where the next hop is no URI.
+    pub(crate) fn bye(self, headers: Vec<Header>) -> Option<(Draft, Destination)> {
+        let next = first_route(&self.routes).or_else(|| Uri::parse(self.target.as_bytes()).ok())?;
+        let destination = Destination::of(&next);
+        let (uri, routes) = uri_and_routes(&self.target, &self.routes);
+        let draft = Draft {
+            method: "BYE",
+            uri,
+            routes,
+            from: self.local.into_bytes(),
+            to: self.remote.into_bytes(),
+            call_id: self.call_id,
+            // Below 2^31 (§8.1.1.5).
+            cseq: self.cseq.saturating_add(CSEQ_AHEAD).min(i32::MAX.cast_unsigned()),
+            headers,
+            body: None,
+        };
+        Some((draft, destination))
+    }
+}
+
 /// Where requests inside the dialog go.
 #[derive(Clone, Debug)]
 enum Hop {
@@ -67,6 +112,23 @@ fn target_and_routes(message: &Message) -> Option<(Option<String>, Vec<String>)>
         })
         .collect::<Option<Vec<_>>>()?;
     (routes.len() <= MAX_ROUTES).then_some((contact, routes))
+}
+
+/// The Request-URI and the Route headers of a request (§12.2.1.1).
+fn uri_and_routes(target: &str, routes: &[String]) -> (String, Vec<String>) {
+    match first_route(routes) {
+        Some(first) if !first.is_loose() => {
+            let mut routes: Vec<String> = routes.iter().skip(1).cloned().collect();
+            routes.push(format!("<{target}>"));
+            (first.as_str().to_owned(), routes)
+        }
+        _ => (target.to_owned(), routes.to_vec()),
+    }
+}
+
+fn first_route(routes: &[String]) -> Option<Uri> {
+    let address = Address::parse(routes.first()?.as_bytes())?;
+    Uri::parse(address.uri.as_bytes()).ok()
 }
 
 impl Dialog {
@@ -174,11 +236,11 @@ impl Dialog {
 
     /// The Request-URI that a request will have: what a digest is computed over.
     pub(crate) fn request_uri(&self) -> String {
-        self.uri_and_routes().0
+        uri_and_routes(&self.target, &self.routes).0
     }
 
     fn draft(&self, method: &'static str, cseq: u32, headers: Vec<Header>, body: Option<Body>) -> Draft {
-        let (uri, routes) = self.uri_and_routes();
+        let (uri, routes) = uri_and_routes(&self.target, &self.routes);
         Draft {
             method,
             uri,
@@ -192,27 +254,22 @@ impl Dialog {
         }
     }
 
-    /// §12.2.1.1.
-    fn uri_and_routes(&self) -> (String, Vec<String>) {
-        match self.first_route() {
-            Some(first) if !first.is_loose() => {
-                let mut routes: Vec<String> = self.routes.iter().skip(1).cloned().collect();
-                routes.push(format!("<{}>", self.target));
-                (first.as_str().to_owned(), routes)
-            }
-            _ => (self.target.clone(), self.routes.clone()),
+    /// What another run of the process would need of it.
+    pub(crate) fn state(&self) -> DialogState {
+        DialogState {
+            call_id: self.call_id.clone(),
+            local: String::from_utf8_lossy(&self.local).into_owned(),
+            remote: String::from_utf8_lossy(&self.remote).into_owned(),
+            cseq: self.local_cseq,
+            target: self.target.clone(),
+            routes: self.routes.clone(),
         }
-    }
-
-    fn first_route(&self) -> Option<Uri> {
-        let address = Address::parse(self.routes.first()?.as_bytes())?;
-        Uri::parse(address.uri.as_bytes()).ok()
     }
 
     /// Where a request goes now; `None` while a name is being resolved.
     pub(crate) fn hop(&mut self, core: &mut Core, now: Instant, session: SessionId) -> Option<Flow> {
         if let Hop::Unknown = self.hop {
-            let next = self.first_route().or_else(|| Uri::parse(self.target.as_bytes()).ok());
+            let next = first_route(&self.routes).or_else(|| Uri::parse(self.target.as_bytes()).ok());
             self.hop = match next.as_ref().map_or(Destination::Unreachable, Destination::of) {
                 Destination::Address { target, .. } => {
                     Hop::Known(self.flow_to(core, target).unwrap_or(self.origin))

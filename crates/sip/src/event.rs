@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::dialog::DialogState;
 pub use crate::flow::{Flow, Lookup, PeerName, Target, Transmit, Transport};
 
 /// One INVITE usage. Whoever starts a session numbers it, so the two sides of this interface never collide.
@@ -294,6 +295,8 @@ pub enum Command {
     },
     /// Send a MESSAGE outside of a dialog. Its end is [`Event::Paged`].
     Page(Box<Page>),
+    /// End a call of an earlier run by BYE; nothing is told of it.
+    Farewell(Box<(DialogState, Option<Reason>)>),
     /// Register, and keep the registration alive until [`Command::Unregister`].
     Register(Box<Registration>),
     /// Remove our Contact from the registrar, and end the registration.

@@ -54,9 +54,10 @@ use crate::agent::Agents;
 pub use crate::config::{Config, Gateway, SessionTimer, Strangers, Timers};
 use crate::core::Core;
 pub use crate::counters::Counters;
+use crate::dialog::Dialog;
 use crate::event::{
-    Command, CommandError, Doors, Event, Flow, Header, Invite, QueryId, Reason, SessionId, Target, Transmit,
-    Transport,
+    Command, CommandError, DialogState, Doors, Event, Flow, Header, Invite, QueryId, Reason, SessionId,
+    Target, Transmit, Transport,
 };
 pub use crate::message::{FramingError, StreamFramer};
 use crate::message::{Head, Message};
@@ -151,6 +152,10 @@ impl Endpoint {
                 self.commanded(session, |session, core| session.refuse_offer(core, now, status, &headers))
             }
             Command::Page(page) => self.agents.page(&mut self.core, now, *page),
+            Command::Farewell(farewell) => {
+                let (dialog, reason) = *farewell;
+                self.agents.farewell(&mut self.core, now, dialog, reason.as_ref())
+            }
             Command::Register(registration) => self.agents.register(&mut self.core, now, *registration),
             Command::Unregister { account } => self.agents.unregister(&mut self.core, now, &account),
             Command::Ping(ping) => self.agents.ping(&mut self.core, now, *ping),
@@ -212,6 +217,11 @@ impl Endpoint {
         let own = &mut self.core.config;
         (own.source_rate, own.stranger_rate) = (config.source_rate, config.stranger_rate);
         (own.max_sessions, own.max_transactions) = (config.max_sessions, config.max_transactions);
+    }
+
+    /// The dialog of a call that is answered, as another run of the process needs it to hang up ([`Command::Farewell`]).
+    pub fn dialog(&self, session: SessionId) -> Option<DialogState> {
+        self.sessions.get(&session)?.dialog().map(Dialog::state)
     }
 
     /// Whether no session lives, and nothing has to be sent or waits for a response: a shutdown loses nothing.

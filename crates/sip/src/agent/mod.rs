@@ -5,10 +5,12 @@
 //!   register   REGISTER, again and again
 //!   ping       OPTIONS, again and again
 //!   page       one MESSAGE
+//!   farewell   the BYE of a call of an earlier run
 //!     asking     one request: names, addresses, challenges, until its final response
 //! ```
 
 mod asking;
+mod farewell;
 mod page;
 mod ping;
 mod register;
@@ -16,13 +18,16 @@ mod register;
 use std::collections::HashMap;
 use std::time::Instant;
 
+use farewell::Farewell;
 use page::Pager;
 use ping::Pinger;
 use register::Account;
 
 use crate::core::Core;
-use crate::event::{CommandError, GatewayName, Page, PageId, Ping, QueryId, Registration, Target};
-use crate::message::{Message, Scheme, Uri};
+use crate::event::{
+    CommandError, DialogState, GatewayName, Page, PageId, Ping, QueryId, Reason, Registration, Target,
+};
+use crate::message::{Message, Scheme, Uri, reason_header};
 use crate::session::check;
 use crate::transaction::timer::Deadlines;
 use crate::transaction::{AgentId, TransactionId};
@@ -39,6 +44,7 @@ enum Agent {
     Registration(Box<Account>),
     Ping(Box<Pinger>),
     Page(Box<Pager>),
+    Farewell(Box<Farewell>),
 }
 
 impl Agent {
@@ -47,6 +53,7 @@ impl Agent {
             Self::Registration(account) => account.on_resolved(core, now, query, targets),
             Self::Ping(pinger) => pinger.on_resolved(core, now, query, targets),
             Self::Page(pager) => pager.on_resolved(core, now, query, targets),
+            Self::Farewell(farewell) => farewell.on_resolved(core, now, query, targets),
         }
     }
 
@@ -62,6 +69,7 @@ impl Agent {
             Self::Registration(account) => account.on_response(core, now, transaction, response, otherwise),
             Self::Ping(pinger) => pinger.on_response(core, now, transaction, response, otherwise),
             Self::Page(pager) => pager.on_response(core, now, transaction, response, otherwise),
+            Self::Farewell(farewell) => farewell.on_response(core, now, transaction, response, otherwise),
         }
     }
 
@@ -70,6 +78,7 @@ impl Agent {
             Self::Registration(account) => account.on_deadline(core, now),
             Self::Ping(pinger) => pinger.on_deadline(core, now),
             Self::Page(pager) => pager.on_deadline(core, now),
+            Self::Farewell(farewell) => farewell.on_deadline(core, now),
         }
     }
 
@@ -78,6 +87,7 @@ impl Agent {
             Self::Registration(account) => account.deadline(),
             Self::Ping(pinger) => pinger.deadline(),
             Self::Page(pager) => pager.deadline(),
+            Self::Farewell(farewell) => farewell.deadline(),
         }
     }
 
@@ -85,7 +95,7 @@ impl Agent {
         match self {
             Self::Registration(account) => account.is_busy(),
             Self::Ping(pinger) => pinger.is_busy(),
-            Self::Page(_) => true,
+            Self::Page(_) | Self::Farewell(_) => true,
         }
     }
 
@@ -94,6 +104,7 @@ impl Agent {
             Self::Registration(account) => account.is_over(),
             Self::Ping(_) => false,
             Self::Page(pager) => pager.is_over(),
+            Self::Farewell(farewell) => farewell.is_over(),
         }
     }
 }
@@ -213,6 +224,27 @@ impl Agents {
         self.pages.insert(page.page, id);
         let pager = Pager::start(core, now, id, page, destination);
         self.insert(id, Agent::Page(Box::new(pager)));
+        Ok(())
+    }
+
+    /// Ends a call of an earlier run.
+    pub(crate) fn farewell(
+        &mut self,
+        core: &mut Core,
+        now: Instant,
+        dialog: DialogState,
+        reason: Option<&Reason>,
+    ) -> Result<(), CommandError> {
+        let headers = reason.map(reason_header).into_iter().collect();
+        let target = dialog.target.clone();
+        let (draft, destination) = dialog.bye(headers).ok_or(CommandError::BadUri(target))?;
+        self.admit(0, MAX_NAMES)?;
+        if core.transactions.len() >= core.config.max_transactions {
+            return Err(CommandError::Full);
+        }
+        let id = self.number();
+        let farewell = Farewell::start(core, now, id, draft, destination);
+        self.insert(id, Agent::Farewell(Box::new(farewell)));
         Ok(())
     }
 

@@ -355,6 +355,11 @@ impl Inbound {
         }
     }
 
+    /// The dialog with the peer, where the call is answered.
+    pub(crate) fn dialog(&self) -> Option<&Dialog> {
+        matches!(self.state, State::Answered(_) | State::Talking).then_some(&self.leg.dialog)
+    }
+
     /// The dialog of a call that is answered and that nobody hangs up, and what its requests are sent with.
     pub(crate) fn talking<'a>(
         &'a mut self,

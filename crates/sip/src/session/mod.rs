@@ -41,6 +41,7 @@ pub(crate) use leg::Leg;
 pub(crate) use outbound::Outbound;
 
 use crate::core::{Core, Request};
+use crate::dialog::Dialog;
 use crate::event::{Body, CommandError, Header, QueryId, Target};
 use crate::message::{Head, Message, Response};
 use crate::transaction::TransactionId;
@@ -83,6 +84,14 @@ impl Session {
         match self {
             Self::Inbound(call) => call.leg(remote_tag),
             Self::Outbound(call) => call.leg(remote_tag),
+        }
+    }
+
+    /// The dialog of a call that is answered.
+    pub(crate) fn dialog(&self) -> Option<&Dialog> {
+        match self {
+            Self::Inbound(call) => call.dialog(),
+            Self::Outbound(call) => call.dialog(),
         }
     }
 

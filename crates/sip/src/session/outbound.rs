@@ -178,6 +178,12 @@ impl Outbound {
         Ok(())
     }
 
+    /// The dialog with the peer, where the call is answered.
+    pub(crate) fn dialog(&self) -> Option<&Dialog> {
+        let State::Answered = self.state else { return None };
+        Some(&self.forks.iter().find(|fork| fork.is_kept())?.leg.dialog)
+    }
+
     /// The dialog of a call that is answered and that nobody hangs up, and what its requests are sent with.
     pub(crate) fn talking<'a>(
         &'a mut self,

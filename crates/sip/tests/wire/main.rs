@@ -4,6 +4,7 @@
 
 mod challenge;
 mod change;
+mod farewell;
 mod forks;
 mod hostile;
 mod inbound;
