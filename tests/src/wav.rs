@@ -1,6 +1,8 @@
 //! What was heard, against what was played: level and correlation. Files that `hound` cannot read (mu-law, a-law) are
 //! turned into linear PCM by sox, which also is the proof that someone else's program opens them.
 
+mod fourier;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -129,16 +131,17 @@ impl Signal {
             *sum += f64::from(sample) * f64::from(sample);
             Some(*sum)
         }));
-        for lag in 0..=here.len() - there.len() {
-            let window = &here[lag..lag + there.len()];
+        for (lag, product) in fourier::products(here, there).into_iter().enumerate() {
             #[allow(clippy::cast_possible_truncation, reason = "a sum of squares of samples below 1")]
             let square = (squares[lag + there.len()] - squares[lag]) as f32;
-            let correlation = dot(window, there) / (square * energy).sqrt().max(f32::MIN_POSITIVE);
+            // What is 80 dB below the reference is silence: it has no shape.
+            let correlation = product / (square * energy).sqrt().max(1e-4 * energy).max(f32::MIN_POSITIVE);
             if correlation > best.correlation {
-                let gain_db = 10.0 * (mean_square(window) / mean_square(there)).log10();
-                best = Match { lag, correlation, gain_db };
+                best = Match { lag, correlation, gain_db: 0.0 };
             }
         }
+        let window = &here[best.lag..best.lag + there.len()];
+        best.gain_db = 10.0 * (mean_square(window) / mean_square(there)).log10();
         best.correlation = best.correlation.max(self.between_samples(reference, best));
         best
     }
