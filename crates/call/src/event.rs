@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use offhook_media::event::{Detected, DigitSource, Key, Trouble};
+use offhook_media::event::{Codec, Detected, DigitSource, Key, Trouble};
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 
 use crate::cause::{Cause, Failure};
@@ -326,6 +326,17 @@ pub struct Released {
     pub reason: Option<String>,
     /// The SIP Call-ID; empty where no INVITE could be sent.
     pub sip_call_id: String,
+    /// The gateway that it came from, or went to.
+    pub gateway: Option<GatewayName>,
+    /// How long it was there, by the monotonic clock: whoever sets the other one does not lengthen calls.
+    pub lasted: Duration,
+    /// How long it was answered, by the same clock.
+    pub talked: Option<Duration>,
+    /// The codec of an answered call.
+    pub codec: Option<Codec>,
+    /// The first of its recordings, as the application named them, in their order: those of its connections too, where it was
+    /// their first party.
+    pub recordings: Vec<String>,
     /// What its media has seen.
     pub stats: offhook_media::event::LegStats,
 }

@@ -438,6 +438,11 @@ impl Calls {
         Ok(Reply::Snapshot(Box::new(self.find(call)?.snapshot())))
     }
 
+    /// All that is known of a call.
+    pub fn get(&self, call: CallId) -> Option<Snapshot> {
+        self.calls.get(&call).map(|entry| entry.call.snapshot())
+    }
+
     /// A call that is over is not named: nothing can be asked of it any more.
     fn list(&self, state: Option<State>, after: Option<CallId>, limit: usize) -> Reply {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);

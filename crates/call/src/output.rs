@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use offhook_media::event::{self as media, Codec};
 use offhook_media::sdp::Suite;
-use offhook_sip::event::{self as sip, GatewayName};
+use offhook_sip::event::{self as sip, GatewayName, SessionId};
 
 use crate::Port;
 use crate::conference::{self, Part};
@@ -57,6 +57,8 @@ pub enum Reply {
 pub struct Snapshot {
     /// Its name.
     pub call: CallId,
+    /// Its SIP session.
+    pub session: SessionId,
     /// Its state.
     pub state: State,
     /// Who called whom.

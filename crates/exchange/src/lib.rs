@@ -19,7 +19,7 @@ use offhook_call::command::Request;
 use offhook_call::{self as call, Calls, DiskEvent, Now, Port};
 use offhook_media::event as media;
 use offhook_sip::Endpoint;
-use offhook_sip::event::{self as sip, CommandError, Flow, QueryId, Target};
+use offhook_sip::event::{self as sip, CommandError, DialogState, Flow, QueryId, Reason, Target};
 
 pub use crate::output::{Note, Output};
 
@@ -105,6 +105,15 @@ impl Exchange {
         self.calls.set_limits(&reload.calls);
         self.calls.set_gateways(reload.gateways);
         self.pump(now);
+    }
+
+    /// Hangs up a call of an earlier run. `false`: not now, as too much is under way; whoever has it may come again.
+    pub fn farewell(&mut self, now: Now, dialog: DialogState) -> bool {
+        let reason = Reason { cause: 500, text: "the server was restarted".to_owned() };
+        let command = sip::Command::Farewell(Box::new((dialog, Some(reason))));
+        let result = self.endpoint.command(now.mono, command);
+        self.pump(now);
+        result != Err(CommandError::Full)
     }
 
     /// From now on no new call gets in, either way.

@@ -10,7 +10,7 @@
 //! what there is, and then wakes those who wait for replies and events, once: to wake a thread costs as much as to handle
 //! an input. No locks: whoever wants something of a call sends it here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use offhook_call::{DiskEvent, DiskJob, JobId, Now, Port, Reply};
 use offhook_exchange::{Exchange, Output, Reload};
 use offhook_media::event::{self as media, Audio, Chunk};
 use offhook_sip::Counters;
-use offhook_sip::event::{self as sip, Transport};
+use offhook_sip::event::{self as sip, DialogState, Transport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
@@ -35,7 +35,7 @@ use crate::net::{dns, stream, tls, udp};
 use crate::ports::Ports;
 use crate::prompts::Loaders;
 use crate::recordings::{Feed, ToDisk};
-use crate::{call_log, clock};
+use crate::{call_log, clock, store};
 
 /// Requests of applications that may wait; one more is refused (`limit_reached`).
 pub const ASKS: usize = 4_096;
@@ -59,6 +59,11 @@ const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// How often it is told at most what the SIP endpoint has counted.
 const COUNTED_EVERY: Duration = Duration::from_secs(60);
+
+/// How many calls of the last server are hung up at a time, and how long after the last ones: a gateway need not take the end of
+/// ten thousand calls at once.
+const FAREWELLS: usize = 20;
+const FAREWELLS_EVERY: Duration = Duration::from_millis(100);
 
 /// How long the control loop sleeps at most without a deadline.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -88,6 +93,8 @@ pub struct Parts {
     pub recordings: Feed,
     /// The event log.
     pub log: EventWriter,
+    /// Calls of the last server that are still to be hung up.
+    pub farewells: VecDeque<DialogState>,
     /// Our name.
     pub node: NodeId,
     /// Our process, as the API names it.
@@ -147,6 +154,8 @@ pub struct Control {
     counted: (Instant, Counters),
     /// Datagrams that the kernel had no room for.
     unsent: u64,
+    /// When the next calls of the last server are hung up.
+    next_farewells: Instant,
 }
 
 impl Control {
@@ -183,6 +192,7 @@ impl Control {
             answered: Vec::new(),
             requests: 0,
             stage,
+            next_farewells: counted.0,
             counted,
             unsent: 0,
         })
@@ -311,7 +321,24 @@ impl Control {
             self.hang_up(now, GOODBYE);
         }
         self.tell_counted(now);
+        self.say_farewell(now);
         self.pump(now);
+    }
+
+    /// Hangs up some of the calls that the last server had.
+    fn say_farewell(&mut self, now: Now) {
+        let Parts { exchange, farewells, .. } = &mut self.parts;
+        if farewells.is_empty() || now.mono < self.next_farewells {
+            return;
+        }
+        self.next_farewells = now.mono + FAREWELLS_EVERY;
+        for _ in 0..FAREWELLS {
+            let Some(dialog) = farewells.front().cloned() else { return };
+            if !exchange.farewell(now, dialog) {
+                return;
+            }
+            farewells.pop_front();
+        }
     }
 
     /// Does what there is to do until there is nothing.
@@ -343,8 +370,12 @@ impl Control {
                 self.answered.extend(reply.map(|reply| (reply, result)));
             }
             Output::Event(event) => {
-                let Parts { log, node, process_id, .. } = &mut self.parts;
+                let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
                 call_log::note(*node, &event);
+                let writer = store::Writer { node: *node, process_id: *process_id };
+                if let Some(note) = store::note(writer, log.next(), &event, exchange) {
+                    log.note(note);
+                }
                 log.append(event.time.0, call_event(*node, *process_id, event));
             }
             Output::ConferenceEvent(event) => {
@@ -462,7 +493,8 @@ impl Control {
             Stage::Serving => None,
             Stage::Draining { until } | Stage::Ending { until } => Some(until),
         };
-        let due = [self.parts.exchange.poll_timeout(), self.parts.log.poll_timeout(), stage];
+        let farewells = (!self.parts.farewells.is_empty()).then_some(self.next_farewells);
+        let due = [self.parts.exchange.poll_timeout(), self.parts.log.poll_timeout(), stage, farewells];
         due.into_iter().flatten().min().unwrap_or_else(|| clock::now().mono + FOREVER)
     }
 }

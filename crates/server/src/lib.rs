@@ -26,4 +26,5 @@ pub mod rpc;
 pub mod serial;
 pub mod serve;
 pub mod speech;
+mod store;
 pub mod webhooks;

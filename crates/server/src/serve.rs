@@ -13,7 +13,7 @@ use offhook_exchange::Exchange;
 use offhook_media::event::{Alarms, Gain};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
-use offhook_sip::event::Transport;
+use offhook_sip::event::{DialogState, Transport};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::exit::Failure;
@@ -21,7 +21,7 @@ use crate::config::value::{Level, Listener};
 use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::control_handle::ControlHandle;
-use crate::events::{self, Durability, EventWriter, Retention};
+use crate::events::{self, Durability, EventWriter, Retention, Store};
 use crate::files::Directory;
 use crate::http::{self, HttpConfig};
 use crate::input::{INPUTS, Input};
@@ -33,6 +33,7 @@ use crate::prompts::{self, Prompts};
 use crate::reload::Reloader;
 use crate::request_keys::RequestKeys;
 use crate::speech::Speaker;
+use crate::store::{self, Ledger};
 use crate::webhooks::Webhooks;
 use crate::{clock, gateways, recordings, serial};
 
@@ -180,8 +181,9 @@ impl Server {
         let claim = events::claim(&dir).map_err(|error| of_log(&dir, &error))?;
         let first = first_number(&config)?;
         let durability = Durability { sync: Duration::from_millis(config.events.sync_ms) };
-        let (writer, log, store) =
+        let (mut writer, log, mut store) =
             events::open(claim, keep, durability, first).map_err(|error| of_log(&dir, &error))?;
+        let farewells = record_calls(&config, &mut writer, &mut store)?;
         let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
         let (webhooks, hooks) = Webhooks::start(&config, log.clone())
             .map_err(|error| Failure::Failed(format!("webhooks: {error}")))?;
@@ -189,7 +191,7 @@ impl Server {
         let http = http_config(&config, good_tokens);
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
-        let parts = assemble(&config, &local, rpc, &sender, writer, first)?;
+        let parts = assemble(&config, &local, rpc, &sender, (writer, farewells), first)?;
         let store = store.start().map_err(no_thread)?;
         let (over_sender, over) = oneshot::channel();
         let channel = (sender.clone(), inputs);
@@ -302,7 +304,7 @@ fn assemble(
     local: &[(Transport, SocketAddr)],
     rpc: SocketAddr,
     inputs: &mpsc::Sender<Input>,
-    mut log: EventWriter,
+    (mut log, farewells): (EventWriter, Vec<DialogState>),
     first_serial: u64,
 ) -> Result<control::Parts, Failure> {
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
@@ -339,6 +341,7 @@ fn assemble(
         prompts,
         recordings,
         log,
+        farewells: farewells.into(),
         node: config.node.id,
         process_id: std::process::id().into(),
         sip: config.sip.clone(),
@@ -351,6 +354,7 @@ fn http_config(config: &Config, tokens: http::Tokens) -> HttpConfig {
         tokens,
         node: config.node.id,
         process_id: std::process::id().into(),
+        data_dir: config.node.data_dir.as_path().into(),
         language: config.media.language.into(),
         event_streams: config.events.streams,
     }
@@ -437,6 +441,22 @@ fn of_data_dir(config: &Config, error: &io::Error) -> Failure {
 
 fn of_log(dir: &Path, error: &io::Error) -> Failure {
     Failure::Failed(format!("event log in {:?}: {error}", dir.display()))
+}
+
+/// Has calls recorded, and tells of those that the last server has left: their dialogs are given.
+fn record_calls(
+    config: &Config,
+    writer: &mut EventWriter,
+    store: &mut Store,
+) -> Result<Vec<DialogState>, Failure> {
+    let path = config.node.data_dir.join(store::FILE);
+    let fault = |error: io::Error| Failure::Failed(format!("call records in {:?}: {error}", path.display()));
+    let keep = (config.cdr.keep_days > 0).then(|| Duration::from_secs(config.cdr.keep_days * 86_400));
+    let mut ledger = Ledger::open(&config.node.data_dir, keep).map_err(fault)?;
+    let dialogs =
+        store::recover(&mut ledger, writer, store.last_found(), clock::now().wall).map_err(fault)?;
+    events::record_calls(writer, store, ledger);
+    Ok(dialogs)
 }
 
 fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {

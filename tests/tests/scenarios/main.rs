@@ -29,6 +29,7 @@ mod operations;
 mod outbound;
 mod protection;
 mod recordings;
+mod records;
 mod rpc;
 mod telephone;
 mod transfers;

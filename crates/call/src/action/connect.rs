@@ -171,7 +171,7 @@ impl Connect {
         }
     }
 
-    pub(crate) fn handle(self, core: &Core, cx: &mut Context<'_>, input: Input) -> Step {
+    pub(crate) fn handle(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         let Self { mut talk, party } = self;
         match (party, input) {
             (party, Input::Media(media::Event::Digit { key, .. })) => {
@@ -317,7 +317,7 @@ impl Preparing {
         mut self,
         parties: Parties,
         talk: Talk,
-        core: &Core,
+        core: &mut Core,
         cx: &mut Context<'_>,
         input: Input,
     ) -> Step {
@@ -329,18 +329,21 @@ impl Preparing {
                         return self.begin(parties, talk, core, cx, None);
                     };
                     self.pending =
-                        self.pending.then_ask(core, cx, "record_file", |job| opening(&talk, record, job));
+                        self.pending.then_ask(&*core, cx, "record_file", |job| opening(&talk, record, job));
                 }
                 Err(fault) => return self.fail(parties, talk, cx, fault.into()),
             },
             Input::Disk(DiskEvent::RecordingOpened { job, result }) if job == self.pending.job => {
+                let file = self.wanted.extras.record.as_ref().map(|record| record.file.clone());
+                let file = file.unwrap_or_default();
                 let fault = match result {
-                    Ok(()) => return self.begin(parties, talk, core, cx, Some(recording_of(job))),
+                    Ok(()) => {
+                        core.remember_recording(&file);
+                        return self.begin(parties, talk, core, cx, Some(recording_of(job)));
+                    }
                     Err(fault) => fault,
                 };
-                let file = self.wanted.extras.record.as_ref().map(|record| record.file.clone());
-                let error =
-                    Error::File { fault, param: "record_file", file: file.unwrap_or_default(), item: None };
+                let error = Error::File { fault, param: "record_file", file, item: None };
                 return self.fail(parties, talk, cx, error);
             }
             Input::Due if self.pending.is_late(cx) => {

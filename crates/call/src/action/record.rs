@@ -75,7 +75,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn handle(self, core: &Core, cx: &mut Context<'_>, input: Input) -> Step {
+    pub(crate) fn handle(self, core: &mut Core, cx: &mut Context<'_>, input: Input) -> Step {
         let Self { mut talk, begin, wanted, stage } = self;
         let stage = match (stage, input) {
             (
@@ -86,6 +86,7 @@ impl Record {
                     pending.refuse(cx, fault, wanted.file);
                     return Step::to(Phase::Idle(Idle::new(talk, cx)));
                 }
+                core.remember_recording(&wanted.file);
                 let running = run(core, cx, &wanted, recording_of(job));
                 pending.accept(cx, Reply::Recording { file: wanted.file.clone() });
                 let stage = Stage::Running(running);

@@ -4,9 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use offhook_media::event::{self as media, ActionId, LegId, LegStats, RecordingId};
+use offhook_media::event::{self as media, ActionId, Codec, LegId, LegStats, RecordingId};
 
-use crate::Port;
 use crate::action::failure_of;
 use crate::call::early::EarlyLeg;
 use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
@@ -14,6 +13,7 @@ use crate::cause::{Cause, Ending};
 use crate::disk::DiskEvent;
 use crate::event::{EventKind, Released, UnixMs};
 use crate::node::Context;
+use crate::{Now, Port};
 
 /// How long a call that is over waits for its media and for the disk. Both need a few milliseconds; a media thread or
 /// a disk that is stuck must not keep `on_released` from the application, nor the ports from other calls.
@@ -35,7 +35,9 @@ pub(crate) struct Cut {
 pub(crate) struct Ended {
     cause: Cause,
     end: UnixMs,
-    answered: Option<UnixMs>,
+    ended: Instant,
+    /// When it was answered, by both clocks, and what codec it had.
+    answered: Option<(Now, Codec)>,
     stats: LegStats,
     port: Option<Port>,
     cut: Cut,
@@ -55,6 +57,7 @@ impl Ended {
         Self {
             cause: ending.cause(None),
             end: cx.now.wall,
+            ended: cx.now.mono,
             answered: None,
             stats: LegStats::default(),
             port,
@@ -78,7 +81,8 @@ impl Ended {
         Self {
             cause: ending.cause(Some(talk.answered)),
             end: cx.now.wall,
-            answered: Some(talk.answered),
+            ended: cx.now.mono,
+            answered: Some((Now { mono: talk.answered_at, wall: talk.answered }, talk.media.codec)),
             stats: talk.stats,
             port: Some(talk.port),
             cut,
@@ -175,11 +179,16 @@ impl Ended {
             from_uri: core.from_uri.clone(),
             to_uri: core.to_uri.clone(),
             begin: core.begin,
-            answer_time: self.answered,
+            answer_time: self.answered.map(|(at, _)| at.wall),
             end: self.end,
             cause: self.cause,
             reason: core.reason.clone(),
             sip_call_id: core.sip_call_id.clone().unwrap_or_default(),
+            gateway: core.gateway.clone(),
+            lasted: self.ended.saturating_duration_since(core.began),
+            talked: self.answered.map(|(at, _)| self.ended.saturating_duration_since(at.mono)),
+            codec: self.answered.map(|(_, codec)| codec),
+            recordings: std::mem::take(&mut core.recordings),
             stats: self.stats,
         };
         cx.node.not_authentic += self.stats.packets_not_authentic;

@@ -63,11 +63,13 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
         from_uri: incoming.from,
         to_uri: incoming.to,
         begin: cx.now.wall,
+        began: cx.now.mono,
         user_data: None,
         sip_call_id: Some(incoming.call_id),
         reason: None,
         gateway: Some(incoming.gateway.clone()),
         held: Vec::new(),
+        recordings: Vec::new(),
         beside: Beside::default(),
     };
     let Ok(port) = cx.lease_port() else {

@@ -137,11 +137,13 @@ pub(crate) fn dial(
         from_uri: construct.from_uri,
         to_uri: String::new(),
         begin: cx.now.wall,
+        began: cx.now.mono,
         user_data: construct.user_data,
         sip_call_id: None,
         reason: None,
         gateway: None,
         held: Vec::new(),
+        recordings: Vec::new(),
         beside: Beside::default(),
     };
     core.hold(cx, plan.gateways());

@@ -11,12 +11,12 @@ pub(crate) mod inbound;
 pub(crate) mod initiated;
 mod refusal;
 mod talk;
+mod type_ahead;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use offhook_media::event::{self as media, Key, LegId, LegStats};
+use offhook_media::event::{self as media, LegId, LegStats};
 use offhook_media::sdp::{LocalMedia, Negotiated, Protection};
 use offhook_sip::event::{self as sip, GatewayName, SessionId};
 
@@ -41,6 +41,7 @@ pub(crate) use crate::call::refusal::{
     NOT_ACCEPTABLE_HERE, refuse, refuse_description, sdp_body, sdp_of, warning,
 };
 pub(crate) use crate::call::talk::Talk;
+pub(crate) use crate::call::type_ahead::TypeAhead;
 use crate::cause::{Ending, Failure, reason_of};
 use crate::command::Command;
 use crate::disk::DiskEvent;
@@ -52,6 +53,9 @@ use crate::node::Context;
 use crate::output::{Output, Reply, Snapshot};
 use crate::state::{self, State};
 use crate::{Config, Port};
+
+/// How many recordings of a call its record names: a voice mail has one, an order line some; each is kept as long as the call.
+const RECORDINGS_MAX: usize = 64;
 
 /// What can happen to a call.
 #[derive(Debug)]
@@ -85,6 +89,7 @@ pub(crate) struct Core {
     pub(crate) from_uri: String,
     pub(crate) to_uri: String,
     pub(crate) begin: UnixMs,
+    pub(crate) began: Instant,
     pub(crate) user_data: Option<String>,
     pub(crate) sip_call_id: Option<String>,
     /// What the far end said of why it ended the call.
@@ -93,6 +98,8 @@ pub(crate) struct Core {
     pub(crate) gateway: Option<GatewayName>,
     /// The gateways where it has a place.
     pub(crate) held: Vec<GatewayName>,
+    /// The first of its recordings.
+    pub(crate) recordings: Vec<String>,
     pub(crate) beside: Beside,
 }
 
@@ -125,6 +132,13 @@ impl Core {
             }
             stays
         });
+    }
+
+    /// Remembers a recording for its record, up to [`RECORDINGS_MAX`].
+    pub(crate) fn remember_recording(&mut self, file: &str) {
+        if self.recordings.len() < RECORDINGS_MAX {
+            self.recordings.push(file.to_owned());
+        }
     }
 
     /// The name of its leg: a call has one at most.
@@ -189,30 +203,6 @@ impl From<&Core> for Resource {
 /// The leg of a call.
 pub(crate) fn leg_of(call: CallId) -> LegId {
     LegId(call.0)
-}
-
-/// Keys that nobody was waiting for, until `receive_dtmf_start` asks for them.
-#[derive(Debug, Default)]
-pub(crate) struct TypeAhead(VecDeque<Key>);
-
-impl TypeAhead {
-    /// As many as the API promises to keep. When full the oldest goes: a caller who types on means the last keys.
-    pub(crate) const CAPACITY: usize = 32;
-
-    pub(crate) fn push(&mut self, key: Key) {
-        if self.0.len() == Self::CAPACITY {
-            self.0.pop_front();
-        }
-        self.0.push_back(key);
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<Key> {
-        self.0.pop_front()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 /// Where a call is, with what only that place has.
@@ -352,6 +342,7 @@ impl Call {
         let (talk, media) = (self.phase.talk(), self.phase.media());
         Snapshot {
             call: self.core.id,
+            session: self.core.session,
             state: self.state(),
             direction: self.core.direction,
             from_uri: self.core.from_uri.clone(),

@@ -33,6 +33,7 @@ pub(crate) struct Talk {
     pub(crate) stats: LegStats,
     pub(crate) typed: TypeAhead,
     pub(crate) answered: UnixMs,
+    pub(crate) answered_at: Instant,
     /// When the longest talk is over; none for one beyond all time.
     pub(crate) until: Option<Instant>,
     /// When a far end that has fallen silent is given up.
@@ -87,6 +88,7 @@ impl Talk {
             stats,
             typed: TypeAhead::default(),
             answered: cx.now.wall,
+            answered_at: cx.now.mono,
             until: cx.deadline(max_answer),
             silent_until: None,
             session,

@@ -43,6 +43,7 @@ mod event;
 mod headers;
 pub mod limits;
 mod params;
+mod record;
 mod result;
 #[cfg(feature = "schema")]
 mod schema;
@@ -57,6 +58,7 @@ pub use detect::{DetectCause, DetectKind, DetectResult, DetectStart};
 pub use error::ErrorData;
 pub use event::*;
 pub use params::*;
+pub use record::*;
 pub use result::*;
 #[cfg(feature = "schema")]
 pub use schema::FORMATS;

@@ -1,5 +1,6 @@
 //! The command line: what is asked for, with which configuration, and what the shell is told at the end.
 
+mod cdr;
 mod doctor;
 pub mod exit;
 mod log;
@@ -48,6 +49,11 @@ enum Command {
         /// In which notation
         #[arg(long, value_enum, default_value_t)]
         format: Notation,
+    },
+    /// The records of calls
+    Cdr {
+        #[command(subcommand)]
+        command: cdr::Cdr,
     },
     /// Say whether this machine can do what the configuration asks of it; for a server that does not run
     Doctor,
@@ -143,6 +149,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "offhook", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
+        Command::Cdr { command } => cdr::run(*command, &load()?.node.data_dir),
         Command::Schema { contract } => print(&schema(*contract)?),
     }
 }

@@ -58,6 +58,8 @@ pub struct Config {
     pub rpc: Rpc,
     /// What is kept for late subscribers.
     pub events: Events,
+    /// The records of calls.
+    pub cdr: Cdr,
     /// How much is let in, and how long things wait.
     pub limits: Limits,
     /// What is logged.
@@ -76,7 +78,7 @@ pub struct Node {
     #[serde(with = "value::node_id")]
     #[schemars(with = "String")]
     pub id: NodeId,
-    /// What the node keeps over a restart: the next serial, later the event log and the CDR.
+    /// What the node keeps over a restart: the next serial, the event log, the records of calls.
     pub data_dir: PathBuf,
 }
 
@@ -243,6 +245,15 @@ pub struct Events {
     pub streams: usize,
 }
 
+/// `[cdr]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cdr {
+    /// How long the record of a call is kept, in days; 0: for ever.
+    #[serde(deserialize_with = "value::between::<_, _, 0, 36_500>")]
+    pub keep_days: u64,
+}
+
 /// `[limits]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -375,6 +386,12 @@ impl Default for Rpc {
 impl Default for Events {
     fn default() -> Self {
         Self { keep_bytes: 256 << 20, keep_seconds: 86400, sync_ms: 200, streams: 3 }
+    }
+}
+
+impl Default for Cdr {
+    fn default() -> Self {
+        Self { keep_days: 365 }
     }
 }
 

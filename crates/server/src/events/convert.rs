@@ -105,6 +105,14 @@ pub(crate) fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::E
     }
 }
 
+/// Who ended a call, as the API names it.
+pub(crate) fn dropped_by(party: DroppedBy) -> wire::DroppedBy {
+    match party {
+        DroppedBy::System => wire::DroppedBy::System,
+        DroppedBy::User => wire::DroppedBy::User,
+    }
+}
+
 /// The call that an event is of.
 struct Of {
     res_id: String,
@@ -305,10 +313,7 @@ impl Of {
             begin_time: seconds(call.begin),
             answer_time: call.answer_time.map(seconds),
             end_time: seconds(call.end),
-            dropped_by: match call.cause.by {
-                DroppedBy::System => wire::DroppedBy::System,
-                DroppedBy::User => wire::DroppedBy::User,
-            },
+            dropped_by: dropped_by(call.cause.by),
             cause: call.cause.status,
             reason: call.reason,
             user_data: self.user_data,

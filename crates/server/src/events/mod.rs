@@ -10,6 +10,7 @@
 //! newest are in memory; who is further behind reads from the disk, also what former runs have told: numbers go on over
 //! restarts, without a hole.
 
+mod calls;
 mod conference;
 mod convert;
 mod group;
@@ -40,12 +41,14 @@ pub(crate) use conference::conference_event;
 pub use convert::append_recovered;
 #[cfg(test)]
 pub(crate) use convert::recovered_event;
-pub(crate) use convert::{call_event, node_event};
+pub(crate) use convert::{call_event, dropped_by, node_event};
 pub use group::Takeover;
 pub use groups::{GROUPS_MAX, Groups, Membership};
 pub use pattern::{Types, UnknownPattern};
 pub use reader::{Read, Reader};
 pub use store::{Durability, Store};
+
+use crate::store::{Ledger, Note};
 
 /// How many events a reader is handed at a time, so that one that is far behind does not hold them all.
 const BATCH_MAX: usize = 64;
@@ -114,8 +117,16 @@ pub fn open(
     // One ring is enough, however many events there are.
     let (bell, rung) = sync_channel(1);
     let store = Store::new(log.clone(), found, retention, durability, rung);
-    let writer = EventWriter { log: log.clone(), retention, bytes: 0, rung_for: 0, unshown: None, bell };
+    let writer =
+        EventWriter { log: log.clone(), retention, bytes: 0, rung_for: 0, unshown: None, bell, notes: None };
     Ok((writer, log, store))
+}
+
+/// Has notes of calls written to a database, each before what is appended after it is shown.
+pub(crate) fn record_calls(writer: &mut EventWriter, store: &mut Store, ledger: Ledger) {
+    let (notes, calls) = calls::open(ledger);
+    writer.notes = Some(notes);
+    store.record_calls(calls);
 }
 
 /// An event in the log.
@@ -169,13 +180,27 @@ pub struct EventWriter {
     /// The first event that no reader has been shown, and since when.
     unshown: Option<(u64, Instant)>,
     bell: SyncSender<()>,
+    /// Where what is known of calls goes.
+    notes: Option<calls::Notes>,
 }
 
 impl EventWriter {
+    /// The number that the next event will have.
+    pub(crate) fn next(&self) -> u64 {
+        self.log.appended.load(Ordering::Relaxed) + 1
+    }
+
+    /// Has something of a call recorded, before what is appended from now on is shown.
+    pub(crate) fn note(&self, note: Note) {
+        if let Some(notes) = &self.notes {
+            notes.send(note);
+        }
+    }
+
     /// Appends an event and returns its number. It is written and shown after [`Self::publish`].
     pub fn append(&mut self, time_ms: i64, kind: EventKind) -> u64 {
         let log = &self.log;
-        let seq = log.appended.load(Ordering::Relaxed) + 1;
+        let seq = self.next();
         let type_name = kind.type_name();
         let json = to_raw_value(&Envelope { seq, time_ms, kind }).expect("an event is strings and numbers");
         let entry = Entry { seq, time_ms, type_name, json: json.into() };

@@ -23,6 +23,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::calls::Calls;
 use super::{EventLog, Retention, record, segment};
 use crate::{clock, files};
 
@@ -78,6 +79,10 @@ pub struct Store {
     written: u64,
     boot: String,
     lines: Vec<u8>,
+    /// What is recorded of calls, before the events that tell of them.
+    calls: Option<Calls>,
+    /// The last event that former runs have left, which is not always the one before the next.
+    last: u64,
     /// Holds the lock on the directory.
     directory: File,
 }
@@ -89,6 +94,8 @@ pub(super) struct Found {
     directory: File,
     /// The oldest event; where there is none, the next one.
     pub(super) oldest: u64,
+    /// The last event; 0 where there is none.
+    last: u64,
     /// The number of the next event.
     pub(super) next: u64,
 }
@@ -117,13 +124,14 @@ pub(super) fn find(dir: &Path, directory: File, first: u64) -> io::Result<Found>
         }
     }
     let oldest = closed.front().map_or(next, |segment| segment.first);
+    let last = if closed.is_empty() { 0 } else { next - 1 };
     if !whole {
         tracing::warn!(
             "the machine went down, or the log is damaged: events that had been told last may be lost"
         );
         next += ROOM;
     }
-    Ok(Found { closed, directory, oldest, next })
+    Ok(Found { closed, directory, oldest, last, next })
 }
 
 /// What a segment has, of which what was cut off while it was written is taken out. One without any event goes, under another
@@ -167,7 +175,7 @@ impl Store {
         durability: Durability,
         bell: Receiver<()>,
     ) -> Self {
-        let Found { closed, directory, next, .. } = found;
+        let Found { closed, directory, last, next, .. } = found;
         Self {
             log,
             bell,
@@ -178,8 +186,20 @@ impl Store {
             written: next - 1,
             boot: boot(),
             lines: Vec::new(),
+            calls: None,
+            last,
             directory,
         }
+    }
+
+    /// From now on it has calls recorded too.
+    pub(super) fn record_calls(&mut self, calls: Calls) {
+        self.calls = Some(calls);
+    }
+
+    /// The number of the last event that former runs have left; 0 where there is none.
+    pub(crate) fn last_found(&self) -> u64 {
+        self.last
     }
 
     /// Runs it on a thread until the writing end of the log is dropped and everything is on the disk.
@@ -261,12 +281,19 @@ impl Store {
     /// Writes what has been appended, and shows it to readers.
     pub fn commit(&mut self) -> io::Result<()> {
         let appended = self.log.appended.load(Ordering::Acquire);
+        // After the look at the events: the notes of those are there, and may be of later ones too.
+        self.commit_calls()?;
         while self.written < appended {
             self.write_some(appended)?;
             self.log.written.store(self.written, Ordering::Release);
             self.log.show(self.written);
         }
         Ok(())
+    }
+
+    pub(super) fn commit_calls(&mut self) -> io::Result<()> {
+        let now = clock::now();
+        self.calls.as_mut().map_or(Ok(()), |calls| calls.commit(now.mono, now.wall.0))
     }
 
     /// Writes one piece: events that follow each other, of one segment.

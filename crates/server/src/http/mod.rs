@@ -16,6 +16,7 @@ mod subscribe;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ pub struct HttpConfig {
     pub node: NodeId,
     /// The process, below 2^53.
     pub process_id: u64,
+    /// Where the records of calls are.
+    pub data_dir: Arc<Path>,
     /// What values are said in where an item of a play list names no language.
     pub language: Language,
     /// The most connections to `/sys/events` at a time.
@@ -125,8 +128,17 @@ pub async fn serve(
         webhooks: webhooks.clone(),
         stream: Stream::new(log.clone(), config.node, config.event_streams, closing.clone()),
     };
-    let context =
-        rpc::Context { node, control: control.clone(), log, groups, keys, webhooks, subscriptions, closing };
+    let context = rpc::Context {
+        node,
+        control: control.clone(),
+        log,
+        data_dir: config.data_dir,
+        groups,
+        keys,
+        webhooks,
+        subscriptions,
+        closing,
+    };
     let told = tokio::spawn(tell_applications(control, subscribed.clone()));
     let accepting = accept(listener, shared, context, stop);
     tokio::select! {

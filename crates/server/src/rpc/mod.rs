@@ -7,6 +7,7 @@
 //! The contract's types are [`offhook_client::wire`]; here they become commands of the calls, and replies of the calls
 //! become results, by hand. Nothing here decides about a call: that is `offhook_call::admit`'s.
 
+mod cdr;
 mod check;
 mod conference;
 mod connection;
@@ -24,6 +25,7 @@ mod subscribe;
 mod uri;
 mod webhook;
 
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use jsonrpsee::types::{ErrorObjectOwned, Params};
@@ -51,6 +53,8 @@ pub(crate) struct Context {
     pub(crate) node: Node,
     pub(crate) control: ControlHandle,
     pub(crate) log: Arc<EventLog>,
+    /// Where the records of calls are.
+    pub(crate) data_dir: Arc<Path>,
     pub(crate) keys: Arc<RequestKeys>,
     /// Subscribers that share the work.
     pub(crate) groups: Arc<Groups>,
@@ -69,6 +73,7 @@ pub(crate) fn module(context: Context) -> RpcModule<Context> {
     let mut module = registry.module;
     subscribe::register(&mut module);
     webhook::register(&mut module);
+    cdr::register(&mut module);
     let discover = |params: Params<'_>, _: &Context, _: &Extensions| {
         params::parse::<Discover>(params.as_str()).map_err(|invalid| error::object(invalid.into()))?;
         Ok::<_, ErrorObjectOwned>(DOCUMENT.clone())

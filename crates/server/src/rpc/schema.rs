@@ -25,6 +25,7 @@ pub fn openrpc() -> Value {
     method::visit(&mut describe);
     describe.any::<wire::Subscribe>();
     describe.any::<wire::Ack>();
+    describe.any::<wire::Cdr>();
     describe.any::<wire::WebhookAdd>();
     describe.any::<wire::WebhookRemove>();
     describe.any::<wire::WebhookList>();

@@ -22,7 +22,13 @@ impl Scopes {
 
     /// Those that are told in the contract.
     pub(super) fn known() -> Self {
-        let reading = [wire::Subscribe::NAME, wire::UNSUBSCRIBE, wire::Ack::NAME, wire::Discover::NAME];
+        let reading = [
+            wire::Subscribe::NAME,
+            wire::UNSUBSCRIBE,
+            wire::Ack::NAME,
+            wire::Cdr::NAME,
+            wire::Discover::NAME,
+        ];
         let mut scopes = Self(reading.map(|name| (name, Scope::Read)).into());
         method::visit(&mut scopes);
         scopes

@@ -15,6 +15,7 @@ use offhook_call::{Port, Reply, Snapshot};
 use offhook_client::wire;
 use offhook_media::event::{Codec, LegStats, VoiceMode};
 use offhook_media::sdp::Suite;
+use offhook_sip::event::SessionId;
 use serde_json::{Value, json};
 
 use crate::server::{Asked, Server};
@@ -30,6 +31,7 @@ pub(crate) fn golden(command: &Command) -> Result<Reply, Error> {
         Command::RecordStart { file, .. } => Reply::Recording { file: file.clone() },
         Command::Get { call } => Reply::Snapshot(Box::new(Snapshot {
             call: *call,
+            session: SessionId::Inbound(1),
             state: State::Idle,
             direction: Direction::Inbound,
             from_uri: "sip:1000@192.0.2.10:5060".to_owned(),
@@ -115,7 +117,9 @@ async fn every_method_by_name_and_by_position() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if !["sys.call.", "sys.conf.", "sys.node."].iter().any(|start| name.starts_with(start)) {
+        // Records are read from the database, and not asked of the calls.
+        let is_asked = ["sys.call.", "sys.conf.", "sys.node."].iter().any(|start| name.starts_with(start));
+        if !is_asked || name == "sys.call.cdr" {
             continue;
         }
         methods += 1;

@@ -21,6 +21,7 @@ const READING: &[&str] = &[
     "sys.conf.get",
     "sys.conf.get_parts",
     "sys.conf.list",
+    "sys.call.cdr",
     "sys.event.ack",
     "sys.event.subscribe",
     "sys.event.unsubscribe",

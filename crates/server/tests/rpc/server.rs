@@ -164,6 +164,7 @@ impl Server {
             tokens,
             node: NodeId::default(),
             process_id: 7,
+            data_dir: data.0.as_path().into(),
             language: Language::Zh,
             event_streams: 3,
         };

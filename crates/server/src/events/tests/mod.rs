@@ -1,5 +1,6 @@
 //! The log on a disk, through restarts, crashes and faults; and events in the words of the API.
 
+mod calls;
 mod words;
 
 use std::fs::{self, File};

@@ -59,6 +59,11 @@ fn a_released_call_in_the_apis_words() {
         cause: Cause { by: DroppedBy::System, status: 487 },
         reason: Some("Q.850;cause=41".to_owned()),
         sip_call_id: "id@h".to_owned(),
+        gateway: Some("carrier".into()),
+        lasted: Duration::from_millis(9_999),
+        talked: None,
+        codec: None,
+        recordings: Vec::new(),
         stats: LegStats::default(),
     };
     let params = json!({

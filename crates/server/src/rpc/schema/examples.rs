@@ -15,7 +15,7 @@ use offhook_call::{RecordedFile, conference};
 use offhook_client::wire::{self, Method};
 use offhook_media::detect::amd::{Answerer, Reason};
 use offhook_media::detect::beep::Beep;
-use offhook_media::event::{Detected, DigitSource, Key, LegStats, Trouble};
+use offhook_media::event::{Codec, Detected, DigitSource, Key, LegStats, Trouble};
 use offhook_sip::event::{Body, GatewayName, Header, RegistrationState};
 use serde_json::{Value, json};
 
@@ -31,6 +31,7 @@ pub(crate) fn examples() -> Vec<(String, Value)> {
     method::visit(&mut files);
     files.any::<wire::Subscribe>();
     files.any::<wire::Ack>();
+    files.any::<wire::Cdr>();
     files.any::<wire::WebhookAdd>();
     files.any::<wire::WebhookRemove>();
     files.any::<wire::WebhookList>();
@@ -138,6 +139,7 @@ fn written(method: &str) -> (Value, Value) {
                 "registered": true, "calls": 3, "max_calls": 30, "calls_per_second": 0, "rest_seconds": 5
             }]),
         ),
+        "sys.call.cdr" => of_records(),
         event if event.starts_with("sys.event.") => of_events(event),
         _ => (json!({ "res_id": CALL }), Value::Null),
     }
@@ -148,6 +150,7 @@ fn of_events(method: &str) -> (Value, Value) {
     const URL: &str = "https://app.example/hook";
     match method {
         "sys.event.subscribe" => (json!({ "after": 41, "types": ["sys.call.*"] }), json!(6_123_456_789_u64)),
+        "sys.call.cdr" => of_records(),
         "sys.event.ack" => (json!({ "seq": 57 }), json!({ "subscriptions": 1 })),
         "sys.event.webhook_add" => (
             json!({ "url": URL, "types": ["sys.call.*"], "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }),
@@ -169,6 +172,21 @@ fn of_events(method: &str) -> (Value, Value) {
         "sys.event.webhook_redeliver" => (json!({ "after": 40, "id": ID }), json!(1)),
         _ => (json!({ "id": ID }), json!(true)),
     }
+}
+
+fn of_records() -> (Value, Value) {
+    (
+        json!({ "after": 41, "limit": 1 }),
+        json!([{
+            "id": 42, "res_id": CALL, "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
+            "to_uri": "sip:2000@192.0.2.20:5060", "gateway": "carrier", "sip_call_id": "a84b4c76e66710@192.0.2.10",
+            "begin_time_ms": 1_800_000_000_250_i64, "answer_time_ms": 1_800_000_001_150_i64,
+            "end_time_ms": 1_800_000_040_250_i64, "duration_ms": 40_000, "talk_ms": 39_100, "cause": 200,
+            "reason": "Q.850;cause=16", "dropped_by": "usr", "user_data": "order 7", "codec": "PCMA",
+            "packets_sent": 102, "packets_received": 1_955, "packets_lost": 3, "jitter_ms": 1.2,
+            "round_trip_ms": 31.5, "mos": 4.2, "recordings": ["2026/message.wav"]
+        }]),
+    )
 }
 
 fn of_conferences(method: &str) -> (Value, Value) {
@@ -276,6 +294,11 @@ fn released(from_uri: &str, to_uri: &str, begin: UnixMs, answer: UnixMs, end: Un
         cause: Cause { by: DroppedBy::User, status: 200 },
         reason: Some("Q.850;cause=16".to_owned()),
         sip_call_id: "a84b4c76e66710@192.0.2.10".to_owned(),
+        gateway: Some("carrier".into()),
+        lasted: Duration::from_secs(40),
+        talked: Some(Duration::from_millis(39_100)),
+        codec: Some(Codec::Pcma),
+        recordings: vec!["2026/message.wav".to_owned()],
         stats: LegStats::default(),
     }))
 }

@@ -1,0 +1,110 @@
+//! A row of `live`: what is known of a call while it lives, so that the next server can end it where this one cannot.
+
+use offhook_client::wire::{CallDir, CallRecord, DroppedBy};
+use rusqlite::{Connection, Transaction};
+use serde::{Deserialize, Serialize};
+
+/// A call that lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Live {
+    /// The call.
+    pub(crate) res_id: String,
+    /// The process that has it.
+    pub(crate) process_id: u64,
+    /// Who called whom.
+    pub(crate) call_dir: CallDir,
+    /// The caller's URI.
+    pub(crate) from_uri: String,
+    /// The callee's URI.
+    pub(crate) to_uri: String,
+    /// The gateway that it came from, or goes to.
+    pub(crate) gateway: Option<String>,
+    /// The SIP Call-ID, where it is known.
+    pub(crate) sip_call_id: Option<String>,
+    /// When it began, Unix time in milliseconds.
+    pub(crate) begin_time_ms: i64,
+    /// When it was answered.
+    pub(crate) answer_time_ms: Option<i64>,
+    /// As given to `construct` or `answer`.
+    pub(crate) user_data: Option<String>,
+    /// The codec of an answered call.
+    pub(crate) codec: Option<String>,
+    /// How it is hung up.
+    pub(crate) dialog: Option<Dialog>,
+}
+
+/// The dialog of an answered call (RFC 3261 §12), as much of it as a BYE needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dialog {
+    /// Its Call-ID.
+    pub(crate) call_id: String,
+    /// From of our requests, with our tag.
+    pub(crate) local: String,
+    /// To of our requests, with the peer's tag.
+    pub(crate) remote: String,
+    /// The number of our last request.
+    pub(crate) cseq: u32,
+    /// The peer's Contact.
+    pub(crate) target: String,
+    /// The route set.
+    pub(crate) routes: Vec<String>,
+}
+
+/// Why a call ended that the end of the server cut off: a defect of ours.
+const CUT_OFF: u16 = 500;
+
+impl Live {
+    /// The record of a call that was cut off, and found at this moment.
+    pub(crate) fn cut_off(self, found_ms: i64) -> CallRecord {
+        CallRecord {
+            id: 0,
+            res_id: self.res_id,
+            call_dir: self.call_dir,
+            from_uri: self.from_uri,
+            to_uri: self.to_uri,
+            gateway: self.gateway,
+            sip_call_id: self.sip_call_id,
+            begin_time_ms: self.begin_time_ms,
+            answer_time_ms: self.answer_time_ms,
+            end_time_ms: found_ms,
+            duration_ms: None,
+            talk_ms: None,
+            cause: CUT_OFF,
+            reason: None,
+            dropped_by: DroppedBy::System,
+            user_data: self.user_data,
+            codec: self.codec,
+            packets_sent: 0,
+            packets_received: 0,
+            packets_lost: 0,
+            jitter_ms: 0.0,
+            round_trip_ms: None,
+            mos: None,
+            recordings: Vec::new(),
+        }
+    }
+
+    pub(super) fn insert(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let call = serde_json::to_string(self).expect("a call is strings and numbers");
+        let insert = "INSERT OR REPLACE INTO live (res_id, call) VALUES (?1, ?2)";
+        transaction.prepare_cached(insert)?.execute((&self.res_id, call)).map(drop)
+    }
+}
+
+pub(super) fn remove(transaction: &Transaction<'_>, res_id: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM live WHERE res_id = ?1")?.execute([res_id]).map(drop)
+}
+
+/// All that are there. One that this version cannot read is told and passed over: it stays.
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Live>> {
+    let mut statement = connection.prepare("SELECT call FROM live ORDER BY res_id")?;
+    let mut rows = statement.query([])?;
+    let mut calls = Vec::new();
+    while let Some(row) = rows.next()? {
+        match serde_json::from_str(&row.get::<_, String>(0)?) {
+            Ok(call) => calls.push(call),
+            Err(error) => tracing::warn!(%error, "a call that was cut off cannot be read"),
+        }
+    }
+    Ok(calls)
+}

@@ -1,0 +1,265 @@
+//! The calls that live and the records of those that are over, in an embedded database of `node.data_dir`.
+//!
+//! ```text
+//!   a call begins, is answered ─▶ live   what is known of it, and how it can be hung up
+//!   a call is over             ─▶ cdr    its record; its row of `live` goes in the same transaction
+//! ```
+//! The thread of the event log writes it, in one transaction for all that waits, before the events of that moment are written
+//! and shown: whoever hears `on_released` finds the record, and what was heard of a call that lives is not forgotten when
+//! the process is killed. What the next one finds in `live` has been cut off ([`Ledger::lost`]); and a record whose
+//! `on_released` did not get into the log is told ([`Ledger::untold`]), so that each call has exactly one.
+//!
+//! Others may read the file meanwhile (write-ahead log); the part that is slow, to bring that log into the file, has a
+//! thread of its own.
+
+mod live;
+mod note;
+mod read;
+mod recover;
+mod row;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use offhook_client::wire::CallRecord;
+use rusqlite::{Connection, OpenFlags, Transaction};
+
+use live::Dialog;
+pub(crate) use live::Live;
+pub(crate) use note::{Writer, note};
+pub(crate) use read::{csv, page};
+pub(crate) use recover::recover;
+
+/// The file in `node.data_dir`.
+pub(crate) const FILE: &str = "calls.db";
+
+/// The form of the tables. A file of a later form is left alone.
+const VERSION: i64 = 1;
+
+/// How long a writer that is somebody else's may keep us out. Events wait for it.
+const BUSY: Duration = Duration::from_millis(250);
+
+/// Transactions after which the log of changes is brought into the file.
+const CHECKPOINT_AFTER: u32 = 1_000;
+
+/// And how long after a change at most.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// How many records go for being old with a transaction, beside twice those that come: more is done the next time.
+const PRUNED_AT_LEAST: u32 = 20;
+
+/// How many statements are kept ready: all there are.
+const STATEMENTS: usize = 16;
+
+/// What is to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Note {
+    /// A call lives; what was known of it is replaced.
+    Lives(Box<Live>),
+    /// A call is over.
+    Over(Box<Over>),
+}
+
+/// The end of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Over {
+    /// Its record; the number is given by the database.
+    pub(crate) record: CallRecord,
+    /// The process that had it.
+    pub(crate) process_id: u64,
+    /// The number of its `on_released`.
+    pub(crate) seq: u64,
+}
+
+/// The writing end. There is one.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    connection: Connection,
+    /// The longest time that a record is kept, in milliseconds.
+    keep_ms: Option<i64>,
+    changes: u32,
+    checkpoints: SyncSender<()>,
+}
+
+/// A database that cannot be used.
+pub(crate) fn fault(error: rusqlite::Error) -> io::Error {
+    io::Error::other(error)
+}
+
+impl Ledger {
+    /// Opens the database of a directory, which is made where there is none.
+    ///
+    /// # Errors
+    /// It cannot be written, is damaged, or is of a later version.
+    pub(crate) fn open(data_dir: &Path, keep: Option<Duration>) -> io::Result<Self> {
+        std::fs::create_dir_all(data_dir)?;
+        let path = data_dir.join(FILE);
+        let connection = open(&path).map_err(fault)?;
+        let version: i64 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+        if version > VERSION {
+            return Err(io::Error::other(format!(
+                "it is of version {version}, this server writes {VERSION}"
+            )));
+        }
+        connection.execute_batch(SCHEMA).map_err(fault)?;
+        connection.pragma_update(None, "user_version", VERSION).map_err(fault)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let keep_ms = keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+        Ok(Self { connection, keep_ms, changes: 0, checkpoints: checkpointer(path)? })
+    }
+
+    /// Writes all of it, or nothing.
+    pub(crate) fn write<'a>(
+        &mut self,
+        notes: impl IntoIterator<Item = &'a Note>,
+        now_ms: i64,
+    ) -> io::Result<()> {
+        self.try_write(notes, now_ms).map_err(fault)?;
+        self.changes += 1;
+        if self.changes >= CHECKPOINT_AFTER {
+            self.changes = 0;
+            // Where it is at it already, it does that too.
+            let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) =
+                self.checkpoints.try_send(());
+        }
+        Ok(())
+    }
+
+    fn try_write<'a>(
+        &mut self,
+        notes: impl IntoIterator<Item = &'a Note>,
+        now_ms: i64,
+    ) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        let mut records: u32 = 0;
+        for note in notes {
+            match note {
+                Note::Lives(live) => live.insert(&transaction)?,
+                Note::Over(over) => {
+                    records += 1;
+                    live::remove(&transaction, &over.record.res_id)?;
+                    row::insert(&transaction, over)?;
+                }
+            }
+        }
+        if let Some(keep) = self.keep_ms {
+            prune(&transaction, now_ms.saturating_sub(keep), records * 2 + PRUNED_AT_LEAST)?;
+        }
+        transaction.commit()
+    }
+
+    /// The calls that lived when the last server ended without telling.
+    pub(crate) fn lost(&self) -> io::Result<Vec<Live>> {
+        live::all(&self.connection).map_err(fault)
+    }
+
+    /// The ends of calls that are recorded and were told under a number above this one, oldest first.
+    pub(crate) fn untold(&self, newest: u64) -> io::Result<Vec<Over>> {
+        let mut over = row::newer(&self.connection, newest).map_err(fault)?;
+        over.reverse();
+        Ok(over)
+    }
+
+    /// Such an end is told now.
+    pub(crate) fn told(&self, res_id: &str, seq: u64) -> io::Result<()> {
+        let told = "UPDATE cdr SET seq = ?2 WHERE res_id = ?1";
+        self.connection.execute(told, (res_id, seq.cast_signed())).map(drop).map_err(fault)
+    }
+}
+
+/// Takes away the oldest records that ended before a moment.
+fn prune(transaction: &Transaction<'_>, before_ms: i64, most: u32) -> rusqlite::Result<()> {
+    let oldest = "SELECT id, end_time_ms FROM cdr ORDER BY id LIMIT ?1";
+    let mut oldest = transaction.prepare_cached(oldest)?;
+    let mut rows = oldest.query([most])?;
+    let mut last: Option<i64> = None;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(1)? >= before_ms {
+            break;
+        }
+        last = Some(row.get(0)?);
+    }
+    match last {
+        Some(id) => transaction.prepare_cached("DELETE FROM cdr WHERE id <= ?1")?.execute([id]).map(drop),
+        None => Ok(()),
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// The thread that brings changes into the file: when it is rung, and some time after the last change. It ends with the
+/// ledger.
+fn checkpointer(path: PathBuf) -> io::Result<SyncSender<()>> {
+    let (bell, rung) = sync_channel(1);
+    let run = move || {
+        let mut connection = None;
+        loop {
+            let ended = rung.recv_timeout(CHECKPOINT_EVERY) == Err(RecvTimeoutError::Disconnected);
+            let result = checkpoint(&mut connection, &path);
+            if let Err(error) = result {
+                tracing::warn!(%error, "the log of call records grows");
+            }
+            if ended {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("cdr-checkpoint".to_owned()).spawn(run)?;
+    Ok(bell)
+}
+
+fn checkpoint(kept: &mut Option<Connection>, path: &Path) -> rusqlite::Result<()> {
+    let connection = match kept {
+        Some(connection) => connection,
+        None => kept.insert(open(path)?),
+    };
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// `cdr` is for others to read too: a column for each thing, the recordings as a JSON array.
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS live (res_id TEXT PRIMARY KEY NOT NULL, call TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cdr (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    res_id TEXT NOT NULL UNIQUE,
+    call_dir TEXT NOT NULL,
+    from_uri TEXT NOT NULL,
+    to_uri TEXT NOT NULL,
+    gateway TEXT,
+    sip_call_id TEXT,
+    begin_time_ms INTEGER NOT NULL,
+    answer_time_ms INTEGER,
+    end_time_ms INTEGER NOT NULL,
+    duration_ms INTEGER,
+    talk_ms INTEGER,
+    cause INTEGER NOT NULL,
+    reason TEXT,
+    dropped_by TEXT NOT NULL,
+    user_data TEXT,
+    codec TEXT,
+    packets_sent INTEGER NOT NULL,
+    packets_received INTEGER NOT NULL,
+    packets_lost INTEGER NOT NULL,
+    jitter_ms REAL NOT NULL,
+    round_trip_ms REAL,
+    mos REAL,
+    recordings TEXT NOT NULL,
+    process_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL
+);
+";
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,41 @@
+//! After the end of a server that could not tell: the calls that it had are over, and now that is told and recorded.
+
+use std::io;
+
+use offhook_call::event::UnixMs;
+use offhook_sip::event::DialogState;
+
+use super::note::released;
+use super::{Ledger, Note, Over};
+use crate::events::EventWriter;
+
+/// Appends the `on_released` of every call that has none, given the last event that was found in the log: each call has exactly one,
+/// over the end of the server too. Gives the dialogs that are still open at their other ends.
+pub(crate) fn recover(
+    ledger: &mut Ledger,
+    log: &mut EventWriter,
+    last_found: u64,
+    time: UnixMs,
+) -> io::Result<Vec<DialogState>> {
+    for over in ledger.untold(last_found)? {
+        // The number is written down before the event is: where this is cut off too, the event is told the next time.
+        ledger.told(&over.record.res_id, log.next())?;
+        log.append(time.0, released(&over));
+    }
+    let lost = ledger.lost()?;
+    let mut dialogs = Vec::new();
+    let mut notes = Vec::new();
+    for (live, seq) in lost.into_iter().zip(log.next()..) {
+        tracing::warn!(res_id = %live.res_id, sip_call_id = ?live.sip_call_id, "a call was cut off by the end of the server");
+        dialogs.extend(live.dialog.clone().map(DialogState::from));
+        let process_id = live.process_id;
+        notes.push(Note::Over(Box::new(Over { record: live.cut_off(time.0), process_id, seq })));
+    }
+    ledger.write(&notes, time.0)?;
+    for note in &notes {
+        if let Note::Over(over) = note {
+            log.append(time.0, released(over));
+        }
+    }
+    Ok(dialogs)
+}

@@ -1,0 +1,183 @@
+//! The database by itself: pages, columns, what is old, and files that are not ours.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use offhook_client::wire::CallDir;
+
+use super::*;
+
+pub(crate) use super::note::released;
+
+/// Goes with its directory.
+pub(crate) struct Dir(pub(crate) PathBuf);
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn dir() -> Dir {
+    static DIRS: AtomicU64 = AtomicU64::new(0);
+    let (process, number) = (std::process::id(), DIRS.fetch_add(1, Ordering::Relaxed));
+    Dir(std::env::temp_dir().join(format!("offhook-store-{process}-{number}")))
+}
+
+pub(crate) fn live(number: u64) -> Live {
+    Live {
+        res_id: format!("0.0.0-sys.call-{number}"),
+        process_id: 7,
+        call_dir: CallDir::Inbound,
+        from_uri: "sip:1000@192.0.2.10".to_owned(),
+        to_uri: "sip:2000@192.0.2.20".to_owned(),
+        gateway: Some("carrier".to_owned()),
+        sip_call_id: Some(format!("{number}@192.0.2.10")),
+        begin_time_ms: 1_800_000_000_000,
+        answer_time_ms: None,
+        user_data: None,
+        codec: None,
+        dialog: None,
+    }
+}
+
+/// The end of a call at so many milliseconds of the test's time.
+pub(crate) fn over(number: u64, end_ms: i64, seq: u64) -> Note {
+    let record = CallRecord {
+        duration_ms: Some(40_000),
+        talk_ms: Some(39_000),
+        cause: 200,
+        packets_lost: -2,
+        jitter_ms: 1.5,
+        mos: Some(4.25),
+        recordings: vec!["a.wav".to_owned(), "b \"c\", d.wav".to_owned()],
+        ..live(number).cut_off(end_ms)
+    };
+    Note::Over(Box::new(Over { record, process_id: 7, seq }))
+}
+
+fn ids(records: &[CallRecord]) -> Vec<&str> {
+    records.iter().map(|record| record.res_id.rsplit('-').next().unwrap()).collect()
+}
+
+#[test]
+fn records_are_read_page_by_page_beside_the_writer() {
+    let dir = dir();
+    assert_eq!(page(&dir.0, 0, 10).unwrap(), [], "before there is a database");
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    for number in 1..=5 {
+        ledger.write(&[over(number, 1_000, number)], 0).unwrap();
+    }
+    let first = page(&dir.0, 0, 2).unwrap();
+    assert_eq!(ids(&first), ["1", "2"]);
+    let second = page(&dir.0, first[1].id, 2).unwrap();
+    assert_eq!(ids(&second), ["3", "4"]);
+    assert_eq!(ids(&page(&dir.0, second[1].id, 2).unwrap()), ["5"]);
+    let Note::Over(written) = over(1, 1_000, 1) else { panic!() };
+    assert_eq!(first[0], CallRecord { id: first[0].id, ..written.record }, "as it was written");
+    // The same call a second time changes nothing.
+    ledger.write(&[over(1, 9_999, 77)], 0).unwrap();
+    assert_eq!(page(&dir.0, 0, 10).unwrap().len(), 5);
+    assert_eq!(page(&dir.0, 0, 10).unwrap()[0].end_time_ms, 1_000);
+}
+
+/// RFC 4180, read back by another program: Python's `csv`.
+#[test]
+fn csv_is_read_by_others() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    let Note::Over(mut hostile) = over(2, 2_000, 2) else { panic!() };
+    hostile.record.user_data = Some("a\r\n\"b\",c".to_owned());
+    ledger.write(&[over(1, 1_000, 1), Note::Over(hostile)], 0).unwrap();
+    let mut text = Vec::new();
+    csv(&dir.0, 0, &mut text).unwrap();
+    let file = dir.0.join("cdr.csv");
+    fs::write(&file, &text).unwrap();
+    let program =
+        "import csv,json,sys; print(json.dumps(list(csv.DictReader(open(sys.argv[1], newline='')))))";
+    let read = std::process::Command::new("python3").args(["-c", program]).arg(&file).output().unwrap();
+    let rows: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(&read.stdout).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        (&rows[0]["cause"], &rows[0]["packets_lost"], &rows[0]["user_data"]),
+        (&"200".into(), &"-2".into(), &"".into())
+    );
+    assert_eq!(rows[0]["recordings"], r#"["a.wav","b \"c\", d.wav"]"#);
+    assert_eq!(rows[1]["user_data"], "a\r\n\"b\",c");
+    text.clear();
+    csv(&dir.0, 1, &mut text).unwrap();
+    assert_eq!(String::from_utf8(text).unwrap().matches("0.0.0-sys.call-").count(), 1, "only what follows");
+}
+
+#[test]
+fn what_is_old_goes_and_numbers_do_not_come_again() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, Some(Duration::from_millis(500))).unwrap();
+    let notes: Vec<Note> = (1..=30).map(|number| over(number, number.cast_signed() * 100, number)).collect();
+    ledger.write(&notes, 3_000).unwrap();
+    // At 3,000 those that ended before 2,500 are too old.
+    assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["25", "26", "27", "28", "29", "30"]);
+    let newest = page(&dir.0, 0, 100).unwrap()[5].id;
+    ledger.write(&[], 10_000).unwrap();
+    assert_eq!(page(&dir.0, 0, 100).unwrap(), []);
+    ledger.write(&[over(31, 10_000, 31)], 10_000).unwrap();
+    assert!(page(&dir.0, 0, 100).unwrap()[0].id > newest, "a cursor never goes back");
+}
+
+/// More at a time than are taken away at a time: the rest goes with the next ones.
+#[test]
+fn a_long_past_goes_bit_by_bit() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    let notes: Vec<Note> = (1..=100).map(|number| over(number, 0, number)).collect();
+    ledger.write(&notes, 0).unwrap();
+    drop(ledger);
+    let mut ledger = Ledger::open(&dir.0, Some(Duration::from_secs(1))).unwrap();
+    let mut left = 100;
+    while left > 0 {
+        ledger.write(&[], 1_000_000).unwrap();
+        let now = page(&dir.0, 0, 1_000).unwrap().len();
+        assert!(now < left && left - now <= 20, "{left} to {now}");
+        left = now;
+    }
+}
+
+#[test]
+fn what_lives_is_found_until_it_is_over() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    let answered = Live {
+        answer_time_ms: Some(5),
+        dialog: Some(Dialog {
+            call_id: "1@192.0.2.10".to_owned(),
+            local: "<sip:2000@192.0.2.20>;tag=b".to_owned(),
+            remote: "<sip:1000@192.0.2.10>;tag=a".to_owned(),
+            cseq: 3,
+            target: "sip:1000@192.0.2.10:5060".to_owned(),
+            routes: vec!["<sip:192.0.2.1;lr>".to_owned()],
+        }),
+        ..live(1)
+    };
+    let lives = [live(1), live(2), answered.clone()].map(|live| Note::Lives(Box::new(live)));
+    ledger.write(&lives, 0).unwrap();
+    drop(ledger);
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    assert_eq!(ledger.lost().unwrap(), [answered, live(2)]);
+    ledger.write(&[over(1, 10, 1), over(2, 10, 2)], 0).unwrap();
+    assert_eq!(ledger.lost().unwrap(), []);
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_left_alone() {
+    let dir = dir();
+    fs::create_dir_all(&dir.0).unwrap();
+    let path = dir.0.join(FILE);
+    fs::write(&path, "no database, but somebody's".repeat(100)).unwrap();
+    assert!(Ledger::open(&dir.0, None).is_err());
+    assert!(page(&dir.0, 0, 10).is_err());
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    let error = Ledger::open(&dir.0, None).unwrap_err().to_string();
+    assert_eq!(error, "it is of version 2, this server writes 1");
+}

@@ -1,0 +1,145 @@
+//! The records of calls (`call-api.md` §6), and calls that the end of the server cut off (`reliability.md` D5).
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use offhook_client::Client;
+use offhook_client::wire::{self, CallRecord, EventKind};
+use offhook_tests::agent::{Agent, Dialog, Message};
+use offhook_tests::app::{self, App};
+use offhook_tests::caller::Caller;
+use offhook_tests::peer::Peer;
+use offhook_tests::server::{self, Server};
+use offhook_tests::wait::PATIENCE;
+
+async fn records(client: &Client) -> Vec<CallRecord> {
+    client.call(&wire::Cdr::default()).await.expect("a page of records")
+}
+
+/// Whoever hears `on_released` finds the record, with all that is known of the call.
+#[tokio::test]
+async fn a_call_is_recorded_before_its_end_is_told() {
+    let server = Server::start("cdr").await;
+    let mut app = App::connect(&server).await;
+    for number in 0..20 {
+        let caller = Caller::answered(&server, &mut app).await;
+        let res_id = caller.res_id.clone();
+        let record = wire::RecordStart {
+            res_id: res_id.clone(),
+            max_seconds: 60,
+            record_file: format!("message-{number}.wav"),
+            ..Default::default()
+        };
+        app.client.call(&record).await.expect("a recording");
+        app.client.call(&wire::RecordStop { res_id: res_id.clone() }).await.expect("its end");
+        app.recorded(&res_id).await;
+        caller.hang_up().await;
+        let released = app.released(&res_id).await;
+        let found = records(&app.client).await;
+        let record = found.iter().find(|record| record.res_id == res_id).expect("its record");
+        assert_eq!(found.len(), number + 1);
+        assert_eq!((record.cause, record.dropped_by), (released.cause, released.dropped_by));
+        assert_eq!(record.begin_time_ms / 1000, released.begin_time);
+        assert_eq!(record.end_time_ms / 1000, released.end_time);
+        assert_eq!(record.sip_call_id, released.ipsc_info.call_id);
+        assert_eq!((record.codec.as_deref(), record.gateway.as_deref()), (Some("PCMU"), Some("peers")));
+        assert_eq!(record.recordings, [format!("message-{number}.wav")]);
+        assert!(record.talk_ms <= record.duration_ms && record.duration_ms < Some(20_000), "{record:?}");
+    }
+    // In pages, and by the command line beside the server.
+    let all = records(&app.client).await;
+    let page = wire::Cdr { after: all[4].id, limit: 3 };
+    assert_eq!(app.client.call(&page).await.expect("a page"), all[5..8]);
+    let export = |format: &str| {
+        let config = server.dir().join("offhook.toml");
+        let arguments = ["cdr", "export", "--format", format, "--config"];
+        let output =
+            Command::new(server::binary()).args(arguments).arg(config).output().expect("offhook cdr");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let lines: Vec<CallRecord> =
+        export("jsonl").lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
+    assert_eq!(lines, all);
+    assert_eq!(export("csv").lines().count(), 21, "a line of names and one for each call");
+}
+
+/// An answered outbound call's other end: it answers, and says at which address it is.
+fn answer(request: &Message) -> Option<(&'static str, String, String)> {
+    let uri = request.text.split(' ').nth(1)?;
+    let address = uri.split('@').nth(1)?.split(';').next()?;
+    match request.text.split(' ').next()? {
+        "INVITE" => {
+            let headers = format!("Contact: <sip:bob@{address}>\r\nContent-Type: application/sdp\r\n");
+            let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+            Some(("200 OK", headers, sdp.to_owned()))
+        }
+        "BYE" => Some(("200 OK", String::new(), String::new())),
+        _ => None,
+    }
+}
+
+/// Kill −9 with calls in every state: both ends of each hear of its end, exactly once, and it is recorded.
+#[tokio::test]
+async fn calls_that_the_end_of_the_server_cuts_off_are_hung_up_told_and_recorded() {
+    let mut server = Server::start("cut-off").await;
+    let mut app = App::connect(&server).await;
+    let mut peer = Peer::start(answer).await;
+    let finished = Caller::answered(&server, &mut app).await;
+    let idle = Caller::answered(&server, &mut app).await;
+    let playing = Caller::listening(&server, &mut app).await;
+    let construct = wire::Construct { user_data: Some("order 7".to_owned()), ..app::to(peer.address()) };
+    let outbound = app.client.call(&construct).await.expect("a call").res_id;
+    assert_eq!(app.dialled(&outbound, PATIENCE).await.error, None);
+    peer.request("ACK", PATIENCE).await;
+    // One that rings, and has no dialog yet.
+    let agent = Agent::new(server.sip()).await;
+    let dialog = Dialog::new(&agent, "service", 9);
+    agent.send(dialog.invite_with(&dialog.offer("0"))).await;
+    let ringing = app.incoming().await.res_id;
+    finished.hang_up().await;
+    app.released(&finished.res_id).await;
+    let last = app.history().last().expect("events").seq;
+
+    server.kill();
+    server.end(PATIENCE).await;
+    server.start_again().await;
+    for caller in [&idle, &playing] {
+        let bye = caller.is_hung_up_on(PATIENCE).await;
+        let reason = bye.header("Reason").unwrap_or_default();
+        assert!(reason.starts_with("SIP;cause=500"), "{reason}");
+    }
+    peer.request("BYE", PATIENCE).await;
+
+    let mut back = App::connect_after(&server, Some(last)).await;
+    let calls = [&idle.res_id, &playing.res_id, &outbound, &ringing];
+    for res_id in calls {
+        let released = back.released(res_id).await;
+        assert_eq!((released.cause, released.dropped_by), (500, wire::DroppedBy::System));
+        let answered = *res_id != ringing;
+        assert_eq!(released.answer_time.is_some(), answered, "{released:?}");
+        let mark = (*res_id == outbound).then(|| "order 7".to_owned());
+        assert_eq!(released.user_data, mark);
+    }
+    let causes: BTreeMap<String, u16> =
+        records(&back.client).await.into_iter().map(|record| (record.res_id, record.cause)).collect();
+    let expected =
+        calls.into_iter().map(|res_id| (res_id.clone(), 500)).chain([(finished.res_id.clone(), 200)]);
+    assert_eq!(causes, expected.collect());
+
+    // Another kill tells nothing again.
+    server.kill();
+    server.end(PATIENCE).await;
+    server.start_again().await;
+    let mut again = App::connect_after(&server, Some(last)).await;
+    let next = Caller::answered(&server, &mut again).await;
+    next.hang_up().await;
+    again.released(&next.res_id).await;
+    again.check_order();
+    let released = again.history().iter().filter(|event| matches!(event.kind, EventKind::Released(_)));
+    assert_eq!(released.count(), calls.len() + 1);
+    // Nor is anybody called a second time.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(records(&again.client).await.len(), calls.len() + 2);
+}
