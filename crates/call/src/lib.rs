@@ -438,6 +438,19 @@ impl Calls {
         Ok(Reply::Snapshot(Box::new(self.find(call)?.snapshot())))
     }
 
+    /// All calls that live.
+    pub fn all(&self) -> impl Iterator<Item = Snapshot> + '_ {
+        let calls = self.calls.values().map(|entry| &entry.call);
+        calls.filter(|call| call.state() != State::Released).map(Call::snapshot)
+    }
+
+    /// All conferences that live, and their members.
+    pub fn all_conferences(
+        &self,
+    ) -> impl Iterator<Item = (conference::Snapshot, Vec<conference::Part>)> + '_ {
+        self.conferences.values().filter_map(conference::Entry::standing)
+    }
+
     /// All that is known of a call.
     pub fn get(&self, call: CallId) -> Option<Snapshot> {
         self.calls.get(&call).map(|entry| entry.call.snapshot())

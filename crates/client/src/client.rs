@@ -80,7 +80,7 @@ impl Client {
     /// The events from now on, or after event `after`; all but the opt-in ones, or those that `types` names.
     pub async fn subscribe(&self, after: Option<u64>, types: Option<&[&str]>) -> Result<Events, Error> {
         let types = types.map(|types| types.iter().map(|&name| name.to_owned()).collect());
-        self.subscribe_as(&wire::Subscribe { after, group: None, types }).await
+        self.subscribe_as(&wire::Subscribe { after, types, ..Default::default() }).await
     }
 
     /// A subscription with all its parameters. One that has a `group` shares its calls with others: see [`Self::ack`].

@@ -26,7 +26,7 @@ use offhook_sip::event::{self as sip, DialogState, Transport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
-use crate::control_handle::Ask;
+use crate::control_handle::{Ask, Living};
 use crate::events::{EventWriter, call_event, conference_event, node_event};
 use crate::input::Input;
 use crate::media::{MOST_WAITING, Router};
@@ -284,11 +284,23 @@ impl Control {
                 self.replies.insert(id, reply);
                 self.parts.exchange.request(now, Request { id, command });
             }
+            // Whoever asked may have gone meanwhile.
+            Ask::Living(reply) => drop(reply.send(self.living())),
             Ask::Applications(subscribers) => self.parts.exchange.set_applications(now, subscribers),
             // Whoever asked may have gone meanwhile.
             Ask::Metrics(reply) => drop(reply.send(self.metrics())),
         }
         self.pump(now);
+    }
+
+    /// What lives, as of the last event: all that this turn has changed has been told.
+    fn living(&self) -> Living {
+        let calls = self.parts.exchange.calls();
+        Living {
+            seq: self.parts.log.log().newest(),
+            calls: calls.all().collect(),
+            conferences: calls.all_conferences().collect(),
+        }
     }
 
     fn metrics(&self) -> Metrics {

@@ -1,8 +1,8 @@
 //! The way from RPC to the control loop: a bounded queue of questions, each with the place for its answer.
 
-use offhook_call::Reply;
 use offhook_call::command::Command;
 use offhook_call::error::Error;
+use offhook_call::{Reply, Snapshot, conference};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
@@ -19,8 +19,21 @@ pub enum Ask {
     },
     /// So many subscriptions hear of calls now: without any, nobody is there to act on an inbound call.
     Applications(usize),
+    /// What lives.
+    Living(oneshot::Sender<Living>),
     /// How things are.
     Metrics(oneshot::Sender<Metrics>),
+}
+
+/// The calls and conferences that live, at one moment of the control loop.
+#[derive(Clone, Debug, Default)]
+pub struct Living {
+    /// The number of the last event before.
+    pub seq: u64,
+    /// The calls.
+    pub calls: Vec<Snapshot>,
+    /// The conferences, and their members.
+    pub conferences: Vec<(conference::Snapshot, Vec<conference::Part>)>,
 }
 
 /// The asking end of the queue.
@@ -48,6 +61,21 @@ impl ControlHandle {
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::ShuttingDown),
         };
         async { queued?.await.unwrap_or(Err(Error::ShuttingDown)) }
+    }
+
+    /// What lives now.
+    ///
+    /// # Errors
+    /// The queue is full, or the control loop is gone.
+    pub async fn living(&self) -> Result<Living, Error> {
+        let (reply, answer) = oneshot::channel();
+        match self.tx.try_send(Ask::Living(reply)) {
+            Ok(()) => answer.await.map_err(|_| Error::ShuttingDown),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                Err(Error::LimitReached { limit: "queue", value: self.tx.max_capacity() as u64 })
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::ShuttingDown),
+        }
     }
 
     /// How things are; none where the control loop has no time for that, or is gone.

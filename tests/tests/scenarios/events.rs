@@ -2,11 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use offhook_client::wire::EventKind;
+use offhook_client::wire::{self, CallState, EventKind};
 use offhook_tests::app::{self, App};
 use offhook_tests::caller::Caller;
 use offhook_tests::server::Server;
-use offhook_tests::wait::PATIENCE;
+use offhook_tests::wait::{self, PATIENCE};
 
 #[tokio::test]
 async fn an_application_that_comes_back_gets_what_it_missed() {
@@ -40,6 +40,60 @@ async fn an_application_that_comes_back_gets_what_it_missed() {
     assert_eq!(pieced, witness.history());
     back.check_order();
     witness.check_order();
+}
+
+/// An application that begins anew is told all that lives, and then what has happened since.
+#[tokio::test]
+async fn who_begins_anew_is_told_what_lives() {
+    let server = Server::start("snapshot").await;
+    let mut app = App::connect(&server).await;
+    let idle = Caller::answered(&server, &mut app).await;
+    let playing = Caller::listening(&server, &mut app).await;
+    let member = Caller::answered(&server, &mut app).await;
+    let construct =
+        wire::ConfConstruct { max_seconds: 60, user_data: Some("weekly".to_owned()), ..Default::default() };
+    let conference = app.client.call(&construct).await.expect("a conference").res_id;
+    let enter = wire::ConfEnter {
+        res_id: member.res_id.clone(),
+        conf_res_id: conference.clone(),
+        max_seconds: 60,
+        ..Default::default()
+    };
+    app.client.call(&enter).await.expect("a member");
+
+    let snapshot = wire::Subscribe { snapshot: true, ..Default::default() };
+    let mut events = app.client.subscribe_as(&snapshot).await.expect("a subscription");
+    idle.hang_up().await;
+    let mut told = Vec::new();
+    loop {
+        let event = wait::within("an event", PATIENCE, events.next()).await.expect("more").expect("an event");
+        told.push(event);
+        if matches!(told.last().expect("one").kind, EventKind::Released(_)) {
+            break;
+        }
+    }
+    let EventKind::SyncBegin(begin) = &told[0].kind else { panic!("{:?}", told[0]) };
+    assert_eq!((begin.calls, begin.conferences), (3, 1));
+    assert!(told[..6].iter().all(|event| event.seq == told[0].seq), "as of one event");
+    let states: Vec<(&str, CallState)> = told[1..4]
+        .iter()
+        .map(|event| match &event.kind {
+            EventKind::SyncCall(told) => (told.call.res_id.as_str(), told.call.state),
+            _ => panic!("{event:?}"),
+        })
+        .collect();
+    let calls = [(&idle, CallState::Idle), (&playing, CallState::Play), (&member, CallState::Conf)];
+    assert_eq!(states, calls.map(|(caller, state)| (caller.res_id.as_str(), state)));
+    let EventKind::SyncConference(room) = &told[4].kind else { panic!("{:?}", told[4]) };
+    assert_eq!(
+        (&room.conference.res_id, room.conference.user_data.as_deref()),
+        (&conference, Some("weekly"))
+    );
+    assert_eq!(room.parts.iter().map(|part| &part.res_id).collect::<Vec<_>>(), [&member.res_id]);
+    assert!(matches!(told[5].kind, EventKind::SyncEnd(_)));
+    // What follows is what happened since, and no more.
+    assert!(told[6..].iter().all(|event| event.seq > told[0].seq));
+    assert_eq!(told.last().expect("its end").res_id(), Some(&*idle.res_id));
 }
 
 /// What an application has heard is still there when the server was killed and started again, and the numbers go on.

@@ -198,6 +198,12 @@ impl Conference {
         self.core.id
     }
 
+    /// What is known of it and of its members, where calls can enter it.
+    pub(crate) fn standing(&self) -> Option<(Snapshot, Vec<Part>)> {
+        let Phase::Open(open) = &self.phase else { return None };
+        Some((open.snapshot(&self.core), open.parts()))
+    }
+
     /// When it wants [`Input::Due`].
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.phase {

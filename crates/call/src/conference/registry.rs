@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::time::Instant;
 
-use super::{Command, Conference, Construct, DialledCall, Input};
+use super::{Command, Conference, Construct, DialledCall, Input, Part, Snapshot};
 use crate::error::Error;
 use crate::id::{ConferenceId, RequestId, Resource};
 use crate::node::Context;
@@ -15,6 +15,13 @@ use crate::{Calls, Now};
 pub(crate) struct Entry {
     conference: Conference,
     deadline: Option<Instant>,
+}
+
+impl Entry {
+    /// What is known of it and of its members, where calls can enter it.
+    pub(crate) fn standing(&self) -> Option<(Snapshot, Vec<Part>)> {
+        self.conference.standing()
+    }
 }
 
 impl Calls {

@@ -1,5 +1,6 @@
 //! Events: what a subscription is told.
 
+mod resource;
 #[macro_use]
 mod table;
 mod values;
@@ -8,7 +9,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CallDir, CallState, ConferenceOver, DetectCause, DetectKind, DetectResult, DroppedBy, IpscInfo};
+use super::{
+    CallDir, CallInfo, CallState, ConferenceInfo, ConferenceOver, DetectCause, DetectKind, DetectResult,
+    DroppedBy, IpscInfo, PartInfo,
+};
 pub use values::*;
 
 events! {
@@ -503,6 +507,27 @@ events! {
         /// The last missing event; null where it cannot be told.
         last: Option<u64>,
     }
+    /// What lives follows (`snapshot` of `sys.event.subscribe`), as of the event whose `seq` this notice has.
+    SyncBegin / OnSyncBegin = "sys.event.on_sync_begin" {
+        /// How many calls.
+        calls: u64,
+        /// How many conferences.
+        conferences: u64,
+    }
+    /// A call that lives, as of `sys.event.on_sync_begin`.
+    SyncCall / OnSyncCall = "sys.event.on_sync_call" {
+        /// All that is known of it.
+        call: CallInfo,
+    }
+    /// A conference that lives, as of `sys.event.on_sync_begin`.
+    SyncConference / OnSyncConference = "sys.event.on_sync_conference" {
+        /// What is known of it.
+        conference: ConferenceInfo,
+        /// Its members.
+        parts: Vec<PartInfo>,
+    }
+    /// All that lived has been told; what comes now has happened since.
+    SyncEnd / OnSyncEnd = "sys.event.on_sync_end" {}
     /// The server ends the subscription: its last notification, after which nothing comes. Resume with `after` = its
     /// `seq`. It is a notice to that subscriber and no event of the log: its `seq` is that of the last event before it,
     /// which the subscriber may have had already.
@@ -513,7 +538,14 @@ events! {
 }
 
 /// What is told to one subscriber and is no event of the log: it repeats the `seq` of the last event before it.
-pub const NOTICES: &[&str] = &["sys.event.on_gap", "sys.event.on_closed"];
+pub const NOTICES: &[&str] = &[
+    "sys.event.on_gap",
+    "sys.event.on_sync_begin",
+    "sys.event.on_sync_call",
+    "sys.event.on_sync_conference",
+    "sys.event.on_sync_end",
+    "sys.event.on_closed",
+];
 
 /// The events that are sent only to subscribers that name them.
 pub const OPT_IN_EVENTS: &[&str] =
@@ -521,50 +553,6 @@ pub const OPT_IN_EVENTS: &[&str] =
 
 /// The name of the notification that carries an event.
 pub const EVENT_NOTIFICATION: &str = "sys.event.on_event";
-
-impl EventKind {
-    /// The call or the conference that it is of; none for `sys.node.*` and `sys.event.*`.
-    pub fn res_id(&self) -> Option<&str> {
-        Some(match self {
-            Self::Incoming(e) => &e.res_id,
-            Self::Ringing(e) => &e.res_id,
-            Self::AnswerCompleted(e) => &e.res_id,
-            Self::DialCompleted(e) => &e.res_id,
-            Self::PlayCompleted(e) => &e.res_id,
-            Self::RecordCompleted(e) => &e.res_id,
-            Self::SendDtmfCompleted(e) => &e.res_id,
-            Self::ReceiveDtmfCompleted(e) => &e.res_id,
-            Self::ConnectCompleted(e) => &e.res_id,
-            Self::ConfCompleted(e) => &e.res_id,
-            Self::TransferCompleted(e) => &e.res_id,
-            Self::TransferRequested(e) => &e.res_id,
-            Self::Message(e) => &e.res_id,
-            Self::MessageCompleted(e) => &e.res_id,
-            Self::Detected(e) => &e.res_id,
-            Self::DetectCompleted(e) => &e.res_id,
-            Self::Released(e) => &e.res_id,
-            Self::Dtmf(e) => &e.res_id,
-            Self::Hold(e) => &e.res_id,
-            Self::MediaAlarm(e) => &e.res_id,
-            Self::StateChanged(e) => &e.res_id,
-            Self::PartEntered(e) => &e.res_id,
-            Self::PartExited(e) => &e.res_id,
-            Self::Talking(e) => &e.res_id,
-            Self::ConferencePlayCompleted(e) => &e.res_id,
-            Self::ConferenceRecordCompleted(e) => &e.res_id,
-            Self::ConferenceReleased(e) => &e.res_id,
-            Self::NodeMessage(_)
-            | Self::NodeMessageCompleted(_)
-            | Self::GatewayState(_)
-            | Self::RegistrationState(_)
-            | Self::NodeStarted(_)
-            | Self::RecordingRecovered(_)
-            | Self::Gap(_)
-            | Self::Closed(_)
-            | Self::Other => return None,
-        })
-    }
-}
 
 /// An event as it is sent.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -522,6 +522,10 @@ pub struct Subscribe {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::types"))]
     pub types: Option<Vec<String>>,
+    /// First all calls and conferences that live, whatever `types` says: `sys.event.on_sync_begin`, one notice for each, and
+    /// `sys.event.on_sync_end`; then what has happened since. Only where `after` and `group` are null.
+    #[serde(default)]
+    pub snapshot: bool,
 }
 method!(Subscribe = "sys.event.subscribe" -> SubscriptionId);
 

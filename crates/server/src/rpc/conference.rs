@@ -227,7 +227,7 @@ fn voice_mode(param: &str, number: u32) -> Result<VoiceMode, ErrorData> {
     names::voice_mode(number).ok_or_else(|| check::invalid(param, "an integer of 1 to 4"))
 }
 
-fn info(node: NodeId, snapshot: Snapshot) -> wire::ConferenceInfo {
+pub(super) fn info(node: NodeId, snapshot: Snapshot) -> wire::ConferenceInfo {
     wire::ConferenceInfo {
         res_id: node.conf_res_id(snapshot.conference),
         begin_time: snapshot.begin.0.div_euclid(1000),
@@ -239,7 +239,7 @@ fn info(node: NodeId, snapshot: Snapshot) -> wire::ConferenceInfo {
     }
 }
 
-fn part(node: NodeId, part: Part) -> wire::PartInfo {
+pub(super) fn part(node: NodeId, part: Part) -> wire::PartInfo {
     wire::PartInfo {
         res_id: node.res_id(part.call),
         voice_mode: names::number_of_voice_mode(part.mode),

@@ -79,7 +79,7 @@ pub fn asyncapi() -> Value {
                  right for them too. After on_closed nothing more comes for the subscription, and it need not be \
                  unsubscribed; the connection stays open for others, unless the node ends.",
                 wire::Subscribe::NAME,
-                NOTICES.join(" and "),
+                NOTICES.join(", "),
             ),
         },
         "servers": { "local": { "host": "127.0.0.1:8080", "protocol": "ws" } },

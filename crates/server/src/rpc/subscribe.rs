@@ -14,13 +14,14 @@ use jsonrpsee::{Extensions, PendingSubscriptionSink, RpcModule};
 use offhook_client::wire::limits::{GROUP_NAME_MAX, PATTERNS_MAX, SEQ_MAX};
 use offhook_client::wire::{
     Ack, Acked, CloseReason, EVENT_NOTIFICATION, Envelope, ErrorData, EventKind, GapReason, Method, OnClosed,
-    OnGap, Subscribe, UNSUBSCRIBE,
+    OnGap, OnSyncBegin, OnSyncCall, OnSyncConference, OnSyncEnd, Subscribe, UNSUBSCRIBE,
 };
 use tokio::sync::watch;
 
 use super::params::{self, Invalid};
-use super::{Context, check, error};
+use super::{Context, check, conference, error, reply};
 use crate::clock;
+use crate::control_handle::Living;
 use crate::events::{Entry, GROUPS_MAX, Membership, Read, Reader, Takeover, Types, UnknownPattern};
 
 /// How long the connection may take no event before the subscription is cut off. A reader that is merely behind takes
@@ -55,8 +56,8 @@ async fn run(
     context: Arc<Context>,
     _: Extensions,
 ) {
-    let admitted = admit(&context, params.as_str(), pending.connection_id().0);
-    let Admitted { cursor, types, membership } = match admitted {
+    let admitted = admit(&context, params.as_str(), pending.connection_id().0).await;
+    let Admitted { cursor, types, membership, living } = match admitted {
         Ok(admitted) => admitted,
         Err(data) => {
             pending.reject(error::object(data)).await;
@@ -69,7 +70,15 @@ async fn run(
     let reader = Reader::new(context.log.clone(), cursor);
     let mut subscription =
         Subscription { sent: cursor, reader, types, membership, sink, context: context.clone() };
-    if let End::Closed(reason) = subscription.run().await
+    let told = match living {
+        Some(living) => subscription.send_living(living).await,
+        None => Ok(()),
+    };
+    let end = match told {
+        Ok(()) => subscription.run().await,
+        Err(end) => end,
+    };
+    if let End::Closed(reason) = end
         && let Ok(closed) = subscription.notice(subscription.sent, EventKind::Closed(OnClosed { reason }))
     {
         // Where the subscriber does not read, this waits for it, at most until its connection is cut. It is the last
@@ -84,11 +93,13 @@ struct Admitted {
     cursor: u64,
     types: Types,
     membership: Option<Membership>,
+    /// What is told first.
+    living: Option<Living>,
 }
 
 /// Where to begin, and with which events. From here on, before the reply, no event is lost.
-fn admit(context: &Context, params: Option<&str>, connection: usize) -> Result<Admitted, ErrorData> {
-    let Subscribe { after, group, types } = params::parse(params)?;
+async fn admit(context: &Context, params: Option<&str>, connection: usize) -> Result<Admitted, ErrorData> {
+    let Subscribe { after, group, types, snapshot } = params::parse(params)?;
     let after = after.map(|seq| check::between("after", seq, 0, SEQ_MAX)).transpose()?;
     let is_name = |name: &String| {
         (1..=GROUP_NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
@@ -107,16 +118,26 @@ fn admit(context: &Context, params: Option<&str>, connection: usize) -> Result<A
             Invalid::new(format!("types[{index}]"), "the name of an event, or the beginning of one and *")
         })?,
     };
+    if snapshot && (after.is_some() || group.is_some()) {
+        return Err(check::invalid("snapshot", "false where there is after or group"));
+    }
     let limit =
         |limit: &str, value: usize| ErrorData::LimitReached { limit: limit.to_owned(), value: value as u64 };
     if *context.subscriptions.borrow() >= SUBSCRIPTIONS_MAX {
         return Err(limit("subscriptions", SUBSCRIPTIONS_MAX));
     }
+    if snapshot {
+        let living = context.control.living().await.map_err(|error| error::data(context.node.id, error))?;
+        let (cursor, living) = (living.seq, Some(living));
+        return Ok(Admitted { cursor, types, membership: None, living });
+    }
     let after = after.unwrap_or(context.log.newest());
-    let Some(group) = group else { return Ok(Admitted { cursor: after, types, membership: None }) };
+    let Some(group) = group else {
+        return Ok(Admitted { cursor: after, types, membership: None, living: None });
+    };
     let joined = context.groups.join(&group, connection, after, context.log.oldest());
     let (membership, cursor) = joined.ok_or_else(|| limit("groups", GROUPS_MAX))?;
-    Ok(Admitted { cursor, types, membership: Some(membership) })
+    Ok(Admitted { cursor, types, membership: Some(membership), living: None })
 }
 
 /// Counts a subscription as long as it lives.
@@ -198,6 +219,25 @@ impl Subscription {
             self.sent = entry.seq;
         }
         Ok(())
+    }
+
+    /// Sends what lives.
+    async fn send_living(&self, Living { seq, calls, conferences }: Living) -> Result<(), End> {
+        let node = &self.context.node;
+        let begin = OnSyncBegin { calls: calls.len() as u64, conferences: conferences.len() as u64 };
+        self.send(self.notice(seq, EventKind::SyncBegin(begin))).await?;
+        for call in calls {
+            let call = OnSyncCall { call: reply::call_info(node, call) };
+            self.send(self.notice(seq, EventKind::SyncCall(call))).await?;
+        }
+        for (conference, parts) in conferences {
+            let told = OnSyncConference {
+                conference: conference::info(node.id, conference),
+                parts: parts.into_iter().map(|part| conference::part(node.id, part)).collect(),
+            };
+            self.send(self.notice(seq, EventKind::SyncConference(told))).await?;
+        }
+        self.send(self.notice(seq, EventKind::SyncEnd(OnSyncEnd {}))).await
     }
 
     /// Sends what another member of the group has not acknowledged.

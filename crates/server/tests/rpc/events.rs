@@ -6,7 +6,9 @@ use offhook::events::{Retention, append_recovered};
 use offhook::recordings::Recovered;
 use offhook_call::Reply;
 use offhook_call::event::UnixMs;
-use offhook_client::wire::{CloseReason, EventKind, GapReason, OnClosed, OnGap};
+use offhook_client::wire::{
+    CloseReason, EventKind, GapReason, OnClosed, OnGap, OnSyncBegin, OnSyncEnd, Subscribe,
+};
 use offhook_client::{Client, Error, Event, Events};
 use serde_json::json;
 
@@ -46,6 +48,34 @@ async fn replay_goes_over_into_what_happens() {
     let event = Event { ..next_ring(&mut server, &mut all).await };
     assert!(matches!(event.kind, EventKind::Ringing(ref ringing) if ringing.ring_time == 301));
     assert_eq!(event.time_ms, 301);
+}
+
+/// What lives comes first, as of one event; then what has happened since, without a hole.
+#[tokio::test]
+async fn what_lives_comes_before_what_happens() {
+    let mut server = Server::start_unasked().await;
+    for n in 1..=150 {
+        server.ring(n);
+    }
+    let client = server.client().await;
+    let snapshot = Subscribe { snapshot: true, ..Default::default() };
+    let mut events = client.subscribe_as(&snapshot).await.unwrap();
+    for n in 151..=160 {
+        server.ring(n);
+    }
+    let begin = next(&mut events).await;
+    assert_eq!(
+        (begin.seq, begin.kind),
+        (150, EventKind::SyncBegin(OnSyncBegin { calls: 0, conferences: 0 }))
+    );
+    let end = next(&mut events).await;
+    assert_eq!((end.seq, end.kind), (150, EventKind::SyncEnd(OnSyncEnd {})));
+    assert_eq!(seqs(&mut events, 10).await, (151..=160).collect::<Vec<u64>>());
+    for params in [json!({ "snapshot": true, "after": 1 }), json!({ "snapshot": true, "group": "g" })] {
+        let error = client.request("sys.event.subscribe", params).await.unwrap_err();
+        let Error::Rpc { code, data, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((*code, &data["param"]), (-32602, &json!("snapshot")));
+    }
 }
 
 async fn next_ring(server: &mut Server, events: &mut Events) -> Event {

@@ -9,7 +9,7 @@ use crate::server::{Server, patient};
 
 async fn join(client: &Client, after: Option<u64>) -> Events {
     let group = Some("ivr".to_owned());
-    client.subscribe_as(&Subscribe { after, group, types: None }).await.unwrap()
+    client.subscribe_as(&Subscribe { after, group, ..Default::default() }).await.unwrap()
 }
 
 /// The next events: their numbers.

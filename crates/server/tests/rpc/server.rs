@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use offhook::config::Config;
 use offhook::control::ASKS;
-use offhook::control_handle::{Ask, ControlHandle};
+use offhook::control_handle::{Ask, ControlHandle, Living};
 use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, claim, open};
 use offhook::http::{HttpConfig, serve};
 use offhook::metrics::Metrics;
@@ -141,6 +141,7 @@ impl Server {
         let (asked_tx, asked) = mpsc::unbounded_channel();
         let answers = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
         let may_answer = answers.clone();
+        let reading = log.reading.clone();
         tokio::spawn(async move {
             while let Some(ask) = rx.recv().await {
                 match ask {
@@ -149,6 +150,10 @@ impl Server {
                         let _ = asked_tx.send(Asked::Command(command));
                         may_answer.acquire().await.unwrap().forget();
                         let _ = reply.send(answer);
+                    }
+                    Ask::Living(reply) => {
+                        let seq = reading.newest();
+                        let _ = reply.send(Living { seq, ..Living::default() });
                     }
                     Ask::Metrics(reply) => drop(reply.send(metrics())),
                     Ask::Applications(count) => {

@@ -271,6 +271,7 @@ fn events() -> Value {
     told.push((1_800_000_090_000, wire::EventKind::NodeStarted(started)));
     let gap = wire::OnGap { reason: wire::GapReason::Expired, first: Some(3), last: Some(9) };
     told.push((1_800_000_099_000, wire::EventKind::Gap(gap)));
+    told.extend(sync_notices().into_iter().map(|kind| (1_800_000_099_000, kind)));
     let closed = wire::OnClosed { reason: wire::CloseReason::SlowReader };
     told.push((1_800_000_099_000, wire::EventKind::Closed(closed)));
     let envelope = |((time_ms, kind), seq)| serde_json::to_value(wire::Envelope { seq, time_ms, kind });
@@ -281,6 +282,23 @@ fn events() -> Value {
 fn parties(from_uri: &str, to_uri: &str) -> Box<Parties> {
     let (from_uri, to_uri) = (from_uri.to_owned(), to_uri.to_owned());
     Box::new(Parties { direction: Direction::Inbound, from_uri, to_uri, gateway: Some("carrier".into()) })
+}
+
+/// What lives, where one call does, in a conference.
+fn sync_notices() -> [wire::EventKind; 4] {
+    let of = |method, index: Option<usize>| {
+        let result = written(method).1;
+        index.map_or(result.clone(), |index| result[index].clone())
+    };
+    let call = serde_json::from_value(of("sys.call.get", None)).unwrap();
+    let conference = serde_json::from_value(of("sys.conf.get", None)).unwrap();
+    let parts = vec![serde_json::from_value(of("sys.conf.get_parts", Some(0))).unwrap()];
+    [
+        wire::EventKind::SyncBegin(wire::OnSyncBegin { calls: 1, conferences: 1 }),
+        wire::EventKind::SyncCall(wire::OnSyncCall { call }),
+        wire::EventKind::SyncConference(wire::OnSyncConference { conference, parts }),
+        wire::EventKind::SyncEnd(wire::OnSyncEnd {}),
+    ]
 }
 
 fn released(from_uri: &str, to_uri: &str, begin: UnixMs, answer: UnixMs, end: UnixMs) -> EventKind {
