@@ -30,7 +30,7 @@ use crate::control_handle::{Ask, Living};
 use crate::events::{EventWriter, call_event, conference_event, node_event};
 use crate::input::Input;
 use crate::media::{MOST_WAITING, Router};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Totals};
 use crate::net::{dns, stream, tls, udp};
 use crate::ports::Ports;
 use crate::prompts::Loaders;
@@ -156,6 +156,8 @@ pub struct Control {
     unsent: u64,
     /// When the next calls of the last server are hung up.
     next_farewells: Instant,
+    /// What has happened since the start.
+    totals: Totals,
 }
 
 impl Control {
@@ -195,6 +197,7 @@ impl Control {
             next_farewells: counted.0,
             counted,
             unsent: 0,
+            totals: Totals::default(),
         })
     }
 
@@ -307,6 +310,7 @@ impl Control {
         let Parts { exchange, recordings, log, .. } = &self.parts;
         let (calls, endpoint) = (exchange.calls(), exchange.endpoint());
         Metrics {
+            totals: self.totals.clone(),
             is_draining: !matches!(self.stage, Stage::Serving),
             events_newest: log.log().newest(),
             events_unwritten: log.log().unwritten(),
@@ -382,6 +386,7 @@ impl Control {
                 self.answered.extend(reply.map(|reply| (reply, result)));
             }
             Output::Event(event) => {
+                self.totals.count(&event);
                 let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
                 call_log::note(*node, &event);
                 let writer = store::Writer { node: *node, process_id: *process_id };

@@ -1,5 +1,7 @@
-//! `/metrics`: how things are, in the text that Prometheus reads (exposition format 0.0.4). Names of gateways and ids
-//! of web hooks are the only labels: no calls and no people.
+//! `/metrics`: how things are, in the text that Prometheus reads (exposition format 0.0.4). Names of gateways, ids of web
+//! hooks and words of the API are the only labels: no calls and no people.
+
+mod totals;
 
 use std::fmt::{Display, Write};
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use offhook_call::gateway::GatewayStatus;
 use offhook_client::wire::{WebhookInfo, WebhookState};
 use offhook_sip::Counters;
+
+pub use totals::Totals;
 
 /// The media type of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -16,6 +20,8 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     /// Whether the node takes no new calls since it ends.
     pub is_draining: bool,
+    /// What has happened since the start.
+    pub totals: Totals,
     /// Calls that have not been released.
     pub calls: usize,
     /// Conferences that have not been released.
@@ -59,6 +65,7 @@ pub fn text(metrics: &Metrics) -> String {
     let forged = "RTP and RTCP packets refused since they were not protected with the peer's key (SRTP).";
     family(&mut text, "offhook_srtp_not_authentic_total", "counter", forged);
     line(&mut text, "offhook_srtp_not_authentic_total", None, metrics.not_authentic);
+    metrics.totals.write(&mut text);
     gateways(&mut text, &metrics.gateways);
     sip(&mut text, &metrics.sip);
     family(
