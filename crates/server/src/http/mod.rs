@@ -118,6 +118,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (subscriptions, mut subscribed) = watch::channel(0);
+    let (applications, acting) = watch::channel(0);
+    let hooks = webhooks.listeners();
     let (closing_tx, closing) = watch::channel(false);
     let (stop, stopping) = stop_channel();
     let node = NodeName { id: config.node, process_id: config.process_id, language: config.language };
@@ -137,9 +139,10 @@ pub async fn serve(
         keys,
         webhooks,
         subscriptions,
+        applications,
         closing,
     };
-    let told = tokio::spawn(tell_applications(control, subscribed.clone()));
+    let told = tokio::spawn(tell_applications(control, acting, hooks));
     let accepting = accept(listener, shared, context, stop);
     tokio::select! {
         never = accepting => match never {},
@@ -154,11 +157,26 @@ pub async fn serve(
     told.abort();
 }
 
-/// Tells the control loop the number of subscriptions whenever it changes: the last number always arrives.
-async fn tell_applications(control: ControlHandle, mut subscribed: watch::Receiver<usize>) {
-    while subscribed.changed().await.is_ok() {
-        let count = *subscribed.borrow_and_update();
-        control.set_applications(count).await;
+/// Tells the control loop how many hear of inbound calls and can act on them, whenever that changes: the last number always
+/// arrives. A web hook is one: what it hears it acts on by POST.
+async fn tell_applications(
+    control: ControlHandle,
+    mut subscribed: watch::Receiver<usize>,
+    mut hooks: watch::Receiver<usize>,
+) {
+    let mut told = 0;
+    loop {
+        let count = *subscribed.borrow_and_update() + *hooks.borrow_and_update();
+        if std::mem::replace(&mut told, count) != count {
+            control.set_applications(count).await;
+        }
+        let changed = tokio::select! {
+            changed = subscribed.changed() => changed,
+            changed = hooks.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
     }
 }
 

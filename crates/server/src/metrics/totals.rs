@@ -188,6 +188,11 @@ mod tests {
             cause: Cause { status, by: DroppedBy::User },
             reason: None,
             sip_call_id: String::new(),
+            gateway: None,
+            lasted: Duration::from_secs(3),
+            talked: None,
+            codec: None,
+            recordings: Vec::new(),
             stats,
         })))
     }

@@ -62,6 +62,8 @@ pub(crate) struct Context {
     pub(crate) webhooks: WebhooksHandle,
     /// How many subscriptions there are.
     pub(crate) subscriptions: watch::Sender<usize>,
+    /// How many of them can act on a call: who may only read is no application that an inbound call would wait for.
+    pub(crate) applications: watch::Sender<usize>,
     /// Whether the server is closing: subscriptions send what is left and end.
     pub(crate) closing: watch::Receiver<bool>,
 }

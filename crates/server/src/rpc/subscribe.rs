@@ -14,12 +14,12 @@ use jsonrpsee::{Extensions, PendingSubscriptionSink, RpcModule};
 use offhook_client::wire::limits::{GROUP_NAME_MAX, PATTERNS_MAX, SEQ_MAX};
 use offhook_client::wire::{
     Ack, Acked, CloseReason, EVENT_NOTIFICATION, Envelope, ErrorData, EventKind, GapReason, Method, OnClosed,
-    OnGap, OnSyncBegin, OnSyncCall, OnSyncConference, OnSyncEnd, Subscribe, UNSUBSCRIBE,
+    OnGap, OnSyncBegin, OnSyncCall, OnSyncConference, OnSyncEnd, Scope, Subscribe, UNSUBSCRIBE,
 };
 use tokio::sync::watch;
 
 use super::params::{self, Invalid};
-use super::{Context, check, conference, error, reply};
+use super::{Context, Reach, check, conference, error, reply};
 use crate::clock;
 use crate::control_handle::Living;
 use crate::events::{Entry, GROUPS_MAX, Membership, Read, Reader, Takeover, Types, UnknownPattern};
@@ -54,7 +54,7 @@ async fn run(
     params: Params<'static>,
     pending: PendingSubscriptionSink,
     context: Arc<Context>,
-    _: Extensions,
+    extensions: Extensions,
 ) {
     let admitted = admit(&context, params.as_str(), pending.connection_id().0).await;
     let Admitted { cursor, types, membership, living } = match admitted {
@@ -65,6 +65,8 @@ async fn run(
         }
     };
     let _counted = Counted::new(&context.subscriptions);
+    let acts = extensions.get().is_some_and(|&Reach(reach)| reach >= Scope::Call);
+    let _acting = acts.then(|| Counted::new(&context.applications));
     // A connection that is gone has nobody to be told.
     let Ok(sink) = pending.accept().await else { return };
     let reader = Reader::new(context.log.clone(), cursor);

@@ -47,6 +47,14 @@ impl Definition {
         digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether it is told of inbound calls in the words of the API, so that it can act on them. The other formats are for who looks on.
+    pub fn hears_of_calls(&self) -> bool {
+        let all = || Ok(Types::usual());
+        let types = self.types.as_deref().map_or_else(all, Types::parse);
+        self.format == WebhookFormat::Native
+            && types.is_ok_and(|types| types.contains("sys.call.on_incoming"))
+    }
+
     /// The first fault of it.
     ///
     /// # Errors

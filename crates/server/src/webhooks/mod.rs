@@ -59,6 +59,7 @@ pub struct Webhooks {
 #[derive(Clone, Debug)]
 pub struct WebhooksHandle {
     orders: mpsc::Sender<Order>,
+    listeners: watch::Receiver<usize>,
 }
 
 /// Why something is not done.
@@ -99,7 +100,9 @@ impl Webhooks {
         let client = Client::new(&config.webhooks.ca)?;
         let (closing, closed) = watch::channel(false);
         let (orders, ordered) = mpsc::channel(ASKS);
+        let (listening, listeners) = watch::channel(0);
         let manager = Manager {
+            listening,
             shared: Shared { log, client, memory, node: config.node.id },
             allowed: config.webhooks.allow_networks.clone().into(),
             hooks: BTreeMap::new(),
@@ -119,7 +122,7 @@ impl Webhooks {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("webhooks".to_owned()).spawn(run)?;
-        Ok((Self { closing, thread }, WebhooksHandle { orders }))
+        Ok((Self { closing, thread }, WebhooksHandle { orders, listeners }))
     }
 
     /// Lets every hook deliver what it can in a short time, and remember the rest. Blocks.
@@ -132,6 +135,11 @@ impl Webhooks {
 }
 
 impl WebhooksHandle {
+    /// How many hear of inbound calls: whoever is there acts on them by POST.
+    pub fn listeners(&self) -> watch::Receiver<usize> {
+        self.listeners.clone()
+    }
+
     /// Adds a hook whose definition has been checked; its id.
     pub async fn add(&self, definition: Definition) -> Result<String, Refusal> {
         self.ask(|reply| Order::Add(definition, reply)).await?
@@ -178,6 +186,8 @@ struct Found {
 }
 
 struct Manager {
+    /// How many hooks hear of inbound calls.
+    listening: watch::Sender<usize>,
     shared: Shared,
     /// Where those may be that applications add.
     allowed: Arc<[Network]>,
@@ -265,6 +275,12 @@ impl Manager {
         let hook = Hook::new((hook, is_added), target, saved, self.shared.clone());
         self.tasks.spawn(hook.run(asked, self.closed.clone()));
         self.hooks.insert(id, Running { definition, is_added, asks });
+        self.tell_listening();
+    }
+
+    fn tell_listening(&self) {
+        let hear = self.hooks.values().filter(|running| running.definition.hears_of_calls());
+        let _ = self.listening.send(hear.count());
     }
 
     // Whoever has asked may not wait any more.
@@ -319,6 +335,7 @@ impl Manager {
         let (memory, name) = (self.shared.memory.clone(), id.to_owned());
         on_disk(move || memory.forget(&name)).await?;
         self.hooks.remove(id);
+        self.tell_listening();
         Ok(true)
     }
 

@@ -129,6 +129,19 @@ async fn a_reader_joins_no_group() {
     worker.subscribe_as(&group).await.unwrap();
 }
 
+/// Who may only read cannot act on a call: it is no application that an inbound call would wait for.
+#[tokio::test]
+async fn a_reader_is_no_application() {
+    let mut server = server().await;
+    let reader = Client::connect(&server.url(), Some("r")).await.unwrap();
+    let _reading = reader.subscribe(None, None).await.unwrap();
+    let worker = Client::connect(&server.url(), Some("c")).await.unwrap();
+    let working = worker.subscribe(None, None).await.unwrap();
+    server.applications(1).await;
+    working.unsubscribe().await.unwrap();
+    server.applications(0).await;
+}
+
 /// There is no way round by what is not quite the method's name.
 #[tokio::test]
 async fn names_are_taken_as_they_are() {

@@ -53,6 +53,21 @@ sys.exit(0 if expected in signatures.split(' ') else 1)";
     python.wait().unwrap().success()
 }
 
+/// A hook that hears of inbound calls is an application: calls are not refused for want of one.
+#[tokio::test]
+async fn a_hook_that_hears_of_calls_is_an_application() {
+    let mut server = Server::start_unasked().await;
+    let client = server.client().await;
+    let receiver = Receiver::start(|_, _| OK.to_owned()).await;
+    let types = Some(vec!["sys.node.*".to_owned()]);
+    let looks_on = WebhookAdd { types, ..hook(receiver.url("/looks-on")) };
+    add(&client, looks_on).await;
+    let id = add(&client, hook(receiver.url("/acts"))).await;
+    server.applications(1).await;
+    client.call(&WebhookRemove { id }).await.unwrap();
+    server.applications(0).await;
+}
+
 #[tokio::test]
 async fn a_hook_is_told_by_signed_requests_in_order() {
     let mut server = Server::start_unasked().await;
