@@ -77,6 +77,7 @@ pub(crate) struct Over {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     connection: Connection,
+    data_dir: PathBuf,
     /// The longest time that a record is kept, in milliseconds.
     keep_ms: Option<i64>,
     changes: u32,
@@ -108,7 +109,8 @@ impl Ledger {
         connection.pragma_update(None, "user_version", VERSION).map_err(fault)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let keep_ms = keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
-        Ok(Self { connection, keep_ms, changes: 0, checkpoints: checkpointer(path)? })
+        let data_dir = data_dir.to_owned();
+        Ok(Self { connection, data_dir, keep_ms, changes: 0, checkpoints: checkpointer(path)? })
     }
 
     /// Writes all of it, or nothing.
@@ -117,6 +119,12 @@ impl Ledger {
         notes: impl IntoIterator<Item = &'a Note>,
         now_ms: i64,
     ) -> io::Result<()> {
+        // SQLite goes on with a file that has been taken away, and nobody would find what it writes.
+        if !self.data_dir.join(FILE).try_exists()? {
+            tracing::error!("the database of call records was taken away: another one is begun");
+            let keep = self.keep_ms.map(|keep| Duration::from_millis(keep.cast_unsigned()));
+            *self = Self::open(&self.data_dir, keep)?;
+        }
         self.try_write(notes, now_ms).map_err(fault)?;
         self.changes += 1;
         if self.changes >= CHECKPOINT_AFTER {

@@ -169,6 +169,16 @@ fn what_lives_is_found_until_it_is_over() {
 }
 
 #[test]
+fn a_database_that_is_taken_away_is_begun_anew() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    ledger.write(&[over(1, 10, 1)], 0).unwrap();
+    fs::remove_dir_all(&dir.0).unwrap();
+    ledger.write(&[over(2, 10, 2)], 0).unwrap();
+    assert_eq!(ids(&page(&dir.0, 0, 10).unwrap()), ["2"]);
+}
+
+#[test]
 fn a_file_that_is_not_ours_is_left_alone() {
     let dir = dir();
     fs::create_dir_all(&dir.0).unwrap();
