@@ -115,7 +115,7 @@ impl PromptFault {
 }
 
 impl From<PromptFault> for Error {
-    /// Of whichever parameter ([`Error::about`]).
+    /// Of whichever parameter (`Error::about`).
     fn from(PromptFault { fault, source }: PromptFault) -> Self {
         Self::File { fault, param: "", file: source.sound.name().to_owned(), item: source.item }
     }
