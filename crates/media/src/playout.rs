@@ -296,7 +296,9 @@ impl Playout {
         while self.ready.len() < samples {
             match self.buffer.take() {
                 Taken::Packet(codec, payload) => {
-                    late += std::mem::take(&mut self.ahead);
+                    // What was made up until the packet of an event came was that event's time, and no audio is late.
+                    let made_up = std::mem::take(&mut self.ahead);
+                    late += if codec.is_some() && payload.is_empty() { 0 } else { made_up };
                     if let (None, Some(sid)) = (codec, Sid::parse(payload)) {
                         self.noise.get_or_insert_with(|| Box::new(Generator::new(NOISE_SEED))).update(&sid);
                     }

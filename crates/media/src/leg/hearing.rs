@@ -213,7 +213,8 @@ impl Leg {
             self.key(now, DigitSource::Rfc4733, end, shared);
         }
         if !self.is_listened_to() {
-            self.hearing.playout = None;
+            // What was sent with a key is gone with the jitter buffer.
+            (self.hearing.playout, self.muted) = (None, 0);
             return;
         }
         self.hearing.seek_keys(self.seeks_keys());

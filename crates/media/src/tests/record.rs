@@ -3,6 +3,7 @@
 use super::*;
 use crate::FRAME;
 use crate::dtmf::event::EventSender;
+use crate::packet::Packet;
 
 fn ended(world: &World) -> (Duration, RecordEnd) {
     let mut ends = world.told().into_iter().filter_map(|event| match *event {
@@ -421,4 +422,79 @@ fn r6_an_hour_over_a_bad_network_is_an_hour() {
     let offsets: Vec<usize> = places.iter().map(|place| place % 80_000).collect();
     let spread = offsets.iter().max().unwrap() - offsets.iter().min().unwrap();
     assert!(spread <= 180 * 8, "{} ms", spread / 8);
+}
+
+/// RTP as a telephone sends it, in which each packet of audio has a byte of its own: 0x80 and its number modulo 100. The keys,
+/// each pressed for so many packets, begin with the packets that are named; while they last there is no audio.
+fn numbered(packets: u32, presses: &[(char, u32, u32)]) -> Vec<(u64, Vec<u8>)> {
+    let (mut sequence, mut sent) = (0u16, Vec::new());
+    for n in 0..packets {
+        let press = presses.iter().find(|(_, begin, length)| (*begin..begin + length).contains(&n));
+        let (payload_type, timestamp, payload) = match press {
+            Some(&(key, begin, length)) => {
+                let end = if n + 1 == begin + length { 0x80 } else { 0 };
+                let [.., high, low] = ((n + 1 - begin) * 160).to_be_bytes();
+                (101, begin * 160, vec![Key::from_char(key).unwrap().code(), end | 10, high, low])
+            }
+            None => (0, n * 160, vec![0x80 + u8::try_from(n % 100).unwrap(); 160]),
+        };
+        // The end of an event is sent three times.
+        for _ in
+            0..if payload.get(1).is_some_and(|flags| payload.len() == 4 && flags & 0x80 != 0) { 3 } else { 1 }
+        {
+            let packet =
+                Packet { payload_type, marker: false, sequence, timestamp, ssrc: 7, payload: &payload };
+            let mut bytes = Vec::new();
+            packet.write(&mut bytes);
+            sequence += 1;
+            sent.push((u64::from(n) * 20, bytes));
+        }
+    }
+    sent
+}
+
+/// Leg 2 records into mu-law what such a telephone sends.
+fn from_telephone(packets: u32, presses: &[(char, u32, u32)]) -> World {
+    let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
+    for (order, (at, bytes)) in (0..).zip(numbered(packets, presses)) {
+        world.flying.insert((at / 2 + 1, order), (LegId(2), Channel::Rtp, bytes));
+    }
+    world
+}
+
+fn record_until_five(world: &mut World, id: u64) {
+    world.formats.insert(RecordingId(id), RecordFormat::Mulaw);
+    world.command(Command::Record {
+        leg: LegId(2),
+        action: ActionId(id),
+        recording: RecordingId(id),
+        beep: false,
+        max: Duration::from_secs(60),
+        trim_silence: false,
+        mute_digits: true,
+        finish_keys: KeySet::parse("5").unwrap(),
+        format: RecordFormat::Mulaw,
+    });
+}
+
+/// However long the key was that ended a recording, the next one begins with what is said.
+#[test]
+fn a_key_that_ended_a_recording_is_not_silence_in_the_next() {
+    for length in [4, 8, 15] {
+        for wait in [60, 300, 2000] {
+            let mut world = from_telephone(300, &[('5', 50, length)]);
+            world.run(200);
+            record_until_five(&mut world, 1);
+            while world.digits_of(2).is_empty() {
+                world.run(2);
+            }
+            world.stop_record(2, 1, u64::from(length) * 20);
+            world.run(wait);
+            record_until_five(&mut world, 2);
+            world.run(600);
+            world.stop_record(2, 2, 0);
+            let silent = world.file(2).iter().take_while(|&&code| code == 0xff).count() / 8;
+            assert!(silent <= 40, "{length} packets, {wait} ms later: {silent} ms of silence");
+        }
+    }
 }
