@@ -438,6 +438,14 @@ impl Calls {
         Ok(Reply::Snapshot(Box::new(self.find(call)?.snapshot())))
     }
 
+    /// The call whose recording was opened by a job, as long as it goes on.
+    pub fn recorded(&self, job: JobId) -> Option<CallId> {
+        match self.node.routes.recording(recording_of(job))? {
+            Resource::Call(call) => Some(call),
+            Resource::Conference(_) => None,
+        }
+    }
+
     /// All calls that live.
     pub fn all(&self) -> impl Iterator<Item = Snapshot> + '_ {
         let calls = self.calls.values().map(|entry| &entry.call);

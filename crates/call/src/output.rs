@@ -89,6 +89,8 @@ pub struct Snapshot {
     pub connected_to: Option<CallId>,
     /// The conference that it is in.
     pub conference: Option<ConferenceId>,
+    /// The first of its recordings, in their order.
+    pub recordings: Vec<String>,
     /// The latest totals of its media.
     pub stats: media::LegStats,
 }

@@ -267,11 +267,27 @@ impl Control {
                 }
                 exchange.media(now, event);
             }
-            Input::Disk(event) => exchange.disk(now, event),
+            Input::Disk(event) => return self.hear_disk(now, event),
             Input::Reload(reload, drain) => self.reload(now, *reload, drain),
             Input::Shutdown => self.shut_down(now),
         }
         self.pump(now);
+    }
+
+    fn hear_disk(&mut self, now: Now, event: DiskEvent) {
+        let opened = match event {
+            DiskEvent::RecordingOpened { job, result: Ok(()) } => Some(job),
+            _ => None,
+        };
+        self.parts.exchange.disk(now, event);
+        self.pump(now);
+        // Where this process is killed, the next one knows whose recording it was.
+        let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
+        let writer = store::Writer { node: *node, process_id: *process_id };
+        let recorded = opened.and_then(|job| exchange.calls().recorded(job));
+        if let Some(note) = recorded.and_then(|call| store::lives(writer, call, exchange)) {
+            log.note(note);
+        }
     }
 
     fn ask(&mut self, ask: Ask) {

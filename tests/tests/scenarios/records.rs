@@ -17,6 +17,11 @@ async fn records(client: &Client) -> Vec<CallRecord> {
     client.call(&wire::Cdr::default()).await.expect("a page of records")
 }
 
+fn recording(res_id: &str, file: &str) -> wire::RecordStart {
+    let (res_id, record_file) = (res_id.to_owned(), file.to_owned());
+    wire::RecordStart { res_id, record_file, max_seconds: 60, ..Default::default() }
+}
+
 /// Whoever hears `on_released` finds the record, with all that is known of the call.
 #[tokio::test]
 async fn a_call_is_recorded_before_its_end_is_told() {
@@ -25,12 +30,7 @@ async fn a_call_is_recorded_before_its_end_is_told() {
     for number in 0..20 {
         let caller = Caller::answered(&server, &mut app).await;
         let res_id = caller.res_id.clone();
-        let record = wire::RecordStart {
-            res_id: res_id.clone(),
-            max_seconds: 60,
-            record_file: format!("message-{number}.wav"),
-            ..Default::default()
-        };
+        let record = recording(&res_id, &format!("message-{number}.wav"));
         app.client.call(&record).await.expect("a recording");
         app.client.call(&wire::RecordStop { res_id: res_id.clone() }).await.expect("its end");
         app.recorded(&res_id).await;
@@ -51,18 +51,23 @@ async fn a_call_is_recorded_before_its_end_is_told() {
     let all = records(&app.client).await;
     let page = wire::Cdr { after: all[4].id, limit: 3 };
     assert_eq!(app.client.call(&page).await.expect("a page"), all[5..8]);
-    let export = |format: &str| {
-        let config = server.dir().join("offhook.toml");
-        let arguments = ["cdr", "export", "--format", format, "--config"];
-        let output =
-            Command::new(server::binary()).args(arguments).arg(config).output().expect("offhook cdr");
+    let config = server.dir().join("offhook.toml");
+    let (config, url) = (config.to_str().expect("a path in UTF-8"), server.rpc_url());
+    let export = |format: &str, from: [&str; 2]| {
+        let mut command = Command::new(server::binary());
+        let output = command.args(["cdr", "export", "--format", format]).args(from).output();
+        let output = output.expect("offhook cdr");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
     };
-    let lines: Vec<CallRecord> =
-        export("jsonl").lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
+    let lines: Vec<CallRecord> = export("jsonl", ["--config", config])
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a record"))
+        .collect();
     assert_eq!(lines, all);
-    assert_eq!(export("csv").lines().count(), 21, "a line of names and one for each call");
+    let csv = export("csv", ["--config", config]);
+    assert_eq!(csv.lines().count(), 21, "a line of names and one for each call");
+    assert_eq!(export("csv", ["--url", &url]), csv, "by the server the same");
 }
 
 /// An answered outbound call's other end: it answers, and says at which address it is.
@@ -93,6 +98,7 @@ async fn calls_that_the_end_of_the_server_cuts_off_are_hung_up_told_and_recorded
     let outbound = app.client.call(&construct).await.expect("a call").res_id;
     assert_eq!(app.dialled(&outbound, PATIENCE).await.error, None);
     peer.request("ACK", PATIENCE).await;
+    app.client.call(&recording(&idle.res_id, "cut-off.wav")).await.expect("a recording");
     // One that rings, and has no dialog yet.
     let agent = Agent::new(server.sip()).await;
     let dialog = Dialog::new(&agent, "service", 9);
@@ -122,8 +128,12 @@ async fn calls_that_the_end_of_the_server_cuts_off_are_hung_up_told_and_recorded
         let mark = (*res_id == outbound).then(|| "order 7".to_owned());
         assert_eq!(released.user_data, mark);
     }
+    let recorded = records(&back.client).await;
+    let with_files: Vec<_> = recorded.iter().filter(|record| !record.recordings.is_empty()).collect();
+    assert_eq!((with_files.len(), &with_files[0].res_id), (1, &idle.res_id));
+    assert_eq!(with_files[0].recordings, ["cut-off.wav"]);
     let causes: BTreeMap<String, u16> =
-        records(&back.client).await.into_iter().map(|record| (record.res_id, record.cause)).collect();
+        recorded.into_iter().map(|record| (record.res_id, record.cause)).collect();
     let expected =
         calls.into_iter().map(|res_id| (res_id.clone(), 500)).chain([(finished.res_id.clone(), 200)]);
     assert_eq!(causes, expected.collect());

@@ -364,6 +364,7 @@ impl Call {
                 Phase::Conf(conf) => Some(conf.conference()),
                 _ => None,
             },
+            recordings: self.core.recordings.clone(),
             stats: media.map(|(_, stats)| *stats).unwrap_or_default(),
         }
     }

@@ -6,6 +6,7 @@ pub mod exit;
 mod log;
 mod remote;
 mod repair;
+mod sheet;
 mod table;
 
 use std::io::Write;
@@ -149,7 +150,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "offhook", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
-        Command::Cdr { command } => cdr::run(*command, &load()?.node.data_dir),
+        Command::Cdr { command } => cdr::run(*command, &cli.remote, || Ok(load()?)),
         Command::Schema { contract } => print(&schema(*contract)?),
     }
 }

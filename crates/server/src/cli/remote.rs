@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use offhook_client::wire::{self, CallInfo, ConferenceInfo, EventKind};
+use offhook_client::wire::{self, CallInfo, CallRecord, ConferenceInfo, EventKind};
 use offhook_client::{Client, Error};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::cdr::Broken;
 use super::exit::Failure;
 use super::{pretty, print, table};
 use crate::serve;
@@ -115,6 +116,31 @@ fn params(text: &str) -> Result<Value, String> {
         Ok(_) => Err("an object or an array is expected".to_owned()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+impl Remote {
+    /// Whether a server is named.
+    pub(super) fn is_named(&self) -> bool {
+        self.url.as_ref().is_some_and(|url| !url.is_empty())
+    }
+}
+
+/// Hands on the records of calls after one, page by page, an empty one first.
+pub(super) fn records(
+    remote: &Remote,
+    (mut after, limit): (u64, u32),
+    mut write: impl FnMut(&[CallRecord]) -> Result<(), Broken>,
+) -> Result<(), Broken> {
+    serve::runtime()?.block_on(async {
+        let client = connect(remote).await?;
+        write(&[])?;
+        loop {
+            let page = client.call(&wire::Cdr { after, limit }).await.map_err(failure)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.id;
+            write(&page)?;
+        }
+    })
 }
 
 /// Asks, and shows the answer.
@@ -274,7 +300,7 @@ fn show(value: &impl Serialize, output: Output) -> Result<(), Failure> {
 }
 
 /// A small word of the API as it is written there.
-fn word(value: &impl Serialize) -> String {
+pub(super) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
         other => other.map(|value| value.to_string()).unwrap_or_default(),

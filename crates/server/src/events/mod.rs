@@ -117,8 +117,16 @@ pub fn open(
     // One ring is enough, however many events there are.
     let (bell, rung) = sync_channel(1);
     let store = Store::new(log.clone(), found, retention, durability, rung);
-    let writer =
-        EventWriter { log: log.clone(), retention, bytes: 0, rung_for: 0, unshown: None, bell, notes: None };
+    let writer = EventWriter {
+        log: log.clone(),
+        retention,
+        bytes: 0,
+        rung_for: 0,
+        unshown: None,
+        bell,
+        notes: None,
+        noted: false,
+    };
     Ok((writer, log, store))
 }
 
@@ -182,6 +190,8 @@ pub struct EventWriter {
     bell: SyncSender<()>,
     /// Where what is known of calls goes.
     notes: Option<calls::Notes>,
+    /// Whether something has gone there that no event tells.
+    noted: bool,
 }
 
 impl EventWriter {
@@ -191,9 +201,10 @@ impl EventWriter {
     }
 
     /// Has something of a call recorded, before what is appended from now on is shown.
-    pub(crate) fn note(&self, note: Note) {
+    pub(crate) fn note(&mut self, note: Note) {
         if let Some(notes) = &self.notes {
             notes.send(note);
+            self.noted = true;
         }
     }
 
@@ -216,7 +227,8 @@ impl EventWriter {
     pub fn publish(&mut self, now: Instant) {
         let log = &self.log;
         let appended = log.appended.load(Ordering::Relaxed);
-        if std::mem::replace(&mut self.rung_for, appended) != appended {
+        let noted = std::mem::take(&mut self.noted);
+        if std::mem::replace(&mut self.rung_for, appended) != appended || noted {
             // A bell that still rings is one for these events too.
             let _ = self.bell.try_send(());
         }

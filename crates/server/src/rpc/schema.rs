@@ -231,6 +231,6 @@ fn sorted(value: Value) -> Value {
 }
 
 #[cfg(test)]
-pub(super) mod examples;
+pub(crate) mod examples;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,9 @@ pub(crate) struct Live {
     pub(crate) user_data: Option<String>,
     /// The codec of an answered call.
     pub(crate) codec: Option<String>,
+    /// The first of its recordings.
+    #[serde(default)]
+    pub(crate) recordings: Vec<String>,
     /// How it is hung up.
     pub(crate) dialog: Option<Dialog>,
 }
@@ -80,7 +83,7 @@ impl Live {
             jitter_ms: 0.0,
             round_trip_ms: None,
             mos: None,
-            recordings: Vec::new(),
+            recordings: self.recordings,
         }
     }
 

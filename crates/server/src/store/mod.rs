@@ -28,8 +28,8 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 
 use live::Dialog;
 pub(crate) use live::Live;
-pub(crate) use note::{Writer, note};
-pub(crate) use read::{csv, page};
+pub(crate) use note::{Writer, lives, note};
+pub(crate) use read::page;
 pub(crate) use recover::recover;
 
 /// The file in `node.data_dir`.

@@ -1,7 +1,7 @@
 //! What the events of calls leave in the database, and what it says of calls that an earlier run had.
 
 use offhook_call::event::{Event, EventKind, Released};
-use offhook_call::id::NodeId;
+use offhook_call::id::{CallId, NodeId};
 use offhook_call::state::State;
 use offhook_client::wire::{self, CallRecord};
 use offhook_exchange::Exchange;
@@ -25,7 +25,7 @@ pub(crate) struct Writer {
 pub(crate) fn note(writer: Writer, seq: u64, event: &Event, exchange: &Exchange) -> Option<Note> {
     match &event.kind {
         EventKind::StateChanged { state, prior, .. } if is_told(*state, *prior) => {
-            live(writer, event, exchange).map(|live| Note::Lives(Box::new(live)))
+            lives(writer, event.call, exchange)
         }
         EventKind::Released(released) => {
             let record = record(writer.node.res_id(event.call), event.user_data.clone(), released);
@@ -45,11 +45,12 @@ fn is_told(state: State, prior: Option<State>) -> bool {
     }
 }
 
-fn live(writer: Writer, event: &Event, exchange: &Exchange) -> Option<Live> {
-    let call = exchange.calls().get(event.call)?;
+/// All that the next run has to know of a call that lives.
+pub(crate) fn lives(writer: Writer, id: CallId, exchange: &Exchange) -> Option<Note> {
+    let call = exchange.calls().get(id)?;
     let dialog = exchange.endpoint().dialog(call.session);
-    Some(Live {
-        res_id: writer.node.res_id(event.call),
+    Some(Note::Lives(Box::new(Live {
+        res_id: writer.node.res_id(id),
         process_id: writer.process_id,
         call_dir: names::direction(call.direction),
         from_uri: call.from_uri,
@@ -60,8 +61,9 @@ fn live(writer: Writer, event: &Event, exchange: &Exchange) -> Option<Live> {
         answer_time_ms: call.answer_time.map(|time| time.0),
         user_data: call.user_data,
         codec: call.codec.filter(|_| call.answer_time.is_some()).map(|codec| codec.name().to_owned()),
+        recordings: call.recordings,
         dialog: dialog.map(Dialog::from),
-    })
+    })))
 }
 
 fn record(res_id: String, user_data: Option<String>, call: &Released) -> CallRecord {

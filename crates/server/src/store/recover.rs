@@ -26,7 +26,11 @@ pub(crate) fn recover(
     let mut dialogs = Vec::new();
     let mut notes = Vec::new();
     for (live, seq) in lost.into_iter().zip(log.next()..) {
-        tracing::warn!(res_id = %live.res_id, sip_call_id = ?live.sip_call_id, "a call was cut off by the end of the server");
+        tracing::warn!(
+            res_id = live.res_id,
+            sip_call_id = live.sip_call_id,
+            "a call was cut off by the end of the server"
+        );
         dialogs.extend(live.dialog.clone().map(DialogState::from));
         let process_id = live.process_id;
         notes.push(Note::Over(Box::new(Over { record: live.cut_off(time.0), process_id, seq })));

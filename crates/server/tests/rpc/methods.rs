@@ -47,6 +47,7 @@ pub(crate) fn golden(command: &Command) -> Result<Reply, Error> {
             local_port: Some(Port(20_000)),
             connected_to: None,
             conference: None,
+            recordings: Vec::new(),
             stats: LegStats {
                 packets_sent: 500,
                 bytes_sent: 80_000,

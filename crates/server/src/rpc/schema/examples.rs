@@ -174,19 +174,21 @@ fn of_events(method: &str) -> (Value, Value) {
     }
 }
 
+/// A record of a call.
+pub(crate) fn record() -> Value {
+    json!({
+        "id": 42, "res_id": CALL, "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
+        "to_uri": "sip:2000@192.0.2.20:5060", "gateway": "carrier", "sip_call_id": "a84b4c76e66710@192.0.2.10",
+        "begin_time_ms": 1_800_000_000_250_i64, "answer_time_ms": 1_800_000_001_150_i64,
+        "end_time_ms": 1_800_000_040_250_i64, "duration_ms": 40_000, "talk_ms": 39_100, "cause": 200,
+        "reason": "Q.850;cause=16", "dropped_by": "usr", "user_data": "order 7", "codec": "PCMA",
+        "packets_sent": 102, "packets_received": 1_955, "packets_lost": 3, "jitter_ms": 1.2,
+        "round_trip_ms": 31.5, "mos": 4.2, "recordings": ["2026/message.wav"]
+    })
+}
+
 fn of_records() -> (Value, Value) {
-    (
-        json!({ "after": 41, "limit": 1 }),
-        json!([{
-            "id": 42, "res_id": CALL, "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
-            "to_uri": "sip:2000@192.0.2.20:5060", "gateway": "carrier", "sip_call_id": "a84b4c76e66710@192.0.2.10",
-            "begin_time_ms": 1_800_000_000_250_i64, "answer_time_ms": 1_800_000_001_150_i64,
-            "end_time_ms": 1_800_000_040_250_i64, "duration_ms": 40_000, "talk_ms": 39_100, "cause": 200,
-            "reason": "Q.850;cause=16", "dropped_by": "usr", "user_data": "order 7", "codec": "PCMA",
-            "packets_sent": 102, "packets_received": 1_955, "packets_lost": 3, "jitter_ms": 1.2,
-            "round_trip_ms": 31.5, "mos": 4.2, "recordings": ["2026/message.wav"]
-        }]),
-    )
+    (json!({ "after": 41, "limit": 1 }), json!([record()]))
 }
 
 fn of_conferences(method: &str) -> (Value, Value) {
