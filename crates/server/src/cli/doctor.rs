@@ -6,11 +6,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use offhook_call::event::UnixMs;
 use offhook_media::codec::{Decoder, Encoder};
 use rustix::process::{Resource, getrlimit};
+use serde_json::{Value, json};
 
 use super::exit::Failure;
-use super::print;
+use super::remote::Output;
+use super::{pretty, print};
 use crate::clock;
 use crate::config::Config;
 use crate::config::value::Listener;
@@ -29,6 +32,17 @@ enum Finding {
 }
 use Finding::{Bad, Doubtful, Good};
 
+impl Finding {
+    /// The word for it, and what was found.
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Good(what) => ("ok", what),
+            Doubtful(what) => ("warn", what),
+            Bad(what) => ("bad", what),
+        }
+    }
+}
+
 /// Descriptors beside those of calls: listeners, connections of applications, files.
 const OTHER_DESCRIPTORS: u64 = 2_000;
 /// Two sockets and a recording.
@@ -39,7 +53,7 @@ const FREE_BYTES: u64 = 256 << 20;
 const CLOCK_IS_SET_MS: i64 = 1_767_225_600_000;
 
 /// Looks at everything and tells; a failure where something is bad.
-pub(super) fn run(config: &Config, others: Vec<String>) -> Result<(), Failure> {
+pub(super) fn run(config: &Config, others: Vec<String>, output: Output) -> Result<(), Failure> {
     let mut findings = vec![
         ("rpc port", port("rpc.listen", config.rpc.listen, bind_stream(config.rpc.listen))),
         ("RTP ports", rtp_ports(config)),
@@ -60,7 +74,10 @@ pub(super) fn run(config: &Config, others: Vec<String>) -> Result<(), Failure> {
         findings.push(("SIP port", port("sip.listen", address, bound)));
     }
     findings.extend(others.into_iter().map(|warning| ("configuration", Doubtful(warning))));
-    print(&told(&findings))?;
+    print(&match output {
+        Output::Table => told(&findings),
+        Output::Json => pretty(&as_json(&findings))?,
+    })?;
     match findings.iter().filter(|(_, finding)| matches!(finding, Bad(_))).count() {
         0 => Ok(()),
         bad => Err(Failure::Failed(format!("{bad} of {} things are not as they must be", findings.len()))),
@@ -69,14 +86,18 @@ pub(super) fn run(config: &Config, others: Vec<String>) -> Result<(), Failure> {
 
 fn told(findings: &[(&str, Finding)]) -> String {
     findings.iter().fold(String::new(), |mut text, (matter, finding)| {
-        let (mark, what) = match finding {
-            Good(what) => ("ok  ", what),
-            Doubtful(what) => ("hm  ", what),
-            Bad(what) => ("BAD ", what),
-        };
-        let _ = writeln!(text, "{mark}{matter}: {what}");
+        let (status, what) = finding.parts();
+        let _ = writeln!(text, "{status:<5}{matter}: {what}");
         text
     })
+}
+
+fn as_json(findings: &[(&str, Finding)]) -> Value {
+    let one = |(matter, finding): &(&str, Finding)| {
+        let (status, what) = finding.parts();
+        json!({ "matter": matter, "status": status, "finding": what })
+    };
+    findings.iter().map(one).collect()
 }
 
 fn bind_stream(address: SocketAddr) -> io::Result<()> {
@@ -142,10 +163,11 @@ fn buffers(rmem_max: Option<String>) -> Finding {
 }
 
 fn clock_is_set(wall_ms: i64) -> Finding {
+    let shown = clock::rfc3339(UnixMs(wall_ms));
     if wall_ms < CLOCK_IS_SET_MS {
-        return Bad(format!("it shows the second {} of Unix time: it has not been set", wall_ms / 1000));
+        return Bad(format!("it shows {shown}: it has not been set"));
     }
-    Good(format!("it shows the second {} of Unix time", wall_ms / 1000))
+    Good(format!("it shows {shown}"))
 }
 
 /// A directory that is there can be written to; nothing is made where there is none.
@@ -215,6 +237,24 @@ mod tests {
         assert!(matches!(buffers(None), Doubtful(_)));
         assert!(matches!(clock_is_set(0), Bad(_)));
         assert!(matches!(clock_is_set(1_800_000_000_000), Good(_)));
+    }
+
+    #[test]
+    fn findings_are_told_to_people_and_to_programs() {
+        let all = [
+            ("clock", clock_is_set(1_800_000_000_000)),
+            ("codecs", Doubtful("few".to_owned())),
+            ("SIP port", Bad("it is in use".to_owned())),
+        ];
+        let text =
+            "ok   clock: it shows 2027-01-15T08:00:00Z\nwarn codecs: few\nbad  SIP port: it is in use\n";
+        assert_eq!(told(&all), text);
+        let json = json!([
+            { "matter": "clock", "status": "ok", "finding": "it shows 2027-01-15T08:00:00Z" },
+            { "matter": "codecs", "status": "warn", "finding": "few" },
+            { "matter": "SIP port", "status": "bad", "finding": "it is in use" },
+        ]);
+        assert_eq!(as_json(&all), json);
     }
 
     #[test]

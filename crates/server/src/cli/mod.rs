@@ -141,7 +141,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Doctor => {
             let config = checked(load()?)?;
             let warnings = warnings(&config)?;
-            doctor::run(&config, warnings)
+            doctor::run(&config, warnings, cli.remote.output)
         }
         Command::Ask(ask) => remote::run(ask, &cli.remote),
         Command::Recording(RecordingCommand::Repair { dir }) => repair::run(dir),

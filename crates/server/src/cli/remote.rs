@@ -33,11 +33,11 @@ pub(super) struct Remote {
     token: Option<String>,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t, global = true)]
-    output: Output,
+    pub(super) output: Output,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// Lines and columns
     #[default]
     Table,
