@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use offhook_call::error::FileFault;
@@ -18,6 +19,12 @@ pub struct Directory {
 
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+/// Makes a directory for what is nobody else's business, and those above it, where they are missing. One that is there keeps its
+/// mode.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
 
 impl Directory {
     /// Opens a directory, making it where it is missing.

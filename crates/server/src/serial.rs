@@ -10,13 +10,15 @@ use std::path::Path;
 
 use offhook_call::event::UnixMs;
 
+use crate::files;
+
 /// Numbers that one run may use and a clock that is set back cannot bring again: 23 days of 5,000 events a second. Stays
 /// below 2^53, the largest integer that every JSON reader keeps exact, until the year 2255.
 const PER_RUN: u64 = 10_000_000_000;
 
 /// Reserves the numbers of this run and tells the first.
 pub fn reserve(data_dir: &Path, wall: UnixMs) -> io::Result<u64> {
-    fs::create_dir_all(data_dir)?;
+    files::make_private(data_dir)?;
     let path = data_dir.join("serial");
     let reserved = match fs::read_to_string(&path) {
         Ok(text) => text.trim().parse::<u64>().map_err(|_| damaged(&path))?,

@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -102,7 +102,7 @@ pub(super) struct Found {
 
 /// Makes the directory where there is none, and keeps others from it.
 pub(super) fn claim(dir: &Path) -> io::Result<File> {
-    fs::create_dir_all(dir)?;
+    files::make_private(dir)?;
     let directory = File::open(dir)?;
     files::claim(&directory)?;
     Ok(directory)
@@ -385,6 +385,7 @@ impl Store {
                 .write(true)
                 .create(true)
                 .truncate(true)
+                .mode(0o600)
                 .open(segment::path(&self.log.dir, first))?;
             let head = format!("{}\n", head(&self.boot));
             file.write_all_at(head.as_bytes(), 0)?;

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{BYTES_MAX, KEEP, Kept, Name, Outcome, Print, short_hash};
+use crate::files;
 
 /// The file, and the one of before.
 const FILES: [&str; 2] = ["request_keys", "request_keys.old"];
@@ -64,7 +65,7 @@ struct Note {
 
 /// Opens the files of `data_dir`, making them where they are missing: what is kept, and the way to write more.
 pub(crate) fn open(data_dir: &Path, now: UnixMs) -> io::Result<(Vec<Kept>, Journal)> {
-    fs::create_dir_all(data_dir)?;
+    files::make_private(data_dir)?;
     let [path, old] = FILES.map(|name| data_dir.join(name));
     let kept = read(&[&old, &path])?;
     let writer = Writer::open(path, old, now)?;
@@ -160,7 +161,7 @@ impl Writer {
 
     fn write(&mut self, lines: &[u8], at: UnixMs) -> io::Result<()> {
         if !self.is_in_place()? {
-            fs::create_dir_all(self.path.parent().unwrap_or(&self.path))?;
+            files::make_private(self.path.parent().unwrap_or(&self.path))?;
             self.file = open_to_append(&self.path)?;
             (self.bytes, self.since) = (0, at);
             tracing::error!(path = %self.path.display(), "request keys were taken away, and are lost at the next start");

@@ -18,7 +18,9 @@ mod read;
 mod recover;
 mod row;
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub(crate) use live::Live;
 pub(crate) use note::{Writer, lives, note};
 pub(crate) use read::page;
 pub(crate) use recover::recover;
+
+use crate::files;
 
 /// The file in `node.data_dir`.
 pub(crate) const FILE: &str = "calls.db";
@@ -95,8 +99,10 @@ impl Ledger {
     /// # Errors
     /// It cannot be written, is damaged, or is of a later version.
     pub(crate) fn open(data_dir: &Path, keep: Option<Duration>) -> io::Result<Self> {
-        std::fs::create_dir_all(data_dir)?;
+        files::make_private(data_dir)?;
         let path = data_dir.join(FILE);
+        // Who called whom is nobody else's business; what SQLite puts beside the file has the mode of the file.
+        File::options().create(true).append(true).mode(0o600).open(&path)?;
         let connection = open(&path).map_err(fault)?;
         let version: i64 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;

@@ -1,6 +1,7 @@
 //! The database by itself: pages, columns, what is old, and files that are not ours.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -163,4 +164,16 @@ fn a_file_that_is_not_ours_is_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
     let error = Ledger::open(&dir.0, None).unwrap_err().to_string();
     assert_eq!(error, "it is of version 2, this server writes 1");
+}
+
+#[test]
+fn what_is_recorded_is_for_nobody_else_to_read() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    ledger.write(&[over(1, 1_000, 1)], 0).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir.0), 0o700);
+    for file in ["calls.db", "calls.db-wal", "calls.db-shm"] {
+        assert_eq!(mode(&dir.0.join(file)), 0o600, "{file}");
+    }
 }

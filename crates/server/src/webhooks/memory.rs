@@ -3,13 +3,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Definition;
 use super::delivery::Saved;
+use crate::files;
 
 /// The largest file that is read: the most pending messages and dead letters have a tenth of it.
 const FILE_MAX: u64 = 1 << 20;
@@ -34,7 +35,7 @@ impl Memory {
     /// Opens the folder, and makes it where there is none.
     pub(super) fn open(data_dir: &Path) -> io::Result<Self> {
         let dir = data_dir.join("webhooks");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        files::make_private(&dir)?;
         Ok(Self { dir })
     }
 

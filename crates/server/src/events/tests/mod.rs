@@ -5,6 +5,7 @@ mod words;
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
@@ -251,6 +252,18 @@ async fn a_damaged_end_of_the_log_is_a_gap_and_no_number_comes_again() {
         assert_eq!(all, numbers(1_000, next), "harm {number}: what is not there is told");
         assert_eq!(seen.len(), [20, 20, 1, 1][number], "harm {number}: what is whole is there");
     }
+}
+
+#[test]
+fn events_are_for_nobody_else_to_read() {
+    let dir = dir();
+    let mut rig = Rig::open(&dir, KEEP);
+    rig.tell(1);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir.0), 0o700);
+    let segments: Vec<u32> =
+        fs::read_dir(&dir.0).unwrap().map(|entry| mode(&entry.unwrap().path())).collect();
+    assert_eq!(segments, [0o600]);
 }
 
 /// Files of others in the directory are left alone.
