@@ -54,10 +54,11 @@ pub enum Denied {
     Over,
     /// Not in this state.
     State {
-        /// The states in which this very command would be allowed of this call, as it stands otherwise; none for the second
-        /// party of a connection, which cannot stop it.
+        /// The states in which this very command would be allowed of this call, as it stands otherwise.
         allowed: &'static [State],
     },
+    /// In no state, as the call stands otherwise, for this reason.
+    Standing(&'static str),
     /// Not with this direction, in any state.
     Direction,
 }
@@ -68,6 +69,7 @@ impl Denied {
         match self {
             Self::Over => Error::NotFound { call },
             Self::State { allowed } => Error::InvalidState { call, state: standing.state, allowed },
+            Self::Standing(detail) => Error::NotNow { call, state: standing.state, detail },
             Self::Direction => Error::WrongDirection { call, direction: standing.direction },
         }
     }
@@ -93,24 +95,35 @@ pub fn admit(standing: Standing, command: &Command) -> Result<(), Denied> {
         }
         // Its own child is not answered yet; what that lets hear already can be connected.
         Command::ConnectStart { other, .. } if standing.child == Some(*other) => &[State::Idle, State::Dial],
-        Command::ConnectStop { .. } if standing.role == Role::SecondParty => &[],
-        Command::ConfEnter(_) if standing.entering => &[],
-        // A second one would leave it open which of them the far end speaks of.
-        Command::Transfer { .. } if standing.transferring => &[],
-        Command::TransferAccept { .. } | Command::TransferDecline { .. } => {
-            if standing.referral == Referral::Offered { TALKING } else { &[] }
+        Command::ConnectStop { .. } if standing.role == Role::SecondParty => {
+            return Err(Denied::Standing("the connection was asked of its other party"));
         }
-        Command::TransferNotify { .. } => {
-            if standing.referral == Referral::Accepted {
-                TALKING
-            } else {
-                &[]
-            }
+        Command::ConfEnter(_) if standing.entering => {
+            return Err(Denied::Standing("it is about to enter a conference"));
+        }
+        // A second one would leave it open which of them the far end speaks of.
+        Command::Transfer { .. } if standing.transferring => {
+            return Err(Denied::Standing("a transfer is under way"));
+        }
+        Command::TransferAccept { .. } | Command::TransferDecline { .. } => match standing.referral {
+            Referral::Offered => TALKING,
+            Referral::None => return Err(Denied::Standing("the far end asks for no transfer")),
+            Referral::Accepted => return Err(Denied::Standing("the transfer was accepted before")),
+        },
+        Command::TransferNotify { .. } if standing.referral != Referral::Accepted => {
+            return Err(Denied::Standing("no transfer was accepted"));
         }
         // What is heard is told beside whatever the call does, so it would be hard to say which of two it is of.
-        Command::DetectStart { .. } if standing.detecting => &[],
-        Command::DetectStop { .. } if !standing.detecting => &[],
-        Command::SendMessage { .. } | Command::DetectStart { .. } | Command::DetectStop { .. } => TALKING,
+        Command::DetectStart { .. } if standing.detecting => {
+            return Err(Denied::Standing("it is listened to already"));
+        }
+        Command::DetectStop { .. } if !standing.detecting => {
+            return Err(Denied::Standing("nothing is being detected"));
+        }
+        Command::SendMessage { .. }
+        | Command::DetectStart { .. }
+        | Command::DetectStop { .. }
+        | Command::TransferNotify { .. } => TALKING,
         _ => doing(command),
     };
     if allowed.contains(&standing.state) { Ok(()) } else { Err(Denied::State { allowed }) }

@@ -29,6 +29,15 @@ pub enum Error {
         /// The states that would allow it.
         allowed: &'static [State],
     },
+    /// Something else than its state does not allow it now.
+    NotNow {
+        /// Of which call.
+        call: CallId,
+        /// The state it is in, which is not the reason.
+        state: State,
+        /// What is.
+        detail: &'static str,
+    },
     /// The request does not fit the call's direction.
     WrongDirection {
         /// Which call.

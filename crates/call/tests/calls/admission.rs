@@ -178,7 +178,7 @@ fn verdict(standing: Standing, command: &Command) -> char {
         Ok(()) => 'y',
         Err(Denied::Direction) => 'd',
         Err(Denied::Over) => 'x',
-        Err(Denied::State { .. }) => '.',
+        Err(Denied::State { .. } | Denied::Standing(_)) => '.',
     }
 }
 
@@ -211,6 +211,22 @@ fn the_denial_names_the_states_that_would_do() {
     assert_eq!(denied(State::Idle, "answer"), [State::Initiated]);
 }
 
+#[test]
+fn what_is_denied_for_another_reason_than_the_state_says_which() {
+    let idle = standing(State::Idle, Direction::Inbound, Role::Own);
+    for (name, why) in [
+        ("detect stop", "nothing is being detected"),
+        ("transfer_accept", "the far end asks for no transfer"),
+        ("transfer_decline", "the far end asks for no transfer"),
+        ("transfer_notify", "no transfer was accepted"),
+    ] {
+        assert_eq!(admit(idle, &commands(name)[0]), Err(Denied::Standing(why)), "{name}");
+    }
+    let accepted = Standing { referral: Referral::Accepted, ..idle };
+    let why = "the transfer was accepted before";
+    assert_eq!(admit(accepted, &commands("transfer_accept")[0]), Err(Denied::Standing(why)));
+}
+
 /// What a transfer that is asked for allows, whatever the call is doing: the columns are those above, of an inbound call.
 #[test]
 fn a_transfer_that_the_far_end_asks_for() {
@@ -229,7 +245,7 @@ fn a_transfer_that_the_far_end_asks_for() {
         assert_eq!(found, expected, "{name} when {referral:?}");
     }
     let busy = Standing { transferring: true, ..standing(State::Idle, Direction::Inbound, Role::Own) };
-    assert_eq!(admit(busy, &commands("transfer")[0]), Err(Denied::State { allowed: &[] }));
+    assert_eq!(admit(busy, &commands("transfer")[0]), Err(Denied::Standing("a transfer is under way")));
     assert_eq!(admit(busy, &commands("play_start")[0]), Ok(()));
 }
 
@@ -264,7 +280,8 @@ fn a_call_that_is_listened_to() {
 #[test]
 fn a_call_that_is_about_to_enter_a_conference() {
     let entering = Standing { entering: true, ..standing(State::Play, Direction::Inbound, Role::Own) };
-    assert_eq!(admit(entering, &commands("conf_enter")[0]), Err(Denied::State { allowed: &[] }));
+    let denied = Err(Denied::Standing("it is about to enter a conference"));
+    assert_eq!(admit(entering, &commands("conf_enter")[0]), denied);
     assert_eq!(admit(entering, &commands("play_stop")[0]), Ok(()));
     assert_eq!(admit(entering, &commands("drop")[0]), Ok(()));
 }
@@ -311,7 +328,12 @@ fn the_states_of_a_denial_allow_it_and_no_others() {
     let mut denials = 0;
     for standing in every_standing() {
         for command in every_command() {
-            let Err(Denied::State { allowed }) = admit(standing, &command) else { continue };
+            let allowed: &[State] = match admit(standing, &command) {
+                Err(Denied::State { allowed }) => allowed,
+                // Then no state would do.
+                Err(Denied::Standing(_)) => &[],
+                _ => continue,
+            };
             denials += 1;
             assert!(!allowed.contains(&standing.state), "{command:?} of {standing:?}: {allowed:?}");
             for state in State::ALL {

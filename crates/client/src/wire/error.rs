@@ -37,8 +37,11 @@ pub enum ErrorData {
         res_id: String,
         /// The state it is in.
         state: CallState,
-        /// The states that would allow it.
+        /// The states that would allow it; none where the state is not the reason.
         allowed: Vec<CallState>,
+        /// The reason, where it is not the state.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// The method is for calls of the other direction (-32003).
     WrongDirection {

@@ -72,8 +72,12 @@ fn an_outcome_that_is_none_frees_its_key() {
 #[test]
 fn outcomes_that_are_final() {
     let internal = ErrorData::Internal { trace_id: String::new() };
-    let state =
-        ErrorData::InvalidState { res_id: String::new(), state: CallState::Play, allowed: Vec::new() };
+    let state = ErrorData::InvalidState {
+        res_id: String::new(),
+        state: CallState::Play,
+        allowed: Vec::new(),
+        detail: None,
+    };
     let answer = ErrorData::AnswerFailed { sip_status: 408 };
     for data in [internal, state, answer, ErrorData::OutcomeUnknown] {
         assert!(Outcome::Error(data.clone()).is_final(), "{data:?}");

@@ -7,8 +7,8 @@ use offhook_call::command::KeySet;
 use offhook_call::id::{CallId, ConferenceId, NodeId};
 use offhook_client::wire::limits::{
     CALLEES_MAX, CODECS_MAX, CONTENT_TYPE_MAX, CREDENTIAL_MAX, FILE_NAME_MAX, HEADER_MAX, HEADERS_MAX,
-    KEY_SET_MAX, KEYS_MAX, MESSAGE_MAX, NAME_MAX, PARTS_MAX, PARTS_MIN, USER_DATA_MAX, VOLUME_MAX,
-    VOLUME_MIN,
+    KEY_SET_MAX, KEYS_MAX, MESSAGE_MAX, NAME_MAX, PARTS_MAX, PARTS_MIN, RES_ID_MAX, USER_DATA_MAX,
+    VOLUME_MAX, VOLUME_MIN,
 };
 use offhook_client::wire::{self, ErrorData};
 use offhook_media::event::{Codec, Country, Dial, Key, Kinds, RecordFormat};
@@ -22,15 +22,31 @@ pub(crate) fn invalid(param: impl Into<String>, expected: impl Into<String>) -> 
     Invalid::new(param, expected).into()
 }
 
-/// The call that a `res_id` names. Whatever is not the name of a call of this node is the name of no call.
-pub(crate) fn call(node: NodeId, res_id: &str) -> Result<CallId, ErrorData> {
-    node.parse_res_id(res_id).ok_or_else(|| ErrorData::ResourceNotFound { res_id: res_id.to_owned() })
+/// What could be the name of something.
+pub(crate) fn res_id(param: &str, res_id: &str) -> Result<(), ErrorData> {
+    if res_id.chars().count() > RES_ID_MAX {
+        return Err(invalid(param, format!("at most {RES_ID_MAX} characters")));
+    }
+    Ok(())
+}
+
+/// The call that a `res_id` names. Whatever is not the name of a call of this node is the name of no call; that of a
+/// conference is a mistake of another kind, since it may well be there.
+pub(crate) fn call(node: NodeId, param: &str, name: &str) -> Result<CallId, ErrorData> {
+    res_id(param, name)?;
+    node.parse_res_id(name).ok_or_else(|| match node.parse_conf_res_id(name) {
+        Some(_) => invalid(param, format!("the res_id of a call, and {name} is a conference's")),
+        None => ErrorData::ResourceNotFound { res_id: name.to_owned() },
+    })
 }
 
 /// The conference that a `res_id` names, likewise.
-pub(crate) fn conference(node: NodeId, res_id: &str) -> Result<ConferenceId, ErrorData> {
-    let not_found = || ErrorData::ResourceNotFound { res_id: res_id.to_owned() };
-    node.parse_conf_res_id(res_id).ok_or_else(not_found)
+pub(crate) fn conference(node: NodeId, param: &str, name: &str) -> Result<ConferenceId, ErrorData> {
+    res_id(param, name)?;
+    node.parse_conf_res_id(name).ok_or_else(|| match node.parse_res_id(name) {
+        Some(_) => invalid(param, format!("the res_id of a conference, and {name} is a call's")),
+        None => ErrorData::ResourceNotFound { res_id: name.to_owned() },
+    })
 }
 
 /// How loud somebody is heard, in dB.

@@ -61,7 +61,8 @@ impl Served for wire::ConfExists {
     const CHANGES: bool = false;
 
     fn step(self, node: &Node) -> Result<Step<bool>, ErrorData> {
-        // Never an error: what cannot be a conference does not exist.
+        check::res_id("res_id", &self.res_id)?;
+        // What cannot be a conference does not exist.
         let conference = node.id.parse_conf_res_id(&self.res_id);
         Ok(conference.map_or(Step::Answer(false), |conference| Step::Ask(ask(conference, Ask::Exists))))
     }
@@ -75,7 +76,7 @@ impl Served for wire::ConfGet {
     const CHANGES: bool = false;
 
     fn step(self, node: &Node) -> Result<Step<wire::ConferenceInfo>, ErrorData> {
-        Ok(Step::Ask(ask(check::conference(node.id, &self.res_id)?, Ask::Get)))
+        Ok(Step::Ask(ask(check::conference(node.id, "res_id", &self.res_id)?, Ask::Get)))
     }
 
     fn result(node: &Node, reply: Reply) -> Option<wire::ConferenceInfo> {
@@ -106,7 +107,7 @@ impl Served for wire::GetParts {
     const CHANGES: bool = false;
 
     fn step(self, node: &Node) -> Result<Step<Vec<wire::PartInfo>>, ErrorData> {
-        Ok(Step::Ask(ask(check::conference(node.id, &self.res_id)?, Ask::GetParts)))
+        Ok(Step::Ask(ask(check::conference(node.id, "res_id", &self.res_id)?, Ask::GetParts)))
     }
 
     fn result(node: &Node, reply: Reply) -> Option<Vec<wire::PartInfo>> {
@@ -121,7 +122,7 @@ macro_rules! done {
         impl Served for wire::$method {
             fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
                 let ($params, $node) = (self, node.id);
-                let conference = check::conference($node, &$params.res_id)?;
+                let conference = check::conference($node, "res_id", &$params.res_id)?;
                 Ok(Step::Ask(ask(conference, $ask)))
             }
 
@@ -138,18 +139,18 @@ done! {
     ConfPlayStop => |params, node| Ask::PlayStop;
     ConfRecordStop => |params, node| Ask::RecordStop;
     SetPartVoiceMode => |params, node| Ask::SetVoiceMode {
-        call: check::call(node, &params.call_res_id)?,
+        call: check::call(node, "call_res_id", &params.call_res_id)?,
         mode: voice_mode("mode", params.mode)?,
     };
     SetPartVolume => |params, node| Ask::SetVolume {
-        call: check::call(node, &params.call_res_id)?,
+        call: check::call(node, "call_res_id", &params.call_res_id)?,
         volume: check::decibels("volume", params.volume)?,
     };
     SetPartsThreshold => |params, node| Ask::SetThreshold {
         value: check::threshold("value", params.value)?,
     };
     Kick => |params, node| Ask::Kick {
-        call: check::call(node, &params.call_res_id)?,
+        call: check::call(node, "call_res_id", &params.call_res_id)?,
         cause: check::between("cause", params.cause, CAUSE_MIN, CAUSE_MAX)?,
     };
 }
@@ -157,8 +158,8 @@ done! {
 impl Served for wire::ConfEnter {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         Ok(Step::Ask(Command::ConfEnter(Box::new(ConfEnter {
-            call: check::call(node.id, &self.res_id)?,
-            conference: check::conference(node.id, &self.conf_res_id)?,
+            call: check::call(node.id, "res_id", &self.res_id)?,
+            conference: check::conference(node.id, "conf_res_id", &self.conf_res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             mode: voice_mode("voice_mode", self.voice_mode)?,
             volume: check::decibels("volume", self.volume)?,
@@ -173,8 +174,8 @@ impl Served for wire::ConfEnter {
 
 impl Served for wire::ConfExit {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
-        let conference = check::conference(node.id, &self.conf_res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
+        let conference = check::conference(node.id, "conf_res_id", &self.conf_res_id)?;
         Ok(Step::Ask(Command::ConfExit { call, conference }))
     }
 
@@ -185,7 +186,7 @@ impl Served for wire::ConfExit {
 
 impl Served for wire::ConfPlayStart {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let conference = check::conference(node.id, &self.res_id)?;
+        let conference = check::conference(node.id, "res_id", &self.res_id)?;
         let content = content("content", &self.content, node.language)?;
         Ok(Step::Ask(ask(conference, Ask::PlayStart { content, is_loop: self.is_loop })))
     }
@@ -197,7 +198,7 @@ impl Served for wire::ConfPlayStart {
 
 impl Served for wire::ConfRecordStart {
     fn step(self, node: &Node) -> Result<Step<wire::Recording>, ErrorData> {
-        let conference = check::conference(node.id, &self.res_id)?;
+        let conference = check::conference(node.id, "res_id", &self.res_id)?;
         let record = record_file(&self.record_file, self.record_format)?;
         let max = check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?;
         Ok(Step::Ask(ask(conference, Ask::RecordStart { record, max })))

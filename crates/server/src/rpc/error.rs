@@ -33,6 +33,13 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
             res_id: node.res_id(call),
             state: names::state(state),
             allowed: allowed.iter().copied().map(names::state).collect(),
+            detail: None,
+        },
+        Error::NotNow { call, state, detail } => ErrorData::InvalidState {
+            res_id: node.res_id(call),
+            state: names::state(state),
+            allowed: Vec::new(),
+            detail: Some(detail.to_owned()),
         },
         Error::WrongDirection { call, direction } => {
             ErrorData::WrongDirection { res_id: node.res_id(call), call_dir: names::direction(direction) }
@@ -104,6 +111,7 @@ fn message(data: &ErrorData) -> String {
         ErrorData::ResourceNotFound { res_id } => {
             format!("there is no {res_id}, or it has been released")
         }
+        ErrorData::InvalidState { detail: Some(detail), .. } => format!("not allowed now: {detail}"),
         ErrorData::InvalidState { state, .. } => format!("not allowed while the call is in {state:?}"),
         ErrorData::WrongDirection { call_dir, .. } => format!("not for {call_dir:?} calls").to_lowercase(),
         ErrorData::FileNotFound { file, item, .. } => format!("there is no file {file}{}", of_item(*item)),
@@ -210,6 +218,12 @@ mod tests {
             Error::InvalidState { call, state: State::Play, allowed: &[State::Idle] },
             -32002,
             json!({ "reason": "invalid_state", "res_id": res_id, "state": "Play", "allowed": ["Idle"] }),
+        );
+        let detail = "nothing is being detected";
+        check(
+            Error::NotNow { call, state: State::Idle, detail },
+            -32002,
+            json!({ "reason": "invalid_state", "res_id": res_id, "state": "Idle", "allowed": [], "detail": detail }),
         );
         check(
             Error::WrongDirection { call, direction: Direction::Outbound },

@@ -152,8 +152,8 @@ fn parent(
     let [call, conference] = [call, conference].map(|res_id| res_id.filter(|res_id| !res_id.is_empty()));
     let of = match (call, conference) {
         (None, None) => return Ok(None),
-        (Some(call), None) => check::call(node.id, &call)?.into(),
-        (None, Some(conference)) => check::conference(node.id, &conference)?.into(),
+        (Some(call), None) => check::call(node.id, "parent_call_res_id", &call)?.into(),
+        (None, Some(conference)) => check::conference(node.id, "parent_conf_res_id", &conference)?.into(),
         (Some(_), Some(_)) => {
             let expected = "null where there is a parent_call_res_id";
             return Err(check::invalid("parent_conf_res_id", expected));
@@ -165,7 +165,7 @@ fn parent(
 impl Served for wire::Answer {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         Ok(Step::Ask(Command::Answer {
-            call: check::call(node.id, &self.res_id)?,
+            call: check::call(node.id, "res_id", &self.res_id)?,
             max_answer: check::seconds("max_answer_seconds", self.max_answer_seconds, SECONDS_MAX)?,
             user_data: check::user_data(self.user_data)?,
             codec: self.codec.map(|name| check::codec("codec", &name)).transpose()?,
@@ -179,7 +179,7 @@ impl Served for wire::Answer {
 
 impl Served for wire::Drop {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let cause = check::between("cause", self.cause, CAUSE_MIN, CAUSE_MAX)?;
         Ok(Step::Ask(Command::Drop { call, cause }))
     }
@@ -191,7 +191,7 @@ impl Served for wire::Drop {
 
 impl Served for wire::Reject {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let cause = check::between("cause", self.cause, CAUSE_MIN, CAUSE_MAX)?;
         Ok(Step::Ask(Command::Reject { call, cause }))
     }
@@ -203,7 +203,7 @@ impl Served for wire::Reject {
 
 impl Served for wire::Redirect {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let target = check::host("redirect_uri", &self.redirect_uri)?;
         Ok(Step::Ask(Command::Redirect { call, target }))
     }
@@ -215,7 +215,7 @@ impl Served for wire::Redirect {
 
 impl Served for wire::Ring {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let files = self.ring_play_file.filter(|files| !files.is_empty()).map(wire::Content::Files);
         let content = files.map(|files| content("ring_play_file", &files, node.language)).transpose()?;
         Ok(Step::Ask(Command::Ring { call, content }))
@@ -230,7 +230,8 @@ impl Served for wire::Exists {
     const CHANGES: bool = false;
 
     fn step(self, node: &Node) -> Result<Step<bool>, ErrorData> {
-        // Never an error: what cannot be a call does not exist.
+        check::res_id("res_id", &self.res_id)?;
+        // What cannot be a call does not exist.
         let call = node.id.parse_res_id(&self.res_id);
         Ok(call.map_or(Step::Answer(false), |call| Step::Ask(Command::Exists { call })))
     }
@@ -244,7 +245,7 @@ impl Served for wire::Get {
     const CHANGES: bool = false;
 
     fn step(self, node: &Node) -> Result<Step<wire::CallInfo>, ErrorData> {
-        Ok(Step::Ask(Command::Get { call: check::call(node.id, &self.res_id)? }))
+        Ok(Step::Ask(Command::Get { call: check::call(node.id, "res_id", &self.res_id)? }))
     }
 
     fn result(node: &Node, reply: Reply) -> Option<wire::CallInfo> {
@@ -275,7 +276,7 @@ impl Served for wire::List {
 impl Served for wire::PlayStart {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         Ok(Step::Ask(Command::PlayStart {
-            call: check::call(node.id, &self.res_id)?,
+            call: check::call(node.id, "res_id", &self.res_id)?,
             content: content("content", &self.content, node.language)?,
             finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
             repeat: check::between("repeat", self.repeat, 0, REPEAT_MAX)?,
@@ -291,7 +292,7 @@ impl Served for wire::RecordStart {
     fn step(self, node: &Node) -> Result<Step<wire::Recording>, ErrorData> {
         let format = check::record_format(self.record_format)?;
         Ok(Step::Ask(Command::RecordStart {
-            call: check::call(node.id, &self.res_id)?,
+            call: check::call(node.id, "res_id", &self.res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             beep: self.beep,
             file: check::recording("record_file", &self.record_file, format)?,
@@ -310,7 +311,7 @@ impl Served for wire::RecordStart {
 
 impl Served for wire::SendDtmfStart {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let digits = check::digits("keys", &self.keys)?;
         Ok(Step::Ask(Command::SendDtmfStart { call, digits }))
     }
@@ -328,7 +329,7 @@ impl Served for wire::ReceiveDtmfStart {
             return Err(check::invalid("valid_keys", "at least one key of 0-9*#A-D"));
         }
         Ok(Step::Ask(Command::ReceiveDtmfStart(Box::new(ReceiveDtmf {
-            call: check::call(node.id, &self.res_id)?,
+            call: check::call(node.id, "res_id", &self.res_id)?,
             valid_keys: check::key_set("valid_keys", &self.valid_keys)?,
             max_keys: check::between("max_keys", self.max_keys, 1, KEYS_MAX)? as usize,
             finish_keys: check::key_set("finish_keys", &self.finish_keys)?,
@@ -352,8 +353,8 @@ impl Served for wire::ConnectStart {
         let mode = names::connect_mode(self.connect_mode);
         let extras = connection::extras(&self)?;
         Ok(Step::Ask(Command::ConnectStart {
-            call: check::call(node.id, &self.res_id)?,
-            other: check::call(node.id, &self.call_res_id)?,
+            call: check::call(node.id, "res_id", &self.res_id)?,
+            other: check::call(node.id, "call_res_id", &self.call_res_id)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             mode: mode.ok_or_else(|| check::invalid("connect_mode", "1, 2 or 3"))?,
             extras,
@@ -368,7 +369,7 @@ impl Served for wire::ConnectStart {
 impl Served for wire::DetectStart {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         Ok(Step::Ask(Command::DetectStart {
-            call: check::call(node.id, &self.res_id)?,
+            call: check::call(node.id, "res_id", &self.res_id)?,
             kinds: check::kinds("kinds", &self.kinds)?,
             max: check::seconds("max_seconds", self.max_seconds, SECONDS_MAX)?,
             country: self.country.map(|code| check::country("country", &code)).transpose()?,
@@ -382,7 +383,7 @@ impl Served for wire::DetectStart {
 
 impl Served for wire::Transfer {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let to_uri = check::full_uri("to_uri", &self.to_uri)?;
         Ok(Step::Ask(Command::Transfer { call, to_uri }))
     }
@@ -394,7 +395,7 @@ impl Served for wire::Transfer {
 
 impl Served for wire::TransferDecline {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let cause = check::between("cause", self.cause, CAUSE_MIN, CAUSE_MAX)?;
         Ok(Step::Ask(Command::TransferDecline { call, cause }))
     }
@@ -406,7 +407,7 @@ impl Served for wire::TransferDecline {
 
 impl Served for wire::TransferNotify {
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let sip_status = check::between("sip_status", self.sip_status, STATUS_MIN, STATUS_MAX)?;
         Ok(Step::Ask(Command::TransferNotify { call, sip_status }))
     }
@@ -418,7 +419,7 @@ impl Served for wire::TransferNotify {
 
 impl Served for wire::SendMessage {
     fn step(self, node: &Node) -> Result<Step<wire::MessageSent>, ErrorData> {
-        let call = check::call(node.id, &self.res_id)?;
+        let call = check::call(node.id, "res_id", &self.res_id)?;
         let body = check::message(self.content, self.content_type)?;
         Ok(Step::Ask(Command::SendMessage { call, body }))
     }
@@ -462,7 +463,7 @@ macro_rules! simple {
     ($($method:ident => $command:ident $({ $field:ident: $value:expr })?,)*) => {$(
         impl Served for wire::$method {
             fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
-                let call = check::call(node.id, &self.res_id)?;
+                let call = check::call(node.id, "res_id", &self.res_id)?;
                 Ok(Step::Ask(Command::$command { call $(, $field: $value)? }))
             }
 

@@ -17,7 +17,7 @@ mod method;
 mod middleware;
 pub(crate) mod names;
 mod params;
-mod reply;
+pub(crate) mod reply;
 mod request;
 pub mod schema;
 mod scope;

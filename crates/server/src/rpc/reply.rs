@@ -70,10 +70,40 @@ fn media_stats(stats: &LegStats) -> wire::MediaStats {
         packets_late: stats.packets_late,
         packets_refused: stats.packets_refused,
         packets_not_authentic: stats.packets_not_authentic,
-        jitter_ms: stats.jitter_ms,
-        round_trip_ms: stats.round_trip_ms,
+        jitter_ms: milliseconds(stats.jitter_ms),
+        round_trip_ms: stats.round_trip_ms.map(milliseconds),
         remote_lost: stats.remote_lost,
         concealed_ms: stats.concealed_ms,
-        mos: stats.mos,
+        mos: stats.mos.map(mos),
+    }
+}
+
+/// A duration as it is told: a microsecond is less than anybody measures.
+pub(crate) fn milliseconds(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// An estimate of how a call sounds, which has no more than two decimals to tell.
+pub(crate) fn mos(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_is_told_with_the_digits_that_mean_something() {
+        let stats = LegStats {
+            jitter_ms: 0.123_456_789,
+            round_trip_ms: Some(31.499_999_999),
+            mos: Some(4.399_723_863_235_403),
+            ..LegStats::default()
+        };
+        let told = serde_json::to_value(media_stats(&stats)).unwrap();
+        let digits = |name: &str| told[name].to_string();
+        assert_eq!(digits("jitter_ms"), "0.123");
+        assert_eq!(digits("round_trip_ms"), "31.5");
+        assert_eq!(digits("mos"), "4.4");
     }
 }

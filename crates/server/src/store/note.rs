@@ -9,7 +9,7 @@ use offhook_sip::event::DialogState;
 
 use super::{Dialog, Live, Note, Over};
 use crate::events::dropped_by;
-use crate::rpc::names;
+use crate::rpc::{names, reply};
 
 /// Who writes.
 #[derive(Clone, Copy, Debug)]
@@ -89,9 +89,9 @@ fn record(res_id: String, user_data: Option<String>, call: &Released) -> CallRec
         packets_sent: call.stats.packets_sent,
         packets_received: call.stats.packets_received,
         packets_lost: call.stats.packets_lost,
-        jitter_ms: call.stats.jitter_ms,
-        round_trip_ms: call.stats.round_trip_ms,
-        mos: call.stats.mos,
+        jitter_ms: reply::milliseconds(call.stats.jitter_ms),
+        round_trip_ms: call.stats.round_trip_ms.map(reply::milliseconds),
+        mos: call.stats.mos.map(reply::mos),
         recordings: call.recordings.clone(),
     }
 }

@@ -231,14 +231,10 @@ fn wrong_strings(hostile: &Hostile, place: &str, schema: &Value) -> Vec<Wrong> {
         "res-id" => Told::Nobody(text.to_owned()),
         _ => Told::Named(place.to_owned()),
     };
-    let one = |what: &str, text: &str| {
-        // What is too long for a name is told as that, and not looked at.
-        let told = if format == "res-id" { told(text) } else { Told::Named(place.to_owned()) };
-        Wrong { what: what.to_owned(), value: json!(text), told }
-    };
+    // What is too long for a name is told as that, and not looked at.
     let mut found = vec![
-        one("one too long", &strings.filling.repeat(most + 1)),
-        one("64 KiB long", &strings.filling.repeat(65_536.max(most + 1))),
+        named("one too long", &strings.filling.repeat(most + 1)),
+        named("64 KiB long", &strings.filling.repeat(65_536.max(most + 1))),
     ];
     if length("minLength").is_some_and(|least| least > 0) {
         found.push(named("empty", ""));
@@ -381,6 +377,9 @@ async fn a8_whatever_is_wrong_with_a_parameter_is_told_by_its_name_and_does_noth
                 cases += 1;
                 refused(&client, name, param_name, &example, &wrong).await;
             }
+            for wrong in of_another_kind(param_name, &example).filter(|_| !name.ends_with(".exists")) {
+                refused(&client, name, param_name, &example, &wrong).await;
+            }
             if param["required"] == true {
                 missing(&client, name, param_name, &example).await;
             }
@@ -389,6 +388,22 @@ async fn a8_whatever_is_wrong_with_a_parameter_is_told_by_its_name_and_does_noth
     assert!(client.is_connected(), "the connection survives all of it");
     println!("{params} parameters, {cases} wrong values");
     assert!(params > 150 && cases > 20_000, "{params} parameters, {cases} cases");
+}
+
+/// The name of a conference where that of a call is good, and the other way round; none where a name is not asked for.
+fn of_another_kind(param: &str, example: &Value) -> impl Iterator<Item = Wrong> {
+    let (call, conference) = ("-sys.call-", "-sys.conf-");
+    let good = example[param].as_str().unwrap_or_default();
+    let other =
+        if good.contains(call) { good.replace(call, conference) } else { good.replace(conference, call) };
+    let is_name = other != good;
+    is_name
+        .then(|| Wrong {
+            what: "of another kind".to_owned(),
+            value: json!(other),
+            told: Told::Named(param.to_owned()),
+        })
+        .into_iter()
 }
 
 async fn missing(client: &Client, method: &str, param: &str, example: &Value) {

@@ -574,7 +574,10 @@ async fn a_refusal_of_the_calls_reaches_the_application() {
     let error = client.play_start(call, "a.wav", "").await.unwrap_err();
     assert_eq!(error.reason(), Some("invalid_state"));
     let (state, allowed) = (wire::CallState::Record, vec![wire::CallState::Idle]);
-    assert_eq!(error.data(), Some(wire::ErrorData::InvalidState { res_id: call.to_owned(), state, allowed }));
+    assert_eq!(
+        error.data(),
+        Some(wire::ErrorData::InvalidState { res_id: call.to_owned(), state, allowed, detail: None })
+    );
     let record = wire::RecordStart {
         max_seconds: 5,
         record_file: "a.wav".to_owned(),

@@ -171,6 +171,8 @@ fn disk_line(request: &DiskJob) -> String {
 
 fn error_line(error: &Error) -> String {
     match error {
+        // No state would do; why is in the tests of admission.
+        Error::NotNow { call, state, .. } => format!("{}: {} []", call.0, state.name()),
         Error::InvalidState { call, state, allowed } => format!("{}: {} {allowed:?}", call.0, state.name()),
         other => format!("{other:?}"),
     }

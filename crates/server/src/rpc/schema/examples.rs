@@ -243,7 +243,7 @@ fn snapshot() -> Value {
         "media": {
             "packets_sent": 500, "bytes_sent": 80_000, "packets_received": 499, "bytes_received": 79_840,
             "packets_lost": 1, "packets_late": 0, "packets_refused": 0, "packets_not_authentic": 0, "jitter_ms": 0.5,
-            "round_trip_ms": 12.5, "remote_lost": 0, "concealed_ms": 20, "mos": 4.375
+            "round_trip_ms": 12.5, "remote_lost": 0, "concealed_ms": 20, "mos": 4.38
         }
     })
 }
