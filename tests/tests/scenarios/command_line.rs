@@ -127,7 +127,7 @@ async fn the_doctor_finds_a_port_that_is_taken() {
     let (out, err, code) = offhook("", &["doctor", "--config", &file]).await;
     assert_eq!(code, Some(1), "{out}{err}");
     assert!(
-        out.lines().any(|line| line.starts_with("BAD rpc port: ") && line.contains("is in use")),
+        out.lines().any(|line| line.starts_with("bad  rpc port: ") && line.contains("is in use")),
         "{out}"
     );
     server.terminate();
