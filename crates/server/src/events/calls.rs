@@ -25,7 +25,7 @@ impl Notes {
     /// Has a note written before what is appended from now on is shown.
     pub(super) fn send(&self, note: Note) {
         if let Err(TrySendError::Full(note) | TrySendError::Disconnected(note)) = self.0.try_send(note) {
-            tracing::error!(?note, "the database takes nothing: a call is not recorded");
+            tracing::error!(res_id = note.res_id(), "the database takes nothing: a call is not recorded");
         }
     }
 }

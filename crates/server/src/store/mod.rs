@@ -66,6 +66,16 @@ pub(crate) enum Note {
     Over(Box<Over>),
 }
 
+impl Note {
+    /// The call.
+    pub(crate) fn res_id(&self) -> &str {
+        match self {
+            Self::Lives(live) => &live.res_id,
+            Self::Over(over) => &over.record.res_id,
+        }
+    }
+}
+
 /// The end of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Over {
