@@ -37,6 +37,9 @@ const MAX_NAMES: usize = 4_096;
 /// that they are who is meant. Host names are numbered from 1.
 pub const UNVERIFIED: PeerName = PeerName(0);
 
+/// Why the versions of TLS are there.
+const VERSIONS: &str = "TLS 1.2 and 1.3 are what the provider speaks";
+
 /// A key of the configuration and what is wrong with the file that it names.
 pub type Fault = (&'static str, String);
 
@@ -84,11 +87,9 @@ impl Sides {
             None => system_roots(),
         });
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = "TLS 1.2 and 1.3 are what the provider speaks";
-
         let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect(versions);
+            .expect(VERSIONS);
         let server = if verify_client {
             let verifier =
                 WebPkiClientVerifier::builder_with_provider(Arc::clone(&trusted), Arc::clone(&provider));
@@ -104,7 +105,7 @@ impl Sides {
 
         let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect(versions);
+            .expect(VERSIONS);
         let client = if trusted.is_empty() {
             return Err(("sip.tls.ca", "is not set, and the system trusts nobody".to_owned()));
         } else {
@@ -141,9 +142,22 @@ pub(crate) fn system_roots() -> RootCertStore {
     store
 }
 
-/// The authorities of a file in PEM; `key` is what the configuration calls it.
-pub(crate) fn roots_of(key: &'static str, ca: &Path) -> Result<RootCertStore, Fault> {
-    roots(key, certificates(key, &read(key, ca)?)?)
+/// The authorities of a file in PEM, or where none is named those of the system; `key` is what the configuration calls it.
+pub(crate) fn authorities(key: &'static str, ca: &Path) -> Result<RootCertStore, Fault> {
+    if ca.as_os_str().is_empty() {
+        Ok(system_roots())
+    } else {
+        roots(key, certificates(key, &read(key, ca)?)?)
+    }
+}
+
+/// The side of a client that shows no certificate, and talks to those only whom these authorities vouch for.
+pub(crate) fn client(trusted: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect(VERSIONS)
+        .with_root_certificates(trusted)
+        .with_no_client_auth()
 }
 
 /// Whether the files of a configuration are good, as `offhook check` wants to know.

@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::{Ask, MOST_BYTES};
 use crate::config::Speech as Config;
 use crate::config::secret::Secret;
-use crate::net::tls::system_roots;
+use crate::net::tls;
 
 /// Where it is.
 #[derive(Debug)]
@@ -32,7 +32,11 @@ impl Service {
     /// The service of a configuration whose `url` has been checked.
     pub(super) fn new(config: &Config) -> io::Result<Self> {
         let url: Uri = config.url.parse().map_err(io::Error::other)?;
-        let tls = if url.scheme_str() == Some("https") { Some(Arc::new(trusting()?)) } else { None };
+        let tls = if url.scheme_str() == Some("https") {
+            Some(Arc::new(tls::client(tls::system_roots())))
+        } else {
+            None
+        };
         Ok(Self { url, token: config.token.clone(), tls })
     }
 
@@ -88,11 +92,4 @@ impl Service {
         }
         request.body(Full::new(Bytes::from(body.to_string()))).map_err(|error| error.to_string())
     }
-}
-
-/// TLS that trusts whom the system trusts.
-fn trusting() -> io::Result<rustls::ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(builder.map_err(io::Error::other)?.with_root_certificates(system_roots()).with_no_client_auth())
 }

@@ -86,16 +86,8 @@ impl Client {
     /// # Errors
     /// The file cannot be read, or has no certificates.
     pub(super) fn new(ca: &std::path::Path) -> io::Result<Self> {
-        let roots = if ca.as_os_str().is_empty() {
-            tls::system_roots()
-        } else {
-            let fault = |(_, problem)| io::Error::other(format!("webhooks.ca: {problem}"));
-            tls::roots_of("webhooks.ca", ca).map_err(fault)?
-        };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder =
-            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let tls = builder.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
+        let fault = |(key, problem)| io::Error::other(format!("{key}: {problem}"));
+        let tls = tls::client(tls::authorities("webhooks.ca", ca).map_err(fault)?);
         Ok(Self { tls: Arc::new(tls), time: TIME })
     }
 
