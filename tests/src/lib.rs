@@ -24,6 +24,7 @@ pub mod kamailio;
 pub mod linphone;
 pub mod peer;
 pub mod ports;
+pub mod postgres;
 pub mod process;
 pub mod rtp;
 pub mod server;

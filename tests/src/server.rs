@@ -155,9 +155,14 @@ impl Server {
         is_healthy(self.rpc).await
     }
 
+    /// All of `/metrics`.
+    pub async fn metrics(&self) -> String {
+        get(self.rpc, "/metrics").await.expect("metrics")
+    }
+
     /// A metric without labels, by its name in `/metrics`.
     pub async fn metric(&self, name: &str) -> u64 {
-        let text = get(self.rpc, "/metrics").await.expect("metrics");
+        let text = self.metrics().await;
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{text}"))
     }

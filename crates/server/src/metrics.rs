@@ -10,6 +10,8 @@ use offhook_call::gateway::GatewayStatus;
 use offhook_client::wire::{WebhookInfo, WebhookState};
 use offhook_sip::Counters;
 
+use crate::store::CopyStatus;
+
 pub use totals::Totals;
 
 /// The media type of [`text`].
@@ -103,6 +105,24 @@ pub fn webhooks(hooks: &[WebhookInfo]) -> String {
     for hook in hooks {
         let is_disabled = u8::from(hook.state == WebhookState::Disabled);
         let _ = writeln!(text, "{name}{{hook=\"{}\"}} {is_disabled}", hook.id);
+    }
+    text
+}
+
+/// How far the copy of call records in PostgreSQL is, as text.
+pub fn copy(copy: &CopyStatus) -> String {
+    let mut text = String::new();
+    let name = "offhook_cdr_postgres_backlog";
+    family(&mut text, name, "gauge", "Records of calls that are not in PostgreSQL yet.");
+    line(&mut text, name, None, copy.backlog);
+    let name = "offhook_cdr_postgres_failures_total";
+    family(&mut text, name, "counter", "Attempts to write to PostgreSQL that failed; they are repeated.");
+    line(&mut text, name, None, copy.failures);
+    let name = "offhook_cdr_postgres_records_total";
+    let help = "Records in PostgreSQL (copied), that it took for wrong (refused), that got too old to wait for it (lost).";
+    family(&mut text, name, "counter", help);
+    for (result, value) in [("copied", copy.copied), ("refused", copy.refused), ("lost", copy.lost)] {
+        let _ = writeln!(text, "{name}{{result=\"{result}\"}} {value}");
     }
     text
 }

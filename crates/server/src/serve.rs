@@ -33,7 +33,7 @@ use crate::prompts::{self, Prompts};
 use crate::reload::Reloader;
 use crate::request_keys::RequestKeys;
 use crate::speech::Speaker;
-use crate::store::{self, Ledger};
+use crate::store::{self, Ledger, postgres};
 use crate::webhooks::Webhooks;
 use crate::{clock, gateways, recordings, serial};
 
@@ -156,6 +156,7 @@ pub struct Server {
     control: JoinHandle<io::Result<()>>,
     over: oneshot::Receiver<()>,
     store: JoinHandle<()>,
+    copy: Option<postgres::Copy>,
     webhooks: Webhooks,
     stop_rpc: oneshot::Sender<()>,
     rpc_task: tokio::task::JoinHandle<()>,
@@ -183,12 +184,12 @@ impl Server {
         let durability = Durability { sync: Duration::from_millis(config.events.sync_ms) };
         let (mut writer, log, mut store) =
             events::open(claim, keep, durability, first).map_err(|error| of_log(&dir, &error))?;
-        let farewells = record_calls(&config, &mut writer, &mut store)?;
+        let (farewells, copy) = record_calls(&config, &mut writer, &mut store)?;
         let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
         let (webhooks, hooks) = Webhooks::start(&config, log.clone())
             .map_err(|error| Failure::Failed(format!("webhooks: {error}")))?;
         let (tokens, good_tokens) = watch::channel(config.rpc.tokens.clone().into());
-        let http = http_config(&config, good_tokens);
+        let http = http_config(&config, good_tokens, copy.as_ref());
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
         let parts = assemble(&config, &local, rpc, &sender, (writer, farewells), first)?;
@@ -227,6 +228,7 @@ impl Server {
             control,
             over,
             store,
+            copy,
             webhooks,
             stop_rpc,
             rpc_task,
@@ -246,8 +248,10 @@ impl Server {
         let _ = tokio::task::spawn_blocking(|| self.store.join()).await;
         let _ = self.stop_rpc.send(());
         let hooks = tokio::task::spawn_blocking(|| self.webhooks.stop());
+        let copied = tokio::task::spawn_blocking(|| self.copy.map(postgres::Copy::stop));
         let _ = self.rpc_task.await;
         let _ = hooks.await;
+        let _ = copied.await;
         match self.control.join() {
             Ok(result) => result.map_err(|error| Failure::Failed(format!("control loop: {error}"))),
             Err(_) => Err(Failure::Failed("the control loop panicked".to_owned())),
@@ -349,7 +353,7 @@ fn assemble(
     })
 }
 
-fn http_config(config: &Config, tokens: http::Tokens) -> HttpConfig {
+fn http_config(config: &Config, tokens: http::Tokens, copy: Option<&postgres::Copy>) -> HttpConfig {
     HttpConfig {
         tokens,
         node: config.node.id,
@@ -357,6 +361,7 @@ fn http_config(config: &Config, tokens: http::Tokens) -> HttpConfig {
         data_dir: config.node.data_dir.as_path().into(),
         language: config.media.language.into(),
         event_streams: config.events.streams,
+        copy: copy.map(postgres::Copy::progress),
     }
 }
 
@@ -443,20 +448,27 @@ fn of_log(dir: &Path, error: &io::Error) -> Failure {
     Failure::Failed(format!("event log in {:?}: {error}", dir.display()))
 }
 
-/// Has calls recorded, and tells of those that the last server has left: their dialogs are given.
+/// Has calls recorded, and copied to where the configuration says, and tells of those that the last server has left: their dialogs
+/// are given.
 fn record_calls(
     config: &Config,
     writer: &mut EventWriter,
     store: &mut Store,
-) -> Result<Vec<DialogState>, Failure> {
-    let path = config.node.data_dir.join(store::FILE);
+) -> Result<(Vec<DialogState>, Option<postgres::Copy>), Failure> {
+    let data_dir = &config.node.data_dir;
+    let path = data_dir.join(store::FILE);
     let fault = |error: io::Error| Failure::Failed(format!("call records in {:?}: {error}", path.display()));
     let keep = (config.cdr.keep_days > 0).then(|| Duration::from_secs(config.cdr.keep_days * 86_400));
-    let mut ledger = Ledger::open(&config.node.data_dir, keep).map_err(fault)?;
+    let of_copy = |error: io::Error| Failure::Failed(format!("cdr.postgres: {error}"));
+    let plan = postgres::Plan::of(&config.cdr, data_dir).map_err(of_copy)?;
+    let progress = plan.as_ref().map(postgres::Plan::progress);
+    let mut ledger =
+        Ledger::open(data_dir, keep).and_then(|ledger| ledger.copied_by(progress)).map_err(fault)?;
     let dialogs =
         store::recover(&mut ledger, writer, store.last_found(), clock::now().wall).map_err(fault)?;
     events::record_calls(writer, store, ledger);
-    Ok(dialogs)
+    let copy = plan.map(|plan| plan.start(data_dir)).transpose().map_err(of_copy)?;
+    Ok((dialogs, copy))
 }
 
 fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {

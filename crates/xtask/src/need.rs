@@ -43,6 +43,7 @@ pub(crate) const PEERS: &[Need] = &[
         packages: &["openssl"],
         why: "speaks TLS to us, and shows what certificate it saw",
     },
+    Need { program: "initdb", packages: &["postgresql"], why: "makes databases that records are copied to" },
 ];
 
 /// What speaks the prompt packs.
@@ -156,10 +157,12 @@ fn succeeds(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Daemons lie where Debian's users do not look for programs.
+/// Daemons lie where Debian's users do not look for programs, PostgreSQL in a folder for each version.
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = versions.map(|version| version.path().join("bin"));
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]).chain(versions);
     folders.map(|folder| folder.join(program)).any(|file| is_executable(&file))
 }
 
@@ -189,7 +192,8 @@ mod tests {
                 "linphonec",
                 "kamailio",
                 "sipsak",
-                "openssl"
+                "openssl",
+                "initdb"
             ]
         );
     }

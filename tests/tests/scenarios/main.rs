@@ -27,6 +27,7 @@ mod media;
 mod nat;
 mod operations;
 mod outbound;
+mod postgres;
 mod protection;
 mod recordings;
 mod records;

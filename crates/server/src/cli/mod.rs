@@ -167,6 +167,9 @@ fn checked(config: Config) -> Result<Config, Failure> {
     if config.sip.listen.iter().any(|listener| matches!(listener, Listener::Tls(_))) {
         tls::check(&config.sip.tls).map_err(fault)?;
     }
+    if config.cdr.postgres.is_some() {
+        tls::authorities("cdr.postgres_ca", &config.cdr.postgres_ca).map_err(fault)?;
+    }
     Ok(config)
 }
 

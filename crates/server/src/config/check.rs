@@ -9,6 +9,7 @@ use offhook_client::wire::limits::WEBHOOKS_MAX;
 use super::gateway::Srtp;
 use super::value::{Listener, Network};
 use super::{Config, Gateway, Sip, SpeechProvider};
+use crate::store::postgres;
 
 /// The first disagreement: the key to change, and why.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
@@ -16,6 +17,7 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
     media(config)?;
     speech(config)?;
     rpc(config)?;
+    cdr(config)?;
     webhooks(config)
 }
 
@@ -30,7 +32,13 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             gateway.name
         )
     };
-    open.map(warning).collect()
+    let mut warnings: Vec<String> = open.map(warning).collect();
+    let postgres = config.cdr.postgres.as_ref().and_then(|uri| postgres::parse(uri.expose()).ok());
+    if postgres.is_some_and(|postgres| postgres::is_open(&postgres)) {
+        let open = "cdr.postgres: without TLS, whoever is on the way can read who calls whom";
+        warnings.push(open.to_owned());
+    }
+    warnings
 }
 
 fn fault(key: &str, problem: impl Into<String>) -> Result<(), (String, String)> {
@@ -164,6 +172,13 @@ fn media(config: &Config) -> Result<(), (String, String)> {
             Some((_, twice)) => fault("rtp.codecs", format!("{twice} is there twice")),
             None => Ok(()),
         },
+    }
+}
+
+fn cdr(config: &Config) -> Result<(), (String, String)> {
+    match config.cdr.postgres.as_ref().map(|uri| postgres::parse(uri.expose())) {
+        Some(Err(problem)) => fault("cdr.postgres", problem),
+        _ => Ok(()),
     }
 }
 

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use gateway::Address;
 pub use gateway::Gateway;
 pub use load::ConfigError;
-use secret::Token;
+use secret::{Secret, Token};
 pub use speech::{Speech, SpeechProvider, Voices};
 use value::{
     Advertise, CodecName, CountryName, DtmfMode, HostPort, IdleAudio, LanguageName, Level, Listener,
@@ -252,6 +252,13 @@ pub struct Cdr {
     /// How long the record of a call is kept, in days; 0: for ever.
     #[serde(deserialize_with = "value::between::<_, _, 0, 36_500>")]
     pub keep_days: u64,
+    /// Where PostgreSQL is, to which records are copied, `postgres://USER:PASSWORD@HOST/DATABASE`; empty: nowhere. By TLS, unless
+    /// it is this machine or says `?sslmode=disable`.
+    #[serde(with = "secret::optional_secret")]
+    #[schemars(with = "String")]
+    pub postgres: Option<Secret>,
+    /// The authorities of its certificate, a file in PEM; empty for those that the system trusts.
+    pub postgres_ca: PathBuf,
 }
 
 /// `[limits]`.
@@ -391,7 +398,7 @@ impl Default for Events {
 
 impl Default for Cdr {
     fn default() -> Self {
-        Self { keep_days: 365 }
+        Self { keep_days: 365, postgres: None, postgres_ca: PathBuf::new() }
     }
 }
 

@@ -419,6 +419,22 @@ proptest! {
     }
 }
 
+#[test]
+fn where_records_are_copied_to() {
+    let at = |uri: &str| read(&format!("cdr.postgres = '{uri}'"));
+    refused(
+        "cdr.postgres = 'db.example'",
+        "f.toml: cdr.postgres: is not postgres://USER:PASSWORD@HOST[:PORT]/DATABASE, in which ?sslmode= is disable or require",
+    );
+    let good = at("postgres://a:s3cret@db.example/b").unwrap();
+    assert!(!format!("{good:?}{}", toml::to_string(&good).unwrap()).contains("s3cret"));
+    assert_eq!(good.warnings(), [""; 0]);
+    let open = at("postgres://a:b@db.example/b?sslmode=disable").unwrap();
+    assert_eq!(open.warnings(), ["cdr.postgres: without TLS, whoever is on the way can read who calls whom"]);
+    let variable = [("OFFHOOK_CDR__POSTGRES", "postgres://a:b@127.0.0.1/b")];
+    assert!(read_with("", &variable).unwrap().cdr.postgres.is_some());
+}
+
 /// Keys are as safe as the signalling that they travel in.
 #[test]
 fn keys_that_travel_in_the_clear_are_warned_of() {

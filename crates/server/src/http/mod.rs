@@ -45,6 +45,7 @@ use crate::events::{EventLog, Groups};
 use crate::metrics;
 use crate::request_keys::RequestKeys;
 use crate::rpc::{self, Forbidden, Known, NodeName, Transport};
+use crate::store::Progress;
 use crate::webhooks::WebhooksHandle;
 use guard::Admitted;
 use stall::Stall;
@@ -90,6 +91,8 @@ pub struct HttpConfig {
     pub language: Language,
     /// The most connections to `/sys/events` at a time.
     pub event_streams: usize,
+    /// How far the copy of call records is, where there is one.
+    pub copy: Option<Arc<Progress>>,
 }
 
 impl fmt::Debug for HttpConfig {
@@ -105,6 +108,7 @@ struct Shared {
     tokens: Tokens,
     control: ControlHandle,
     webhooks: WebhooksHandle,
+    copy: Option<Arc<Progress>>,
     stream: Stream,
 }
 
@@ -128,6 +132,7 @@ pub async fn serve(
         tokens: config.tokens,
         control: control.clone(),
         webhooks: webhooks.clone(),
+        copy: config.copy,
         stream: Stream::new(log.clone(), config.node, config.event_streams, closing.clone()),
     };
     let context = rpc::Context {
@@ -261,7 +266,7 @@ where
         ("/healthz", &(Method::GET | Method::HEAD)) => json(StatusCode::OK, &json!({ "status": "ok" })),
         ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
         ("/readyz", &(Method::GET | Method::HEAD)) => show_readiness(&shared.control).await,
-        ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(&shared.control, &shared.webhooks).await,
+        ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(shared).await,
         ("/metrics" | "/readyz", _) => {
             json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" }))
         }
@@ -320,11 +325,14 @@ fn reaching(
 }
 
 /// How things are, for Prometheus.
-async fn show_metrics(control: &ControlHandle, webhooks: &WebhooksHandle) -> Response<HttpBody> {
-    let (Some(metrics), Ok(hooks)) = (control.metrics().await, webhooks.list().await) else {
+async fn show_metrics(shared: &Shared) -> Response<HttpBody> {
+    let (Some(metrics), Ok(hooks)) = (shared.control.metrics().await, shared.webhooks.list().await) else {
         return json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": "try again" }));
     };
-    let text = metrics::text(&metrics) + &metrics::webhooks(&hooks);
+    let mut text = metrics::text(&metrics) + &metrics::webhooks(&hooks);
+    if let Some(copy) = &shared.copy {
+        text += &metrics::copy(&copy.status());
+    }
     let mut response = Response::new(HttpBody::from(text));
     let content_type = header::HeaderValue::from_static(metrics::CONTENT_TYPE);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);

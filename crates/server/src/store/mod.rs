@@ -14,6 +14,8 @@
 
 mod live;
 mod note;
+pub(crate) mod postgres;
+mod progress;
 mod read;
 mod recover;
 mod row;
@@ -22,6 +24,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -31,6 +34,7 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 use live::Dialog;
 pub(crate) use live::Live;
 pub(crate) use note::{Writer, lives, note};
+pub(crate) use progress::{CopyStatus, Progress};
 pub(crate) use read::page;
 pub(crate) use recover::recover;
 
@@ -53,6 +57,10 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// How many records go for being old with a transaction, beside twice those that come: more is done the next time.
 const PRUNED_AT_LEAST: u32 = 20;
+
+/// How many records that a copy does not have yet are kept for it, however old they are: months of a busy node, and about half a
+/// gigabyte.
+const BEHIND_MAX: i64 = 1_000_000;
 
 /// How many statements are kept ready: all there are.
 const STATEMENTS: usize = 16;
@@ -94,6 +102,8 @@ pub(crate) struct Ledger {
     data_dir: PathBuf,
     /// The longest time that a record is kept, in milliseconds.
     keep_ms: Option<i64>,
+    /// How far another database is that has the records too.
+    copy: Option<Arc<Progress>>,
     changes: u32,
     checkpoints: SyncSender<()>,
 }
@@ -126,7 +136,16 @@ impl Ledger {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let keep_ms = keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
         let data_dir = data_dir.to_owned();
-        Ok(Self { connection, data_dir, keep_ms, changes: 0, checkpoints: checkpointer(path)? })
+        Ok(Self { connection, data_dir, keep_ms, copy: None, changes: 0, checkpoints: checkpointer(path)? })
+    }
+
+    /// From now on records are kept until they are copied, and whoever copies is told of them.
+    pub(crate) fn copied_by(mut self, copy: Option<Arc<Progress>>) -> io::Result<Self> {
+        if let Some(copy) = &copy {
+            copy.recorded(newest(&self.connection).map_err(fault)?.cast_unsigned());
+        }
+        self.copy = copy;
+        Ok(self)
     }
 
     /// Writes all of it, or nothing.
@@ -139,7 +158,7 @@ impl Ledger {
         if !self.data_dir.join(FILE).try_exists()? {
             tracing::error!("the database of call records was taken away: another one is begun");
             let keep = self.keep_ms.map(|keep| Duration::from_millis(keep.cast_unsigned()));
-            *self = Self::open(&self.data_dir, keep)?;
+            *self = Self::open(&self.data_dir, keep)?.copied_by(self.copy.clone())?;
         }
         self.try_write(notes, now_ms).map_err(fault)?;
         self.changes += 1;
@@ -158,6 +177,7 @@ impl Ledger {
         now_ms: i64,
     ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
+        let copy = self.copy.as_deref();
         let mut records: u32 = 0;
         for note in notes {
             match note {
@@ -170,9 +190,17 @@ impl Ledger {
             }
         }
         if let Some(keep) = self.keep_ms {
-            prune(&transaction, now_ms.saturating_sub(keep), records * 2 + PRUNED_AT_LEAST)?;
+            prune(&transaction, now_ms.saturating_sub(keep), records * 2 + PRUNED_AT_LEAST, copy)?;
         }
-        transaction.commit()
+        let newest = copy
+            .filter(|_| records > 0)
+            .map(|copy| newest(&transaction).map(|newest| (copy, newest)))
+            .transpose()?;
+        transaction.commit()?;
+        if let Some((copy, newest)) = newest {
+            copy.recorded(newest.cast_unsigned());
+        }
+        Ok(())
     }
 
     /// The calls that lived when the last server ended without telling.
@@ -194,17 +222,37 @@ impl Ledger {
     }
 }
 
-/// Takes away the oldest records that ended before a moment.
-fn prune(transaction: &Transaction<'_>, before_ms: i64, most: u32) -> rusqlite::Result<()> {
-    let oldest = "SELECT id, end_time_ms FROM cdr ORDER BY id LIMIT ?1";
+/// The number of the newest record; 0 where there is none.
+fn newest(connection: &Connection) -> rusqlite::Result<i64> {
+    let newest = "SELECT coalesce(max(id), 0) FROM cdr";
+    connection.prepare_cached(newest)?.query_row([], |row| row.get(0))
+}
+
+/// Takes away the oldest records that ended before a moment, and that a copy has, or cannot be waited for to have.
+fn prune(
+    transaction: &Transaction<'_>,
+    before_ms: i64,
+    most: u32,
+    copy: Option<&Progress>,
+) -> rusqlite::Result<()> {
+    let (copied, kept_from) = match copy {
+        Some(copy) => (copy.seq().cast_signed(), newest(transaction)? - BEHIND_MAX),
+        None => (i64::MAX, i64::MAX),
+    };
+    let oldest = "SELECT id, end_time_ms, seq FROM cdr ORDER BY id LIMIT ?1";
     let mut oldest = transaction.prepare_cached(oldest)?;
     let mut rows = oldest.query([most])?;
-    let mut last: Option<i64> = None;
+    let (mut last, mut lost): (Option<i64>, u64) = (None, 0);
     while let Some(row) = rows.next()? {
-        if row.get::<_, i64>(1)? >= before_ms {
+        let (id, is_copied) = (row.get::<_, i64>(0)?, row.get::<_, i64>(2)? <= copied);
+        if row.get::<_, i64>(1)? >= before_ms || (!is_copied && id > kept_from) {
             break;
         }
-        last = Some(row.get(0)?);
+        last = Some(id);
+        lost += u64::from(!is_copied);
+    }
+    if let Some(copy) = copy.filter(|_| lost > 0) {
+        copy.lost(lost);
     }
     match last {
         Some(id) => transaction.prepare_cached("DELETE FROM cdr WHERE id <= ?1")?.execute([id]).map(drop),

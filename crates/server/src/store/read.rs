@@ -19,10 +19,15 @@ fn open(data_dir: &Path) -> io::Result<Option<Connection>> {
     if !path.try_exists()? {
         return Ok(None);
     }
+    connect(&path).map(Some).map_err(fault)
+}
+
+/// A database that is there, to read it.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
-    connection.busy_timeout(BUSY).map_err(fault)?;
-    Ok(Some(connection))
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
 }
 
 fn read(connection: &Connection, after: u64, limit: u32) -> rusqlite::Result<Vec<CallRecord>> {

@@ -2,7 +2,7 @@
 
 use offhook_client::wire::{CallDir, CallRecord, DroppedBy};
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::Over;
 
@@ -92,19 +92,34 @@ pub(super) fn newer(connection: &Connection, seq: u64) -> rusqlite::Result<Vec<O
     let all = format!("SELECT {COLUMNS}, process_id, seq FROM cdr ORDER BY id DESC");
     let mut statement = connection.prepare(&all)?;
     let mut rows = statement.query([])?;
-    let mut over = Vec::new();
+    let mut newer = Vec::new();
     while let Some(row) = rows.next()? {
-        let told = row.get::<_, i64>(25)?.cast_unsigned();
-        if told <= seq {
+        let over = over(row)?;
+        if over.seq <= seq {
             break;
         }
-        over.push(Over {
-            record: record(row)?,
-            process_id: row.get::<_, i64>(24)?.cast_unsigned(),
-            seq: told,
-        });
+        newer.push(over);
     }
-    Ok(over)
+    Ok(newer)
+}
+
+/// The records after one, oldest first.
+pub(super) fn after(connection: &Connection, id: u64, limit: u32) -> rusqlite::Result<Vec<Over>> {
+    let next = format!("SELECT {COLUMNS}, process_id, seq FROM cdr WHERE id > ?1 ORDER BY id LIMIT ?2");
+    connection.prepare_cached(&next)?.query_map((id.cast_signed(), limit), over)?.collect()
+}
+
+/// The last record that was told under a number up to this one; 0 where there is none.
+pub(super) fn last_until(connection: &Connection, seq: u64) -> rusqlite::Result<u64> {
+    let last = "SELECT id FROM cdr WHERE seq <= ?1 ORDER BY id DESC LIMIT 1";
+    let last = connection.query_row(last, [seq.cast_signed()], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(last.map_or(0, i64::cast_unsigned))
+}
+
+/// An end, from a row with [`COLUMNS`] and what only we need.
+fn over(row: &Row<'_>) -> rusqlite::Result<Over> {
+    let unsigned = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    Ok(Over { record: record(row)?, process_id: unsigned(24)?, seq: unsigned(25)? })
 }
 
 fn direction(direction: CallDir) -> &'static str {

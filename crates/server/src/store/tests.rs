@@ -99,6 +99,30 @@ fn what_is_old_goes_and_numbers_do_not_come_again() {
     assert!(page(&dir.0, 0, 100).unwrap()[0].id > newest, "a cursor never goes back");
 }
 
+/// Waiting for a copy, up to a bound.
+#[test]
+fn what_is_old_stays_until_it_is_copied() {
+    let dir = dir();
+    let copy = Arc::new(Progress::default());
+    let keep = Some(Duration::from_millis(500));
+    let mut ledger = Ledger::open(&dir.0, keep).unwrap().copied_by(Some(copy.clone())).unwrap();
+    let notes: Vec<Note> = (1..=5).map(|number| over(number, 1_000, number * 10)).collect();
+    ledger.write(&notes, 10_000).unwrap();
+    assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["1", "2", "3", "4", "5"]);
+    assert_eq!(copy.status(), CopyStatus { backlog: 5, ..CopyStatus::default() });
+    let Note::Over(third) = &notes[2] else { panic!() };
+    let third = Over { record: CallRecord { id: 3, ..third.record.clone() }, ..*third.clone() };
+    copy.copied(3, &third);
+    ledger.write(&[], 10_000).unwrap();
+    assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["4", "5"]);
+    assert_eq!(copy.status(), CopyStatus { backlog: 2, copied: 3, ..CopyStatus::default() });
+    // As if there had been a million since: two are too many.
+    ledger.connection.execute("UPDATE sqlite_sequence SET seq = 1000003", []).unwrap();
+    ledger.write(&[over(6, 10_000, 60)], 10_000).unwrap();
+    assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["5", "6"]);
+    assert_eq!(copy.status().lost, 1);
+}
+
 /// More at a time than are taken away at a time: the rest goes with the next ones.
 #[test]
 fn a_long_past_goes_bit_by_bit() {

@@ -172,6 +172,7 @@ impl Server {
             data_dir: data.0.as_path().into(),
             language: Language::Zh,
             event_streams: 3,
+            copy: None,
         };
         let keys = RequestKeys::open(&data.0).unwrap();
         let mut hooks = Config::default();
