@@ -17,7 +17,7 @@
 //! together in it, and the frames are run several at a time, since nobody waits for them. A connection that has nothing of all this to do is none of these.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::codec::resample::Resampler;
 use crate::event::{ActionId, Event, LegId, Prompt, RecordEnd, Volumes};
@@ -29,7 +29,7 @@ use crate::pace::{Due, Pace};
 use crate::record::Recording;
 use crate::room::Input;
 use crate::shared::Shared;
-use crate::strip::Strip;
+use crate::strip::{Heard, Strip};
 use crate::{Placed, SPAN_FRAMES};
 
 /// Frames that are run together at most where nobody waits for them. A recording of other connections holds back as much.
@@ -208,7 +208,7 @@ impl Bridge {
         if let Some(recording) = &mut self.recording {
             let rate = first.rate.max(second.rate);
             let frame = self.recorder.frame(rate, [first, second], played, recording.channels());
-            recording.write(rate, frame, false, shared);
+            recording.write(rate, Heard::Linear(frame), true, None, shared);
         }
         if !has_more {
             self.end_prompt(shared);
@@ -278,7 +278,7 @@ impl Bridge {
         if let Some(recording) = self.recording.take() {
             self.is_unsettled = true;
             let action = recording.action;
-            let duration = recording.finish(end, Duration::ZERO, shared);
+            let duration = recording.finish(shared);
             shared.tell(Event::RecordEnded { leg: self.first.leg, action, duration, end });
             self.recorder = Recorder::new();
         }

@@ -28,9 +28,9 @@ use std::time::Instant;
 
 use crate::codec::Codec;
 use crate::digits::Digits;
-use crate::dtmf::Key;
 use crate::dtmf::dedup::Dedup;
 use crate::dtmf::event::EventReceiver;
+use crate::dtmf::{Key, keyed};
 use crate::event::{DigitSource, Event, Idle, LegConfig, LegId};
 use crate::leg::connection::Relayed;
 use crate::leg::hearing::Hearing;
@@ -77,8 +77,10 @@ pub struct Leg {
     dedup: Dedup,
     /// The key of a telephone-event that lasts.
     pressed: Option<Key>,
-    /// Frames to keep out of a recording after a key: what was sent with it is still in the jitter buffer.
-    muted: usize,
+    /// Where telephone-events are in what is heard.
+    keyed: keyed::Events,
+    /// Where the last packet of audio ended, by its timestamp.
+    audio_end: Option<u32>,
     recording: Option<Recording>,
 
     // What goes out.
@@ -144,7 +146,8 @@ impl Leg {
             hearing: Hearing::new(config.detect_tones),
             dedup: Dedup::new(),
             pressed: None,
-            muted: 0,
+            keyed: keyed::Events::default(),
+            audio_end: None,
             recording: None,
             sender: Sender::new(shared.random(), sequence, shared.random()),
             collisions: 0,
@@ -206,6 +209,8 @@ impl Leg {
         match content {
             Content::Audio(codec) => {
                 self.receiver.timing(self.clock_at(now, codec.clock_rate()), packet.timestamp);
+                let samples = codec.samples_in(packet.payload).unwrap_or_default();
+                self.audio_end = Some(packet.timestamp.wrapping_add(codec.samples_to_clock(samples)));
                 self.queue(now, place, codec, packet.payload);
             }
             Content::ComfortNoise => {
@@ -305,7 +310,8 @@ impl Leg {
             hearing: _,
             dedup: _,
             pressed,
-            muted: _,
+            keyed: _,
+            audio_end: _,
             recording: _,
             sender: _,
             collisions: _,
@@ -348,7 +354,8 @@ impl Leg {
         let due = self.pace.tick(now);
         self.skip(due.skip, shared);
         due.times(now).for_each(|time| self.frame(time, shared));
-        if let Some(recording) = &mut self.recording {
+        let is_in_spans = self.need() == Need::Spans;
+        if let Some(recording) = self.recording.as_mut().filter(|_| is_in_spans) {
             recording.end_span(shared);
         }
         due.run > 0
@@ -363,6 +370,7 @@ impl Leg {
         self.sender.skip(clock_of(frames, self.media.codec));
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
             recording.skip(frames, shared);
+            self.end_recording_if_over(shared);
         }
     }
 

@@ -54,7 +54,7 @@ use crate::event::{
 use crate::leg::Datagram;
 pub use crate::leg::Leg;
 pub use crate::numbered::{NumberHasher, Numbered};
-use crate::record::{HELD_BACK, Keys, Recording, Wish};
+use crate::record::{Keys, Recording, Wish};
 use crate::room::Room;
 use crate::shared::Shared;
 
@@ -433,9 +433,9 @@ impl Engine {
         else {
             return;
         };
-        let (held_back, in_spans) = (HELD_BACK, format != RecordFormat::Mp3);
+        let in_spans = format != RecordFormat::Mp3;
         let keys = Keys { mute: mute_digits, finish: finish_keys };
-        let wish = Wish { channels: 1, beep, max, trim_silence, keys, held_back, in_spans };
+        let wish = Wish { channels: 1, beep, max, trim_silence, keys, in_spans };
         let recording = Recording::new(action, recording, wish);
         self.on(leg, |leg, shared| leg.record(recording, shared));
     }

@@ -28,6 +28,8 @@ const TARGET: std::ops::RangeInclusive<usize> = 20 * MS..=200 * MS;
 const FIRST_MARGIN: usize = 20 * MS;
 const LEAST_MARGIN: usize = 10 * MS;
 const LATE_MARGIN: usize = 40 * MS;
+/// The delay that is aimed at before anything has come, in ticks.
+pub(crate) const FIRST_TARGET: usize = FRAME_TICKS + FIRST_MARGIN;
 /// How much of the margin is given back in each window without a late packet.
 const MARGIN_DECAY: usize = 2 * MS;
 /// The window in which the least delay is looked for: 2 s, in which a burst of jitter passes.
@@ -181,13 +183,15 @@ impl Playout {
     }
 
     /// The delay that is aimed at, in ticks.
-    fn target(&self) -> usize {
+    pub(crate) fn target(&self) -> usize {
         (self.packet + 3 * self.jitter.min(*TARGET.end()) + self.margin).clamp(*TARGET.start(), *TARGET.end())
     }
 
-    /// The delay that is aimed at, in frames, rounded up.
-    pub(crate) fn target_frames(&self) -> usize {
-        self.target().div_ceil(FRAME_TICKS)
+    /// How much is heard before what comes now, in ticks; negative if that should have come before. None while nothing is
+    /// heard.
+    pub(crate) fn until_next(&self) -> Option<i64> {
+        let until = || i64::try_from(self.delay()).ok()?.checked_sub_unsigned(self.ahead as u64);
+        self.is_heard().then(until)?
     }
 
     /// The delay there is, in ticks.
@@ -210,10 +214,12 @@ impl Playout {
         self.frame.linear()
     }
 
-    /// The next frame, left as it came where that is in this law and nothing had to be changed in it.
-    pub(crate) fn frame_in(&mut self, law: Codec) -> Heard<'_> {
+    /// The next frame, left as it came where that is in this law and nothing had to be changed in it, and whether it is of a
+    /// stream that goes on.
+    pub(crate) fn frame_in(&mut self, law: Codec) -> (Heard<'_>, bool) {
         self.fill(Some(law).filter(|law| law.sample_rate() == self.rate));
-        self.frame.heard()
+        let is_heard = self.is_heard();
+        (self.frame.heard(), is_heard)
     }
 
     fn fill(&mut self, law: Option<Codec>) {

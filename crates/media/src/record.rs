@@ -1,44 +1,44 @@
 //! A recording on its way to its file: one frame for each frame of our clock, whatever the network brought, so that the
-//! file is as long as it lasted. It leaves as linear samples at the leg's rate; encoding is the writer's business
-//! ([`file::Writer`](crate::file::Writer)), on another thread.
+//! file is as long as it lasted. It leaves as linear samples at the leg's rate, or in the codes of a law; encoding is the
+//! writer's business ([`file::Writer`](crate::file::Writer)), on another thread.
 //!
 //! ```text
-//!   frame of 20 ms ─▶ held back for 60–160 ms ─▶ trimmed, where that is wanted ─▶ chunks to the writer
-//!                     └ where the beginnings of keys are silenced, if they shall not be heard, and the end cut off
+//!   frame of 20 ms ─▶ what was said before is left out (`moments.rs`) ─▶ held back for 20–100 ms ─▶ trimmed, where that
+//!                                                                        is wanted ─▶ chunks to the writer
+//!                           where the beginnings of keys are silenced, if they shall not be heard, and the end cut off
 //! ```
 //! A finish key is known as one that ends the recording when it is released. From its beginning on all is held back.
 
+mod moments;
 mod trim;
 
 use std::time::Duration;
 
-use crate::codec::{Codec, SAMPLE_RATE, TICKS};
+use crate::codec::{FRAME_TICKS, SAMPLE_RATE, TICKS};
 use crate::dtmf::generate::ToneGenerator;
-use crate::dtmf::mute::Mute;
+use crate::dtmf::keyed::Keyed;
 use crate::event::{ActionId, Chunk, Key, KeySet, RecordEnd, RecordingId};
+pub(crate) use crate::record::moments::Lead;
+use crate::record::moments::Moments;
 use crate::record::trim::Trim;
 use crate::shared::Shared;
-use crate::strip::{Strip, take};
-use crate::{FRAME, FRAME_SAMPLES, SPAN_FRAMES};
+use crate::strip::{Heard, Strip, take};
+use crate::{FRAME, FRAME_SAMPLES};
 
-/// Frames that are held back at most, 100 ms: then all but what is held back at least goes to the writer. Of MP3 it cannot give all to
-/// the file, 2,260 samples (94 ms) less: together they stay under the 200 ms that a crash may cost.
+/// Frames that are held at most, 100 ms: what has been recorded by then goes to the writer, but for what is held back.
 const HAND_OUT: usize = 5;
-/// The same of a recording that may have its frames in spans, 160 ms: what is recorded in one is handed out as one piece when
-/// it is over.
-const HAND_OUT_OF_SPANS: usize = HELD_BACK + SPAN_FRAMES as usize;
-/// As long after a key it may still be the one that ends the recording: the rest of the span that it was found in, and a frame
-/// in which the application's server hears of it.
-const KEY_WAIT: Duration = FRAME.saturating_mul(SPAN_FRAMES + 1);
-/// Frames that are held back at least, 60 ms, of a leg's recording: where a key began that is known since a packet or a few
-/// blocks of a tone can still be silenced, or be its end.
-pub(crate) const HELD_BACK: usize = 3;
+/// Frames that are held back, 40 ms, of a recording for which tones are looked into: where a key began that is known since a
+/// few blocks can still be silenced, or be its end (`dtmf/mute.rs`).
+const HELD_BACK: usize = 2;
+/// The same of what is recorded as it came: where a telephone-event began is known before it is heard, but for the tone that
+/// some gateways leave in the audio beside it.
+const HELD_BACK_AS_IT_CAME: usize = 1;
+/// As long after a key it may still be the one that ends the recording: much longer than the application's server takes to say
+/// so on a busy day. Until then it is not in the file.
+const KEY_WAIT: Duration = Duration::from_secs(1);
 /// The longest press that is held back, so that memory is bounded: of a finish key that is held for longer, the rest is in
-/// the file. Nobody waits longer for what a key does.
+/// the file, as silence. Nobody waits longer for what a key does.
 const LONGEST_PRESS: Duration = Duration::from_secs(5);
-/// As long before the frame in which a tone is known as a key it may have begun: two frames (`dtmf/mute.rs`).
-const TONE_ONSET: Duration = Mute::DELAY;
-
 /// What is asked of a recording.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
@@ -50,8 +50,6 @@ pub(crate) struct Wish {
     pub(crate) max: Duration,
     /// Whether the quiet at its ends is left out.
     pub(crate) trim_silence: bool,
-    /// Frames that are held back at least.
-    pub(crate) held_back: usize,
     /// What keys are to it.
     pub(crate) keys: Keys,
     /// Whether its frames may come several at a time, as its encoder keeps nothing back.
@@ -70,15 +68,7 @@ pub(crate) struct Keys {
 impl Wish {
     /// Of a talk of several parties, which ends where it is told to.
     pub(crate) fn of_talk(channels: u16, max: Duration) -> Self {
-        Self {
-            channels,
-            beep: false,
-            max,
-            trim_silence: false,
-            keys: Keys::default(),
-            held_back: 0,
-            in_spans: false,
-        }
+        Self { channels, beep: false, max, trim_silence: false, keys: Keys::default(), in_spans: false }
     }
 }
 
@@ -89,13 +79,16 @@ pub(crate) struct Recording {
     id: RecordingId,
     /// What the far end hears first.
     beep: Option<ToneGenerator>,
-    is_paused: bool,
+    moments: Moments,
     trim: Option<Trim>,
     keys: Keys,
-    held_back: usize,
     in_spans: bool,
     /// The finish key that is pressed or has just been.
     press: Option<Press>,
+    /// Whether that key ends it.
+    ends_at_press: bool,
+    /// Why it ends, once it is told to.
+    why: RecordEnd,
     /// Ticks at most.
     max: u64,
     /// Ticks so far, what is held back and what was trimmed off included.
@@ -122,12 +115,13 @@ impl Recording {
             action,
             id,
             beep: wish.beep.then(|| ToneGenerator::beep(SAMPLE_RATE)),
-            is_paused: false,
+            moments: Moments::new(),
             trim: wish.trim_silence.then(Trim::default),
             keys: wish.keys,
-            held_back: wish.held_back,
             in_spans: wish.in_spans,
             press: None,
+            ends_at_press: false,
+            why: RecordEnd::Stopped,
             max: ticks_in(wish.max),
             recorded: 0,
             handed_out: 0,
@@ -153,9 +147,36 @@ impl Recording {
         self.beep.is_some()
     }
 
-    /// Stops recording for a while, or goes on. What is heard meanwhile is not in the file, and takes no time in it.
+    /// It begins, where no beep comes first, or that is over.
+    pub(crate) fn begin(&mut self, lead: Lead) {
+        self.moments.begin(lead);
+    }
+
+    /// Stops recording for a while, or goes on. What is said meanwhile is not in the file, and takes no time in it.
     pub(crate) fn pause(&mut self, is_paused: bool) {
-        self.is_paused = is_paused;
+        self.moments.pause(is_paused);
+    }
+
+    /// Nothing that is said from now on is to be in it. `press`: a key ends it that was pressed so long, and from whose beginning
+    /// on nothing is to be in it. What was said before may still be in the jitter buffer: see [`Recording::over`].
+    pub(crate) fn end(&mut self, why: RecordEnd, press: Duration) {
+        self.why = why;
+        self.ends_at_press |= !press.is_zero() && self.press.is_some() && !self.moments.is_ending();
+        self.moments.end(ticks_in(press));
+    }
+
+    /// Whether it has been told to end, and waits for what is still to be heard.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.moments.is_ending()
+    }
+
+    /// Why it is over, once it is.
+    pub(crate) fn over(&self) -> Option<RecordEnd> {
+        let is_reached = match self.press.filter(|_| self.ends_at_press) {
+            Some(press) => self.moments.is_paused() || self.recorded >= press.begin,
+            None => self.moments.since_end().is_some(),
+        };
+        if is_reached { Some(self.why) } else { self.is_full().then_some(RecordEnd::MaxDuration) }
     }
 
     /// Whether keys are silenced.
@@ -174,19 +195,22 @@ impl Recording {
         self.in_spans && self.trim.is_none() && !self.keys.mute && !self.is_beeping()
     }
 
-    /// A key began so long ago. Where it ends the recording, nothing of it and of what follows is to be in it.
-    pub(crate) fn key_began(&mut self, key: Key, ago: Duration) {
+    /// A key begins after so many ticks of what is heard next, or began so many before. Where it ends the recording, nothing of
+    /// it and of what follows is to be in it.
+    pub(crate) fn key_began(&mut self, key: Key, until: i64) {
         if self.press.is_none() && self.keys.finish.contains(key) {
-            let ago = if self.is_paused { 0 } else { ticks_in(ago) };
-            self.press = Some(Press { begin: self.recorded.saturating_sub(ago), until: None });
+            let is_still = self.moments.is_paused() || self.is_beeping();
+            let until = if is_still { 0 } else { until.saturating_sub_unsigned(self.moments.lead()) };
+            let begin = self.recorded.saturating_add_signed(until).min(self.max);
+            self.press = Some(Press { begin, until: None });
         }
     }
 
     /// A key is over: it ends the recording soon or not at all.
     pub(crate) fn key_ended(&mut self) {
-        let until = self.recorded + ticks_in(KEY_WAIT);
+        let recorded = self.recorded;
         if let Some(press) = &mut self.press {
-            press.until.get_or_insert(until);
+            press.until.get_or_insert(recorded.max(press.begin) + ticks_in(KEY_WAIT));
         }
     }
 
@@ -195,36 +219,45 @@ impl Recording {
         self.recorded == self.max
     }
 
-    /// Records what was heard in one frame, of all channels in turn. `is_key`: a key was on.
-    pub(crate) fn write(&mut self, rate: u32, frame: &[i16], is_key: bool, shared: &mut Shared) {
-        if self.is_paused {
-            return;
-        }
+    /// Records what was heard in one frame, of all channels in turn: samples at a rate, or codes where it takes them. `is_heard`:
+    /// it is of a stream that goes on. What of it belongs to keys is silenced, where that is wanted.
+    pub(crate) fn write(
+        &mut self,
+        rate: u32,
+        heard: Heard<'_>,
+        is_heard: bool,
+        keyed: Option<&Keyed>,
+        shared: &mut Shared,
+    ) {
         let channels = usize::from(self.channels);
-        let moments = self.make_room(rate, frame.len() / channels, shared);
-        let silenced = self.held_in(TONE_ONSET) + frame.len();
-        let held = self.held.linear();
-        held.extend_from_slice(&frame[..moments * channels]);
-        if is_key && self.keys.mute {
-            let begin = held.len().saturating_sub(silenced);
-            held[begin..].fill(0);
-        }
-        self.hand_out_if_enough(shared);
-    }
-
-    /// The same of what was heard in the codes of a law, by a recording that takes them.
-    pub(crate) fn write_codes(&mut self, law: Codec, codes: &[u8], shared: &mut Shared) {
-        if self.is_paused {
+        let moments = heard.len() / channels;
+        let Some(left_out) = self.moments.frame(moments as u64 * sample_ticks(rate), is_heard) else {
             return;
+        };
+        let left_out = usize::try_from(left_out / sample_ticks(rate)).unwrap_or(usize::MAX).min(moments);
+        let taken = left_out..left_out + self.make_room(rate, moments - left_out, shared);
+        match heard {
+            Heard::Codes(law, codes) => self.held.codes(law).extend_from_slice(&codes[taken]),
+            Heard::Linear(samples) => {
+                let taken = taken.start * channels..taken.end * channels;
+                let held = self.held.linear();
+                match keyed.filter(|_| self.keys.mute) {
+                    None => held.extend_from_slice(&samples[taken]),
+                    Some(keyed) => {
+                        keyed.silence_before(held, rate);
+                        let mut samples = samples.to_vec();
+                        keyed.silence(&mut samples);
+                        held.extend_from_slice(&samples[taken]);
+                    }
+                }
+            }
         }
-        let samples = self.make_room(law.sample_rate(), codes.len(), shared);
-        self.held.codes(law).extend_from_slice(&codes[..samples]);
         self.hand_out_if_enough(shared);
     }
 
-    /// The frames that were due have been recorded.
+    /// The frames of a span have been recorded, in which it takes codes: they are handed out as one piece.
     pub(crate) fn end_span(&mut self, shared: &mut Shared) {
-        self.hand_out_from(HAND_OUT, shared);
+        self.hand_out_from(1, shared);
     }
 
     /// Counts so many samples of each channel that are to be held. Returns for how many of them there is time.
@@ -243,44 +276,58 @@ impl Recording {
 
     fn hand_out_if_enough(&mut self, shared: &mut Shared) {
         let recorded = self.recorded;
-        self.press = self.press.filter(|press| press.until.is_none_or(|until| recorded <= until));
-        self.hand_out_from(if self.takes_codes() { HAND_OUT_OF_SPANS } else { HAND_OUT }, shared);
+        self.press = self
+            .press
+            .filter(|press| self.ends_at_press || press.until.is_none_or(|until| recorded <= until));
+        // Of MP3 the writer cannot give all to the file, 2,260 samples (94 ms) less: it has each frame as soon as may be, so that
+        // together with the delay of what is heard they stay under the 200 ms that a crash may cost.
+        self.hand_out_from(if self.in_spans { HAND_OUT } else { 1 }, shared);
     }
 
-    /// Hands out all but what is held back, where so many frames are held at least.
+    /// Hands out all but what is held back, where so many frames are held, at least one of which may go.
     fn hand_out_from(&mut self, frames: usize, shared: &mut Shared) {
         let (frame, longest) = (self.held_in(FRAME), self.held_in(LONGEST_PRESS));
-        let at_least = self.held_back * frame;
+        let held_back = match self.keys.mute || !self.keys.finish.is_empty() {
+            true if self.takes_codes() => HELD_BACK_AS_IT_CAME,
+            true => HELD_BACK,
+            false => 0,
+        };
+        let at_least = held_back * frame;
         let keep = self.since_press().map_or(at_least, |since| since.clamp(at_least, longest));
-        if self.held.len() >= keep + frames * frame - at_least {
+        if self.held.len() >= keep + frames.saturating_sub(held_back).max(1) * frame {
             self.hand_out(keep, shared);
         }
     }
 
     /// Samples of all channels since the beginning of a finish key.
     fn since_press(&self) -> Option<usize> {
-        let ticks = self.recorded - self.press?.begin;
+        Some(self.in_all_channels(self.recorded.saturating_sub(self.press?.begin)))
+    }
+
+    /// Samples of all channels in so many ticks.
+    fn in_all_channels(&self, ticks: u64) -> usize {
         let samples = usize::try_from(ticks / sample_ticks(self.rate)).unwrap_or(usize::MAX);
-        Some(samples.saturating_mul(usize::from(self.channels)))
+        samples.saturating_mul(usize::from(self.channels))
     }
 
     /// Records silence for frames that were skipped: as one piece, for they may be many.
     pub(crate) fn skip(&mut self, frames: u64, shared: &mut Shared) {
-        if self.is_paused {
-            return;
-        }
+        let ticks = frames * FRAME_TICKS as u64;
+        let Some(left_out) = self.moments.frame(ticks, false) else { return };
         self.hand_out(0, shared);
         let sample = sample_ticks(self.rate);
-        let samples = (frames * samples_in(FRAME, self.rate) as u64).min((self.max - self.recorded) / sample);
+        let samples = ((ticks - left_out) / sample).min((self.max - self.recorded) / sample);
         self.recorded += samples * sample;
         self.pass_on(Chunk::Silence { rate: self.rate, samples }, shared);
     }
 
-    /// Hands out the rest, and the end mark. `trim`: a key ends it that was pressed so long. Returns how long the recording is.
-    pub(crate) fn finish(mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) -> Duration {
-        let by_key = end == RecordEnd::Stopped && !trim.is_zero();
-        let trimmed = if by_key { self.since_press().unwrap_or_else(|| self.held_in(trim)) } else { 0 };
-        self.hand_out(trimmed, shared);
+    /// Hands out the rest, less what came after its end, and the end mark. Returns how long the recording is.
+    pub(crate) fn finish(mut self, shared: &mut Shared) -> Duration {
+        let cut = match self.press.filter(|_| self.ends_at_press) {
+            Some(_) => self.since_press().unwrap_or_default(),
+            None => self.in_all_channels(self.moments.since_end().unwrap_or_default()),
+        };
+        self.hand_out(cut, shared);
         shared.record(self.id, Chunk::End);
         let nanos = u128::from(self.handed_out) * 1_000_000_000 / u128::from(TICKS);
         Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX))
@@ -296,6 +343,12 @@ impl Recording {
         let out = self.held.len().saturating_sub(keep);
         if out == 0 {
             return;
+        }
+        if let Some(since) = self.since_press()
+            && since > keep
+        {
+            let begin = self.held.len().saturating_sub(since).min(out);
+            self.held.linear()[begin..out].fill(0);
         }
         // The memory goes to another thread with it.
         let chunk = match self.held.law() {

@@ -14,9 +14,8 @@
 mod commands;
 mod input;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::Placed;
 use crate::codec::{Codec, Encoder};
 use crate::event::{ActionId, Event, LegId, MAX_PLAYS, RecordEnd, RoomEvent, RoomId};
 use crate::leg::RoomAudio;
@@ -26,6 +25,7 @@ use crate::pace::Pace;
 use crate::record::Recording;
 pub(crate) use crate::room::input::Input;
 use crate::shared::Shared;
+use crate::{Placed, strip};
 
 /// Frames for which an encoder is kept that nobody wants, 10 s: members come and go, and talk now and then.
 const KEEP_ENCODER: u32 = 500;
@@ -150,7 +150,7 @@ impl Room {
     fn write_recording(&mut self, shared: &mut Shared) {
         let Some(recording) = &mut self.recording else { return };
         if let Some((rate, frame)) = self.mixer.recorded() {
-            recording.write(rate.hz(), frame, false, shared);
+            recording.write(rate.hz(), strip::Heard::Linear(frame), true, None, shared);
         }
         if recording.is_full() {
             self.end_recording(RecordEnd::MaxDuration, shared);
@@ -228,7 +228,7 @@ impl Room {
         if let Some(recording) = self.recording.take() {
             self.mixer.record(None);
             let action = recording.action;
-            let duration = recording.finish(end, Duration::ZERO, shared);
+            let duration = recording.finish(shared);
             tell(self.id, RoomEvent::RecordEnded { action, duration, end }, shared);
         }
     }

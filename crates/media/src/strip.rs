@@ -25,6 +25,16 @@ pub(crate) enum Heard<'a> {
     Codes(Codec, &'a [u8]),
 }
 
+impl Heard<'_> {
+    /// Samples in it, whatever its form.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Linear(samples) => samples.len(),
+            Self::Codes(_, codes) => codes.len(),
+        }
+    }
+}
+
 impl Strip {
     /// Samples in it, whatever its form.
     pub(crate) fn len(&self) -> usize {

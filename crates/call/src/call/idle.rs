@@ -71,7 +71,6 @@ impl Idle {
                 mute_digits,
                 ..
             } => {
-                let mute_digits = mute_digits || !finish_keys.is_empty();
                 let wanted = record::Wanted {
                     file,
                     format,

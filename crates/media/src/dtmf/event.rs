@@ -169,6 +169,14 @@ impl EventReceiver {
         self.press.map_or(Duration::ZERO, |press| press.elapsed(self.clock))
     }
 
+    /// How much of the audio that ends at this timestamp was sent beside the last press: some gateways leave the tone in it.
+    pub fn beside(&self, audio_end: u32) -> Duration {
+        let Some(press) = self.press else { return Duration::ZERO };
+        let ticks = audio_end.wrapping_sub(press.timestamp).cast_signed().max(0).unsigned_abs();
+        let beside = Duration::from_micros(u64::from(ticks) * 1_000_000 / u64::from(self.clock));
+        beside.min(press.elapsed(self.clock))
+    }
+
     /// When [`Self::handle_timeout`] is due: while a key is pressed.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.press?.phase {

@@ -6,6 +6,7 @@
 //!   770 Hz     4     5     6     B         tone.rs      samples → key
 //!   852 Hz     7     8     9     C         event.rs     key ↔ telephone-events (RFC 4733)
 //!   941 Hz     *     0     #     D         dedup.rs     one press heard in several ways counts once
+//!                                          keyed.rs     where keys lie in what is heard
 //!                                          mute.rs      samples without their keys
 //! ```
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub mod dedup;
 pub mod event;
 pub mod generate;
+pub mod keyed;
 pub mod mute;
 pub mod tone;
 

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::keyed::Keyed;
 use super::tone;
 
 /// Frames that wait.
@@ -35,13 +36,14 @@ impl Mute {
     /// How much later everything is heard.
     pub const DELAY: Duration = Duration::from_millis(20 * DELAY as u64);
 
-    /// Puts the frame of 40 ms ago into the place of the present one, and silences what belongs to a key: `is_key` says that
-    /// one is on in the present frame. `is_heard` goes the same way as its frame. At first, and after a change of the
-    /// frame's length, there is silence.
-    pub fn push(&mut self, frame: &mut Vec<i16>, is_heard: bool, is_key: bool) -> bool {
-        if is_key {
-            frame.fill(0);
-            self.waiting.iter_mut().for_each(|waiting| waiting.samples.fill(0));
+    /// Puts the frame of 40 ms ago into the place of the present one, and silences what belongs to keys, as is said of the present
+    /// frame. `is_heard` goes the same way as its frame. At first, and after a change of the frame's length, there is silence.
+    pub fn push(&mut self, frame: &mut Vec<i16>, is_heard: bool, keyed: Option<&Keyed>) -> bool {
+        if let Some(keyed) = keyed {
+            keyed.silence(frame);
+            for (ago, waiting) in self.waiting.iter_mut().rev().enumerate() {
+                keyed.silence_earlier(&mut waiting.samples, ago);
+            }
         }
         let length = frame.len();
         let mut next = is_heard;
@@ -69,7 +71,8 @@ mod tests {
             .iter()
             .map(|&(level, mark)| {
                 let mut frame = vec![level; 2];
-                let is_heard = mute.push(&mut frame, level != 0, mark == "K");
+                let keyed = (mark == "K").then(Keyed::by_tone);
+                let is_heard = mute.push(&mut frame, level != 0, keyed.as_ref());
                 assert_eq!((frame.len(), frame[0]), (2, frame[1]));
                 assert!(is_heard || frame[0] == 0);
                 frame[0]
@@ -94,12 +97,12 @@ mod tests {
     fn another_length_begins_with_silence() {
         let mut mute = Mute::default();
         for _ in 0..3 {
-            mute.push(&mut vec![1; 160], true, false);
+            mute.push(&mut vec![1; 160], true, None);
         }
         let mut out = Vec::new();
         for _ in 0..3 {
             let mut frame = vec![2; 960];
-            mute.push(&mut frame, true, false);
+            mute.push(&mut frame, true, None);
             out.push((frame.len(), frame[0]));
         }
         assert_eq!(out, [(960, 0), (960, 0), (960, 2)]);

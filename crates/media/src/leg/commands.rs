@@ -59,8 +59,16 @@ impl Leg {
     }
 
     pub(crate) fn record(&mut self, recording: Recording, shared: &mut Shared) {
-        self.end_recording(RecordEnd::Stopped, Duration::ZERO, shared);
+        self.end_recording(RecordEnd::Stopped, shared);
         self.recording = Some(recording);
+        self.begin_recording();
+    }
+
+    /// A recording begins where no beep comes first, or that is over: with what is said from now on.
+    pub(super) fn begin_recording(&mut self) {
+        if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
+            recording.begin(self.hearing.lead());
+        }
     }
 
     pub(crate) fn pause_record(&mut self, action: ActionId, is_paused: bool) {
@@ -69,9 +77,11 @@ impl Leg {
         }
     }
 
+    /// What was said until now is still to be heard.
     pub(crate) fn stop_record(&mut self, action: ActionId, trim: Duration, shared: &mut Shared) {
-        if self.recording.as_ref().is_some_and(|recording| recording.action == action) {
-            self.end_recording(RecordEnd::Stopped, trim, shared);
+        if let Some(recording) = self.recording.as_mut().filter(|recording| recording.action == action) {
+            recording.end(RecordEnd::Stopped, trim);
+            self.end_recording_if_over(shared);
         }
     }
 
@@ -89,7 +99,7 @@ impl Leg {
     /// Ends the actions, each with its event, and says good-bye.
     pub(crate) fn remove(mut self, now: Instant, shared: &mut Shared) -> LegStats {
         self.end_playback(shared);
-        self.end_recording(RecordEnd::LegRemoved, Duration::ZERO, shared);
+        self.record_the_rest(now, shared);
         self.end_digits(shared);
         let clock = self.clock();
         let mut stream = Stream {
@@ -115,10 +125,16 @@ impl Leg {
         }
     }
 
-    pub(super) fn end_recording(&mut self, end: RecordEnd, trim: Duration, shared: &mut Shared) {
+    pub(super) fn end_recording_if_over(&mut self, shared: &mut Shared) {
+        if let Some(end) = self.recording.as_ref().and_then(Recording::over) {
+            self.end_recording(end, shared);
+        }
+    }
+
+    fn end_recording(&mut self, end: RecordEnd, shared: &mut Shared) {
         if let Some(recording) = self.recording.take() {
             let action = recording.action;
-            let duration = recording.finish(end, trim, shared);
+            let duration = recording.finish(shared);
             shared.tell(Event::RecordEnded { leg: self.id, action, duration, end });
         }
     }

@@ -7,8 +7,8 @@
 //! ```
 //! Keys are kept from the other party, or out of a recording, where that is asked for: their tones are known too late for
 //! their beginnings (`dtmf/mute.rs`), so for the other party everything is 40 ms late then; a recording holds as much back
-//! anyway. Telephone-events silence what is heard while they last, and what waits when they begin: of a gateway that leaves
-//! the tone in the audio as well, some of it has come before.
+//! anyway. Telephone-events silence what was sent beside them, as some gateways leave the tone in the audio as well
+//! (`dtmf/keyed.rs`).
 
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,15 @@ use crate::FRAME_SAMPLES;
 use crate::codec::resample::Resampler;
 use crate::codec::{Codec, SAMPLE_RATE};
 use crate::detect::{Detected, Detectors, Kinds};
+use crate::dtmf::keyed::{Keyed, ticks_in};
 use crate::dtmf::mute::Mute;
 use crate::dtmf::tone::ToneDetector;
 use crate::dtmf::{Key, KeyEvent};
 use crate::event::{DigitSource, Event, RecordEnd};
 use crate::jitter::Inserted;
-use crate::playout::Playout;
+use crate::playout::{FIRST_TARGET, Playout};
 use crate::progress::Country;
-use crate::record::Recording;
+use crate::record::{Lead, Recording};
 use crate::shared::Shared;
 use crate::strip::Heard;
 
@@ -108,9 +109,20 @@ impl Hearing {
         }
     }
 
-    /// Frames from the arrival of a packet to its being heard, at most.
-    fn delay_frames(&self) -> usize {
-        self.playout.as_ref().map_or(0, |playout| playout.target_frames() + 1)
+    /// What is still to be heard of what has come, or has yet to come before anything is heard.
+    pub(super) fn lead(&self) -> Lead {
+        match self.until_next() {
+            Some(until) => Lead::Before(until.max(0).unsigned_abs()),
+            None => {
+                let target = self.playout.as_ref().map_or(FIRST_TARGET, |playout| playout.target());
+                Lead::Filling(target as u64)
+            }
+        }
+    }
+
+    /// When what comes now is heard, in ticks; none while nothing is.
+    fn until_next(&self) -> Option<i64> {
+        self.playout.as_ref()?.until_next()
     }
 
     /// Looks for keys in the present frame, and for what else was asked for.
@@ -213,11 +225,16 @@ impl Leg {
             self.key(now, DigitSource::Rfc4733, end, shared);
         }
         if !self.is_listened_to() {
-            // What was sent with a key is gone with the jitter buffer.
-            (self.hearing.playout, self.muted) = (None, 0);
+            self.hearing.playout = None;
+            self.keyed.forget();
             return;
         }
         self.hearing.seek_keys(self.seeks_keys());
+        self.hear_frame(now, shared);
+    }
+
+    /// The next frame of what has come, for who listens.
+    fn hear_frame(&mut self, now: Instant, shared: &mut Shared) {
         if self.is_only_recorded() {
             return self.record_as_it_came(shared);
         }
@@ -239,9 +256,9 @@ impl Leg {
         for detected in detected {
             shared.tell(Event::Detected { leg: self.id, detected });
         }
-        let is_key = is_key || self.pressed.is_some() || self.muted > 0;
-        self.muted = self.muted.saturating_sub(1);
-        self.hand_over(is_key, shared);
+        let event = self.keyed.frame();
+        let keyed = if is_key { Some(Keyed::by_tone().and(event)) } else { event };
+        self.hand_over(keyed.as_ref(), shared);
     }
 
     /// Whether anybody wants to know of tones of keys: to tell them or to keep them out.
@@ -253,7 +270,8 @@ impl Leg {
 
     /// Whether nobody waits for its frames: what arrives is for nobody but its recording, which takes it as it came.
     pub(super) fn can_wait(&self) -> bool {
-        self.recording.is_some() && !self.says_to_bridge && self.is_only_recorded()
+        let may_last = self.recording.as_ref().is_some_and(|recording| !recording.is_ending());
+        may_last && !self.says_to_bridge && self.is_only_recorded()
     }
 
     /// Whether what arrives is for nobody but recordings, which take it as it came.
@@ -268,44 +286,47 @@ impl Leg {
 
     /// Hands the present frame to the recordings, in codes if it came so.
     fn record_as_it_came(&mut self, shared: &mut Shared) {
-        self.muted = self.muted.saturating_sub(1);
+        self.keyed.frame();
         let law = self.media.codec;
         let playout = &mut self.hearing.playout;
-        let heard = playout.as_mut().map_or(Heard::Linear(&SILENCE), |playout| playout.frame_in(law));
+        let silence = (Heard::Linear(&SILENCE), false);
+        let (heard, is_heard) = playout.as_mut().map_or(silence, |playout| playout.frame_in(law));
         if self.says_to_bridge {
             self.said.append(heard);
         }
-        match (&mut self.recording, heard) {
-            (Some(recording), Heard::Codes(law, codes)) => recording.write_codes(law, codes, shared),
-            (Some(recording), Heard::Linear(frame)) => {
-                recording.write(law.sample_rate(), frame, false, shared);
-            }
-            (None, _) => {}
+        if let Some(recording) = &mut self.recording {
+            recording.write(law.sample_rate(), heard, is_heard, None, shared);
         }
         self.reports.concealed += playout.as_mut().map_or(0, |playout| playout.take_concealed());
-        if self.recording.as_ref().is_some_and(Recording::is_full) {
-            self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
-        }
+        self.end_recording_if_over(shared);
     }
 
-    /// Hands the present frame to who listens, with the key that is in it, or without.
-    fn hand_over(&mut self, is_key: bool, shared: &mut Shared) {
+    /// The leg is removed: what was said and is still in the jitter buffer is recorded now.
+    pub(super) fn record_the_rest(&mut self, now: Instant, shared: &mut Shared) {
+        let Some(recording) = &mut self.recording else { return };
+        recording.end(RecordEnd::LegRemoved, Duration::ZERO);
+        while self.recording.as_ref().is_some_and(|recording| recording.over().is_none()) {
+            self.hear_frame(now, shared);
+        }
+        self.end_recording_if_over(shared);
+    }
+
+    /// Hands the present frame to who listens, with what of it belongs to keys, or without.
+    fn hand_over(&mut self, keyed: Option<&Keyed>, shared: &mut Shared) {
         let Hearing { playout, mute, frame, .. } = &mut self.hearing;
         let mut is_heard = playout.as_ref().is_some_and(|playout| playout.is_heard());
         if let Some(mute) = mute {
-            is_heard = mute.push(frame, is_heard, is_key);
+            is_heard = mute.push(frame, is_heard, keyed);
         }
         if (self.is_interpreted || self.says_to_bridge) && is_heard {
             self.said.append(Heard::Linear(frame));
         }
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
-            recording.write(self.media.codec.sample_rate(), frame, is_key, shared);
-            if recording.is_full() {
-                self.end_recording(RecordEnd::MaxDuration, Duration::ZERO, shared);
-            }
+            recording.write(self.media.codec.sample_rate(), Heard::Linear(frame), is_heard, keyed, shared);
+            self.end_recording_if_over(shared);
         }
-        if is_key && self.says_to_room {
-            self.hearing.frame.fill(0);
+        if let Some(keyed) = keyed.filter(|_| self.says_to_room) {
+            keyed.silence(&mut self.hearing.frame);
         }
     }
 
@@ -317,11 +338,17 @@ impl Leg {
     pub(super) fn key(&mut self, now: Instant, source: DigitSource, event: KeyEvent, shared: &mut Shared) {
         match event {
             KeyEvent::Start(key) => {
-                let is_event = source == DigitSource::Rfc4733;
-                let ago = if is_event { self.events.elapsed() } else { Mute::DELAY };
-                self.pressed = if is_event { Some(key) } else { self.pressed };
+                let until = match source {
+                    DigitSource::Rfc4733 => {
+                        self.pressed = Some(key);
+                        let until = self.until_event();
+                        self.keyed.begin(until);
+                        until
+                    }
+                    _ => -signed(ticks_in(Mute::DELAY)),
+                };
                 if let Some(recording) = &mut self.recording {
-                    recording.key_began(key, ago);
+                    recording.key_began(key, until);
                 }
             }
             KeyEvent::End { key, duration } => {
@@ -330,11 +357,18 @@ impl Leg {
                 }
                 if source == DigitSource::Rfc4733 {
                     self.pressed = None;
-                    self.muted = self.hearing.delay_frames();
+                    self.keyed.end(self.hearing.until_next().unwrap_or_default().max(0).unsigned_abs());
                 }
                 self.digit(now, key, source, duration, shared);
             }
         }
+    }
+
+    /// What is still to be heard before the telephone-event that begins; negative where its beginning has been heard.
+    fn until_event(&self) -> i64 {
+        let Some(until) = self.hearing.until_next() else { return -signed(ticks_in(self.events.elapsed())) };
+        let beside = self.audio_end.map_or(Duration::ZERO, |audio_end| self.events.beside(audio_end));
+        until - signed(ticks_in(beside))
     }
 
     /// Tells a press, unless it was told by another way. Tones reach the other party in the audio; the rest is passed on,
@@ -357,4 +391,8 @@ impl Leg {
             shared.pass_on(peer, key, source);
         }
     }
+}
+
+fn signed(ticks: u64) -> i64 {
+    i64::try_from(ticks).unwrap_or(i64::MAX)
 }

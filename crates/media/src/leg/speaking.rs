@@ -31,6 +31,7 @@ impl Leg {
         if let Some(samples) = self.recording.as_mut().and_then(Recording::beep) {
             self.outgoing.say(&samples, SAMPLE_RATE);
             self.send_outgoing(shared);
+            self.begin_recording();
         } else if let Some(playback) = &mut self.playback {
             let more = playback.frame(&mut self.outgoing);
             self.send_outgoing(shared);

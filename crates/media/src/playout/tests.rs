@@ -312,7 +312,7 @@ fn what_is_left_as_it_came_is_what_would_have_been_decoded() {
             }
             let [one, other] = &mut playouts;
             let decoded = mu_law(one.frame());
-            let heard = match other.frame_in(CODEC) {
+            let heard = match other.frame_in(CODEC).0 {
                 Heard::Linear(samples) => mu_law(samples),
                 Heard::Codes(law, codes) => {
                     left += 1;

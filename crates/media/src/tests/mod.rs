@@ -81,6 +81,8 @@ pub(crate) struct World {
     formats: HashMap<RecordingId, RecordFormat>,
     rates: HashMap<RecordingId, u32>,
     writers: HashMap<RecordingId, Writer>,
+    /// Where the audio begins in its file.
+    starts: HashMap<RecordingId, u64>,
     files: HashMap<RecordingId, Vec<u8>>,
     closed: Vec<RecordingId>,
 }
@@ -110,6 +112,7 @@ impl World {
             formats: HashMap::new(),
             rates: HashMap::new(),
             writers: HashMap::new(),
+            starts: HashMap::new(),
             files: HashMap::new(),
             closed: Vec::new(),
         }
@@ -216,7 +219,11 @@ impl World {
                 let spec = RecordSpec { format, rate, channels: 1 };
                 let writer = self.writers.entry(recording).or_insert_with(|| Writer::new(spec).unwrap());
                 writer.push(&chunk);
-                self.files.entry(recording).or_default().extend(writer.patch().audio);
+                let (patch, file) = (writer.patch(), self.files.entry(recording).or_default());
+                let start = *self.starts.entry(recording).or_insert(patch.at);
+                // What made its length even is overwritten.
+                file.truncate(usize::try_from(patch.at - start).unwrap());
+                file.extend(patch.audio);
                 if chunk == Chunk::End {
                     self.closed.push(recording);
                 }
@@ -278,6 +285,20 @@ impl World {
     fn stop_record(&mut self, leg: u64, action: u64, trim_ms: u64) {
         let trim = Duration::from_millis(trim_ms);
         self.command(Command::StopRecord { leg: LegId(leg), action: ActionId(action), trim });
+        // It goes on for what is in the jitter buffer.
+        let is_over = |world: &Self| {
+            world
+                .told()
+                .iter()
+                .any(|event| matches!(event, Event::RecordEnded { action: ended, .. } if ended.0 == action))
+        };
+        for _ in 0..150 {
+            if is_over(self) {
+                return;
+            }
+            self.run(2);
+        }
+        panic!("recording {action} has not ended");
     }
 
     fn send_digits(&mut self, leg: u64, action: u64, keys: &str) {

@@ -145,6 +145,26 @@ fn a_recording_ends_where_the_tone_of_its_finish_key_began() {
     }
 }
 
+/// Of a finish key that is held for longer than anything is held back the rest is in the file, as silence.
+#[test]
+fn a_finish_key_that_is_held_for_long_is_silence() {
+    let peer = with(config(Codec::Pcmu), |media| media.telephone_event = None);
+    let recorder = LegConfig { detect_tones: true, ..peer.clone() };
+    let mut world = World::pair(1, Network::default(), peer, recorder);
+    record(&mut world, 2, false);
+    let (row, column) = frequencies('5');
+    let at = |frequency: f64, n: usize| (TAU * frequency * n as f64 / 8000.0).sin();
+    #[allow(clippy::cast_possible_truncation, reason = "within the range")]
+    let tone: Vec<i16> = (0..56_000).map(|n| (8000.0 * (at(row, n) + at(column, n))) as i16).collect();
+    play(&mut world, 1, &tone, Codec::Pcmu, 0);
+    while world.digits_of(2).is_empty() {
+        world.run(2);
+    }
+    let heard = audible_ms(&recorded(&mut world, 2), 8000, '5', 0.01);
+    assert!(world.file(9).len() / 16 > 1500, "more than 1.5 s of the seven are not held back");
+    assert!(heard <= 5, "{heard} ms of the key");
+}
+
 #[test]
 fn a_key_is_not_heard_in_any_codec() {
     for from in [Codec::G722, Codec::Opus, Codec::Gsm] {

@@ -338,13 +338,16 @@ fn prompts_to_all_lie_over_the_talk_and_are_in_the_recording() {
     world.play(11, 101, &[&tone(Codec::Pcmu, frequency(1), 4000.0, 2000)], 0);
     world.run(2000);
     for leg in 1..=3 {
-        world.stop_record(leg + 10, leg, 0);
+        let (leg, action) = (LegId(leg + 10), ActionId(leg));
+        world.command(Command::StopRecord { leg, action, trim: Duration::ZERO });
+    }
+    world.run(60);
+    for leg in 1..=3 {
         let heard = amplitudes(world.file(leg), &[2000.0, 1500.0, frequency(1)]);
         let expected = [400.0, 4000.0, if leg == 1 { 0.0 } else { 4000.0 }];
         let close = heard.iter().zip(expected).all(|(heard, expected)| (heard - expected).abs() < 120.0);
         assert!(close, "leg {leg}: {heard:?}");
     }
-    world.run(60);
     command(&mut world, RoomCommand::StopPlay { action: ActionId(51) });
     command(&mut world, RoomCommand::StopRecord { action: ActionId(53) });
     let events = told(&world);

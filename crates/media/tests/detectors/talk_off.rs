@@ -2,6 +2,7 @@
 
 use offhook_media::detect::{Detected, Detectors, Kind};
 use offhook_media::dtmf::KeyEvent;
+use offhook_media::dtmf::keyed::Keyed;
 use offhook_media::dtmf::mute::Mute;
 use offhook_media::dtmf::tone::ToneDetector;
 
@@ -80,7 +81,7 @@ fn nothing_that_is_said_is_muted() {
             .map(|samples| {
                 detector.push(samples);
                 let mut frame = samples.to_vec();
-                mute.push(&mut frame, true, detector.is_key());
+                mute.push(&mut frame, true, detector.is_key().then(Keyed::by_tone).as_ref());
                 frame
             })
             .collect();

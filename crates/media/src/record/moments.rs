@@ -1,0 +1,171 @@
+//! The moments at which a recording begins, pauses and ends: as much later than it is told to as the jitter buffer held back
+//! when it began. So it has what was said meanwhile and not what was heard meanwhile, and is as long as that took.
+//!
+//! ```text
+//!   said         ……│a b c d e f│……        told to record between the bars
+//!   heard        ……│· · a b c d│e f……     two frames later
+//!                       └─────────┘        what is recorded
+//! ```
+//! Counted in ticks that have passed since it began, pauses included.
+
+/// What comes first of what is heard, and is not to be recorded, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lead {
+    /// So much had been said before.
+    Before(u64),
+    /// Nothing is heard yet: the first packets will wait so long at most.
+    Filling(u64),
+}
+
+/// What has been asked of a recording that is under way.
+#[derive(Debug)]
+pub(super) struct Moments {
+    lead: Lead,
+    /// How much was left out at the beginning, and everything else is later by.
+    delay: u64,
+    passed: u64,
+    is_paused: bool,
+    /// The pause that begins or ends then.
+    turn: Option<u64>,
+    end: Option<u64>,
+}
+
+impl Moments {
+    pub(super) fn new() -> Self {
+        Self { lead: Lead::Before(0), delay: 0, passed: 0, is_paused: false, turn: None, end: None }
+    }
+
+    /// It begins now, with this to be left out.
+    pub(super) fn begin(&mut self, lead: Lead) {
+        self.lead = lead;
+    }
+
+    /// The next frame of so many ticks. Returns how much of its beginning is to be left out; none in a pause, which is all
+    /// of it.
+    pub(super) fn frame(&mut self, ticks: u64, is_heard: bool) -> Option<u64> {
+        self.turn_if_due();
+        self.passed += ticks;
+        let left_out = match &mut self.lead {
+            lead @ Lead::Filling(_) if is_heard => {
+                *lead = Lead::Before(0);
+                0
+            }
+            Lead::Before(rest) | Lead::Filling(rest) => {
+                let left_out = ticks.min(*rest);
+                *rest -= left_out;
+                left_out
+            }
+        };
+        self.delay += left_out;
+        (!self.is_paused).then_some(left_out)
+    }
+
+    fn turn_if_due(&mut self) {
+        if self.turn.take_if(|turn| *turn <= self.passed).is_some() {
+            self.is_paused = !self.is_paused;
+        }
+    }
+
+    /// What is said from now on is, or is not, to be recorded. Two turns within the delay are none.
+    pub(super) fn pause(&mut self, is_paused: bool) {
+        let will_be = self.is_paused != self.turn.is_some();
+        if is_paused != will_be {
+            self.turn = if self.turn.is_some() { None } else { Some(self.passed + self.delay) };
+        }
+        self.turn_if_due();
+    }
+
+    /// Whether it takes nothing at present.
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Nothing that is said from now on is to be recorded, nor what was said in so many ticks before.
+    pub(super) fn end(&mut self, before: u64) {
+        let end = (self.passed + self.delay).saturating_sub(before);
+        self.end.get_or_insert(end);
+    }
+
+    /// Once it was told to end: how many ticks have passed since that moment, if it has come. A pause does not wait for it.
+    pub(super) fn since_end(&self) -> Option<u64> {
+        let end = self.end?;
+        let is_over = self.is_paused && self.turn.is_none();
+        if is_over { Some(0) } else { self.passed.checked_sub(end) }
+    }
+
+    /// Whether it has been told to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// How much of what is heard next is to be left out.
+    pub(super) fn lead(&self) -> u64 {
+        match self.lead {
+            Lead::Before(rest) => rest,
+            Lead::Filling(_) => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs frames of 10 ticks. Returns for each how much of it is recorded.
+    fn frames(moments: &mut Moments, count: usize, is_heard: bool) -> Vec<u64> {
+        (0..count).map(|_| moments.frame(10, is_heard).map_or(0, |left_out| 10 - left_out)).collect()
+    }
+
+    #[test]
+    fn what_was_said_before_is_left_out_and_what_was_said_until_the_end_is_not() {
+        let mut moments = Moments::new();
+        moments.begin(Lead::Before(25));
+        assert_eq!(frames(&mut moments, 5, true), [0, 0, 5, 10, 10]);
+        moments.end(0);
+        assert_eq!(moments.since_end(), None);
+        frames(&mut moments, 2, true);
+        assert_eq!(moments.since_end(), None);
+        frames(&mut moments, 1, true);
+        assert_eq!(moments.since_end(), Some(5));
+    }
+
+    #[test]
+    fn what_fills_the_buffer_is_left_out_until_something_is_heard() {
+        let mut moments = Moments::new();
+        moments.begin(Lead::Filling(40));
+        assert_eq!(frames(&mut moments, 2, false), [0, 0]);
+        assert_eq!(frames(&mut moments, 2, true), [10, 10]);
+        // Of one that says nothing the silence counts.
+        let mut moments = Moments::new();
+        moments.begin(Lead::Filling(25));
+        assert_eq!(frames(&mut moments, 4, false), [0, 0, 5, 10]);
+    }
+
+    #[test]
+    fn a_pause_is_as_late_as_the_beginning() {
+        let mut moments = Moments::new();
+        moments.begin(Lead::Before(20));
+        frames(&mut moments, 3, true);
+        moments.pause(true);
+        assert_eq!(frames(&mut moments, 4, true), [10, 10, 0, 0]);
+        moments.pause(true);
+        moments.pause(false);
+        assert_eq!(frames(&mut moments, 4, true), [0, 0, 10, 10]);
+        // What was told to pause first and then to end has nothing to wait for but the pause.
+        moments.pause(true);
+        frames(&mut moments, 1, true);
+        moments.end(0);
+        assert_eq!(frames(&mut moments, 2, true), [10, 0]);
+        assert_eq!(moments.since_end(), Some(0));
+    }
+
+    #[test]
+    fn two_turns_within_the_delay_are_none() {
+        let mut moments = Moments::new();
+        moments.begin(Lead::Before(20));
+        frames(&mut moments, 2, true);
+        moments.pause(true);
+        moments.pause(false);
+        assert_eq!(frames(&mut moments, 3, true), [10, 10, 10]);
+    }
+}
