@@ -446,6 +446,11 @@ impl Calls {
         }
     }
 
+    /// The call of a SIP session.
+    pub fn of_session(&self, session: sip::SessionId) -> Option<CallId> {
+        self.node.routes.session(session)
+    }
+
     /// All calls that live.
     pub fn all(&self) -> impl Iterator<Item = Snapshot> + '_ {
         let calls = self.calls.values().map(|entry| &entry.call);

@@ -194,7 +194,20 @@ impl Exchange {
             sip::Event::Resolve { query, lookup } => {
                 self.outputs.push_back(Output::Resolve { query, lookup })
             }
-            event => self.calls.sip(now, event),
+            event => {
+                self.note_sent(&event);
+                self.calls.sip(now, event);
+            }
+        }
+    }
+
+    /// Says by which Call-ID the messages of a call can be told, before the first of them goes out.
+    fn note_sent(&mut self, event: &sip::Event) {
+        if let sip::Event::Sent { session, call_id, .. } = event
+            && let Some(call) = self.calls.of_session(*session)
+        {
+            let sip_call_id = call_id.clone();
+            self.outputs.push_back(Output::Note(Note::Sent { call, sip_call_id }));
         }
     }
 

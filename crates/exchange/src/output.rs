@@ -3,7 +3,7 @@
 use offhook_call::conference;
 use offhook_call::error::Error;
 use offhook_call::event::{Event, NodeEvent};
-use offhook_call::id::RequestId;
+use offhook_call::id::{CallId, RequestId};
 use offhook_call::{DiskJob, JobId, Port, Reply};
 use offhook_media::event as media;
 use offhook_sip::event::{CommandError, Lookup, QueryId, SessionId, Transmit};
@@ -66,6 +66,13 @@ pub enum Note {
         session: SessionId,
         /// With what.
         status: u16,
+    },
+    /// The INVITE of an outbound call is on its way to an address: its next message that is transmitted.
+    Sent {
+        /// Which call.
+        call: CallId,
+        /// The Call-ID of all its messages.
+        sip_call_id: String,
     },
     /// A command was refused, and the calls have been told that what they began is over.
     Ended(CommandError),

@@ -12,6 +12,7 @@ use offhook_sip::event::RegistrationState;
 pub fn note_exchange(note: &Note) {
     match note {
         Note::Rejected { session, status } => tracing::info!(?session, status, "inbound call refused"),
+        Note::Sent { sip_call_id, .. } => tracing::debug!(sip_call_id, "INVITE"),
         Note::Ended(error) => tracing::debug!(%error, "SIP command refused"),
         Note::Refused(error) => tracing::warn!(%error, "SIP command refused"),
         Note::Restless => tracing::error!("SIP and calls do not come to rest; going on with the next input"),
@@ -124,7 +125,7 @@ fn code(error: Option<Failure>) -> Option<&'static str> {
 }
 
 /// A URI with all but the last two characters of its user part hidden.
-fn masked(uri: &str) -> String {
+pub(crate) fn masked(uri: &str) -> String {
     let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
     let Some((user, host)) = rest.rsplit_once('@') else { return uri.to_owned() };
     let hidden = user.chars().count().saturating_sub(2);

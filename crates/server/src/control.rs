@@ -19,7 +19,7 @@ use offhook_call::command::Request;
 use offhook_call::error::Error;
 use offhook_call::id::{NodeId, RequestId};
 use offhook_call::{DiskEvent, DiskJob, JobId, Now, Port, Reply};
-use offhook_exchange::{Exchange, Output, Reload};
+use offhook_exchange::{Exchange, Note, Output, Reload};
 use offhook_media::event::{self as media, Audio, Chunk};
 use offhook_sip::Counters;
 use offhook_sip::event::{self as sip, DialogState, Transport};
@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config;
 use crate::control_handle::{Ask, Living};
 use crate::events::{EventWriter, call_event, conference_event, node_event};
+use crate::explain::Timelines;
 use crate::input::Input;
 use crate::media::{MOST_WAITING, Router};
 use crate::metrics::{Metrics, Totals};
@@ -158,6 +159,8 @@ pub struct Control {
     next_farewells: Instant,
     /// What has happened since the start.
     totals: Totals,
+    /// What calls have been through.
+    timelines: Timelines,
 }
 
 impl Control {
@@ -182,6 +185,7 @@ impl Control {
         let replies = HashMap::new();
         let counted = (clock::now().mono, parts.exchange.endpoint().counters());
         let stage = Stage::Serving;
+        let timelines = Timelines::new(parts.node);
         Ok(Self {
             parts,
             udp,
@@ -198,6 +202,7 @@ impl Control {
             counted,
             unsent: 0,
             totals: Totals::default(),
+            timelines,
         })
     }
 
@@ -235,8 +240,10 @@ impl Control {
             match listener.receive(&mut self.buffer) {
                 udp::Received::Message(flow, bytes) => {
                     let now = clock::now();
+                    self.timelines.received(now.wall, flow, bytes);
                     self.parts.exchange.receive(now, flow, bytes);
                     self.pump(now);
+                    self.timelines.handled();
                 }
                 udp::Received::Nothing => {}
                 udp::Received::Empty => return,
@@ -257,7 +264,10 @@ impl Control {
         let now = clock::now();
         let Parts { exchange, router, .. } = &mut self.parts;
         match input {
-            Input::Message { flow, bytes } => exchange.receive(now, flow, &bytes),
+            Input::Message { flow, bytes } => {
+                self.timelines.received(now.wall, flow, &bytes);
+                exchange.receive(now, flow, &bytes);
+            }
             Input::FlowClosed(flow) if self.streams.is_open(flow) => {}
             Input::FlowClosed(flow) => exchange.transport_failed(now, flow),
             Input::Resolved { query, targets } => exchange.resolved(now, query, targets),
@@ -272,6 +282,7 @@ impl Control {
             Input::Shutdown => self.shut_down(now),
         }
         self.pump(now);
+        self.timelines.handled();
     }
 
     fn hear_disk(&mut self, now: Now, event: DiskEvent) {
@@ -301,15 +312,22 @@ impl Control {
                 self.requests += 1;
                 let id = RequestId(self.requests);
                 self.replies.insert(id, reply);
+                self.timelines.asked(now.wall, id, &command);
                 self.parts.exchange.request(now, Request { id, command });
             }
             // Whoever asked may have gone meanwhile.
             Ask::Living(reply) => drop(reply.send(self.living())),
+            // Whoever asked may have gone meanwhile.
+            Ask::Explain(call, reply) => {
+                let now = self.parts.exchange.calls().get(call);
+                drop(reply.send(self.timelines.explain(call, now).map(Box::new)));
+            }
             Ask::Applications(subscribers) => self.parts.exchange.set_applications(now, subscribers),
             // Whoever asked may have gone meanwhile.
             Ask::Metrics(reply) => drop(reply.send(self.metrics())),
         }
         self.pump(now);
+        self.timelines.handled();
     }
 
     /// What lives, as of the last event: all that this turn has changed has been told.
@@ -395,14 +413,19 @@ impl Control {
             Output::Transmit(message) => self.transmit(now, message),
             Output::Resolve { query, lookup } => self.names.resolve(query, lookup),
             Output::OpenLeg { port, leg, config } => self.open_leg(now, port, leg, config),
-            Output::Media(command) => self.parts.router.command(command),
+            Output::Media(command) => {
+                self.timelines.commanded(now.wall, &command);
+                self.parts.router.command(command);
+            }
             Output::Disk { job, request } => self.ask_disk(now, job, request),
             Output::Reply { request, result } => {
+                self.timelines.replied(now.wall, request, &result);
                 let reply = self.replies.remove(&request);
                 self.answered.extend(reply.map(|reply| (reply, result)));
             }
             Output::Event(event) => {
                 self.totals.count(&event);
+                self.timelines.told(&event);
                 let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
                 call_log::note(*node, &event);
                 let writer = store::Writer { node: *node, process_id: *process_id };
@@ -421,11 +444,13 @@ impl Control {
                 self.parts.log.append(event.time.0, node_event(event.kind));
             }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
+            Output::Note(Note::Sent { call, sip_call_id }) => self.timelines.dialled(call, &sip_call_id),
             Output::Note(note) => call_log::note_exchange(&note),
         }
     }
 
     fn open_leg(&mut self, now: Now, port: Port, leg: media::LegId, config: media::LegConfig) {
+        self.timelines.media(now.wall, leg, &config);
         match self.parts.ports.take(port) {
             Some(sockets) => self.parts.router.open(leg, sockets, config),
             None => {
@@ -455,6 +480,7 @@ impl Control {
     }
 
     fn transmit(&mut self, now: Now, message: sip::Transmit) {
+        self.timelines.sent(now.wall, &message);
         let flow = message.flow;
         if flow.transport.is_reliable() {
             self.streams.send(flow, message.bytes);

@@ -2,9 +2,11 @@
 
 use offhook_call::command::Command;
 use offhook_call::error::Error;
+use offhook_call::id::CallId;
 use offhook_call::{Reply, Snapshot, conference};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::explain::Explanation;
 use crate::metrics::Metrics;
 
 /// What RPC asks of the control loop.
@@ -21,6 +23,8 @@ pub enum Ask {
     Applications(usize),
     /// What lives.
     Living(oneshot::Sender<Living>),
+    /// What a call has been through; none where it is not known, or not any more.
+    Explain(CallId, oneshot::Sender<Option<Box<Explanation>>>),
     /// How things are.
     Metrics(oneshot::Sender<Metrics>),
 }
@@ -68,8 +72,20 @@ impl ControlHandle {
     /// # Errors
     /// The queue is full, or the control loop is gone.
     pub async fn living(&self) -> Result<Living, Error> {
+        self.ask(Ask::Living).await
+    }
+
+    /// What a call has been through; none where it is not known, or not any more.
+    ///
+    /// # Errors
+    /// The queue is full, or the control loop is gone.
+    pub async fn explain(&self, call: CallId) -> Result<Option<Box<Explanation>>, Error> {
+        self.ask(|reply| Ask::Explain(call, reply)).await
+    }
+
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        match self.tx.try_send(Ask::Living(reply)) {
+        match self.tx.try_send(ask(reply)) {
             Ok(()) => answer.await.map_err(|_| Error::ShuttingDown),
             Err(mpsc::error::TrySendError::Full(_)) => {
                 Err(Error::LimitReached { limit: "queue", value: self.tx.max_capacity() as u64 })

@@ -8,6 +8,7 @@ pub mod control;
 pub mod control_handle;
 pub mod demo;
 pub mod events;
+pub mod explain;
 pub mod files;
 mod gateways;
 pub mod http;

@@ -29,6 +29,7 @@ mod dialog;
 mod digest;
 pub mod event;
 mod flow;
+mod glance;
 mod inside;
 #[cfg(test)]
 mod leftovers;
@@ -59,6 +60,7 @@ use crate::event::{
     Command, CommandError, DialogState, Doors, Event, Flow, Header, Invite, QueryId, Reason, SessionId,
     Target, Transmit, Transport,
 };
+pub use crate::glance::{First, Glance};
 pub use crate::message::{FramingError, StreamFramer};
 use crate::message::{Head, Message};
 pub use crate::network::{BadNetwork, Network};

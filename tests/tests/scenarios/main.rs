@@ -15,6 +15,7 @@ mod detections;
 mod dialling;
 mod digits;
 mod events;
+mod explain;
 mod gateways;
 mod hostile;
 mod inbound;

@@ -413,7 +413,7 @@ impl World {
                 self.later(100, Happening::Lease(port));
             }
             Output::Note(note @ (Note::Refused(_) | Note::Restless)) => panic!("a defect: {note:?}"),
-            Output::Note(Note::Rejected { .. } | Note::Ended(_)) => {}
+            Output::Note(Note::Rejected { .. } | Note::Sent { .. } | Note::Ended(_)) => {}
         }
     }
 

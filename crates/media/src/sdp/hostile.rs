@@ -1,6 +1,7 @@
 //! Descriptions that are wrong or mean ill: each is refused, or read as if its oddity were not there (reliability.md P5,
 //! P6). Nothing here panics, and nothing grows with what a body claims.
 
+use super::parse::Description;
 use super::tests::{body, local};
 use super::*;
 

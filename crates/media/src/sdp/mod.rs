@@ -24,6 +24,7 @@ mod events;
 #[cfg(test)]
 mod hostile;
 mod numbers;
+mod outline;
 mod parse;
 #[cfg(test)]
 mod protected;
@@ -38,8 +39,7 @@ use std::sync::Arc;
 use crate::codec::{Codec, opus};
 pub use crate::sdp::destination::Destinations;
 pub use crate::sdp::events::Events;
-use crate::sdp::numbers::Beside;
-use crate::sdp::parse::Description;
+pub use crate::sdp::outline::{Outline, outline};
 pub use crate::sdp::session::Session;
 pub use crate::srtp::{Keys, MasterKey, Protection, Seed, Suite};
 
@@ -177,6 +177,18 @@ pub enum Direction {
     Inactive,
 }
 
+impl Direction {
+    /// As a description has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+}
+
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SdpError {
@@ -224,15 +236,5 @@ pub fn accept(answer: &[u8], local: &LocalMedia) -> Result<Negotiated, SdpError>
 /// # Errors
 /// [`SdpError`]: it is no description, or has no audio.
 pub fn offered(offer: &[u8]) -> Result<Vec<String>, SdpError> {
-    let description = Description::parse(offer)?;
-    let (.., audio) = description.audio().next().ok_or(SdpError::NoAudio)?;
-    let mut names: Vec<String> = Vec::new();
-    for encoding in audio.encodings() {
-        let is_codec = Beside::of(encoding.name).is_none();
-        if is_codec && !names.iter().any(|name| name.eq_ignore_ascii_case(encoding.name)) {
-            let known = API_NAMES.into_iter().find(|name| name.eq_ignore_ascii_case(encoding.name));
-            names.push(known.unwrap_or(encoding.name).to_owned());
-        }
-    }
-    Ok(names)
+    Ok(outline(offer)?.codecs)
 }

@@ -1,5 +1,6 @@
 //! Offers and answers: expected values are written by hand from RFC 3264 and RFC 8866.
 
+use super::parse::Description;
 use super::*;
 use proptest::prelude::*;
 

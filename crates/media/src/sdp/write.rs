@@ -60,12 +60,7 @@ impl Audio {
         if self.rtcp_mux {
             text.push_str("a=rtcp-mux\r\n");
         }
-        let direction = match self.direction {
-            Direction::SendRecv => "sendrecv",
-            Direction::SendOnly => "sendonly",
-            Direction::RecvOnly => "recvonly",
-            Direction::Inactive => "inactive",
-        };
+        let direction = self.direction.name();
         let ptime_ms = local.ptime_ms;
         let _ = write!(text, "a=ptime:{ptime_ms}\r\na=maxptime:{MAX_PTIME_MS}\r\na={direction}\r\n");
     }

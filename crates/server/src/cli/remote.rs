@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::cdr::Broken;
 use super::exit::Failure;
-use super::{pretty, print, table};
+use super::{ladder, pretty, print, table};
 use crate::serve;
 
 /// Where the server of this machine is, unless it is configured otherwise.
@@ -73,6 +73,11 @@ pub(super) enum Calls {
     Ls,
     /// Show one
     Show {
+        /// Its name
+        res_id: String,
+    },
+    /// Show what one has been through, as a ladder; one that is over too, for a while
+    Explain {
         /// Its name
         res_id: String,
     },
@@ -158,6 +163,14 @@ async fn carry_out(ask: &Ask, client: &Client, output: Output) -> Result<(), Fai
     match ask {
         Ask::Call(Calls::Ls) => show_calls(&calls(client).await?, output),
         Ask::Call(Calls::Show { res_id }) => show(&client.get(res_id).await.map_err(failure)?, output),
+        Ask::Call(Calls::Explain { res_id }) => {
+            let explain = wire::Explain { res_id: res_id.clone() };
+            let explained = client.call(&explain).await.map_err(failure)?;
+            match output {
+                Output::Json => print(&pretty(&explained)?),
+                Output::Table => print(&ladder::drawn(&explained)),
+            }
+        }
         Ask::Call(Calls::Drop { res_id, cause }) => client.drop_call(res_id, *cause).await.map_err(failure),
         Ask::Conf(Conferences::Ls) => show_conferences(&conferences(client).await?, output),
         Ask::Conf(Conferences::Show { res_id }) => show_conference(client, res_id, output).await,

@@ -46,7 +46,7 @@ fn walk(path: String, value: &Value, rows: &mut Vec<(String, String)>) {
 }
 
 /// What a far end wrote must not move the cursor of a terminal.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 

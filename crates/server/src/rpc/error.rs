@@ -61,6 +61,15 @@ pub(crate) fn data(node: NodeId, error: Error) -> ErrorData {
     }
 }
 
+/// The reason of a refusal alone.
+pub(crate) fn reason(node: NodeId, error: Error) -> String {
+    if let Error::Internal { .. } = error {
+        return "internal".to_owned();
+    }
+    let data = serde_json::to_value(data(node, error)).unwrap_or_default();
+    data["reason"].as_str().unwrap_or_default().to_owned()
+}
+
 /// What is wrong with a file, which stands at this place of the parameters.
 fn of_file(fault: FileFault, param: String, file: String, item: Option<usize>) -> ErrorData {
     let unsupported = |param, file, detail: &str| {

@@ -13,6 +13,7 @@ mod conference;
 mod connection;
 mod content;
 mod error;
+mod explain;
 mod method;
 mod middleware;
 pub(crate) mod names;
@@ -40,7 +41,7 @@ use crate::request_keys::RequestKeys;
 use crate::webhooks::WebhooksHandle;
 use method::{Node, Served, Visitor};
 
-pub(crate) use error::object as error_object;
+pub(crate) use error::{object as error_object, reason as error_reason};
 pub(crate) use method::Node as NodeName;
 pub(crate) use middleware::{Forbidden, Known, Reach, Transport};
 pub(crate) use scope::Scopes;
@@ -76,6 +77,7 @@ pub(crate) fn module(context: Context) -> RpcModule<Context> {
     subscribe::register(&mut module);
     webhook::register(&mut module);
     cdr::register(&mut module);
+    explain::register(&mut module);
     let discover = |params: Params<'_>, _: &Context, _: &Extensions| {
         params::parse::<Discover>(params.as_str()).map_err(|invalid| error::object(invalid.into()))?;
         Ok::<_, ErrorObjectOwned>(DOCUMENT.clone())

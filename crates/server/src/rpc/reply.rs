@@ -60,7 +60,7 @@ pub(crate) fn call_info(node: &Node, call: Snapshot) -> wire::CallInfo {
     }
 }
 
-fn media_stats(stats: &LegStats) -> wire::MediaStats {
+pub(crate) fn media_stats(stats: &LegStats) -> wire::MediaStats {
     wire::MediaStats {
         packets_sent: stats.packets_sent,
         bytes_sent: stats.bytes_sent,

@@ -26,6 +26,7 @@ pub fn openrpc() -> Value {
     describe.any::<wire::Subscribe>();
     describe.any::<wire::Ack>();
     describe.any::<wire::Cdr>();
+    describe.any::<wire::Explain>();
     describe.any::<wire::WebhookAdd>();
     describe.any::<wire::WebhookRemove>();
     describe.any::<wire::WebhookList>();

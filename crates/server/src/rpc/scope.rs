@@ -27,6 +27,7 @@ impl Scopes {
             wire::UNSUBSCRIBE,
             wire::Ack::NAME,
             wire::Cdr::NAME,
+            wire::Explain::NAME,
             wire::Discover::NAME,
         ];
         let mut scopes = Self(reading.map(|name| (name, Scope::Read)).into());

@@ -22,6 +22,7 @@ const READING: &[&str] = &[
     "sys.conf.get_parts",
     "sys.conf.list",
     "sys.call.cdr",
+    "sys.call.explain",
     "sys.event.ack",
     "sys.event.subscribe",
     "sys.event.unsubscribe",

@@ -155,6 +155,7 @@ impl Server {
                         let seq = reading.newest();
                         let _ = reply.send(Living { seq, ..Living::default() });
                     }
+                    Ask::Explain(_, reply) => drop(reply.send(None)),
                     Ask::Metrics(reply) => drop(reply.send(metrics())),
                     Ask::Applications(count) => {
                         let _ = asked_tx.send(Asked::Applications(count));

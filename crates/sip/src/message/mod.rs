@@ -32,15 +32,16 @@ pub(crate) use address::Address;
 pub(crate) use extension::{Refresher, SessionExpires};
 pub use framing::{FramingError, StreamFramer};
 pub(crate) use head::Head;
-pub(crate) use multipart::SDP;
+pub(crate) use multipart::{Description, SDP, description, is_multipart};
 pub(crate) use name::{ALLOW, Method, Name, is_token};
-pub(crate) use scan::{Params, cut, lossy, number, split, trim, unfold, unquote};
+pub(crate) use scan::{
+    Params, after_line, cut, fold_at, lossy, number, split, tag_of, trim, unfold, unquote,
+};
 pub(crate) use uri::{Scheme, Uri, UriError, literal, same_address, split_host_port};
 pub(crate) use via::{COOKIE, DEFAULT_PORT, DEFAULT_TLS_PORT, Via};
 pub(crate) use write::{Draft, Response, ack_of_refusal, cancel_of, phrase, reason_header};
 
 use crate::event::{Body, Header};
-use crate::message::multipart::Description;
 
 /// The largest message: what fits into one datagram, and the most a stream may hold back for one message
 /// (reliability P1).

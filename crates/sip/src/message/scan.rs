@@ -133,6 +133,29 @@ pub(crate) fn number(text: &[u8], max: u32) -> Option<u32> {
         .filter(|&value| value <= max)
 }
 
+/// What follows the first line.
+pub(crate) fn after_line(bytes: &[u8]) -> &[u8] {
+    bytes.iter().position(|&byte| byte == b'\n').and_then(|at| bytes.get(at + 1..)).unwrap_or_default()
+}
+
+/// The first field with its folds, and what follows it.
+pub(crate) fn fold_at(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = after_line(bytes);
+    while matches!(rest.first(), Some(b' ' | b'\t')) {
+        rest = after_line(rest);
+    }
+    bytes.split_at_checked(bytes.len() - rest.len()).unwrap_or((bytes, b""))
+}
+
+/// The tag in a value of From or To, where the value has the shape that any real one has.
+pub(crate) fn tag_of(value: &[u8]) -> Option<&[u8]> {
+    let params = value.rsplit(|&byte| byte == b'>').next().unwrap_or_default();
+    params.split(|&byte| byte == b';').skip(1).find_map(|param| {
+        let (name, tag) = cut(param, b'=');
+        name.eq_ignore_ascii_case(b"tag").then(|| tag.unwrap_or_default())
+    })
+}
+
 /// The most parameters of one value. Real ones have a handful; each costs an allocation.
 const MAX_PARAMS: usize = 64;
 

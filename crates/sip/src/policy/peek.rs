@@ -9,7 +9,7 @@
 //! matters, and cost nothing before.
 
 use super::sources::Kind;
-use crate::message::{Address, Method, Via, split, trim, unfold};
+use crate::message::{Address, Method, Via, after_line, fold_at, split, tag_of, trim, unfold};
 
 /// How many bytes are looked at. The fields that are looked for stand in the first few hundred of any message of a
 /// gateway.
@@ -75,7 +75,8 @@ impl<'a> Peek<'a> {
 
     /// Which budget the message is taken from.
     pub(crate) fn kind(&self) -> Kind {
-        let inside = self.is_response || matches!(self.method, b"ACK" | b"CANCEL") || has_tag(self.to);
+        let inside =
+            self.is_response || matches!(self.method, b"ACK" | b"CANCEL") || tag_of(self.to).is_some();
         if inside { Kind::Inside } else { Kind::Outside }
     }
 
@@ -110,29 +111,6 @@ impl<'a> Peek<'a> {
         let via = unfold(self.via);
         Via::parse(split(&via, b',')?.first()?)
     }
-}
-
-/// What follows the first line.
-fn after_line(bytes: &[u8]) -> &[u8] {
-    bytes.iter().position(|&byte| byte == b'\n').and_then(|at| bytes.get(at + 1..)).unwrap_or_default()
-}
-
-/// The first field with its folds, and what follows it.
-fn fold_at(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let mut rest = after_line(bytes);
-    while matches!(rest.first(), Some(b' ' | b'\t')) {
-        rest = after_line(rest);
-    }
-    bytes.split_at_checked(bytes.len() - rest.len()).unwrap_or((bytes, b""))
-}
-
-/// Whether the value of To has a tag, in a shape that any real one has.
-fn has_tag(to: &[u8]) -> bool {
-    let params = to.rsplit(|&byte| byte == b'>').next().unwrap_or_default();
-    params.split(|&byte| byte == b';').skip(1).any(|param| {
-        let name = param.split(|&byte| byte == b'=').next().unwrap_or_default();
-        trim(name).eq_ignore_ascii_case(b"tag")
-    })
 }
 
 #[cfg(test)]

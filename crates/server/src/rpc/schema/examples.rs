@@ -23,6 +23,7 @@ use super::super::method::{self, Served, Visitor};
 use super::super::params;
 use super::sorted;
 use crate::events::{call_event, conference_event, node_event, recovered_event};
+use crate::explain;
 use crate::recordings::Recovered;
 
 /// File names and contents.
@@ -32,6 +33,7 @@ pub(crate) fn examples() -> Vec<(String, Value)> {
     files.any::<wire::Subscribe>();
     files.any::<wire::Ack>();
     files.any::<wire::Cdr>();
+    files.any::<wire::Explain>();
     files.any::<wire::WebhookAdd>();
     files.any::<wire::WebhookRemove>();
     files.any::<wire::WebhookList>();
@@ -139,7 +141,7 @@ fn written(method: &str) -> (Value, Value) {
                 "registered": true, "calls": 3, "max_calls": 30, "calls_per_second": 0, "rest_seconds": 5
             }]),
         ),
-        "sys.call.cdr" => of_records(),
+        "sys.call.cdr" | "sys.call.explain" => of_the_past(method),
         event if event.starts_with("sys.event.") => of_events(event),
         _ => (json!({ "res_id": CALL }), Value::Null),
     }
@@ -150,7 +152,6 @@ fn of_events(method: &str) -> (Value, Value) {
     const URL: &str = "https://app.example/hook";
     match method {
         "sys.event.subscribe" => (json!({ "after": 41, "types": ["sys.call.*"] }), json!(6_123_456_789_u64)),
-        "sys.call.cdr" => of_records(),
         "sys.event.ack" => (json!({ "seq": 57 }), json!({ "subscriptions": 1 })),
         "sys.event.webhook_add" => (
             json!({ "url": URL, "types": ["sys.call.*"], "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" }),
@@ -187,8 +188,12 @@ pub(crate) fn record() -> Value {
     })
 }
 
-fn of_records() -> (Value, Value) {
-    (json!({ "after": 41, "limit": 1 }), json!([record()]))
+/// What is known of calls that may be over.
+fn of_the_past(method: &str) -> (Value, Value) {
+    match method {
+        "sys.call.explain" => (json!({ "res_id": CALL }), explained()),
+        _ => (json!({ "after": 41, "limit": 1 }), json!([record()])),
+    }
 }
 
 fn of_conferences(method: &str) -> (Value, Value) {
@@ -281,6 +286,11 @@ fn events() -> Value {
     sorted(envelopes.collect())
 }
 
+/// The time line that [`crate::explain::Explanation`] has for examples.
+fn explained() -> Value {
+    serde_json::to_value(explain::wire(NodeId::default(), &explain::example())).unwrap()
+}
+
 fn parties(from_uri: &str, to_uri: &str) -> Box<Parties> {
     let (from_uri, to_uri) = (from_uri.to_owned(), to_uri.to_owned());
     Box::new(Parties { direction: Direction::Inbound, from_uri, to_uri, gateway: Some("carrier".into()) })
@@ -327,7 +337,8 @@ fn play_completed(span: Span, finish_key: Option<Key>, played: Duration) -> Even
     EventKind::PlayCompleted { error: None, span, finish_key, file: None, played }
 }
 
-fn call_events() -> Vec<(i64, EventKind)> {
+/// One of every kind, and when.
+pub(crate) fn call_events() -> Vec<(i64, EventKind)> {
     let at = |ms: i64| UnixMs(1_800_000_000_250 + ms);
     let span = |begin, end| Span { begin: at(begin), end: at(end) };
     let key = |char| Key::from_char(char).unwrap();

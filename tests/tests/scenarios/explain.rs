@@ -1,0 +1,163 @@
+//! What a call has been through (`operations.md`, Observability): the ladder is that which SIPp has logged at its end, the
+//! applications' side is what the test has asked, and nothing in it is anybody's secret.
+
+use std::process::Command;
+
+use offhook_client::Client;
+use offhook_client::wire::{CallState, Explain, Explained, MediaStep, ReceiveDtmfStart, Step, Way};
+use offhook_tests::app::{self, App};
+use offhook_tests::ports;
+use offhook_tests::rtp::RtpPeer;
+use offhook_tests::server::{Server, binary};
+use offhook_tests::sipp::Sipp;
+use offhook_tests::wait::{self, PATIENCE};
+
+async fn explain(client: &Client, res_id: &str) -> Explained {
+    client.call(&Explain { res_id: res_id.to_owned() }).await.expect("a time line")
+}
+
+/// `>INVITE`, `<200 INVITE`: what has come, and what has gone.
+fn ladder(explained: &Explained) -> Vec<String> {
+    let sip = explained.steps.iter().filter_map(|timed| match &timed.step {
+        Step::Sip(sip) => Some(sip),
+        _ => None,
+    });
+    let rung = sip.map(|sip| {
+        let way = if sip.way == Way::In { '>' } else { '<' };
+        match sip.status {
+            Some(status) => format!("{way}{status} {}", sip.method),
+            None => format!("{way}{}", sip.method),
+        }
+    });
+    rung.collect()
+}
+
+/// The same, as SIPp has logged it: what it sent has come to the server.
+fn logged(messages: &str) -> Vec<String> {
+    let mut rungs = Vec::new();
+    for message in messages.split("-----------------------------------------------").skip(1) {
+        let Some(first) = message.lines().find(|line| line.contains("SIP/2.0")) else { continue };
+        let way = if message.contains("message sent") { '>' } else { '<' };
+        let cseq = message.lines().find_map(|line| line.strip_prefix("CSeq:")).expect("a CSeq");
+        let method = cseq.split_whitespace().nth(1).expect("its method");
+        rungs.push(match first.strip_prefix("SIP/2.0 ") {
+            Some(status) => format!("{way}{} {method}", &status[..3]),
+            None => format!("{way}{method}"),
+        });
+    }
+    rungs
+}
+
+#[tokio::test]
+async fn a_call_that_came_in_is_explained_as_its_caller_saw_it() {
+    let server = Server::start("explain-in").await;
+    let mut app = App::connect(&server).await;
+    let rtp = RtpPeer::listen(ports::one()).await;
+    let sipp = Sipp::new("uac-bye").user("00491511234567").set("rtp_port", rtp.port()).set("talk_ms", 1500);
+    let mut sipp = sipp.call(server.sip(), server.dir());
+    let call = app.answer().await;
+    let receive = ReceiveDtmfStart {
+        res_id: call.clone(),
+        max_keys: 9,
+        valid_keys: "0123456789".into(),
+        ..serde_json::from_value(serde_json::json!({ "res_id": call, "max_keys": 9 })).expect("defaults")
+    };
+    app.client.call(&receive).await.expect("keys");
+    assert!(app.client.play_stop(&call).await.is_err(), "nothing is played");
+    let living = explain(&app.client, &call).await;
+    assert_eq!(living.state, CallState::ReceiveDtmf);
+
+    sipp.succeed(1, PATIENCE).await;
+    app.released(&call).await;
+    let over = explain(&app.client, &call).await;
+    assert_eq!(ladder(&over), logged(&sipp.messages()));
+    assert_eq!(ladder(&over), [">INVITE", "<180 INVITE", "<200 INVITE", ">ACK", ">BYE", "<200 BYE"]);
+    assert_eq!((over.state, over.left_out), (CallState::Released, 0));
+    assert!(sipp.messages().contains(over.sip_call_id.as_deref().expect("a Call-ID")));
+    assert_eq!(over.to_uri, format!("sip:************67@{}", server.sip()));
+
+    let states = over.steps.iter().filter_map(|timed| match &timed.step {
+        Step::State { state, .. } => Some(*state),
+        _ => None,
+    });
+    use CallState::{Answer, Idle, Initiated, ReceiveDtmf, Released};
+    assert_eq!(states.collect::<Vec<_>>(), [Initiated, Answer, Idle, ReceiveDtmf, Idle, Released]);
+    let asked = over.steps.iter().filter_map(|timed| match &timed.step {
+        Step::Command { method, .. } => Some((method.as_str(), None)),
+        Step::Reply { method, error } => Some((method.as_str(), Some(error.as_deref()))),
+        _ => None,
+    });
+    let (answer, keys, stop) = ("sys.call.answer", "sys.call.receive_dtmf_start", "sys.call.play_stop");
+    let refused = Some(Some("invalid_state"));
+    assert_eq!(
+        asked.collect::<Vec<_>>(),
+        [
+            (answer, None),
+            (answer, Some(None)),
+            (keys, None),
+            (keys, Some(None)),
+            (stop, None),
+            (stop, refused)
+        ]
+    );
+
+    let invite = over.steps.iter().find_map(|timed| match &timed.step {
+        Step::Sip(sip) => sip.sdp.clone(),
+        _ => None,
+    });
+    let invite = invite.expect("an offer");
+    assert_eq!((invite.codecs.join(" "), invite.port), ("PCMU PCMA".to_owned(), rtp.port()));
+    let agreed = over.steps.iter().find_map(|timed| match &timed.step {
+        Step::Media(media) => Some(media.clone()),
+        _ => None,
+    });
+    let MediaStep { codec, remote, direction, telephone_events, .. } = agreed.expect("media");
+    assert_eq!((&*codec, &*direction, telephone_events), ("PCMU", "sendrecv", true));
+    assert_eq!(remote, format!("127.0.0.1:{}", rtp.port()));
+    assert!(over.steps.is_sorted_by_key(|timed| timed.time_ms));
+}
+
+#[tokio::test]
+async fn a_call_that_was_placed_is_explained_and_drawn_without_anybodys_secret() {
+    let server = Server::start("explain-out").await;
+    let mut app = App::connect(&server).await;
+    let rtp = RtpPeer::listen(ports::one()).await;
+    let callee = Sipp::new("uas-answer").set("rtp_port", rtp.port()).set("ring_ms", 100);
+    let mut sipp = callee.listen(server.dir()).await;
+    let construct = offhook_client::wire::Construct {
+        to_uri: format!("0049151987654@{}", sipp.address()).as_str().into(),
+        sip_auth_username: Some("nobody".to_owned()),
+        sip_auth_password: Some("a-good-secret".to_owned()),
+        ..app::to(sipp.address())
+    };
+    let call = app.dial_with(construct).await;
+    assert_eq!(app.dialled(&call, PATIENCE).await.error, None);
+    app.client.send_dtmf_start(&call, "8086").await.expect("keys on their way");
+    rtp.hear_more(20, PATIENCE).await;
+    app.hang_up(&call).await;
+    app.released(&call).await;
+    sipp.succeed(1, PATIENCE).await;
+    // The last response may still be on its way to the server.
+    let whole = async || {
+        let explained = explain(&app.client, &call).await;
+        (ladder(&explained) == logged(&sipp.messages())).then_some(explained)
+    };
+    let over = wait::until("the same ladder as SIPp's", PATIENCE, whole).await;
+    assert_eq!(ladder(&over), ["<INVITE", ">180 INVITE", ">200 INVITE", "<ACK", "<BYE", ">200 BYE"]);
+    assert!(matches!(&over.steps[0].step, Step::Command { method, .. } if method == "sys.call.construct"));
+    assert!(over.media.packets_sent > 0);
+
+    let drawn = Command::new(binary()).args(["call", "explain", &call, "--url", &server.rpc_url()]).output();
+    let drawn = String::from_utf8(drawn.expect("offhook call explain").stdout).expect("text");
+    let text = serde_json::to_string(&over).expect("JSON");
+    for secret in ["a-good-secret", "8086", "0049151987654"] {
+        assert!(!text.contains(secret) && !drawn.contains(secret), "{secret}: {text}\n{drawn}");
+    }
+    let rungs: Vec<&str> = drawn.lines().filter(|line| line.contains('|')).collect();
+    for (part, count) in
+        [("|<- INVITE (", 1), ("|- 180 Ringing ", 1), ("|- 200 OK (PCMU, PCMA) ", 1), ("|<- ACK ", 1)]
+    {
+        assert_eq!(rungs.iter().filter(|rung| rung.contains(part)).count(), count, "{part}:\n{drawn}");
+    }
+    assert!(app.client.call(&Explain { res_id: "0.0.0-sys.call-1".to_owned() }).await.is_err());
+}
