@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
 use crate::control_handle::{Ask, Living};
-use crate::events::{EventWriter, call_event, conference_event, node_event};
+use crate::events::{EventWriter, Then, call_event, conference_event, node_event};
 use crate::explain::Timelines;
 use crate::input::Input;
 use crate::media::{MOST_WAITING, Router};
@@ -149,6 +149,8 @@ pub struct Control {
     replies: HashMap<RequestId, ReplyTo>,
     /// Replies of this turn. No more than the requests that wait in `replies`.
     answered: Vec<(ReplyTo, Result<Reply, Error>)>,
+    /// Those of them that name what the next run has to know of.
+    promised: Vec<(ReplyTo, Result<Reply, Error>)>,
     requests: u64,
     stage: Stage,
     /// What the endpoint had counted when it was last told.
@@ -196,6 +198,7 @@ impl Control {
             buffer: vec![0; udp::DATAGRAM],
             replies,
             answered: Vec::new(),
+            promised: Vec::new(),
             requests: 0,
             stage,
             next_farewells: counted.0,
@@ -253,9 +256,12 @@ impl Control {
 
     /// Hands out what this turn has brought to those who wait for it.
     fn publish(&mut self) {
-        for (reply, result) in self.answered.drain(..) {
-            // Whoever asked may have gone meanwhile.
-            let _ = reply.send(result);
+        // Whoever asked may have gone meanwhile.
+        let tell = |(reply, result): (ReplyTo, _)| drop(reply.send(result));
+        self.answered.drain(..).for_each(tell);
+        let promised = std::mem::take(&mut self.promised);
+        if !promised.is_empty() {
+            self.parts.log.once_noted(Then::new(move || promised.into_iter().for_each(tell)));
         }
         self.parts.log.publish(clock::now().mono);
     }
@@ -290,6 +296,7 @@ impl Control {
             DiskEvent::RecordingOpened { job, result: Ok(()) } => Some(job),
             _ => None,
         };
+        let answered = self.answered.len();
         self.parts.exchange.disk(now, event);
         self.pump(now);
         // Where this process is killed, the next one knows whose recording it was.
@@ -298,6 +305,7 @@ impl Control {
         let recorded = opened.and_then(|job| exchange.calls().recorded(job));
         if let Some(note) = recorded.and_then(|call| store::lives(writer, call, exchange)) {
             log.note(note);
+            self.promised.extend(self.answered.drain(answered..));
         }
     }
 
@@ -421,7 +429,9 @@ impl Control {
             Output::Reply { request, result } => {
                 self.timelines.replied(now.wall, request, &result);
                 let reply = self.replies.remove(&request);
-                self.answered.extend(reply.map(|reply| (reply, result)));
+                let names_a_call = matches!(result, Ok(Reply::Constructed { .. }));
+                let told = if names_a_call { &mut self.promised } else { &mut self.answered };
+                told.extend(reply.map(|reply| (reply, result)));
             }
             Output::Event(event) => {
                 self.totals.count(&event);

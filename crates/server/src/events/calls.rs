@@ -1,6 +1,7 @@
 //! What of calls goes into the database beside the log, and before it: their notes wait here until the thread of the log
 //! writes them.
 
+use std::fmt;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -17,15 +18,57 @@ const BATCH_MAX: usize = 4_096;
 /// How long a database that has failed is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What is done once all notes before it are written.
+pub(crate) struct Then(Box<dyn FnOnce() + Send>);
+
+impl Then {
+    pub(crate) fn new(then: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(then))
+    }
+
+    pub(super) fn run(self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then")
+    }
+}
+
+/// What waits for the database.
+#[derive(Debug)]
+enum Waiting {
+    Note(Note),
+    Then(Then),
+}
+
 /// The end that the control loop has.
 #[derive(Clone, Debug)]
-pub(super) struct Notes(SyncSender<Note>);
+pub(super) struct Notes(SyncSender<Waiting>);
 
 impl Notes {
     /// Has a note written before what is appended from now on is shown.
     pub(super) fn send(&self, note: Note) {
-        if let Err(TrySendError::Full(note) | TrySendError::Disconnected(note)) = self.0.try_send(note) {
-            tracing::error!(res_id = note.res_id(), "the database takes nothing: a call is not recorded");
+        self.wait(Waiting::Note(note));
+    }
+
+    /// Has something done once what was sent before is written; at once, where that is not to be expected.
+    pub(super) fn then(&self, then: Then) {
+        self.wait(Waiting::Then(then));
+    }
+
+    fn wait(&self, waiting: Waiting) {
+        let Err(TrySendError::Full(waiting) | TrySendError::Disconnected(waiting)) = self.0.try_send(waiting)
+        else {
+            return;
+        };
+        match waiting {
+            Waiting::Note(note) => {
+                tracing::error!(res_id = note.res_id(), "the database takes nothing: a call is not recorded");
+            }
+            Waiting::Then(then) => then.run(),
         }
     }
 }
@@ -34,7 +77,7 @@ impl Notes {
 #[derive(Debug)]
 pub(super) struct Calls {
     ledger: Ledger,
-    waiting: Receiver<Note>,
+    waiting: Receiver<Waiting>,
     /// What could not be written, and comes first the next time.
     kept: Vec<Note>,
     failing: Option<Failing>,
@@ -54,19 +97,20 @@ pub(super) fn open(ledger: Ledger) -> (Notes, Calls) {
 }
 
 impl Calls {
-    /// Writes the notes that wait. An error holds up the events of this moment; past [`super::PATIENCE`] they go on without, and
-    /// what could not be written is written when that is possible.
+    /// Writes the notes that wait, and does what waits for them. An error holds up the events of this moment; past
+    /// [`super::PATIENCE`] they go on without, and what could not be written is written when that is possible. Whoever waits
+    /// for notes that cannot be written waits no longer.
     pub(super) fn commit(&mut self, now: Instant, now_ms: i64) -> io::Result<()> {
-        if self.failing.is_some_and(|failing| now < failing.tried + RETRY && failing.is_old(now)) {
-            return Ok(());
-        }
+        let rests = self.failing.is_some_and(|failing| now < failing.tried + RETRY && failing.is_old(now));
         loop {
-            let room = BATCH_MAX.saturating_sub(self.kept.len());
-            self.kept.extend(self.waiting.try_iter().take(room));
-            if self.kept.is_empty() {
+            let then = self.take();
+            if self.kept.is_empty() || rests {
+                then.into_iter().for_each(Then::run);
                 return Ok(());
             }
-            if let Err(error) = self.ledger.write(&self.kept, now_ms) {
+            let written = self.ledger.write(&self.kept, now_ms);
+            then.into_iter().for_each(Then::run);
+            if let Err(error) = written {
                 return self.failed(now, error);
             }
             self.kept.clear();
@@ -74,6 +118,18 @@ impl Calls {
                 tracing::warn!("calls are recorded again");
             }
         }
+    }
+
+    /// Takes the notes that wait, and what is to be done after them.
+    fn take(&mut self) -> Vec<Then> {
+        let (room, mut then) = (BATCH_MAX.saturating_sub(self.kept.len()), Vec::new());
+        for waiting in self.waiting.try_iter().take(room) {
+            match waiting {
+                Waiting::Note(note) => self.kept.push(note),
+                Waiting::Then(one) => then.push(one),
+            }
+        }
+        then
     }
 
     fn failed(&mut self, now: Instant, error: io::Error) -> io::Result<()> {

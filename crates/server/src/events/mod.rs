@@ -48,6 +48,8 @@ pub use pattern::{Types, UnknownPattern};
 pub use reader::{Read, Reader};
 pub use store::{Durability, Store};
 
+pub(crate) use calls::Then;
+
 use crate::store::{Ledger, Note};
 
 /// How many events a reader is handed at a time, so that one that is far behind does not hold them all.
@@ -206,6 +208,15 @@ impl EventWriter {
             notes.send(note);
             self.noted = true;
         }
+    }
+
+    /// Has something done once what was noted before it is written: who is told of a call finds it again after a kill.
+    pub(crate) fn once_noted(&mut self, then: Then) {
+        match &self.notes {
+            Some(notes) => notes.then(then),
+            None => then.run(),
+        }
+        self.noted = true;
     }
 
     /// Appends an event and returns its number. It is written and shown after [`Self::publish`].

@@ -2,6 +2,7 @@
 //! `on_released` and one record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 
 use offhook_call::event::UnixMs;
 use offhook_client::wire::{self, OnStateChanged};
@@ -120,6 +121,24 @@ fn every_call_that_was_heard_of_is_released_once_over_any_kill() {
     }
 }
 
+/// Who is told of a call, or that it is recorded, is told once that is in the database: a kill a moment later forgets nothing.
+#[test]
+fn nobody_is_told_what_a_kill_would_take_back() {
+    let dir = dir();
+    let mut node = Node::open(&dir);
+    let told = Arc::new(AtomicBool::new(false));
+    let tell = told.clone();
+    node.rig.writer.note(Note::Lives(Box::new(live(1))));
+    node.rig.writer.once_noted(Then::new(move || tell.store(true, Ordering::Release)));
+    assert!(!told.load(Ordering::Acquire), "nothing is written yet");
+    node.rig.store.commit_calls().unwrap();
+    assert!(told.load(Ordering::Acquire));
+    drop(node);
+    let mut node = Node::open(&dir);
+    node.rig.store.commit().unwrap();
+    assert_eq!(store::page(&dir.0, 0, 10).unwrap().len(), 1, "the call that was cut off");
+}
+
 /// Whoever else writes the database keeps us out: events wait a moment, and go on; records are written when they can be.
 #[test]
 fn a_database_that_somebody_else_writes_holds_up_events_for_a_moment_only() {
@@ -132,7 +151,11 @@ fn a_database_that_somebody_else_writes_holds_up_events_for_a_moment_only() {
     let begin = clock::now().mono;
     let error = calls.commit(begin, 0).unwrap_err().to_string();
     assert!(error.starts_with("call records: database is locked"), "{error}");
+    let told = Arc::new(AtomicBool::new(false));
+    let tell = told.clone();
+    notes.then(Then::new(move || tell.store(true, Ordering::Release)));
     assert!(calls.commit(begin + PATIENCE / 2, 0).is_err(), "still waited for");
+    assert!(told.load(Ordering::Acquire), "replies do not wait for it");
     assert!(calls.commit(begin + PATIENCE, 0).is_ok(), "not any longer");
     notes.send(over(2, 0, 2));
     assert!(calls.commit(begin + PATIENCE * 2, 0).is_ok());
