@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn sockets(now: Instant, port: u16) -> Sockets {
-        let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0);
+        let mut ports = Ports::new(IpAddr::V4(Ipv4Addr::LOCALHOST), std::iter::once(port), 0, 1);
         let lease = ports.lease(now).expect("a free port");
         ports.take(lease).expect("its sockets")
     }

@@ -15,6 +15,12 @@ use socket2::{Domain, Socket, Type};
 /// (`reliability.md` R11).
 const QUARANTINE: Duration = Duration::from_secs(5);
 
+/// Descriptors beside those of calls: listeners, connections of applications, files.
+pub const OTHER_DESCRIPTORS: u64 = 2_000;
+
+/// The descriptors of a call: two sockets and a recording.
+pub const DESCRIPTORS_OF_A_CALL: u64 = 3;
+
 /// How many pairs that other programs hold are skipped for one lease; more means that the range is taken.
 const TRIES: usize = 32;
 
@@ -164,22 +170,34 @@ pub struct Ports {
     free: VecDeque<u16>,
     resting: VecDeque<(Instant, u16)>,
     leased: HashMap<Port, Option<Sockets>>,
+    /// The most that are leased at a time.
+    most: usize,
+}
+
+/// How many pairs may be open where the process may have so many descriptors: the others are for those who would look
+/// after what goes on (`reliability.md` E1), all that are usual or, where there are few, a quarter.
+pub fn most_pairs(descriptors: Option<u64>) -> usize {
+    let pairs = |most: u64| (most - OTHER_DESCRIPTORS.min(most / 4)) / DESCRIPTORS_OF_A_CALL;
+    descriptors.map_or(usize::MAX, |most| usize::try_from(pairs(most)).unwrap_or(usize::MAX))
 }
 
 impl Ports {
     /// The given even ports, each with the odd one above it; used in order from a random start, so that a restarted
-    /// server does not meet the packets of the calls that it lost.
-    pub fn new(address: IpAddr, ports: impl Iterator<Item = u16>, random: u64) -> Self {
+    /// server does not meet the packets of the calls that it lost. So many of them are leased at a time at most.
+    pub fn new(address: IpAddr, ports: impl Iterator<Item = u16>, random: u64, most: usize) -> Self {
         let mut free: VecDeque<u16> = ports.collect();
         if !free.is_empty() {
             let start = usize::try_from(random % free.len() as u64).unwrap_or(0);
             free.rotate_left(start);
         }
-        Self { address, free, resting: VecDeque::new(), leased: HashMap::new() }
+        Self { address, free, resting: VecDeque::new(), leased: HashMap::new(), most }
     }
 
     /// Opens the next free pair; `None` where all are in use.
     pub fn lease(&mut self, now: Instant) -> Option<Port> {
+        if self.leased.len() >= self.most {
+            return None;
+        }
         while self.resting.front().is_some_and(|(since, _)| now.duration_since(*since) >= QUARANTINE) {
             let (_, port) = self.resting.pop_front()?;
             self.free.push_back(port);
@@ -227,7 +245,21 @@ mod tests {
     use crate::clock;
 
     fn pool(ports: &[u16]) -> Ports {
-        Ports::new(IpAddr::from([127, 0, 0, 1]), ports.iter().copied(), 0)
+        Ports::new(IpAddr::from([127, 0, 0, 1]), ports.iter().copied(), 0, usize::MAX)
+    }
+
+    #[test]
+    fn descriptors_are_left_for_others() {
+        let now = clock::now().mono;
+        let mut ports = Ports::new(IpAddr::from([127, 0, 0, 1]), [18_404, 18_406].into_iter(), 0, 1);
+        let port = ports.lease(now).expect("the first");
+        assert_eq!(ports.lease(now), None, "the second would be one too many");
+        ports.release(now, port);
+        assert_eq!(ports.lease(now), Some(Port(18_406)));
+        for (descriptors, pairs) in [(0, 0), (400, 100), (1_024, 256), (8_000, 2_000), (32_000, 10_000)] {
+            assert_eq!(most_pairs(Some(descriptors)), pairs, "of {descriptors}");
+        }
+        assert_eq!(most_pairs(None), usize::MAX);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use offhook_media::event::{Alarms, Gain};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
 use offhook_sip::event::{DialogState, Transport};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cli::exit::Failure;
@@ -28,7 +29,7 @@ use crate::input::{INPUTS, Input};
 use crate::media::{self, Router};
 use crate::net::{stream, udp};
 use crate::notify::Notify;
-use crate::ports::Ports;
+use crate::ports::{self, Ports};
 use crate::prompts::{self, Prompts};
 use crate::reload::Reloader;
 use crate::request_keys::RequestKeys;
@@ -334,7 +335,8 @@ fn assemble(
     let threads = if config.media.threads == 0 { media::default_threads() } else { config.media.threads };
     let router = Router::start(threads, config.media.io, inputs, &recordings, seed).map_err(no_thread)?;
     let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());
-    let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random);
+    let most = ports::most_pairs(getrlimit(Resource::Nofile).current);
+    let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random, most);
     let ours = local.iter().map(|&(_, address)| address).chain([rpc]).collect();
     let mut calls = Calls::new(call_config(config, ours), first_serial);
     calls.set_gateways(config.sip.gateway.iter().map(gateways::outbound).collect());
@@ -492,7 +494,6 @@ fn seed() -> [u8; 32] {
 
 /// A call needs two descriptors, so the soft limit of 1,024 that shells set would end at 500 calls.
 fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::config::value::Listener;
 use crate::files::Directory;
 use crate::net::udp;
-use crate::ports::Ports;
+use crate::ports::{DESCRIPTORS_OF_A_CALL, OTHER_DESCRIPTORS, Ports};
 
 /// What is found of one matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +43,6 @@ impl Finding {
     }
 }
 
-/// Descriptors beside those of calls: listeners, connections of applications, files.
-const OTHER_DESCRIPTORS: u64 = 2_000;
-/// Two sockets and a recording.
-const DESCRIPTORS_OF_A_CALL: u64 = 3;
 /// What a disk should have for events, beside what is configured for recordings.
 const FREE_BYTES: u64 = 256 << 20;
 /// A clock that shows less has not been set: 2026-01-01.
@@ -117,7 +113,7 @@ fn port(key: &str, address: SocketAddr, bound: io::Result<()>) -> Finding {
 fn rtp_ports(config: &Config) -> Finding {
     let range = config.rtp.ports;
     let pairs = range.rtp_ports().count();
-    let mut ports = Ports::new(config.rtp.address, range.rtp_ports(), 0);
+    let mut ports = Ports::new(config.rtp.address, range.rtp_ports(), 0, 1);
     if ports.lease(clock::now().mono).is_none() {
         return Bad(format!("rtp.ports: none of {range} can be opened at {}", config.rtp.address));
     }
