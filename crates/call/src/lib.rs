@@ -44,7 +44,7 @@ use crate::action::notice::News;
 use crate::call::{Call, Input, inbound, initiated};
 use crate::command::{Command, Construct, Request};
 pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptSource, RecordedFile, Sound, Speech};
-use crate::error::Error;
+use crate::error::{Direction, Error};
 use crate::event::{NodeEventKind, UnixMs};
 use crate::gate::Gate;
 use crate::gateway::{Gateway, GatewayStatus};
@@ -449,6 +449,13 @@ impl Calls {
     /// The call of a SIP session.
     pub fn of_session(&self, session: sip::SessionId) -> Option<CallId> {
         self.node.routes.session(session)
+    }
+
+    /// Of every call that lives: which way it went, where it is, and what has come to it.
+    pub fn standing(&self) -> impl Iterator<Item = (Direction, State, Option<&media::LegStats>)> + '_ {
+        let calls = self.calls.values().map(|entry| &entry.call);
+        let standing = calls.map(|call| (call.direction(), call.state(), call.stats()));
+        standing.filter(|(_, state, _)| *state != State::Released)
     }
 
     /// All calls that live.

@@ -31,7 +31,7 @@ use crate::events::{EventWriter, Then, call_event, conference_event, node_event}
 use crate::explain::Timelines;
 use crate::input::Input;
 use crate::media::{MOST_WAITING, Router};
-use crate::metrics::{Metrics, Totals};
+use crate::metrics::{Live, Metrics, Totals};
 use crate::net::{dns, stream, tls, udp};
 use crate::ports::Ports;
 use crate::prompts::Loaders;
@@ -349,13 +349,19 @@ impl Control {
     }
 
     fn metrics(&self) -> Metrics {
-        let Parts { exchange, recordings, log, .. } = &self.parts;
+        let Parts { exchange, recordings, log, ports, router, .. } = &self.parts;
         let (calls, endpoint) = (exchange.calls(), exchange.endpoint());
         Metrics {
             totals: self.totals.clone(),
             is_draining: !matches!(self.stage, Stage::Serving),
             events_newest: log.log().newest(),
             events_unwritten: log.log().unwritten(),
+            events_told: log.told(),
+            events_bytes: log.log().bytes(),
+            listeners: log.log().listeners(),
+            live: Live::of(calls.standing()),
+            ports: ports.counts(),
+            late: router.late(),
             recording_gaps: recordings.gaps(),
             calls: calls.live(),
             conferences: calls.conferences(),

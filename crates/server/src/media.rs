@@ -11,11 +11,13 @@
 mod arrivals;
 mod batch;
 mod inbox;
+mod lateness;
 mod pace;
 mod places;
 mod thread;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use offhook_media::Leg;
@@ -23,6 +25,8 @@ use offhook_media::event::{Command, LegConfig, LegId, RoomCommand, RoomId};
 use tokio::sync::mpsc;
 
 use self::inbox::{Door, Handover};
+pub use self::lateness::Late;
+use self::lateness::Lateness;
 use self::thread::Thread;
 use crate::config::MediaIo;
 use crate::input::Input;
@@ -71,6 +75,7 @@ pub struct Router {
     homes: HashMap<LegId, usize>,
     rooms: HashMap<RoomId, usize>,
     loads: Vec<usize>,
+    lateness: Vec<Arc<Lateness>>,
 }
 
 impl Router {
@@ -87,12 +92,15 @@ impl Router {
             homes: HashMap::new(),
             rooms: HashMap::new(),
             loads: vec![0; threads],
+            lateness: Vec::new(),
         };
         for index in 0..threads {
             let (door, inbox) = inbox::open(INBOX)?;
             let arrivals = arrivals::by(io)?;
             let (seed, control, recordings) = (seed(), control.clone(), recordings.another());
-            let run = move || Thread::new(seed, arrivals, inbox, control, recordings).run();
+            let lateness = Arc::<Lateness>::default();
+            router.lateness.push(lateness.clone());
+            let run = move || Thread::new(seed, arrivals, inbox, control, recordings, lateness).run();
             std::thread::Builder::new().name(format!("media-{index}")).spawn(run)?;
             router.threads.push(Outbox::new(door));
         }
@@ -111,6 +119,13 @@ impl Router {
     /// is a few messages of each call.
     pub fn is_full(&self) -> bool {
         self.threads.iter().any(|thread| thread.backlog() >= MOST_WAITING)
+    }
+
+    /// How punctual the threads have been.
+    pub fn late(&self) -> Late {
+        let mut late = Late::default();
+        self.lateness.iter().for_each(|lateness| lateness.add_to(&mut late));
+        late
     }
 
     /// Hands a command to the thread that has its leg or room; one for what is gone has raced with its end.
@@ -209,7 +224,7 @@ mod tests {
         let (_, inbox) = inbox::open(1).expect("a bell");
         let arrivals = arrivals::by(MediaIo::default()).expect("a way to find packets");
         let recordings = Feed::new(vec![(sync_channel(8).0, std::thread::current())]);
-        Thread::new([7; 32], arrivals, inbox, control, recordings)
+        Thread::new([7; 32], arrivals, inbox, control, recordings, Arc::default())
     }
 
     fn all(inbox: &Inbox) -> impl Iterator<Item = ToMedia> {
@@ -252,6 +267,7 @@ mod tests {
                 homes: HashMap::new(),
                 rooms: HashMap::new(),
                 loads: loads.into(),
+                lateness: Vec::new(),
             };
             let media = Negotiated::plain(offhook_media::event::Codec::Pcmu, (Ipv4Addr::LOCALHOST, 9).into());
             router.open(LegId(1), sockets(clock::now().mono, 18_458), LegConfig::new(media));
@@ -294,6 +310,7 @@ mod tests {
             homes: HashMap::from([(LegId(1), 0), (LegId(2), 1)]),
             rooms: HashMap::new(),
             loads: vec![1, 1],
+            lateness: Vec::new(),
         };
         let (mut first, mut second) = (thread(), thread());
         opened(&mut first, now, LegId(1), 18_438);
@@ -329,6 +346,7 @@ mod tests {
             homes: HashMap::from([(leg, 0)]),
             rooms: HashMap::new(),
             loads: vec![1],
+            lateness: Vec::new(),
         };
         for _ in 0..=MOST_WAITING {
             assert!(!router.is_full());
@@ -459,6 +477,7 @@ mod tests {
             homes: HashMap::from([(leg, 0)]),
             rooms: HashMap::new(),
             loads: vec![1, 0],
+            lateness: Vec::new(),
         };
         let (mut first, mut second) = (thread(), thread());
         opened(&mut first, now, leg, 18_432);

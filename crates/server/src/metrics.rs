@@ -1,17 +1,24 @@
 //! `/metrics`: how things are, in the text that Prometheus reads (exposition format 0.0.4). Names of gateways, ids of web
 //! hooks and words of the API are the only labels: no calls and no people.
 
+mod live;
+mod requests;
 mod totals;
 
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
+use offhook_call::error::Direction;
 use offhook_call::gateway::GatewayStatus;
 use offhook_client::wire::{WebhookInfo, WebhookState};
 use offhook_sip::Counters;
 
+use crate::media::Late;
+use crate::ports::PortCounts;
 use crate::store::CopyStatus;
 
+pub use live::Live;
+pub use requests::Requests;
 pub use totals::Totals;
 
 /// The media type of [`text`].
@@ -26,14 +33,26 @@ pub struct Metrics {
     pub totals: Totals,
     /// Calls that have not been released.
     pub calls: usize,
+    /// The same by where they are.
+    pub live: Live,
     /// Conferences that have not been released.
     pub conferences: usize,
     /// Pairs of ports that wait for the next calls.
     pub spare_ports: usize,
+    /// Pairs of ports, those among them.
+    pub ports: PortCounts,
+    /// How punctual media threads are.
+    pub late: Late,
     /// The number of the newest event.
     pub events_newest: u64,
     /// Events that are not on the disk.
     pub events_unwritten: u64,
+    /// Events that this run has told.
+    pub events_told: u64,
+    /// Bytes of events on the disk.
+    pub events_bytes: u64,
+    /// How many listen to events as they come, and how many events the last of them is behind.
+    pub listeners: (usize, u64),
     /// Every gateway.
     pub gateways: Vec<GatewayStatus>,
     /// Audio that disks which stood still have cost recordings.
@@ -61,6 +80,10 @@ pub fn text(metrics: &Metrics) -> String {
     line(&mut text, "offhook_events_newest", None, metrics.events_newest);
     family(&mut text, "offhook_events_unwritten", "gauge", "Events that are not on the disk.");
     line(&mut text, "offhook_events_unwritten", None, metrics.events_unwritten);
+    events(&mut text, metrics);
+    ports(&mut text, metrics);
+    late(&mut text, metrics.late);
+    metrics.live.write(&mut text);
     let gaps = "Audio that disks which stood still have cost recordings.";
     family(&mut text, "offhook_recording_gap_seconds_total", "counter", gaps);
     line(&mut text, "offhook_recording_gap_seconds_total", None, metrics.recording_gaps.as_secs_f64());
@@ -78,6 +101,53 @@ pub fn text(metrics: &Metrics) -> String {
     );
     line(&mut text, "offhook_sip_unsent_total", None, metrics.unsent);
     text
+}
+
+fn events(text: &mut String, metrics: &Metrics) {
+    let (listeners, lag) = metrics.listeners;
+    for (name, kind, help, value) in [
+        (
+            "offhook_events_total",
+            "counter",
+            "Events that have happened since the start.",
+            metrics.events_told,
+        ),
+        ("offhook_events_log_bytes", "gauge", "Bytes of events on the disk.", metrics.events_bytes),
+        ("offhook_subscribers", "gauge", "Who is told of events as they come.", listeners as u64),
+        ("offhook_subscriber_lag_events", "gauge", "Events that the last of them is behind.", lag),
+    ] {
+        family(text, name, kind, help);
+        line(text, name, None, value);
+    }
+}
+
+fn ports(text: &mut String, metrics: &Metrics) {
+    let PortCounts { free, resting, leased } = metrics.ports;
+    let spare = metrics.spare_ports;
+    let name = "offhook_rtp_ports";
+    family(
+        text,
+        name,
+        "gauge",
+        "Pairs of ports: free, open for the next calls, of calls, at rest after one.",
+    );
+    for (state, pairs) in
+        [("free", free), ("spare", spare), ("used", leased.saturating_sub(spare)), ("resting", resting)]
+    {
+        let _ = writeln!(text, "{name}{{state=\"{state}\"}} {pairs}");
+    }
+}
+
+fn late(text: &mut String, late: Late) {
+    let name = "offhook_media_slots_total";
+    family(text, name, "counter", "Slots of 2 ms in which media threads had something to do.");
+    line(text, name, None, late.slots);
+    let name = "offhook_media_lag_seconds_total";
+    family(text, name, "counter", "How late they began, all of them.");
+    line(text, name, None, late.lag.as_secs_f64());
+    let name = "offhook_media_late_frames_total";
+    family(text, name, "counter", "Slots that began a frame (20 ms) late or later, or were left out.");
+    line(text, name, None, late.late);
 }
 
 /// How web hooks are, as text. Their ids are the only labels.
@@ -199,6 +269,13 @@ fn sip(text: &mut String, counters: &Counters) {
     }
 }
 
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+    }
+}
+
 // Writing to a string cannot fail.
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -210,4 +287,67 @@ fn line(text: &mut String, name: &str, gateway: Option<&str>, value: impl Displa
         Some(gateway) => writeln!(text, "{name}{{gateway=\"{gateway}\"}} {value}"),
         None => writeln!(text, "{name} {value}"),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What `operations.md` wants to be told of, in its order and words.
+    const WANTED: [(&str, &[&str]); 18] = [
+        ("calls active by direction, state", &["offhook_calls", "offhook_calls_live"]),
+        ("calls total by direction, result", &["offhook_calls_total", "offhook_call_ends_total"]),
+        ("set-up and talk seconds", &["offhook_call_setup_seconds_total", "offhook_call_talk_seconds_total"]),
+        ("actions by kind, result", &["offhook_actions_total"]),
+        ("RPC by method, code and seconds", &["offhook_rpc_requests_total", "offhook_rpc_seconds_total"]),
+        ("events total", &["offhook_events_total"]),
+        ("events seq", &["offhook_events_newest"]),
+        ("events log bytes", &["offhook_events_log_bytes"]),
+        ("events subscriber lag", &["offhook_subscriber_lag_events"]),
+        ("webhook deliveries and backlog", &["offhook_webhook_deliveries_total", "offhook_webhook_backlog"]),
+        ("RTP packets", &["offhook_rtp_packets_total"]),
+        ("RTP lost", &["offhook_rtp_packets_lost_total"]),
+        ("RTP jitter", &["offhook_rtp_jitter_seconds"]),
+        ("RTP ports free", &["offhook_rtp_ports"]),
+        (
+            "media tick lag and late frames",
+            &["offhook_media_lag_seconds_total", "offhook_media_late_frames_total"],
+        ),
+        ("recordings", &["offhook_recorded_bytes_total", "offhook_recording_gap_seconds_total"]),
+        ("digits by source", &["offhook_digits_total"]),
+        ("draining", &["offhook_draining"]),
+    ];
+
+    /// What a label may be: of each there are few values, whatever happens.
+    const LABELS: [&str; 10] =
+        ["code", "direction", "gateway", "hook", "kind", "method", "result", "source", "state", "status"];
+
+    #[test]
+    fn what_is_wanted_is_there_in_base_units_and_with_few_labels() {
+        let requests = Requests::default();
+        requests.count(Some("sys.call.get"), None, Duration::from_millis(1));
+        let text = text(&Metrics::default()) + &webhooks(&[]) + &requests.text();
+        let families: BTreeSet<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        for (what, names) in WANTED {
+            for name in names {
+                assert!(families.contains(name), "{what}: there is no {name}");
+            }
+        }
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').unwrap();
+            assert!(name.starts_with("offhook_"), "{name}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+            let is_other_unit =
+                |word: &str| ["ms", "millis", "milliseconds", "us", "kb", "kib"].contains(&word);
+            assert!(!name.split('_').any(is_other_unit), "{name} is in no base unit");
+        }
+        for labels in text.lines().filter_map(|line| line.split_once('{')?.1.split('}').next()) {
+            for label in labels.split(',').filter_map(|label| label.split('=').next()) {
+                assert!(LABELS.contains(&label), "{label} may be anything");
+            }
+        }
+    }
 }

@@ -174,6 +174,17 @@ pub struct Ports {
     most: usize,
 }
 
+/// How many pairs of ports there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PortCounts {
+    /// For calls to come.
+    pub free: usize,
+    /// Of calls that have ended a moment ago.
+    pub resting: usize,
+    /// Open.
+    pub leased: usize,
+}
+
 /// How many pairs may be open where the process may have so many descriptors: the others are for those who would look
 /// after what goes on (`reliability.md` E1), all that are usual or, where there are few, a quarter.
 pub fn most_pairs(descriptors: Option<u64>) -> usize {
@@ -217,6 +228,12 @@ impl Ports {
             }
         }
         None
+    }
+
+    /// How many there are.
+    pub fn counts(&self) -> PortCounts {
+        let Self { free, resting, leased, .. } = self;
+        PortCounts { free: free.len(), resting: resting.len(), leased: leased.len() }
     }
 
     /// The sockets of a leased pair, once.

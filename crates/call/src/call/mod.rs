@@ -266,6 +266,11 @@ impl Call {
         }
     }
 
+    /// Which way it went.
+    pub(crate) fn direction(&self) -> Direction {
+        self.core.direction
+    }
+
     /// A new call; what it is told of before `on_state_changed` has been told.
     pub(crate) fn begin(core: Core, cx: &mut Context<'_>, phase: Phase) -> Self {
         cx.route_session(core.session, core.id);

@@ -16,6 +16,7 @@ mod convert;
 mod group;
 mod groups;
 mod heard;
+mod listeners;
 mod pattern;
 mod reader;
 mod record;
@@ -44,6 +45,7 @@ pub(crate) use convert::recovered_event;
 pub(crate) use convert::{call_event, dropped_by, node_event};
 pub use group::Takeover;
 pub use groups::{GROUPS_MAX, Groups, Membership};
+pub use listeners::Listening;
 pub use pattern::{Types, UnknownPattern};
 pub use reader::{Read, Reader};
 pub use store::{Durability, Store};
@@ -51,6 +53,7 @@ pub use store::{Durability, Store};
 pub(crate) use calls::Then;
 
 use crate::store::{Ledger, Note};
+use listeners::Listeners;
 
 /// How many events a reader is handed at a time, so that one that is far behind does not hold them all.
 const BATCH_MAX: usize = 64;
@@ -115,6 +118,8 @@ pub fn open(
         appended: AtomicU64::new(found.next - 1),
         news: Notify::new(),
         disk: Arc::new(Semaphore::new(DISK_READERS)),
+        bytes: AtomicU64::new(0),
+        listeners: Listeners::default(),
     });
     // One ring is enough, however many events there are.
     let (bell, rung) = sync_channel(1);
@@ -123,6 +128,7 @@ pub fn open(
         log: log.clone(),
         retention,
         bytes: 0,
+        told: 0,
         rung_for: 0,
         unshown: None,
         bell,
@@ -185,6 +191,8 @@ pub struct EventWriter {
     retention: Retention,
     /// Of the events in memory.
     bytes: u64,
+    /// Events that this run has appended.
+    told: u64,
     /// The last event that the store was woken for.
     rung_for: u64,
     /// The first event that no reader has been shown, and since when.
@@ -227,6 +235,7 @@ impl EventWriter {
         let json = to_raw_value(&Envelope { seq, time_ms, kind }).expect("an event is strings and numbers");
         let entry = Entry { seq, time_ms, type_name, json: json.into() };
         self.bytes += entry.cost();
+        self.told += 1;
         log.entries.insert(seq, entry);
         log.appended.store(seq, Ordering::Release);
         self.forget_old();
@@ -259,6 +268,11 @@ impl EventWriter {
     /// When [`Self::publish`] should be called again, be there anything new or not.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.unshown.map(|(_, since)| since + PATIENCE)
+    }
+
+    /// How many events this run has told.
+    pub fn told(&self) -> u64 {
+        self.told
     }
 
     /// The reading end.
@@ -306,6 +320,10 @@ pub struct EventLog {
     news: Notify,
     /// Places to read from the disk.
     disk: Arc<Semaphore>,
+    /// Of the segments on the disk.
+    bytes: AtomicU64,
+    /// Who is told of events as they come.
+    listeners: Listeners,
 }
 
 impl EventLog {
@@ -328,6 +346,11 @@ impl EventLog {
     /// How many events are not on the disk.
     pub fn unwritten(&self) -> u64 {
         self.newest().saturating_sub(self.written.load(Ordering::Acquire))
+    }
+
+    /// Bytes of the events on the disk.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Shows readers all events up to this one.

@@ -328,7 +328,14 @@ impl Store {
         active.span_ms = Some((active.span_ms.map_or(oldest, |(oldest, _)| oldest), newest));
         active.synced = inline;
         self.written = last;
+        self.log.bytes.store(self.bytes(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Of all segments.
+    fn bytes(&self) -> u64 {
+        let closed = self.closed.iter().map(|segment| segment.bytes).sum::<u64>();
+        closed + self.active.as_ref().map_or(0, |active| active.bytes)
     }
 
     /// Makes the directory anew where somebody has taken it away, or put another in its place: what is written to a file
@@ -360,8 +367,7 @@ impl Store {
         }
         let coming = self.lines.len() as u64;
         while let Some(oldest) = self.closed.front() {
-            let active = self.active.as_ref().map_or(0, |active| active.bytes);
-            let bytes = self.closed.iter().map(|segment| segment.bytes).sum::<u64>() + active + coming;
+            let bytes = self.bytes() + coming;
             if bytes <= self.retention.bytes && oldest.newest_ms >= now_ms.saturating_sub(age) {
                 break;
             }

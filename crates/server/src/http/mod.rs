@@ -42,7 +42,7 @@ use tower::Service;
 use crate::config::secret::Token;
 use crate::control_handle::ControlHandle;
 use crate::events::{EventLog, Groups};
-use crate::metrics;
+use crate::metrics::{self, Requests};
 use crate::request_keys::RequestKeys;
 use crate::rpc::{self, Forbidden, Known, NodeName, Transport};
 use crate::store::Progress;
@@ -110,6 +110,7 @@ struct Shared {
     webhooks: WebhooksHandle,
     copy: Option<Arc<Progress>>,
     stream: Stream,
+    requests: Arc<Requests>,
 }
 
 /// Serves on `listener` until `shutdown`; then takes no more connections, lets subscriptions send what is in the log,
@@ -134,6 +135,7 @@ pub async fn serve(
         webhooks: webhooks.clone(),
         copy: config.copy,
         stream: Stream::new(log.clone(), config.node, config.event_streams, closing.clone()),
+        requests: Arc::default(),
     };
     let context = rpc::Context {
         node,
@@ -192,10 +194,11 @@ async fn accept(
     stop: StopHandle,
 ) -> Infallible {
     let module = rpc::module(context);
-    let scopes = Arc::new(rpc::scopes(&module));
+    let (scopes, requests) = (Arc::new(rpc::scopes(&module)), shared.requests.clone());
+    let known = move |inner| Known::new(inner, scopes.clone(), requests.clone());
     let rpc = Server::builder()
         .set_config(rpc_config())
-        .set_rpc_middleware(RpcServiceBuilder::new().layer_fn(move |inner| Known::new(inner, scopes.clone())))
+        .set_rpc_middleware(RpcServiceBuilder::new().layer_fn(known))
         .to_service_builder();
     let methods: jsonrpsee::Methods = module.into();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
@@ -329,7 +332,7 @@ async fn show_metrics(shared: &Shared) -> Response<HttpBody> {
     let (Some(metrics), Ok(hooks)) = (shared.control.metrics().await, shared.webhooks.list().await) else {
         return json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": "try again" }));
     };
-    let mut text = metrics::text(&metrics) + &metrics::webhooks(&hooks);
+    let mut text = metrics::text(&metrics) + &metrics::webhooks(&hooks) + &shared.requests.text();
     if let Some(copy) = &shared.copy {
         text += &metrics::copy(&copy.status());
     }

@@ -21,7 +21,7 @@ use offhook_client::wire::limits::SEQ_MAX;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::events::{EventLog, Read, Reader};
+use crate::events::{EventLog, Listening, Read, Reader};
 use crate::webhooks::SpRecord;
 
 /// Frames on their way to one connection, of some hundred bytes each.
@@ -56,7 +56,9 @@ impl Stream {
         let after = last.filter(|seq| *seq <= SEQ_MAX).unwrap_or(self.log.newest());
         let (frames, body) = mpsc::channel(FRAMES);
         let reader = Reader::new(self.log.clone(), after);
-        tokio::spawn(tell(reader, SpRecord::new(self.node.to_string()), frames, self.closing.clone()));
+        let listening = Listening::after(self.log.clone(), after);
+        let words = SpRecord::new(self.node.to_string());
+        tokio::spawn(tell((reader, listening), words, frames, self.closing.clone()));
         let mut response = Response::new(HttpBody::new(Frames { body, _place: place }));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -67,7 +69,7 @@ impl Stream {
 
 /// Until the other end has gone, or the server ends.
 async fn tell(
-    mut reader: Reader,
+    (mut reader, listening): (Reader, Listening),
     mut words: SpRecord,
     frames: mpsc::Sender<Bytes>,
     mut closing: watch::Receiver<bool>,
@@ -98,6 +100,7 @@ async fn tell(
         if !frame.is_empty() && frames.send(frame.into()).await.is_err() {
             return;
         }
+        listening.has_passed(reader.cursor());
     }
 }
 

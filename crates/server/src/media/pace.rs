@@ -98,12 +98,13 @@ impl Pace {
         self.next = self.next.min(self.elapsed(now) + 1).max(self.last + 1);
     }
 
-    /// Leaves out what is too late.
-    pub(super) fn catch_up(&mut self, now: Instant) {
+    /// Leaves out what is too late: so many slots.
+    pub(super) fn catch_up(&mut self, now: Instant) -> u64 {
         let elapsed = self.elapsed(now);
-        if elapsed > self.next + CATCH_UP_SLOTS {
-            self.next = elapsed;
+        if elapsed <= self.next + CATCH_UP_SLOTS {
+            return 0;
         }
+        elapsed - std::mem::replace(&mut self.next, elapsed)
     }
 
     fn deadline(&self, slot: u64) -> Instant {
@@ -231,9 +232,9 @@ mod tests {
     fn a_standstill_is_not_made_up_for() {
         let begun = clock::now().mono;
         let mut pace = Pace::new(begun);
-        pace.catch_up(begun + Duration::from_millis(201));
+        assert_eq!(pace.catch_up(begun + Duration::from_millis(201)), 0);
         assert_eq!(pace.due(), begun);
-        pace.catch_up(begun + Duration::from_millis(203));
+        assert_eq!(pace.catch_up(begun + Duration::from_millis(203)), 101);
         assert_eq!(pace.due(), begun + Duration::from_millis(202));
     }
 }

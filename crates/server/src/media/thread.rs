@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use super::arrivals::{Arrivals, Look, Wanted};
 use super::batch::{Batch, Packet};
 use super::inbox::{Inbox, Woken};
+use super::lateness::Lateness;
 use super::pace::{Needs, Pace};
 use super::places::Places;
 use super::{Moved, ToMedia};
@@ -67,6 +69,7 @@ pub(super) struct Thread {
     pace: Pace,
     /// When a packet came last.
     heard: Instant,
+    lateness: Arc<Lateness>,
 }
 
 impl Thread {
@@ -76,6 +79,7 @@ impl Thread {
         inbox: Inbox,
         control: mpsc::Sender<Input>,
         audio: Feed,
+        lateness: Arc<Lateness>,
     ) -> Self {
         let now = clock::now();
         Self {
@@ -90,6 +94,7 @@ impl Thread {
             batch: Batch::new(),
             pace: Pace::new(now.mono),
             heard: now.mono,
+            lateness,
         }
     }
 
@@ -101,8 +106,9 @@ impl Thread {
                 return;
             }
             let mut now = clock::now().mono;
-            self.pace.catch_up(now);
+            self.lateness.leaves_out(self.pace.catch_up(now));
             while self.pace.due() <= now {
+                self.lateness.begins(now.saturating_duration_since(self.pace.due()));
                 self.slot(now);
                 now = clock::now().mono;
             }

@@ -6,11 +6,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use offhook_call::cause::Failure;
-use offhook_call::error::Direction;
 use offhook_call::event::{Event, EventKind, Released, UnixMs};
 use offhook_media::event::DigitSource;
 
-use super::{family, line};
+use super::{direction, family, line};
 
 /// Counters by one label, or by two.
 type By<K> = BTreeMap<K, u64>;
@@ -84,10 +83,7 @@ impl Totals {
     }
 
     fn released(&mut self, call: &Released) {
-        let direction = match call.direction {
-            Direction::Inbound => "inbound",
-            Direction::Outbound => "outbound",
-        };
+        let direction = direction(call.direction);
         let result = if call.answer_time.is_some() { "answered" } else { "unanswered" };
         *self.calls.entry((direction, result)).or_default() += 1;
         *self.causes.entry(call.cause.status).or_default() += 1;
@@ -165,6 +161,7 @@ fn two(
 #[cfg(test)]
 mod tests {
     use offhook_call::cause::{Cause, DroppedBy};
+    use offhook_call::error::Direction;
     use offhook_call::event::Span;
     use offhook_call::id::CallId;
     use offhook_media::event::LegStats;

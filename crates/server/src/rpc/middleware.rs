@@ -6,14 +6,16 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
-use jsonrpsee::server::MethodResponse;
-use jsonrpsee::server::middleware::rpc::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
+use jsonrpsee::server::middleware::rpc::{Batch, BatchEntry, Notification, RpcServiceT};
+use jsonrpsee::server::{BatchResponseBuilder, MethodResponse};
 use jsonrpsee::types::Request;
 use offhook_client::wire::{self, ErrorData, Method, Scope};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Scopes, error};
+use crate::clock;
+use crate::metrics::Requests;
 
 /// How a request came; the HTTP side puts it with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +35,12 @@ pub(crate) struct Reach(pub(crate) Scope);
 pub(crate) struct Known<S> {
     inner: S,
     scopes: Arc<Scopes>,
+    requests: Arc<Requests>,
 }
 
 impl<S> Known<S> {
-    pub(crate) fn new(inner: S, scopes: Arc<Scopes>) -> Self {
-        Self { inner, scopes }
+    pub(crate) fn new(inner: S, scopes: Arc<Scopes>, requests: Arc<Requests>) -> Self {
+        Self { inner, scopes, requests }
     }
 
     fn refusal(&self, request: &Request<'_>, in_batch: bool) -> Option<ErrorData> {
@@ -81,6 +84,42 @@ pub(crate) struct Forbidden;
 /// How much of an unknown method's name is given back, in characters.
 const NAME_MAX: usize = 100;
 
+/// The longest answer to a batch, in bytes: what the library has for every answer.
+const BATCH_RESPONSE_MAX: usize = 10 << 20;
+
+impl<S> Known<S>
+where
+    S: RpcServiceT<MethodResponse = MethodResponse> + Clone + Send + Sync + 'static,
+{
+    /// Serves one request, or refuses it, and counts it.
+    fn serve<'a>(
+        &self,
+        request: Request<'a>,
+        in_batch: bool,
+    ) -> impl Future<Output = MethodResponse> + Send + use<'a, S> {
+        let begun = clock::now().mono;
+        let method = self.scopes.name(request.method_name());
+        let refusal = self.refusal(&request, in_batch);
+        let request = by_position(request);
+        let (inner, requests) = (self.inner.clone(), self.requests.clone());
+        async move {
+            let response = match refusal {
+                Some(data) => {
+                    let forbidden = !in_batch && matches!(data, ErrorData::NotPermitted { .. });
+                    let mut response = MethodResponse::error(request.id, error::object(data));
+                    if forbidden {
+                        response.extensions_mut().insert(Forbidden);
+                    }
+                    response
+                }
+                None => inner.call(request).await,
+            };
+            requests.count(method, response.as_error_code(), clock::now().mono - begun);
+            response
+        }
+    }
+}
+
 impl<S> RpcServiceT for Known<S>
 where
     S: RpcServiceT<MethodResponse = MethodResponse, BatchResponse = MethodResponse>
@@ -94,33 +133,37 @@ where
     type BatchResponse = MethodResponse;
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let refusal = self.refusal(&request, false);
-        let request = by_position(request);
-        let inner = self.inner.clone();
-        async move {
-            match refusal {
-                Some(data) => {
-                    let forbidden = matches!(data, ErrorData::NotPermitted { .. });
-                    let mut response = MethodResponse::error(request.id, error::object(data));
-                    if forbidden {
-                        response.extensions_mut().insert(Forbidden);
-                    }
-                    response
-                }
-                None => inner.call(request).await,
-            }
-        }
+        self.serve(request, false)
     }
 
+    /// As the library does it, but each request by [`Known::serve`].
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let known = |entry: Result<BatchEntry<'a>, BatchEntryErr<'a>>| match entry {
-            Ok(BatchEntry::Call(request)) => match self.refusal(&request, true) {
-                Some(data) => Err(BatchEntryErr::new(request.id, error::object(data))),
-                None => Ok(BatchEntry::Call(request)),
-            },
-            other => other,
-        };
-        self.inner.batch(Batch::from(batch.into_iter().map(known).collect()))
+        let service = self.clone();
+        async move {
+            let mut answers = BatchResponseBuilder::new_with_limit(BATCH_RESPONSE_MAX);
+            let mut is_told = false;
+            for entry in batch {
+                let answer = match entry {
+                    Ok(BatchEntry::Call(request)) => service.serve(request, true).await,
+                    Ok(BatchEntry::Notification(notification)) => {
+                        is_told = true;
+                        service.inner.notification(notification).await;
+                        continue;
+                    }
+                    Err(wrong) => {
+                        let (error, id) = wrong.into_parts();
+                        MethodResponse::error(id, error)
+                    }
+                };
+                if let Err(too_long) = answers.append(answer) {
+                    return too_long;
+                }
+            }
+            if answers.is_empty() && is_told {
+                return MethodResponse::notification();
+            }
+            MethodResponse::from_batch(answers.finish())
+        }
     }
 
     fn notification<'a>(

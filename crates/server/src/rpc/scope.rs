@@ -35,6 +35,11 @@ impl Scopes {
         scopes
     }
 
+    /// A method by its name, where there is one.
+    pub(super) fn name(&self, name: &str) -> Option<&'static str> {
+        self.0.get_key_value(name).map(|(name, _)| *name)
+    }
+
     /// What a method needs.
     pub(super) fn of_method(&self, name: &str) -> Scope {
         self.0.get(name).copied().unwrap_or(Scope::Admin)

@@ -22,7 +22,9 @@ use super::params::{self, Invalid};
 use super::{Context, Reach, check, conference, error, reply};
 use crate::clock;
 use crate::control_handle::Living;
-use crate::events::{Entry, GROUPS_MAX, Membership, Read, Reader, Takeover, Types, UnknownPattern};
+use crate::events::{
+    Entry, GROUPS_MAX, Listening, Membership, Read, Reader, Takeover, Types, UnknownPattern,
+};
 
 /// How long the connection may take no event before the subscription is cut off. A reader that is merely behind takes
 /// one every now and then.
@@ -70,8 +72,9 @@ async fn run(
     // A connection that is gone has nobody to be told.
     let Ok(sink) = pending.accept().await else { return };
     let reader = Reader::new(context.log.clone(), cursor);
+    let place = Listening::after(context.log.clone(), cursor);
     let mut subscription =
-        Subscription { sent: cursor, reader, types, membership, sink, context: context.clone() };
+        Subscription { sent: cursor, place, reader, types, membership, sink, context: context.clone() };
     let told = match living {
         Some(living) => subscription.send_living(living).await,
         None => Ok(()),
@@ -169,6 +172,8 @@ enum End {
 struct Subscription {
     /// The last event that was sent or passed over.
     sent: u64,
+    /// The same, for whoever looks how far it is behind.
+    place: Listening,
     reader: Reader,
     types: Types,
     membership: Option<Membership>,
@@ -218,9 +223,14 @@ impl Subscription {
             if mine && self.types.contains(entry.type_name) {
                 self.send(self.message(&&*entry.json)).await?;
             }
-            self.sent = entry.seq;
+            self.has_passed(entry.seq);
         }
         Ok(())
+    }
+
+    fn has_passed(&mut self, seq: u64) {
+        self.sent = seq;
+        self.place.has_passed(seq);
     }
 
     /// Sends what lives.
@@ -271,7 +281,7 @@ impl Subscription {
     async fn send_gap(&mut self, reason: GapReason, first: Option<u64>, last: u64) -> Result<(), End> {
         let gap = EventKind::Gap(OnGap { reason, first, last: first.map(|_| last) });
         self.send(self.notice(last, gap)).await?;
-        self.sent = last;
+        self.has_passed(last);
         Ok(())
     }
 

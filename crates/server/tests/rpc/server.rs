@@ -11,7 +11,7 @@ use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle, Living};
 use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, claim, open};
 use offhook::http::{HttpConfig, serve};
-use offhook::metrics::{Metrics, Totals};
+use offhook::metrics::Metrics;
 use offhook::request_keys::RequestKeys;
 use offhook::webhooks::Webhooks;
 use offhook_call::Reply;
@@ -315,8 +315,6 @@ fn metrics() -> Metrics {
     let gateways = vec![gateway("carrier", Some(true), Some(false), 30), gateway("local", None, None, 0)];
     let sip = offhook_sip::Counters { received: 17, sessions: 2, ..Default::default() };
     Metrics {
-        totals: Totals::default(),
-        is_draining: false,
         calls: 5,
         conferences: 2,
         spare_ports: 32,
@@ -327,6 +325,7 @@ fn metrics() -> Metrics {
         not_authentic: 9,
         sip,
         unsent: 3,
+        ..Metrics::default()
     }
 }
 
