@@ -38,7 +38,9 @@ fn files(end: &str) -> Vec<File> {
         for entry in fs::read_dir(&folder).expect("a folder of the workspace") {
             let path = entry.expect("an entry").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let ours = !name.starts_with('.') && !matches!(name.as_str(), "target" | "data" | "recordings");
+            // What a server leaves where it was started from.
+            let is_left = folder == root && matches!(name.as_str(), "data" | "recordings");
+            let ours = !name.starts_with('.') && name != "target" && !is_left;
             if path.is_dir() && ours {
                 folders.push(path);
             } else if path.is_file() && name.ends_with(end) {
