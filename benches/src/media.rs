@@ -19,7 +19,7 @@ use crate::ear::{Ears, Tally};
 use crate::files::Files;
 use crate::floor::{self, Floor, thread_cpu};
 use crate::ivr::{self, Counts, Service};
-use crate::process::{CpuTime, resident_kib};
+use crate::process::CpuTime;
 use crate::rooms;
 use crate::table::{self, Cost, Reach};
 use crate::voices::{OPUS, PCMA, PCMU, Voices};
@@ -304,7 +304,7 @@ async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
     let board = Switchboard::open(server.sip()).await;
     let counts = ivr::start(&server, work.service).await;
     warm_up(&counts, &board, &ears).await;
-    let resident_before = resident_kib(server.id());
+    let resident_before = server.resident_kib();
     let standing = set_up(work, &board, &ears).await;
     let all = u64::from(plan.calls);
     wait::until("all services", GRACE, async || (counts.served.load(Ordering::Relaxed) >= all).then_some(()))
@@ -318,7 +318,7 @@ async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
         tokio::time::sleep(WARM).await;
     }
     let (cpu, heard) = measure(&server, &ears, plan).await;
-    let kib = resident_kib(server.id()).saturating_sub(resident_before);
+    let kib = server.resident_kib().saturating_sub(resident_before);
     drop(voices);
     hang_up(&board, standing, &counts).await;
     let is_recorded = work.service == Service::Record;

@@ -1,5 +1,5 @@
-//! What the operating system says of a process, CPU time and resident memory, and of the sockets, what it dropped there;
-//! from `/proc` (proc_pid_stat(5), proc_pid_status(5), proc_net_udp(5)).
+//! What the operating system says of a process, CPU time, and of the sockets, what it dropped there;
+//! from `/proc` (proc_pid_stat(5), proc_net_udp(5)).
 
 use std::time::Duration;
 
@@ -75,13 +75,6 @@ fn counter_of_udp(snmp: &str, name: &str) -> Option<u64> {
     let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Udp: "));
     let column = lines.next()?.split(' ').position(|column| column == name)?;
     lines.next()?.split(' ').nth(column)?.parse().ok()
-}
-
-/// Resident memory of process `id` in KiB.
-pub(crate) fn resident_kib(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the server runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("proc_pid_status(5)");
-    line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A caller by hand whose call is answered: its SIP by an [`Agent`], its voice and ears by an [`RtpPeer`].
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offhook_client::wire::PlayStart;
 
@@ -11,6 +11,9 @@ use crate::ports;
 use crate::rtp::RtpPeer;
 use crate::server::Server;
 use crate::wait::PATIENCE;
+
+/// The payload types that are offered unless others are asked for: PCMU, PCMA and telephone-events.
+const USUAL: &str = "0 8 101";
 
 /// One end of an answered call.
 #[derive(Debug)]
@@ -29,24 +32,51 @@ pub struct Caller {
 impl Caller {
     /// Calls `server` with PCMU, PCMA and telephone-events, and is answered by `app`.
     pub async fn answered(server: &Server, app: &mut App) -> Self {
-        Self::answered_offering("0 8 101", server, app).await
+        Self::answered_offering(USUAL, server, app).await
     }
 
     /// Calls `server` with these payload types, and is answered by `app`.
     pub async fn answered_offering(formats: &str, server: &Server, app: &mut App) -> Self {
+        taken(Self::call(formats, MAX_ANSWER_SECONDS, server, app).await)
+    }
+
+    /// Calls `server`, and is answered by `app` for so long at most.
+    pub async fn answered_for(seconds: u32, server: &Server, app: &mut App) -> Self {
+        taken(Self::call(USUAL, seconds, server, app).await)
+    }
+
+    /// Calls `server`, which may refuse: then it is its refusal, and how soon that came.
+    pub async fn tried(server: &Server, app: &mut App) -> Result<Self, (Message, Duration)> {
+        Self::call(USUAL, MAX_ANSWER_SECONDS, server, app).await
+    }
+
+    async fn call(
+        formats: &str,
+        seconds: u32,
+        server: &Server,
+        app: &mut App,
+    ) -> Result<Self, (Message, Duration)> {
         let agent = Agent::new(server.sip()).await;
         let rtp = RtpPeer::listen(ports::one()).await;
         let dialog = Dialog::new(&agent, "service", rtp.port());
+        let begun = Instant::now();
         agent.send(dialog.invite_with(&dialog.offer(formats))).await;
-        let res_id = app.incoming().await.res_id;
+        let res_id = tokio::select! {
+            refusal = agent.final_response("INVITE") => {
+                agent.send(dialog.ack_refusal(&refusal)).await;
+                let after = refusal.at - begun;
+                return Err((refusal, after));
+            }
+            incoming = app.incoming() => incoming.res_id,
+        };
         let answering = tokio::spawn({
             let (client, res_id) = (app.client.clone(), res_id.clone());
-            async move { client.answer(&res_id, MAX_ANSWER_SECONDS).await }
+            async move { client.answer(&res_id, seconds).await }
         });
         let ok = agent.response(200, "INVITE").await;
         agent.send(dialog.ack(&ok)).await;
         answering.await.expect("a finished request").expect("an answered call");
-        Self { rtp, res_id, media: ok.media(), agent, dialog, ok }
+        Ok(Self { rtp, res_id, media: ok.media(), agent, dialog, ok })
     }
 
     /// One that is answered, hears a prompt over and over where it said it would, and says nothing.
@@ -105,5 +135,13 @@ impl Caller {
             );
             assert_eq!(step, (1, 160), "after packet {}", pair[0].sequence);
         }
+    }
+}
+
+/// A call that must not be refused.
+fn taken(call: Result<Caller, (Message, Duration)>) -> Caller {
+    match call {
+        Ok(caller) => caller,
+        Err((refusal, _)) => panic!("refused:\n{}", refusal.text),
     }
 }

@@ -43,6 +43,8 @@ pub struct Setup {
     pub disk: Option<u64>,
     /// Variables of its environment.
     pub variables: Vec<(&'static str, String)>,
+    /// A program, and its arguments, that becomes the server: one that sets it a limit, say.
+    pub under: Vec<String>,
 }
 
 impl Default for Setup {
@@ -63,6 +65,7 @@ impl Default for Setup {
             one_core: false,
             disk: None,
             variables: Vec::new(),
+            under: Vec::new(),
         }
     }
 }
@@ -113,6 +116,11 @@ impl Server {
         SocketAddr::new(address.into(), sip_port(self.port, transport))
     }
 
+    /// Where it takes HTTP.
+    pub fn rpc(&self) -> SocketAddr {
+        self.rpc
+    }
+
     /// Where applications connect.
     pub fn rpc_url(&self) -> String {
         format!("ws://{}/rpc", self.rpc)
@@ -143,6 +151,11 @@ impl Server {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Its memory that is resident, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        self.process.resident_kib()
     }
 
     /// What it has logged so far.
@@ -193,6 +206,13 @@ impl Server {
         self.process.kill();
     }
 
+    /// Lets it stand still for so long (SIGSTOP, SIGCONT), like a machine that is moved.
+    pub async fn stand_still(&self, time: Duration) {
+        self.process.stop();
+        tokio::time::sleep(time).await;
+        self.process.resume();
+    }
+
     /// Waits for the end of the process.
     pub async fn end(&mut self, patience: Duration) -> ExitStatus {
         self.process.end(patience).await
@@ -230,7 +250,8 @@ fn launcher(setup: &Setup, dir: &TestDir) -> Vec<OsString> {
         _ if setup.one_core => ["taskset", "--cpu-list", "0"].map(OsString::from).into(),
         None => {
             let variables = setup.variables.iter().map(|(name, value)| format!("{name}={value}").into());
-            std::iter::once("env".into()).chain(variables).collect()
+            let under = setup.under.iter().map(OsString::from);
+            std::iter::once("env".into()).chain(variables).chain(under).collect()
         }
         // In a mount namespace of its own, which needs no rights in a user namespace of its own.
         Some(bytes) => {

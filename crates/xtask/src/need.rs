@@ -44,6 +44,7 @@ pub(crate) const PEERS: &[Need] = &[
         why: "speaks TLS to us, and shows what certificate it saw",
     },
     Need { program: "initdb", packages: &["postgresql"], why: "makes databases that records are copied to" },
+    Need { program: "faketime", packages: &["faketime"], why: "sets the clock of a server, and no other's" },
 ];
 
 /// What speaks the prompt packs.
@@ -193,7 +194,8 @@ mod tests {
                 "kamailio",
                 "sipsak",
                 "openssl",
-                "initdb"
+                "initdb",
+                "faketime"
             ]
         );
     }

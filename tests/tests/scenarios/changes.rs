@@ -70,7 +70,7 @@ async fn a_prompt_stops_on_hold_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_recording_has_silence_for_hold() {
+async fn d4_a_recording_has_silence_for_hold() {
     let server = Server::start("hold-record").await;
     let mut app = App::connect(&server).await;
     let mut caller = Caller::answered(&server, &mut app).await;

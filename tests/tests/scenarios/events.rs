@@ -9,7 +9,7 @@ use offhook_tests::server::Server;
 use offhook_tests::wait::{self, PATIENCE};
 
 #[tokio::test]
-async fn an_application_that_comes_back_gets_what_it_missed() {
+async fn a5_an_application_that_comes_back_gets_what_it_missed() {
     let server = Server::start("reconnect").await;
     // This one sees everything, uninterrupted; what the other one pieces together is measured by it.
     let mut witness = App::connect(&server).await;

@@ -38,7 +38,7 @@ fn unquoted(value: &str) -> (String, &str) {
 }
 
 #[tokio::test]
-async fn what_an_application_writes_stays_in_its_header() {
+async fn g22_what_an_application_writes_stays_in_its_header() {
     let setup = Setup { rtp_ports: 200, ..Setup::default() };
     let server = Server::start_with("injection", &setup).await;
     let app = App::connect(&server).await;

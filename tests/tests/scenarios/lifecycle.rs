@@ -11,7 +11,7 @@ use offhook_tests::sipp::Sipp;
 use offhook_tests::wait::PATIENCE;
 
 #[tokio::test]
-async fn sigterm_ends_calls_with_bye() {
+async fn d5_sigterm_ends_calls_with_bye() {
     let setup = Setup { sections: "[limits]\ndrain_seconds = 3".into(), ..Setup::default() };
     let mut server = Server::start_with("sigterm", &setup).await;
     let mut app = App::connect(&server).await;

@@ -7,10 +7,12 @@
 )]
 
 mod changes;
+mod clocks;
 mod codecs;
 mod command_line;
 mod conferences;
 mod connections;
+mod cuts;
 mod detections;
 mod dialling;
 mod digits;
@@ -23,6 +25,7 @@ mod injection;
 mod interop;
 mod keys;
 mod lifecycle;
+mod limits;
 mod load;
 mod media;
 mod nat;
@@ -33,6 +36,7 @@ mod protection;
 mod recordings;
 mod records;
 mod rpc;
+mod stalls;
 mod telephone;
 mod transfers;
 mod transports;

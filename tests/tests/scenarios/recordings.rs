@@ -204,7 +204,7 @@ async fn the_programs_of_others_open_recordings_of_all_formats() {
 /// `reliability.md` D1 and G9: files are valid at every moment, however the process ends, and the next one tells of all of
 /// them.
 #[tokio::test]
-async fn recordings_survive_a_kill_of_the_server() {
+async fn d1_recordings_survive_a_kill_of_the_server() {
     const CALLS: u16 = 50;
     const RECORDINGS: usize = CALLS as usize;
     let setup = Setup { rtp_ports: 2 * CALLS + 20, ..Setup::default() };
@@ -257,7 +257,7 @@ async fn recordings_survive_a_kill_of_the_server() {
 /// `reliability.md` D2 and G10: a full disk ends the recording and not the call; what was recorded is whole; without room
 /// nothing new begins, and with it everything goes on, without a restart.
 #[tokio::test]
-async fn a_full_disk_costs_the_recording_and_nothing_else() {
+async fn d2_a_full_disk_costs_the_recording_and_nothing_else() {
     const DISK: u64 = 4 << 20;
     if !server::gives_disks() {
         eprintln!("SKIPPED: this machine does not let a process mount a disk of its own (unshare -rm)");

@@ -87,7 +87,7 @@ fn answer(request: &Message) -> Option<(&'static str, String, String)> {
 
 /// Kill −9 with calls in every state: both ends of each hear of its end, exactly once, and it is recorded.
 #[tokio::test]
-async fn calls_that_the_end_of_the_server_cuts_off_are_hung_up_told_and_recorded() {
+async fn d5_calls_that_the_end_of_the_server_cuts_off_are_hung_up_told_and_recorded() {
     let mut server = Server::start("cut-off").await;
     let mut app = App::connect(&server).await;
     let mut peer = Peer::start(answer).await;

@@ -2,16 +2,23 @@
 //! and writes down what it has taken (`notifications.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use offhook_client::wire::{WebhookAdd, WebhookList, WebhookState};
+use offhook_client::wire::{WebhookAdd, WebhookList, WebhookState, WebhookTest};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
+use offhook_tests::dir::TestDir;
 use offhook_tests::ports;
 use offhook_tests::process::Process;
-use offhook_tests::server::{Server, Setup};
+use offhook_tests::server::{self, Server, Setup};
 use offhook_tests::wait::{self, PATIENCE};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -71,7 +78,7 @@ async fn call(server: &Server, app: &mut App) {
 /// Killed while it delivers, three times, once with nobody at the other end: whatever a subscriber has heard the hook has been
 /// told, one call's events for the first time in their order, and one that an application added is still there.
 #[tokio::test]
-async fn a_web_hook_misses_nothing_when_the_server_is_killed() {
+async fn a7_a_web_hook_misses_nothing_when_the_server_is_killed() {
     let (port, other) = (ports::one(), ports::one());
     let sections = format!(
         "[webhooks]\nallow_networks = [\"127.0.0.1\"]\n[[webhook]]\nurl = \"http://127.0.0.1:{port}/hook\"\n\
@@ -119,4 +126,70 @@ async fn a_web_hook_misses_nothing_when_the_server_is_killed() {
     states.sort_by_key(|(configured, _)| *configured);
     assert_eq!(states, [(false, WebhookState::Failing), (true, WebhookState::Active)]);
     assert!(hooks.iter().all(|hook| hook.configured || hook.backlog > 20), "{hooks:?}");
+}
+
+/// Answers 204 to whatever comes, and counts it.
+async fn counting(address: SocketAddr) -> Arc<AtomicUsize> {
+    let listener = TcpListener::bind(address).await.expect("a port");
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let _ = socket.read(&mut [0; 4_096]).await;
+            let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
+        }
+    });
+    count
+}
+
+/// G22: a name that changes between an allowed address and one that is not, thousands of times in a second, in the server's own
+/// `/etc/hosts`: who looked at what it comes to and then connected by the name would come to the wrong one now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a6_a_name_that_means_something_else_a_moment_later_gains_nothing() {
+    if !server::gives_disks() {
+        eprintln!("SKIPPED: this machine gives no process a view of its own of the files (unshare -rm)");
+        return;
+    }
+    let dir = TestDir::new("rebinding");
+    let hosts = dir.join("hosts");
+    let begin = "127.0.0.1 localhost\n127.0.0.";
+    std::fs::write(&hosts, format!("{begin}1 rebound.test\n")).expect("a file");
+    let mount = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+    let under = ["unshare", "-rm", "sh", "-c", mount].map(str::to_owned).into_iter();
+    let under = under.chain([hosts.display().to_string()]).collect();
+    let sections = "[webhooks]\nallow_networks = [\"127.0.0.1/32\"]\n".to_owned();
+    let server = Server::start_with("rebinding", &Setup { under, sections, ..Setup::default() }).await;
+    let app = App::connect(&server).await;
+    let port = ports::one();
+    let allowed = counting((Ipv4Addr::LOCALHOST, port).into()).await;
+    let denied = counting((Ipv4Addr::new(127, 0, 0, 2), port).into()).await;
+    let url = format!("http://rebound.test:{port}/");
+    let add = WebhookAdd { url, secret: Some(SECRET.to_owned()), ..Default::default() };
+    let id = app.client.call(&add).await.expect("a hook").id;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let changing = std::thread::spawn(move || {
+        let file = std::fs::File::options().write(true).open(hosts).expect("the file");
+        let mut changes = 0_u64;
+        while !stopped.load(Ordering::Relaxed) {
+            let last = if changes.is_multiple_of(2) { b"2" } else { b"1" };
+            file.write_all_at(last, begin.len() as u64).expect("a change");
+            changes += 1;
+            std::thread::yield_now();
+        }
+        changes
+    });
+    let mut delivered = 0;
+    for _ in 0..300 {
+        let tested = app.client.call(&WebhookTest { id: id.clone() }).await.expect("an outcome");
+        delivered += usize::from(tested.delivered);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let changes = changing.join().expect("changes");
+    let (allowed, denied) = (allowed.load(Ordering::Relaxed), denied.load(Ordering::Relaxed));
+    println!("{changes} changes, {delivered} of 300 delivered, {denied} at the wrong address");
+    assert_eq!((allowed, denied), (delivered, 0));
+    assert!((10..290).contains(&delivered), "{delivered}: the name did not change");
 }
