@@ -287,7 +287,7 @@ fn what_the_keys_of_a_gateway_must_agree_on() {
 }
 
 #[test]
-fn rpc_beyond_this_machine_needs_a_token() {
+fn a1_rpc_beyond_this_machine_needs_a_token() {
     let problem = "is reached from beyond this machine: set rpc.tokens";
     for listen in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080"] {
         refused(&format!("rpc.listen = '{listen}'"), &format!("f.toml: rpc.listen: {listen} {problem}"));

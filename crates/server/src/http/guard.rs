@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_others_are_refused() {
+    fn a10_pages_of_others_are_refused() {
         let host = "127.0.0.1:8080";
         check(&[("host", host)], &[], None);
         check(&[("host", host), ("origin", "http://127.0.0.1:8080")], &[], None);

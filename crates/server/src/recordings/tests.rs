@@ -64,7 +64,7 @@ fn chunk(n: i16) -> Chunk {
 }
 
 #[test]
-fn a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
+fn d2_a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
     for room in (58..4000).step_by(97) {
         let temp = Temp::new(&format!("full-{room}"));
         let places = temp.places(0, PART_BYTES);
@@ -152,7 +152,7 @@ fn audio_waits_for_more_and_not_for_long() {
 }
 
 #[test]
-fn nothing_new_begins_below_the_floor() {
+fn d2_nothing_new_begins_below_the_floor() {
     let temp = Temp::new("floor");
     let name = Name { file: "a.wav".to_owned(), overwrite: false };
     let begin = |min_free, name| {
@@ -169,7 +169,7 @@ fn nothing_new_begins_below_the_floor() {
 /// A process that was killed while it wrote, at worst between audio and head: the next one completes the files and tells
 /// of them once. What was completed in time, and what is gone, is not told.
 #[test]
-fn what_was_open_is_recovered_and_told_once() {
+fn d1_what_was_open_is_recovered_and_told_once() {
     let temp = Temp::new("recover");
     let places = temp.places(0, 58 + 2 * 480);
     let begin = |id, file: &str| {
@@ -208,7 +208,7 @@ fn what_was_open_is_recovered_and_told_once() {
 }
 
 #[test]
-fn a_long_recording_goes_on_in_another_part() {
+fn d4_a_long_recording_goes_on_in_another_part() {
     let temp = Temp::new("parts");
     // The counter that stands for 4 GiB: after three chunks the first part is beyond it.
     let places = temp.places(0, 58 + 2 * 480);
@@ -239,7 +239,7 @@ fn parts_are_named_before_the_ending() {
 /// A disk that stands still for 30 s while 50 recordings go on: their audio is neither waited for nor piled up, and what
 /// was left out is silence of the same length in the file.
 #[test]
-fn a_stall_of_30_seconds_is_a_gap_of_the_right_length() {
+fn d3_a_stall_of_30_seconds_is_a_gap_of_the_right_length() {
     let temp = Temp::new("stall");
     let places = temp.places(0, PART_BYTES);
     let (sender, inbox) = sync_channel(INBOX);

@@ -75,7 +75,7 @@ mod tests {
 
     /// Each in its usual forms: what RFC 6890 and its successors name, the metadata of clouds, and IPv4 inside IPv6.
     #[test]
-    fn what_only_this_server_can_reach_is_denied() {
+    fn a6_what_only_this_server_can_reach_is_denied() {
         let mut denied = 0;
         for text in V4.split(' ').chain(V6.split(' ')) {
             let address: IpAddr = text.parse().unwrap();

@@ -264,7 +264,7 @@ async fn a_lost_connection_is_no_end() {
 
 /// A subscriber that reads nothing is cut off within a bound, and nobody else notices.
 #[tokio::test]
-async fn a_stalled_subscriber_harms_nobody() {
+async fn a2_a_stalled_subscriber_harms_nobody() {
     let retention = Retention { bytes: 64 << 20, age: Duration::from_secs(3600) };
     let mut server = Server::start_with(&[], retention, |_| Ok(Reply::Done)).await;
     let mut stalled = RawWebSocket::connect(&server).await;
@@ -297,7 +297,7 @@ async fn a_stalled_subscriber_harms_nobody() {
 
 /// One that does not even take what is on its way has its connection cut.
 #[tokio::test]
-async fn a_dead_subscriber_is_forgotten() {
+async fn a2_a_dead_subscriber_is_forgotten() {
     let retention = Retention { bytes: 64 << 20, age: Duration::from_secs(3600) };
     let mut server = Server::start_with(&[], retention, |_| Ok(Reply::Done)).await;
     let mut stalled = RawWebSocket::connect(&server).await;

@@ -46,7 +46,7 @@ async fn each_call_goes_to_one_with_all_its_events() {
 
 /// What one had and has not acknowledged the other gets once more, in its order, before what comes then.
 #[tokio::test]
-async fn the_calls_of_one_that_goes_pass_to_another() {
+async fn a5_the_calls_of_one_that_goes_pass_to_another() {
     let mut server = Server::start_unasked().await;
     let (one, other) = (server.client().await, server.client().await);
     let mut first = join(&one, None).await;

@@ -8,8 +8,10 @@ use offhook_call::command::Command;
 use offhook_call::id::CallId;
 use offhook_client::{Client, Error};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::server::{Asked, RawWebSocket, Server};
+use crate::server::{Asked, PATIENCE, RawWebSocket, Server};
 
 const NOP: &str = r#"{"jsonrpc":"2.0","id":1,"method":"sys.call.nop","params":["0.0.0-sys.call-1"]}"#;
 
@@ -54,6 +56,20 @@ async fn metrics() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
+    // Requests are counted by method and code, alone and in a batch, and by no name that there is not.
+    server.post(r#"{"jsonrpc":"2.0","id":1,"method":"sys.call.nope","params":[]}"#).await;
+    let exists = r#"{"jsonrpc":"2.0","id":1,"method":"sys.call.exists","params":["x"]}"#;
+    server.post(&format!("[{exists},{exists}]")).await;
+    server.post(r#"{"jsonrpc":"2.0","id":1,"method":"sys.call.exists","params":[7]}"#).await;
+    let (_, counted) = server.raw(get).await;
+    for line in [
+        r#"offhook_rpc_requests_total{method="sys.call.exists",code="ok"} 2"#,
+        r#"offhook_rpc_requests_total{method="sys.call.exists",code="-32602"} 1"#,
+        r#"offhook_rpc_requests_total{method="unknown",code="-32601"} 1"#,
+    ] {
+        assert!(counted.lines().any(|found| found == line), "{line} is not in\n{counted}");
+    }
+    assert!(!counted.contains("nope"));
     // What is not known is not there, rather than wrong.
     assert!(!text.contains("offhook_gateway_up{gateway=\"local\"}"));
     assert!(!text.contains("offhook_gateway_max_calls{gateway=\"local\"}"));
@@ -137,9 +153,34 @@ async fn pipelined_requests_keep_their_order() {
     }
 }
 
+/// Heads and bodies that never come to an end are given up after 30 s, as is a connection that asks for nothing.
+#[tokio::test(flavor = "current_thread")]
+async fn a2_who_does_not_come_to_an_end_is_not_waited_for() {
+    let server = Server::start_unasked().await;
+    let whole = server.request("", NOP);
+    let (head, body) = whole.split_at(whole.find("\r\n\r\n").unwrap() + 4);
+    for begun in ["", "POST /rp", &head[..head.len() - 2], head, &format!("{head}{}", &body[..20])] {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(begun.as_bytes()).await.unwrap();
+        // It is there, and read.
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        let mut answer = Vec::new();
+        let waiting = tokio::time::timeout(Duration::from_millis(50), socket.read_to_end(&mut answer)).await;
+        assert!(waiting.is_err(), "{begun:?} was given up at once: {}", String::from_utf8_lossy(&answer));
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_millis(30_001)).await;
+        tokio::time::resume();
+        let ended = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{begun:?} is still waited for");
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{begun:?} was answered");
+    }
+}
+
 /// One that asks and never listens is not read any more, so that answers do not pile up.
 #[tokio::test]
-async fn who_does_not_listen_is_not_heard() {
+async fn a2_who_does_not_listen_is_not_heard() {
     let server = Server::start_unasked().await;
     let mut socket = RawWebSocket::connect(&server).await;
     // Large questions, larger answers: far more of both than the sockets can hold.
@@ -168,7 +209,7 @@ async fn tokens() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins() {
+async fn a10_pages_of_other_origins() {
     let server = Server::start(|_| Ok(Reply::Done)).await;
     let post = |origin: &str| {
         format!(

@@ -50,7 +50,7 @@ fn asked(server: &mut Server) -> usize {
 }
 
 #[tokio::test]
-async fn a_repeat_is_told_the_first_result_and_is_not_carried_out() {
+async fn a4_a_repeat_is_told_the_first_result_and_is_not_carried_out() {
     let mut server = Server::start(numbered()).await;
     let client = server.client().await;
     let first = client.request("sys.call.construct", construct("k")).await.unwrap();
@@ -157,7 +157,7 @@ async fn a_repeat_waits_for_the_first_while_that_is_under_way() {
 
 /// A client that gives up takes nothing back: what it asked is done, and told to whoever asks again.
 #[tokio::test]
-async fn a_connection_that_ends_does_not_end_the_request() {
+async fn a4_a_connection_that_ends_does_not_end_the_request() {
     let mut server = Server::start(numbered()).await;
     server.answers.forget_permits(usize::MAX >> 3);
     let nop = request("sys.call.nop", &json!({ "res_id": CALL, "request_key": "n" }));
@@ -274,7 +274,7 @@ async fn a_wrong_parameter_does_not_use_a_key_up() {
 }
 
 #[tokio::test]
-async fn the_next_run_knows_which_calls_were_placed() {
+async fn a4_the_next_run_knows_which_calls_were_placed() {
     let mut server = Server::start(numbered()).await;
     let client = server.client().await;
     let first = client.request("sys.call.construct", construct("k")).await.unwrap();

@@ -77,7 +77,7 @@ fn is_refused(error: &Value, needed: usize) -> bool {
 }
 
 #[tokio::test]
-async fn every_method_with_every_token_each_way_in() {
+async fn a1_every_method_with_every_token_each_way_in() {
     let server = server().await;
     let methods = methods(&server).await;
     assert!(methods.len() > 50, "{}", methods.len());
@@ -145,7 +145,7 @@ async fn a_reader_is_no_application() {
 
 /// There is no way round by what is not quite the method's name.
 #[tokio::test]
-async fn names_are_taken_as_they_are() {
+async fn a1_names_are_taken_as_they_are() {
     let server = server().await;
     for name in ["sys.call.DROP", " sys.call.drop", "sys.call.drop ", "sys.call.drop\u{0}"] {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": name, "params": ["0.0.0-sys.call-1"] });

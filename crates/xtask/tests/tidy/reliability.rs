@@ -4,10 +4,10 @@
 
 use std::ops::RangeInclusive;
 
-/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication, R1 to R11 of media, A3 and
-/// A8 of requests, A9 of prompt files.
-const ROWS: [(char, RangeInclusive<u32>); 6] =
-    [('P', 1..=9), ('S', 1..=18), ('R', 1..=11), ('A', 3..=3), ('A', 8..=8), ('A', 9..=9)];
+/// The rows: P1 to P9 are of the parser, S1 to S18 of dialogs, transactions and authentication, R1 to R11 of media, A1 to
+/// A10 of applications, D1 to D5 of recordings and storage; G12, G13 and G19 to G22 are figures of a whole server.
+const ROWS: [(char, RangeInclusive<u32>); 7] =
+    [('P', 1..=9), ('S', 1..=18), ('R', 1..=11), ('A', 1..=10), ('D', 1..=5), ('G', 12..=13), ('G', 19..=22)];
 
 /// Their names.
 fn rows() -> impl Iterator<Item = String> {

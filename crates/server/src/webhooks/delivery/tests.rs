@@ -147,7 +147,7 @@ fn what_waits_goes_on_waiting_after_a_restart() {
 }
 
 #[test]
-fn a_failure_holds_up_its_own_resource_only() {
+fn a7_a_failure_holds_up_its_own_resource_only() {
     let mut world = world(Saved::after(0));
     world.offer(1, "a");
     world.offer(2, "a");
@@ -253,7 +253,7 @@ fn a_hook_that_is_back_gets_what_waits() {
 }
 
 #[test]
-fn a_hole_is_told_once_and_over_a_restart() {
+fn a7_a_hole_is_told_once_and_over_a_restart() {
     let mut first = world(Saved::after(10));
     let hole = Hole { first: Some(11), last: 20, time_ms: 5 };
     assert!(first.delivery.misses(11, 20));
