@@ -63,10 +63,15 @@ impl Switchboard {
         board
     }
 
+    /// The Call-ID of a call by its number.
+    pub(crate) fn call_id(&self, number: usize) -> String {
+        format!("bench-{number}-{}", self.local.port())
+    }
+
     /// Calls, hears on `ear` in the codec of this payload type, and returns when the call is answered and
     /// acknowledged.
     pub(crate) async fn call(&self, number: usize, ear: SocketAddr, codec: u8) -> Result<Call, Failed> {
-        let id = format!("bench-{number}-{}", self.local.port());
+        let id = self.call_id(number);
         let (sender, mut responses) = mpsc::channel(WAITING);
         self.calls.lock().expect("the calls").insert(id.clone(), sender);
         let invite = self.request(Method::Invite, 1, &id, None, offer(ear, codec));
@@ -74,6 +79,12 @@ impl Switchboard {
         self.send(&self.request(Method::Ack, 1, &id, Some(&ok), Vec::new()).into()).await;
         let media = media_of(&ok.body).ok_or_else(|| Failed("an answer without media".to_owned()))?;
         Ok(Call { media, id, ok, responses })
+    }
+
+    /// Presses a key by INFO, the one with this CSeq, and does not wait for the answer.
+    pub(crate) async fn press(&self, call: &Call, cseq: u32) {
+        let info = self.request(Method::Info, cseq, &call.id, Some(&call.ok), b"1".to_vec());
+        self.send(&info.into()).await;
     }
 
     /// Hangs up, and returns when the server has confirmed it.
@@ -118,7 +129,7 @@ impl Switchboard {
         let us = uri("bench", self.local);
         let target = ok.and_then(|ok| ok.contact_header().ok()?.typed().ok()).map(|contact| contact.uri);
         let mut headers = Headers::default();
-        let branch = rsip::param::Branch::new(format!("z9hG4bK{id}{method}"));
+        let branch = rsip::param::Branch::new(format!("z9hG4bK{id}{method}{seq}"));
         let via = Via {
             version: rsip::Version::V2,
             transport: rsip::Transport::Udp,
@@ -137,7 +148,8 @@ impl Switchboard {
         headers.push(CSeq { seq, method }.into());
         headers.push(Contact::from(us).into());
         if !body.is_empty() {
-            headers.push(ContentType::new("application/sdp").into());
+            let kind = if method == Method::Info { "application/dtmf" } else { "application/sdp" };
+            headers.push(ContentType::new(kind).into());
         }
         headers.push(
             rsip::headers::ContentLength::from(u32::try_from(body.len()).expect("a short body")).into(),

@@ -21,6 +21,7 @@ mod ear;
 mod files;
 mod floor;
 mod ivr;
+mod latency;
 mod leg;
 mod media;
 mod parts;
@@ -109,6 +110,21 @@ enum What {
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=MAX_SECONDS))]
         seconds: u32,
     },
+    /// How soon the application hears of what happens, at a rate of events
+    Events {
+        /// Events in a second
+        #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(20..=10_000))]
+        rate: u32,
+        /// For how many seconds
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=MAX_SECONDS))]
+        seconds: u32,
+        /// Beside so many readers that stall
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=500))]
+        stalled: u16,
+        /// And so many web hooks that hang
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=32))]
+        hooks: u16,
+    },
     /// What requests and events cost, and how soon a server that is started answers a call
     Rpc,
     /// Instructions of the parts of the media engine, by valgrind
@@ -177,6 +193,9 @@ async fn run(what: What) -> bool {
         What::Prompts => prompts::run().await,
         What::Released { calls, rate, seconds } => {
             released::run(released::Plan { calls, rate, seconds }).await
+        }
+        What::Events { rate, seconds, stalled, hooks } => {
+            latency::run(latency::Plan { rate, seconds, stalled, hooks }).await
         }
         What::Rpc => rpc::run().await,
         What::Parts => parts::run(),
