@@ -471,6 +471,11 @@ impl Calls {
         self.conferences.values().filter_map(conference::Entry::standing)
     }
 
+    /// What is known of a conference that calls can enter.
+    pub fn conference(&self, conference: ConferenceId) -> Option<conference::Snapshot> {
+        self.conferences.get(&conference)?.standing().map(|(known, _)| known)
+    }
+
     /// All that is known of a call.
     pub fn get(&self, call: CallId) -> Option<Snapshot> {
         self.calls.get(&call).map(|entry| entry.call.snapshot())

@@ -434,6 +434,12 @@ impl Control {
             Output::Disk { job, request } => self.ask_disk(now, job, request),
             Output::Reply { request, result } => {
                 self.timelines.replied(now.wall, request, &result);
+                let Parts { exchange, log, node, .. } = &mut self.parts;
+                if let Ok(Reply::ConferenceConstructed(id)) = result
+                    && let Some(opened) = exchange.calls().conference(id)
+                {
+                    log.note(store::conference::opened(*node, opened));
+                }
                 let reply = self.replies.remove(&request);
                 let names_a_call = matches!(result, Ok(Reply::Constructed { .. }));
                 let told = if names_a_call { &mut self.promised } else { &mut self.answered };
@@ -453,6 +459,9 @@ impl Control {
             Output::ConferenceEvent(event) => {
                 let Parts { log, node, .. } = &mut self.parts;
                 call_log::note_conference(*node, &event);
+                if let Some(note) = store::conference::change(*node, log.next(), &event) {
+                    log.note(note);
+                }
                 log.append(event.time.0, conference_event(*node, event));
             }
             Output::NodeEvent(event) => {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use offhook_client::Client;
 use offhook_client::wire::{self, CallRecord, EventKind};
+use offhook_client::{Client, Event};
 use offhook_tests::agent::{Agent, Dialog, Message};
 use offhook_tests::app::{self, App};
 use offhook_tests::caller::Caller;
@@ -152,4 +152,65 @@ async fn d5_calls_that_the_end_of_the_server_cuts_off_are_hung_up_told_and_recor
     // Nor is anybody called a second time.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(records(&again.client).await.len(), calls.len() + 2);
+}
+
+/// Who was in a conference when the server was killed has left it, and it is over, exactly once; one that nobody was in too.
+#[tokio::test]
+async fn conferences_that_the_end_of_the_server_cuts_off_are_over() {
+    let mut server = Server::start("cut-off-conference").await;
+    let mut app = App::connect(&server).await;
+    let construct = |mark: &str| {
+        let user_data = Some(mark.to_owned());
+        wire::ConfConstruct { max_seconds: 600, user_data, ..Default::default() }
+    };
+    let full = app.client.call(&construct("full")).await.expect("a conference").res_id;
+    let empty = app.client.call(&construct("empty")).await.expect("a conference").res_id;
+    let mut members = Vec::new();
+    for parts in 1..=2 {
+        let caller = Caller::answered(&server, &mut app).await;
+        let (res_id, conf_res_id) = (caller.res_id.clone(), full.clone());
+        let enter = wire::ConfEnter { res_id, conf_res_id, max_seconds: 60, ..Default::default() };
+        app.client.call(&enter).await.expect("a member");
+        let entered = app.event("a member", PATIENCE, |kind| match kind {
+            EventKind::PartEntered(entered) => Some(entered.parts),
+            _ => None,
+        });
+        assert_eq!(entered.await, parts);
+        members.push(caller);
+    }
+    let last = app.history().last().expect("events").seq;
+    server.kill();
+    server.end(PATIENCE).await;
+    server.start_again().await;
+    let mut back = App::connect_after(&server, Some(last)).await;
+    for caller in &members {
+        caller.is_hung_up_on(PATIENCE).await;
+        back.released(&caller.res_id).await;
+    }
+    let told = |app: &App| {
+        let told = |event: &Event| match &event.kind {
+            EventKind::PartExited(exited) => Some((exited.res_id.clone(), format!("{} left", exited.parts))),
+            EventKind::ConferenceReleased(over) => {
+                let mark = over.user_data.as_deref().unwrap_or_default();
+                Some((over.res_id.clone(), format!("{mark}: {:?}", over.reason)))
+            }
+            _ => None,
+        };
+        let mut told: Vec<(String, String)> = app.history().iter().filter_map(told).collect();
+        // Of each conference in its order.
+        told.sort_by(|one, other| one.0.cmp(&other.0));
+        told
+    };
+    let expected = [(&full, "1 left"), (&full, "0 left"), (&full, "full: CutOff"), (&empty, "empty: CutOff")];
+    let expected = expected.map(|(res_id, what)| (res_id.clone(), what.to_owned()));
+    assert_eq!(told(&back), expected);
+    // Another kill tells nothing again.
+    server.kill();
+    server.end(PATIENCE).await;
+    server.start_again().await;
+    let mut again = App::connect_after(&server, Some(last)).await;
+    let next = Caller::answered(&server, &mut again).await;
+    next.hang_up().await;
+    again.released(&next.res_id).await;
+    assert_eq!(told(&again), expected);
 }

@@ -107,6 +107,8 @@ pub enum ConferenceOver {
     Empty,
     /// The node ends.
     ShuttingDown,
+    /// The node was killed, or its machine went down: the next start tells it, with the time of that.
+    CutOff,
 }
 
 /// The result of `sys.conf.get`.

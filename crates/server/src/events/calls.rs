@@ -66,7 +66,10 @@ impl Notes {
         };
         match waiting {
             Waiting::Note(note) => {
-                tracing::error!(res_id = note.res_id(), "the database takes nothing: a call is not recorded");
+                tracing::error!(
+                    res_id = note.res_id(),
+                    "the database takes nothing: a call or conference is not recorded"
+                );
             }
             Waiting::Then(then) => then.run(),
         }
@@ -97,10 +100,10 @@ pub(super) fn open(ledger: Ledger) -> (Notes, Calls) {
 }
 
 impl Calls {
-    /// Writes the notes that wait, and does what waits for them. An error holds up the events of this moment; past
-    /// [`super::PATIENCE`] they go on without, and what could not be written is written when that is possible. Whoever waits
-    /// for notes that cannot be written waits no longer.
-    pub(super) fn commit(&mut self, now: Instant, now_ms: i64) -> io::Result<()> {
+    /// Writes the notes that wait, and does what waits for them; events up to `written` are on the disk. An error holds up the
+    /// events of this moment; past [`super::PATIENCE`] they go on without, and what could not be written is written when that
+    /// is possible. Whoever waits for notes that cannot be written waits no longer.
+    pub(super) fn commit(&mut self, now: Instant, now_ms: i64, written: u64) -> io::Result<()> {
         let rests = self.failing.is_some_and(|failing| now < failing.tried + RETRY && failing.is_old(now));
         loop {
             let then = self.take();
@@ -108,9 +111,9 @@ impl Calls {
                 then.into_iter().for_each(Then::run);
                 return Ok(());
             }
-            let written = self.ledger.write(&self.kept, now_ms);
+            let result = self.ledger.write(&self.kept, now_ms, written);
             then.into_iter().for_each(Then::run);
-            if let Err(error) = written {
+            if let Err(error) = result {
                 return self.failed(now, error);
             }
             self.kept.clear();

@@ -51,7 +51,8 @@ pub(crate) fn conference_event(node: NodeId, event: Event) -> wire::EventKind {
             Wire::Talking(wire::OnTalking { res_id, call_res_id: node.res_id(call), talking })
         }
         EventKind::Released { span, reason } => {
-            let (begin_time, end_time, reason) = (seconds(span.begin), seconds(span.end), over(reason));
+            let (begin_time, end_time, reason) =
+                (seconds(span.begin), seconds(span.end), conference_over(reason));
             Wire::ConferenceReleased(wire::OnConferenceReleased {
                 res_id,
                 begin_time,
@@ -63,7 +64,8 @@ pub(crate) fn conference_event(node: NodeId, event: Event) -> wire::EventKind {
     }
 }
 
-fn over(reason: Over) -> wire::ConferenceOver {
+/// Why a conference is over.
+pub(crate) fn conference_over(reason: Over) -> wire::ConferenceOver {
     match reason {
         Over::Released => wire::ConferenceOver::Released,
         Over::PartsThreshold => wire::ConferenceOver::PartsThreshold,

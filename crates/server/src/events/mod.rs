@@ -38,7 +38,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Notify, Semaphore};
 
-pub(crate) use conference::conference_event;
+pub(crate) use conference::{conference_event, conference_over};
 pub use convert::append_recovered;
 #[cfg(test)]
 pub(crate) use convert::recovered_event;

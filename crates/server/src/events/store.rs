@@ -293,7 +293,8 @@ impl Store {
 
     pub(super) fn commit_calls(&mut self) -> io::Result<()> {
         let now = clock::now();
-        self.calls.as_mut().map_or(Ok(()), |calls| calls.commit(now.mono, now.wall.0))
+        let written = self.written;
+        self.calls.as_mut().map_or(Ok(()), |calls| calls.commit(now.mono, now.wall.0, written))
     }
 
     /// Writes one piece: events that follow each other, of one segment.

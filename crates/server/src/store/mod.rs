@@ -1,8 +1,9 @@
 //! The calls that live and the records of those that are over, in an embedded database of `node.data_dir`.
 //!
 //! ```text
-//!   a call begins, is answered ─▶ live   what is known of it, and how it can be hung up
-//!   a call is over             ─▶ cdr    its record; its row of `live` goes in the same transaction
+//!   a call begins, is answered ─▶ live        what is known of it, and how it can be hung up
+//!   a call is over             ─▶ cdr         its record; its row of `live` goes in the same transaction
+//!   a conference and its parts ─▶ conf, part  until it is known that their ends are in the log
 //! ```
 //! The thread of the event log writes it, in one transaction for all that waits, before the events of that moment are written
 //! and shown: whoever hears `on_released` finds the record, and what was heard of a call that lives is not forgotten when
@@ -12,6 +13,7 @@
 //! Others may read the file meanwhile (write-ahead log); the part that is slow, to bring that log into the file, has a
 //! thread of its own.
 
+pub(crate) mod conference;
 mod live;
 mod note;
 pub(crate) mod postgres;
@@ -63,7 +65,7 @@ const PRUNED_AT_LEAST: u32 = 20;
 const BEHIND_MAX: i64 = 1_000_000;
 
 /// How many statements are kept ready: all there are.
-const STATEMENTS: usize = 16;
+const STATEMENTS: usize = 24;
 
 /// What is to be written.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,14 +74,17 @@ pub(crate) enum Note {
     Lives(Box<Live>),
     /// A call is over.
     Over(Box<Over>),
+    /// A conference has changed.
+    Conference(Box<conference::Change>),
 }
 
 impl Note {
-    /// The call.
+    /// The call, or the conference.
     pub(crate) fn res_id(&self) -> &str {
         match self {
             Self::Lives(live) => &live.res_id,
             Self::Over(over) => &over.record.res_id,
+            Self::Conference(change) => &change.res_id,
         }
     }
 }
@@ -148,11 +153,12 @@ impl Ledger {
         Ok(self)
     }
 
-    /// Writes all of it, or nothing.
+    /// Writes all of it, or nothing; events up to `told` are in the log.
     pub(crate) fn write<'a>(
         &mut self,
         notes: impl IntoIterator<Item = &'a Note>,
         now_ms: i64,
+        told: u64,
     ) -> io::Result<()> {
         // SQLite goes on with a file that has been taken away, and nobody would find what it writes.
         if !self.data_dir.join(FILE).try_exists()? {
@@ -160,7 +166,7 @@ impl Ledger {
             let keep = self.keep_ms.map(|keep| Duration::from_millis(keep.cast_unsigned()));
             *self = Self::open(&self.data_dir, keep)?.copied_by(self.copy.clone())?;
         }
-        self.try_write(notes, now_ms).map_err(fault)?;
+        self.try_write(notes, now_ms, told).map_err(fault)?;
         self.changes += 1;
         if self.changes >= CHECKPOINT_AFTER {
             self.changes = 0;
@@ -175,10 +181,12 @@ impl Ledger {
         &mut self,
         notes: impl IntoIterator<Item = &'a Note>,
         now_ms: i64,
+        told: u64,
     ) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         let copy = self.copy.as_deref();
         let mut records: u32 = 0;
+        conference::forget(&transaction, told)?;
         for note in notes {
             match note {
                 Note::Lives(live) => live.insert(&transaction)?,
@@ -187,6 +195,7 @@ impl Ledger {
                     live::remove(&transaction, &over.record.res_id)?;
                     row::insert(&transaction, over)?;
                 }
+                Note::Conference(change) => change.write(&transaction)?,
             }
         }
         if let Some(keep) = self.keep_ms {
@@ -213,6 +222,11 @@ impl Ledger {
         let mut over = row::newer(&self.connection, newest).map_err(fault)?;
         over.reverse();
         Ok(over)
+    }
+
+    /// The conferences whose end was not told under a number up to this one.
+    fn conferences(&self, told: u64) -> io::Result<Vec<conference::Untold>> {
+        conference::untold(&self.connection, told).map_err(fault)
     }
 
     /// Such an end is told now.
@@ -300,9 +314,27 @@ fn checkpoint(kept: &mut Option<Connection>, path: &Path) -> rusqlite::Result<()
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
-/// `cdr` is for others to read too: a column for each thing, the recordings as a JSON array.
+/// Of `part` and `conf`, `seq` is the number of the event that tells of the end. `cdr` is for others to read too: a column for each thing, the recordings as a JSON array.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS live (res_id TEXT PRIMARY KEY NOT NULL, call TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS conf (
+    res_id TEXT PRIMARY KEY NOT NULL,
+    begin_time_ms INTEGER NOT NULL,
+    user_data TEXT,
+    end_time_ms INTEGER,
+    reason TEXT,
+    seq INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS conf_over ON conf (seq) WHERE seq IS NOT NULL;
+CREATE TABLE IF NOT EXISTS part (
+    res_id TEXT NOT NULL,
+    call_res_id TEXT NOT NULL,
+    entered INTEGER NOT NULL,
+    parts INTEGER,
+    seq INTEGER,
+    PRIMARY KEY (res_id, call_res_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS part_exited ON part (seq) WHERE seq IS NOT NULL;
 CREATE TABLE IF NOT EXISTS cdr (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     res_id TEXT NOT NULL UNIQUE,

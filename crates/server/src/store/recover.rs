@@ -1,4 +1,4 @@
-//! After the end of a server that could not tell: the calls that it had are over, and now that is told and recorded.
+//! After the end of a server that could not tell: the calls and conferences that it had are over, and now that is told and recorded.
 
 use std::io;
 
@@ -17,6 +17,7 @@ pub(crate) fn recover(
     last_found: u64,
     time: UnixMs,
 ) -> io::Result<Vec<DialogState>> {
+    recover_conferences(ledger, log, last_found, time)?;
     for over in ledger.untold(last_found)? {
         // The number is written down before the event is: where this is cut off too, the event is told the next time.
         ledger.told(&over.record.res_id, log.next())?;
@@ -35,11 +36,32 @@ pub(crate) fn recover(
         let process_id = live.process_id;
         notes.push(Note::Over(Box::new(Over { record: live.cut_off(time.0), process_id, seq })));
     }
-    ledger.write(&notes, time.0)?;
+    ledger.write(&notes, time.0, last_found)?;
     for note in &notes {
         if let Note::Over(over) = note {
             log.append(time.0, released(over));
         }
     }
     Ok(dialogs)
+}
+
+/// The same for conferences: who was in leaves, and each is over. As with calls, the numbers are written down before the events are.
+fn recover_conferences(
+    ledger: &mut Ledger,
+    log: &mut EventWriter,
+    last_found: u64,
+    time: UnixMs,
+) -> io::Result<()> {
+    let (mut notes, mut events, mut next) = (Vec::new(), Vec::new(), log.next());
+    for untold in ledger.conferences(last_found)? {
+        let changes = untold.changes(time.0, next);
+        next += changes.len() as u64;
+        events.extend(changes.iter().filter_map(|change| change.event(&untold)));
+        notes.extend(changes.into_iter().map(|change| Note::Conference(Box::new(change))));
+    }
+    ledger.write(&notes, time.0, last_found)?;
+    for event in events {
+        log.append(time.0, event);
+    }
+    Ok(())
 }

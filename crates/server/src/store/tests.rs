@@ -69,7 +69,7 @@ fn records_are_read_page_by_page_beside_the_writer() {
     assert_eq!(page(&dir.0, 0, 10).unwrap(), [], "before there is a database");
     let mut ledger = Ledger::open(&dir.0, None).unwrap();
     for number in 1..=5 {
-        ledger.write(&[over(number, 1_000, number)], 0).unwrap();
+        ledger.write(&[over(number, 1_000, number)], 0, 0).unwrap();
     }
     let first = page(&dir.0, 0, 2).unwrap();
     assert_eq!(ids(&first), ["1", "2"]);
@@ -79,7 +79,7 @@ fn records_are_read_page_by_page_beside_the_writer() {
     let Note::Over(written) = over(1, 1_000, 1) else { panic!() };
     assert_eq!(first[0], CallRecord { id: first[0].id, ..written.record }, "as it was written");
     // The same call a second time changes nothing.
-    ledger.write(&[over(1, 9_999, 77)], 0).unwrap();
+    ledger.write(&[over(1, 9_999, 77)], 0, 0).unwrap();
     assert_eq!(page(&dir.0, 0, 10).unwrap().len(), 5);
     assert_eq!(page(&dir.0, 0, 10).unwrap()[0].end_time_ms, 1_000);
 }
@@ -89,13 +89,13 @@ fn what_is_old_goes_and_numbers_do_not_come_again() {
     let dir = dir();
     let mut ledger = Ledger::open(&dir.0, Some(Duration::from_millis(500))).unwrap();
     let notes: Vec<Note> = (1..=30).map(|number| over(number, number.cast_signed() * 100, number)).collect();
-    ledger.write(&notes, 3_000).unwrap();
+    ledger.write(&notes, 3_000, 0).unwrap();
     // At 3,000 those that ended before 2,500 are too old.
     assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["25", "26", "27", "28", "29", "30"]);
     let newest = page(&dir.0, 0, 100).unwrap()[5].id;
-    ledger.write(&[], 10_000).unwrap();
+    ledger.write(&[], 10_000, 0).unwrap();
     assert_eq!(page(&dir.0, 0, 100).unwrap(), []);
-    ledger.write(&[over(31, 10_000, 31)], 10_000).unwrap();
+    ledger.write(&[over(31, 10_000, 31)], 10_000, 0).unwrap();
     assert!(page(&dir.0, 0, 100).unwrap()[0].id > newest, "a cursor never goes back");
 }
 
@@ -107,18 +107,18 @@ fn what_is_old_stays_until_it_is_copied() {
     let keep = Some(Duration::from_millis(500));
     let mut ledger = Ledger::open(&dir.0, keep).unwrap().copied_by(Some(copy.clone())).unwrap();
     let notes: Vec<Note> = (1..=5).map(|number| over(number, 1_000, number * 10)).collect();
-    ledger.write(&notes, 10_000).unwrap();
+    ledger.write(&notes, 10_000, 0).unwrap();
     assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["1", "2", "3", "4", "5"]);
     assert_eq!(copy.status(), CopyStatus { backlog: 5, ..CopyStatus::default() });
     let Note::Over(third) = &notes[2] else { panic!() };
     let third = Over { record: CallRecord { id: 3, ..third.record.clone() }, ..*third.clone() };
     copy.copied(3, &third);
-    ledger.write(&[], 10_000).unwrap();
+    ledger.write(&[], 10_000, 0).unwrap();
     assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["4", "5"]);
     assert_eq!(copy.status(), CopyStatus { backlog: 2, copied: 3, ..CopyStatus::default() });
     // As if there had been a million since: two are too many.
     ledger.connection.execute("UPDATE sqlite_sequence SET seq = 1000003", []).unwrap();
-    ledger.write(&[over(6, 10_000, 60)], 10_000).unwrap();
+    ledger.write(&[over(6, 10_000, 60)], 10_000, 0).unwrap();
     assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["5", "6"]);
     assert_eq!(copy.status().lost, 1);
 }
@@ -129,12 +129,12 @@ fn a_long_past_goes_bit_by_bit() {
     let dir = dir();
     let mut ledger = Ledger::open(&dir.0, None).unwrap();
     let notes: Vec<Note> = (1..=100).map(|number| over(number, 0, number)).collect();
-    ledger.write(&notes, 0).unwrap();
+    ledger.write(&notes, 0, 0).unwrap();
     drop(ledger);
     let mut ledger = Ledger::open(&dir.0, Some(Duration::from_secs(1))).unwrap();
     let mut left = 100;
     while left > 0 {
-        ledger.write(&[], 1_000_000).unwrap();
+        ledger.write(&[], 1_000_000, 0).unwrap();
         let now = page(&dir.0, 0, 1_000).unwrap().len();
         assert!(now < left && left - now <= 20, "{left} to {now}");
         left = now;
@@ -158,11 +158,11 @@ fn what_lives_is_found_until_it_is_over() {
         ..live(1)
     };
     let lives = [live(1), live(2), answered.clone()].map(|live| Note::Lives(Box::new(live)));
-    ledger.write(&lives, 0).unwrap();
+    ledger.write(&lives, 0, 0).unwrap();
     drop(ledger);
     let mut ledger = Ledger::open(&dir.0, None).unwrap();
     assert_eq!(ledger.lost().unwrap(), [answered, live(2)]);
-    ledger.write(&[over(1, 10, 1), over(2, 10, 2)], 0).unwrap();
+    ledger.write(&[over(1, 10, 1), over(2, 10, 2)], 0, 0).unwrap();
     assert_eq!(ledger.lost().unwrap(), []);
 }
 
@@ -170,9 +170,9 @@ fn what_lives_is_found_until_it_is_over() {
 fn a_database_that_is_taken_away_is_begun_anew() {
     let dir = dir();
     let mut ledger = Ledger::open(&dir.0, None).unwrap();
-    ledger.write(&[over(1, 10, 1)], 0).unwrap();
+    ledger.write(&[over(1, 10, 1)], 0, 0).unwrap();
     fs::remove_dir_all(&dir.0).unwrap();
-    ledger.write(&[over(2, 10, 2)], 0).unwrap();
+    ledger.write(&[over(2, 10, 2)], 0, 0).unwrap();
     assert_eq!(ids(&page(&dir.0, 0, 10).unwrap()), ["2"]);
 }
 
@@ -194,7 +194,7 @@ fn a_file_that_is_not_ours_is_left_alone() {
 fn what_is_recorded_is_for_nobody_else_to_read() {
     let dir = dir();
     let mut ledger = Ledger::open(&dir.0, None).unwrap();
-    ledger.write(&[over(1, 1_000, 1)], 0).unwrap();
+    ledger.write(&[over(1, 1_000, 1)], 0, 0).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir.0), 0o700);
     for file in ["calls.db", "calls.db-wal", "calls.db-shm"] {

@@ -149,22 +149,22 @@ fn a_database_that_somebody_else_writes_holds_up_events_for_a_moment_only() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     notes.send(over(1, 0, 1));
     let begin = clock::now().mono;
-    let error = calls.commit(begin, 0).unwrap_err().to_string();
+    let error = calls.commit(begin, 0, 0).unwrap_err().to_string();
     assert!(error.starts_with("call records: database is locked"), "{error}");
     let told = Arc::new(AtomicBool::new(false));
     let tell = told.clone();
     notes.then(Then::new(move || tell.store(true, Ordering::Release)));
-    assert!(calls.commit(begin + PATIENCE / 2, 0).is_err(), "still waited for");
+    assert!(calls.commit(begin + PATIENCE / 2, 0, 0).is_err(), "still waited for");
     assert!(told.load(Ordering::Acquire), "replies do not wait for it");
-    assert!(calls.commit(begin + PATIENCE, 0).is_ok(), "not any longer");
+    assert!(calls.commit(begin + PATIENCE, 0, 0).is_ok(), "not any longer");
     notes.send(over(2, 0, 2));
-    assert!(calls.commit(begin + PATIENCE * 2, 0).is_ok());
+    assert!(calls.commit(begin + PATIENCE * 2, 0, 0).is_ok());
     assert_eq!(store::page(&dir.0, 0, 10).unwrap(), []);
     other.execute_batch("COMMIT").unwrap();
     // It is tried once a second.
-    calls.commit(begin + PATIENCE * 2 + PATIENCE / 2, 0).unwrap();
+    calls.commit(begin + PATIENCE * 2 + PATIENCE / 2, 0, 0).unwrap();
     assert_eq!(store::page(&dir.0, 0, 10).unwrap(), []);
-    calls.commit(begin + PATIENCE * 3, 0).unwrap();
+    calls.commit(begin + PATIENCE * 3, 0, 0).unwrap();
     assert_eq!(store::page(&dir.0, 0, 10).unwrap().len(), 2);
-    assert!(calls.commit(begin + PATIENCE * 3, 0).is_ok());
+    assert!(calls.commit(begin + PATIENCE * 3, 0, 0).is_ok());
 }

@@ -1,6 +1,7 @@
 //! The log on a disk, through restarts, crashes and faults; and events in the words of the API.
 
 mod calls;
+mod conferences;
 mod words;
 
 use std::fs::{self, File};

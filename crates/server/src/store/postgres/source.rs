@@ -116,12 +116,12 @@ mod tests {
         let dir = dir();
         let mut ledger = Ledger::open(&dir.0, None).unwrap();
         let (mut source, progress) = (Source::of(&dir.0), Progress::from(10));
-        ledger.write(&[over(1, 0, 10), over(2, 0, 11), over(3, 0, 12)], 0).unwrap();
+        ledger.write(&[over(1, 0, 10), over(2, 0, 11), over(3, 0, 12)], 0, 0).unwrap();
         assert_eq!(copy(&mut source, &progress), [11, 12], "the first was copied by an earlier run");
         assert_eq!(copy(&mut source, &progress), [0; 0]);
         fs::remove_file(dir.0.join(FILE)).unwrap();
         assert_eq!(copy(&mut source, &progress), [0; 0]);
-        ledger.write(&[over(4, 0, 13)], 0).unwrap();
+        ledger.write(&[over(4, 0, 13)], 0, 0).unwrap();
         assert_eq!(copy(&mut source, &progress), [13]);
         assert_eq!((progress.seq(), progress.status().copied), (13, 3));
     }
