@@ -39,6 +39,7 @@ const KEY_WAIT: Duration = Duration::from_secs(1);
 /// The longest press that is held back, so that memory is bounded: of a finish key that is held for longer, the rest is in
 /// the file, as silence. Nobody waits longer for what a key does.
 const LONGEST_PRESS: Duration = Duration::from_secs(5);
+
 /// What is asked of a recording.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
@@ -52,7 +53,7 @@ pub(crate) struct Wish {
     pub(crate) trim_silence: bool,
     /// What keys are to it.
     pub(crate) keys: Keys,
-    /// Whether its frames may come several at a time, as its encoder keeps nothing back.
+    /// Whether its frames may come several at a time: its encoder keeps nothing back, or the jitter buffer does not.
     pub(crate) in_spans: bool,
 }
 
@@ -68,7 +69,7 @@ pub(crate) struct Keys {
 impl Wish {
     /// Of a talk of several parties, which ends where it is told to.
     pub(crate) fn of_talk(channels: u16, max: Duration) -> Self {
-        Self { channels, beep: false, max, trim_silence: false, keys: Keys::default(), in_spans: false }
+        Self { channels, beep: false, max, trim_silence: false, keys: Keys::default(), in_spans: true }
     }
 }
 
@@ -189,8 +190,7 @@ impl Recording {
         self.channels
     }
 
-    /// Whether it takes what was heard as it came ([`Recording::write_codes`]) and in spans, since nothing has to be looked
-    /// into.
+    /// Whether it takes what was heard as it came, in codes, and in spans, since nothing has to be looked into.
     pub(crate) fn takes_codes(&self) -> bool {
         self.in_spans && self.trim.is_none() && !self.keys.mute && !self.is_beeping()
     }
@@ -239,17 +239,16 @@ impl Recording {
         match heard {
             Heard::Codes(law, codes) => self.held.codes(law).extend_from_slice(&codes[taken]),
             Heard::Linear(samples) => {
-                let taken = taken.start * channels..taken.end * channels;
                 let held = self.held.linear();
-                match keyed.filter(|_| self.keys.mute) {
-                    None => held.extend_from_slice(&samples[taken]),
-                    Some(keyed) => {
-                        keyed.silence_before(held, rate);
-                        let mut samples = samples.to_vec();
-                        keyed.silence(&mut samples);
-                        held.extend_from_slice(&samples[taken]);
-                    }
+                let begin = held.len();
+                held.extend_from_slice(samples);
+                if let Some(keyed) = keyed.filter(|_| self.keys.mute) {
+                    let (earlier, frame) = held.split_at_mut(begin);
+                    keyed.silence_before(earlier, rate);
+                    keyed.silence(frame);
                 }
+                held.truncate(begin + taken.end * channels);
+                held.drain(begin..begin + taken.start * channels);
             }
         }
         self.hand_out_if_enough(shared);
