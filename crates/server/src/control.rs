@@ -441,8 +441,9 @@ impl Control {
                     log.note(store::conference::opened(*node, opened));
                 }
                 let reply = self.replies.remove(&request);
-                let names_a_call = matches!(result, Ok(Reply::Constructed { .. }));
-                let told = if names_a_call { &mut self.promised } else { &mut self.answered };
+                let names_a_resource =
+                    matches!(result, Ok(Reply::Constructed { .. } | Reply::ConferenceConstructed(_)));
+                let told = if names_a_resource { &mut self.promised } else { &mut self.answered };
                 told.extend(reply.map(|reply| (reply, result)));
             }
             Output::Event(event) => {

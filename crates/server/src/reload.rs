@@ -3,6 +3,7 @@
 //! ```text
 //!   file ─▶ Config ─▶ merged with the one in force ─▶ check ─┬▶ control loop: gateways, limits
 //!             │                                              ├▶ HTTP: tokens
+//!             │                                              ├▶ web hooks of the configuration
 //!             └ wrong: refused, the old one stays            └▶ log: level
 //! ```
 //! What is checked is what will be in force, not what is in the file: tokens that a file drops because it listens on
@@ -19,7 +20,7 @@ use toml::{Table, Value};
 
 use crate::cli::exit::Failure;
 use crate::config::secret::Token;
-use crate::config::{Config, Log, Rpc, Sip};
+use crate::config::{Config, Log, Rpc, Sip, Webhook};
 use crate::input::Input;
 use crate::{gateways, serve};
 
@@ -34,6 +35,8 @@ pub(crate) struct Reloader {
     pub(crate) rpc: SocketAddr,
     /// The tokens that are good now.
     pub(crate) tokens: watch::Sender<Arc<[Token]>>,
+    /// The web hooks that are configured now.
+    pub(crate) webhooks: watch::Sender<Arc<[Webhook]>>,
     /// The control loop.
     pub(crate) inputs: mpsc::Sender<Input>,
 }
@@ -51,6 +54,7 @@ impl Reloader {
         };
         let drain = Duration::from_secs(merged.limits.drain_seconds);
         self.tokens.send_replace(merged.rpc.tokens.clone().into());
+        self.webhooks.send_replace(merged.webhook.clone().into());
         // A control loop that is gone has no use for it.
         let _ = self.inputs.send(Input::Reload(Box::new(reload), drain)).await;
         self.config = merged;
@@ -65,6 +69,7 @@ fn merged(old: &Config, new: &Config) -> Config {
         rpc: Rpc { tokens: new.rpc.tokens.clone(), ..old.rpc.clone() },
         limits: new.limits.clone(),
         log: Log { level: new.log.level, ..old.log.clone() },
+        webhook: new.webhook.clone(),
         ..old.clone()
     }
 }
@@ -111,17 +116,19 @@ mod tests {
         let (inputs, taken) = mpsc::channel(4);
         let local = vec![(Transport::Udp, "127.0.0.1:5060".parse().unwrap())];
         let rpc = config.rpc.listen;
-        (Reloader { config, local, rpc, tokens, inputs }, taken, seen)
+        let webhooks = watch::channel(config.webhook.clone().into()).0;
+        (Reloader { config, local, rpc, tokens, webhooks, inputs }, taken, seen)
     }
 
     const GATEWAY: &str =
         "[[sip.gateway]]\nname = \"carrier\"\naddress = \"192.0.2.1\"\nnetworks = [\"192.0.2.0/24\"]\n";
 
     #[tokio::test]
-    async fn gateways_limits_and_tokens_are_taken_over() {
+    async fn gateways_limits_tokens_and_web_hooks_are_taken_over() {
         let (mut reloader, mut taken, tokens) = reloader(Config::default());
         let new = config(&format!(
-            "{GATEWAY}[limits]\ncalls = 7\ndrain_seconds = 3\n[rpc]\ntokens = [\"read:r\"]\n"
+            "{GATEWAY}[limits]\ncalls = 7\ndrain_seconds = 3\n[rpc]\ntokens = [\"read:r\"]\n\
+             [[webhook]]\nurl = \"https://app.example/\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n"
         ));
         assert_eq!(reloader.reload(&new).await, Ok(Vec::new()));
         let Some(Input::Reload(reload, drain)) = taken.recv().await else { panic!("no reload") };
@@ -129,6 +136,7 @@ mod tests {
         let names = [&*reload.gateways[0].name, &*reload.sip.gateways[0].name];
         assert_eq!((reload.gateways.len(), names), (1, ["carrier"; 2]));
         assert_eq!(tokens.borrow()[0].expose(), "r");
+        assert_eq!(reloader.webhooks.borrow()[0].url, "https://app.example/");
     }
 
     #[tokio::test]

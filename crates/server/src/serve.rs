@@ -187,7 +187,8 @@ impl Server {
             events::open(claim, keep, durability, first).map_err(|error| of_log(&dir, &error))?;
         let (farewells, copy) = record_calls(&config, &mut writer, &mut store)?;
         let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
-        let (webhooks, hooks) = Webhooks::start(&config, log.clone())
+        let (configured, configured_hooks) = watch::channel(config.webhook.clone().into());
+        let (webhooks, hooks) = Webhooks::start(&config, configured_hooks, log.clone())
             .map_err(|error| Failure::Failed(format!("webhooks: {error}")))?;
         let (tokens, good_tokens) = watch::channel(config.rpc.tokens.clone().into());
         let http = http_config(&config, good_tokens, copy.as_ref());
@@ -210,15 +211,13 @@ impl Server {
         let asking = ControlHandle::new(asks_sender);
         let control_of_rpc = asking.clone();
         let rpc_task = tokio::spawn(async move {
-            let control = control_of_rpc;
-            http::serve(listener, http, control, (log, keys, hooks), async { drop(stopped.await) }).await;
+            let stopped = async { drop(stopped.await) };
+            http::serve(listener, http, control_of_rpc, (log, keys, hooks), stopped).await;
         });
         let sip = of(Transport::Udp, &local);
-        let listening = local
-            .iter()
-            .map(|(transport, address)| format!("{}:{address}", transport.to_string().to_lowercase()));
-        let listening = listening.collect();
-        let reloader = Reloader { config, local, rpc, tokens, inputs: sender.clone() };
+        let name = |&(transport, address)| format!("{transport}:{address}").to_lowercase();
+        let listening = local.iter().map(name).collect();
+        let reloader = Reloader { config, local, rpc, tokens, webhooks: configured, inputs: sender.clone() };
         Ok(Self {
             rpc,
             sip,

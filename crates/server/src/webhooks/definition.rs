@@ -19,7 +19,8 @@ pub struct Definition {
     pub url: String,
     /// In what words it is told.
     pub format: WebhookFormat,
-    /// Patterns of the names of events; none: all but those that must be named.
+    /// Patterns of the names of events; none: all but those that must be named (`call-api.md` §7 has them as opt-in, and what
+    /// digits a caller presses is not to be sent by mistake).
     pub types: Option<Vec<String>>,
     /// Each as `whsec_…`.
     pub secrets: Vec<String>,

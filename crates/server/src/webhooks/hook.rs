@@ -40,8 +40,8 @@ pub(super) enum Ask {
     Test(oneshot::Sender<Result<WebhookTested, Refusal>>),
     /// To begin again after an event.
     Redeliver { after: u64, done: oneshot::Sender<()> },
-    /// To end, and to write nothing more.
-    End(oneshot::Sender<()>),
+    /// To end, and to write nothing more; how far it was.
+    End(oneshot::Sender<Saved>),
 }
 
 /// What all hooks share.
@@ -51,6 +51,26 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) memory: Memory,
     pub(super) node: NodeId,
+    /// How many hooks hear of inbound calls.
+    pub(super) listening: watch::Sender<usize>,
+}
+
+impl Shared {
+    /// One more that hears of inbound calls, until this goes.
+    pub(super) fn listener(&self) -> Listener {
+        self.listening.send_modify(|count| *count += 1);
+        Listener(self.listening.clone())
+    }
+}
+
+/// Somebody who hears of inbound calls.
+#[derive(Debug)]
+pub(super) struct Listener(watch::Sender<usize>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// See above.
@@ -73,6 +93,8 @@ pub(super) struct Hook {
     under_way: HashMap<task::Id, Attempt>,
     tests: JoinSet<()>,
     remember_at: Option<Instant>,
+    /// There as long as it hears of inbound calls.
+    listener: Option<Listener>,
 }
 
 impl Hook {
@@ -91,7 +113,7 @@ impl Hook {
         let now = clock::now().mono;
         let notices = holes.into_iter().filter_map(|hole| words.of_hole(hole));
         notices.for_each(|notice| delivery.push_notice(now, notice));
-        Self {
+        let mut hook = Self {
             id: definition.id(),
             definition,
             is_added,
@@ -107,6 +129,17 @@ impl Hook {
             under_way: HashMap::new(),
             tests: JoinSet::new(),
             remember_at: None,
+            listener: None,
+        };
+        hook.listen();
+        hook
+    }
+
+    /// One that is disabled hears of nothing: calls that wait for an application do not wait for it.
+    fn listen(&mut self) {
+        let hears = self.definition.hears_of_calls() && !self.delivery.is_disabled();
+        if hears != self.listener.is_some() {
+            self.listener = hears.then(|| self.shared.listener());
         }
     }
 
@@ -138,7 +171,7 @@ impl Hook {
                 () = task::yield_now(), if wants_more && !self.is_caught_up => {}
                 Some(ask) = asks.recv() => match ask {
                     Ask::End(ended) => {
-                        let _ = ended.send(());
+                        let _ = ended.send(self.remembered().saved);
                         return;
                     }
                     ask => self.answer(ask),
@@ -231,6 +264,7 @@ impl Hook {
         let was_troubled = self.delivery.trouble().is_some();
         let dead = self.delivery.counts().dead;
         self.delivery.finished(clock::now(), &attempt, outcome);
+        self.listen();
         match self.delivery.trouble() {
             Some(why) if !was_troubled => {
                 tracing::warn!(hook = self.id, url = self.definition.url, why, "a web hook fails");
@@ -266,6 +300,7 @@ impl Hook {
                 self.requests = JoinSet::new();
                 self.under_way.clear();
                 self.delivery.redeliver(after);
+                self.listen();
                 // Our own words need nothing of what was before; others are told of calls that had begun by then.
                 let is_native = matches!(self.words, Words::Native(_));
                 let from = if is_native { after } else { after.min(self.shared.log.oldest() - 1) };

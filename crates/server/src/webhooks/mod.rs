@@ -91,27 +91,32 @@ enum Order {
 }
 
 impl Webhooks {
-    /// Starts those of the configuration, and those that applications have added to former runs.
+    /// Starts those that are configured, which may change later, and those that applications have added to former runs.
     ///
     /// # Errors
     /// What is remembered cannot be read, or the authorities of `webhooks.ca` cannot.
-    pub fn start(config: &Config, log: Arc<EventLog>) -> io::Result<(Self, WebhooksHandle)> {
+    pub fn start(
+        config: &Config,
+        configured: watch::Receiver<Arc<[Webhook]>>,
+        log: Arc<EventLog>,
+    ) -> io::Result<(Self, WebhooksHandle)> {
         let memory = Memory::open(&config.node.data_dir)?;
         let client = Client::new(&config.webhooks.ca)?;
         let (closing, closed) = watch::channel(false);
         let (orders, ordered) = mpsc::channel(ASKS);
         let (listening, listeners) = watch::channel(0);
         let manager = Manager {
-            listening,
-            shared: Shared { log, client, memory, node: config.node.id },
+            shared: Shared { log, client, memory, node: config.node.id, listening },
             allowed: config.webhooks.allow_networks.clone().into(),
             hooks: BTreeMap::new(),
             tasks: JoinSet::new(),
             closed,
+            configured,
             orders: orders.clone(),
             verifying: JoinSet::new(),
         };
-        let found = manager.find(&config.webhook)?;
+        let configured = manager.configured.borrow().clone();
+        let found = manager.find(&configured)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -186,14 +191,14 @@ struct Found {
 }
 
 struct Manager {
-    /// How many hooks hear of inbound calls.
-    listening: watch::Sender<usize>,
     shared: Shared,
     /// Where those may be that applications add.
     allowed: Arc<[Network]>,
     hooks: BTreeMap<String, Running>,
     tasks: JoinSet<()>,
     closed: watch::Receiver<bool>,
+    /// Those of the configuration, which may change.
+    configured: watch::Receiver<Arc<[Webhook]>>,
     /// For those that are verified.
     orders: mpsc::Sender<Order>,
     verifying: JoinSet<()>,
@@ -202,6 +207,7 @@ struct Manager {
 struct Running {
     definition: Definition,
     is_added: bool,
+    allowed: Arc<[Network]>,
     asks: mpsc::Sender<Ask>,
 }
 
@@ -210,16 +216,7 @@ impl Manager {
     /// configuration any more is forgotten.
     fn find(&self, configured: &[Webhook]) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();
-        for hook in configured {
-            let definition = hook.definition();
-            let saved = self.remembered(&definition.id()).map(|remembered| remembered.saved);
-            found.push(Found {
-                saved: saved.unwrap_or_else(|| Saved::after(self.shared.log.newest())),
-                hook: definition,
-                is_added: false,
-                allowed: hook.allow_networks.clone().into(),
-            });
-        }
+        found.extend(configured.iter().map(|hook| self.configured_one(hook, None)));
         for id in self.shared.memory.ids()? {
             if found.iter().any(|found| found.hook.id() == id) {
                 continue;
@@ -235,6 +232,18 @@ impl Manager {
             found.push(Found { hook, is_added: true, allowed: self.allowed.clone(), saved });
         }
         Ok(found)
+    }
+
+    /// One of the configuration, which goes on from where it was.
+    fn configured_one(&self, hook: &Webhook, saved: Option<Saved>) -> Found {
+        let definition = hook.definition();
+        let saved = saved.or_else(|| Some(self.remembered(&definition.id())?.saved));
+        Found {
+            saved: saved.unwrap_or_else(|| Saved::after(self.shared.log.newest())),
+            hook: definition,
+            is_added: false,
+            allowed: hook.allow_networks.clone().into(),
+        }
     }
 
     /// What is remembered of a hook. Where that is damaged, its hook is told all that is kept: rather twice than never.
@@ -254,6 +263,7 @@ impl Manager {
             tokio::select! {
                 Some(order) = orders.recv() => self.carry_out(order).await,
                 _ = closed.wait_for(|closed| *closed) => break,
+                Ok(()) = self.configured.changed() => self.configure().await,
                 Some(_) = self.verifying.join_next() => {}
                 Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
                     tracing::error!(%error, "a web hook broke");
@@ -266,7 +276,7 @@ impl Manager {
     fn start(&mut self, found: Found) {
         let Found { hook, is_added, allowed, saved } = found;
         let id = hook.id();
-        let target = match Target::new(&hook.url, allowed) {
+        let target = match Target::new(&hook.url, allowed.clone()) {
             Ok(target) => target,
             Err(error) => return tracing::error!(%error, hook = id, "a web hook has no URL any more"),
         };
@@ -274,13 +284,51 @@ impl Manager {
         let definition = hook.clone();
         let hook = Hook::new((hook, is_added), target, saved, self.shared.clone());
         self.tasks.spawn(hook.run(asked, self.closed.clone()));
-        self.hooks.insert(id, Running { definition, is_added, asks });
-        self.tell_listening();
+        self.hooks.insert(id, Running { definition, is_added, allowed, asks });
     }
 
-    fn tell_listening(&self) {
-        let hear = self.hooks.values().filter(|running| running.definition.hears_of_calls());
-        let _ = self.listening.send(hear.count());
+    /// Has those run that are configured now: what has not changed is left alone, and one that has goes on where it was.
+    async fn configure(&mut self) {
+        let configured = self.configured.borrow_and_update().clone();
+        let wanted: BTreeMap<String, &Webhook> =
+            configured.iter().map(|hook| (hook.definition().id(), hook)).collect();
+        let is_as_wanted = |id: &String, running: &Running| match wanted.get(id) {
+            None => running.is_added,
+            Some(hook) => {
+                let is_same =
+                    running.definition == hook.definition() && *running.allowed == *hook.allow_networks;
+                is_same && !running.is_added
+            }
+        };
+        let other = self.hooks.iter().filter(|(id, running)| !is_as_wanted(id, running));
+        let other: Vec<String> = other.map(|(id, _)| id.clone()).collect();
+        // Nobody who calls in meanwhile is refused for want of a hook that is only being changed.
+        let listeners = *self.shared.listening.borrow();
+        let _listener = (listeners > 0).then(|| self.shared.listener());
+        for id in other {
+            let saved = self.end(&id).await;
+            match wanted.get(&id) {
+                Some(hook) => self.start(self.configured_one(hook, saved)),
+                None => {
+                    let (memory, name) = (self.shared.memory.clone(), id);
+                    // What stays is forgotten at the next start, and told in the log here.
+                    let _ = on_disk(move || memory.forget(&name)).await;
+                }
+            }
+        }
+        for (id, hook) in wanted {
+            if !self.hooks.contains_key(&id) {
+                self.start(self.configured_one(hook, None));
+            }
+        }
+    }
+
+    /// Ends a hook; how far it was.
+    async fn end(&mut self, id: &str) -> Option<Saved> {
+        let running = self.hooks.remove(id)?;
+        let (ended, end) = oneshot::channel();
+        let _ = running.asks.send(Ask::End(ended)).await;
+        end.await.ok()
     }
 
     // Whoever has asked may not wait any more.
@@ -329,13 +377,9 @@ impl Manager {
             return Err(Refusal::Configured);
         }
         // It must have ended before its file goes, which it would write again.
-        let (ended, end) = oneshot::channel();
-        let _ = running.asks.send(Ask::End(ended)).await;
-        let _ = end.await;
+        self.end(id).await;
         let (memory, name) = (self.shared.memory.clone(), id.to_owned());
         on_disk(move || memory.forget(&name)).await?;
-        self.hooks.remove(id);
-        self.tell_listening();
         Ok(true)
     }
 

@@ -4,6 +4,7 @@
 
 mod bad;
 mod conferences;
+mod configured;
 mod document;
 mod events;
 mod groups;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use offhook::config::Config;
+use offhook::config::{Config, Webhook};
 use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle, Living};
 use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, claim, open};
@@ -44,6 +44,8 @@ pub(crate) struct Server {
     served: tokio::task::JoinHandle<()>,
     /// They end with it.
     _webhooks: Webhooks,
+    /// Sets those of the configuration.
+    pub(crate) configure: watch::Sender<Arc<[Webhook]>>,
 }
 
 /// An event log in a directory of its own, which goes with it.
@@ -178,13 +180,15 @@ impl Server {
         let keys = RequestKeys::open(&data.0).unwrap();
         let mut hooks = Config::default();
         hooks.node.data_dir.clone_from(&data.0);
+        hooks.webhooks.ca = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/tls/ca.pem").into();
         hooks.webhooks.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
-        let (webhooks, hooks) = Webhooks::start(&hooks, log.reading.clone()).unwrap();
+        let (configure, configured) = watch::channel(Arc::<[Webhook]>::from([]));
+        let (webhooks, hooks) = Webhooks::start(&hooks, configured, log.reading.clone()).unwrap();
         let shared = (log.reading.clone(), keys, hooks);
         let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), shared, async move {
             let _ = stopped.await;
         }));
-        Self { address, log, data, answers, asked, stop: Some(stop), served, _webhooks: webhooks }
+        Self { address, log, data, answers, asked, stop: Some(stop), served, _webhooks: webhooks, configure }
     }
 
     /// A server whose calls are not to be reached.

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use crate::receiver::{OK, Received, Receiver};
 use crate::server::{Server, patient};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const NEW_SECRET: &str = "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const NEW_SECRET: &str = "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
 
 fn hook(url: String) -> WebhookAdd {
     WebhookAdd { url, secret: Some(SECRET.to_owned()), ..Default::default() }
@@ -35,7 +35,7 @@ async fn only(client: &Client) -> WebhookInfo {
 }
 
 /// Whether Python's `hmac` makes the same signature of it, by the rules of the standard.
-fn is_signed(request: &Received, secret: &str) -> bool {
+pub(crate) fn is_signed(request: &Received, secret: &str) -> bool {
     const CHECK: &str = "import sys, hmac, hashlib, base64
 secret, id, timestamp, signatures = sys.argv[1:]
 key = base64.b64decode(secret.removeprefix('whsec_'))
@@ -168,11 +168,14 @@ async fn gone_is_disabled_and_redelivery_begins_again() {
     };
     let mut receiver = Receiver::start(answer).await;
     let id = add(&client, hook(receiver.url("/"))).await;
+    server.applications(1).await;
     server.tell(1, false);
     receiver.next().await;
     while only(&client).await.state != WebhookState::Disabled {
         tokio::task::yield_now().await;
     }
+    // Calls wait for somebody who hears of them.
+    server.applications(0).await;
     server.tell(1, false);
     server.tell(2, false);
     is_back.store(true, Ordering::SeqCst);
@@ -183,6 +186,7 @@ async fn gone_is_disabled_and_redelivery_begins_again() {
     assert!(is_signed(&test, SECRET));
     assert!(receiver.rest().is_empty());
     client.call(&WebhookRedeliver { after: 0, id: Some(id) }).await.unwrap();
+    server.applications(1).await;
     let mut seqs = [receiver.next().await.seq(), receiver.next().await.seq(), receiver.next().await.seq()];
     seqs.sort_unstable();
     assert_eq!(seqs, [1, 2, 3]);
