@@ -25,8 +25,10 @@ pub(super) enum Refusal {
 }
 
 /// A request that may pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Admitted {
+    /// What it has shown; none, where none is wanted.
+    pub(super) token: Option<Token>,
     /// Whose `request_key`s it may have.
     pub(super) keys: request_keys::Scope,
     /// How far it reaches: everywhere, where no token is wanted.
@@ -39,7 +41,8 @@ pub(super) fn admit(headers: &HeaderMap, tokens: &[Token]) -> Result<Admitted, R
         return Err(Refusal::Origin);
     }
     if tokens.is_empty() {
-        let admitted = Admitted { keys: request_keys::Scope::default(), reach: Reach(Scope::Admin) };
+        let (keys, reach) = (request_keys::Scope::default(), Reach(Scope::Admin));
+        let admitted = Admitted { token: None, keys, reach };
         return if text(headers, header::HOST).is_none_or(is_literal) {
             Ok(admitted)
         } else {
@@ -48,7 +51,12 @@ pub(super) fn admit(headers: &HeaderMap, tokens: &[Token]) -> Result<Admitted, R
     }
     let token = known_token(headers, tokens).ok_or(Refusal::Token)?;
     let keys = request_keys::Scope::of(token.expose().as_bytes());
-    Ok(Admitted { keys, reach: Reach(token.scope) })
+    Ok(Admitted { token: Some(token.clone()), keys, reach: Reach(token.scope) })
+}
+
+/// Whether what was shown is still good, and reaches as far as it did.
+pub(super) fn is_good(shown: Option<&Token>, tokens: &[Token]) -> bool {
+    shown.map_or(tokens.is_empty(), |token| tokens.contains(token))
 }
 
 impl Refusal {

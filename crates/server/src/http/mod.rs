@@ -36,7 +36,7 @@ use offhook_call::prompt::Language;
 use offhook_client::wire::{self, ErrorData};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tower::Service;
 
 use crate::config::secret::Token;
@@ -218,7 +218,9 @@ async fn accept(
         };
         let service = rpc.clone().build(methods.clone(), stop.clone());
         let stopped = stop.clone().shutdown();
-        tokio::spawn(connection(Stall::new(socket, place), service, shared.clone(), stopped));
+        // One word is enough.
+        let (cut, cutting) = mpsc::channel(1);
+        tokio::spawn(connection(Stall::new(socket, place, cutting), service, (shared.clone(), cut), stopped));
     }
 }
 
@@ -234,14 +236,18 @@ fn rpc_config() -> ServerConfig {
 }
 
 /// One connection, to its end or until the server stops. A WebSocket lives on after it, with the library.
-async fn connection<S>(socket: Stall, rpc: S, shared: Shared, stopped: impl Future<Output = ()>)
-where
+async fn connection<S>(
+    socket: Stall,
+    rpc: S,
+    (shared, cut): (Shared, mpsc::Sender<()>),
+    stopped: impl Future<Output = ()>,
+) where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
     let service = service_fn(move |request| {
-        let (rpc, shared) = (rpc.clone(), shared.clone());
-        async move { Ok::<_, Infallible>(route(rpc, &shared, request).await) }
+        let (rpc, shared, cut) = (rpc.clone(), shared.clone(), cut.clone());
+        async move { Ok::<_, Infallible>(route(rpc, &shared, cut, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -261,7 +267,12 @@ where
     }
 }
 
-async fn route<S>(rpc: S, shared: &Shared, request: Request<Incoming>) -> Response<HttpBody>
+async fn route<S>(
+    rpc: S,
+    shared: &Shared,
+    cut: mpsc::Sender<()>,
+    request: Request<Incoming>,
+) -> Response<HttpBody>
 where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
 {
@@ -276,17 +287,25 @@ where
         ("/rpc", _) => {
             let admitted = guard::admit(request.headers(), &shared.tokens.borrow());
             match admitted {
-                Ok(admitted) => call(rpc, admitted, request).await,
+                Ok(admitted) => {
+                    if ws::is_upgrade_request(&request) {
+                        cut_without(&shared.tokens, admitted.token.clone(), cut);
+                    }
+                    call(rpc, admitted, request).await
+                }
                 Err(refusal) => refusal.response(),
             }
         }
         ("/sys/events", &Method::GET) => match reaching(shared, request.headers(), wire::Scope::Read) {
-            Ok(()) => shared.stream.open(request.headers()),
+            Ok(token) => {
+                cut_without(&shared.tokens, token, cut);
+                shared.stream.open(request.headers())
+            }
             Err(refusal) => refusal,
         },
         ("/sys/subscribe_events", &Method::POST) => {
             match reaching(shared, request.headers(), wire::Scope::Admin) {
-                Ok(()) => match read(request.into_body()).await {
+                Ok(_) => match read(request.into_body()).await {
                     Ok(body) => subscribe::subscribe(&shared.webhooks, &body).await,
                     Err(refusal) => refusal,
                 },
@@ -310,13 +329,26 @@ async fn show_readiness(control: &ControlHandle) -> Response<HttpBody> {
     }
 }
 
-/// Whether a request may pass, and its token reaches so far.
+/// Has a connection that lives on cut when what it has shown is good no more.
+fn cut_without(tokens: &Tokens, shown: Option<Token>, cut: mpsc::Sender<()>) {
+    let mut tokens = tokens.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            Ok(_) = tokens.wait_for(|tokens| !guard::is_good(shown.as_ref(), tokens)) => {}
+            () = cut.closed() => return,
+        }
+        tracing::info!("a connection is cut whose token was taken away");
+        let _ = cut.try_send(());
+    });
+}
+
+/// Whether a request may pass, and its token reaches so far: the token, where one is wanted.
 #[allow(clippy::result_large_err, reason = "the refusal is a response, as everything here is")]
 fn reaching(
     shared: &Shared,
     headers: &http::HeaderMap,
     scope: wire::Scope,
-) -> Result<(), Response<HttpBody>> {
+) -> Result<Option<Token>, Response<HttpBody>> {
     let admitted = guard::admit(headers, &shared.tokens.borrow()).map_err(guard::Refusal::response)?;
     if admitted.reach.0 < scope {
         return Err(json(
@@ -324,7 +356,7 @@ fn reaching(
             &json!({ "error": "the token does not reach so far", "scope": scope }),
         ));
     }
-    Ok(())
+    Ok(admitted.token)
 }
 
 /// How things are, for Prometheus.

@@ -4,6 +4,8 @@
 //! sits below it: a write that does not get one byte out within [`STALL_MAX`] fails, which ends the connection and all
 //! that waits for it; and while a write waits, nothing is read, so that a peer that asks and does not listen is slowed
 //! by TCP instead of filling the memory with answers.
+//!
+//! It is also where a connection is cut that may not go on, whatever the library does with it.
 
 use std::future::Future;
 use std::io;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Sleep;
 
 /// How long a peer may take no byte. Longer than a subscription waits before it ends with a reason, so that a peer that
@@ -27,6 +29,8 @@ pub(super) struct Stall {
     writing: Writing,
     /// A read that waits for that write.
     reader: Option<Waker>,
+    /// What comes here ends it.
+    cut: mpsc::Receiver<()>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -36,15 +40,15 @@ enum Writing {
     Free,
     /// A write waits, until then.
     Waiting(Pin<Box<Sleep>>),
-    /// It waited too long: the connection is given up.
+    /// It waited too long, or was cut: the connection is given up.
     Failed,
 }
 
 impl Stall {
-    pub(super) fn new(socket: TcpStream, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(socket: TcpStream, place: OwnedSemaphorePermit, cut: mpsc::Receiver<()>) -> Self {
         // Requests and events are small and wait for nothing.
         let _ = socket.set_nodelay(true);
-        Self { socket, writing: Writing::Free, reader: None, _place: place }
+        Self { socket, writing: Writing::Free, reader: None, cut, _place: place }
     }
 
     /// Looks after the clock around the outcome of a write.
@@ -91,6 +95,13 @@ impl AsyncRead for Stall {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.cut.poll_recv(cx) == Poll::Ready(Some(())) {
+            self.settle(Writing::Failed);
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "its token is good no more",
+            )));
+        }
         match self.writing {
             Writing::Free => Pin::new(&mut self.socket).poll_read(cx, buf),
             Writing::Waiting(_) => {

@@ -9,7 +9,10 @@ use offhook_client::Client;
 use offhook_client::wire;
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::server::{Server, patient};
 
 /// What changes nothing, written down by hand. What is not here needs `call`, or more.
 const READING: &[&str] = &[
@@ -156,4 +159,39 @@ async fn a1_names_are_taken_as_they_are() {
     let request = json!({ "jsonrpc": "2.0", "method": "sys.call.drop", "params": ["0.0.0-sys.call-1"] });
     let (_, answer) = server.post_as("Authorization: Bearer r\r\n", &request.to_string()).await;
     assert_eq!(answer, Value::Null);
+}
+
+/// What a token has opened ends when it is taken away, or reaches less far; what others have opened goes on.
+#[tokio::test]
+async fn a_token_that_is_taken_away_ends_what_it_opened() {
+    let server = server().await;
+    let connect = async |token| {
+        let client = Client::connect(&server.url(), Some(token)).await.unwrap();
+        let events = client.subscribe(None, None).await.unwrap();
+        (client, events)
+    };
+    let (worker, mut working) = connect("c").await;
+    let (owner, mut owning) = connect("a").await;
+    let (reader, mut reading) = connect("r").await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let request =
+        format!("GET /sys/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer c\r\n\r\n", server.address);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = [0; 15];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    let good = |tokens: &[&str]| tokens.iter().map(|token| (*token).to_owned().try_into().unwrap()).collect();
+
+    server.tokens.send_replace(good(&["read:r", "admin:a"]));
+    assert!(!matches!(patient(working.next()).await, Some(Ok(_))));
+    assert!(worker.call(&wire::Exists { res_id: "0.0.0-sys.call-1".to_owned() }).await.is_err());
+    let mut rest = Vec::new();
+    let _ = patient(stream.read_to_end(&mut rest)).await;
+
+    server.tokens.send_replace(good(&["read:r", "read:a"]));
+    assert!(!matches!(patient(owning.next()).await, Some(Ok(_))));
+    drop(owner);
+    // The reader has heard nothing of all that.
+    assert!(reader.subscribe(None, None).await.is_ok());
+    assert!(tokio::time::timeout(Duration::from_millis(50), reading.next()).await.is_err());
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use offhook::config::secret::Token;
 use offhook::config::{Config, Webhook};
 use offhook::control::ASKS;
 use offhook::control_handle::{Ask, ControlHandle, Living};
@@ -46,6 +47,8 @@ pub(crate) struct Server {
     _webhooks: Webhooks,
     /// Sets those of the configuration.
     pub(crate) configure: watch::Sender<Arc<[Webhook]>>,
+    /// Sets the tokens that are good.
+    pub(crate) tokens: watch::Sender<Arc<[Token]>>,
 }
 
 /// An event log in a directory of its own, which goes with it.
@@ -167,9 +170,9 @@ impl Server {
         });
         let (stop, stopped) = oneshot::channel::<()>();
         let tokens = tokens.iter().map(|token| token.to_string().try_into().unwrap()).collect();
-        let tokens = watch::channel(tokens).1;
+        let (tokens, good_tokens) = watch::channel(tokens);
         let config = HttpConfig {
-            tokens,
+            tokens: good_tokens,
             node: NodeId::default(),
             process_id: 7,
             data_dir: data.0.as_path().into(),
@@ -188,7 +191,18 @@ impl Server {
         let served = tokio::spawn(serve(listener, config, ControlHandle::new(tx), shared, async move {
             let _ = stopped.await;
         }));
-        Self { address, log, data, answers, asked, stop: Some(stop), served, _webhooks: webhooks, configure }
+        Self {
+            address,
+            log,
+            data,
+            answers,
+            asked,
+            stop: Some(stop),
+            served,
+            _webhooks: webhooks,
+            configure,
+            tokens,
+        }
     }
 
     /// A server whose calls are not to be reached.
