@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs a package as an operator does, runs the server as the user and with the configuration that come with it, asks it, and takes
+# all of it away again: `packaging/try.sh target/debian/offhook_….deb`, as root on a Debian machine (or in a container of one) that has no
+# offhook. It needs no systemd: what the unit does is done by hand.
+set -eu
+package=$(realpath "$1")
+export DEBIAN_FRONTEND=noninteractive
+if dpkg-query --show offhook >/dev/null 2>&1; then
+    echo "offhook is installed here already" >&2
+    exit 1
+fi
+apt-get -qq install --yes --no-install-recommends "$package"
+server=
+trap 'test -z "$server" || kill "$server"; apt-get -qq purge --yes offhook' EXIT
+
+# Passwords are nobody else's business, and what is kept is the server's own.
+test "$(stat --format '%U:%G %a' /etc/offhook/offhook.toml)" = "root:offhook 640"
+test "$(stat --format '%U:%G %a' /var/lib/offhook)" = "offhook:offhook 750"
+cd /var/lib/offhook
+as_offhook="setpriv --reuid offhook --regid offhook --init-groups --no-new-privs"
+$as_offhook offhook check --config /etc/offhook/offhook.toml
+$as_offhook offhook serve --config /etc/offhook/offhook.toml &
+server=$!
+tries=0
+until calls=$(offhook call ls --output json 2>/dev/null); do
+    tries=$((tries + 1))
+    test "$tries" -lt 100 || { echo "the server does not answer" >&2; exit 1; }
+    sleep 0.1
+done
+test "$calls" = "[]"
+test "$(stat --format '%U %a' /var/lib/offhook/data/calls.db)" = "offhook 600"
+kill -TERM "$server"
+wait "$server"
+server=
+cd /
+apt-get -qq purge --yes offhook
+trap - EXIT
+for left in /usr/bin/offhook /etc/offhook/offhook.toml /usr/lib/systemd/system/offhook.service; do
+    test ! -e "$left" || { echo "purge has left $left" >&2; exit 1; }
+done
+echo "installed, asked and taken away: $package"
