@@ -430,7 +430,7 @@ impl Calls {
         admit::admit(standing, command).map_err(|denied| denied.into_error(other, standing))
     }
 
-    fn find(&self, call: CallId) -> Result<&Call, Error> {
+    pub(crate) fn find(&self, call: CallId) -> Result<&Call, Error> {
         self.calls.get(&call).map(|entry| &entry.call).ok_or(Error::NotFound { call })
     }
 

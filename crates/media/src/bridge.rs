@@ -26,6 +26,7 @@ use crate::leg::RoomAudio;
 use crate::mixer::Limiter;
 use crate::numbered::Numbered;
 use crate::pace::{Due, Pace};
+use crate::playout::Stream;
 use crate::record::Recording;
 use crate::room::Input;
 use crate::shared::Shared;
@@ -208,7 +209,7 @@ impl Bridge {
         if let Some(recording) = &mut self.recording {
             let rate = first.rate.max(second.rate);
             let frame = self.recorder.frame(rate, [first, second], played, recording.channels());
-            recording.write(rate, Heard::Linear(frame), true, None, shared);
+            recording.write(rate, Heard::Linear(frame), Stream::Heard, None, shared);
         }
         if !has_more {
             self.end_prompt(shared);

@@ -209,8 +209,8 @@ pub enum Command {
         leg: LegId,
         /// Which action.
         action: ActionId,
-        /// How long the finish key was pressed that ends it: the recording ends where that began. Zero if no key does.
-        trim: Duration,
+        /// Whether a finish key ends it: where that began, if it came as a telephone-event or a tone.
+        by_key: bool,
     },
     /// Send digits to the far end, by telephone-events where they are negotiated, else by tones.
     SendDigits {

@@ -399,8 +399,8 @@ impl Engine {
                 self.on(leg, |leg, _| leg.pause_record(action, is_paused));
                 self.on_bridge_of(leg, |bridge, _| bridge.pause_record(action, is_paused));
             }
-            Command::StopRecord { leg, action, trim } => {
-                self.on(leg, |leg, shared| leg.stop_record(action, trim, shared));
+            Command::StopRecord { leg, action, by_key } => {
+                self.on(leg, |leg, shared| leg.stop_record(action, by_key, shared));
                 self.on_bridge_of(leg, |bridge, shared| bridge.stop_record(action, shared));
             }
             Command::SendDigits { leg, action, digits } => {

@@ -87,6 +87,17 @@ pub(crate) struct Playout {
     scratch: Vec<i16>,
 }
 
+/// What a frame is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Nothing has come, or not for a while.
+    None,
+    /// Of one that has come and is not heard yet.
+    Filling,
+    /// Of one that is heard.
+    Heard,
+}
+
 /// Whether something is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -183,7 +194,7 @@ impl Playout {
     }
 
     /// The delay that is aimed at, in ticks.
-    pub(crate) fn target(&self) -> usize {
+    fn target(&self) -> usize {
         (self.packet + 3 * self.jitter.min(*TARGET.end()) + self.margin).clamp(*TARGET.start(), *TARGET.end())
     }
 
@@ -214,12 +225,11 @@ impl Playout {
         self.frame.linear()
     }
 
-    /// The next frame, left as it came where that is in this law and nothing had to be changed in it, and whether it is of a
-    /// stream that goes on.
-    pub(crate) fn frame_in(&mut self, law: Codec) -> (Heard<'_>, bool) {
+    /// The next frame, left as it came where that is in this law and nothing had to be changed in it, and what it is of.
+    pub(crate) fn frame_in(&mut self, law: Codec) -> (Heard<'_>, Stream) {
         self.fill(Some(law).filter(|law| law.sample_rate() == self.rate));
-        let is_heard = self.is_heard();
-        (self.frame.heard(), is_heard)
+        let stream = self.stream();
+        (self.frame.heard(), stream)
     }
 
     fn fill(&mut self, law: Option<Codec>) {
@@ -262,7 +272,16 @@ impl Playout {
 
     /// Whether the last frame was of a stream that goes on.
     pub(crate) fn is_heard(&self) -> bool {
-        matches!(self.state, State::Playing { .. })
+        self.stream() == Stream::Heard
+    }
+
+    /// What the last frame was of.
+    pub(crate) fn stream(&self) -> Stream {
+        match self.state {
+            State::Silent => Stream::None,
+            State::Filling { .. } => Stream::Filling,
+            State::Playing { .. } => Stream::Heard,
+        }
     }
 
     /// Whether it is time to hear something.

@@ -18,6 +18,7 @@ use crate::codec::{FRAME_TICKS, SAMPLE_RATE, TICKS};
 use crate::dtmf::generate::ToneGenerator;
 use crate::dtmf::keyed::Keyed;
 use crate::event::{ActionId, Chunk, Key, KeySet, RecordEnd, RecordingId};
+use crate::playout::Stream;
 pub(crate) use crate::record::moments::Lead;
 use crate::record::moments::Moments;
 use crate::record::trim::Trim;
@@ -102,6 +103,15 @@ pub(crate) struct Recording {
     channels: u16,
 }
 
+/// When a key began, in ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Began {
+    /// What is heard before it; negative where its beginning has been heard. None where nothing is heard.
+    pub(crate) until: Option<i64>,
+    /// By the clock, where that is known.
+    pub(crate) ago: Option<u64>,
+}
+
 /// Where a finish key lies in a recording, in ticks of it.
 #[derive(Clone, Copy, Debug)]
 struct Press {
@@ -158,12 +168,12 @@ impl Recording {
         self.moments.pause(is_paused);
     }
 
-    /// Nothing that is said from now on is to be in it. `press`: a key ends it that was pressed so long, and from whose beginning
-    /// on nothing is to be in it. What was said before may still be in the jitter buffer: see [`Recording::over`].
-    pub(crate) fn end(&mut self, why: RecordEnd, press: Duration) {
+    /// Nothing that is said from now on is to be in it; where a key ends it, nothing from its beginning on, if it was seen to begin:
+    /// that of an INFO was not. What was said before may still be in the jitter buffer: see [`Recording::over`].
+    pub(crate) fn end(&mut self, why: RecordEnd, by_key: bool) {
         self.why = why;
-        self.ends_at_press |= !press.is_zero() && self.press.is_some() && !self.moments.is_ending();
-        self.moments.end(ticks_in(press));
+        self.ends_at_press |= by_key && self.press.is_some() && !self.moments.is_ending();
+        self.moments.end();
     }
 
     /// Whether it has been told to end, and waits for what is still to be heard.
@@ -195,14 +205,33 @@ impl Recording {
         self.in_spans && self.trim.is_none() && !self.keys.mute && !self.is_beeping()
     }
 
-    /// A key begins after so many ticks of what is heard next, or began so many before. Where it ends the recording, nothing of
-    /// it and of what follows is to be in it.
-    pub(crate) fn key_began(&mut self, key: Key, until: i64) {
+    /// A key begins. Where it ends the recording, nothing of it and of what follows is to be in it.
+    pub(crate) fn key_began(&mut self, key: Key, began: Began) {
         if self.press.is_none() && self.keys.finish.contains(key) {
-            let is_still = self.moments.is_paused() || self.is_beeping();
-            let until = if is_still { 0 } else { until.saturating_sub_unsigned(self.moments.lead()) };
-            let begin = self.recorded.saturating_add_signed(until).min(self.max);
-            self.press = Some(Press { begin, until: None });
+            let begin =
+                if self.moments.is_paused() || self.is_beeping() { self.recorded } else { self.place(began) };
+            self.press = Some(Press { begin: begin.min(self.max), until: None });
+        }
+    }
+
+    /// Where in the recording a key began: by what is heard, which is exact; but the file is to be as long as the clock says,
+    /// within a frame, however the jitter buffer's delay has changed.
+    fn place(&self, Began { until, ago }: Began) -> u64 {
+        let by_ear = until.map(|until| {
+            self.recorded.saturating_add_signed(until.saturating_sub_unsigned(self.moments.lead()))
+        });
+        let by_clock = ago.map(|ago| (self.recorded + self.moments.delay()).saturating_sub(ago));
+        let frame = FRAME_TICKS as u64;
+        match (by_ear, by_clock) {
+            (Some(ear), Some(clock)) => ear.clamp(clock.saturating_sub(frame), clock + frame),
+            (ear, clock) => ear.or(clock).unwrap_or(self.recorded),
+        }
+    }
+
+    /// A key is pressed while it begins.
+    pub(crate) fn key_lasts(&mut self, key: Key) {
+        if self.keys.finish.contains(key) {
+            self.press = Some(Press { begin: 0, until: None });
         }
     }
 
@@ -219,19 +248,19 @@ impl Recording {
         self.recorded == self.max
     }
 
-    /// Records what was heard in one frame, of all channels in turn: samples at a rate, or codes where it takes them. `is_heard`:
-    /// it is of a stream that goes on. What of it belongs to keys is silenced, where that is wanted.
+    /// Records what was heard in one frame, of all channels in turn: samples at a rate, or codes where it takes them. What of it
+    /// belongs to keys is silenced, where that is wanted.
     pub(crate) fn write(
         &mut self,
         rate: u32,
         heard: Heard<'_>,
-        is_heard: bool,
+        stream: Stream,
         keyed: Option<&Keyed>,
         shared: &mut Shared,
     ) {
         let channels = usize::from(self.channels);
         let moments = heard.len() / channels;
-        let Some(left_out) = self.moments.frame(moments as u64 * sample_ticks(rate), is_heard) else {
+        let Some(left_out) = self.moments.frame(moments as u64 * sample_ticks(rate), stream) else {
             return;
         };
         let left_out = usize::try_from(left_out / sample_ticks(rate)).unwrap_or(usize::MAX).min(moments);
@@ -312,7 +341,7 @@ impl Recording {
     /// Records silence for frames that were skipped: as one piece, for they may be many.
     pub(crate) fn skip(&mut self, frames: u64, shared: &mut Shared) {
         let ticks = frames * FRAME_TICKS as u64;
-        let Some(left_out) = self.moments.frame(ticks, false) else { return };
+        let Some(left_out) = self.moments.frame(ticks, Stream::None) else { return };
         self.hand_out(0, shared);
         let sample = sample_ticks(self.rate);
         let samples = ((ticks - left_out) / sample).min((self.max - self.recorded) / sample);

@@ -22,6 +22,7 @@ use crate::leg::RoomAudio;
 use crate::mixer::{Heard, Mixer, Rate, Seat, Voice};
 use crate::numbered::Numbered;
 use crate::pace::Pace;
+use crate::playout::Stream;
 use crate::record::Recording;
 pub(crate) use crate::room::input::Input;
 use crate::shared::Shared;
@@ -150,7 +151,7 @@ impl Room {
     fn write_recording(&mut self, shared: &mut Shared) {
         let Some(recording) = &mut self.recording else { return };
         if let Some((rate, frame)) = self.mixer.recorded() {
-            recording.write(rate.hz(), strip::Heard::Linear(frame), true, None, shared);
+            recording.write(rate.hz(), strip::Heard::Linear(frame), Stream::Heard, None, shared);
         }
         if recording.is_full() {
             self.end_recording(RecordEnd::MaxDuration, shared);

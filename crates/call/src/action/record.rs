@@ -92,7 +92,7 @@ impl Record {
                 let stage = Stage::Running(running);
                 let stage = if is_paused { stage.pause(core, cx, true) } else { stage };
                 match over {
-                    Some(outcome) => stage.stop(core, cx, outcome, Duration::ZERO),
+                    Some(outcome) => stage.stop(core, cx, outcome),
                     None => stage,
                 }
             }
@@ -101,19 +101,19 @@ impl Record {
                 return Step::to(Phase::Idle(Idle::new(talk, cx)));
             }
             (stage, Input::Request { id, command: Command::RecordStop { .. } }) => {
-                let stage = stage.stop(core, cx, Outcome::failed(Failure::Stopped), Duration::ZERO);
+                let stage = stage.stop(core, cx, Outcome::failed(Failure::Stopped));
                 cx.reply(id, Ok(Reply::Done));
                 stage
             }
-            (stage, Input::Stop) => stage.stop(core, cx, Outcome::failed(Failure::Stopped), Duration::ZERO),
+            (stage, Input::Stop) => stage.stop(core, cx, Outcome::failed(Failure::Stopped)),
             (stage, Input::Request { id, command: Command::RecordPause { is_paused, .. } }) => {
                 let stage = stage.pause(core, cx, is_paused);
                 cx.reply(id, Ok(Reply::Done));
                 stage
             }
-            (stage, Input::Media(media::Event::Digit { key, duration, .. })) => {
+            (stage, Input::Media(media::Event::Digit { key, .. })) => {
                 if stage.is_running() && wanted.finish_keys.contains(key) {
-                    stage.stop(core, cx, Outcome::finished(key), duration)
+                    stage.stop(core, cx, Outcome::finished(key))
                 } else {
                     talk.typed.push(key);
                     stage
@@ -174,13 +174,13 @@ impl Stage {
     }
 
     /// Ends it; what has ended it first stands.
-    fn stop(self, core: &Core, cx: &mut Context<'_>, outcome: Outcome, trim: Duration) -> Self {
+    fn stop(self, core: &Core, cx: &mut Context<'_>, outcome: Outcome) -> Self {
         match self {
             Self::Opening { pending, is_paused, over } => {
                 Self::Opening { pending, is_paused, over: over.or(Some(outcome)) }
             }
             Self::Running(mut running) => {
-                stop_running(&mut running, core, cx, outcome, trim);
+                stop_running(&mut running, core, cx, outcome);
                 Self::Running(running)
             }
         }
@@ -211,7 +211,7 @@ fn hear(mut running: Recording, core: &Core, cx: &mut Context<'_>, input: Input)
         }
         Input::Disk(event) => {
             if running.disk(&event) {
-                stop_running(&mut running, core, cx, Outcome::default(), Duration::ZERO);
+                stop_running(&mut running, core, cx, Outcome::default());
             }
         }
         Input::Due => running.due(cx),
@@ -220,15 +220,10 @@ fn hear(mut running: Recording, core: &Core, cx: &mut Context<'_>, input: Input)
     running
 }
 
-fn stop_running(
-    running: &mut Recording,
-    core: &Core,
-    cx: &mut Context<'_>,
-    outcome: Outcome,
-    trim: Duration,
-) {
+fn stop_running(running: &mut Recording, core: &Core, cx: &mut Context<'_>, outcome: Outcome) {
+    let by_key = outcome.finish_key.is_some();
     if running.stop(cx, outcome) {
-        cx.media(media::Command::StopRecord { leg: core.leg(), action: running.action, trim });
+        cx.media(media::Command::StopRecord { leg: core.leg(), action: running.action, by_key });
     }
 }
 

@@ -89,3 +89,15 @@ pub enum Command {
     /// End that; where nothing is recorded there is nothing to end.
     RecordStop,
 }
+
+impl Command {
+    /// The call that is named as a member.
+    pub(crate) fn member(&self) -> Option<CallId> {
+        match self {
+            Self::SetVoiceMode { call, .. } | Self::SetVolume { call, .. } | Self::Kick { call, .. } => {
+                Some(*call)
+            }
+            _ => None,
+        }
+    }
+}

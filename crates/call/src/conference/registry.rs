@@ -68,7 +68,10 @@ impl Calls {
         let refusal = match command {
             Command::Exists => Ok(Reply::Exists(self.conferences.contains_key(&conference))),
             _ if !self.node.conferences.contains(&conference) => Err(Error::NoConference { conference }),
-            command => return self.handle_conference(conference, now, Input::Request { id, command }),
+            command => match command.member().map(|call| self.find(call)) {
+                Some(Err(unknown)) => Err(unknown),
+                _ => return self.handle_conference(conference, now, Input::Request { id, command }),
+            },
         };
         self.context(now).reply(id, refusal);
     }

@@ -228,6 +228,8 @@ fn a_member_is_kicked_with_a_cause() {
         ["refuse InvalidParam { param: \"call_res_id\", expected: \"a call that is in the conference\" }"];
     assert_eq!(rig.request(ask(Ask::Kick { call: CallId(3), cause: 486 })), no_member);
     assert_eq!(rig.request(ask(Ask::SetVolume { call: CallId(3), volume: 1 })), no_member);
+    let unknown = ["refuse NotFound { call: CallId(99) }"];
+    assert_eq!(rig.request(ask(Ask::Kick { call: CallId(99), cause: 486 })), unknown);
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn hang_ups_of_a_recorded_connection_wait_for_the_file_too() {
 #[test]
 fn a_disk_that_fails_ends_no_talk_and_is_told_at_its_end() {
     let mut rig = recording();
-    assert_eq!(rig.disk(failed()), ["media stop record 1 trim 0ns"]);
+    assert_eq!(rig.disk(failed()), ["media stop record 1"]);
     let lines = rig.request(Command::ConnectStop { call: FIRST });
     assert_eq!(lines[2..], ["1: Connect→Idle", "2: Connect→Idle", "1: connect disk_full"]);
     let mut rig = recording();

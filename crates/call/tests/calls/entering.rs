@@ -184,7 +184,7 @@ fn every_other_action_is_stopped_as_well() {
         mute_digits: false,
     });
     rig.disk(DiskEvent::RecordingOpened { job: JobId(1), result: Ok(()) });
-    assert_eq!(rig.request(enter(call, ROOM)), ["media stop record 1 trim 0ns"]);
+    assert_eq!(rig.request(enter(call, ROOM)), ["media stop record 1"]);
     rig.media(media::Event::RecordEnded {
         leg: LegId(call.0),
         action: media::ActionId(1),

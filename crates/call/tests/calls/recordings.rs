@@ -102,7 +102,7 @@ fn the_longest_duration() {
 fn record_stop_is_an_error_by_contract() {
     let mut rig = recording();
     let stop = || Command::RecordStop { call: CALL };
-    assert_eq!(rig.request(stop()), ["media stop record 1 trim 0ns", "reply Done"]);
+    assert_eq!(rig.request(stop()), ["media stop record 1", "reply Done"]);
     assert_eq!(rig.request(stop()), ["reply Done"]);
     assert!(rig.media(record_ended(2000, RecordEnd::Stopped)).is_empty());
     assert_eq!(rig.disk(closed(1, 16_058)), ["1: Record→Idle", "1: record stopped r.wav 2s 16058"]);
@@ -112,7 +112,7 @@ fn record_stop_is_an_error_by_contract() {
 fn a_finish_key_is_trimmed_and_not_typed_ahead() {
     let mut rig = recording();
     assert!(rig.media(digit(CALL, '1')).len() == 1);
-    assert_eq!(rig.media(digit(CALL, '#')), ["1: key # Rfc4733", "media stop record 1 trim 120ms"]);
+    assert_eq!(rig.media(digit(CALL, '#')), ["1: key # Rfc4733", "media stop record 1 by a key"]);
     rig.media(record_ended(1880, RecordEnd::Stopped));
     assert_eq!(rig.disk(closed(1, 15_098)), ["1: Record→Idle", "1: record ok by # r.wav 1.88s 15098"]);
     rig.request(Command::ReceiveDtmfStart(Box::new(receive(CALL, None))));
@@ -134,7 +134,7 @@ fn the_disk_may_be_faster_than_the_media() {
 fn a_disk_that_is_full_ends_it() {
     for (fault, code) in [(FileFault::DiskFull, "disk_full"), (FileFault::Unreadable, "io")] {
         let mut rig = recording();
-        assert_eq!(rig.disk(failed(fault)), ["media stop record 1 trim 0ns"]);
+        assert_eq!(rig.disk(failed(fault)), ["media stop record 1"]);
         let lines = rig.media(record_ended(700, RecordEnd::Stopped));
         assert_eq!(lines, ["1: Record→Idle".to_owned(), format!("1: record {code} r.wav 700ms 5658")]);
         // The call goes on.
@@ -169,7 +169,7 @@ fn a_file_that_cannot_be_opened_is_an_error_and_no_event() {
 fn a_finish_key_while_the_file_is_opened_ends_it_at_once() {
     let mut rig = opening();
     assert_eq!(rig.media(digit(CALL, '#')), ["1: key # Rfc4733"]);
-    assert_eq!(rig.disk(opened(1)).last().unwrap(), "media stop record 1 trim 0ns");
+    assert_eq!(rig.disk(opened(1)).last().unwrap(), "media stop record 1 by a key");
     rig.media(record_ended(0, RecordEnd::Stopped));
     assert_eq!(rig.disk(closed(1, 58)), ["1: Record→Idle", "1: record ok by # r.wav 0ns 58"]);
     rig.request(Command::ReceiveDtmfStart(Box::new(receive(CALL, None))));
@@ -183,7 +183,7 @@ fn a_stop_while_the_file_is_opened_leaves_a_complete_file() {
     assert_eq!(rig.request(Command::RecordStop { call: CALL }), ["reply Done"]);
     assert_eq!(
         rig.disk(opened(1)),
-        ["media record 1 on 1 as 1, 30s beep until #", "reply r.wav", "media stop record 1 trim 0ns"]
+        ["media record 1 on 1 as 1, 30s beep until #", "reply r.wav", "media stop record 1"]
     );
     rig.media(record_ended(0, RecordEnd::Stopped));
     assert_eq!(rig.disk(closed(1, 58)), ["1: Record→Idle", "1: record stopped r.wav 0ns 58"]);

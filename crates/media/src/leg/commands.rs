@@ -1,7 +1,7 @@
 //! What a leg is told to do, and the ends of its actions.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Leg;
 use crate::digits::Digits;
@@ -68,6 +68,9 @@ impl Leg {
     pub(super) fn begin_recording(&mut self) {
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
             recording.begin(self.hearing.lead());
+            if let Some(key) = self.pressed {
+                recording.key_lasts(key);
+            }
         }
     }
 
@@ -78,9 +81,9 @@ impl Leg {
     }
 
     /// What was said until now is still to be heard.
-    pub(crate) fn stop_record(&mut self, action: ActionId, trim: Duration, shared: &mut Shared) {
+    pub(crate) fn stop_record(&mut self, action: ActionId, by_key: bool, shared: &mut Shared) {
         if let Some(recording) = self.recording.as_mut().filter(|recording| recording.action == action) {
-            recording.end(RecordEnd::Stopped, trim);
+            recording.end(RecordEnd::Stopped, by_key);
             self.end_recording_if_over(shared);
         }
     }

@@ -24,9 +24,9 @@ use crate::dtmf::tone::ToneDetector;
 use crate::dtmf::{Key, KeyEvent};
 use crate::event::{DigitSource, Event, RecordEnd};
 use crate::jitter::Inserted;
-use crate::playout::{FIRST_TARGET, Playout};
+use crate::playout::{Playout, Stream};
 use crate::progress::Country;
-use crate::record::{Lead, Recording};
+use crate::record::{Began, Lead, Recording};
 use crate::shared::Shared;
 use crate::strip::Heard;
 
@@ -113,10 +113,7 @@ impl Hearing {
     pub(super) fn lead(&self) -> Lead {
         match self.until_next() {
             Some(until) => Lead::Before(until.max(0).unsigned_abs()),
-            None => {
-                let target = self.playout.as_ref().map_or(FIRST_TARGET, |playout| playout.target());
-                Lead::Filling(target as u64)
-            }
+            None => Lead::Unheard { filled: 0 },
         }
     }
 
@@ -289,13 +286,13 @@ impl Leg {
         self.keyed.frame();
         let law = self.media.codec;
         let playout = &mut self.hearing.playout;
-        let silence = (Heard::Linear(&SILENCE), false);
-        let (heard, is_heard) = playout.as_mut().map_or(silence, |playout| playout.frame_in(law));
+        let silence = (Heard::Linear(&SILENCE), Stream::None);
+        let (heard, stream) = playout.as_mut().map_or(silence, |playout| playout.frame_in(law));
         if self.says_to_bridge {
             self.said.append(heard);
         }
         if let Some(recording) = &mut self.recording {
-            recording.write(law.sample_rate(), heard, is_heard, None, shared);
+            recording.write(law.sample_rate(), heard, stream, None, shared);
         }
         self.reports.concealed += playout.as_mut().map_or(0, |playout| playout.take_concealed());
         self.end_recording_if_over(shared);
@@ -304,7 +301,7 @@ impl Leg {
     /// The leg is removed: what was said and is still in the jitter buffer is recorded now.
     pub(super) fn record_the_rest(&mut self, now: Instant, shared: &mut Shared) {
         let Some(recording) = &mut self.recording else { return };
-        recording.end(RecordEnd::LegRemoved, Duration::ZERO);
+        recording.end(RecordEnd::LegRemoved, false);
         while self.recording.as_ref().is_some_and(|recording| recording.over().is_none()) {
             self.hear_frame(now, shared);
         }
@@ -314,7 +311,8 @@ impl Leg {
     /// Hands the present frame to who listens, with what of it belongs to keys, or without.
     fn hand_over(&mut self, keyed: Option<&Keyed>, shared: &mut Shared) {
         let Hearing { playout, mute, frame, .. } = &mut self.hearing;
-        let mut is_heard = playout.as_ref().is_some_and(|playout| playout.is_heard());
+        let stream = playout.as_ref().map_or(Stream::None, |playout| playout.stream());
+        let mut is_heard = stream == Stream::Heard;
         if let Some(mute) = mute {
             is_heard = mute.push(frame, is_heard, keyed);
         }
@@ -322,7 +320,7 @@ impl Leg {
             self.said.append(Heard::Linear(frame));
         }
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
-            recording.write(self.media.codec.sample_rate(), Heard::Linear(frame), is_heard, keyed, shared);
+            recording.write(self.media.codec.sample_rate(), Heard::Linear(frame), stream, keyed, shared);
             self.end_recording_if_over(shared);
         }
         if let Some(keyed) = keyed.filter(|_| self.says_to_room) {
@@ -338,17 +336,14 @@ impl Leg {
     pub(super) fn key(&mut self, now: Instant, source: DigitSource, event: KeyEvent, shared: &mut Shared) {
         match event {
             KeyEvent::Start(key) => {
-                let until = match source {
-                    DigitSource::Rfc4733 => {
-                        self.pressed = Some(key);
-                        let until = self.until_event();
-                        self.keyed.begin(until);
-                        until
-                    }
-                    _ => -signed(ticks_in(Mute::DELAY)),
+                let began = if source == DigitSource::Rfc4733 {
+                    self.pressed = Some(key);
+                    self.event_began()
+                } else {
+                    Began { until: Some(-signed(ticks_in(Mute::DELAY))), ago: None }
                 };
                 if let Some(recording) = &mut self.recording {
-                    recording.key_began(key, until);
+                    recording.key_began(key, began);
                 }
             }
             KeyEvent::End { key, duration } => {
@@ -364,11 +359,13 @@ impl Leg {
         }
     }
 
-    /// What is still to be heard before the telephone-event that begins; negative where its beginning has been heard.
-    fn until_event(&self) -> i64 {
-        let Some(until) = self.hearing.until_next() else { return -signed(ticks_in(self.events.elapsed())) };
+    /// A telephone-event has begun: before what comes now is heard, less the audio that was sent beside it.
+    fn event_began(&mut self) -> Began {
         let beside = self.audio_end.map_or(Duration::ZERO, |audio_end| self.events.beside(audio_end));
-        until - signed(ticks_in(beside))
+        let until = self.hearing.until_next().map(|until| until - signed(ticks_in(beside)));
+        let ago = ticks_in(self.events.elapsed());
+        self.keyed.begin(until.unwrap_or(-signed(ago)));
+        Began { until, ago: Some(ago) }
     }
 
     /// Tells a press, unless it was told by another way. Tones reach the other party in the audio; the rest is passed on,

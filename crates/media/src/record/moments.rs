@@ -8,13 +8,19 @@
 //! ```
 //! Counted in ticks that have passed since it began, pauses included.
 
-/// What comes first of what is heard, and is not to be recorded, in ticks.
+use crate::playout::{FIRST_TARGET, Stream};
+
+/// What comes first of what is heard, and is not to be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lead {
-    /// So much had been said before.
+    /// So much, in ticks, had been said before.
     Before(u64),
-    /// Nothing is heard yet: the first packets will wait so long at most.
-    Filling(u64),
+    /// Nothing is heard yet: what the jitter buffer takes to fill, of which so much has passed. Of one that says nothing it is
+    /// what that takes at least.
+    Unheard {
+        /// In ticks.
+        filled: u64,
+    },
 }
 
 /// What has been asked of a recording that is under way.
@@ -42,22 +48,34 @@ impl Moments {
 
     /// The next frame of so many ticks. Returns how much of its beginning is to be left out; none in a pause, which is all
     /// of it.
-    pub(super) fn frame(&mut self, ticks: u64, is_heard: bool) -> Option<u64> {
+    pub(super) fn frame(&mut self, ticks: u64, stream: Stream) -> Option<u64> {
         self.turn_if_due();
         self.passed += ticks;
-        let left_out = match &mut self.lead {
-            lead @ Lead::Filling(_) if is_heard => {
-                *lead = Lead::Before(0);
-                0
-            }
-            Lead::Before(rest) | Lead::Filling(rest) => {
+        let left_out = match (&mut self.lead, stream) {
+            (Lead::Before(rest), _) => {
                 let left_out = ticks.min(*rest);
                 *rest -= left_out;
                 left_out
             }
+            (lead @ Lead::Unheard { .. }, Stream::Heard) => {
+                *lead = Lead::Before(0);
+                0
+            }
+            (Lead::Unheard { filled }, Stream::Filling) => {
+                *filled += ticks;
+                ticks.min(filled.saturating_sub(self.delay))
+            }
+            (Lead::Unheard { .. }, Stream::None) => {
+                ticks.min((FIRST_TARGET as u64).saturating_sub(self.delay))
+            }
         };
         self.delay += left_out;
         (!self.is_paused).then_some(left_out)
+    }
+
+    /// How much everything is later by.
+    pub(super) fn delay(&self) -> u64 {
+        self.delay
     }
 
     fn turn_if_due(&mut self) {
@@ -80,9 +98,9 @@ impl Moments {
         self.is_paused
     }
 
-    /// Nothing that is said from now on is to be recorded, nor what was said in so many ticks before.
-    pub(super) fn end(&mut self, before: u64) {
-        let end = (self.passed + self.delay).saturating_sub(before);
+    /// Nothing that is said from now on is to be recorded.
+    pub(super) fn end(&mut self) {
+        let end = self.passed + self.delay;
         self.end.get_or_insert(end);
     }
 
@@ -102,7 +120,7 @@ impl Moments {
     pub(super) fn lead(&self) -> u64 {
         match self.lead {
             Lead::Before(rest) => rest,
-            Lead::Filling(_) => 0,
+            Lead::Unheard { .. } => 0,
         }
     }
 }
@@ -111,61 +129,72 @@ impl Moments {
 mod tests {
     use super::*;
 
-    /// Runs frames of 10 ticks. Returns for each how much of it is recorded.
-    fn frames(moments: &mut Moments, count: usize, is_heard: bool) -> Vec<u64> {
-        (0..count).map(|_| moments.frame(10, is_heard).map_or(0, |left_out| 10 - left_out)).collect()
+    /// Runs frames of 10 ms. Returns for each how many milliseconds of it are recorded.
+    fn frames(moments: &mut Moments, count: usize, stream: Stream) -> Vec<u64> {
+        let frame = |_| moments.frame(480, stream).map_or(0, |left_out| 10 - left_out / 48);
+        (0..count).map(frame).collect()
+    }
+
+    fn begun(ms: u64) -> Moments {
+        let mut moments = Moments::new();
+        moments.begin(Lead::Before(ms * 48));
+        moments
     }
 
     #[test]
     fn what_was_said_before_is_left_out_and_what_was_said_until_the_end_is_not() {
-        let mut moments = Moments::new();
-        moments.begin(Lead::Before(25));
-        assert_eq!(frames(&mut moments, 5, true), [0, 0, 5, 10, 10]);
-        moments.end(0);
+        let mut moments = begun(25);
+        assert_eq!(frames(&mut moments, 5, Stream::Heard), [0, 0, 5, 10, 10]);
+        moments.end();
         assert_eq!(moments.since_end(), None);
-        frames(&mut moments, 2, true);
+        frames(&mut moments, 2, Stream::Heard);
         assert_eq!(moments.since_end(), None);
-        frames(&mut moments, 1, true);
-        assert_eq!(moments.since_end(), Some(5));
+        frames(&mut moments, 1, Stream::Heard);
+        assert_eq!(moments.since_end(), Some(5 * 48));
     }
 
+    /// Each time that nothing came and that the buffer took to fill, in frames, and how many are left out then.
     #[test]
     fn what_fills_the_buffer_is_left_out_until_something_is_heard() {
-        let mut moments = Moments::new();
-        moments.begin(Lead::Filling(40));
-        assert_eq!(frames(&mut moments, 2, false), [0, 0]);
-        assert_eq!(frames(&mut moments, 2, true), [10, 10]);
-        // Of one that says nothing the silence counts.
-        let mut moments = Moments::new();
-        moments.begin(Lead::Filling(25));
-        assert_eq!(frames(&mut moments, 4, false), [0, 0, 5, 10]);
+        for (none, filling, expected) in
+            [(0, 2, 2), (0, 12, 12), (1, 2, 2), (3, 3, 3), (9, 2, 4), (9, 12, 12), (9, 0, 4)]
+        {
+            let mut moments = Moments::new();
+            moments.begin(Lead::Unheard { filled: 0 });
+            let mut recorded = frames(&mut moments, none, Stream::None);
+            recorded.extend(frames(&mut moments, filling, Stream::Filling));
+            let left_out = recorded.iter().filter(|ms| **ms == 0).count();
+            assert_eq!(left_out, expected, "{none} and {filling}: {recorded:?}");
+            assert_eq!(frames(&mut moments, 2, Stream::Heard), [10, 10]);
+            // What stops later fills it again, which takes its time in the file.
+            assert_eq!(frames(&mut moments, 2, Stream::Filling), [10, 10]);
+            assert_eq!(moments.delay(), 480 * expected as u64);
+        }
     }
 
     #[test]
     fn a_pause_is_as_late_as_the_beginning() {
-        let mut moments = Moments::new();
-        moments.begin(Lead::Before(20));
-        frames(&mut moments, 3, true);
+        let mut moments = begun(20);
+        frames(&mut moments, 3, Stream::Heard);
         moments.pause(true);
-        assert_eq!(frames(&mut moments, 4, true), [10, 10, 0, 0]);
+        assert_eq!(frames(&mut moments, 4, Stream::Heard), [10, 10, 0, 0]);
         moments.pause(true);
         moments.pause(false);
-        assert_eq!(frames(&mut moments, 4, true), [0, 0, 10, 10]);
+        assert_eq!(frames(&mut moments, 4, Stream::Heard), [0, 0, 10, 10]);
         // What was told to pause first and then to end has nothing to wait for but the pause.
         moments.pause(true);
-        frames(&mut moments, 1, true);
-        moments.end(0);
-        assert_eq!(frames(&mut moments, 2, true), [10, 0]);
+        frames(&mut moments, 1, Stream::Heard);
+        moments.end();
+        assert_eq!(frames(&mut moments, 2, Stream::Heard), [10, 0]);
         assert_eq!(moments.since_end(), Some(0));
     }
 
     #[test]
     fn two_turns_within_the_delay_are_none() {
-        let mut moments = Moments::new();
-        moments.begin(Lead::Before(20));
-        frames(&mut moments, 2, true);
+        let mut moments = begun(20);
+        frames(&mut moments, 2, Stream::Heard);
         moments.pause(true);
         moments.pause(false);
-        assert_eq!(frames(&mut moments, 3, true), [10, 10, 10]);
+        assert_eq!(frames(&mut moments, 3, Stream::Heard), [10, 10, 10]);
     }
 }

@@ -35,8 +35,8 @@ fn course(seed: u64) {
             }
             6 => world.command(Command::StopPlay { leg: LegId(leg), action }),
             7 => {
-                let trim = Duration::from_millis(random.u64(0..300));
-                world.command(Command::StopRecord { leg: LegId(leg), action, trim });
+                let by_key = random.bool();
+                world.command(Command::StopRecord { leg: LegId(leg), action, by_key });
             }
             8 => world.command(Command::StopDigits { leg: LegId(leg), action }),
             9 => world.command(Command::Connect {

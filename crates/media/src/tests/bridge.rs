@@ -52,7 +52,7 @@ fn record(world: &mut World, is_stereo: bool, rate: u32) {
 }
 
 fn stop(world: &mut World) -> Duration {
-    world.stop_record(1, RECORDING, 0);
+    world.stop_record(1, RECORDING, false);
     recorded(world).0
 }
 

@@ -60,7 +60,7 @@ fn a_recording_goes_on_through_hold_as_silence_of_the_right_length() {
     update(&mut world, 1, 2, config(Codec::Pcmu));
     update(&mut world, 2, 1, config(Codec::Pcmu));
     world.run(2000);
-    world.stop_record(1, 9, 0);
+    world.stop_record(1, 9, false);
     let file = world.file(9);
     assert!(file.len().abs_diff(7 * 8000) <= 160, "{}", file.len());
     let silence = |range: std::ops::Range<usize>| file[range].iter().all(|&byte| byte == 0xff);
@@ -83,7 +83,7 @@ fn a_recording_goes_on_in_another_codec_without_a_gap() {
     world.run(200);
     update(&mut world, 2, 1, config(Codec::Pcma));
     world.run(2000);
-    world.stop_record(1, 9, 0);
+    world.stop_record(1, 9, false);
     let file = world.file(9);
     assert!(file.len().abs_diff(4200 * 8) <= 160, "{}", file.len());
     let silent = |frame: &[u8]| frame.iter().all(|&byte| byte == 0xff);

@@ -51,7 +51,7 @@ fn packets_of_every_codec_are_as_long_as_was_agreed() {
             world.record(2, 1, RecordFormat::Pcm16, 10_000);
             world.play(1, 2, &[&Prompt::encode(&sine(codec, 1.0), codec)], 0);
             world.run(1500);
-            world.stop_record(2, 1, 0);
+            world.stop_record(2, 1, false);
             let packets = world.rtp_of(1);
             let clock = |index: usize| packets[index].rtp().timestamp();
             let lasted: u32 = packets
@@ -93,7 +93,7 @@ fn packet_times_of_both_ways_differ() {
             }
             world.run(1500);
             for (leg, ptime_ms) in [(1, times[0]), (2, times[1])] {
-                world.stop_record(leg, leg, 0);
+                world.stop_record(leg, leg, false);
                 let heard = loud_ms(&samples(world.file(leg)));
                 assert!((1000..=1080).contains(&heard), "{codec:?} {times:?}: {heard} ms");
                 let packets = world.rtp_of(leg);
@@ -127,7 +127,7 @@ fn tones_and_the_beep_are_heard_in_every_codec() {
             format: RecordFormat::Pcm16,
         });
         world.run(600);
-        world.stop_record(1, 2, 0);
+        world.stop_record(1, 2, false);
         let heard = samples(world.file(2));
         let loud = heard.iter().filter(|sample| sample.unsigned_abs() > 1000).count();
         // 300 ms of a sine of 8 kHz samples, seldom below a tenth of its peak of 5700.
@@ -171,7 +171,7 @@ fn a_prompt_and_a_recording_go_on_when_the_codec_changes_to_another_rate() {
         world.command(Command::UpdateLeg { leg: LegId(leg), config });
     }
     world.run(2500);
-    world.stop_record(2, 1, 0);
+    world.stop_record(2, 1, false);
     let played = Duration::from_secs(3);
     assert!(world.told().contains(&&Event::PlayEnded { leg: LegId(1), action: ActionId(2), played }));
     let file = samples(world.file(1));
@@ -211,8 +211,8 @@ fn parties_of_any_two_codecs_hear_each_other() {
         world.run(200);
         world.play(12, 4, &[&Prompt::encode(&sine(second, 1.0), second)], 0);
         world.run(1600);
-        world.stop_record(11, 1, 0);
-        world.stop_record(12, 2, 0);
+        world.stop_record(11, 1, false);
+        world.stop_record(12, 2, false);
         for file in [1, 2] {
             let heard = samples(world.file(file));
             assert!((980..=1160).contains(&heard_ms(&heard)), "{first:?} {second:?}: {}", heard_ms(&heard));
@@ -288,7 +288,7 @@ fn losses_are_made_up_for_in_every_codec() {
             world.record(2, 1, RecordFormat::Pcm16, 10_000);
             world.play(1, 2, &[&Prompt::encode(&sine(codec, 4.0), codec)], 0);
             world.run(4500);
-            world.stop_record(2, 1, 0);
+            world.stop_record(2, 1, false);
             // A tenth is lost, 400 ms, and made up for: hardly a frame is gone. The sine's level is 5657; Opus takes two
             // frames to come back to it, with libopus alone as well.
             let heard = 20 * samples(world.file(1)).chunks(160).filter(|frame| level(frame) > 1000.0).count();

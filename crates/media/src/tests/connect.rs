@@ -37,8 +37,8 @@ fn who_hears(first: Codec, second: Codec, mode: Option<ConnectMode>) -> (bool, b
     world.play(11, 3, &[&of_first], 0);
     world.play(12, 4, &[&of_second], 0);
     world.run(2000);
-    world.stop_record(11, 1, 0);
-    world.stop_record(12, 2, 0);
+    world.stop_record(11, 1, false);
+    world.stop_record(12, 2, false);
     let heard = |file: u64, from: &Prompt, codec: Codec| {
         let mut expected = Vec::new();
         codec.transcode(from.codec(), payload(from), &mut expected);
@@ -264,7 +264,7 @@ fn a_leg_that_moves_goes_on_where_it_was() {
         world.engines[2].attach(now, LegId(leg), value);
     }
     world.run(2500);
-    world.stop_record(2, 1, 0);
+    world.stop_record(2, 1, false);
     assert!(find(world.file(1), payload(&prompt)).is_some());
     let duration = world.file(1).len() / 8;
     assert!(duration.abs_diff(3000) <= 20, "{duration} ms");

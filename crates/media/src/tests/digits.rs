@@ -51,7 +51,7 @@ fn r7_events_are_no_loss_of_audio() {
     world.run(500);
     world.send_digits(1, 3, "123");
     world.run(3000);
-    world.stop_record(2, 1, 0);
+    world.stop_record(2, 1, false);
     world.command(Command::RemoveLeg { leg: LegId(2) });
     let stats = world.told().into_iter().find_map(|event| match event {
         Event::LegRemoved { leg: LegId(2), stats } => Some(*stats),
@@ -137,7 +137,7 @@ fn a_prompt_waits_for_digits_and_goes_on() {
     world.play(1, 2, &[&prompt], 0);
     world.send_digits(1, 3, "12");
     world.run(2500);
-    world.stop_record(2, 1, 0);
+    world.stop_record(2, 1, false);
     assert_eq!(keys(&world, 2), "12");
     // The last half is beyond everything that the keys silenced.
     assert!(find(world.file(1), &payload(&prompt)[4000..]).is_some());

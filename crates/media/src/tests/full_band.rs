@@ -54,7 +54,7 @@ fn a_member_with_opus_hears_another_at_full_band_beside_members_with_8_khz() {
     world.play(11, 1, &[&Prompt::encode(&said, Codec::Opus)], 0);
     world.run(2000);
     for leg in [2, 3] {
-        world.stop_record(leg + 10, leg, 0);
+        world.stop_record(leg + 10, leg, false);
     }
     command(&mut world, RoomCommand::StopRecord { action });
     for (who, recording) in [("another", 2), ("the recording", 50)] {

@@ -58,7 +58,7 @@ proptest! {
         world.run(1000);
         // The recording goes by the clock all the same.
         let expected = world.step * 2;
-        world.stop_record(1, 1, 0);
+        world.stop_record(1, 1, false);
         let recorded = world.file(1).len() as u64 / 16;
         prop_assert!(recorded.abs_diff(expected) <= 20, "{recorded} of {expected} ms");
     }

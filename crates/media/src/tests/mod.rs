@@ -19,6 +19,7 @@ mod play;
 mod presence;
 mod protection;
 mod record;
+mod recorded;
 mod rooms;
 mod rtp;
 mod trouble;
@@ -282,9 +283,8 @@ impl World {
         });
     }
 
-    fn stop_record(&mut self, leg: u64, action: u64, trim_ms: u64) {
-        let trim = Duration::from_millis(trim_ms);
-        self.command(Command::StopRecord { leg: LegId(leg), action: ActionId(action), trim });
+    fn stop_record(&mut self, leg: u64, action: u64, by_key: bool) {
+        self.command(Command::StopRecord { leg: LegId(leg), action: ActionId(action), by_key });
         // It goes on for what is in the jitter buffer.
         let is_over = |world: &Self| {
             world

@@ -87,7 +87,7 @@ fn record(world: &mut World, leg: u64, mute_digits: bool) {
 }
 
 fn recorded(world: &mut World, leg: u64) -> Vec<i16> {
-    world.stop_record(leg, 9, 0);
+    world.stop_record(leg, 9, false);
     world.file(9).as_chunks::<2>().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect()
 }
 
@@ -134,7 +134,7 @@ fn a_recording_ends_where_the_tone_of_its_finish_key_began() {
                 world.run(2);
             }
             world.run(late as u64);
-            world.stop_record(2, 9, ms as u64);
+            world.stop_record(2, 9, true);
             let file = world.file(9).len() / 2 / (codec.sample_rate() as usize / 1000);
             let heard = audible_ms(&recorded(&mut world, 2), codec.sample_rate() as usize, '5', 0.01);
             assert!(heard <= 5, "{codec:?} {ms} ms, {late} ms later: {heard} ms of the key");

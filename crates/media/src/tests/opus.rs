@@ -22,7 +22,7 @@ fn talked(network: Network, asked: LegConfig, samples: &[i16], ms: u64) -> World
     world.record(2, 1, RecordFormat::Pcm16, 600_000);
     world.play(1, 2, &[&Prompt::encode(samples, Codec::Opus)], 0);
     world.run(ms);
-    world.stop_record(2, 1, 0);
+    world.stop_record(2, 1, false);
     world
 }
 

@@ -11,7 +11,7 @@ fn a_prompt_is_heard_as_it_was_played() {
         let prompt = prompt(codec, 16_037, 5);
         world.play(1, 2, &[&prompt], 0);
         world.run(3000);
-        world.stop_record(2, 1, 0);
+        world.stop_record(2, 1, false);
         assert!(find(world.file(1), payload(&prompt)).is_some());
         let played = Duration::from_micros(16_037 * 125);
         assert!(world.told().contains(&&Event::PlayEnded { leg: LegId(1), action: ActionId(2), played }));
@@ -65,7 +65,7 @@ fn any_packet_time_out() {
         let prompt = prompt(Codec::Pcmu, 8_000, 9);
         world.play(1, 2, &[&prompt], 0);
         world.run(1500);
-        world.stop_record(2, 1, 0);
+        world.stop_record(2, 1, false);
         assert!(find(world.file(1), payload(&prompt)).is_some(), "{ptime_ms} ms");
         for packet in world.rtp_of(1) {
             assert_eq!(packet.rtp().payload().len(), usize::from(ptime_ms) * 8);

@@ -158,7 +158,7 @@ fn r3_packets_in_the_clear_are_not_taken_where_keys_are_agreed_on() {
         receive(&mut world, 1, Channel::Rtp, &rtp);
         world.run(20);
     }
-    world.stop_record(1, 1, 0);
+    world.stop_record(1, 1, false);
     assert!(!world.file(1).contains(&0x55));
     let stats = stats(&mut world, 1);
     assert_eq!((stats.packets_not_authentic, stats.packets_refused), (50, 0));

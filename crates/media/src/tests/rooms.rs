@@ -83,7 +83,7 @@ fn who_hears_whom(configs: &[LegConfig], change: impl FnOnce(&mut World)) -> Vec
     world.run(2000);
     let frequencies: Vec<f64> = legs.iter().map(|&leg| frequency(leg)).collect();
     let heard = |&leg: &u64| {
-        world.stop_record(leg + 10, leg, 0);
+        world.stop_record(leg + 10, leg, false);
         amplitudes(world.file(leg), &frequencies)
     };
     legs.iter().map(heard).collect()
@@ -339,7 +339,7 @@ fn prompts_to_all_lie_over_the_talk_and_are_in_the_recording() {
     world.run(2000);
     for leg in 1..=3 {
         let (leg, action) = (LegId(leg + 10), ActionId(leg));
-        world.command(Command::StopRecord { leg, action, trim: Duration::ZERO });
+        world.command(Command::StopRecord { leg, action, by_key: false });
     }
     world.run(60);
     for leg in 1..=3 {
@@ -429,7 +429,7 @@ fn a_member_on_hold_hears_nothing_and_comes_back_in_another_codec() {
     let heard = |world: &mut World, file: u64| {
         world.record(12, file, RecordFormat::Pcm16, 10_000);
         world.run(1000);
-        world.stop_record(12, file, 0);
+        world.stop_record(12, file, false);
         amplitudes(world.file(file), &[frequency(1)])[0]
     };
     let mut world = room(&[config(Codec::Pcmu), config(Codec::Pcmu)]);
@@ -455,7 +455,7 @@ fn a_member_on_hold_hears_nothing_and_comes_back_in_another_codec() {
     world.record(11, 4, RecordFormat::Pcm16, 10_000);
     world.play(12, 2, &[&tone(Codec::L16Wide, frequency(2), 4000.0, 1000)], 0);
     world.run(1000);
-    world.stop_record(11, 4, 0);
+    world.stop_record(11, 4, false);
     let heard = amplitudes(world.file(4), &[frequency(1), frequency(2)]);
     assert!(heard[0] < 10.0 && (heard[1] - 4000.0).abs() < 120.0, "{heard:?}");
 }
@@ -468,7 +468,7 @@ fn keys_are_told_and_not_heard_and_prompts_of_a_member_take_the_place_of_the_roo
     world.send_digits(11, 1, "5");
     world.run(400);
     assert_eq!(world.digits_of(1), [('5', DigitSource::Inband)]);
-    world.stop_record(12, 1, 0);
+    world.stop_record(12, 1, false);
     // 770 and 1,336 Hz: what comes before the detector knows it is 20 ms of 400, in the half that is looked at none.
     let heard = amplitudes(world.file(1), &[770.0, 1336.0]);
     assert!(heard.iter().all(|&amplitude| amplitude < 40.0), "{heard:?}");
@@ -477,13 +477,13 @@ fn keys_are_told_and_not_heard_and_prompts_of_a_member_take_the_place_of_the_roo
     world.run(200);
     world.record(13, 4, RecordFormat::Pcm16, 10_000);
     world.run(200);
-    world.stop_record(13, 4, 0);
+    world.stop_record(13, 4, false);
     let heard = amplitudes(world.file(4), &[2500.0, frequency(2)]);
     assert!(heard[0] > 3500.0 && heard[1] < 300.0, "{heard:?}");
     world.run(200);
     world.record(13, 5, RecordFormat::Pcm16, 10_000);
     world.run(400);
-    world.stop_record(13, 5, 0);
+    world.stop_record(13, 5, false);
     let heard = amplitudes(world.file(5), &[2500.0, frequency(2)]);
     assert!(heard[0] < 100.0 && heard[1] > 3500.0, "{heard:?}");
 }

@@ -45,7 +45,7 @@ fn r5_another_source_is_heard_after_its_second_packet() {
         world.run(20);
     }
     world.run(200);
-    world.stop_record(1, 1, 0);
+    world.stop_record(1, 1, false);
     let count = |code| world.file(1).iter().filter(|&&byte| byte == code).count();
     // At the change what was queued of the old is gone, and the first of the new.
     assert!((48 * 160..=50 * 160).contains(&count(0x20)), "{}", count(0x20));
@@ -70,7 +70,7 @@ fn r2_comfort_noise_is_heard_where_it_is_agreed_on_and_refused_elsewhere() {
         // 40 dB below the loudest.
         deliver_noise(&mut world, 1, 10, 1600, 40);
         world.run(1000);
-        world.stop_record(1, 1, 0);
+        world.stop_record(1, 1, false);
         let file = world.file(1);
         // 0xff and 0x7f are the zeros of mu-law.
         let sounds = file[file.len() - 4000..].iter().filter(|code| **code | 0x80 != 0xff).count();
@@ -93,7 +93,7 @@ fn r5_sequence_and_timestamp_wrap_unheard() {
         world.run(20);
     }
     world.run(200);
-    world.stop_record(1, 1, 0);
+    world.stop_record(1, 1, false);
     assert!(find(world.file(1), &expected).is_some());
     let stats = stats(&mut world, 1);
     assert_eq!((stats.packets_lost, stats.packets_late, stats.bytes_received), (0, 0, 8000));

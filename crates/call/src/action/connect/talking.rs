@@ -93,8 +93,7 @@ impl Talking {
                 if let File::Open(action, open) = self.file
                     && open == recording
                 {
-                    let (leg, trim) = (core.leg(), Duration::ZERO);
-                    cx.media(media::Command::StopRecord { leg, action, trim });
+                    cx.media(media::Command::StopRecord { leg: core.leg(), action, by_key: false });
                     cx.forget_recording(recording);
                     self.file = File::Failed(failure_of(fault));
                 }

@@ -87,7 +87,9 @@ fn media_line(command: &media::Command) -> String {
         media::Command::PauseRecord { action, is_paused, .. } => {
             format!("{} record {}", if *is_paused { "pause" } else { "resume" }, action.0)
         }
-        media::Command::StopRecord { action, trim, .. } => format!("stop record {} trim {trim:?}", action.0),
+        media::Command::StopRecord { action, by_key, .. } => {
+            format!("stop record {}{}", action.0, if *by_key { " by a key" } else { "" })
+        }
         media::Command::SendDigits { leg, action, digits } => {
             format!("digits {} on {}: {}", action.0, leg.0, digits.len())
         }
