@@ -54,11 +54,6 @@ pub(super) fn admit(headers: &HeaderMap, tokens: &[Token]) -> Result<Admitted, R
     Ok(Admitted { token: Some(token.clone()), keys, reach: Reach(token.scope) })
 }
 
-/// Whether what was shown is still good, and reaches as far as it did.
-pub(super) fn is_good(shown: Option<&Token>, tokens: &[Token]) -> bool {
-    shown.map_or(tokens.is_empty(), |token| tokens.contains(token))
-}
-
 impl Refusal {
     pub(super) fn response(self) -> Response<HttpBody> {
         match self {

@@ -329,12 +329,14 @@ async fn show_readiness(control: &ControlHandle) -> Response<HttpBody> {
     }
 }
 
-/// Has a connection that lives on cut when what it has shown is good no more.
+/// Has a connection that lives on cut when the token that it has shown is good no more, or reaches less far. Who needed none
+/// when it came goes on.
 fn cut_without(tokens: &Tokens, shown: Option<Token>, cut: mpsc::Sender<()>) {
+    let Some(token) = shown else { return };
     let mut tokens = tokens.clone();
     tokio::spawn(async move {
         tokio::select! {
-            Ok(_) = tokens.wait_for(|tokens| !guard::is_good(shown.as_ref(), tokens)) => {}
+            Ok(_) = tokens.wait_for(|tokens| !tokens.contains(&token)) => {}
             () = cut.closed() => return,
         }
         tracing::info!("a connection is cut whose token was taken away");
