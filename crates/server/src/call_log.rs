@@ -1,18 +1,44 @@
 //! The log lines of calls: a turn of a call on `info`, its steps on `debug`. No digits anywhere, and no whole numbers of
-//! people above `debug`: logs travel further than calls.
+//! people above `debug`: logs travel further than calls. Every line of a call has the same three names ([`Names`]).
 
 use offhook_call::cause::{DroppedBy, Failure};
 use offhook_call::conference;
 use offhook_call::event::{Event, EventKind, NodeEventKind};
-use offhook_call::id::NodeId;
+use offhook_call::id::{CallId, NodeId};
 use offhook_exchange::Note;
 use offhook_sip::event::RegistrationState;
+
+use crate::trace::TraceId;
+
+/// By what a line names the call that it is of: here, on the wire, and beyond.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names<'a> {
+    pub(crate) node: NodeId,
+    pub(crate) call: CallId,
+    pub(crate) sip_call_id: Option<&'a str>,
+    pub(crate) trace_id: Option<TraceId>,
+}
+
+/// A line of a call, its names first.
+macro_rules! line {
+    ($level:ident, $of:expr, $($rest:tt)+) => {{
+        let of: &$crate::call_log::Names<'_> = $of;
+        tracing::$level!(
+            res_id = of.node.res_id(of.call),
+            sip_call_id = of.sip_call_id,
+            trace_id = of.trace_id.map(tracing::field::display),
+            $($rest)+
+        )
+    }};
+}
+pub(crate) use line;
 
 /// Notes what passed between the SIP user agent and the calls.
 pub fn note_exchange(note: &Note) {
     match note {
         Note::Rejected { session, status } => tracing::info!(?session, status, "inbound call refused"),
-        Note::Sent { sip_call_id, .. } => tracing::debug!(sip_call_id, "INVITE"),
+        // It is of a call, and told with its names.
+        Note::Sent { .. } => {}
         Note::Ended(error) => tracing::debug!(%error, "SIP command refused"),
         Note::Refused(error) => tracing::warn!(%error, "SIP command refused"),
         Note::Restless => tracing::error!("SIP and calls do not come to rest; going on with the next input"),
@@ -20,56 +46,55 @@ pub fn note_exchange(note: &Note) {
 }
 
 /// Notes an event of a call.
-pub fn note(node: NodeId, event: &Event) {
-    let res_id = node.res_id(event.call);
+pub(crate) fn note(of: &Names<'_>, event: &Event) {
     match &event.kind {
         EventKind::Incoming { from_uri, to_uri, .. } => {
-            tracing::debug!(res_id, from = %from_uri, to = %to_uri, "incoming call");
-            tracing::info!(res_id, from = masked(from_uri), to = masked(to_uri), "incoming call");
+            line!(debug, of, from = %from_uri, to = %to_uri, "incoming call");
+            line!(info, of, from = masked(from_uri), to = masked(to_uri), "incoming call");
         }
-        EventKind::DialCompleted { error, .. } => tracing::info!(res_id, error = code(*error), "dialled"),
+        EventKind::DialCompleted { error, .. } => line!(info, of, error = code(*error), "dialled"),
         EventKind::Released(call) => {
             let dropped_by = if call.cause.by == DroppedBy::System { "sys" } else { "usr" };
             let seconds = call.answer_time.map_or(0, |answered| (call.end.0 - answered.0) / 1000);
-            let (cause, sip_call_id) = (call.cause.status, &call.sip_call_id);
-            tracing::info!(res_id, sip_call_id, cause, dropped_by, talk_seconds = seconds, "released");
+            let cause = call.cause.status;
+            line!(info, of, cause, dropped_by, talk_seconds = seconds, "released");
         }
-        EventKind::Ringing { .. } => tracing::debug!(res_id, "rings"),
-        EventKind::AnswerCompleted { error, .. } => tracing::debug!(res_id, error = code(*error), "answered"),
-        EventKind::PlayCompleted { error, .. } => tracing::debug!(res_id, error = code(*error), "played"),
+        EventKind::Ringing { .. } => line!(debug, of, "rings"),
+        EventKind::AnswerCompleted { error, .. } => line!(debug, of, error = code(*error), "answered"),
+        EventKind::PlayCompleted { error, .. } => line!(debug, of, error = code(*error), "played"),
         EventKind::RecordCompleted { error, file, recorded, .. } => {
-            tracing::debug!(res_id, error = code(*error), file, bytes = recorded.bytes, "recorded");
+            line!(debug, of, error = code(*error), file, bytes = recorded.bytes, "recorded");
         }
         EventKind::SendDtmfCompleted { error, .. } => {
-            tracing::debug!(res_id, error = code(*error), "keys sent")
+            line!(debug, of, error = code(*error), "keys sent")
         }
         EventKind::ReceiveDtmfCompleted { error, .. } => {
-            tracing::debug!(res_id, error = code(*error), "keys collected");
+            line!(debug, of, error = code(*error), "keys collected");
         }
         EventKind::ConnectCompleted { error, .. } => {
-            tracing::debug!(res_id, error = code(*error), "connected")
+            line!(debug, of, error = code(*error), "connected")
         }
         EventKind::ConfCompleted { error, conference, .. } => {
-            let conf_res_id = node.conf_res_id(*conference);
-            tracing::debug!(res_id, conf_res_id, error = code(*error), "was in a conference");
+            let conf_res_id = of.node.conf_res_id(*conference);
+            line!(debug, of, conf_res_id, error = code(*error), "was in a conference");
         }
         EventKind::TransferCompleted { error, sip_status, .. } => {
-            tracing::info!(res_id, error = code(*error), sip_status, "transferred");
+            line!(info, of, error = code(*error), sip_status, "transferred");
         }
         EventKind::TransferRequested { to_uri, .. } => {
-            tracing::info!(res_id, to = masked(to_uri), "the far end asks for a transfer");
+            line!(info, of, to = masked(to_uri), "the far end asks for a transfer");
         }
-        EventKind::Message(_) => tracing::debug!(res_id, "message"),
+        EventKind::Message(_) => line!(debug, of, "message"),
         EventKind::MessageCompleted { message, error, .. } => {
-            tracing::debug!(res_id, message = message.0, error = code(*error), "message sent");
+            line!(debug, of, message = message.0, error = code(*error), "message sent");
         }
-        EventKind::Detected(detected) => tracing::debug!(res_id, ?detected, "heard"),
+        EventKind::Detected(detected) => line!(debug, of, ?detected, "heard"),
         EventKind::DetectCompleted { error, .. } => {
-            tracing::debug!(res_id, error = code(*error), "listened");
+            line!(debug, of, error = code(*error), "listened");
         }
-        EventKind::StateChanged { state, .. } => tracing::debug!(res_id, state = state.name(), "state"),
-        EventKind::Hold { held } => tracing::debug!(res_id, held, "hold"),
-        EventKind::MediaAlarm(alarm) => tracing::warn!(res_id, ?alarm, "media"),
+        EventKind::StateChanged { state, .. } => line!(debug, of, state = state.name(), "state"),
+        EventKind::Hold { held } => line!(debug, of, held, "hold"),
+        EventKind::MediaAlarm(alarm) => line!(warn, of, ?alarm, "media"),
         EventKind::Dtmf { .. } => {}
     }
 }

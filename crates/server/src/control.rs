@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use offhook_call::command::Request;
 use offhook_call::error::Error;
-use offhook_call::id::{NodeId, RequestId};
+use offhook_call::id::{CallId, NodeId, RequestId};
 use offhook_call::{DiskEvent, DiskJob, JobId, Now, Port, Reply};
 use offhook_exchange::{Exchange, Note, Output, Reload};
 use offhook_media::event::{self as media, Audio, Chunk};
@@ -25,6 +25,7 @@ use offhook_sip::Counters;
 use offhook_sip::event::{self as sip, DialogState, Transport};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::call_log::line;
 use crate::config;
 use crate::control_handle::{Ask, Living};
 use crate::events::{EventWriter, Then, call_event, conference_event, node_event};
@@ -303,6 +304,10 @@ impl Control {
         let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
         let writer = store::Writer { node: *node, process_id: *process_id };
         let recorded = opened.and_then(|job| exchange.calls().recorded(job));
+        if let (Some(job), Some(call)) = (opened, recorded) {
+            // Whoever writes the file knows it by this number.
+            line!(debug, &self.timelines.names(call), recording = job.0, "recording");
+        }
         if let Some(note) = recorded.and_then(|call| store::lives(writer, call, exchange)) {
             log.note(note);
             self.promised.extend(self.answered.drain(answered..));
@@ -450,7 +455,7 @@ impl Control {
                 self.totals.count(&event);
                 self.timelines.told(&event);
                 let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
-                call_log::note(*node, &event);
+                call_log::note(&self.timelines.names(event.call), &event);
                 let writer = store::Writer { node: *node, process_id: *process_id };
                 if let Some(note) = store::note(writer, log.next(), &event, exchange) {
                     log.note(note);
@@ -470,7 +475,10 @@ impl Control {
                 self.parts.log.append(event.time.0, node_event(event.kind));
             }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
-            Output::Note(Note::Sent { call, sip_call_id }) => self.timelines.dialled(call, &sip_call_id),
+            Output::Note(Note::Sent { call, sip_call_id }) => {
+                self.timelines.dialled(call, &sip_call_id);
+                line!(debug, &self.timelines.names(call), "INVITE");
+            }
             Output::Note(note) => call_log::note_exchange(&note),
         }
     }
@@ -480,7 +488,8 @@ impl Control {
         match self.parts.ports.take(port) {
             Some(sockets) => self.parts.router.open(leg, sockets, config),
             None => {
-                tracing::error!(port = port.0, "a leg was opened on a port that has no sockets");
+                let of = self.timelines.names(CallId(leg.0));
+                line!(error, &of, port = port.0, "a leg was opened on a port that has no sockets");
                 let stats = media::LegStats::default();
                 self.parts.exchange.media(now, media::Event::LegRemoved { leg, stats });
             }
@@ -506,7 +515,7 @@ impl Control {
     }
 
     fn transmit(&mut self, now: Now, message: sip::Transmit) {
-        self.timelines.sent(now.wall, &message);
+        let call = self.timelines.sent(now.wall, &message);
         let flow = message.flow;
         if flow.transport.is_reliable() {
             self.streams.send(flow, message.bytes);
@@ -517,7 +526,10 @@ impl Control {
             Some(Ok(udp::Sent::Whole)) => {}
             Some(Ok(udp::Sent::Lost)) => self.unsent += 1,
             failed => {
-                tracing::debug!(remote = %flow.remote, ?failed, "SIP message not sent");
+                match call.map(|call| self.timelines.names(call)) {
+                    Some(of) => line!(debug, &of, remote = %flow.remote, ?failed, "SIP message not sent"),
+                    None => tracing::debug!(remote = %flow.remote, ?failed, "SIP message not sent"),
+                }
                 self.parts.exchange.transport_failed(now, flow);
             }
         }

@@ -28,4 +28,5 @@ pub mod serial;
 pub mod serve;
 pub mod speech;
 mod store;
+mod trace;
 pub mod webhooks;

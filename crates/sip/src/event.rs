@@ -343,7 +343,7 @@ pub struct Incoming {
     pub body: Option<Body>,
     /// All `X-*` headers, and what RFC 3325, 3323, 5806, 7044, 3892 and 3326 say of the caller and of how the call came
     /// here: P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID, Privacy, Diversion, History-Info, Referred-By,
-    /// Reason, Subject, Alert-Info, Call-Info, User-to-User. In the order of the message.
+    /// Reason, Subject, Alert-Info, Call-Info, User-to-User, traceparent. In the order of the message.
     pub headers: Vec<Header>,
 }
 

@@ -8,7 +8,7 @@ use offhook_client::wire::{CallState, Explain, Explained, MediaStep, ReceiveDtmf
 use offhook_tests::app::{self, App};
 use offhook_tests::ports;
 use offhook_tests::rtp::RtpPeer;
-use offhook_tests::server::{Server, binary};
+use offhook_tests::server::{Server, Setup, binary};
 use offhook_tests::sipp::Sipp;
 use offhook_tests::wait::{self, PATIENCE};
 
@@ -160,4 +160,59 @@ async fn a_call_that_was_placed_is_explained_and_drawn_without_anybodys_secret()
         assert_eq!(rungs.iter().filter(|rung| rung.contains(part)).count(), count, "{part}:\n{drawn}");
     }
     assert!(app.client.call(&Explain { res_id: "0.0.0-sys.call-1".to_owned() }).await.is_err());
+}
+
+/// What W3C Trace Context has for an example.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// Both calls of an application that dials for a caller, as JSON lines: each line of a call has its names, and no key and no whole
+/// number above `debug`.
+#[tokio::test]
+async fn every_line_of_a_call_has_its_names_and_its_trace() {
+    let setup = Setup { sections: "[log]\nlevel = \"debug\"".into(), ..Setup::default() };
+    let server = Server::start_with("explain-log", &setup).await;
+    let mut app = App::connect(&server).await;
+    let rtp = RtpPeer::listen(ports::one()).await;
+    let callee = Sipp::new("uas-answer").set("rtp_port", rtp.port()).set("ring_ms", 100);
+    let mut sipp = callee.listen(server.dir()).await;
+    let construct = offhook_client::wire::Construct {
+        to_uri: format!("0049151987654@{}", sipp.address()).as_str().into(),
+        traceparent: Some(format!("00-{TRACE}-b7ad6b7169203331-01")),
+        ..app::to(sipp.address())
+    };
+    let call = app.dial_with(construct).await;
+    assert_eq!(app.dialled(&call, PATIENCE).await.error, None);
+    app.client.send_dtmf_start(&call, "8086").await.expect("keys on their way");
+    rtp.hear_more(20, PATIENCE).await;
+    app.hang_up(&call).await;
+    app.released(&call).await;
+    sipp.succeed(1, PATIENCE).await;
+    let header = format!("traceparent: 00-{TRACE}-b7ad6b7169203331-01");
+    assert!(sipp.messages().contains(&header), "{}", sipp.messages());
+    let explained = explain(&app.client, &call).await;
+    assert_eq!(explained.trace_id, TRACE);
+    let call_id = explained.sip_call_id.expect("a Call-ID");
+
+    let log = server.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let of_call: Vec<_> = lines.filter(|line| line.to_string().contains(&call)).collect();
+    for message in ["INVITE", "dialled", "state", "keys sent", "released"] {
+        assert!(
+            of_call.iter().any(|line| line["message"] == message),
+            "no line {message:?} of the call in\n{log}"
+        );
+    }
+    let mut has_call_id = false;
+    for line in &of_call {
+        assert_eq!((&line["res_id"], &line["trace_id"]), (&call.as_str().into(), &TRACE.into()), "{line}");
+        // Before the INVITE goes out there is none.
+        has_call_id |= line["message"] == "INVITE";
+        assert_eq!(line["sip_call_id"] == call_id.as_str(), has_call_id, "{line}");
+        let text = line.to_string();
+        assert!(
+            !text.contains("8086") && (line["level"] == "DEBUG" || !text.contains("0049151987654")),
+            "{line}"
+        );
+    }
+    assert!(of_call.len() >= 8, "{of_call:#?}");
 }

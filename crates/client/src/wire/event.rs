@@ -38,7 +38,7 @@ events! {
         gateway: String,
         /// What the caller's side says of the caller and of the way the call took, by the name of the header: all `X-*`,
         /// P-Asserted-Identity, P-Preferred-Identity, Remote-Party-ID, Privacy, Diversion, History-Info, Referred-By,
-        /// Reason, Subject, Alert-Info, Call-Info, User-to-User.
+        /// Reason, Subject, Alert-Info, Call-Info, User-to-User, traceparent.
         headers: BTreeMap<String, Vec<String>>,
     }
     /// The far end of an outbound call rings; told once.

@@ -34,6 +34,10 @@ pub struct Explained {
     pub gateway: Option<String>,
     /// The SIP Call-ID; null where no INVITE could be sent.
     pub sip_call_id: Option<String>,
+    /// The number of the trace that it belongs to (W3C Trace Context), 32 hexadecimal digits: it stands in every line of the log that is
+    /// of this call.
+    #[serde(default)]
+    pub trace_id: String,
     /// The steps in their order.
     pub steps: Vec<TimedStep>,
     /// How many steps are not kept: there were too many. They are those after the first 64.

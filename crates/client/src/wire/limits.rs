@@ -31,6 +31,8 @@ pub const WORDS_MAX: usize = 1_000;
 pub const USER_DATA_MAX: usize = 4_096;
 /// The longest URI in bytes, as for URIs on the wire.
 pub const URI_MAX: usize = 1_024;
+/// The length of a `traceparent`.
+pub const TRACEPARENT_MAX: usize = 55;
 /// The longest display name in bytes: more than any telephone shows.
 pub const NAME_MAX: usize = 128;
 /// The longest file name in bytes, with its folders.

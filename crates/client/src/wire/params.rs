@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::{
     CAUSE_MAX, CAUSE_MIN, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_LENGTH_MAX, GROUP_NAME_MAX, KEY_SECONDS_MAX,
     KEY_SET_MAX, KEYS_MAX, NAME_MAX, PAGE_MAX, REPEAT_MAX, RES_ID_MAX, RING_SECONDS_MAX, SECONDS_MAX,
-    SEQ_MAX, UNIX_TIME_MAX, URI_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
+    SEQ_MAX, TRACEPARENT_MAX, UNIX_TIME_MAX, URI_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
 };
 use super::{Acked, CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
 
@@ -117,6 +117,11 @@ pub struct Construct {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = NAME_MAX), extend("format" = "display-name")))]
     pub from_name: Option<String>,
+    /// The trace that the call belongs to (W3C Trace Context, `00-TRACE-PARENT-FLAGS`): it stands in the lines of the log, and goes on in
+    /// the INVITE, in a header of the same name. Null: a trace of its own, or that of the call it is dialled for, and no header.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = TRACEPARENT_MAX), extend("format" = "traceparent")))]
+    pub traceparent: Option<String>,
 }
 method!(Construct = "sys.call.construct" -> Constructed);
 
@@ -138,6 +143,7 @@ impl Default for Construct {
             sip_auth_password: None,
             headers: BTreeMap::new(),
             from_name: None,
+            traceparent: None,
         }
     }
 }

@@ -32,6 +32,7 @@ pub const FORMATS: &[(&str, &str)] = &[
     ("sip-uri", "[[sip:]user@]host[:port]"),
     ("subscription", "the name of a subscription"),
     ("text", "any text"),
+    ("traceparent", "00-TRACE-PARENT-FLAGS, in lower-case hexadecimal digits (W3C Trace Context)"),
     ("webhook-id", "the id of a web hook, hexadecimal digits"),
     ("webhook-secret", "whsec_ and 24 to 64 bytes as base64, or several of those with spaces between"),
 ];

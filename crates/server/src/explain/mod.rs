@@ -28,6 +28,9 @@ use offhook_sip::{First, Glance};
 use step::{Asked, Media, Message, Step, Timed};
 pub(crate) use words::wire;
 
+use crate::call_log::Names;
+use crate::trace::TraceId;
+
 /// The most calls that are over and still known: some minutes of a node at its limit, days of a small one.
 const MAX_OVER: usize = 10_000;
 /// The most bytes that the steps of all calls take, at about three kilobytes for a call that is answered and hung up.
@@ -44,14 +47,16 @@ pub struct Explanation {
     state: State,
     parties: Box<Parties>,
     sip_call_id: Option<Box<str>>,
+    trace_id: TraceId,
     steps: VecDeque<Timed>,
     left_out: u64,
     media: LegStats,
 }
 
 /// The time line of a call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Line {
+    trace_id: TraceId,
     steps: VecDeque<Timed>,
     left_out: u64,
     /// What they take.
@@ -71,6 +76,20 @@ struct Dialogs {
     outbound: Option<(CallId, Box<[u8]>)>,
 }
 
+impl Line {
+    fn new(trace_id: TraceId) -> Self {
+        Self {
+            trace_id,
+            steps: VecDeque::new(),
+            left_out: 0,
+            bytes: 0,
+            call: None,
+            sip_call_id: None,
+            media: None,
+        }
+    }
+}
+
 impl Dialogs {
     fn call(&self, is_out: bool, glance: &Glance<'_>) -> Option<CallId> {
         match (self.inbound, &self.outbound) {
@@ -86,6 +105,17 @@ impl Dialogs {
 fn our_tag<'a>(is_out: bool, glance: &Glance<'a>) -> &'a [u8] {
     let is_ours = is_out == matches!(glance.first, First::Request(_));
     if is_ours { glance.from_tag } else { glance.to_tag }
+}
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+struct Request {
+    /// Whom it is about; none for a call that is to be placed for nobody.
+    call: Option<CallId>,
+    at: UnixMs,
+    asked: Asked,
+    /// Of a call that is to be placed: what it belongs to.
+    trace_id: Option<TraceId>,
 }
 
 /// An INVITE of a call that is not known by its Call-ID yet.
@@ -122,9 +152,8 @@ pub(crate) struct Timelines {
     coming: Option<Invite>,
     /// The INVITE that goes out, until it is told whose it is.
     going: Option<Invite>,
-    /// Requests that are not answered yet: whom they are about, where that is known, and what they ask for. No more than the
-    /// control loop has.
-    asked: HashMap<RequestId, (Option<CallId>, UnixMs, Asked)>,
+    /// Requests that are not answered yet. No more than the control loop has.
+    asked: HashMap<RequestId, Request>,
 }
 
 impl Timelines {
@@ -145,8 +174,9 @@ impl Timelines {
     pub(crate) fn received(&mut self, at: UnixMs, flow: Flow, bytes: &[u8]) {
         let Some(glance) = Glance::of(bytes) else { return };
         let dialogs = self.dialogs.get(glance.call_id);
-        // By the Call-ID of a call of ours the call may come in that it makes.
-        if dialogs.is_none_or(|dialogs| dialogs.inbound.is_none()) {
+        // By the Call-ID of a call of ours the call may come in that it makes; and by that of one that is over, another one.
+        let lives = |call: CallId| self.lines.get(&call).is_some_and(|line| line.media.is_none());
+        if !dialogs.and_then(|dialogs| dialogs.inbound).is_some_and(lives) {
             self.coming = Invite::of(at, false, flow, &glance);
         }
         let call = dialogs.and_then(|dialogs| dialogs.call(false, &glance));
@@ -160,14 +190,15 @@ impl Timelines {
         (self.coming, self.going) = (None, None);
     }
 
-    /// A message goes out.
-    pub(crate) fn sent(&mut self, at: UnixMs, message: &Transmit) {
-        let Some(glance) = Glance::of(&message.bytes) else { return };
+    /// A message goes out: that of a call, where it is known whose.
+    pub(crate) fn sent(&mut self, at: UnixMs, message: &Transmit) -> Option<CallId> {
+        let glance = Glance::of(&message.bytes)?;
         let call = self.dialogs.get(glance.call_id).and_then(|dialogs| dialogs.call(true, &glance));
         match call {
             Some(call) => self.add(call, at, Step::Sip(Box::new(Message::of(true, message.flow, &glance)))),
             None => self.going = Invite::of(at, true, message.flow, &glance).or(self.going.take()),
         }
+        call
     }
 
     /// An INVITE is that of a call: the one that has gone out just now, where it is the first.
@@ -184,25 +215,34 @@ impl Timelines {
 
     /// An application asks.
     pub(crate) fn asked(&mut self, at: UnixMs, id: RequestId, command: &Command) {
-        if let Some((call, asked)) = asked::of(self.node, command) {
-            if self.lines.contains_key(&call) {
+        let (call, asked) = match (asked::of(self.node, command), command) {
+            (Some((call, _)), _) if !self.lines.contains_key(&call) => return,
+            (Some((call, asked)), _) => {
                 self.add(call, at, Step::Command(asked.clone()));
-                self.asked.insert(id, (Some(call), at, asked));
+                (Some(call), asked)
             }
-        } else if let Command::Construct(construct) = command {
-            self.asked.insert(id, (None, at, asked::construct(self.node, construct)));
-        }
+            (None, Command::Construct(construct)) => (None, asked::construct(self.node, construct)),
+            (None, _) => return,
+        };
+        let trace_id = match command {
+            // Without a trace of its own a call belongs to that of the call it is dialled for.
+            Command::Construct(construct) => TraceId::among(&construct.headers).or_else(|| {
+                let parent = self.lines.get(&call?)?;
+                Some(parent.trace_id)
+            }),
+            _ => None,
+        };
+        self.asked.insert(id, Request { call, at, asked, trace_id });
     }
 
     /// And is answered.
     pub(crate) fn replied(&mut self, at: UnixMs, id: RequestId, result: &Result<Reply, Error>) {
-        let Some((call, asked_at, asked)) = self.asked.remove(&id) else { return };
+        let Some(Request { call, at: asked_at, asked, trace_id }) = self.asked.remove(&id) else { return };
         let method = asked.method;
         if let Ok(Reply::Constructed { call: made, .. }) = *result {
-            if !self.lines.contains_key(&made) {
-                self.begin(made);
-            }
             // It was asked for before anything else of it.
+            let line = self.lines.entry(made).or_insert_with(|| Line::new(TraceId::random()));
+            line.trace_id = trace_id.unwrap_or(line.trace_id);
             self.put(made, Timed { at: asked_at, step: Step::Command(asked) }, VecDeque::push_front);
             self.add(made, at, Step::Reply { method, error: None });
         }
@@ -217,6 +257,11 @@ impl Timelines {
         let call = event.call;
         if !self.lines.contains_key(&call) {
             self.begin(call);
+        }
+        if let EventKind::Incoming { headers, .. } = &event.kind
+            && let (Some(line), Some(trace_id)) = (self.lines.get_mut(&call), TraceId::among(headers))
+        {
+            line.trace_id = trace_id;
         }
         self.add(call, event.time, told::of(self.node, &event.kind));
         let Some(line) = self.lines.get_mut(&call) else { return };
@@ -256,15 +301,27 @@ impl Timelines {
             state,
             parties,
             sip_call_id: line.sip_call_id.clone(),
+            trace_id: line.trace_id,
             steps: line.steps.clone(),
             left_out: line.left_out,
             media: now.map_or(at_the_end, |now| now.stats),
         })
     }
 
+    /// By what a line of the log names a call.
+    pub(crate) fn names(&self, call: CallId) -> Names<'_> {
+        let line = self.lines.get(&call);
+        Names {
+            node: self.node,
+            call,
+            sip_call_id: line.and_then(|line| line.sip_call_id.as_deref()),
+            trace_id: line.map(|line| line.trace_id),
+        }
+    }
+
     /// A new call: the INVITE that is being handled is its first step.
     fn begin(&mut self, call: CallId) {
-        let mut line = Line::default();
+        let mut line = Line::new(TraceId::random());
         let invite = self.coming.take();
         if let Some(Invite { call_id, .. }) = &invite {
             line.sip_call_id = Some(call_id.clone());

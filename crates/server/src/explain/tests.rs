@@ -126,7 +126,9 @@ pub(crate) fn example() -> Explanation {
     rig.receives(40_000, &message("BYE sip:2000@192.0.2.10 SIP/2.0", ("them", "us"), "2 BYE", ""));
     rig.sends(40_000, message("SIP/2.0 200 OK", ("them", "us"), "2 BYE", ""));
     rig.ends(40_000, 1);
-    *Box::new(rig.lines.explain(CallId(1), None).expect("a time line"))
+    let trace_id = TraceId::of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .expect("the standard's example");
+    Explanation { trace_id, ..rig.lines.explain(CallId(1), None).expect("a time line") }
 }
 
 #[test]
@@ -203,6 +205,24 @@ fn a_call_to_ourselves_is_two() {
         sip(2),
         [step(Way::In, None, "INVITE"), step(Way::Out, Some(200), "INVITE"), step(Way::Out, None, "BYE")]
     );
+}
+
+/// Some gateways begin their Call-IDs anew when they are restarted.
+#[test]
+fn a_call_id_that_comes_again_is_that_of_the_new_call() {
+    let mut rig = Rig::new();
+    let invite = message("INVITE sip:2000@192.0.2.10 SIP/2.0", ("them", ""), "1 INVITE", OFFER);
+    for call in 1..=2 {
+        rig.receives(0, &invite);
+        rig.becomes(0, call, State::Initiated, None);
+        rig.lines.handled();
+        // Sent again, it is that of the call that there is.
+        rig.receives(1, &invite);
+        rig.lines.handled();
+        rig.ends(2, call);
+    }
+    let kept = [1, 2].map(|call| rig.told(call).steps.len());
+    assert_eq!(kept, [5, 5], "two INVITEs, two states and the end");
 }
 
 #[test]

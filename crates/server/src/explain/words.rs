@@ -23,6 +23,7 @@ pub(crate) fn wire(node: NodeId, explanation: &Explanation) -> wire::Explained {
         to_uri: masked(&parties.to_uri),
         gateway: parties.gateway.as_ref().map(ToString::to_string),
         sip_call_id: explanation.sip_call_id.as_deref().map(str::to_owned),
+        trace_id: explanation.trace_id.to_string(),
         steps: explanation.steps.iter().map(|timed| told(node, timed)).collect(),
         left_out: explanation.left_out,
         media: reply::media_stats(&explanation.media),

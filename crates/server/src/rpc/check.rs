@@ -17,6 +17,7 @@ use offhook_sip::event::{Body, Credentials, Header};
 use super::params::Invalid;
 use super::{error, names, uri};
 use crate::config::value::{countries, names_of_codecs};
+use crate::trace::{TRACEPARENT, TraceId};
 
 pub(crate) fn invalid(param: impl Into<String>, expected: impl Into<String>) -> ErrorData {
     Invalid::new(param, expected).into()
@@ -307,6 +308,15 @@ pub(crate) fn headers(headers: std::collections::BTreeMap<String, String>) -> Re
         Ok(Header { name, value })
     };
     headers.into_iter().map(check).collect()
+}
+
+/// The header that carries on a trace; none for null.
+pub(crate) fn traceparent(param: &str, value: Option<String>) -> Result<Option<Header>, ErrorData> {
+    let Some(value) = value else { return Ok(None) };
+    if TraceId::of(&value).is_none() {
+        return Err(invalid(param, "null, or 00-TRACE-PARENT-FLAGS in lower-case hexadecimal digits"));
+    }
+    Ok(Some(Header { name: TRACEPARENT.to_owned(), value }))
 }
 
 /// A display name; none for null and for nothing.

@@ -107,6 +107,8 @@ impl Served for wire::Construct {
 
     fn step(self, node: &Node) -> Result<Step<wire::Constructed>, ErrorData> {
         let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
+        let mut headers = check::headers(self.headers)?;
+        headers.extend(check::traceparent("traceparent", self.traceparent)?);
         Ok(Step::Ask(Command::Construct(Box::new(Construct {
             from_uri: check::full_uri("from_uri", &self.from_uri)?,
             to_uris: check::callees("to_uri", &self.to_uri)?,
@@ -116,7 +118,7 @@ impl Served for wire::Construct {
             codecs: check::codecs(self.codecs)?,
             proxy: proxy.map(|proxy| check::host("sip_proxy", proxy)).transpose()?,
             credentials: check::credentials(self.sip_auth_username, self.sip_auth_password)?,
-            headers: check::headers(self.headers)?,
+            headers,
             from_name: check::name("from_name", self.from_name)?,
             parent: parent(
                 node,

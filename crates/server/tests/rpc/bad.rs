@@ -61,7 +61,7 @@ impl Hostile {
         let names = || list("names", "forbidden");
         let uris = control().into_iter().chain(list("injection", "uri")).collect();
         let hosts = control().into_iter().chain(list("injection", "host")).collect();
-        let rows: [(&'static str, &'static str, &'static str, Vec<String>); 24] = [
+        let rows: [(&'static str, &'static str, &'static str, Vec<String>); 25] = [
             ("codec", "PCMA", "A", and(&["G729", "PCMA ", "PCMA/8000"])),
             ("country", "cn", "c", and(&["xx", "c", "CHN"])),
             ("credential", "alice", "a", control()),
@@ -95,6 +95,19 @@ impl Hostile {
             ("sip-uri", "1000@192.0.2.9", "a", uris),
             // Whatever it is, it is written nowhere but into JSON and into bodies.
             ("text", "a", "a", Vec::new()),
+            (
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                "0",
+                and(&[
+                    "0af7651916cd43dd8448eb211c80319c",
+                    "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+                    "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+                    "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+                    "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+                ]),
+            ),
             (
                 "webhook-id",
                 "0123456789abcdef",

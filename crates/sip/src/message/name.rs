@@ -157,8 +157,9 @@ impl Method {
 }
 
 /// The headers that the application hears of beside `X-*`: who calls, by RFC 3325, 3323, 3892 and as Remote-Party-ID had
-/// it before; how the call came here, by RFC 5806, 7044 and 3326; what RFC 3261 and RFC 7433 have for people to see.
-const TOLD: [&str; 12] = [
+/// it before; how the call came here, by RFC 5806, 7044 and 3326; what RFC 3261 and RFC 7433 have for people to see; which trace it
+/// belongs to, by the header that W3C Trace Context has for HTTP.
+const TOLD: [&str; 13] = [
     "P-Asserted-Identity",
     "P-Preferred-Identity",
     "Remote-Party-ID",
@@ -171,6 +172,7 @@ const TOLD: [&str; 12] = [
     "Alert-Info",
     "Call-Info",
     "User-to-User",
+    "traceparent",
 ];
 
 /// The name by which the application hears of a header, if it does.
