@@ -17,6 +17,7 @@
 pub mod agent;
 pub mod app;
 pub mod baresip;
+pub mod browser;
 pub mod caller;
 pub mod dir;
 pub mod judge;

@@ -37,6 +37,7 @@ pub(crate) const PEERS: &[Need] = &[
     Need { program: "python3", packages: &["python3"], why: "judges our recordings, by its module wave" },
     Need { program: "linphonec", packages: &["linphone-cli"], why: "a phone that holds and transfers calls" },
     Need { program: "kamailio", packages: &["kamailio"], why: "an outbound proxy and a registrar" },
+    Need { program: "chromium", packages: &["chromium"], why: "opens the console" },
     Need { program: "sipsak", packages: &["sipsak"], why: "asks by OPTIONS and MESSAGE, as operators do" },
     Need {
         program: "openssl",
@@ -192,6 +193,7 @@ mod tests {
                 "python3",
                 "linphonec",
                 "kamailio",
+                "chromium",
                 "sipsak",
                 "openssl",
                 "initdb",

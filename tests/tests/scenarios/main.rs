@@ -12,6 +12,7 @@ mod codecs;
 mod command_line;
 mod conferences;
 mod connections;
+mod console;
 mod cuts;
 mod detections;
 mod dialling;

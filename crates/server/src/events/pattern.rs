@@ -34,6 +34,11 @@ impl Types {
         Ok(Self(EVENT_TYPES.iter().copied().filter(wanted).collect()))
     }
 
+    /// Whether who hears these hears of inbound calls, and so can act on them.
+    pub fn has_calls(&self) -> bool {
+        self.contains("sys.call.on_incoming")
+    }
+
     /// Whether an event of this name is wanted.
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains(&name)

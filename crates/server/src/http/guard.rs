@@ -3,7 +3,13 @@
 //! A browser on the machine of an operator reaches a server on loopback too. What it sends for a page carries the
 //! page's `Origin`, which must be this server's own `Host`; and where no token protects it, that `Host`, with an `Origin` or without,
 //! must be a literal address or `localhost`, because any name can be made to point here (DNS rebinding).
+//!
+//! A page cannot set the headers of a WebSocket, but name subprotocols: [`CONSOLE`], and [`CONSOLE_TOKEN`] with its token in base64.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Response, StatusCode, header};
 use jsonrpsee::server::HttpBody;
 use offhook_client::wire::Scope;
@@ -12,6 +18,11 @@ use serde_json::json;
 use crate::config::secret::Token;
 use crate::request_keys;
 use crate::rpc::Reach;
+
+/// The subprotocol of a WebSocket whose token is in the name of another one. It is the one that is agreed on.
+pub(super) const CONSOLE: &str = "offhook";
+/// What the name begins with that has the token.
+const CONSOLE_TOKEN: &str = "offhook.bearer.";
 
 /// Why a request does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,15 +110,35 @@ fn is_literal(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// The one of `tokens` that is shown.
+/// Whether a page asks for its WebSocket as [`CONSOLE`].
+pub(super) fn speaks_console(headers: &HeaderMap) -> bool {
+    subprotocols(headers).any(|name| name == CONSOLE)
+}
+
+fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lists = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).into_iter();
+    lists.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',').map(str::trim))
+}
+
+/// The one of `tokens` that is shown, by a header or by a page's WebSocket.
 fn known_token<'t>(headers: &HeaderMap, tokens: &'t [Token]) -> Option<&'t Token> {
-    let shown = headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes).unwrap_or_default();
-    let (scheme, token) = shown.split_at(shown.len().min(7));
+    let shown = match headers.get(header::AUTHORIZATION) {
+        Some(shown) => {
+            let (scheme, token) = shown.as_bytes().split_at(shown.len().min(7));
+            if !scheme.eq_ignore_ascii_case(b"bearer ") {
+                return None;
+            }
+            Cow::Borrowed(token)
+        }
+        None => {
+            let name = subprotocols(headers).find_map(|name| name.strip_prefix(CONSOLE_TOKEN))?;
+            Cow::Owned(URL_SAFE_NO_PAD.decode(name).ok()?)
+        }
+    };
     // All of them are looked at: the time does not tell which one it is.
-    let known = tokens.iter().fold(None, |known, candidate| {
-        if same(token, candidate.expose().as_bytes()) { Some(candidate) } else { known }
-    });
-    known.filter(|_| scheme.eq_ignore_ascii_case(b"bearer "))
+    tokens.iter().fold(None, |known, candidate| {
+        if same(&shown, candidate.expose().as_bytes()) { Some(candidate) } else { known }
+    })
 }
 
 /// Whether two byte strings are the same, in a time that does not tell where they differ.
@@ -145,6 +176,31 @@ mod tests {
         ] {
             check(&[("authorization", wrong)], &["s3cret"], Some(401));
         }
+    }
+
+    /// `s3cret` is `czNjcmV0` in base64 (RFC 4648 §5).
+    #[test]
+    fn a_page_shows_its_token_by_a_subprotocol() {
+        let shows = |names: &str, expected| {
+            check(&[("sec-websocket-protocol", names)], &["other", "s3cret"], expected);
+        };
+        shows("offhook, offhook.bearer.czNjcmV0", None);
+        shows("offhook,offhook.bearer.czNjcmV0", None);
+        for wrong in [
+            "offhook",
+            "offhook.bearer.",
+            "offhook.bearer.czNjcmV",
+            "offhook.bearer.s3cret",
+            "bearer.czNjcmV0",
+        ] {
+            shows(wrong, Some(401));
+        }
+        // A header that is there is what counts.
+        let both = [
+            ("authorization", "Bearer wrong"),
+            ("sec-websocket-protocol", "offhook, offhook.bearer.czNjcmV0"),
+        ];
+        check(&both, &["s3cret"], Some(401));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The one HTTP port: `/rpc` (WebSocket and POST), `/sys/events`, `/sys/subscribe_events`,
-//! `/healthz`, `/readyz`, `/metrics`.
+//! `/healthz`, `/readyz`, `/metrics`, and the console at `/`.
 //!
 //! ```text
 //!   accept ─▶ guard (origin, token) ─▶ /rpc      ─▶ JSON-RPC, WebSocket or POST
@@ -8,6 +8,7 @@
 //! ```
 //! Every connection has its bounds in time and in bytes, so that one that is slow or hostile costs no other anything.
 
+mod console;
 mod guard;
 mod stall;
 mod stream;
@@ -281,7 +282,8 @@ where
         ("/healthz", _) => json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" })),
         ("/readyz", &(Method::GET | Method::HEAD)) => show_readiness(&shared.control).await,
         ("/metrics", &(Method::GET | Method::HEAD)) => show_metrics(shared).await,
-        ("/metrics" | "/readyz", _) => {
+        ("/", &(Method::GET | Method::HEAD)) => console::page(),
+        ("/" | "/metrics" | "/readyz", _) => {
             json(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": "GET is required" }))
         }
         ("/rpc", _) => {
@@ -383,8 +385,10 @@ where
 {
     let upgrade = ws::is_upgrade_request(&request);
     let (mut parts, body) = request.into_parts();
+    let of_console = upgrade && guard::speaks_console(&parts.headers);
     // Nothing behind this needs the token, and what is not there cannot be logged.
     parts.headers.remove(header::AUTHORIZATION);
+    parts.headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
     parts.extensions.insert(admitted.keys);
     parts.extensions.insert(admitted.reach);
     parts.extensions.insert(if upgrade { Transport::WebSocket } else { Transport::Post });
@@ -400,6 +404,10 @@ where
         Ok(mut response) => {
             if response.extensions().get::<Forbidden>().is_some() {
                 *response.status_mut() = StatusCode::FORBIDDEN;
+            }
+            if of_console && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let agreed = header::HeaderValue::from_static(guard::CONSOLE);
+                response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, agreed);
             }
             response
         }

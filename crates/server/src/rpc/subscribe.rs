@@ -67,7 +67,9 @@ async fn run(
         }
     };
     let _counted = Counted::new(&context.subscriptions);
-    let acts = extensions.get().is_some_and(|&Reach(reach)| reach >= Scope::Call);
+    // Who does not hear of inbound calls, or may only read, is no application that they would wait for.
+    let can_act = extensions.get().is_some_and(|&Reach(reach)| reach >= Scope::Call);
+    let acts = can_act && types.has_calls();
     let _acting = acts.then(|| Counted::new(&context.applications));
     // A connection that is gone has nobody to be told.
     let Ok(sink) = pending.accept().await else { return };

@@ -52,8 +52,7 @@ impl Definition {
     pub fn hears_of_calls(&self) -> bool {
         let all = || Ok(Types::usual());
         let types = self.types.as_deref().map_or_else(all, Types::parse);
-        self.format == WebhookFormat::Native
-            && types.is_ok_and(|types| types.contains("sys.call.on_incoming"))
+        self.format == WebhookFormat::Native && types.is_ok_and(|types| types.has_calls())
     }
 
     /// The first fault of it.

@@ -190,6 +190,16 @@ async fn the_control_loop_knows_how_many_listen() {
     server.applications(0).await;
 }
 
+/// A console, or a collector of statistics: a call that comes in does not wait for it.
+#[tokio::test]
+async fn who_does_not_hear_of_inbound_calls_is_no_application() {
+    let mut server = Server::start(|_| Ok(Reply::Done)).await;
+    let client = server.client().await;
+    let _watcher = client.subscribe(None, Some(&["sys.call.on_state_changed", "sys.conf.*"])).await.unwrap();
+    let _application = client.subscribe(None, Some(&["sys.call.on_i*"])).await.unwrap();
+    server.applications(1).await;
+}
+
 #[tokio::test]
 async fn a_subscription_ends_by_the_name_of_its_parameter_too() {
     let mut server = Server::start_unasked().await;

@@ -22,13 +22,45 @@ async fn paths() {
     let (status, body) = server.raw(&get("/healthz")).await;
     assert_eq!((status, body.as_str()), (200, r#"{"status":"ok"}"#));
     assert_eq!(server.raw(&get("/readyz")).await, (200, r#"{"status":"ready"}"#.to_owned()));
-    assert_eq!(server.raw(&get("/")).await.0, 404);
+    assert_eq!(server.raw(&get("/console")).await.0, 404);
     assert_eq!(server.raw(&get("/rpc/")).await.0, 404);
     let get_rpc = get("/rpc").replace("Host: h", "Host: localhost");
     assert_eq!(server.raw(&get_rpc).await.0, 405, "no side effects by GET");
     assert_eq!(server.raw(&get("/rpc")).await.0, 403, "a name that may be anybody's");
     assert_eq!(server.raw("POST /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.0, 405);
     assert_eq!(server.raw("rubbish\r\n\r\n").await.0, 400);
+}
+
+/// The console is for who has no token yet too, and nothing may run in it but what is its own.
+#[tokio::test]
+async fn the_console() {
+    let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(60) };
+    let server = Server::start_with(&["admin:s3cret"], retention, |_| Ok(Reply::Done)).await;
+    let get = "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let (status, page) = server.raw(get).await;
+    assert_eq!(status, 200);
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
+    let head = server.head(get).await.to_lowercase();
+    assert!(head.contains("content-type: text/html; charset=utf-8"), "{head}");
+    let policy = head.lines().find(|line| line.starts_with("content-security-policy: ")).expect("a policy");
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+    assert_eq!(server.raw(&get.replace("GET", "POST")).await.0, 405);
+    // The token of its WebSocket, by which it is agreed to speak; s3cret in base64.
+    let upgrade = |names: &str| {
+        format!(
+            "GET /rpc HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: {names}\r\n\r\n"
+        )
+    };
+    let head = server.head(&upgrade("offhook, offhook.bearer.czNjcmV0")).await.to_lowercase();
+    assert!(
+        head.starts_with("http/1.1 101") && head.contains("sec-websocket-protocol: offhook\r\n"),
+        "{head}"
+    );
+    assert!(!head.contains("cznjcmv0"), "{head}");
+    let head = server.head(&upgrade("offhook, offhook.bearer.d3Jvbmc")).await;
+    assert!(head.starts_with("HTTP/1.1 401"), "{head}");
 }
 
 /// The exposition format of Prometheus: each family once with its help and type, and its samples below it.

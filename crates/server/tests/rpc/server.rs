@@ -287,6 +287,17 @@ impl Server {
         )
     }
 
+    /// The head of a response to a raw request, whatever follows.
+    pub(crate) async fn head(&self, request: &str) -> String {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(patient(socket.read_u8()).await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
     /// Whatever bytes as an HTTP request, after which the server is expected to close: status and body.
     pub(crate) async fn raw(&self, request: &str) -> (u16, String) {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
