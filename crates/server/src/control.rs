@@ -10,8 +10,9 @@
 //! what there is, and then wakes those who wait for replies and events, once: to wake a thread costs as much as to handle
 //! an input. No locks: whoever wants something of a call sends it here.
 
+mod sockets;
+
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ use crate::ports::Ports;
 use crate::prompts::Loaders;
 use crate::recordings::{Feed, ToDisk};
 use crate::{call_log, clock, store};
+
+pub use sockets::Sockets;
 
 /// Requests of applications that may wait; one more is refused (`limit_reached`).
 pub const ASKS: usize = 4_096;
@@ -105,33 +108,6 @@ pub struct Parts {
     pub sip: config::Sip,
     /// How long calls may go on after the first [`Input::Shutdown`].
     pub drain: Duration,
-}
-
-/// The sockets that the loop listens on, opened and not started yet.
-#[derive(Debug, Default)]
-pub struct Sockets {
-    /// SIP over UDP.
-    #[allow(clippy::disallowed_types, reason = "handed from the start of the server to the control thread")]
-    pub udp: Vec<std::net::UdpSocket>,
-    /// SIP over TCP.
-    pub tcp: Vec<std::net::TcpListener>,
-    /// SIP over TLS.
-    pub tls: Vec<std::net::TcpListener>,
-}
-
-impl Sockets {
-    /// The addresses that they are bound to, those of one transport in their order.
-    pub fn local(&self) -> Vec<(Transport, SocketAddr)> {
-        let udp = self.udp.iter().map(|socket| (Transport::Udp, socket.local_addr()));
-        let streams = |transport, sockets: &[std::net::TcpListener]| {
-            let local = sockets.iter().map(|socket| (transport, socket.local_addr()));
-            local.collect::<Vec<_>>()
-        };
-        let tcp = streams(Transport::Tcp, &self.tcp);
-        let tls = streams(Transport::Tls, &self.tls);
-        let all = udp.chain(tcp).chain(tls);
-        all.filter_map(|(transport, local)| Some((transport, local.ok()?))).collect()
-    }
 }
 
 /// Where the reply to a request goes.
