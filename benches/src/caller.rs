@@ -63,15 +63,10 @@ impl Switchboard {
         board
     }
 
-    /// The Call-ID of a call by its number.
-    pub(crate) fn call_id(&self, number: usize) -> String {
-        format!("bench-{number}-{}", self.local.port())
-    }
-
     /// Calls, hears on `ear` in the codec of this payload type, and returns when the call is answered and
     /// acknowledged.
     pub(crate) async fn call(&self, number: usize, ear: SocketAddr, codec: u8) -> Result<Call, Failed> {
-        let id = self.call_id(number);
+        let id = format!("bench-{number}-{}", self.local.port());
         let (sender, mut responses) = mpsc::channel(WAITING);
         self.calls.lock().expect("the calls").insert(id.clone(), sender);
         let invite = self.request(Method::Invite, 1, &id, None, offer(ear, codec));

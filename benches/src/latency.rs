@@ -19,7 +19,6 @@ use offhook_client::wire::{ConfConstruct, ConfRelease, EventKind, WebhookAdd};
 use offhook_client::{Client, Events};
 use offhook_tests::server::{Server, Setup};
 use offhook_tests::stalled::{Hanging, Stalled};
-use offhook_tests::wait;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -28,8 +27,9 @@ use crate::ivr::{self, Counts, Service};
 use crate::process::CpuTime;
 use crate::table;
 
-/// Calls in which keys are pressed.
-const KEYPADS: u32 = 200;
+/// Calls in which keys are pressed: so many that at 2,000 events a second no key comes while the last one of its call is still
+/// pressed, which would be one press.
+const KEYPADS: u32 = 600;
 /// The CSeq of the first key of a call; the INVITE has 1.
 const FIRST_CSEQ: u32 = 2;
 /// Of all events: one in so many is a call that comes, and one more its end; one in so many is the end of a conference.
@@ -39,7 +39,7 @@ const CONFERENCES_IN: u32 = 5;
 const REACH_MS: f64 = 20.0;
 const REACH_KIB: u64 = 64 << 10;
 /// How long what is on its way at the end may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Signs what hooks that hang are told.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// What is heard: nothing else happens because of something that has a stamp.
@@ -77,6 +77,9 @@ impl Cause {
     ];
 }
 
+/// An inbound call is told without its Call-ID: all INVITEs come by one socket, and are told in their order.
+const IN_ORDER: &str = "";
+
 /// A cause, and the Call-ID or the conference.
 type Key = (Cause, String);
 
@@ -111,11 +114,17 @@ pub(crate) async fn run(plan: Plan) -> bool {
     let beside = beside(&server, &client, plan).await;
     let stamps = Stamps::default();
     let (tell, mut times) = mpsc::unbounded_channel();
-    let events = connect(&server).await.subscribe(None, Some(&TYPES)).await.expect("a subscription");
+    let listener = connect(&server).await;
+    let events = listener.subscribe(None, Some(&TYPES)).await.expect("a subscription");
     tokio::spawn(hear(events, stamps.clone(), names, tell));
     let cpu = CpuTime::of(server.id());
     load(plan, &board, &client, keypads, &stamps).await;
-    wait::until("every event", PATIENCE, async || (stamps.left() == 0).then_some(())).await;
+    let patience = Instant::now() + PATIENCE;
+    while stamps.left() > 0 && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    println!("{} events have not come", stamps.left());
+    drop(listener);
     let spent = CpuTime::of(server.id()).since(cpu).total();
     let mut heard: HashMap<Cause, Vec<u32>> = HashMap::new();
     while let Ok((cause, time)) = times.try_recv() {
@@ -123,7 +132,7 @@ pub(crate) async fn run(plan: Plan) -> bool {
     }
     let more = server.resident_kib().saturating_sub(before);
     let held_up = beside.1.iter().filter(|stalled| stalled.is_stalled()).count();
-    print(plan, heard, &counts, (more, held_up), spent)
+    print(plan, heard, &counts, (more, held_up), spent) && stamps.left() == 0
 }
 
 fn print(
@@ -190,7 +199,6 @@ async fn stand(server: &Server, board: &Switchboard) -> (Vec<(Call, String)>, Ha
         let id = call.id().to_owned();
         let event = events.next().await.expect("a subscription").expect("an event");
         let EventKind::Incoming(incoming) = event.kind else { panic!("{event:?}") };
-        assert_eq!(incoming.ipsc_info.call_id.as_ref(), Some(&id));
         names.insert(incoming.res_id, id.clone());
         standing.push((call, id));
     }
@@ -276,7 +284,7 @@ async fn come_and_go(board: Arc<Switchboard>, rate: u32, count: u32, stamps: Sta
         let (board, stamps) = (board.clone(), stamps.clone());
         under_way.spawn(async move {
             let number = KEYPADS as usize + number;
-            stamps.set(Cause::Invite, &board.call_id(number));
+            stamps.set(Cause::Invite, IN_ORDER);
             let call = board.call(number, nobody(), 0).await.expect("an answered call");
             stamps.set(Cause::Bye, call.id());
             board.hang_up(call).await.expect("an end of the call");
@@ -289,21 +297,14 @@ async fn come_and_go(board: Arc<Switchboard>, rate: u32, count: u32, stamps: Sta
 async fn hear(
     mut events: Events,
     stamps: Stamps,
-    mut calls: HashMap<String, String>,
+    calls: HashMap<String, String>,
     tell: mpsc::UnboundedSender<(Cause, u32)>,
 ) {
     while let Some(Ok(event)) = events.next().await {
         let now = Instant::now();
         let (cause, name) = match event.kind {
-            EventKind::Incoming(incoming) => {
-                let id = incoming.ipsc_info.call_id.unwrap_or_default();
-                calls.insert(incoming.res_id, id.clone());
-                (Cause::Invite, id)
-            }
-            EventKind::Released(released) => {
-                calls.remove(&released.res_id);
-                (Cause::Bye, released.ipsc_info.call_id.unwrap_or_default())
-            }
+            EventKind::Incoming(_) => (Cause::Invite, IN_ORDER.to_owned()),
+            EventKind::Released(released) => (Cause::Bye, released.ipsc_info.call_id.unwrap_or_default()),
             EventKind::Dtmf(dtmf) => (Cause::Key, calls.get(&dtmf.res_id).cloned().unwrap_or_default()),
             EventKind::ConferenceReleased(released) => (Cause::Release, released.res_id),
             _ => continue,
