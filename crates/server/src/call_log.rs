@@ -1,5 +1,5 @@
 //! The log lines of calls: a turn of a call on `info`, its steps on `debug`. No digits anywhere, and no whole numbers of
-//! people above `debug`: logs travel further than calls. Every line of a call has the same three names ([`Names`]).
+//! people above `debug`: logs travel further than calls. Every line of a call has the same three names (`Names`).
 
 use offhook_call::cause::{DroppedBy, Failure};
 use offhook_call::conference;

@@ -5,7 +5,7 @@
 //!   requests and replies ─────▶ by the call         ├─▶ steps of a call ─▶ (asked) ─▶ words
 //!   events, media ────────────▶ by the call         ┘
 //! ```
-//! A call costs a few dozen small values, and no words: those are made when somebody asks, by [`wire`] and not on the control
+//! A call costs a few dozen small values, and no words: those are made when somebody asks, by `words.rs` and not on the control
 //! thread. What is kept is bounded by the limits below, whatever calls and far ends do.
 
 mod asked;
