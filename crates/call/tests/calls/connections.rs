@@ -258,6 +258,22 @@ fn hang_ups_of_a_recorded_connection_wait_for_the_file_too() {
     );
 }
 
+/// Both have the same longest duration: the recording may reach it first, and nothing is waited for then.
+#[test]
+fn a_file_that_is_complete_before_the_connection_ends_is_not_waited_for() {
+    let mut rig = recording();
+    assert!(rig.disk(closed()).is_empty());
+    let lines = rig.request(Command::ConnectStop { call: FIRST });
+    assert_eq!(lines[2..], ["1: Connect→Idle", "2: Connect→Idle", "1: connect ok"]);
+    let mut rig = recording();
+    rig.disk(closed());
+    rig.sip(bye(inbound(FIRST)));
+    assert_eq!(
+        rig.media(leg_removed(FIRST)),
+        ["1: connect hangup by 1", "1: released answered, 200 User", "free 20000"]
+    );
+}
+
 #[test]
 fn a_disk_that_fails_ends_no_talk_and_is_told_at_its_end() {
     let mut rig = recording();

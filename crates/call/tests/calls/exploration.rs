@@ -70,7 +70,7 @@ fn a_parent_and_its_child() {
 
 #[test]
 fn two_calls_that_are_connected() {
-    check(Beginning::Pair, 1_350);
+    check(Beginning::Pair, 1_200);
 }
 
 #[test]

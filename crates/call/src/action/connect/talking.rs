@@ -89,6 +89,13 @@ impl Talking {
                 let ended = Ended { error: Some(Failure::Hangup), hangup: Some(parties.second) };
                 return self.end(parties, talk, cx, ended);
             }
+            // It has reached the longest duration, which is the connection's, a moment before that.
+            Input::Disk(DiskEvent::RecordingClosed { recording, .. })
+                if self.recording() == Some(recording) =>
+            {
+                cx.forget_recording(recording);
+                self.file = File::None;
+            }
             Input::Disk(DiskEvent::RecordingFailed { recording, fault, .. }) => {
                 if let File::Open(action, open) = self.file
                     && open == recording
