@@ -37,22 +37,27 @@ impl Caller {
 
     /// Calls `server` with these payload types, and is answered by `app`.
     pub async fn answered_offering(formats: &str, server: &Server, app: &mut App) -> Self {
-        taken(Self::call(formats, MAX_ANSWER_SECONDS, server, app).await)
+        taken(Self::call(formats, Some(MAX_ANSWER_SECONDS), server, app).await)
     }
 
     /// Calls `server`, and is answered by `app` for so long at most.
     pub async fn answered_for(seconds: u32, server: &Server, app: &mut App) -> Self {
-        taken(Self::call(USUAL, seconds, server, app).await)
+        taken(Self::call(USUAL, Some(seconds), server, app).await)
     }
 
     /// Calls `server`, which may refuse: then it is its refusal, and how soon that came.
     pub async fn tried(server: &Server, app: &mut App) -> Result<Self, (Message, Duration)> {
-        Self::call(USUAL, MAX_ANSWER_SECONDS, server, app).await
+        Self::call(USUAL, Some(MAX_ANSWER_SECONDS), server, app).await
+    }
+
+    /// Calls `server`, and is answered by somebody else; `app` hears of it.
+    pub async fn answered_by_another(server: &Server, app: &mut App) -> Self {
+        taken(Self::call(USUAL, None, server, app).await)
     }
 
     async fn call(
         formats: &str,
-        seconds: u32,
+        seconds: Option<u32>,
         server: &Server,
         app: &mut App,
     ) -> Result<Self, (Message, Duration)> {
@@ -71,7 +76,12 @@ impl Caller {
         };
         let answering = tokio::spawn({
             let (client, res_id) = (app.client.clone(), res_id.clone());
-            async move { client.answer(&res_id, seconds).await }
+            async move {
+                match seconds {
+                    Some(seconds) => client.answer(&res_id, seconds).await,
+                    None => Ok(()),
+                }
+            }
         });
         let ok = agent.response(200, "INVITE").await;
         agent.send(dialog.ack(&ok)).await;

@@ -14,6 +14,7 @@ mod conferences;
 mod connections;
 mod console;
 mod cuts;
+mod departures;
 mod detections;
 mod dialling;
 mod digits;

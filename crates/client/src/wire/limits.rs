@@ -86,6 +86,8 @@ pub const REQUEST_KEY_MAX: usize = 128;
 
 /// The longest name of a group of subscribers, in characters.
 pub const GROUP_NAME_MAX: usize = 64;
+/// The longest that the calls of a group go on without it: a day. Longer is as good as for ever.
+pub const HANGUP_AFTER_MAX: u32 = 86_400;
 /// The most web hooks, those of the configuration among them.
 pub const WEBHOOKS_MAX: usize = 32;
 /// The most bytes of the secrets of a web hook, with the spaces between them: four of 64 bytes each, as base64.

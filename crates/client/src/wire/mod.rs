@@ -49,6 +49,7 @@ mod result;
 #[cfg(feature = "schema")]
 mod schema;
 mod scope;
+mod subscribe;
 mod webhook;
 
 pub use beside::*;
@@ -65,6 +66,7 @@ pub use result::*;
 #[cfg(feature = "schema")]
 pub use schema::FORMATS;
 pub use scope::Scope;
+pub use subscribe::*;
 pub use webhook::*;
 
 use serde::Serialize;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "schema")]
 use super::limits::{
-    CAUSE_MAX, CAUSE_MIN, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_LENGTH_MAX, GROUP_NAME_MAX, KEY_SECONDS_MAX,
-    KEY_SET_MAX, KEYS_MAX, NAME_MAX, PAGE_MAX, REPEAT_MAX, RES_ID_MAX, RING_SECONDS_MAX, SECONDS_MAX,
-    SEQ_MAX, TRACEPARENT_MAX, UNIX_TIME_MAX, URI_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
+    CAUSE_MAX, CAUSE_MIN, CREDENTIAL_MAX, FILE_NAME_MAX, FILES_LENGTH_MAX, KEY_SECONDS_MAX, KEY_SET_MAX,
+    KEYS_MAX, NAME_MAX, PAGE_MAX, REPEAT_MAX, RES_ID_MAX, RING_SECONDS_MAX, SECONDS_MAX, TRACEPARENT_MAX,
+    UNIX_TIME_MAX, URI_MAX, USER_DATA_MAX, VOLUME_MAX, VOLUME_MIN, WORD_MAX,
 };
-use super::{Acked, CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
+use super::{CallInfo, CallState, Callees, Constructed, Content, Method, Recording};
 
 methods_of! {
     "The call."
@@ -505,54 +505,6 @@ impl Default for ConnectStart {
         }
     }
 }
-
-/// Opens a subscription to events, over WebSocket; each comes as a notification `sys.event.on_event`. The result names
-/// the subscription, and `sys.event.unsubscribe` with that name ends it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Subscribe {
-    /// First everything after this `seq` that is still kept; null: only what happens from now on. Where something after
-    /// it is not kept, `sys.event.on_gap` comes first.
-    #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = SEQ_MAX)))]
-    pub after: Option<u64>,
-    /// Share the work with the other subscribers of this name: each call and each conference goes to one of them, with all
-    /// its events; what was constructed over a connection goes to the subscriber there. When one leaves, its calls go to the
-    /// others, again from the last event that it has acknowledged with `sys.event.ack`. When all have left, the next one
-    /// goes on there; `after` is for the first one of all. Events of no call or conference go to all.
-    #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = GROUP_NAME_MAX), extend("format" = "group")))]
-    pub group: Option<String>,
-    /// Names of events, or beginnings of names with `*`; null: all but those that must be named.
-    #[serde(default)]
-    #[cfg_attr(feature = "schema", schemars(schema_with = "super::schema::types"))]
-    pub types: Option<Vec<String>>,
-    /// First all calls and conferences that live, whatever `types` says: `sys.event.on_sync_begin`, one notice for each, and
-    /// `sys.event.on_sync_end`; then what has happened since. Only where `after` and `group` are null.
-    #[serde(default)]
-    pub snapshot: bool,
-}
-method!(Subscribe = "sys.event.subscribe" -> SubscriptionId);
-
-/// Tells that everything up to an event is done with, for the subscriptions of this connection that have a `group`: who takes over
-/// their calls begins after it. Without it all events of a call are told again. Of events that were taken over themselves it counts
-/// when it acknowledges one that came after them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Ack {
-    /// The `seq` of the event.
-    #[cfg_attr(feature = "schema", schemars(range(max = SEQ_MAX)))]
-    pub seq: u64,
-}
-method!(Ack = "sys.event.ack" -> Acked);
-
-/// The name of a subscription, a number or a string.
-pub type SubscriptionId = serde_json::Value;
-
-/// The name of the method that ends a subscription; its only parameter, `subscription`, is the subscription's name.
-pub const UNSUBSCRIBE: &str = "sys.event.unsubscribe";
 
 /// This document: the methods of the server as OpenRPC.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

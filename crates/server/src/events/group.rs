@@ -10,8 +10,12 @@
 //! Every member reads the log with a cursor of its own and asks here which events are its own; nobody waits for a slow one. What is
 //! new is given to the member with the fewest resources among those that have not read past it. A group that all have left
 //! keeps its place and its resources for who comes next.
+//!
+//! Whoever constructs or answers a call has taken it on. A member may say how long such calls may go on when all have left:
+//! then they are to be hung up, unless somebody has come for them ([`Group::deserted`]).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 /// A member of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +24,10 @@ pub(super) struct MemberId(u64);
 /// The most resources that a group knows. More than the node can have at a time: the rest are released ones that nobody has
 /// acknowledged, of which the oldest go first and are not told again.
 const RESOURCES_MAX: usize = 100_000;
+
+/// The connections that are remembered after they have left. What they asked for last may be answered only then, and is theirs all the
+/// same: an answer waits half a minute for its ACK, and nobody makes so many connections in that time.
+const LEFT_MAX: usize = 64;
 
 /// Resources that a member has taken over: it has to read their events after `after` up to `to` once more, and will meet the later
 /// ones by itself.
@@ -56,6 +64,8 @@ struct Resource {
     acked: u64,
     /// Its last event, where that has been read.
     released: Option<u64>,
+    /// Whether a member has constructed or answered it, and it has not been hung up for want of members.
+    taken_on: bool,
 }
 
 /// A group.
@@ -66,12 +76,25 @@ pub(super) struct Group {
     joined: u64,
     /// The furthest that any member has read. What is not known of up to here is done with.
     frontier: u64,
+    /// How long the calls that were taken on may go on without any member, as the last one that has joined said; none: as long as
+    /// they do.
+    hangup_after: Option<Duration>,
+    /// Without any member: how long they may go on.
+    until: Option<Instant>,
+    /// The connections of those that have left, the last ones.
+    left: VecDeque<usize>,
 }
 
 impl Group {
     /// A member begins; gives after which event it has to read. The first one of all begins after `after`, any other where the group
     /// has come to: what nobody has read yet must not be passed over, whoever goes next.
-    pub(super) fn join(&mut self, connection: usize, after: u64) -> (MemberId, u64) {
+    pub(super) fn join(
+        &mut self,
+        connection: usize,
+        after: u64,
+        hangup_after: Option<Duration>,
+    ) -> (MemberId, u64) {
+        (self.hangup_after, self.until) = (hangup_after, None);
         let start = if self.joined == 0 { after } else { self.frontier };
         let is_first = self.members.is_empty();
         self.joined += 1;
@@ -119,13 +142,22 @@ impl Group {
         owner == Some(id)
     }
 
-    /// A resource was made over a connection that has a member here: it is that one's, unless it is somebody's already.
+    /// A resource was constructed or answered over a connection that has a member here, or had one: it is that one's, unless it is
+    /// somebody's already.
     pub(super) fn claim(&mut self, connection: usize, res_id: &str) {
         let member = self.members.iter().find(|(_, member)| member.connection == connection);
-        if let Some((&id, _)) = member
-            && !self.resources.contains_key(res_id)
-        {
-            self.own(id, res_id);
+        let member = member.map(|(id, _)| *id);
+        if member.is_none() && !self.left.contains(&connection) {
+            return;
+        }
+        if !self.resources.contains_key(res_id) {
+            match member.or_else(|| self.idlest(|_, _| true)) {
+                Some(id) => self.own(id, res_id),
+                None => self.keep(res_id),
+            }
+        }
+        if let Some(resource) = self.resources.get_mut(res_id) {
+            resource.taken_on = true;
         }
     }
 
@@ -153,8 +185,15 @@ impl Group {
     }
 
     /// A member is gone; the others have its resources now.
-    pub(super) fn leave(&mut self, id: MemberId) {
-        let Some(Member { acked, takeovers, .. }) = self.members.remove(&id) else { return };
+    pub(super) fn leave(&mut self, now: Instant, id: MemberId) {
+        let Some(Member { connection, acked, takeovers, .. }) = self.members.remove(&id) else { return };
+        if self.left.len() == LEFT_MAX {
+            self.left.pop_front();
+        }
+        self.left.push_back(connection);
+        if self.members.is_empty() {
+            self.until = self.hangup_after.map(|patience| now + patience);
+        }
         let taken_over = |res_id: &String| {
             let mut of_it = takeovers.iter().filter(|(takeover, _)| takeover.res_ids.contains(res_id));
             of_it.next().map(|(takeover, _)| takeover.after)
@@ -174,6 +213,27 @@ impl Group {
         let (takeover, begun) = takeovers.iter_mut().find(|(_, begun)| !begun)?;
         *begun = true;
         Some(takeover.clone())
+    }
+
+    /// When [`Self::deserted`] should be asked.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.until.filter(|_| self.resources.values().any(Resource::is_in_hand))
+    }
+
+    /// The resources that nobody has come for in time, each once.
+    pub(super) fn deserted(&mut self, now: Instant) -> Vec<String> {
+        if self.until.is_none_or(|until| now < until) {
+            return Vec::new();
+        }
+        let in_hand = self.resources.iter_mut().filter(|(_, resource)| resource.is_in_hand());
+        let mut deserted: Vec<_> = in_hand
+            .map(|(res_id, resource)| {
+                resource.taken_on = false;
+                res_id.clone()
+            })
+            .collect();
+        deserted.sort_unstable();
+        deserted
     }
 
     /// Gives what has no owner to the members, each in its turn to the one that has least.
@@ -216,13 +276,22 @@ impl Group {
     }
 
     fn own(&mut self, id: MemberId, res_id: &str) {
-        if self.resources.len() >= RESOURCES_MAX {
-            self.forget_one();
-        }
         if let Some(member) = self.members.get_mut(&id) {
             member.live += 1;
         }
-        self.resources.insert(res_id.to_owned(), Resource { owner: Some(id), acked: 0, released: None });
+        self.insert(res_id, Resource { owner: Some(id), acked: 0, released: None, taken_on: false });
+    }
+
+    /// Keeps a new resource for who comes next, who will meet all of its events.
+    fn keep(&mut self, res_id: &str) {
+        self.insert(res_id, Resource { owner: None, acked: self.frontier, released: None, taken_on: false });
+    }
+
+    fn insert(&mut self, res_id: &str, resource: Resource) {
+        if self.resources.len() >= RESOURCES_MAX {
+            self.forget_one();
+        }
+        self.resources.insert(res_id.to_owned(), resource);
     }
 
     /// Forgets the released resource that has waited longest to be acknowledged.
@@ -232,6 +301,13 @@ impl Group {
         if let Some((_, res_id)) = oldest.and_then(|member| member.released.pop_first()) {
             self.resources.remove(&res_id);
         }
+    }
+}
+
+impl Resource {
+    /// Whether a member has taken it on and it lives.
+    fn is_in_hand(&self) -> bool {
+        self.taken_on && self.released.is_none()
     }
 }
 

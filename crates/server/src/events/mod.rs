@@ -44,7 +44,7 @@ pub use convert::append_recovered;
 pub(crate) use convert::recovered_event;
 pub(crate) use convert::{call_event, dropped_by, node_event};
 pub use group::Takeover;
-pub use groups::{GROUPS_MAX, Groups, Membership};
+pub use groups::{Deserted, GROUPS_MAX, Groups, Membership};
 pub use listeners::Listening;
 pub use pattern::{Types, UnknownPattern};
 pub use reader::{Read, Reader};

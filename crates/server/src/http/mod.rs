@@ -130,6 +130,7 @@ pub async fn serve(
     let (stop, stopping) = stop_channel();
     let node = NodeName { id: config.node, process_id: config.process_id, language: config.language };
     let (keys, groups) = (Arc::new(keys), Arc::new(Groups::default()));
+    let watched = groups.clone();
     let shared = Shared {
         tokens: config.tokens,
         control: control.clone(),
@@ -150,7 +151,8 @@ pub async fn serve(
         applications,
         closing,
     };
-    let told = tokio::spawn(tell_applications(control, acting, hooks));
+    let told = tokio::spawn(tell_applications(control.clone(), acting, hooks));
+    let watched = tokio::spawn(async move { rpc::drop_deserted(&watched, config.node, &control).await });
     let accepting = accept(listener, shared, context, stop);
     tokio::select! {
         never = accepting => match never {},
@@ -163,6 +165,7 @@ pub async fn serve(
     }
     let _ = stopping.stop();
     told.abort();
+    watched.abort();
 }
 
 /// Tells the control loop how many hear of inbound calls and can act on them, whenever that changes: the last number always

@@ -42,6 +42,9 @@ pub(crate) trait Served: wire::Method<Result: JsonSchema> + JsonSchema {
     /// the next run as well.
     const OUTLIVES: bool = false;
 
+    /// Whether somebody is responsible for a call when it is done, which must be known though the connection ends meanwhile.
+    const TAKES_ON: bool = false;
+
     /// How far a token must reach.
     const SCOPE: Scope = if Self::CHANGES { Scope::Call } else { Scope::Read };
 
@@ -53,6 +56,11 @@ pub(crate) trait Served: wire::Method<Result: JsonSchema> + JsonSchema {
 
     /// The resource that was made, where one was: its events are of the group that the connection has joined.
     fn made(_: &Self::Result) -> Option<&str> {
+        None
+    }
+
+    /// The call that is taken on, where there is one already: it is of that group too.
+    fn takes_on(&self) -> Option<&str> {
         None
     }
 }
@@ -104,6 +112,7 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
 
 impl Served for wire::Construct {
     const OUTLIVES: bool = true;
+    const TAKES_ON: bool = true;
 
     fn step(self, node: &Node) -> Result<Step<wire::Constructed>, ErrorData> {
         let proxy = self.sip_proxy.as_deref().filter(|proxy| !proxy.is_empty());
@@ -165,6 +174,8 @@ fn parent(
 }
 
 impl Served for wire::Answer {
+    const TAKES_ON: bool = true;
+
     fn step(self, node: &Node) -> Result<Step<()>, ErrorData> {
         Ok(Step::Ask(Command::Answer {
             call: check::call(node.id, "res_id", &self.res_id)?,
@@ -176,6 +187,10 @@ impl Served for wire::Answer {
 
     fn result(_: &Node, reply: Reply) -> Option<()> {
         reply::done(&reply)
+    }
+
+    fn takes_on(&self) -> Option<&str> {
+        Some(&self.res_id)
     }
 }
 

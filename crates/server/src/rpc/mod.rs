@@ -12,6 +12,7 @@ mod check;
 mod conference;
 mod connection;
 mod content;
+mod desert;
 mod error;
 mod explain;
 mod method;
@@ -41,6 +42,7 @@ use crate::request_keys::RequestKeys;
 use crate::webhooks::WebhooksHandle;
 use method::{Node, Served, Visitor};
 
+pub(crate) use desert::drop_deserted;
 pub(crate) use error::{object as error_object, reason as error_reason};
 pub(crate) use method::Node as NodeName;
 pub(crate) use middleware::{Forbidden, Known, Reach, Transport};

@@ -39,6 +39,15 @@ pub(super) enum Answer<R> {
     Keyed(Value),
 }
 
+/// Who is responsible for a call from then on.
+#[derive(Clone, Debug)]
+struct By {
+    /// Where the request came from, unless that was a POST.
+    connection: Option<usize>,
+    /// The call that it takes on.
+    takes_on: Option<String>,
+}
+
 /// Serves one request of `scope`, over a connection.
 pub(super) async fn serve<M: Served>(
     context: Arc<Context>,
@@ -53,19 +62,22 @@ pub(super) async fn serve<M: Served>(
     let refused = |data: ErrorData| error::object(data);
     let (params, key) = parsed.map_err(|invalid| refused(invalid.into()))?;
     let named = key.map(|key| (Name { scope, key: key.into() }, Print::of(M::NAME, &params)));
+    let by = By { connection, takes_on: params.takes_on().map(str::to_owned) };
     let step = params.step(&context.node).map_err(refused)?;
     let Some((name, print)) = named else {
-        return perform::<M>(&context, connection, step).await.map(Answer::Plain).map_err(refused);
+        let result = perform::<M>(&context, by, step);
+        let result = if M::TAKES_ON { going_on(result).await } else { result.await };
+        return result.map(Answer::Plain).map_err(refused);
     };
     let begin = context.keys.table().begin(clock::now().wall, &name, print);
     match begin {
         Begin::First(waiting) => {
-            let first = First { name, print, connection, context };
+            let first = First { name, print, by, context };
             // The task goes on where the connection ends: what it does must be known to whoever asks again.
             if M::OUTLIVES {
                 tokio::spawn(async move { first.run_noted::<M>(step).await });
             } else {
-                let result = perform::<M>(&first.context, connection, step);
+                let result = perform::<M>(&first.context, first.by.clone(), step);
                 tokio::spawn(async move { first.run(result).await });
             }
             told(waiting, false).await
@@ -81,7 +93,7 @@ pub(super) async fn serve<M: Served>(
 /// Asks the calls, at once; what is returned waits for their answer.
 fn perform<M: Served>(
     context: &Context,
-    connection: Option<usize>,
+    by: By,
     step: Step<M::Result>,
 ) -> impl Future<Output = Result<M::Result, ErrorData>> + Send + use<M> {
     let (node, groups) = (context.node, context.groups.clone());
@@ -97,18 +109,26 @@ fn perform<M: Served>(
         let result = M::result(&node, reply)
             .ok_or_else(|| error::internal(&format!("a reply that is none to {}", M::NAME)))?;
         // The reply is heard before the first event, so that one finds its resource where it belongs.
-        if let (Some(res_id), Some(connection)) = (M::made(&result), connection) {
+        let taken_on = M::made(&result).or(by.takes_on.as_deref());
+        if let (Some(res_id), Some(connection)) = (taken_on, by.connection) {
             groups.claim(connection, res_id);
         }
         Ok(result)
     }
 }
 
+/// Goes on where the connection ends, with which the library drops what it waits for.
+async fn going_on<R: Send + 'static>(
+    result: impl Future<Output = Result<R, ErrorData>> + Send + 'static,
+) -> Result<R, ErrorData> {
+    tokio::spawn(result).await.unwrap_or_else(|_| Err(error::internal("a request ended without an outcome")))
+}
+
 /// The first request of a key. One that is dropped, as at the end of the server, leaves the key free.
 struct First {
     name: Name,
     print: Print,
-    connection: Option<usize>,
+    by: By,
     context: Arc<Context>,
 }
 
@@ -124,7 +144,7 @@ impl First {
         if let Err(not_noted) = begun {
             return self.finish(Outcome::Error(of_disk(&not_noted)));
         }
-        let outcome = outcome(perform::<M>(&self.context, self.connection, step).await);
+        let outcome = outcome(perform::<M>(&self.context, self.by.clone(), step).await);
         if let Err(not_noted) = self.note(Some(outcome.clone())).await {
             // It is done and must be told; only the next run will not know what it came to.
             tracing::error!(?not_noted, method = M::NAME, "what a keyed request came to is not on the disk");

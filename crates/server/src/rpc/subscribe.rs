@@ -11,7 +11,7 @@ use jsonrpsee::core::server::ConnectionId;
 use jsonrpsee::server::{SendTimeoutError, SubscriptionMessage, SubscriptionSink};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use jsonrpsee::{Extensions, PendingSubscriptionSink, RpcModule};
-use offhook_client::wire::limits::{GROUP_NAME_MAX, PATTERNS_MAX, SEQ_MAX};
+use offhook_client::wire::limits::{GROUP_NAME_MAX, HANGUP_AFTER_MAX, PATTERNS_MAX, SEQ_MAX};
 use offhook_client::wire::{
     Ack, Acked, CloseReason, EVENT_NOTIFICATION, Envelope, ErrorData, EventKind, GapReason, Method, OnClosed,
     OnGap, OnSyncBegin, OnSyncCall, OnSyncConference, OnSyncEnd, Scope, Subscribe, UNSUBSCRIBE,
@@ -106,7 +106,7 @@ struct Admitted {
 
 /// Where to begin, and with which events. From here on, before the reply, no event is lost.
 async fn admit(context: &Context, params: Option<&str>, connection: usize) -> Result<Admitted, ErrorData> {
-    let Subscribe { after, group, types, snapshot } = params::parse(params)?;
+    let Subscribe { after, group, types, snapshot, hangup_after_seconds } = params::parse(params)?;
     let after = after.map(|seq| check::between("after", seq, 0, SEQ_MAX)).transpose()?;
     let is_name = |name: &String| {
         (1..=GROUP_NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
@@ -128,6 +128,11 @@ async fn admit(context: &Context, params: Option<&str>, connection: usize) -> Re
     if snapshot && (after.is_some() || group.is_some()) {
         return Err(check::invalid("snapshot", "false where there is after or group"));
     }
+    let seconds = |seconds| check::seconds("hangup_after_seconds", seconds, HANGUP_AFTER_MAX);
+    let hangup_after = hangup_after_seconds.map(seconds).transpose()?;
+    if hangup_after.is_some() && group.is_none() {
+        return Err(check::invalid("hangup_after_seconds", "null where there is no group"));
+    }
     let limit =
         |limit: &str, value: usize| ErrorData::LimitReached { limit: limit.to_owned(), value: value as u64 };
     if *context.subscriptions.borrow() >= SUBSCRIPTIONS_MAX {
@@ -142,7 +147,7 @@ async fn admit(context: &Context, params: Option<&str>, connection: usize) -> Re
     let Some(group) = group else {
         return Ok(Admitted { cursor: after, types, membership: None, living: None });
     };
-    let joined = context.groups.join(&group, connection, after, context.log.oldest());
+    let joined = context.groups.join(&group, connection, (after, hangup_after), context.log.oldest());
     let (membership, cursor) = joined.ok_or_else(|| limit("groups", GROUPS_MAX))?;
     Ok(Admitted { cursor, types, membership: Some(membership), living: None })
 }

@@ -1,15 +1,26 @@
 //! Subscribers that share the work (`call-api.md` §2).
 
 use offhook_call::Reply;
+use offhook_call::command::Command;
 use offhook_call::id::CallId;
 use offhook_client::wire::{Construct, Subscribe};
-use offhook_client::{Client, Events};
+use offhook_client::{Client, Error, Events};
+use tokio::sync::Semaphore;
 
-use crate::server::{Server, patient};
+use crate::server::{Asked, RawWebSocket, Server, patient};
 
 async fn join(client: &Client, after: Option<u64>) -> Events {
     let group = Some("ivr".to_owned());
     client.subscribe_as(&Subscribe { after, group, ..Default::default() }).await.unwrap()
+}
+
+fn construct() -> Construct {
+    Construct {
+        from_uri: "a@192.0.2.1".to_owned(),
+        to_uri: "b@192.0.2.2".into(),
+        max_answer_seconds: 60,
+        ..Default::default()
+    }
 }
 
 /// The next events: their numbers.
@@ -89,13 +100,7 @@ async fn who_constructs_a_call_hears_of_it() {
     let (one, other) = (server.client().await, server.client().await);
     let (mut first, mut second) = (join(&one, None).await, join(&other, None).await);
     for (client, events) in [(&other, &mut second), (&one, &mut first)] {
-        let construct = Construct {
-            from_uri: "a@192.0.2.1".to_owned(),
-            to_uri: "b@192.0.2.2".into(),
-            max_answer_seconds: 60,
-            ..Default::default()
-        };
-        let res_id = client.construct(&construct).await.unwrap().res_id;
+        let res_id = client.construct(&construct()).await.unwrap().res_id;
         assert_eq!(res_id, "0.0.0-sys.call-7");
         server.tell(7, true);
         let heard = patient(events.next()).await.unwrap().unwrap();
@@ -113,4 +118,62 @@ async fn an_acknowledgement_is_for_groups() {
     let (status, body) =
         server.post(r#"{"jsonrpc":"2.0","id":1,"method":"sys.event.ack","params":{"seq":1}}"#).await;
     assert_eq!((status, &body["result"]["subscriptions"]), (200, &serde_json::json!(0)));
+}
+
+/// What it has constructed and what it has answered; not what it has only heard of.
+#[tokio::test]
+async fn a5_calls_are_dropped_whose_application_does_not_come_back() {
+    let script = |command: &Command| match command {
+        Command::Construct(_) => Ok(Reply::Constructed { call: CallId(7), user_data: None }),
+        _ => Ok(Reply::Done),
+    };
+    let mut server = Server::start(script).await;
+    let client = server.client().await;
+    let (group, hangup_after_seconds) = (Some("ivr".to_owned()), Some(1));
+    let subscribe = Subscribe { group, hangup_after_seconds, ..Default::default() };
+    let mut events = client.subscribe_as(&subscribe).await.unwrap();
+    for call in [3, 4] {
+        server.tell(call, false);
+    }
+    seqs(&mut events, 2).await;
+    client.answer("0.0.0-sys.call-4", 60).await.unwrap();
+    client.construct(&construct()).await.unwrap();
+    drop((events, client));
+
+    let mut dropped = Vec::new();
+    while dropped.len() < 2 {
+        if let Asked::Command(Command::Drop { call, cause }) = server.asked().await {
+            dropped.push((call.0, cause));
+        }
+    }
+    assert_eq!(dropped, [(4, 480), (7, 480)]);
+}
+
+/// The connection ends before the answer is there, and with it what the library waits for.
+#[tokio::test]
+async fn a5_what_an_application_has_asked_for_last_is_dropped_too() {
+    let mut server = Server::start(|_| Ok(Reply::Done)).await;
+    let mut application = RawWebSocket::connect(&server).await;
+    let subscribe = r#"{"jsonrpc":"2.0","id":1,"method":"sys.event.subscribe",
+        "params":{"group":"ivr","hangup_after_seconds":1}}"#;
+    application.send(subscribe).await;
+    application.read_until(r#""id":1"#).await;
+    server.answers.forget_permits(Semaphore::MAX_PERMITS);
+    application
+        .send(r#"{"jsonrpc":"2.0","id":2,"method":"sys.call.answer","params":["0.0.0-sys.call-4",60]}"#)
+        .await;
+    while !matches!(server.asked().await, Asked::Command(Command::Answer { .. })) {}
+    application.leave().await;
+    server.answers.add_permits(2);
+    while !matches!(server.asked().await, Asked::Command(Command::Drop { call: CallId(4), cause: 480 })) {}
+}
+
+#[tokio::test]
+async fn calls_are_dropped_for_want_of_a_group_only() {
+    let server = Server::start_unasked().await;
+    let client = server.client().await;
+    let subscribe = Subscribe { hangup_after_seconds: Some(1), ..Default::default() };
+    let refused = client.subscribe_as(&subscribe).await.unwrap_err();
+    let Error::Rpc { data, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!((&data["reason"], &data["param"]), (&"invalid_params".into(), &"hangup_after_seconds".into()));
 }

@@ -398,6 +398,12 @@ impl RawWebSocket {
         questions
     }
 
+    /// Closes its end, and waits until the server has closed the other one.
+    pub(crate) async fn leave(mut self) {
+        self.0.shutdown().await.unwrap();
+        self.read_to_end().await;
+    }
+
     /// Reads until the server closes, frame headers and all.
     pub(crate) async fn read_to_end(&mut self) -> String {
         let mut all = Vec::new();

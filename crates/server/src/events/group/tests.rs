@@ -1,5 +1,9 @@
 use super::*;
 
+fn now() -> Instant {
+    crate::clock::now().mono
+}
+
 /// What a member hears of a list of events, each a number and a resource; an upper-case name is the last event of it.
 fn heard(group: &mut Group, id: MemberId, events: &[(u64, &str)]) -> Vec<u64> {
     let mine = events.iter().filter(|(seq, name)| {
@@ -16,8 +20,8 @@ fn takeover(res_ids: &[&str], after: u64, to: u64) -> Takeover {
 #[test]
 fn each_resource_is_one_members_and_stays_so() {
     let mut group = Group::default();
-    let (one, start) = group.join(1, 10);
-    let (other, _) = group.join(2, 10);
+    let (one, start) = group.join(1, 10, None);
+    let (other, _) = group.join(2, 10, None);
     assert_eq!(start, 10);
     let events = [(11, "a"), (12, "b"), (13, "a"), (14, "-"), (15, "c"), (16, "d"), (17, "b")];
     assert_eq!(heard(&mut group, one, &events), [11, 13, 14, 15]);
@@ -27,9 +31,9 @@ fn each_resource_is_one_members_and_stays_so() {
 #[test]
 fn who_has_least_gets_what_is_new() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
+    let (one, _) = group.join(1, 0, None);
     assert_eq!(heard(&mut group, one, &[(1, "a"), (2, "b"), (3, "c")]), [1, 2, 3]);
-    let (other, start) = group.join(2, 3);
+    let (other, start) = group.join(2, 3, None);
     assert_eq!(start, 3);
     let events = [(4, "d"), (5, "e"), (6, "f"), (7, "A"), (8, "B"), (9, "C"), (10, "g")];
     assert_eq!(heard(&mut group, one, &events), [7, 8, 9, 10]);
@@ -40,11 +44,11 @@ fn who_has_least_gets_what_is_new() {
 #[test]
 fn a_member_gets_nothing_that_it_has_read_past() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
-    let (other, _) = group.join(2, 0);
+    let (one, _) = group.join(1, 0, None);
+    let (other, _) = group.join(2, 0, None);
     assert_eq!(heard(&mut group, one, &[(1, "-"), (2, "-"), (3, "a")]), [1, 2, 3]);
     assert_eq!(heard(&mut group, other, &[(1, "-"), (2, "-"), (3, "a"), (4, "b")]), [1, 2, 4]);
-    let (late, start) = group.join(3, 9);
+    let (late, start) = group.join(3, 9, None);
     assert_eq!(start, 4, "where the group has come to");
     // It has none, so it gets what is new; of those that have as many then it is the first.
     assert_eq!(heard(&mut group, one, &[(4, "b"), (5, "c"), (6, "d")]), [6]);
@@ -55,14 +59,14 @@ fn a_member_gets_nothing_that_it_has_read_past() {
 #[test]
 fn the_others_take_over_what_was_not_acknowledged() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
-    let (other, _) = group.join(2, 0);
+    let (one, _) = group.join(1, 0, None);
+    let (other, _) = group.join(2, 0, None);
     let events = [(1, "a"), (2, "b"), (3, "a"), (4, "c"), (5, "A")];
     assert_eq!(heard(&mut group, one, &events), [1, 3, 4, 5]);
     assert_eq!(heard(&mut group, other, &events[..4]), [2]);
     assert_eq!(group.ack(1, 3), 1);
     assert_eq!(group.ack(9, 3), 0, "nobody is there");
-    group.leave(one);
+    group.leave(now(), one);
     assert_eq!(group.takeover(other), Some(takeover(&["a", "c"], 3, 4)));
     assert_eq!(group.takeover(other), None);
     // The rest it meets by itself.
@@ -72,14 +76,14 @@ fn the_others_take_over_what_was_not_acknowledged() {
 #[test]
 fn what_is_acknowledged_to_its_end_is_done_with() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
+    let (one, _) = group.join(1, 0, None);
     assert_eq!(heard(&mut group, one, &[(1, "a"), (2, "A"), (3, "b"), (4, "B")]), [1, 2, 3, 4]);
     group.ack(1, 2);
     // Nobody can acknowledge what has not been read.
     group.ack(1, 0);
     assert_eq!(group.resources.keys().collect::<Vec<_>>(), ["b"]);
-    let (other, _) = group.join(2, 4);
-    group.leave(one);
+    let (other, _) = group.join(2, 4, None);
+    group.leave(now(), one);
     assert_eq!(group.takeover(other), Some(takeover(&["b"], 2, 4)));
 }
 
@@ -87,23 +91,23 @@ fn what_is_acknowledged_to_its_end_is_done_with() {
 #[test]
 fn what_was_taken_over_is_owed_until_a_later_event_is_acknowledged() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
-    let (other, _) = group.join(2, 0);
-    let (third, _) = group.join(3, 0);
+    let (one, _) = group.join(1, 0, None);
+    let (other, _) = group.join(2, 0, None);
+    let (third, _) = group.join(3, 0, None);
     let events = [(1, "a"), (2, "b"), (3, "c"), (4, "b"), (5, "c")];
     for id in [one, other, third] {
         heard(&mut group, id, &events);
     }
     group.ack(2, 5);
-    group.leave(one);
+    group.leave(now(), one);
     assert_eq!(group.takeover(other), Some(takeover(&["a"], 0, 5)));
     group.ack(2, 5);
-    group.leave(other);
+    group.leave(now(), other);
     assert_eq!(group.takeover(third), Some(takeover(&["a"], 0, 5)), "it may not have come there");
     heard(&mut group, third, &[(6, "a")]);
     group.ack(3, 6);
-    let (fourth, _) = group.join(4, 6);
-    group.leave(third);
+    let (fourth, _) = group.join(4, 6, None);
+    group.leave(now(), third);
     assert_eq!(group.takeover(fourth), None, "all is done with");
     assert_eq!(heard(&mut group, fourth, &[(7, "a"), (8, "b"), (9, "c")]), [7, 8, 9]);
 }
@@ -111,12 +115,12 @@ fn what_was_taken_over_is_owed_until_a_later_event_is_acknowledged() {
 #[test]
 fn a_group_that_all_have_left_keeps_its_place() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
+    let (one, _) = group.join(1, 0, None);
     heard(&mut group, one, &[(1, "a"), (2, "b"), (3, "A")]);
     group.ack(1, 1);
-    group.leave(one);
+    group.leave(now(), one);
     assert!(group.is_empty());
-    let (back, start) = group.join(2, 50);
+    let (back, start) = group.join(2, 50, None);
     assert_eq!(start, 3);
     assert_eq!(group.takeover(back), Some(takeover(&["a", "b"], 1, 3)));
     assert_eq!(heard(&mut group, back, &[(4, "c"), (5, "b")]), [4, 5]);
@@ -125,8 +129,8 @@ fn a_group_that_all_have_left_keeps_its_place() {
 #[test]
 fn who_makes_a_call_hears_of_it() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
-    let (other, _) = group.join(2, 0);
+    let (one, _) = group.join(1, 0, None);
+    let (other, _) = group.join(2, 0, None);
     group.claim(2, "a");
     group.claim(9, "b");
     let events = [(1, "a"), (2, "b"), (3, "A")];
@@ -137,7 +141,7 @@ fn who_makes_a_call_hears_of_it() {
 #[test]
 fn a_group_does_not_grow_without_end() {
     let mut group = Group::default();
-    let (one, _) = group.join(1, 0);
+    let (one, _) = group.join(1, 0, None);
     for n in 0..RESOURCES_MAX as u64 + 100 {
         group.read(one, 2 * n + 1, Some(&n.to_string()), false);
         group.read(one, 2 * n + 2, Some(&n.to_string()), true);
@@ -183,7 +187,7 @@ impl Crowd {
 
     fn come(&mut self) {
         self.connections += 1;
-        let (id, cursor) = self.group.join(self.connections, self.events.len() as u64);
+        let (id, cursor) = self.group.join(self.connections, self.events.len() as u64, None);
         self.members.push(Someone { id, connection: self.connections, cursor, heard: cursor });
     }
 
@@ -224,7 +228,7 @@ fn whoever_comes_and_goes_everything_is_heard() {
                 (6, _) if crowd.members.len() < 5 => crowd.come(),
                 (7, Some(index)) => {
                     let gone = crowd.members.swap_remove(index);
-                    crowd.group.leave(gone.id);
+                    crowd.group.leave(now(), gone.id);
                 }
                 (8..11, Some(index)) => {
                     let Someone { connection, heard, .. } = crowd.members[index];
@@ -261,4 +265,75 @@ fn whoever_comes_and_goes_everything_is_heard() {
             );
         }
     }
+}
+
+/// What was constructed or answered over the connection of a member goes on for so long without any, and is told once.
+#[test]
+fn a5_what_nobody_comes_for_in_time_is_deserted() {
+    let (mut group, start) = (Group::default(), now());
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let (one, _) = group.join(1, 0, Some(Duration::from_secs(30)));
+    let (other, _) = group.join(2, 0, Some(Duration::from_secs(30)));
+    assert_eq!(heard(&mut group, one, &[(1, "a"), (2, "b"), (3, "c")]), [1, 3]);
+    assert_eq!(heard(&mut group, other, &[(1, "a"), (2, "b"), (3, "c")]), [2]);
+    group.claim(1, "a");
+    group.claim(2, "b");
+    // One of a connection that has nothing to do with the group, and one that is over.
+    group.claim(9, "c");
+    group.claim(2, "d");
+    heard(&mut group, other, &[(4, "D")]);
+
+    group.leave(at(0), one);
+    assert_eq!((group.poll_timeout(), group.deserted(at(100))), (None, vec![]), "the other is there");
+    group.leave(at(100), other);
+    assert_eq!((group.poll_timeout(), group.deserted(at(129))), (Some(at(130)), vec![]));
+    assert_eq!(group.deserted(at(130)), ["a", "b"]);
+    assert_eq!((group.poll_timeout(), group.deserted(at(131))), (None, vec![]));
+}
+
+#[test]
+fn a5_who_comes_back_in_time_finds_the_calls_as_they_were() {
+    let (mut group, start) = (Group::default(), now());
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let (one, _) = group.join(1, 0, Some(Duration::from_secs(30)));
+    group.claim(1, "a");
+    group.leave(at(0), one);
+    // The policy is that of who came last.
+    let (two, _) = group.join(2, 0, Some(Duration::from_secs(5)));
+    assert_eq!((group.poll_timeout(), group.deserted(at(500))), (None, vec![]));
+    assert_eq!(heard(&mut group, two, &[(1, "a")]), [1]);
+    group.leave(at(500), two);
+    assert_eq!((group.deserted(at(504)), group.deserted(at(505))), (vec![], vec!["a".to_owned()]));
+
+    let (three, _) = group.join(3, 0, None);
+    group.claim(3, "b");
+    group.leave(at(600), three);
+    assert_eq!((group.poll_timeout(), group.deserted(at(99_999))), (None, vec![]), "kept, by default");
+}
+
+/// The answer to what was asked for last comes when the connection is gone, and when the time is over.
+#[test]
+fn a5_what_was_asked_for_last_is_deserted_too() {
+    let (mut group, start) = (Group::default(), now());
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let (one, _) = group.join(1, 0, Some(Duration::from_secs(1)));
+    group.leave(at(0), one);
+    assert_eq!(group.deserted(at(1)), [] as [&str; 0]);
+    group.claim(1, "a");
+    assert_eq!(group.poll_timeout(), Some(at(1)));
+    assert_eq!(group.deserted(at(2)), ["a"]);
+    // Who comes then hears of it from its beginning, and of its end.
+    let (two, start) = group.join(2, 7, None);
+    assert_eq!((start, group.takeover(two)), (0, None));
+    assert_eq!(heard(&mut group, two, &[(1, "a"), (2, "A")]), [1, 2]);
+
+    // With others there it is one of theirs; of connections that have long left nothing is known.
+    group.claim(1, "b");
+    assert_eq!(heard(&mut group, two, &[(3, "b")]), [3]);
+    for connection in 10..10 + LEFT_MAX {
+        let (gone, _) = group.join(connection, 0, None);
+        group.leave(at(3), gone);
+    }
+    group.claim(1, "c");
+    assert!(!group.resources.contains_key("c"));
 }
