@@ -23,6 +23,7 @@ pub mod prompts;
 pub mod recordings;
 mod reload;
 pub mod request_keys;
+mod room;
 pub mod rpc;
 pub mod serial;
 pub mod serve;

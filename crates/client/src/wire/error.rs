@@ -131,7 +131,7 @@ pub enum ErrorData {
     /// A limit of the node, or of a gateway (-32005).
     LimitReached {
         /// Which: `calls`, `calls_per_second`, `ports`, `queue`, `subscriptions`, `messages`, `prompts` (requests that wait
-        /// for their files), `gateway_calls`, `gateway_calls_per_second`.
+        /// for their files), `gateway_calls`, `gateway_calls_per_second`, `bodies` (of all requests together, in bytes).
         limit: String,
         /// Its value.
         value: u64,

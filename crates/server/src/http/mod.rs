@@ -10,6 +10,7 @@
 
 mod console;
 mod guard;
+mod messages;
 mod stall;
 mod stream;
 mod subscribe;
@@ -21,9 +22,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -45,11 +46,13 @@ use crate::control_handle::ControlHandle;
 use crate::events::{EventLog, Groups};
 use crate::metrics::{self, Requests};
 use crate::request_keys::RequestKeys;
+use crate::room::{self, ROOM, Room};
 use crate::rpc::{self, Forbidden, Known, NodeName, Transport};
 use crate::store::Progress;
 use crate::webhooks::WebhooksHandle;
 use guard::Admitted;
-use stall::Stall;
+use messages::Messages;
+use stall::{Order, Stall};
 use stream::Stream;
 
 /// How long accepting rests after a failure.
@@ -64,7 +67,7 @@ const CONNECTIONS_MAX: u32 = 1_024;
 const MESSAGES_WAITING: u32 = 256;
 /// How long the head of a request may take, and how long a connection may be kept without one.
 const HEAD_TIME: Duration = Duration::from_secs(30);
-/// How long the body of a request may take.
+/// How long the body of a request may take, and a message of a WebSocket.
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// How often a WebSocket is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -112,6 +115,7 @@ struct Shared {
     copy: Option<Arc<Progress>>,
     stream: Stream,
     requests: Arc<Requests>,
+    room: Room,
 }
 
 /// Serves on `listener` until `shutdown`; then takes no more connections, lets subscriptions send what is in the log,
@@ -138,6 +142,7 @@ pub async fn serve(
         copy: config.copy,
         stream: Stream::new(log.clone(), config.node, config.event_streams, closing.clone()),
         requests: Arc::default(),
+        room: Room::new(),
     };
     let context = rpc::Context {
         node,
@@ -222,9 +227,14 @@ async fn accept(
         };
         let service = rpc.clone().build(methods.clone(), stop.clone());
         let stopped = stop.clone().shutdown();
-        // One word is enough.
-        let (cut, cutting) = mpsc::channel(1);
-        tokio::spawn(connection(Stall::new(socket, place, cutting), service, (shared.clone(), cut), stopped));
+        // Enough for every order that there is.
+        let (orders, obeyed) = mpsc::channel(2);
+        tokio::spawn(connection(
+            Stall::new(socket, place, obeyed),
+            service,
+            (shared.clone(), orders),
+            stopped,
+        ));
     }
 }
 
@@ -243,15 +253,15 @@ fn rpc_config() -> ServerConfig {
 async fn connection<S>(
     socket: Stall,
     rpc: S,
-    (shared, cut): (Shared, mpsc::Sender<()>),
+    (shared, orders): (Shared, mpsc::Sender<Order>),
     stopped: impl Future<Output = ()>,
 ) where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
     let service = service_fn(move |request| {
-        let (rpc, shared, cut) = (rpc.clone(), shared.clone(), cut.clone());
-        async move { Ok::<_, Infallible>(route(rpc, &shared, cut, request).await) }
+        let (rpc, shared, orders) = (rpc.clone(), shared.clone(), orders.clone());
+        async move { Ok::<_, Infallible>(route(rpc, &shared, orders, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -274,7 +284,7 @@ async fn connection<S>(
 async fn route<S>(
     rpc: S,
     shared: &Shared,
-    cut: mpsc::Sender<()>,
+    orders: mpsc::Sender<Order>,
     request: Request<Incoming>,
 ) -> Response<HttpBody>
 where
@@ -294,24 +304,24 @@ where
             match admitted {
                 Ok(admitted) => {
                     if ws::is_upgrade_request(&request) {
-                        cut_without(&shared.tokens, admitted.token.clone(), cut);
+                        cut_without(&shared.tokens, admitted.token.clone(), orders.clone());
                     }
-                    call(rpc, admitted, request).await
+                    call(rpc, admitted, (&shared.room, orders), request).await
                 }
                 Err(refusal) => refusal.response(),
             }
         }
         ("/sys/events", &Method::GET) => match reaching(shared, request.headers(), wire::Scope::Read) {
             Ok(token) => {
-                cut_without(&shared.tokens, token, cut);
+                cut_without(&shared.tokens, token, orders);
                 shared.stream.open(request.headers())
             }
             Err(refusal) => refusal,
         },
         ("/sys/subscribe_events", &Method::POST) => {
             match reaching(shared, request.headers(), wire::Scope::Admin) {
-                Ok(_) => match read(request.into_body()).await {
-                    Ok(body) => subscribe::subscribe(&shared.webhooks, &body).await,
+                Ok(_) => match read(&shared.room, request.into_body()).await {
+                    Ok((body, _taken)) => subscribe::subscribe(&shared.webhooks, &body).await,
                     Err(refusal) => refusal,
                 },
                 Err(refusal) => refusal,
@@ -336,16 +346,16 @@ async fn show_readiness(control: &ControlHandle) -> Response<HttpBody> {
 
 /// Has a connection that lives on cut when the token that it has shown is good no more, or reaches less far. Who needed none
 /// when it came goes on.
-fn cut_without(tokens: &Tokens, shown: Option<Token>, cut: mpsc::Sender<()>) {
+fn cut_without(tokens: &Tokens, shown: Option<Token>, orders: mpsc::Sender<Order>) {
     let Some(token) = shown else { return };
     let mut tokens = tokens.clone();
     tokio::spawn(async move {
         tokio::select! {
             Ok(_) = tokens.wait_for(|tokens| !tokens.contains(&token)) => {}
-            () = cut.closed() => return,
+            () = orders.closed() => return,
         }
         tracing::info!("a connection is cut whose token was taken away");
-        let _ = cut.try_send(());
+        let _ = orders.try_send(Order::Cut);
     });
 }
 
@@ -382,7 +392,12 @@ async fn show_metrics(shared: &Shared) -> Response<HttpBody> {
 }
 
 /// Hands a request to JSON-RPC: a WebSocket as it is, a POST once all of it is here.
-async fn call<S>(mut rpc: S, admitted: Admitted, request: Request<Incoming>) -> Response<HttpBody>
+async fn call<S>(
+    mut rpc: S,
+    admitted: Admitted,
+    (room, orders): (&Room, mpsc::Sender<Order>),
+    request: Request<Incoming>,
+) -> Response<HttpBody>
 where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
 {
@@ -395,22 +410,28 @@ where
     parts.extensions.insert(admitted.keys);
     parts.extensions.insert(admitted.reach);
     parts.extensions.insert(if upgrade { Transport::WebSocket } else { Transport::Post });
-    let body = if upgrade {
-        HttpBody::empty()
+    let held = room.held();
+    parts.extensions.insert(held.clone());
+    // What it has taken it has until it is answered.
+    let (body, _taken) = if upgrade {
+        (HttpBody::empty(), room.body())
     } else {
-        HttpBody::new(Full::new(match read(body).await {
-            Ok(body) => body,
+        match read(room, body).await {
+            Ok((body, taken)) => (HttpBody::new(Full::new(body)), taken),
             Err(refusal) => return refusal,
-        }))
+        }
     };
     match rpc.call(Request::from_parts(parts, body)).await {
         Ok(mut response) => {
             if response.extensions().get::<Forbidden>().is_some() {
                 *response.status_mut() = StatusCode::FORBIDDEN;
             }
-            if of_console && response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                let agreed = header::HeaderValue::from_static(guard::CONSOLE);
-                response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, agreed);
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let _ = orders.try_send(Order::Upgraded(Messages::new(room, held)));
+                if of_console {
+                    let agreed = header::HeaderValue::from_static(guard::CONSOLE);
+                    response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, agreed);
+                }
             }
             response
         }
@@ -421,21 +442,43 @@ where
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Response<HttpBody>> {
-    let body = Limited::new(body, BODY_MAX as usize).collect();
-    match tokio::time::timeout(BODY_TIME, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let expected = format!("a body of at most {BODY_MAX} bytes");
-            let error = rpc::error_object(ErrorData::InvalidRequest { expected });
-            let answer = json!({ "jsonrpc": "2.0", "id": null, "error": error });
-            Err(json(StatusCode::PAYLOAD_TOO_LARGE, &answer))
-        }
-        Ok(Err(_)) => Err(json(StatusCode::BAD_REQUEST, &json!({ "error": "the body is broken" }))),
+/// All of a body, and the room that it takes.
+async fn read(room: &Room, body: Incoming) -> Result<(Bytes, room::Body), Response<HttpBody>> {
+    match tokio::time::timeout(BODY_TIME, collect(room.body(), body)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(refusal)) => Err(refusal),
         Err(_) => {
             Err(json(StatusCode::REQUEST_TIMEOUT, &json!({ "error": "the body did not come in time" })))
         }
     }
+}
+
+async fn collect(
+    mut taken: room::Body,
+    mut body: Incoming,
+) -> Result<(Bytes, room::Body), Response<HttpBody>> {
+    let refused = |status, error| {
+        let error = rpc::error_object(error);
+        json(status, &json!({ "jsonrpc": "2.0", "id": null, "error": error }))
+    };
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|_| json(StatusCode::BAD_REQUEST, &json!({ "error": "the body is broken" })))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if all.len() + data.len() > BODY_MAX as usize {
+            let expected = format!("a body of at most {BODY_MAX} bytes");
+            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorData::InvalidRequest { expected }));
+        }
+        if taken.grow(data.len()).is_err() {
+            let error = ErrorData::LimitReached { limit: "bodies".to_owned(), value: ROOM as u64 };
+            let mut refusal = refused(StatusCode::SERVICE_UNAVAILABLE, error);
+            refusal.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            return Err(refusal);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok((all.freeze(), taken))
 }
 
 fn json(status: StatusCode, body: &serde_json::Value) -> Response<HttpBody> {

@@ -5,7 +5,8 @@
 //! that waits for it; and while a write waits, nothing is read, so that a peer that asks and does not listen is slowed
 //! by TCP instead of filling the memory with answers.
 //!
-//! It is also where a connection is cut that may not go on, whatever the library does with it.
+//! It is also where a connection is cut that may not go on, whatever the library does with it, and where the messages of a WebSocket
+//! are seen before they are whole.
 
 use std::future::Future;
 use std::io;
@@ -18,9 +19,24 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Sleep;
 
+use super::messages::Messages;
+use crate::clock;
+
 /// How long a peer may take no byte. Longer than a subscription waits before it ends with a reason, so that a peer that
 /// wakes up in between hears it.
 const STALL_MAX: Duration = Duration::from_secs(30);
+
+/// The end of the head of a request, after which a client says nothing until a WebSocket is agreed on (RFC 6455 §4.1).
+const HEAD_END: [u8; 4] = *b"\r\n\r\n";
+
+/// What a connection is told by who serves it.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// It may not go on.
+    Cut,
+    /// From here on it is a WebSocket.
+    Upgraded(Messages),
+}
 
 /// A socket with that rule, and the place among the connections that it takes up.
 #[derive(Debug)]
@@ -29,8 +45,11 @@ pub(super) struct Stall {
     writing: Writing,
     /// A read that waits for that write.
     reader: Option<Waker>,
-    /// What comes here ends it.
-    cut: mpsc::Receiver<()>,
+    orders: mpsc::Receiver<Order>,
+    /// The last bytes that were read, until it is a WebSocket.
+    tail: [u8; 4],
+    /// Those of a WebSocket.
+    messages: Option<Messages>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -45,10 +64,18 @@ enum Writing {
 }
 
 impl Stall {
-    pub(super) fn new(socket: TcpStream, place: OwnedSemaphorePermit, cut: mpsc::Receiver<()>) -> Self {
+    pub(super) fn new(socket: TcpStream, place: OwnedSemaphorePermit, orders: mpsc::Receiver<Order>) -> Self {
         // Requests and events are small and wait for nothing.
         let _ = socket.set_nodelay(true);
-        Self { socket, writing: Writing::Free, reader: None, cut, _place: place }
+        Self {
+            socket,
+            writing: Writing::Free,
+            reader: None,
+            orders,
+            tail: [0; 4],
+            messages: None,
+            _place: place,
+        }
     }
 
     /// Looks after the clock around the outcome of a write.
@@ -68,6 +95,35 @@ impl Stall {
             (_, outcome) => {
                 self.settle(Writing::Free);
                 outcome
+            }
+        }
+    }
+
+    /// Does what it is told.
+    fn follow(&mut self, order: Order) -> io::Result<()> {
+        match order {
+            Order::Cut => Err(io::Error::new(io::ErrorKind::PermissionDenied, "its token is good no more")),
+            // Where its messages begin is not known any more.
+            Order::Upgraded(_) if self.tail != HEAD_END => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "it spoke before it was let in"))
+            }
+            Order::Upgraded(messages) => {
+                self.messages = Some(messages);
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks at what was read.
+    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.messages {
+            Some(messages) => messages.read(clock::now().mono, bytes),
+            None => {
+                for &byte in bytes.iter().skip(bytes.len().saturating_sub(self.tail.len())) {
+                    self.tail.rotate_left(1);
+                    self.tail[3] = byte;
+                }
+                Ok(())
             }
         }
     }
@@ -95,15 +151,22 @@ impl AsyncRead for Stall {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.cut.poll_recv(cx) == Poll::Ready(Some(())) {
-            self.settle(Writing::Failed);
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "its token is good no more",
-            )));
+        while let Poll::Ready(Some(order)) = self.orders.poll_recv(cx) {
+            if let Err(error) = self.follow(order) {
+                self.settle(Writing::Failed);
+                return Poll::Ready(Err(error));
+            }
         }
         match self.writing {
-            Writing::Free => Pin::new(&mut self.socket).poll_read(cx, buf),
+            Writing::Free => {
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+                let looked = self.look(buf.filled().get(before..).unwrap_or_default());
+                if looked.is_err() {
+                    self.settle(Writing::Failed);
+                }
+                Poll::Ready(looked)
+            }
             Writing::Waiting(_) => {
                 self.reader = Some(cx.waker().clone());
                 Poll::Pending

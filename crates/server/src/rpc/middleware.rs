@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
+use jsonrpsee::Extensions;
 use jsonrpsee::server::middleware::rpc::{Batch, BatchEntry, Notification, RpcServiceT};
 use jsonrpsee::server::{BatchResponseBuilder, MethodResponse};
 use jsonrpsee::types::Request;
@@ -16,6 +17,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{Scopes, error};
 use crate::clock;
 use crate::metrics::Requests;
+use crate::room::{Claimed, Held};
 
 /// How a request came; the HTTP side puts it with the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +79,11 @@ fn by_position(mut request: Request<'_>) -> Request<'_> {
     request
 }
 
+/// The room of the message that has just been read.
+fn claim(extensions: &Extensions) -> Option<Claimed> {
+    extensions.get::<Arc<Held>>().map(Held::claim)
+}
+
 /// Beside a response by POST: its status is 403.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Forbidden;
@@ -100,6 +107,7 @@ where
         let begun = clock::now().mono;
         let method = self.scopes.name(request.method_name());
         let refusal = self.refusal(&request, in_batch);
+        let claimed = claim(request.extensions());
         let request = by_position(request);
         let (inner, requests) = (self.inner.clone(), self.requests.clone());
         async move {
@@ -115,6 +123,7 @@ where
                 None => inner.call(request).await,
             };
             requests.count(method, response.as_error_code(), clock::now().mono - begun);
+            drop(claimed);
             response
         }
     }
@@ -137,9 +146,11 @@ where
     }
 
     /// As the library does it, but each request by [`Known::serve`].
-    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+    fn batch<'a>(&self, mut batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let service = self.clone();
+        let claimed = claim(batch.extensions());
         async move {
+            let _claimed = claimed;
             let mut answers = BatchResponseBuilder::new_with_limit(BATCH_RESPONSE_MAX);
             let mut is_told = false;
             for entry in batch {
@@ -170,6 +181,7 @@ where
         &self,
         notification: Notification<'a>,
     ) -> impl Future<Output = Self::NotificationResponse> + Send + 'a {
+        drop(claim(notification.extensions()));
         self.inner.notification(notification)
     }
 }

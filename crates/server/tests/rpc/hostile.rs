@@ -3,6 +3,8 @@
 
 use offhook_call::Reply;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::server::{RawWebSocket, Server, patient};
 
@@ -144,4 +146,80 @@ async fn a3_half_of_a_surrogate_pair() {
     // A whole pair is a character.
     let error = error_of(&server, &mut socket, &body("sys.call.nop", r#"["\ud83d\ude00"]"#)).await;
     assert_eq!(error["data"]["res_id"], "😀");
+}
+
+/// The longest body that is taken.
+const MIB: usize = 1 << 20;
+
+/// What all bodies may take together: sixty-four of the longest, and each its first 16 KiB for nothing.
+const LONG_BODIES: usize = 65;
+
+#[tokio::test]
+async fn a3_bodies_of_all_connections_together_have_a_bound() {
+    let server = Server::start(|_| Ok(Reply::Done)).await;
+    let nop =
+        |length: usize| format!("{}{}", body("sys.call.nop", &format!(r#"["{CALL}"]"#)), " ".repeat(length));
+    // Each is there but for its last byte.
+    let mut waiting = Vec::new();
+    for _ in 0..LONG_BODIES {
+        let request = server.request("", &nop(MIB - 200));
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(&request.as_bytes()[..request.len() - 1]).await.unwrap();
+        waiting.push(socket);
+    }
+    let refused = async {
+        loop {
+            let (status, response) = server.post(&nop(100_000)).await;
+            if status == 503 {
+                return response;
+            }
+        }
+    };
+    let response = patient(refused).await;
+    let error = &response["error"];
+    assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32005), &json!("limit_reached")));
+    assert_eq!((&error["data"]["limit"], &error["data"]["value"]), (&json!("bodies"), &json!(64 * MIB)));
+    assert_eq!(server.post(&nop(0)).await.0, 200, "what is short is always taken");
+
+    // One that comes to its end is served, and the next one has its room.
+    let mut first = waiting.remove(0);
+    first.write_all(b" ").await.unwrap();
+    let mut answer = String::new();
+    patient(first.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(server.post(&nop(100_000)).await.0, 200);
+}
+
+/// Of one the library makes room for all as soon as its head is there.
+#[tokio::test]
+async fn a3_messages_of_all_websockets_together_have_a_bound() {
+    let server = Server::start(|_| Ok(Reply::Done)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..LONG_BODIES {
+        let mut socket = RawWebSocket::connect(&server).await;
+        socket.send_head(MIB).await;
+        waiting.push(socket);
+    }
+    let nop = body("sys.call.nop", &format!(r#"["{CALL}"]"#));
+    let mut one_more = RawWebSocket::connect(&server).await;
+    let cut = async {
+        // The others are read when the server comes to it.
+        loop {
+            one_more.send_head(MIB).await;
+            if one_more.is_closed().await {
+                return;
+            }
+            one_more = RawWebSocket::connect(&server).await;
+        }
+    };
+    patient(cut).await;
+    let mut short = RawWebSocket::connect(&server).await;
+    short.send(&nop).await;
+    patient(short.read_until(r#""result":null}"#)).await;
+    // Those that are gone leave their room.
+    drop(waiting);
+    let long = format!("{nop}{}", " ".repeat(MIB - 200));
+    let mut socket = RawWebSocket::connect(&server).await;
+    socket.send(&long).await;
+    patient(socket.read_until(r#""result":null}"#)).await;
 }

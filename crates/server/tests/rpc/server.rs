@@ -388,6 +388,20 @@ impl RawWebSocket {
         self.0.write_all(&frame(text)).await.unwrap();
     }
 
+    /// Sends the head of a text message, and nothing of it.
+    pub(crate) async fn send_head(&mut self, length: usize) {
+        self.0.write_all(&frame(&"x".repeat(length))[..FRAME_HEAD]).await.unwrap();
+    }
+
+    /// Whether the server closes it within half a second, whatever it says.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let closed = tokio::time::timeout(Duration::from_millis(500), async {
+            let mut buffer = [0; 1024];
+            while self.0.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+        });
+        closed.await.is_ok()
+    }
+
     /// Sends text messages in one write, without waiting for answers; they are read away as they come, since whoever does
     /// not listen is not heard. The connection lives as long as what is given back.
     pub(crate) async fn send_burst(self, texts: &[String]) -> OwnedWriteHalf {
@@ -425,6 +439,9 @@ impl RawWebSocket {
         }
     }
 }
+
+/// The head of a long frame: two bytes, a length of eight, a mask of four.
+const FRAME_HEAD: usize = 14;
 
 /// A text message (RFC 6455 §5.2: a final frame, masked with zeros).
 fn frame(text: &str) -> Vec<u8> {
