@@ -20,6 +20,7 @@ cargo xtask proto          write proto/ anew from the types
 cargo xtask prompts        speak fixtures/prompts/zh and en anew
 cargo xtask bench [ARGS]   the load generator; without ARGS it says what it can do
 cargo xtask package        the Debian package, in target/debian, opened and tried
+cargo xtask package test   the same of the binary that the tests have built, installed, tried and taken away
 cargo xtask fuzz [TARGET [SECONDS]]   arbitrary bytes for a target, five minutes if not said; without one it lists them";
 
 fn main() -> ExitCode {
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
         ["proto"] => proto(),
         ["prompts"] => need::install(VOICES).and_then(|()| prompts::run()),
         ["bench", rest @ ..] => bench(rest),
-        ["package", rest @ ..] => package::package(rest),
+        ["package", "test"] => package::test(),
+        ["package", rest @ ..] => package::package(rest).map(drop),
         ["fuzz"] => {
             fuzz::targets().for_each(|target| println!("{target}"));
             Ok(())
@@ -108,6 +110,7 @@ fn test() -> Result<(), String> {
     steps.run("all tests, drift of proto/ and the rules of the house included", || {
         run(cargo(&["test", "--workspace"]))
     });
+    steps.run("the Debian package, installed, tried and taken away", package::test);
     steps.finish()
 }
 

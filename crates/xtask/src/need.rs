@@ -48,6 +48,16 @@ pub(crate) const PEERS: &[Need] = &[
     Need { program: "faketime", packages: &["faketime"], why: "sets the clock of a server, and no other's" },
 ];
 
+/// What makes the Debian package and looks at it.
+pub(crate) const PACKAGE: &[Need] = &[
+    Need {
+        program: "dpkg-shlibdeps",
+        packages: &["dpkg-dev"],
+        why: "says which libraries the package needs",
+    },
+    Need { program: "systemd-analyze", packages: &["systemd"], why: "judges the unit" },
+];
+
 /// What speaks the prompt packs.
 pub(crate) const VOICES: &[Need] = &[
     Need { program: "espeak-ng", packages: &["espeak-ng"], why: "speaks" },

@@ -1,10 +1,14 @@
 //! The Debian package: built by cargo-deb from `crates/server/Cargo.toml`, and then opened and tried as a fresh machine would.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::need::BUILD;
+use crate::need::{BUILD, PACKAGE};
 use crate::{cargo, need, root, run, shown};
+
+/// The version of cargo-deb that is installed where there is none. Without optimization that takes half a minute, and what it
+/// does takes no time.
+const CARGO_DEB: &str = "3.8.0";
 
 /// What has to be in it, from the root of the machine.
 const FILES: [&str; 8] = [
@@ -19,10 +23,11 @@ const FILES: [&str; 8] = [
 ];
 
 /// Builds `target/debian/offhook_….deb`; with `--no-build` of the release binary that is there.
-pub(crate) fn package(rest: &[&str]) -> Result<(), String> {
+pub(crate) fn package(rest: &[&str]) -> Result<PathBuf, String> {
     need::install(BUILD)?;
+    need::install(PACKAGE)?;
     if run(cargo(&["deb", "--version"])).is_err() {
-        run(cargo(&["install", "--locked", "cargo-deb"]))?;
+        run(cargo(&["install", "--locked", "--profile", "dev", "--version", CARGO_DEB, "cargo-deb"]))?;
     }
     let folder = root().join("target/debian");
     // What is there of another version is not looked into by mistake.
@@ -35,6 +40,26 @@ pub(crate) fn package(rest: &[&str]) -> Result<(), String> {
     let package = packages.next().ok_or("cargo-deb has left no package")?;
     try_out(&package, &folder.join("root"))?;
     println!("{}", package.display());
+    Ok(package)
+}
+
+/// Builds it of the server that the tests have built, and lets `packaging/try.sh` install it, try it, and take it away; where that cannot
+/// be done, it is said why.
+pub(crate) fn test() -> Result<(), String> {
+    if !Path::new("/etc/debian_version").exists() {
+        println!("no package: this is no Debian");
+        return Ok(());
+    }
+    let package = package(&["--no-build", "--profile", "dev", "--fast"])?;
+    if said("id", &["-u"])?.trim() != "0" {
+        println!("not installed: this is not root");
+    } else if said("dpkg-query", &["--show", "offhook"]).is_ok() {
+        println!("not installed: there is an offhook on this machine");
+    } else {
+        let mut command = Command::new(root().join("packaging/try.sh"));
+        command.arg(package);
+        run(command)?;
+    }
     Ok(())
 }
 
