@@ -13,6 +13,7 @@ pub mod files;
 mod gateways;
 pub mod http;
 pub mod input;
+mod lines;
 pub mod media;
 pub mod metrics;
 pub mod net;

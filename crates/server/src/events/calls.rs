@@ -12,8 +12,11 @@ use crate::store::{Ledger, Note};
 /// long, one more is lost, and that is told.
 const NOTES_MAX: usize = 65_536;
 
-/// How many are written in one transaction.
+/// How many are taken at a time.
 const BATCH_MAX: usize = 4_096;
+
+/// The most that wait for a database that fails, of which each goes into the file beside it meanwhile.
+const KEPT_MAX: usize = 16_384;
 
 /// How long a database that has failed is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -83,6 +86,8 @@ pub(super) struct Calls {
     waiting: Receiver<Waiting>,
     /// What could not be written, and comes first the next time.
     kept: Vec<Note>,
+    /// So many of those are in the file beside the database.
+    filed: usize,
     failing: Option<Failing>,
 }
 
@@ -96,7 +101,7 @@ struct Failing {
 /// Both ends.
 pub(super) fn open(ledger: Ledger) -> (Notes, Calls) {
     let (notes, waiting) = sync_channel(NOTES_MAX);
-    (Notes(notes), Calls { ledger, waiting, kept: Vec::new(), failing: None })
+    (Notes(notes), Calls { ledger, waiting, kept: Vec::new(), filed: 0, failing: None })
 }
 
 impl Calls {
@@ -107,25 +112,45 @@ impl Calls {
         let rests = self.failing.is_some_and(|failing| now < failing.tried + RETRY && failing.is_old(now));
         loop {
             let then = self.take();
-            if self.kept.is_empty() || rests {
+            if self.kept.len() == if rests { self.filed } else { 0 } {
                 then.into_iter().for_each(Then::run);
                 return Ok(());
             }
-            let result = self.ledger.write(&self.kept, now_ms, written);
+            let result = if rests { self.file() } else { self.write(now_ms, written) };
             then.into_iter().for_each(Then::run);
             if let Err(error) = result {
                 return self.failed(now, error);
             }
-            self.kept.clear();
-            if self.failing.take().is_some() {
+            if !rests && self.failing.take().is_some() {
                 tracing::warn!("calls are recorded again");
             }
         }
     }
 
+    fn write(&mut self, now_ms: i64, written: u64) -> io::Result<()> {
+        if let Err(error) = self.ledger.record(&self.kept, now_ms, written) {
+            self.file()?;
+            return Err(error);
+        }
+        self.ledger.keep(&self.kept, true)?;
+        self.kept.clear();
+        self.filed = 0;
+        Ok(())
+    }
+
+    /// What the database does not take goes beside it, so that it is known after a kill: who lives, and of whom has been told that
+    /// they do not.
+    fn file(&mut self) -> io::Result<()> {
+        self.ledger.keep(&self.kept[self.filed..], false)?;
+        self.kept.retain(|note| !matches!(note, Note::Lives(_)));
+        self.filed = self.kept.len();
+        Ok(())
+    }
+
     /// Takes the notes that wait, and what is to be done after them.
     fn take(&mut self) -> Vec<Then> {
-        let (room, mut then) = (BATCH_MAX.saturating_sub(self.kept.len()), Vec::new());
+        let room = KEPT_MAX.saturating_sub(self.kept.len()).min(BATCH_MAX);
+        let mut then = Vec::new();
         for waiting in self.waiting.try_iter().take(room) {
             match waiting {
                 Waiting::Note(note) => self.kept.push(note),

@@ -1,22 +1,13 @@
-//! One event as a line of a segment, for programs and for `grep`:
-//!
-//! ```text
-//!   5d1c9a07 {"seq":17,"time_ms":1764493200123,"type":"sys.call.on_ringing","params":{…}}
-//!   └ CRC-32 of what follows, in hexadecimal
-//! ```
-//! A line that the end of the server has cut off has no line feed or another checksum. JSON has no line feed within.
+//! One event as a [line](crate::lines) of a segment.
 
 use std::borrow::Cow;
-use std::io::Write;
 
 use offhook_client::wire::EVENT_TYPES;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Entry;
-
-/// Digits of the checksum.
-const CHECKSUM: usize = 8;
+use crate::lines;
 
 /// What an envelope says before its parameters.
 #[derive(Deserialize)]
@@ -28,23 +19,13 @@ struct Head<'a> {
 }
 
 /// Appends the line of an event, its line feed included.
-pub(super) fn write(lines: &mut Vec<u8>, json: &RawValue) {
-    let json = json.get().as_bytes();
-    // A vector takes whatever is written to it.
-    let _ = write!(lines, "{:08x} ", crc32fast::hash(json));
-    lines.extend_from_slice(json);
-    lines.push(b'\n');
+pub(super) fn write(text: &mut Vec<u8>, json: &RawValue) {
+    lines::write(text, json.get().as_bytes());
 }
 
 /// The event of a line without its line feed; none where it is damaged, or another line.
 pub(super) fn parse(line: &[u8]) -> Option<Entry> {
-    let (checksum, json) = line.split_at_checked(CHECKSUM)?;
-    let checksum = u32::from_str_radix(str::from_utf8(checksum).ok()?, 16).ok()?;
-    let json = json.strip_prefix(b" ")?;
-    if crc32fast::hash(json) != checksum {
-        return None;
-    }
-    let json = str::from_utf8(json).ok()?;
+    let json = lines::read(line)?;
     let Head { seq, time_ms, type_name } = serde_json::from_str(json).ok()?;
     // What a former version told and this one does not know, nobody can have asked for.
     let type_name = EVENT_TYPES.iter().find(|known| **known == type_name).copied().unwrap_or("");

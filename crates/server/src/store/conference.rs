@@ -140,13 +140,15 @@ impl Untold {
     }
 }
 
-/// Forgets the ends that were told under numbers up to this one.
-pub(super) fn forget(transaction: &Transaction<'_>, told: u64) -> rusqlite::Result<()> {
+/// Forgets the ends that were told under numbers up to this one. Gives whether there is anything left of any conference.
+pub(super) fn forget(transaction: &Transaction<'_>, told: u64) -> rusqlite::Result<bool> {
+    let mut is_left = false;
     for table in ["part", "conf"] {
         let told_ones = format!("DELETE FROM {table} WHERE seq IS NOT NULL AND seq <= ?1");
         transaction.prepare_cached(&told_ones)?.execute([told.cast_signed()])?;
+        is_left |= transaction.prepare_cached(&format!("SELECT 1 FROM {table}"))?.exists([])?;
     }
-    Ok(())
+    Ok(is_left)
 }
 
 /// The conferences whose end was not told under a number up to this one. Who was not heard to come is not heard to go.

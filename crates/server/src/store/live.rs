@@ -1,7 +1,6 @@
-//! A row of `live`: what is known of a call while it lives, so that the next server can end it where this one cannot.
+//! What is known of a call while it lives, so that the next server can end it where this one cannot.
 
 use offhook_client::wire::{CallDir, CallRecord, DroppedBy};
-use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
 /// A call that lives.
@@ -86,28 +85,4 @@ impl Live {
             recordings: self.recordings,
         }
     }
-
-    pub(super) fn insert(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let call = serde_json::to_string(self).expect("a call is strings and numbers");
-        let insert = "INSERT OR REPLACE INTO live (res_id, call) VALUES (?1, ?2)";
-        transaction.prepare_cached(insert)?.execute((&self.res_id, call)).map(drop)
-    }
-}
-
-pub(super) fn remove(transaction: &Transaction<'_>, res_id: &str) -> rusqlite::Result<()> {
-    transaction.prepare_cached("DELETE FROM live WHERE res_id = ?1")?.execute([res_id]).map(drop)
-}
-
-/// All that are there. One that this version cannot read is told and passed over: it stays.
-pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Live>> {
-    let mut statement = connection.prepare("SELECT call FROM live ORDER BY res_id")?;
-    let mut rows = statement.query([])?;
-    let mut calls = Vec::new();
-    while let Some(row) = rows.next()? {
-        match serde_json::from_str(&row.get::<_, String>(0)?) {
-            Ok(call) => calls.push(call),
-            Err(error) => tracing::warn!(%error, "a call that was cut off cannot be read"),
-        }
-    }
-    Ok(calls)
 }

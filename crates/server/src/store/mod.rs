@@ -1,19 +1,20 @@
-//! The calls that live and the records of those that are over, in an embedded database of `node.data_dir`.
+//! The records of calls that are over, in an embedded database of `node.data_dir`, and the calls that live, in a file beside it.
 //!
 //! ```text
-//!   a call begins, is answered ─▶ live        what is known of it, and how it can be hung up
-//!   a call is over             ─▶ cdr         its record; its row of `live` goes in the same transaction
+//!   a call begins, is answered ─▶ calls.live  what is known of it, and how it can be hung up
+//!   a call is over             ─▶ cdr         its record; then it is taken out of the file
 //!   a conference and its parts ─▶ conf, part  until it is known that their ends are in the log
 //! ```
-//! The thread of the event log writes it, in one transaction for all that waits, before the events of that moment are written
+//! The thread of the event log writes both, in one transaction for all that waits, before the events of that moment are written
 //! and shown: whoever hears `on_released` finds the record, and what was heard of a call that lives is not forgotten when
-//! the process is killed. What the next one finds in `live` has been cut off ([`Ledger::lost`]); and a record whose
-//! `on_released` did not get into the log is told ([`Ledger::untold`]), so that each call has exactly one.
+//! the process is killed. What the next one finds in the file, and no record of, has been cut off ([`Ledger::lost`]); and a record
+//! whose `on_released` did not get into the log is told ([`Ledger::untold`]), so that each call has exactly one.
 //!
 //! Others may read the file meanwhile (write-ahead log); the part that is slow, to bring that log into the file, has a
 //! thread of its own.
 
 pub(crate) mod conference;
+mod journal;
 mod live;
 mod note;
 pub(crate) mod postgres;
@@ -32,7 +33,9 @@ use std::time::Duration;
 
 use offhook_client::wire::CallRecord;
 use rusqlite::{Connection, OpenFlags, Transaction};
+use serde::{Deserialize, Serialize};
 
+use journal::{Journal, Known};
 use live::Dialog;
 pub(crate) use live::Live;
 pub(crate) use note::{Writer, lives, note};
@@ -90,7 +93,7 @@ impl Note {
 }
 
 /// The end of a call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Over {
     /// Its record; the number is given by the database.
     pub(crate) record: CallRecord,
@@ -104,12 +107,15 @@ pub(crate) struct Over {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     connection: Connection,
+    journal: Journal,
     data_dir: PathBuf,
     /// The longest time that a record is kept, in milliseconds.
     keep_ms: Option<i64>,
     /// How far another database is that has the records too.
     copy: Option<Arc<Progress>>,
     changes: u32,
+    /// Whether there may be any conference in it.
+    conferences: bool,
     checkpoints: SyncSender<()>,
 }
 
@@ -124,24 +130,20 @@ impl Ledger {
     /// # Errors
     /// It cannot be written, is damaged, or is of a later version.
     pub(crate) fn open(data_dir: &Path, keep: Option<Duration>) -> io::Result<Self> {
-        files::make_private(data_dir)?;
-        let path = data_dir.join(FILE);
-        // Who called whom is nobody else's business; what SQLite puts beside the file has the mode of the file.
-        File::options().create(true).append(true).mode(0o600).open(&path)?;
-        let connection = open(&path).map_err(fault)?;
-        let version: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
-        if version > VERSION {
-            return Err(io::Error::other(format!(
-                "it is of version {version}, this server writes {VERSION}"
-            )));
-        }
-        connection.execute_batch(SCHEMA).map_err(fault)?;
-        connection.pragma_update(None, "user_version", VERSION).map_err(fault)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        let connection = database(data_dir)?;
+        let journal = Journal::open(data_dir)?;
         let keep_ms = keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
-        let data_dir = data_dir.to_owned();
-        Ok(Self { connection, data_dir, keep_ms, copy: None, changes: 0, checkpoints: checkpointer(path)? })
+        let (checkpoints, data_dir) = (checkpointer(data_dir)?, data_dir.to_owned());
+        Ok(Self {
+            connection,
+            journal,
+            data_dir,
+            keep_ms,
+            copy: None,
+            changes: 0,
+            conferences: true,
+            checkpoints,
+        })
     }
 
     /// From now on records are kept until they are copied, and whoever copies is told of them.
@@ -153,20 +155,21 @@ impl Ledger {
         Ok(self)
     }
 
-    /// Writes all of it, or nothing; events up to `told` are in the log.
-    pub(crate) fn write<'a>(
-        &mut self,
-        notes: impl IntoIterator<Item = &'a Note>,
-        now_ms: i64,
-        told: u64,
-    ) -> io::Result<()> {
+    /// Writes what belongs into the database, all of it or nothing; events up to `told` are in the log.
+    pub(crate) fn record(&mut self, notes: &[Note], now_ms: i64, told: u64) -> io::Result<()> {
+        if !notes.is_empty() && notes.iter().all(|note| matches!(note, Note::Lives(_))) {
+            return Ok(());
+        }
         // SQLite goes on with a file that has been taken away, and nobody would find what it writes.
         if !self.data_dir.join(FILE).try_exists()? {
             tracing::error!("the database of call records was taken away: another one is begun");
-            let keep = self.keep_ms.map(|keep| Duration::from_millis(keep.cast_unsigned()));
-            *self = Self::open(&self.data_dir, keep)?.copied_by(self.copy.clone())?;
+            self.connection = database(&self.data_dir)?;
+            self.checkpoints = checkpointer(&self.data_dir)?;
+            if let Some(copy) = &self.copy {
+                copy.recorded(newest(&self.connection).map_err(fault)?.cast_unsigned());
+            }
         }
-        self.try_write(notes, now_ms, told).map_err(fault)?;
+        self.try_record(notes, now_ms, told).map_err(fault)?;
         self.changes += 1;
         if self.changes >= CHECKPOINT_AFTER {
             self.changes = 0;
@@ -177,22 +180,37 @@ impl Ledger {
         Ok(())
     }
 
-    fn try_write<'a>(
-        &mut self,
-        notes: impl IntoIterator<Item = &'a Note>,
-        now_ms: i64,
-        told: u64,
-    ) -> rusqlite::Result<()> {
+    /// Keeps what is to be known of calls beside the database, which has taken the ends among them, or not: then those are kept
+    /// here too. The same may be said again.
+    pub(crate) fn keep(&mut self, notes: &[Note], are_recorded: bool) -> io::Result<()> {
+        for note in notes {
+            match note {
+                Note::Lives(live) => self.journal.lives(live),
+                Note::Over(over) if are_recorded => self.journal.over(&over.record.res_id),
+                Note::Over(over) => self.journal.ended(over),
+                Note::Conference(_) => {}
+            }
+        }
+        self.journal.write()
+    }
+
+    /// Both.
+    pub(crate) fn write(&mut self, notes: &[Note], now_ms: i64, told: u64) -> io::Result<()> {
+        self.record(notes, now_ms, told)?;
+        self.keep(notes, true)
+    }
+
+    fn try_record(&mut self, notes: &[Note], now_ms: i64, told: u64) -> rusqlite::Result<()> {
+        let changes_any = notes.iter().any(|note| matches!(note, Note::Conference(_)));
         let transaction = self.connection.transaction()?;
         let copy = self.copy.as_deref();
         let mut records: u32 = 0;
-        conference::forget(&transaction, told)?;
+        let are_left = self.conferences && conference::forget(&transaction, told)?;
         for note in notes {
             match note {
-                Note::Lives(live) => live.insert(&transaction)?,
+                Note::Lives(_) => {}
                 Note::Over(over) => {
                     records += 1;
-                    live::remove(&transaction, &over.record.res_id)?;
                     row::insert(&transaction, over)?;
                 }
                 Note::Conference(change) => change.write(&transaction)?,
@@ -206,6 +224,7 @@ impl Ledger {
             .map(|copy| newest(&transaction).map(|newest| (copy, newest)))
             .transpose()?;
         transaction.commit()?;
+        self.conferences = are_left || changes_any;
         if let Some((copy, newest)) = newest {
             copy.recorded(newest.cast_unsigned());
         }
@@ -214,7 +233,26 @@ impl Ledger {
 
     /// The calls that lived when the last server ended without telling.
     pub(crate) fn lost(&self) -> io::Result<Vec<Live>> {
-        live::all(&self.connection).map_err(fault)
+        let mut lost = Vec::new();
+        for known in self.journal.all() {
+            if let Known::Lives(call) = known
+                && !row::exists(&self.connection, &call.res_id).map_err(fault)?
+            {
+                lost.push(*call);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// The ends that the database did not take until the last server ended, oldest first.
+    fn unrecorded(&self) -> Vec<Note> {
+        let ended = |known| match known {
+            Known::Ended(over) => Some(over),
+            Known::Lives(_) => None,
+        };
+        let mut over: Vec<Box<Over>> = self.journal.all().filter_map(ended).collect();
+        over.sort_by_key(|over| over.seq);
+        over.into_iter().map(Note::Over).collect()
     }
 
     /// The ends of calls that are recorded and were told under a number above this one, oldest first.
@@ -253,11 +291,13 @@ fn prune(
         Some(copy) => (copy.seq().cast_signed(), newest(transaction)? - BEHIND_MAX),
         None => (i64::MAX, i64::MAX),
     };
-    let oldest = "SELECT id, end_time_ms, seq FROM cdr ORDER BY id LIMIT ?1";
+    // Without a LIMIT, for whose sake SQLite would prepare it anew each time.
+    let oldest = "SELECT id, end_time_ms, seq FROM cdr ORDER BY id";
     let mut oldest = transaction.prepare_cached(oldest)?;
-    let mut rows = oldest.query([most])?;
+    let mut rows = oldest.query([])?;
     let (mut last, mut lost): (Option<i64>, u64) = (None, 0);
-    while let Some(row) = rows.next()? {
+    for _ in 0..most {
+        let Some(row) = rows.next()? else { break };
         let (id, is_copied) = (row.get::<_, i64>(0)?, row.get::<_, i64>(2)? <= copied);
         if row.get::<_, i64>(1)? >= before_ms || (!is_copied && id > kept_from) {
             break;
@@ -274,6 +314,24 @@ fn prune(
     }
 }
 
+/// The database of a directory, which is made where there is none.
+fn database(data_dir: &Path) -> io::Result<Connection> {
+    files::make_private(data_dir)?;
+    let path = data_dir.join(FILE);
+    // Who called whom is nobody else's business; what SQLite puts beside the file has the mode of the file.
+    File::options().create(true).append(true).mode(0o600).open(&path)?;
+    let connection = open(&path).map_err(fault)?;
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+    if version > VERSION {
+        return Err(io::Error::other(format!("it is of version {version}, this server writes {VERSION}")));
+    }
+    connection.execute_batch(SCHEMA).map_err(fault)?;
+    connection.pragma_update(None, "user_version", VERSION).map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -285,17 +343,20 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The thread that brings changes into the file: when it is rung, and some time after the last change. It ends with the
-/// ledger.
-fn checkpointer(path: PathBuf) -> io::Result<SyncSender<()>> {
+/// The thread that brings changes into the database, and what lives to the disk itself: when it is rung, and some time after the
+/// last change. It ends with the ledger.
+fn checkpointer(data_dir: &Path) -> io::Result<SyncSender<()>> {
+    let (path, live) = (data_dir.join(FILE), data_dir.join(journal::FILE));
     let (bell, rung) = sync_channel(1);
     let run = move || {
         let mut connection = None;
         loop {
             let ended = rung.recv_timeout(CHECKPOINT_EVERY) == Err(RecvTimeoutError::Disconnected);
-            let result = checkpoint(&mut connection, &path);
-            if let Err(error) = result {
+            if let Err(error) = checkpoint(&mut connection, &path) {
                 tracing::warn!(%error, "the log of call records grows");
+            }
+            if let Err(error) = File::open(&live).and_then(|file| file.sync_data()) {
+                tracing::warn!(%error, "calls that live may be forgotten if the machine goes down now");
             }
             if ended {
                 return;
@@ -316,7 +377,6 @@ fn checkpoint(kept: &mut Option<Connection>, path: &Path) -> rusqlite::Result<()
 
 /// Of `part` and `conf`, `seq` is the number of the event that tells of the end. `cdr` is for others to read too: a column for each thing, the recordings as a JSON array.
 const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS live (res_id TEXT PRIMARY KEY NOT NULL, call TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS conf (
     res_id TEXT PRIMARY KEY NOT NULL,
     begin_time_ms INTEGER NOT NULL,

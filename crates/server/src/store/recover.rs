@@ -18,6 +18,8 @@ pub(crate) fn recover(
     time: UnixMs,
 ) -> io::Result<Vec<DialogState>> {
     recover_conferences(ledger, log, last_found, time)?;
+    // They are younger than any that the database has, which is in the order of their numbers.
+    ledger.write(&ledger.unrecorded(), time.0, last_found)?;
     for over in ledger.untold(last_found)? {
         // The number is written down before the event is: where this is cut off too, the event is told the next time.
         ledger.told(&over.record.res_id, log.next())?;

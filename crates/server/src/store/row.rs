@@ -51,6 +51,11 @@ pub(super) fn insert(transaction: &Transaction<'_>, over: &Over) -> rusqlite::Re
     Ok(())
 }
 
+/// Whether a call has a record.
+pub(super) fn exists(connection: &Connection, res_id: &str) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM cdr WHERE res_id = ?1")?.exists([res_id])
+}
+
 /// A record, from a row with [`COLUMNS`].
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
     let unsigned = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);

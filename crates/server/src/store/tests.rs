@@ -166,6 +166,51 @@ fn what_lives_is_found_until_it_is_over() {
     assert_eq!(ledger.lost().unwrap(), []);
 }
 
+/// Whatever the end of the server has left of the last line: what was whole before is known.
+#[test]
+fn a_line_that_is_cut_off_takes_none_with_it() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    let path = dir.0.join(journal::FILE);
+    ledger.write(&[Note::Lives(Box::new(live(1)))], 0, 0).unwrap();
+    let one = fs::read(&path).unwrap().len();
+    ledger.write(&[Note::Lives(Box::new(live(2)))], 0, 0).unwrap();
+    drop(ledger);
+    let two = fs::read(&path).unwrap();
+    for length in one..two.len() {
+        fs::write(&path, &two[..length]).unwrap();
+        let mut ledger = Ledger::open(&dir.0, None).unwrap();
+        assert_eq!(ledger.lost().unwrap(), [live(1)], "cut off at {length}");
+        ledger.write(&[Note::Lives(Box::new(live(3)))], 0, 0).unwrap();
+        drop(ledger);
+        assert_eq!(Ledger::open(&dir.0, None).unwrap().lost().unwrap(), [live(1), live(3)]);
+    }
+}
+
+/// It holds what lives, and some megabytes more, however many calls there have been; and is made anew where it was taken away.
+#[test]
+fn the_file_of_those_that_live_does_not_grow_for_ever() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    let path = dir.0.join(journal::FILE);
+    let mut longest = 0;
+    for round in 0..60 {
+        let lives: Vec<Note> =
+            (1..=500).map(|call| Note::Lives(Box::new(live(round * 500 + call)))).collect();
+        ledger.write(&lives, 0, 0).unwrap();
+        // All but one in a hundred are over.
+        let over: Vec<Note> =
+            (1..=500).filter(|call| call % 100 > 0).map(|call| over(round * 500 + call, 0, 0)).collect();
+        ledger.write(&over, 0, 0).unwrap();
+        longest = longest.max(fs::metadata(&path).unwrap().len());
+    }
+    assert!((4_000_000..5 << 20).contains(&longest), "{longest}: it was begun anew");
+    fs::remove_file(&path).unwrap();
+    ledger.write(&[Note::Lives(Box::new(live(1_000_000)))], 0, 0).unwrap();
+    drop(ledger);
+    assert_eq!(Ledger::open(&dir.0, None).unwrap().lost().unwrap().len(), 301);
+}
+
 #[test]
 fn a_database_that_is_taken_away_is_begun_anew() {
     let dir = dir();
@@ -197,7 +242,7 @@ fn what_is_recorded_is_for_nobody_else_to_read() {
     ledger.write(&[over(1, 1_000, 1)], 0, 0).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir.0), 0o700);
-    for file in ["calls.db", "calls.db-wal", "calls.db-shm"] {
+    for file in ["calls.db", "calls.db-wal", "calls.db-shm", "calls.live"] {
         assert_eq!(mode(&dir.0.join(file)), 0o600, "{file}");
     }
 }

@@ -168,3 +168,44 @@ fn a_database_that_somebody_else_writes_holds_up_events_for_a_moment_only() {
     assert_eq!(store::page(&dir.0, 0, 10).unwrap().len(), 2);
     assert!(calls.commit(begin + PATIENCE * 3, 0, 0).is_ok());
 }
+
+/// Past the patience of its readers the log goes on without the database; what was told by then is not told again by the next run,
+/// which records it as it was.
+#[test]
+fn a_call_whose_record_is_not_taken_is_released_once_over_a_kill() {
+    let dir = dir();
+    let mut node = Node::open(&dir);
+    for number in 1..=3 {
+        node.begin(number);
+    }
+    node.rig.store.commit().unwrap();
+    let other = rusqlite::Connection::open(dir.0.join(store::FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    node.end(1);
+    let (told_while_waiting, began) = (node.rig.log.shown(), clock::now().mono);
+    assert!(node.rig.store.commit().is_err());
+    assert_eq!(node.rig.log.shown(), told_while_waiting, "it is waited for");
+    while node.rig.store.commit().is_err() {
+        assert!(clock::now().mono < began + PATIENCE * 3, "not that long");
+    }
+    // While the database is left alone: one more ends, one begins, and one both.
+    node.end(2);
+    node.begin(4);
+    node.begin(5);
+    node.end(5);
+    node.rig.store.commit().unwrap();
+    assert_eq!(node.rig.log.shown(), node.rig.log.newest(), "all of it is told");
+    drop((node, other));
+    for run in 0..2 {
+        let mut node = Node::open(&dir);
+        node.rig.store.commit().unwrap();
+        let expected: BTreeMap<_, _> = (1..=5).map(|call| (live(call).res_id, (1, 1))).collect();
+        assert_eq!(told(&dir), expected, "run {run}");
+        let records = store::page(&dir.0, 0, 10).unwrap();
+        let mut causes: Vec<_> = records.iter().map(|record| (&*record.res_id, record.cause)).collect();
+        causes.sort_unstable();
+        let of = |call: u64, cause| (live(call).res_id, cause);
+        let expected = [of(1, 200), of(2, 200), of(3, 500), of(4, 500), of(5, 200)];
+        assert_eq!(causes, expected.each_ref().map(|(call, cause)| (&**call, *cause)), "run {run}");
+    }
+}
