@@ -19,7 +19,7 @@ use offhook_call::command::Request;
 use offhook_call::{self as call, Calls, DiskEvent, Now, Port};
 use offhook_media::event as media;
 use offhook_sip::Endpoint;
-use offhook_sip::event::{self as sip, CommandError, DialogState, Flow, QueryId, Reason, Target};
+use offhook_sip::event::{self as sip, CommandError, Flow, QueryId, Reason, Remains, Target};
 
 pub use crate::output::{Note, Output};
 
@@ -107,10 +107,10 @@ impl Exchange {
         self.pump(now);
     }
 
-    /// Hangs up a call of an earlier run. `false`: not now, as too much is under way; whoever has it may come again.
-    pub fn farewell(&mut self, now: Now, dialog: DialogState) -> bool {
+    /// Ends a call of an earlier run. `false`: not now, as too much is under way; whoever has it may come again.
+    pub fn farewell(&mut self, now: Now, remains: Remains) -> bool {
         let reason = Reason { cause: 500, text: "the server was restarted".to_owned() };
-        let command = sip::Command::Farewell(Box::new((dialog, Some(reason))));
+        let command = sip::Command::Farewell(Box::new((remains, Some(reason))));
         let result = self.endpoint.command(now.mono, command);
         self.pump(now);
         result != Err(CommandError::Full)

@@ -23,7 +23,7 @@ use offhook_call::{DiskEvent, DiskJob, JobId, Now, Port, Reply};
 use offhook_exchange::{Exchange, Note, Output, Reload};
 use offhook_media::event::{self as media, Audio, Chunk};
 use offhook_sip::Counters;
-use offhook_sip::event::{self as sip, DialogState, Transport};
+use offhook_sip::event::{self as sip, Remains, Transport};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call_log::line;
@@ -65,7 +65,7 @@ const AT_ONCE: Duration = Duration::from_millis(250);
 /// How often it is told at most what the SIP endpoint has counted.
 const COUNTED_EVERY: Duration = Duration::from_secs(60);
 
-/// How many calls of the last server are hung up at a time, and how long after the last ones: a gateway need not take the end of
+/// How many calls of the last server are ended at a time, and how long after the last ones: a gateway need not take the end of
 /// ten thousand calls at once.
 const FAREWELLS: usize = 20;
 const FAREWELLS_EVERY: Duration = Duration::from_millis(100);
@@ -98,8 +98,8 @@ pub struct Parts {
     pub recordings: Feed,
     /// The event log.
     pub log: EventWriter,
-    /// Calls of the last server that are still to be hung up.
-    pub farewells: VecDeque<DialogState>,
+    /// Calls of the last server that are still to be ended.
+    pub farewells: VecDeque<Remains>,
     /// Our name.
     pub node: NodeId,
     /// Our process, as the API names it.
@@ -134,7 +134,7 @@ pub struct Control {
     counted: (Instant, Counters),
     /// Datagrams that the kernel had no room for.
     unsent: u64,
-    /// When the next calls of the last server are hung up.
+    /// When the next calls of the last server are ended.
     next_farewells: Instant,
     /// What has happened since the start.
     totals: Totals,
@@ -370,7 +370,7 @@ impl Control {
         self.pump(now);
     }
 
-    /// Hangs up some of the calls that the last server had.
+    /// Ends some of the calls that the last server had.
     fn say_farewell(&mut self, now: Now) {
         let Parts { exchange, farewells, .. } = &mut self.parts;
         if farewells.is_empty() || now.mono < self.next_farewells {
@@ -378,8 +378,8 @@ impl Control {
         }
         self.next_farewells = now.mono + FAREWELLS_EVERY;
         for _ in 0..FAREWELLS {
-            let Some(dialog) = farewells.front().cloned() else { return };
-            if !exchange.farewell(now, dialog) {
+            let Some(remains) = farewells.front().cloned() else { return };
+            if !exchange.farewell(now, remains) {
                 return;
             }
             farewells.pop_front();

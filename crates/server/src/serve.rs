@@ -13,7 +13,7 @@ use offhook_exchange::Exchange;
 use offhook_media::event::{Alarms, Gain};
 use offhook_media::sdp::{Destinations, Seed};
 use offhook_sip::Endpoint;
-use offhook_sip::event::{DialogState, Transport};
+use offhook_sip::event::{Remains, Transport};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -308,7 +308,7 @@ fn assemble(
     local: &[(Transport, SocketAddr)],
     rpc: SocketAddr,
     inputs: &mpsc::Sender<Input>,
-    (mut log, farewells): (EventWriter, Vec<DialogState>),
+    (mut log, farewells): (EventWriter, Vec<Remains>),
     first_serial: u64,
 ) -> Result<control::Parts, Failure> {
     let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
@@ -449,13 +449,13 @@ fn of_log(dir: &Path, error: &io::Error) -> Failure {
     Failure::Failed(format!("event log in {:?}: {error}", dir.display()))
 }
 
-/// Has calls recorded, and copied to where the configuration says, and tells of those that the last server has left: their dialogs
-/// are given.
+/// Has calls recorded, and copied to where the configuration says, and tells of those that the last server has left: what is to be ended
+/// of them is given.
 fn record_calls(
     config: &Config,
     writer: &mut EventWriter,
     store: &mut Store,
-) -> Result<(Vec<DialogState>, Option<postgres::Copy>), Failure> {
+) -> Result<(Vec<Remains>, Option<postgres::Copy>), Failure> {
     let data_dir = &config.node.data_dir;
     let path = data_dir.join(store::FILE);
     let fault = |error: io::Error| Failure::Failed(format!("call records in {:?}: {error}", path.display()));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub use crate::dialog::DialogState;
 pub use crate::flow::{Flow, Lookup, PeerName, Target, Transmit, Transport};
+pub use crate::remains::{Received, Remains};
 
 /// One INVITE usage. Whoever starts a session numbers it, so the two sides of this interface never collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -295,8 +296,8 @@ pub enum Command {
     },
     /// Send a MESSAGE outside of a dialog. Its end is [`Event::Paged`].
     Page(Box<Page>),
-    /// End a call of an earlier run by BYE; nothing is told of it.
-    Farewell(Box<(DialogState, Option<Reason>)>),
+    /// End a call of an earlier run; nothing is told of it.
+    Farewell(Box<(Remains, Option<Reason>)>),
     /// Register, and keep the registration alive until [`Command::Unregister`].
     Register(Box<Registration>),
     /// Remove our Contact from the registrar, and end the registration.

@@ -40,6 +40,7 @@ mod page_in;
 mod policy;
 mod random;
 mod redirect;
+mod remains;
 mod resolve;
 mod session;
 #[cfg(test)]
@@ -55,10 +56,9 @@ use crate::agent::Agents;
 pub use crate::config::{Config, Gateway, SessionTimer, Strangers, Timers};
 use crate::core::Core;
 pub use crate::counters::Counters;
-use crate::dialog::Dialog;
 use crate::event::{
-    Command, CommandError, DialogState, Doors, Event, Flow, Header, Invite, QueryId, Reason, SessionId,
-    Target, Transmit, Transport,
+    Command, CommandError, Doors, Event, Flow, Header, Invite, QueryId, Reason, Remains, SessionId, Target,
+    Transmit, Transport,
 };
 pub use crate::glance::{First, Glance};
 pub use crate::message::{FramingError, StreamFramer};
@@ -155,8 +155,13 @@ impl Endpoint {
             }
             Command::Page(page) => self.agents.page(&mut self.core, now, *page),
             Command::Farewell(farewell) => {
-                let (dialog, reason) = *farewell;
-                self.agents.farewell(&mut self.core, now, dialog, reason.as_ref())
+                let (remains, reason) = *farewell;
+                match remains {
+                    Remains::Dialog(dialog) => {
+                        self.agents.farewell(&mut self.core, now, dialog, reason.as_ref())
+                    }
+                    Remains::Received(received) => self.refuse_received(now, received, reason.as_ref()),
+                }
             }
             Command::Register(registration) => self.agents.register(&mut self.core, now, *registration),
             Command::Unregister { account } => self.agents.unregister(&mut self.core, now, &account),
@@ -221,9 +226,9 @@ impl Endpoint {
         (own.max_sessions, own.max_transactions) = (config.max_sessions, config.max_transactions);
     }
 
-    /// The dialog of a call that is answered, as another run of the process needs it to hang up ([`Command::Farewell`]).
-    pub fn dialog(&self, session: SessionId) -> Option<DialogState> {
-        self.sessions.get(&session)?.dialog().map(Dialog::state)
+    /// What another run of the process needs to end a call ([`Command::Farewell`]), where that can be done.
+    pub fn remains(&self, session: SessionId) -> Option<Remains> {
+        self.sessions.get(&session)?.remains()
     }
 
     /// Whether no session lives, and nothing has to be sent or waits for a response: a shutdown loses nothing.

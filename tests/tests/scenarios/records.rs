@@ -1,6 +1,6 @@
 //! The records of calls (`call-api.md` §6), and calls that the end of the server cut off (`reliability.md` D5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use offhook_tests::agent::{Agent, Dialog, Message};
 use offhook_tests::app::{self, App};
 use offhook_tests::caller::Caller;
 use offhook_tests::peer::Peer;
+use offhook_tests::ports;
 use offhook_tests::server::{self, Server};
+use offhook_tests::sipp::Sipp;
 use offhook_tests::wait::PATIENCE;
 
 async fn records(client: &Client) -> Vec<CallRecord> {
@@ -152,6 +154,37 @@ async fn d5_calls_that_the_end_of_the_server_cuts_off_are_hung_up_told_and_recor
     // Nor is anybody called a second time.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(records(&again.client).await.len(), calls.len() + 2);
+}
+
+/// Callers who hear it ring when the server is killed are refused by the next one, with the tag that they know, and acknowledge that.
+#[tokio::test]
+async fn d5_callers_who_were_not_answered_yet_are_refused() {
+    let mut server = Server::start("rings").await;
+    let mut app = App::connect(&server).await;
+    let refused = Sipp::new("uac-refused").set("rtp_port", ports::one()).set("status", 500);
+    let refused = refused.set("header", "Reason").set("value", "SIP;cause=500");
+    let mut callers = refused.load(5, 100).call(server.sip(), server.dir());
+    let mut calls = Vec::new();
+    for _ in 0..5 {
+        calls.push(app.incoming().await.res_id);
+    }
+    let last = app.history().last().expect("events").seq;
+    server.kill();
+    server.end(PATIENCE).await;
+    server.start_again().await;
+    callers.succeed(5, PATIENCE).await;
+    let messages = callers.messages();
+    let with_tags = |status: &str| -> BTreeSet<String> {
+        let responses = messages.split("SIP/2.0 ").filter(|response| response.starts_with(status));
+        let to = responses.filter_map(|response| response.lines().find(|line| line.starts_with("To:")));
+        to.map(|line| line.trim_end().to_owned()).collect()
+    };
+    assert_eq!(with_tags("180").len(), 5, "{messages}");
+    assert_eq!(with_tags("500"), with_tags("180"));
+    let mut back = App::connect_after(&server, Some(last)).await;
+    for res_id in calls {
+        assert_eq!(back.released(&res_id).await.cause, 500);
+    }
 }
 
 /// Who was in a conference when the server was killed has left it, and it is over, exactly once; one that nobody was in too.

@@ -1,5 +1,7 @@
 //! What is known of a call while it lives, so that the next server can end it where this one cannot.
 
+use std::net::SocketAddr;
+
 use offhook_client::wire::{CallDir, CallRecord, DroppedBy};
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +33,31 @@ pub(crate) struct Live {
     /// The first of its recordings.
     #[serde(default)]
     pub(crate) recordings: Vec<String>,
-    /// How it is hung up.
-    pub(crate) dialog: Option<Dialog>,
+    /// How it is ended, where that can be done.
+    pub(crate) remains: Option<Remains>,
+}
+
+/// What is not over at the other end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Remains {
+    /// An answered call.
+    Dialog(Dialog),
+    /// An INVITE that waits for its final response.
+    Received(Received),
+}
+
+/// Such an INVITE, as much of it as its response needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Received {
+    /// Our address that it came to.
+    pub(crate) local: SocketAddr,
+    /// Where it came from.
+    pub(crate) remote: SocketAddr,
+    /// Its first line, and the headers that come back.
+    pub(crate) invite: String,
+    /// Our tag.
+    pub(crate) tag: String,
 }
 
 /// The dialog of an answered call (RFC 3261 §12), as much of it as a BYE needs.

@@ -36,8 +36,7 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 use serde::{Deserialize, Serialize};
 
 use journal::{Journal, Known};
-use live::Dialog;
-pub(crate) use live::Live;
+pub(crate) use live::{Live, Remains};
 pub(crate) use note::{Writer, lives, note};
 pub(crate) use progress::{CopyStatus, Progress};
 pub(crate) use read::page;

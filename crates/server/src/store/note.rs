@@ -5,9 +5,10 @@ use offhook_call::id::{CallId, NodeId};
 use offhook_call::state::State;
 use offhook_client::wire::{self, CallRecord};
 use offhook_exchange::Exchange;
-use offhook_sip::event::DialogState;
+use offhook_sip::event as sip;
 
-use super::{Dialog, Live, Note, Over};
+use super::live::{Dialog, Received};
+use super::{Live, Note, Over, Remains};
 use crate::events::dropped_by;
 use crate::rpc::{names, reply};
 
@@ -48,7 +49,7 @@ fn is_told(state: State, prior: Option<State>) -> bool {
 /// All that the next run has to know of a call that lives.
 pub(crate) fn lives(writer: Writer, id: CallId, exchange: &Exchange) -> Option<Note> {
     let call = exchange.calls().get(id)?;
-    let dialog = exchange.endpoint().dialog(call.session);
+    let remains = exchange.endpoint().remains(call.session);
     Some(Note::Lives(Box::new(Live {
         res_id: writer.node.res_id(id),
         process_id: writer.process_id,
@@ -62,7 +63,7 @@ pub(crate) fn lives(writer: Writer, id: CallId, exchange: &Exchange) -> Option<N
         user_data: call.user_data,
         codec: call.codec.filter(|_| call.answer_time.is_some()).map(|codec| codec.name().to_owned()),
         recordings: call.recordings,
-        dialog: dialog.map(Dialog::from),
+        remains: remains.map(Remains::from),
     })))
 }
 
@@ -116,16 +117,32 @@ pub(crate) fn released(over: &Over) -> wire::EventKind {
     })
 }
 
-impl From<DialogState> for Dialog {
-    fn from(state: DialogState) -> Self {
-        let DialogState { call_id, local, remote, cseq, target, routes } = state;
-        Self { call_id, local, remote, cseq, target, routes }
+impl From<sip::Remains> for Remains {
+    fn from(remains: sip::Remains) -> Self {
+        match remains {
+            sip::Remains::Dialog(dialog) => {
+                let sip::DialogState { call_id, local, remote, cseq, target, routes } = dialog;
+                Self::Dialog(Dialog { call_id, local, remote, cseq, target, routes })
+            }
+            sip::Remains::Received(received) => {
+                let sip::Received { local, remote, invite, tag } = received;
+                Self::Received(Received { local, remote, invite, tag })
+            }
+        }
     }
 }
 
-impl From<Dialog> for DialogState {
-    fn from(dialog: Dialog) -> Self {
-        let Dialog { call_id, local, remote, cseq, target, routes } = dialog;
-        Self { call_id, local, remote, cseq, target, routes }
+impl From<Remains> for sip::Remains {
+    fn from(remains: Remains) -> Self {
+        match remains {
+            Remains::Dialog(dialog) => {
+                let Dialog { call_id, local, remote, cseq, target, routes } = dialog;
+                Self::Dialog(sip::DialogState { call_id, local, remote, cseq, target, routes })
+            }
+            Remains::Received(received) => {
+                let Received { local, remote, invite, tag } = received;
+                Self::Received(sip::Received { local, remote, invite, tag })
+            }
+        }
     }
 }

@@ -3,20 +3,20 @@
 use std::io;
 
 use offhook_call::event::UnixMs;
-use offhook_sip::event::DialogState;
+use offhook_sip::event::Remains;
 
 use super::note::released;
 use super::{Ledger, Note, Over};
 use crate::events::EventWriter;
 
 /// Appends the `on_released` of every call that has none, given the last event that was found in the log: each call has exactly one,
-/// over the end of the server too. Gives the dialogs that are still open at their other ends.
+/// over the end of the server too. Gives what is not over yet at their other ends, first those who wait for an answer.
 pub(crate) fn recover(
     ledger: &mut Ledger,
     log: &mut EventWriter,
     last_found: u64,
     time: UnixMs,
-) -> io::Result<Vec<DialogState>> {
+) -> io::Result<Vec<Remains>> {
     recover_conferences(ledger, log, last_found, time)?;
     // They are younger than any that the database has, which is in the order of their numbers.
     ledger.write(&ledger.unrecorded(), time.0, last_found)?;
@@ -26,7 +26,7 @@ pub(crate) fn recover(
         log.append(time.0, released(&over));
     }
     let lost = ledger.lost()?;
-    let mut dialogs = Vec::new();
+    let mut remains = Vec::new();
     let mut notes = Vec::new();
     for (live, seq) in lost.into_iter().zip(log.next()..) {
         tracing::warn!(
@@ -34,7 +34,7 @@ pub(crate) fn recover(
             sip_call_id = live.sip_call_id,
             "a call was cut off by the end of the server"
         );
-        dialogs.extend(live.dialog.clone().map(DialogState::from));
+        remains.extend(live.remains.clone().map(Remains::from));
         let process_id = live.process_id;
         notes.push(Note::Over(Box::new(Over { record: live.cut_off(time.0), process_id, seq })));
     }
@@ -44,7 +44,8 @@ pub(crate) fn recover(
             log.append(time.0, released(over));
         }
     }
-    Ok(dialogs)
+    remains.sort_by_key(|remains| matches!(remains, Remains::Dialog(_)));
+    Ok(remains)
 }
 
 /// The same for conferences: who was in leaves, and each is over. As with calls, the numbers are written down before the events are.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use offhook_client::wire::CallDir;
 
+use super::live::Dialog;
 use super::*;
 
 pub(crate) use super::note::released;
@@ -40,7 +41,7 @@ pub(crate) fn live(number: u64) -> Live {
         user_data: None,
         codec: None,
         recordings: Vec::new(),
-        dialog: None,
+        remains: None,
     }
 }
 
@@ -147,14 +148,14 @@ fn what_lives_is_found_until_it_is_over() {
     let mut ledger = Ledger::open(&dir.0, None).unwrap();
     let answered = Live {
         answer_time_ms: Some(5),
-        dialog: Some(Dialog {
+        remains: Some(Remains::Dialog(Dialog {
             call_id: "1@192.0.2.10".to_owned(),
             local: "<sip:2000@192.0.2.20>;tag=b".to_owned(),
             remote: "<sip:1000@192.0.2.10>;tag=a".to_owned(),
             cseq: 3,
             target: "sip:1000@192.0.2.10:5060".to_owned(),
             routes: vec!["<sip:192.0.2.1;lr>".to_owned()],
-        }),
+        })),
         ..live(1)
     };
     let lives = [live(1), live(2), answered.clone()].map(|live| Note::Lives(Box::new(live)));

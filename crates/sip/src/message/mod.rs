@@ -39,7 +39,7 @@ pub(crate) use scan::{
 };
 pub(crate) use uri::{Scheme, Uri, UriError, literal, same_address, split_host_port};
 pub(crate) use via::{COOKIE, DEFAULT_PORT, DEFAULT_TLS_PORT, Via};
-pub(crate) use write::{Draft, Response, ack_of_refusal, cancel_of, phrase, reason_header};
+pub(crate) use write::{Draft, Response, ack_of_refusal, cancel_of, essence_of, phrase, reason_header};
 
 use crate::event::{Body, Header};
 

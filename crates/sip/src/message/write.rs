@@ -197,6 +197,13 @@ pub(crate) fn ack_of_refusal(invite: &Message, response: &Message) -> Vec<u8> {
     finish_follow_up(out, invite, "ACK", None)
 }
 
+/// An INVITE without what nothing is made of that belongs to it: not its responses, nor its ACK, nor its CANCEL.
+pub(crate) fn essence_of(invite: &Message) -> Vec<u8> {
+    let mut out = follow_up(invite, b"INVITE");
+    out.copy(invite, Name::To, "To");
+    finish_follow_up(out, invite, "INVITE", None)
+}
+
 /// The CANCEL of an INVITE: the same Request-URI, branch, Route and To (§9.1).
 pub(crate) fn cancel_of(invite: &Message, reason: Option<&Reason>) -> Vec<u8> {
     let mut out = follow_up(invite, b"CANCEL");

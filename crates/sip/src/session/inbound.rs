@@ -25,7 +25,8 @@ use super::reliable::{Mode, Reliable};
 use crate::core::{Core, Request};
 use crate::dialog::Dialog;
 use crate::event::{
-    Body, CommandError, EndCause, Event, GatewayName, Header, Incoming, QueryId, Reason, SessionId, Target,
+    Body, CommandError, EndCause, Event, GatewayName, Header, Incoming, QueryId, Reason, Received, SessionId,
+    Target,
 };
 use crate::message::{ALLOW, Head, Message, Name, Response, lossy, number};
 use crate::options;
@@ -358,6 +359,12 @@ impl Inbound {
     /// The dialog with the peer, where the call is answered.
     pub(crate) fn dialog(&self) -> Option<&Dialog> {
         matches!(self.state, State::Answered(_) | State::Talking).then_some(&self.leg.dialog)
+    }
+
+    /// The INVITE, while it has no final response.
+    pub(crate) fn received(&self) -> Option<Received> {
+        let State::Ringing(ringing) = &self.state else { return None };
+        Received::of(&ringing.request, &self.leg.dialog.local_tag)
     }
 
     /// The dialog of a call that is answered and that nobody hangs up, and what its requests are sent with.

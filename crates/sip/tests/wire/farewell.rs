@@ -2,15 +2,28 @@
 
 use std::time::Duration;
 
-use offhook_sip::event::{Command, DialogState, Event, Reason};
+use offhook_sip::event::{Command, Event, Reason, Received, Remains, SessionId, Transport};
 
-use crate::inbound::{CALL, talking};
+use crate::inbound::{CALL, ringing, talking};
 use crate::outbound::{TO, answered, placed};
-use crate::stage::{OUTBOUND, Stage, address, invite, request, times, udp};
+use crate::stage::{OUTBOUND, PEER, Stage, address, invite, request, times, udp};
 
-fn farewell(dialog: DialogState) -> Command {
+fn farewell(remains: Remains) -> Command {
     let reason = Reason { cause: 500, text: "restart".to_owned() };
-    Command::Farewell(Box::new((dialog, Some(reason))))
+    Command::Farewell(Box::new((remains, Some(reason))))
+}
+
+fn dialog(stage: &Stage, session: SessionId) -> Remains {
+    let remains = stage.endpoint.remains(session).unwrap();
+    assert!(matches!(remains, Remains::Dialog(_)), "{remains:?}");
+    remains
+}
+
+fn received(stage: &Stage) -> Received {
+    match stage.endpoint.remains(CALL) {
+        Some(Remains::Received(received)) => received,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The number of a request.
@@ -22,7 +35,7 @@ fn number(cseq: &str) -> u32 {
 fn the_next_run_hangs_up_a_call_that_came_in() {
     let mut stage = Stage::new();
     let tag = talking(&mut stage);
-    let dialog = stage.endpoint.dialog(CALL).unwrap();
+    let dialog = dialog(&stage, CALL);
 
     let mut next = Stage::new();
     next.command(farewell(dialog));
@@ -48,7 +61,7 @@ fn the_next_run_hangs_up_a_call_that_we_made_by_its_route_set() {
     // The route set is the Record-Route of the response, reversed; its first proxy is a name and a loose router.
     let routes = "Record-Route: <sip:192.0.2.21;lr>, <sip:edge.example.com;lr>\r\nContact: <sip:bob@192.0.2.30:5080>\r\n";
     stage.receive(&invite.response("200 OK", "bob", routes));
-    let dialog = stage.endpoint.dialog(OUTBOUND).unwrap();
+    let dialog = dialog(&stage, OUTBOUND);
 
     let mut next = Stage::new();
     next.command(farewell(dialog));
@@ -67,7 +80,7 @@ fn the_next_run_hangs_up_a_call_that_we_made_by_its_route_set() {
 fn a_peer_that_is_gone_is_left_after_timer_f() {
     let mut stage = Stage::new();
     answered(&mut stage);
-    let dialog = stage.endpoint.dialog(OUTBOUND).unwrap();
+    let dialog = dialog(&stage, OUTBOUND);
 
     let mut next = Stage::new();
     next.command(farewell(dialog));
@@ -80,14 +93,122 @@ fn a_peer_that_is_gone_is_left_after_timer_f() {
 }
 
 #[test]
-fn who_is_not_answered_or_is_hung_up_has_no_dialog_to_end() {
-    let mut stage = Stage::new();
-    placed(&mut stage, invite(TO));
-    assert_eq!(stage.endpoint.dialog(OUTBOUND), None);
+fn who_is_hung_up_or_refused_leaves_nothing_to_end() {
     let mut stage = Stage::new();
     let tag = talking(&mut stage);
     stage.receive(&request("2 BYE", "bye", &tag, ""));
-    assert_eq!(stage.endpoint.dialog(CALL), None);
+    assert_eq!(stage.endpoint.remains(CALL), None);
+    let mut stage = Stage::new();
+    ringing(&mut stage);
+    stage.command(Command::Reject { session: CALL, status: 486, headers: Vec::new() });
+    assert_eq!(stage.endpoint.remains(CALL), None);
+}
+
+/// RFC 3261 §17.2.1: a final response is repeated, first after T1, then after twice as long up to T2, until its ACK or for 64·T1;
+/// and §18.2.2: to where the request came from, as `received` says.
+#[test]
+fn the_next_run_refuses_a_call_that_was_not_answered() {
+    let mut stage = Stage::new();
+    let more = "Record-Route: <sip:p1;lr>\r\nX-Account: 7\r\n";
+    let invite = request("1 INVITE", "invite", "", more).replace(
+        "Max-Forwards",
+        "Via: SIP/2.0/TCP far.example.com:5070;branch=z9hG4bKfar;keep=\"a, b\"\r\nMax-Forwards",
+    );
+    stage.receive_from("192.0.2.8:5068", &invite);
+    stage.command(Command::Progress { session: CALL, status: 180, body: None });
+    stage.drain_events();
+    let ringing = stage.one();
+    let remains = Remains::Received(received(&stage));
+
+    let mut next = Stage::new();
+    next.command(farewell(remains));
+    let refusal = next.one();
+    assert_eq!((refusal.status(), refusal.to), (500, address("192.0.2.8:5060")));
+    for name in ["From", "To", "Call-ID", "CSeq"] {
+        assert_eq!(refusal.header(name), ringing.header(name), "{name}");
+    }
+    assert_eq!(refusal.all("Via"), ringing.all("Via"));
+    assert_eq!(refusal.header("Reason"), "SIP;cause=500;text=\"restart\"");
+    assert_eq!(refusal.header("Content-Length"), "0");
+    let again = next.pass(Duration::from_millis(3_500));
+    assert_eq!(times(&again, "500"), [500, 1_500, 3_500]);
+    assert!(again.iter().all(|(_, sent)| sent.text == refusal.text), "it is the same");
+    // Its ACK ends that, and is nobody's but the transaction's.
+    next.receive_from("192.0.2.8:5068", &request("1 ACK", "invite", refusal.to_tag(), ""));
+    assert_eq!((next.pass(Duration::from_secs(40)).len(), next.events()), (0, vec![]));
+    next.assert_nothing_left();
+}
+
+#[test]
+fn nobody_acknowledges_that_refusal() {
+    let mut stage = Stage::new();
+    ringing(&mut stage);
+    let mut next = Stage::new();
+    next.command(farewell(Remains::Received(received(&stage))));
+    let mut sent = vec![(0, next.one())];
+    sent.extend(next.pass(Duration::from_secs(40)));
+    let expected = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+    assert_eq!(times(&sent, "500"), expected);
+    next.assert_nothing_left();
+}
+
+/// §17.2.1: the INVITE again is answered by the same; §9.2: its CANCEL by 200 with the same tag, to no effect.
+#[test]
+fn who_repeats_or_cancels_what_was_refused_so_is_answered() {
+    let mut stage = Stage::new();
+    let tag = ringing(&mut stage);
+    let mut next = Stage::new();
+    next.command(farewell(Remains::Received(received(&stage))));
+    let refusal = next.one();
+    next.receive(&request("1 INVITE", "invite", "", ""));
+    assert_eq!(next.one().text, refusal.text);
+    next.receive(&request("1 CANCEL", "invite", "", ""));
+    let cancelled = next.one();
+    assert_eq!((cancelled.status(), cancelled.header("CSeq"), cancelled.to_tag()), (200, "1 CANCEL", &*tag));
+    next.receive(&request("1 ACK", "invite", &tag, ""));
+    assert_eq!((next.pass(Duration::from_secs(40)).len(), next.events()), (0, vec![]));
+    next.assert_nothing_left();
+}
+
+/// What came again before it was refused is a call like any other.
+#[test]
+fn an_invite_that_has_come_again_is_one_of_the_next_run() {
+    let mut stage = Stage::new();
+    stage.receive(&request("1 INVITE", "invite", "", ""));
+    let remains = Remains::Received(received(&stage));
+    let mut next = Stage::new();
+    ringing(&mut next);
+    let reason = Reason { cause: 500, text: String::new() };
+    let farewell = Command::Farewell(Box::new((remains, Some(reason))));
+    assert!(next.endpoint.command(next.now, farewell).is_err());
+    assert_eq!(next.sent_statuses(), [0; 0]);
+    next.command(Command::Answer { session: CALL, body: crate::stage::sdp("v=0\r\n") });
+    assert_eq!(next.one().status(), 200);
+}
+
+/// §18.2.2: the connection has ended with the process, and there is no other way back to who opened it.
+#[test]
+fn by_a_stream_there_is_nobody_to_be_told() {
+    let mut stage = Stage::new();
+    let by_tcp = request("1 INVITE", "invite", "", "").replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    stage.receive_by(Transport::Tcp, PEER, &by_tcp);
+    assert!(matches!(stage.event(), Event::Incoming(_)));
+    assert_eq!(stage.endpoint.remains(CALL), None);
+}
+
+/// A file can say anything: it is no message, or none that can be answered.
+#[test]
+fn what_makes_no_sense_is_left() {
+    let mut stage = Stage::new();
+    ringing(&mut stage);
+    let good = received(&stage);
+    for length in 0..good.invite.len() - 4 {
+        let Some(invite) = good.invite.get(..length).map(str::to_owned) else { continue };
+        let mut next = Stage::new();
+        let farewell = farewell(Remains::Received(Received { invite, ..good.clone() }));
+        let taken = next.endpoint.command(next.now, farewell);
+        assert_eq!(taken.is_ok(), !next.sent().is_empty(), "the first {length} bytes");
+    }
 }
 
 #[test]
