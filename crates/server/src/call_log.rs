@@ -33,10 +33,12 @@ macro_rules! line {
 }
 pub(crate) use line;
 
-/// Notes what passed between the SIP user agent and the calls.
-pub fn note_exchange(note: &Note) {
+/// Notes what passed between the SIP user agent and the calls; `coming` is the Call-ID of an INVITE that makes no call.
+pub fn note_exchange(note: &Note, coming: Option<&str>) {
     match note {
-        Note::Rejected { session, status } => tracing::info!(?session, status, "inbound call refused"),
+        Note::Rejected { session, status } => {
+            tracing::info!(sip_call_id = coming, ?session, status, "inbound call refused");
+        }
         // It is of a call, and told with its names.
         Note::Sent { .. } => {}
         Note::Ended(error) => tracing::debug!(%error, "SIP command refused"),

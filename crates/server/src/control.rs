@@ -436,7 +436,8 @@ impl Control {
                 if let Some(note) = store::note(writer, log.next(), &event, exchange) {
                     log.note(note);
                 }
-                log.append(event.time.0, call_event(*node, *process_id, event));
+                let trace = self.timelines.given_trace(event.call);
+                log.append_of(event.time.0, call_event(*node, *process_id, event), trace);
             }
             Output::ConferenceEvent(event) => {
                 let Parts { log, node, .. } = &mut self.parts;
@@ -455,7 +456,7 @@ impl Control {
                 self.timelines.dialled(call, &sip_call_id);
                 line!(debug, &self.timelines.names(call), "INVITE");
             }
-            Output::Note(note) => call_log::note_exchange(&note),
+            Output::Note(note) => call_log::note_exchange(&note, self.timelines.coming()),
         }
     }
 

@@ -30,5 +30,5 @@ pub mod serial;
 pub mod serve;
 pub mod speech;
 mod store;
-mod trace;
+pub mod trace;
 pub mod webhooks;

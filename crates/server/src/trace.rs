@@ -10,7 +10,7 @@ pub(crate) const TRACEPARENT: &str = "traceparent";
 
 /// The number of a trace, not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TraceId(u128);
+pub struct TraceId(u128);
 
 impl TraceId {
     /// A new one.
@@ -25,16 +25,23 @@ impl TraceId {
     pub(crate) fn of(traceparent: &str) -> Option<Self> {
         let fields: Vec<&str> = traceparent.split('-').collect();
         let [version, trace, parent, flags] = fields[..] else { return None };
-        // Lower case, as the standard wants it.
-        let hex = |text: &str, length: usize| {
-            text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let is_good =
-            hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
-        let number = |text: &str| u128::from_str_radix(text, 16).ok().filter(|&number| number > 0);
-        is_good.then_some(())?;
-        number(parent)?;
-        number(trace).map(Self)
+        let is_good = hex(version, 2) && version != "ff" && hex(parent, 16) && hex(flags, 2);
+        let has_parent = parent.bytes().any(|byte| byte != b'0');
+        Self::parse(trace).filter(|_| is_good && has_parent)
+    }
+
+    /// From its 32 digits.
+    pub fn parse(digits: &str) -> Option<Self> {
+        let number = u128::from_str_radix(digits, 16).ok().filter(|&number| number > 0);
+        number.filter(|_| hex(digits, 32)).map(Self)
+    }
+
+    /// The `traceparent` of something that we ask within it, which has a number of its own there.
+    pub(crate) fn traceparent(self) -> String {
+        let mut bytes = [0; 8];
+        // Any number will do that is not 0.
+        let _ = getrandom::fill(&mut bytes);
+        format!("00-{self}-{:016x}-01", u64::from_ne_bytes(bytes).max(1))
     }
 
     /// That which headers carry, if they do.
@@ -42,6 +49,11 @@ impl TraceId {
         let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(TRACEPARENT))?;
         Self::of(header.value.trim())
     }
+}
+
+/// Whether a text is so many digits, in lower case, as the standard wants it.
+fn hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl fmt::Display for TraceId {
@@ -82,5 +94,17 @@ mod tests {
     #[test]
     fn a_new_one_is_another_one() {
         assert_ne!(TraceId::random(), TraceId::random());
+    }
+
+    /// What we ask within a trace is of the same one, and no two requests are one.
+    #[test]
+    fn what_is_asked_within_a_trace_names_it() {
+        let trace = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+        let (one, other) = (trace.traceparent(), trace.traceparent());
+        assert_eq!((TraceId::of(&one), TraceId::of(&other)), (Some(trace), Some(trace)));
+        assert_ne!(one, other);
+        for digits in ["", "0", "4BF92F3577B34DA6A3CE929D0E0E4736", "00000000000000000000000000000000"] {
+            assert_eq!(TraceId::parse(digits), None, "{digits}");
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use offhook_client::wire::{self, CallRecord, EventKind, RecordStart};
-use offhook_tests::app::App;
+use offhook_tests::agent::{Agent, Dialog, Message};
+use offhook_tests::app::{App, MAX_ANSWER_SECONDS};
 use offhook_tests::caller::Caller;
 use offhook_tests::dir::TestDir;
 use offhook_tests::judge;
@@ -14,6 +15,10 @@ use offhook_tests::server::{Server, Setup};
 use offhook_tests::wait::PATIENCE;
 use offhook_tests::wav::Signal;
 
+/// The shortest session that the server agrees to, in seconds; it refreshes it at half of that (RFC 4028 §10).
+const SESSION: u32 = 90;
+/// How exact that is: what lies between a timer of the server and the test that notices on a busy machine.
+const REFRESHED: Duration = Duration::from_millis(500);
 /// Calls that are there while the clock is set.
 const CALLS: usize = 100;
 /// How exact durations are.
@@ -84,6 +89,65 @@ impl Timed {
     }
 }
 
+/// A call whose session the server keeps alive.
+struct Session {
+    agent: Agent,
+    dialog: Dialog,
+    ok: Message,
+}
+
+impl Session {
+    async fn begin(server: &Server, app: &mut App) -> Self {
+        let agent = Agent::new(server.sip()).await;
+        let dialog = Dialog::new(&agent, "service", 4_000);
+        let headers = format!(
+            "Supported: timer\r\nSession-Expires: {SESSION};refresher=uas\r\nMin-SE: {SESSION}\r\n\
+             Content-Type: application/sdp\r\n"
+        );
+        let offer = dialog.offer("0 8 101");
+        agent.send(dialog.request_with("INVITE", 1, "invite", None, &headers, &offer)).await;
+        let res_id = app.incoming().await.res_id;
+        let client = app.client.clone();
+        let answering = tokio::spawn(async move { client.answer(&res_id, MAX_ANSWER_SECONDS * 2).await });
+        let ok = agent.response(200, "INVITE").await;
+        assert_eq!(ok.header("Session-Expires"), Some(format!("{SESSION};refresher=uas")));
+        agent.send(dialog.ack(&ok)).await;
+        answering.await.expect("a finished request").expect("an answered call");
+        Self { agent, dialog, ok }
+    }
+
+    /// Answers so many refreshes, and says how long after the one before each came.
+    async fn refreshes(&self, count: u32) -> Vec<Duration> {
+        let (mut last, mut after) = (self.ok.at, Vec::new());
+        let is_refresh = |message: &Message| message.is_request("INVITE") || message.is_request("UPDATE");
+        for _ in 0..count {
+            let patience = Duration::from_secs(SESSION.into());
+            let refresh = self.agent.expect("a refresh", patience, is_refresh).await;
+            after.push(refresh.at - last);
+            last = refresh.at;
+            self.accept(&refresh).await;
+        }
+        after
+    }
+
+    async fn accept(&self, refresh: &Message) {
+        let echoed: String = ["Via", "From", "To", "Call-ID", "CSeq", "Session-Expires"]
+            .iter()
+            .filter_map(|name| Some(format!("{name}: {}\r\n", refresh.header(name)?)))
+            .collect();
+        let described = refresh.header("Content-Type").is_some();
+        let sdp = if described { self.dialog.offer("0 8 101") } else { String::new() };
+        let kind = if described { "Content-Type: application/sdp\r\n" } else { "" };
+        let (contact, length) = (self.agent.address(), sdp.len());
+        self.agent
+            .send(format!(
+                "SIP/2.0 200 OK\r\n{echoed}Require: timer\r\nContact: <sip:agent@{contact}>\r\n\
+                 {kind}Content-Length: {length}\r\n\r\n{sdp}"
+            ))
+            .await;
+    }
+}
+
 async fn records(app: &App) -> HashMap<String, CallRecord> {
     let page = wire::Cdr { limit: 1_000, ..Default::default() };
     let records = app.client.call(&page).await.expect("the records of calls");
@@ -120,7 +184,7 @@ async fn g20_the_clock_is_set_each_ten_seconds_for_ten_minutes() {
 }
 
 /// So many times through all steps, one each `every`, while a hundred calls are there, one of which hears a prompt, one is recorded and
-/// one is to last half of the time.
+/// one is to last half of the time; the session of another is refreshed as often as there is time for it.
 async fn set_the_clock(every: Duration, rounds: u32) {
     let clock = Clock::new();
     let setup = Setup { rtp_ports: 300, variables: clock.variables(), ..Setup::default() };
@@ -144,6 +208,10 @@ async fn set_the_clock(every: Duration, rounds: u32) {
     }
     let half = u32::try_from((length / 2).as_secs()).expect("some seconds");
     let limited = Caller::answered_for(half, &server, &mut app).await;
+    let session = Session::begin(&server, &mut app).await;
+    let each = Duration::from_secs(u64::from(SESSION) / 2);
+    let refreshes = u32::try_from(length.as_secs() / each.as_secs()).expect("a few");
+    let refreshing = tokio::spawn(async move { session.refreshes(refreshes).await });
     let talking = tokio::spawn(async move {
         let milliseconds = u32::try_from(length.as_millis()).expect("some minutes");
         let (said, media) = (Signal::sine(440.0, 0.3, milliseconds), recorded.media);
@@ -162,6 +230,9 @@ async fn set_the_clock(every: Duration, rounds: u32) {
     let record = app.recorded(&recorded.res_id).await;
     assert_eq!((record.finish_key.as_deref(), record.error), (Some("#"), None));
     app.released_within(&limited.res_id, length).await;
+    let refreshed = refreshing.await.expect("a session");
+    println!("refreshed after {refreshed:?}");
+    assert!(refreshed.iter().all(|after| after.abs_diff(each) <= REFRESHED), "{refreshed:?}");
     listening.rtp.hear_more(25, PATIENCE).await;
     listening.assert_unbroken();
     listening.hang_up().await;

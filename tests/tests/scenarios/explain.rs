@@ -5,6 +5,7 @@ use std::process::Command;
 
 use offhook_client::Client;
 use offhook_client::wire::{CallState, Explain, Explained, MediaStep, ReceiveDtmfStart, Step, Way};
+use offhook_tests::agent::{Agent, Dialog};
 use offhook_tests::app::{self, App};
 use offhook_tests::ports;
 use offhook_tests::rtp::RtpPeer;
@@ -164,6 +165,45 @@ async fn a_call_that_was_placed_is_explained_and_drawn_without_anybodys_secret()
 
 /// What W3C Trace Context has for an example.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// From the INVITE to what applications are told, and to every line of the log; and one that makes no call has its Call-ID there.
+#[tokio::test]
+async fn the_trace_of_an_invite_goes_through() {
+    let server = Server::start("explain-trace").await;
+    let agent = Agent::new(server.sip()).await;
+    let invite = |dialog: &Dialog| {
+        let headers =
+            format!("traceparent: 00-{TRACE}-b7ad6b7169203331-01\r\nContent-Type: application/sdp\r\n");
+        dialog.request_with("INVITE", 1, "invite", None, &headers, &dialog.offer("0 8 101"))
+    };
+    // Nobody is there to hear of it.
+    let refused = Dialog::new(&agent, "service", 4_000);
+    agent.send(invite(&refused)).await;
+    let refusal = agent.final_response("INVITE").await;
+    assert_eq!(refusal.status(), Some(503));
+    agent.send(refused.ack_refusal(&refusal)).await;
+
+    let mut app = App::connect(&server).await;
+    let dialog = Dialog::new(&agent, "service", 4_000);
+    agent.send(invite(&dialog)).await;
+    let call = app.incoming().await.res_id;
+    app.client.drop_call(&call, 486).await.expect("a drop");
+    let busy = agent.final_response("INVITE").await;
+    agent.send(dialog.ack_refusal(&busy)).await;
+    app.released(&call).await;
+    assert_eq!(explain(&app.client, &call).await.trace_id, TRACE);
+    let of_call: Vec<_> = app.history().iter().filter(|event| event.res_id() == Some(&*call)).collect();
+    assert!(of_call.len() >= 2, "{of_call:?}");
+    assert!(of_call.iter().all(|event| event.raw["trace_id"] == TRACE), "{of_call:#?}");
+
+    let log = server.log();
+    let lines: Vec<_> =
+        log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).collect();
+    let of_call: Vec<_> = lines.iter().filter(|line| line["res_id"] == call.as_str()).collect();
+    assert!(of_call.len() >= 2 && of_call.iter().all(|line| line["trace_id"] == TRACE), "{log}");
+    let refused = lines.iter().find(|line| line["message"] == "inbound call refused").expect("a line");
+    assert_eq!(refused["sip_call_id"], refusal.header("Call-ID").expect("a Call-ID").as_str());
+}
 
 /// Both calls of an application that dials for a caller, as JSON lines: each line of a call has its names, and no key and no whole
 /// number above `debug`.

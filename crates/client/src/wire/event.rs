@@ -564,4 +564,7 @@ pub struct Envelope {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
+    /// The trace that its call belongs to, where the far end or an application has named one (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
 }

@@ -53,6 +53,7 @@ pub use store::{Durability, Store};
 pub(crate) use calls::Then;
 
 use crate::store::{Ledger, Note};
+use crate::trace::TraceId;
 use listeners::Listeners;
 
 /// How many events a reader is handed at a time, so that one that is far behind does not hold them all.
@@ -174,6 +175,17 @@ impl Entry {
         serde_json::from_str::<Envelope<'_>>(self.json.get()).ok()?.params.res_id
     }
 
+    /// The trace that its call belongs to.
+    pub(crate) fn trace_id(&self) -> Option<TraceId> {
+        #[derive(Deserialize)]
+        struct Envelope<'a> {
+            #[serde(borrow)]
+            trace_id: Option<Cow<'a, str>>,
+        }
+        let Envelope { trace_id } = serde_json::from_str(self.json.get()).ok()?;
+        TraceId::parse(&trace_id?)
+    }
+
     /// Whether nothing follows of that call or conference.
     pub fn is_last(&self) -> bool {
         matches!(self.type_name, "sys.call.on_released" | "sys.conf.on_released")
@@ -229,10 +241,17 @@ impl EventWriter {
 
     /// Appends an event and returns its number. It is written and shown after [`Self::publish`].
     pub fn append(&mut self, time_ms: i64, kind: EventKind) -> u64 {
+        self.append_of(time_ms, kind, None)
+    }
+
+    /// The same of a call that belongs to a trace, where it does.
+    pub fn append_of(&mut self, time_ms: i64, kind: EventKind, trace_id: Option<TraceId>) -> u64 {
         let log = &self.log;
         let seq = self.next();
         let type_name = kind.type_name();
-        let json = to_raw_value(&Envelope { seq, time_ms, kind }).expect("an event is strings and numbers");
+        let trace_id = trace_id.map(|trace| trace.to_string());
+        let envelope = Envelope { seq, time_ms, kind, trace_id };
+        let json = to_raw_value(&envelope).expect("an event is strings and numbers");
         let entry = Entry { seq, time_ms, type_name, json: json.into() };
         self.bytes += entry.cost();
         self.told += 1;

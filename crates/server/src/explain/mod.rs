@@ -22,7 +22,7 @@ use offhook_call::id::{CallId, NodeId, RequestId};
 use offhook_call::state::State;
 use offhook_call::{Reply, Snapshot};
 use offhook_media::event::{Command as MediaCommand, LegConfig, LegId, LegStats};
-use offhook_sip::event::{Flow, Transmit};
+use offhook_sip::event::{Flow, Header, Transmit};
 use offhook_sip::{First, Glance};
 
 use step::{Asked, Media, Message, Step, Timed};
@@ -53,10 +53,29 @@ pub struct Explanation {
     media: LegStats,
 }
 
+/// The trace of a call.
+#[derive(Clone, Copy, Debug)]
+struct Trace {
+    id: TraceId,
+    /// Whether the far end or an application has named it.
+    is_given: bool,
+}
+
+impl Trace {
+    fn new() -> Self {
+        Self { id: TraceId::random(), is_given: false }
+    }
+
+    /// That which headers name.
+    fn among(headers: &[Header]) -> Option<Self> {
+        TraceId::among(headers).map(|id| Self { id, is_given: true })
+    }
+}
+
 /// The time line of a call.
 #[derive(Debug)]
 struct Line {
-    trace_id: TraceId,
+    trace: Trace,
     steps: VecDeque<Timed>,
     left_out: u64,
     /// What they take.
@@ -77,9 +96,9 @@ struct Dialogs {
 }
 
 impl Line {
-    fn new(trace_id: TraceId) -> Self {
+    fn new() -> Self {
         Self {
-            trace_id,
+            trace: Trace::new(),
             steps: VecDeque::new(),
             left_out: 0,
             bytes: 0,
@@ -115,7 +134,7 @@ struct Request {
     at: UnixMs,
     asked: Asked,
     /// Of a call that is to be placed: what it belongs to.
-    trace_id: Option<TraceId>,
+    trace: Option<Trace>,
 }
 
 /// An INVITE of a call that is not known by its Call-ID yet.
@@ -224,25 +243,25 @@ impl Timelines {
             (None, Command::Construct(construct)) => (None, asked::construct(self.node, construct)),
             (None, _) => return,
         };
-        let trace_id = match command {
+        let trace = match command {
             // Without a trace of its own a call belongs to that of the call it is dialled for.
-            Command::Construct(construct) => TraceId::among(&construct.headers).or_else(|| {
+            Command::Construct(construct) => Trace::among(&construct.headers).or_else(|| {
                 let parent = self.lines.get(&call?)?;
-                Some(parent.trace_id)
+                Some(parent.trace)
             }),
             _ => None,
         };
-        self.asked.insert(id, Request { call, at, asked, trace_id });
+        self.asked.insert(id, Request { call, at, asked, trace });
     }
 
     /// And is answered.
     pub(crate) fn replied(&mut self, at: UnixMs, id: RequestId, result: &Result<Reply, Error>) {
-        let Some(Request { call, at: asked_at, asked, trace_id }) = self.asked.remove(&id) else { return };
+        let Some(Request { call, at: asked_at, asked, trace }) = self.asked.remove(&id) else { return };
         let method = asked.method;
         if let Ok(Reply::Constructed { call: made, .. }) = *result {
             // It was asked for before anything else of it.
-            let line = self.lines.entry(made).or_insert_with(|| Line::new(TraceId::random()));
-            line.trace_id = trace_id.unwrap_or(line.trace_id);
+            let line = self.lines.entry(made).or_insert_with(Line::new);
+            line.trace = trace.unwrap_or(line.trace);
             self.put(made, Timed { at: asked_at, step: Step::Command(asked) }, VecDeque::push_front);
             self.add(made, at, Step::Reply { method, error: None });
         }
@@ -259,9 +278,9 @@ impl Timelines {
             self.begin(call);
         }
         if let EventKind::Incoming { headers, .. } = &event.kind
-            && let (Some(line), Some(trace_id)) = (self.lines.get_mut(&call), TraceId::among(headers))
+            && let (Some(line), Some(trace)) = (self.lines.get_mut(&call), Trace::among(headers))
         {
-            line.trace_id = trace_id;
+            line.trace = trace;
         }
         self.add(call, event.time, told::of(self.node, &event.kind));
         let Some(line) = self.lines.get_mut(&call) else { return };
@@ -301,11 +320,22 @@ impl Timelines {
             state,
             parties,
             sip_call_id: line.sip_call_id.clone(),
-            trace_id: line.trace_id,
+            trace_id: line.trace.id,
             steps: line.steps.clone(),
             left_out: line.left_out,
             media: now.map_or(at_the_end, |now| now.stats),
         })
+    }
+
+    /// The trace that a call belongs to, where one was named.
+    pub(crate) fn given_trace(&self, call: CallId) -> Option<TraceId> {
+        let trace = self.lines.get(&call)?.trace;
+        trace.is_given.then_some(trace.id)
+    }
+
+    /// The Call-ID of the INVITE that is being handled, until there is a call that it makes.
+    pub(crate) fn coming(&self) -> Option<&str> {
+        self.coming.as_ref().map(|invite| &*invite.call_id)
     }
 
     /// By what a line of the log names a call.
@@ -315,13 +345,13 @@ impl Timelines {
             node: self.node,
             call,
             sip_call_id: line.and_then(|line| line.sip_call_id.as_deref()),
-            trace_id: line.map(|line| line.trace_id),
+            trace_id: line.map(|line| line.trace.id),
         }
     }
 
     /// A new call: the INVITE that is being handled is its first step.
     fn begin(&mut self, call: CallId) {
-        let mut line = Line::new(TraceId::random());
+        let mut line = Line::new();
         let invite = self.coming.take();
         if let Some(Invite { call_id, .. }) = &invite {
             line.sip_call_id = Some(call_id.clone());

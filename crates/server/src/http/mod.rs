@@ -444,7 +444,7 @@ where
 
 /// All of a body, and the room that it takes.
 async fn read(room: &Room, body: Incoming) -> Result<(Bytes, room::Body), Response<HttpBody>> {
-    match tokio::time::timeout(BODY_TIME, collect(room.body(), body)).await {
+    match tokio::time::timeout(BODY_TIME, collect(room, body)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => {
@@ -453,30 +453,35 @@ async fn read(room: &Room, body: Incoming) -> Result<(Bytes, room::Body), Respon
     }
 }
 
-async fn collect(
-    mut taken: room::Body,
-    mut body: Incoming,
-) -> Result<(Bytes, room::Body), Response<HttpBody>> {
+async fn collect(room: &Room, mut body: Incoming) -> Result<(Bytes, room::Body), Response<HttpBody>> {
+    let mut taken = room.body();
     let refused = |status, error| {
         let error = rpc::error_object(error);
         json(status, &json!({ "jsonrpc": "2.0", "id": null, "error": error }))
     };
-    let mut all = BytesMut::new();
+    let (mut all, mut length, mut has_room) = (BytesMut::new(), 0, true);
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|_| json(StatusCode::BAD_REQUEST, &json!({ "error": "the body is broken" })))?;
         let Ok(data) = frame.into_data() else { continue };
-        if all.len() + data.len() > BODY_MAX as usize {
+        length += data.len();
+        if length > BODY_MAX as usize {
             let expected = format!("a body of at most {BODY_MAX} bytes");
             return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, ErrorData::InvalidRequest { expected }));
         }
-        if taken.grow(data.len()).is_err() {
-            let error = ErrorData::LimitReached { limit: "bodies".to_owned(), value: ROOM as u64 };
-            let mut refusal = refused(StatusCode::SERVICE_UNAVAILABLE, error);
-            refusal.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-            return Err(refusal);
+        has_room = has_room && taken.grow(data.len()).is_ok();
+        if has_room {
+            all.extend_from_slice(&data);
+        } else {
+            // What is still to come is thrown away: whoever is cut off while it writes may not read why.
+            (all, taken) = (BytesMut::new(), room.body());
         }
-        all.extend_from_slice(&data);
+    }
+    if !has_room {
+        let error = ErrorData::LimitReached { limit: "bodies".to_owned(), value: ROOM as u64 };
+        let mut refusal = refused(StatusCode::SERVICE_UNAVAILABLE, error);
+        refusal.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        return Err(refusal);
     }
     Ok((all.freeze(), taken))
 }

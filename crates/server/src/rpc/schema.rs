@@ -113,6 +113,11 @@ fn message(name: &str, params: &Schema) -> Value {
                 "time_ms": { "type": "integer", "description": "Unix time in milliseconds" },
                 "type": { "const": name },
                 "params": params,
+                "trace_id": {
+                    "type": "string", "pattern": "^[0-9a-f]{32}$",
+                    "description": "The trace that its call belongs to, where the far end or an application has named one by a \
+                                    traceparent (W3C Trace Context)",
+                },
             },
         },
     })

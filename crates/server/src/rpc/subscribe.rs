@@ -303,7 +303,7 @@ impl Subscription {
 
     /// What is told to this subscriber alone and is no event of the log: it is numbered as the event before it.
     fn notice(&self, seq: u64, kind: EventKind) -> Result<SubscriptionMessage, serde_json::Error> {
-        self.message(&Envelope { seq, time_ms: clock::now().wall.0, kind })
+        self.message(&Envelope { seq, time_ms: clock::now().wall.0, kind, trace_id: None })
     }
 
     fn message(&self, event: &impl serde::Serialize) -> Result<SubscriptionMessage, serde_json::Error> {

@@ -16,6 +16,8 @@ use bytes::Bytes;
 use offhook_call::Now;
 use serde::{Deserialize, Serialize};
 
+use crate::trace::TraceId;
+
 /// Requests at a time to one hook, each of another resource.
 pub(super) const IN_FLIGHT_MAX: usize = 8;
 
@@ -95,6 +97,8 @@ pub(super) struct Message {
     /// The name of the event, for people.
     pub(super) type_name: &'static str,
     pub(super) body: Bytes,
+    /// Of a call that belongs to a trace.
+    pub(super) trace: Option<TraceId>,
     /// Of a notice: what it is about.
     pub(super) hole: Option<Hole>,
 }
@@ -104,6 +108,7 @@ pub(super) struct Message {
 pub(super) struct Attempt {
     pub(super) id: Id,
     pub(super) body: Bytes,
+    pub(super) trace: Option<TraceId>,
     resource: String,
 }
 
@@ -322,7 +327,7 @@ impl Delivery {
         let resource = self.ready.pop_front()?;
         let first = &self.lanes.get(&resource)?.front()?.message;
         self.in_flight += 1;
-        Some(Attempt { id: first.id, body: first.body.clone(), resource })
+        Some(Attempt { id: first.id, body: first.body.clone(), trace: first.trace, resource })
     }
 
     /// When [`Self::poll`] has something to say that it has not now.

@@ -18,6 +18,7 @@ use super::words::{Headers, Words, message_id};
 use super::{Definition, Refusal};
 use crate::clock;
 use crate::events::{EventLog, Read, Reader};
+use crate::trace::TraceId;
 
 /// How long what has changed may wait to be remembered: what was delivered since is delivered again after a kill.
 const REMEMBER_AFTER: Duration = Duration::from_secs(1);
@@ -235,18 +236,23 @@ impl Hook {
     /// Makes the requests that may be made now.
     fn begin(&mut self, now: Instant) {
         while let Some(attempt) = self.delivery.poll(now) {
-            let request = self.post(message_id(attempt.id), attempt.body.clone());
+            let request = self.post(message_id(attempt.id), attempt.body.clone(), attempt.trace);
             let task = self.requests.spawn(async move { outcome(request.await) });
             self.under_way.insert(task.id(), attempt);
         }
     }
 
-    fn post(&self, id: String, body: bytes::Bytes) -> impl Future<Output = Result<Answer, String>> + use<> {
+    fn post(
+        &self,
+        id: String,
+        body: bytes::Bytes,
+        trace: Option<TraceId>,
+    ) -> impl Future<Output = Result<Answer, String>> + use<> {
         let (client, target, headers) =
             (self.shared.client.clone(), self.target.clone(), self.headers.clone());
         async move {
             let now = clock::now();
-            let headers = headers.of(&id, now.wall.0 / 1_000, &body);
+            let headers = headers.of(&id, now.wall.0 / 1_000, &body, trace);
             client.post(&target, headers, body, now).await
         }
     }
@@ -292,7 +298,7 @@ impl Hook {
             Ask::Test(reply) => {
                 let id = format!("test_{:016x}", fastrand::u64(..));
                 let body = self.words.of_test(clock::now().wall.0);
-                let request = self.post(id, body);
+                let request = self.post(id, body, None);
                 self.tests.spawn(async move { _ = reply.send(Ok(tested(request.await))) });
             }
             Ask::Redeliver { after, done } => {

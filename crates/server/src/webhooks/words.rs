@@ -16,6 +16,7 @@ use self::linkrtc::LinkRtc;
 use super::delivery::{Hole, Id, Message};
 use super::{Definition, sign};
 use crate::events::{Entry, Types};
+use crate::trace::{TRACEPARENT, TraceId};
 pub(super) use sprecord::KINDS;
 pub(crate) use sprecord::{SpRecord, Told};
 
@@ -63,11 +64,13 @@ impl Words {
             return Vec::new();
         }
         let resource = entry.res_id().unwrap_or_default().into_owned();
+        let trace = entry.trace_id();
         let message = |(part, body)| Message {
             id: Id { seq, part },
             resource: resource.clone(),
             type_name,
             body,
+            trace,
             hole: None,
         };
         (0..).zip(bodies).map(message).collect()
@@ -80,8 +83,10 @@ impl Words {
         let reason = if first.is_some() { GapReason::Expired } else { GapReason::Restarted };
         let kind = EventKind::Gap(OnGap { reason, first, last: first.map(|_| last) });
         let type_name = kind.type_name();
-        let body = serde_json::to_vec(&Envelope { seq: last, time_ms, kind }).ok()?.into();
-        Some(Message { id: Id::notice(last), resource: String::new(), type_name, body, hole: Some(hole) })
+        let envelope = Envelope { seq: last, time_ms, kind, trace_id: None };
+        let body = serde_json::to_vec(&envelope).ok()?.into();
+        let (id, resource) = (Id::notice(last), String::new());
+        Some(Message { id, resource, type_name, body, trace: None, hole: Some(hole) })
     }
 
     /// What a test sends: no event of the log, and no number of one.
@@ -130,13 +135,16 @@ impl Headers {
         }
     }
 
-    /// Those of a request. Every attempt has the same `id` and a time of its own.
-    pub(super) fn of(&self, id: &str, unix_time: i64, body: &[u8]) -> HeaderMap {
+    /// Those of a request. Every attempt has the same `id` and a time of its own, and a number of its own in the trace.
+    pub(super) fn of(&self, id: &str, unix_time: i64, body: &[u8], trace: Option<TraceId>) -> HeaderMap {
         let mut pairs = vec![
             (header::CONTENT_TYPE, self.content_type.to_owned()),
             (HeaderName::from_static("webhook-id"), id.to_owned()),
             (HeaderName::from_static("webhook-timestamp"), unix_time.to_string()),
         ];
+        if let Some(trace) = trace {
+            pairs.push((HeaderName::from_static(TRACEPARENT), trace.traceparent()));
+        }
         if !self.keys.is_empty() {
             let signatures = sign::signatures(&self.keys, id, unix_time, body);
             pairs.push((HeaderName::from_static("webhook-signature"), signatures));

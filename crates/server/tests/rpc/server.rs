@@ -14,6 +14,7 @@ use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, claim
 use offhook::http::{HttpConfig, serve};
 use offhook::metrics::Metrics;
 use offhook::request_keys::RequestKeys;
+use offhook::trace::TraceId;
 use offhook::webhooks::Webhooks;
 use offhook_call::Reply;
 use offhook_call::command::Command;
@@ -242,6 +243,14 @@ impl Server {
             EventKind::Ringing(OnRinging { res_id, ring_time: 1, user_data: None })
         };
         self.log.append(1, kind);
+    }
+
+    /// Tells of a call that belongs to a trace.
+    pub(crate) fn tell_of(&mut self, trace: &str, call: u64) {
+        let res_id = format!("0.0.0-sys.call-{call}");
+        let kind = EventKind::Ringing(OnRinging { res_id, ring_time: 1, user_data: None });
+        self.log.writer.append_of(1, kind, TraceId::parse(trace));
+        self.log.commit();
     }
 
     pub(crate) fn press(&mut self, n: i64) {

@@ -68,6 +68,31 @@ async fn a_hook_that_hears_of_calls_is_an_application() {
     server.applications(0).await;
 }
 
+/// What W3C Trace Context has for an example.
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// Every request within it has a number of its own there; what is of no trace names none.
+#[tokio::test]
+async fn a_hook_is_told_the_trace_of_a_call() {
+    let mut server = Server::start_unasked().await;
+    let client = server.client().await;
+    let refused = |number: usize| if number == 0 { "500 No\r\n" } else { OK };
+    let mut receiver = Receiver::start(move |number, _| refused(number).to_owned()).await;
+    add(&client, hook(receiver.url("/hook"))).await;
+    server.tell_of(TRACE, 1);
+    let (first, again) = (receiver.next().await, receiver.next().await);
+    server.tell(2, false);
+    let of_none = receiver.next().await;
+    let trace = |request: &Received| {
+        let parent = request.headers.get("traceparent")?.strip_prefix(&format!("00-{TRACE}-"))?;
+        Some(parent.strip_suffix("-01")?.to_owned())
+    };
+    let (one, other) = (trace(&first).expect("a parent"), trace(&again).expect("a parent"));
+    assert!(one.len() == 16 && one != "0".repeat(16) && one != other, "{one} {other}");
+    assert_eq!((&first.json()["trace_id"], first.body), (&TRACE.into(), again.body));
+    assert_eq!((of_none.headers.get("traceparent"), of_none.json().get("trace_id")), (None, None));
+}
+
 #[tokio::test]
 async fn a_hook_is_told_by_signed_requests_in_order() {
     let mut server = Server::start_unasked().await;

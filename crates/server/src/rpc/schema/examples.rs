@@ -281,7 +281,8 @@ fn events() -> Value {
     told.extend(sync_notices().into_iter().map(|kind| (1_800_000_099_000, kind)));
     let closed = wire::OnClosed { reason: wire::CloseReason::SlowReader };
     told.push((1_800_000_099_000, wire::EventKind::Closed(closed)));
-    let envelope = |((time_ms, kind), seq)| serde_json::to_value(wire::Envelope { seq, time_ms, kind });
+    let envelope =
+        |((time_ms, kind), seq)| serde_json::to_value(wire::Envelope { seq, time_ms, kind, trace_id: None });
     let envelopes = told.into_iter().zip(1..).map(|event| envelope(event).expect("strings and numbers"));
     sorted(envelopes.collect())
 }

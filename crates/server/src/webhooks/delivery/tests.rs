@@ -22,7 +22,14 @@ fn world(saved: Saved) -> World {
 
 fn message(seq: u64, resource: &str) -> Message {
     let resource = resource.to_owned();
-    Message { id: Id { seq, part: 0 }, resource, type_name: "sys.a", body: "{}".into(), hole: None }
+    Message {
+        id: Id { seq, part: 0 },
+        resource,
+        type_name: "sys.a",
+        body: "{}".into(),
+        trace: None,
+        hole: None,
+    }
 }
 
 fn failed(retry_after: Option<u64>) -> Outcome {
