@@ -83,6 +83,17 @@ mod tests {
         assert!(!usual.contains("sys.call.on_dtmf") && !usual.contains("sys.call.on_state_changed"));
     }
 
+    /// Whoever leaves out `types` has to know what that leaves out (`call-api.md` §7 has them as opt-in).
+    #[test]
+    fn the_readme_says_what_must_be_named() {
+        let readme = include_str!("../../../../README.md");
+        let (_, text) = readme.split_once("What must be named,").expect("it says so");
+        let (text, _) = text.split_once("\n\n").expect("the end of that");
+        let named = |name: &&&str| text.contains(&format!("`{name}`"));
+        assert_eq!(EVENT_TYPES.iter().filter(named).count(), OPT_IN_EVENTS.len(), "{text}");
+        assert_eq!(OPT_IN_EVENTS.iter().filter(named).count(), OPT_IN_EVENTS.len(), "{text}");
+    }
+
     #[test]
     fn a_pattern_that_fits_nothing_is_named() {
         let patterns = ["sys.call.on_incoming".to_owned(), "sys.call.on_incomming".to_owned()];

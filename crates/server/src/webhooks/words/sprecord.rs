@@ -116,11 +116,7 @@ impl SpRecord {
             "call_id": released.res_id, "record_id": record, "duration": duration, "status": status(released),
         });
         let end = self.told("call_end", payload);
-        // A ringing call that we send elsewhere ends so for us.
-        let is_sent_on = released.answer_time.is_none()
-            && (released.call_dir, released.dropped_by, released.cause)
-                == (CallDir::Inbound, DroppedBy::System, 302);
-        let elsewhere = is_sent_on.then(|| {
+        let elsewhere = is_elsewhere(released).then(|| {
             let payload = json!({ "call_id": released.res_id, "number": number(&released.to_uri) });
             self.told("answer_elsewhere", payload)
         });
@@ -131,6 +127,43 @@ impl SpRecord {
         let body = json!({ "device_id": self.device_id, "event_type": kind, "payload": payload });
         Told { kind, body: body.to_string() }
     }
+}
+
+/// Whether a ringing call goes on at another telephone: we have sent it there, or the far end, which let several ring, says by its
+/// CANCEL that another has answered.
+fn is_elsewhere(released: &OnReleased) -> bool {
+    let rang = released.answer_time.is_none() && released.call_dir == CallDir::Inbound;
+    rang && match (released.dropped_by, released.cause) {
+        (DroppedBy::System, 302) => true,
+        (DroppedBy::User, 487) => released.reason.as_deref().is_some_and(is_answered_elsewhere),
+        _ => false,
+    }
+}
+
+/// Whether Reason headers say so: as in the example of RFC 3326 §3.1, or by Q.850, where cause 26 is that another user was chosen.
+fn is_answered_elsewhere(reasons: &str) -> bool {
+    between(reasons, ',').any(|reason| {
+        let mut parts = between(reason, ';').map(str::trim);
+        let protocol = parts.next().unwrap_or_default();
+        let value = |part: &str| {
+            let (name, value) = part.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("cause").then(|| value.trim().parse::<u16>().ok()).flatten()
+        };
+        let cause = parts.find_map(value);
+        (protocol.eq_ignore_ascii_case("SIP") && cause == Some(200))
+            || (protocol.eq_ignore_ascii_case("Q.850") && cause == Some(26))
+    })
+}
+
+/// The parts of a header between separators, those within quotes not counted.
+fn between(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |character| {
+        let escaped = is_escaped;
+        is_escaped = is_quoted && !escaped && character == '\\';
+        is_quoted ^= character == '"' && !escaped;
+        !is_quoted && character == separator
+    })
 }
 
 /// How a call went, by its last status.
@@ -251,6 +284,39 @@ mod tests {
             &[("answer_elsewhere", elsewhere), ("call_end", end(None, None, "not_def"))],
         );
         check(&[released("r", CallDir::Outbound, 302, None)], &[("call_end", end(None, None, "not_def"))]);
+    }
+
+    /// RFC 3326 §3.1 has the first one, for the forks that ring when one has answered.
+    #[test]
+    fn a_call_that_another_telephone_has_answered_is_answered_elsewhere() {
+        let cancelled = |direction, cause, answered, reason: Option<&str>| {
+            let EventKind::Released(end) = released("r", direction, cause, answered) else { panic!() };
+            let (reason, dropped_by) = (reason.map(str::to_owned), DroppedBy::User);
+            EventKind::Released(OnReleased { reason, dropped_by, ..end })
+        };
+        let told = |event: EventKind| {
+            let told = SpRecord::new("1.2.3".to_owned()).of((1, 0), &event);
+            told.iter().map(|told| told.kind).collect::<Vec<_>>()
+        };
+        let (yes, no) = (&["answer_elsewhere", "call_end"][..], &["call_end"][..]);
+        for (reason, expected) in [
+            ("SIP ;cause=200 ;text=\"Call completed elsewhere\"", yes),
+            ("sip;text=\"a, b; cause=486 \\\" c\";CAUSE=200", yes),
+            ("Q.850;cause=16, SIP;cause=200", yes),
+            ("Q.850;cause=26;text=\"Non-selected user clearing\"", yes),
+            ("SIP;cause=600;text=\"Busy Everywhere\"", no),
+            ("SIP;text=\"x, SIP;cause=200\"", no),
+            ("Q.850;cause=200", no),
+            ("SIP;cause=", no),
+            ("", no),
+        ] {
+            let event = cancelled(CallDir::Inbound, 487, None, Some(reason));
+            assert_eq!(told(event), expected, "{reason}");
+        }
+        let reason = Some("SIP;cause=200");
+        assert_eq!(told(cancelled(CallDir::Inbound, 487, None, None)), no, "the caller gave up");
+        assert_eq!(told(cancelled(CallDir::Inbound, 200, Some(10), reason)), no, "it was answered here");
+        assert_eq!(told(cancelled(CallDir::Outbound, 487, None, reason)), no, "it rang at the far end");
     }
 
     /// `date --utc --date @1796040000 --iso-8601=seconds`: 2026-11-30T12:00:00+00:00.
