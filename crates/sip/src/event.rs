@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use crate::dialog::DialogState;
 pub use crate::flow::{Flow, Lookup, PeerName, Target, Transmit, Transport};
-pub use crate::remains::{Received, Remains};
+pub use crate::remains::{Received, Remains, Sent};
 
 /// One INVITE usage. Whoever starts a session numbers it, so the two sides of this interface never collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

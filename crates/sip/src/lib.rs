@@ -161,6 +161,7 @@ impl Endpoint {
                         self.agents.farewell(&mut self.core, now, dialog, reason.as_ref())
                     }
                     Remains::Received(received) => self.refuse_received(now, received, reason.as_ref()),
+                    Remains::Sent(sent) => self.cancel_sent(now, sent, reason.as_ref()),
                 }
             }
             Command::Register(registration) => self.agents.register(&mut self.core, now, *registration),
@@ -228,7 +229,7 @@ impl Endpoint {
 
     /// What another run of the process needs to end a call ([`Command::Farewell`]), where that can be done.
     pub fn remains(&self, session: SessionId) -> Option<Remains> {
-        self.sessions.get(&session)?.remains()
+        self.sessions.get(&session)?.remains(&self.core)
     }
 
     /// Whether no session lives, and nothing has to be sent or waits for a response: a shutdown loses nothing.

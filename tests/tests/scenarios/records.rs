@@ -187,6 +187,38 @@ async fn d5_callers_who_were_not_answered_yet_are_refused() {
     }
 }
 
+/// A telephone that rings when the server is killed is told that it need not once the next one is there.
+#[tokio::test]
+async fn d5_telephones_that_ring_are_cancelled() {
+    fn ring(request: &Message) -> Option<(&'static str, String, String)> {
+        let status = match request.text.split(' ').next()? {
+            "INVITE" => "180 Ringing",
+            "CANCEL" => "200 OK",
+            _ => return None,
+        };
+        Some((status, String::new(), String::new()))
+    }
+    let mut server = Server::start("rings-there").await;
+    let mut app = App::connect(&server).await;
+    let mut peer = Peer::start(ring).await;
+    let call = app.client.call(&app::to(peer.address())).await.expect("a call").res_id;
+    let invite = peer.request("INVITE", PATIENCE).await;
+    let rings = |kind: &EventKind| matches!(kind, EventKind::Ringing(_)).then_some(());
+    app.event("on_ringing", PATIENCE, rings).await;
+    let last = app.history().last().expect("events").seq;
+    server.kill();
+    server.end(PATIENCE).await;
+    server.start_again().await;
+    let cancel = peer.request("CANCEL", PATIENCE).await;
+    for name in ["Via", "From", "To", "Call-ID"] {
+        assert_eq!(cancel.header(name), invite.header(name), "{name}");
+    }
+    assert_eq!(cancel.header("CSeq").as_deref(), Some("1 CANCEL"));
+    let mut back = App::connect_after(&server, Some(last)).await;
+    assert_eq!(back.released(&call).await.cause, 500);
+    back.check_order();
+}
+
 /// Who was in a conference when the server was killed has left it, and it is over, exactly once; one that nobody was in too.
 #[tokio::test]
 async fn conferences_that_the_end_of_the_server_cuts_off_are_over() {

@@ -45,6 +45,8 @@ pub(crate) enum Remains {
     Dialog(Dialog),
     /// An INVITE that waits for its final response.
     Received(Received),
+    /// One of ours, that rings.
+    Sent(Sent),
 }
 
 /// Such an INVITE, as much of it as its response needs.
@@ -58,6 +60,19 @@ pub(crate) struct Received {
     pub(crate) invite: String,
     /// Our tag.
     pub(crate) tag: String,
+}
+
+/// An INVITE of ours, as much of it as its CANCEL needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sent {
+    /// The number of the call.
+    pub(crate) session: u64,
+    /// Our address that it was sent from.
+    pub(crate) local: SocketAddr,
+    /// Where it was sent.
+    pub(crate) remote: SocketAddr,
+    /// Its first line, and the headers that CANCEL has too.
+    pub(crate) invite: String,
 }
 
 /// The dialog of an answered call (RFC 3261 §12), as much of it as a BYE needs.

@@ -7,7 +7,7 @@ use offhook_client::wire::{self, CallRecord};
 use offhook_exchange::Exchange;
 use offhook_sip::event as sip;
 
-use super::live::{Dialog, Received};
+use super::live::{Dialog, Received, Sent};
 use super::{Live, Note, Over, Remains};
 use crate::events::dropped_by;
 use crate::rpc::{names, reply};
@@ -28,6 +28,8 @@ pub(crate) fn note(writer: Writer, seq: u64, event: &Event, exchange: &Exchange)
         EventKind::StateChanged { state, prior, .. } if is_told(*state, *prior) => {
             lives(writer, event.call, exchange)
         }
+        // From now on there is something to cancel.
+        EventKind::Ringing { .. } => lives(writer, event.call, exchange),
         EventKind::Released(released) => {
             let record = record(writer.node.res_id(event.call), event.user_data.clone(), released);
             Some(Note::Over(Box::new(Over { record, process_id: writer.process_id, seq })))
@@ -128,6 +130,10 @@ impl From<sip::Remains> for Remains {
                 let sip::Received { local, remote, invite, tag } = received;
                 Self::Received(Received { local, remote, invite, tag })
             }
+            sip::Remains::Sent(sent) => {
+                let sip::Sent { session, local, remote, invite } = sent;
+                Self::Sent(Sent { session, local, remote, invite })
+            }
         }
     }
 }
@@ -142,6 +148,10 @@ impl From<Remains> for sip::Remains {
             Remains::Received(received) => {
                 let Received { local, remote, invite, tag } = received;
                 Self::Received(sip::Received { local, remote, invite, tag })
+            }
+            Remains::Sent(sent) => {
+                let Sent { session, local, remote, invite } = sent;
+                Self::Sent(sip::Sent { session, local, remote, invite })
             }
         }
     }

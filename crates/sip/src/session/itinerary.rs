@@ -36,6 +36,7 @@ pub(crate) enum Kind {
 }
 
 /// What is left to try.
+#[derive(Default)]
 pub(crate) struct Itinerary {
     stops: VecDeque<Stop>,
     /// The hosts that a 3xx may send us to, in lower case.

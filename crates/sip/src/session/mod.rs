@@ -42,7 +42,7 @@ pub(crate) use outbound::Outbound;
 
 use crate::core::{Core, Request};
 use crate::dialog::Dialog;
-use crate::event::{Body, CommandError, Header, QueryId, Remains, Target};
+use crate::event::{Body, CommandError, Header, QueryId, Remains, Sent, Target};
 use crate::message::{Head, Message, Response};
 use crate::transaction::TransactionId;
 
@@ -87,14 +87,17 @@ impl Session {
         }
     }
 
-    /// What another run needs to end it: once it is answered its dialog, before that the INVITE of the peer.
-    pub(crate) fn remains(&self) -> Option<Remains> {
+    /// What another run needs to end it: once it is answered its dialog, before that the INVITE.
+    pub(crate) fn remains(&self, core: &Core) -> Option<Remains> {
         let dialog = |dialog: &Dialog| Remains::Dialog(dialog.state());
         match self {
             Self::Inbound(call) => {
                 call.dialog().map(dialog).or_else(|| call.received().map(Remains::Received))
             }
-            Self::Outbound(call) => call.dialog().map(dialog),
+            Self::Outbound(call) => call.dialog().map(dialog).or_else(|| {
+                let (flow, invite) = call.ringing(core)?;
+                Sent::of(call.id, flow, invite).map(Remains::Sent)
+            }),
         }
     }
 

@@ -22,6 +22,7 @@
 //! ```
 
 mod hunt;
+mod resume;
 
 use std::time::Instant;
 

@@ -50,6 +50,11 @@ impl InviteClient {
         Self { user, flow, invite, state: State::Calling { retransmit, give_up: now + timers.timeout() } }
     }
 
+    /// The INVITE that an earlier run has sent, which had a provisional response.
+    pub(crate) fn resume(user: User, flow: Flow, invite: Vec<u8>) -> Self {
+        Self { user, flow, invite, state: State::Proceeding }
+    }
+
     /// The INVITE as it was sent, for the CANCEL that belongs to it.
     pub(crate) fn invite(&self) -> &[u8] {
         &self.invite

@@ -322,6 +322,20 @@ impl Transactions {
         id
     }
 
+    /// Goes on with an INVITE of an earlier run that has this branch.
+    pub(crate) fn resume_invite(
+        &mut self,
+        user: User,
+        flow: Flow,
+        branch: String,
+        invite: Vec<u8>,
+    ) -> TransactionId {
+        let id = self.number();
+        let machine = InviteClient::resume(user, flow, invite);
+        self.invite_clients.insert(id, branch, machine, &mut self.deadlines);
+        id
+    }
+
     /// Sends another request with this branch.
     pub(crate) fn start(
         &mut self,
@@ -340,8 +354,8 @@ impl Transactions {
     }
 
     /// The INVITE of a client transaction as it was sent, and where to: what its CANCEL is made of.
-    pub(crate) fn sent_invite(&mut self, id: TransactionId) -> Option<(Flow, &[u8])> {
-        self.invite_clients.get(id).map(|machine| (machine.flow, machine.invite()))
+    pub(crate) fn sent_invite(&self, id: TransactionId) -> Option<(Flow, &[u8])> {
+        self.invite_clients.machines.get(&id).map(|(_, machine)| (machine.flow, machine.invite()))
     }
 
     /// Forgets a request other than INVITE that nobody waits for any more.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use offhook_sip::event::{Command, Event, Reason, Received, Remains, SessionId, Transport};
+use offhook_sip::event::{self, Command, EndCause, Event, Reason, Received, Remains, SessionId, Transport};
 
 use crate::inbound::{CALL, ringing, talking};
 use crate::outbound::{TO, answered, placed};
-use crate::stage::{OUTBOUND, PEER, Stage, address, invite, request, times, udp};
+use crate::stage::{OUTBOUND, PEER, Sent, Stage, address, invite, kinds, request, times, udp};
 
 fn farewell(remains: Remains) -> Command {
     let reason = Reason { cause: 500, text: "restart".to_owned() };
@@ -196,6 +196,78 @@ fn by_a_stream_there_is_nobody_to_be_told() {
     assert_eq!(stage.endpoint.remains(CALL), None);
 }
 
+/// A call that rings at the far end, and what its INVITE was.
+fn dialling(stage: &mut Stage) -> (Sent, event::Sent) {
+    let invite = placed(stage, invite(TO));
+    assert_eq!(stage.endpoint.remains(OUTBOUND), None, "nothing is heard of it: it may not be cancelled");
+    stage.receive(&invite.response("180 Ringing", "bob", "Contact: <sip:bob@192.0.2.30>\r\n"));
+    let Some(Remains::Sent(sent)) = stage.endpoint.remains(OUTBOUND) else { panic!("it rings") };
+    (invite, sent)
+}
+
+/// The next run, which has cancelled a call that rang.
+fn cancelling() -> (Stage, Sent) {
+    let (invite, sent) = dialling(&mut Stage::new());
+    let mut next = Stage::new();
+    next.command(farewell(Remains::Sent(sent)));
+    let cancel = next.one();
+    // RFC 3261 §9.1: Request-URI, Call-ID, To, the number of CSeq, From with its tag and the top Via are those of the INVITE.
+    assert_eq!(
+        cancel.text.lines().next(),
+        invite.text.replace("INVITE sip", "CANCEL sip").lines().next(),
+        "{}",
+        cancel.text
+    );
+    for name in ["Via", "From", "To", "Call-ID"] {
+        assert_eq!(cancel.header(name), invite.header(name), "{name}");
+    }
+    assert_eq!((cancel.to, cancel.header("CSeq")), (invite.to, "1 CANCEL"));
+    assert_eq!(cancel.header("Reason"), "SIP;cause=500;text=\"restart\"");
+    next.receive(&cancel.response("200 OK", "bob", ""));
+    (next, invite)
+}
+
+#[test]
+fn the_next_run_cancels_a_call_that_rang() {
+    let (mut next, invite) = cancelling();
+    next.receive(&invite.response("487 Request Terminated", "bob", ""));
+    let ack = next.one();
+    assert_eq!((ack.kind().as_str(), ack.to_tag(), ack.branch()), ("ACK", "bob", invite.branch()));
+    // Its end is told; whoever knows nothing of it hears no more.
+    assert_eq!(next.events(), [Event::Ended { session: OUTBOUND, cause: EndCause::Local }]);
+    next.receive(&invite.response("487 Request Terminated", "bob", ""));
+    assert_eq!(next.one().text, ack.text);
+    assert_eq!(next.pass(Duration::from_secs(40)).len(), 0);
+    next.assert_nothing_left();
+}
+
+/// §9.1: the answer may cross the CANCEL; the call is acknowledged and hung up then (§15).
+#[test]
+fn a_call_that_is_answered_as_it_is_cancelled_is_hung_up() {
+    let (mut next, invite) = cancelling();
+    let ok = invite.response("200 OK", "bob", "Contact: <sip:bob@192.0.2.30>\r\n");
+    next.receive(&ok);
+    let sent = next.sent();
+    assert_eq!(kinds(&sent), ["ACK", "BYE"]);
+    assert!(sent.iter().all(|sent| sent.to == address("192.0.2.30:5060") && sent.to_tag() == "bob"));
+    assert_eq!((sent[0].header("CSeq"), sent[0].header("From")), ("1 ACK", invite.header("From")));
+    next.receive(&ok);
+    assert_eq!(next.one().text, sent[0].text, "its ACK was lost");
+    next.receive(&sent[1].response("200 OK", "", ""));
+    assert_eq!(next.events(), [Event::Ended { session: OUTBOUND, cause: EndCause::Local }]);
+    next.pass(Duration::from_secs(40));
+    next.assert_nothing_left();
+}
+
+/// §9.1: after 64·T1 without a final response nobody waits for one any more.
+#[test]
+fn who_is_cancelled_and_says_nothing_is_left() {
+    let (mut next, _) = cancelling();
+    assert_eq!(next.pass(Duration::from_secs(33)).len(), 0);
+    assert_eq!(next.events(), [Event::Ended { session: OUTBOUND, cause: EndCause::Local }]);
+    next.assert_nothing_left();
+}
+
 /// A file can say anything: it is no message, or none that can be answered.
 #[test]
 fn what_makes_no_sense_is_left() {
@@ -206,6 +278,14 @@ fn what_makes_no_sense_is_left() {
         let Some(invite) = good.invite.get(..length).map(str::to_owned) else { continue };
         let mut next = Stage::new();
         let farewell = farewell(Remains::Received(Received { invite, ..good.clone() }));
+        let taken = next.endpoint.command(next.now, farewell);
+        assert_eq!(taken.is_ok(), !next.sent().is_empty(), "the first {length} bytes");
+    }
+    let (_, good) = dialling(&mut Stage::new());
+    for length in 0..good.invite.len() - 4 {
+        let invite = good.invite[..length].to_owned();
+        let mut next = Stage::new();
+        let farewell = farewell(Remains::Sent(event::Sent { invite, ..good.clone() }));
         let taken = next.endpoint.command(next.now, farewell);
         assert_eq!(taken.is_ok(), !next.sent().is_empty(), "the first {length} bytes");
     }
