@@ -55,9 +55,11 @@ impl Signal {
 
     /// A sine of `hertz` at `level` (1 = full scale) for `milliseconds`.
     pub fn sine(hertz: f32, level: f32, milliseconds: u32) -> Self {
-        #[allow(clippy::cast_precision_loss, reason = "sample numbers of seconds, far below 2^24")]
-        let sample = |n: u32| level * (std::f32::consts::TAU * hertz * n as f32 / RATE as f32).sin();
-        Self((0..milliseconds * RATE / 1000).map(sample).collect())
+        // Whole turns are left out where they are still exact, since it may last for minutes.
+        #[allow(clippy::cast_possible_truncation, reason = "a part of a turn")]
+        let turn = |n: u32| (f64::from(hertz) * f64::from(n) / f64::from(RATE)).fract() as f32;
+        let sample = |n: u32| level * (std::f32::consts::TAU * turn(n)).sin();
+        Self((0..RATE / 1000 * milliseconds).map(sample).collect())
     }
 
     /// The tones of keys (ITU-T Q.23), 100 ms each at −12 dB a tone, with 100 ms of quiet after each.
