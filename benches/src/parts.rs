@@ -10,8 +10,8 @@ use offhook_media::codec::resample::Resampler;
 use offhook_media::codec::{Codec, Decoder, Encoder};
 use offhook_media::dtmf::tone::ToneDetector;
 use offhook_media::event::{ActionId, Channel, Command as Media, ConnectMode, LegId};
-use offhook_media::event::{KeySet, Prompt, RecordFormat, RecordingId};
-use offhook_media::mixer::{Mixer, Rate, Voice};
+use offhook_media::event::{KeySet, Prompt, RecordFormat, RecordingId, RoomCommand, RoomId};
+use offhook_media::mixer::{Desk, Mixer, Rate, Voice};
 use offhook_media::sdp::{Keys, MasterKey, Suite};
 use offhook_media::{Clock, Engine, FRAME, PHASES};
 use rtp_rs::{RtpPacketBuilder, Seq};
@@ -23,11 +23,24 @@ const INSTRUCTIONS: [u32; 2] = [50, 50];
 /// The same where requests for memory are counted: whatever is used again has been used before, and reports have been sent.
 const REQUESTS: [u32; 2] = [1000, 500];
 
+const CALLGRIND: [&str; 2] = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+/// The same with caches whose sizes are those of no machine in particular: 32 KiB and 1 MiB.
+const CACHES: [&str; 5] = [
+    "--tool=callgrind",
+    "--callgrind-out-file=/dev/null",
+    "--cache-sim=yes",
+    "--D1=32768,8,64",
+    "--LL=1048576,16,64",
+];
+
 /// What happens to packets asks for no memory; now and then a list that is used again grows.
 const PACKET_REQUESTS: f64 = 0.1;
 
 /// Audio that is recorded goes to another thread in memory of its own.
 const RECORDED_REQUESTS: f64 = 2.0;
+
+/// Legs in a crowd.
+const CROWD: u32 = 300;
 
 /// A part: what it is called, how many share its cost, and what it does in so many frames.
 struct Part {
@@ -35,12 +48,19 @@ struct Part {
     shares: u32,
     /// How often it may ask for memory in a frame, where that is counted.
     requests: Option<f64>,
+    /// Whether it is of interest what it has to bring into the caches.
+    tells_lines: bool,
     run: Box<dyn Fn(u32)>,
 }
 
 impl Part {
     fn new(name: impl Into<String>, run: impl Fn(u32) + 'static) -> Self {
-        Self { name: name.into(), shares: 1, requests: None, run: Box::new(run) }
+        Self { name: name.into(), shares: 1, requests: None, tells_lines: false, run: Box::new(run) }
+    }
+
+    /// One of many legs, between two frames of which the caches have had those of the others.
+    fn crowd(name: &str, run: impl Fn(u32) + 'static) -> Self {
+        Self { shares: CROWD, tells_lines: true, ..Self::engine(name, run) }
     }
 
     fn engine(name: impl Into<String>, run: impl Fn(u32) + 'static) -> Self {
@@ -88,6 +108,9 @@ fn engines() -> Vec<Part> {
             engine(frames, std::slice::from_ref(&connect), In::Packet, None);
         }),
         Part::engine("one plays to the other", |frames| engine(frames, &[play(2)], In::OfTheOther, None)),
+        Part::crowd("of 300 that play", |frames| crowd(frames, 1, In::Nothing)),
+        Part::crowd("of 300 that play, a packet in", |frames| crowd(frames, 1, In::Packet)),
+        Part::crowd("of 100 rooms of 3, a packet in", |frames| crowd(frames, 3, In::Packet)),
     ];
     for suite in Suite::ALL {
         let name = format!("the same by {}", suite.name());
@@ -99,29 +122,33 @@ fn engines() -> Vec<Part> {
 
 /// Measures all of them. Whether valgrind ran, and no part asks for memory more often than it may.
 pub(crate) fn run() -> bool {
-    println!("per frame of 20 ms: instructions by callgrind, requests for memory by memcheck");
+    println!(
+        "per frame of 20 ms: instructions by callgrind, requests for memory by memcheck, lines that a first cache of 32 KiB has not"
+    );
     let good: Vec<bool> = parts().iter().map(Part::measure).collect();
     good.into_iter().all(|good| good)
 }
 
 impl Part {
     fn measure(&self) -> bool {
-        let per_frame = |tool, marker, [first, more]: [u32; 2]| {
+        let per_frame = |tool: &[&str], marker, [first, more]: [u32; 2]| {
             let count = |frames| counted(tool, marker, &self.name, frames);
             let counted = count(first + more)?.checked_sub(count(first)?)?;
             Some(counted as f64 / f64::from(more * self.shares))
         };
-        let Some(instructions) = per_frame("callgrind", "Collected : ", INSTRUCTIONS) else {
+        let Some(instructions) = per_frame(&CALLGRIND, "Collected : ", INSTRUCTIONS) else {
             eprintln!("valgrind did not run");
             return false;
         };
         let requests =
-            self.requests.map(|most| (most, per_frame("memcheck", "total heap usage: ", REQUESTS)));
+            self.requests.map(|most| (most, per_frame(&["--tool=memcheck"], "total heap usage: ", REQUESTS)));
         let told = match requests {
             Some((_, Some(requests))) => format!("{requests:.2}"),
             _ => String::new(),
         };
-        println!("{instructions:9.0} {told:>5}  {}", self.name);
+        let lines = self.tells_lines.then(|| per_frame(&CACHES, "D1  misses: ", INSTRUCTIONS)).flatten();
+        let lines = lines.map(|lines| format!("{lines:.0}")).unwrap_or_default();
+        println!("{instructions:9.0} {told:>5} {lines:>5}  {}", self.name);
         requests.is_none_or(|(most, requests)| requests.is_some_and(|requests| requests <= most))
     }
 }
@@ -133,14 +160,14 @@ pub(crate) fn run_one(name: &str, frames: u32) -> bool {
 }
 
 /// What a tool of valgrind counts behind a marker in a process that runs a part for so many frames.
-fn counted(tool: &str, marker: &str, name: &str, frames: u32) -> Option<u64> {
+fn counted(tool: &[&str], marker: &str, name: &str, frames: u32) -> Option<u64> {
     let own = std::env::current_exe().ok()?;
-    let mut valgrind = Command::new("valgrind");
-    valgrind.arg(format!("--tool={tool}"));
-    if tool == "callgrind" {
-        valgrind.arg("--callgrind-out-file=/dev/null");
-    }
-    let ran = valgrind.arg(own).args(["part", name, &frames.to_string()]).output().ok()?;
+    let ran = Command::new("valgrind")
+        .args(tool)
+        .arg(own)
+        .args(["part", name, &frames.to_string()])
+        .output()
+        .ok()?;
     let told = String::from_utf8_lossy(&ran.stderr).into_owned();
     let (_, count) = told.lines().find_map(|line| line.split_once(marker))?;
     count.split_whitespace().next()?.replace(',', "").parse().ok()
@@ -195,14 +222,14 @@ fn tones(frames: u32) {
 }
 
 fn mix(members: u32, frames: u32) {
-    let mut mixer = Mixer::new();
+    let (mut mixer, mut desk) = (Mixer::new(), Desk::default());
     let seats: Vec<_> = (0..members).map(|_| mixer.join(Rate::Narrow, Voice::default())).collect();
     let samples = frame(8_000, 0);
     let mut heard = 0;
     for _ in 0..frames {
-        seats.iter().for_each(|seat| mixer.say(*seat, &samples));
-        mixer.mix();
-        heard += seats.iter().filter(|seat| mixer.heard(**seat).is_some()).count();
+        seats.iter().for_each(|seat| mixer.say(&mut desk, *seat, &samples));
+        mixer.mix(&mut desk);
+        heard += seats.iter().filter(|seat| mixer.heard(&mut desk, **seat).is_some()).count();
     }
     assert!(heard > 0, "somebody heard something");
 }
@@ -247,6 +274,44 @@ enum In {
     Listened,
     /// What the other leg sends.
     OfTheOther,
+}
+
+/// Many legs in an engine, which play, or all talk in rooms of so many.
+fn crowd(frames: u32, in_room: u32, comes: In) {
+    let mut now = Instant::now();
+    let mut engine = Engine::new(Clock { mono: now, unix_ms: 0 }, [7; 32]);
+    let Media::Play { prompts, .. } = play(1) else { return };
+    for leg in (1..=CROWD).map(u64::from) {
+        let config = leg::config(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+        engine.command(now, Media::AddLeg { leg: LegId(leg), config });
+        if in_room == 1 {
+            let prompts = prompts.clone();
+            engine.command(now, Media::Play { leg: LegId(leg), action: ActionId(leg), prompts, repeat: 10 });
+            continue;
+        }
+        let room = RoomId((leg - 1) / u64::from(in_room));
+        if (leg - 1).is_multiple_of(in_room.into()) {
+            engine.command(now, Media::Room { room, command: RoomCommand::Open { tells_talking: false } });
+        }
+        let command = RoomCommand::Join { leg: LegId(leg), voice: Voice::default() };
+        engine.command(now, Media::Room { room, command });
+    }
+    let payload: Vec<u8> = (0..160_u8).collect();
+    let mut packet = vec![0; 12 + payload.len()];
+    for number in 0..frames {
+        now += FRAME;
+        let sequence = Seq::from(u16::try_from(number).expect("a short run"));
+        let builder = RtpPacketBuilder::new().payload_type(0).ssrc(1).sequence(sequence);
+        builder.timestamp(number * 160).payload(&payload).build_into(&mut packet).expect("a packet");
+        for leg in (1..=CROWD).map(u64::from).filter(|_| comes == In::Packet) {
+            engine.receive(now, LegId(leg), Channel::Rtp, &packet);
+        }
+        for phase in 0..PHASES {
+            engine.tick(now, phase, number.into());
+            while engine.poll_transmit().is_some() {}
+        }
+        while engine.poll_event().is_some() {}
+    }
 }
 
 /// Two legs in an engine, which do something, in the clear or protected.

@@ -34,7 +34,9 @@ pub(crate) struct JitterBuffer {
     ticks: usize,
 }
 
+/// A line of the caches, since each is touched twice in as many packets as there are.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 struct Slot {
     place: Option<u64>,
     /// The place that was taken from here last.
@@ -42,8 +44,10 @@ struct Slot {
     /// None for what is no audio.
     codec: Option<Codec>,
     payload: Vec<u8>,
-    ticks: usize,
+    ticks: u32,
 }
+
+const _: () = assert!(size_of::<Slot>() == 64);
 
 /// What became of a packet that was to be inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +96,7 @@ impl JitterBuffer {
         place: u64,
         codec: Option<Codec>,
         payload: &[u8],
-        ticks: usize,
+        ticks: u32,
     ) -> Inserted {
         let earliest = match self.next {
             Some(next) => next,
@@ -122,7 +126,7 @@ impl JitterBuffer {
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
         self.packets += 1;
-        self.ticks += ticks;
+        self.ticks += ticks as usize;
         Inserted::Queued
     }
 
@@ -138,7 +142,7 @@ impl JitterBuffer {
             let slot = &mut self.slots[slot(given_up)];
             if slot.place.take_if(|place| *place == given_up).is_some() {
                 self.packets -= 1;
-                self.ticks -= slot.ticks;
+                self.ticks -= slot.ticks as usize;
             }
         }
         self.next = self.next.map(|next| next.max(earliest));
@@ -165,7 +169,7 @@ impl JitterBuffer {
         }
         (slot.place, slot.taken) = (None, Some(next));
         self.packets -= 1;
-        self.ticks -= slot.ticks;
+        self.ticks -= slot.ticks as usize;
         self.spare.push(std::mem::replace(&mut self.taken, std::mem::take(&mut slot.payload)));
         Taken::Packet(slot.codec, &self.taken)
     }
@@ -176,7 +180,7 @@ mod tests {
     use super::*;
 
     fn insert(buffer: &mut JitterBuffer, place: u64, payload: &[u8]) -> Inserted {
-        buffer.insert(place, Some(Codec::Pcmu), payload, payload.len())
+        buffer.insert(place, Some(Codec::Pcmu), payload, u32::try_from(payload.len()).expect("a packet"))
     }
 
     /// Inserts the places, then takes until empty: the first byte of each packet, `None` for a lost one.

@@ -54,13 +54,14 @@ use crate::{FRAME, Need};
 /// Times that we take another SSRC because the peer uses ours. Once is a collision; again, it is an echo of ourselves.
 const MAX_COLLISIONS: u8 = 1;
 
-/// One party's media. A plain value: it may be detached from one engine and attached to another, on another thread.
+/// One party's media. A plain value: it may be detached from one engine and attached to another, on another thread. What most
+/// legs have not, or most frames need not, is behind a pointer: what a frame costs is to bring the leg into the caches.
 #[derive(Debug)]
 pub struct Leg {
     id: LegId,
     media: Negotiated,
     /// What held before: packets of it are still on their way (RFC 3264 §8.3.2).
-    former: Option<Negotiated>,
+    former: Option<Box<Negotiated>>,
     presence: Presence,
     idle: Idle,
     /// The frame from which on noise is to be described again.
@@ -81,12 +82,12 @@ pub struct Leg {
     keyed: keyed::Events,
     /// Where the last packet of audio ended, by its timestamp.
     audio_end: Option<u32>,
-    recording: Option<Recording>,
+    recording: Option<Box<Recording>>,
 
     // What goes out.
     sender: Sender,
     collisions: u8,
-    digits: Option<Digits>,
+    digits: Option<Box<Digits>>,
     playback: Option<Playback>,
     outgoing: Outgoing,
     /// A frame of a key's tone.
@@ -252,7 +253,7 @@ impl Leg {
 
     /// What is in a packet, if it is one of those that are negotiated, or were until now.
     fn content(&self, packet: &Packet<'_>) -> Option<Content> {
-        [Some(&self.media), self.former.as_ref()].into_iter().flatten().find_map(|media| {
+        [Some(&self.media), self.former.as_deref()].into_iter().flatten().find_map(|media| {
             let event = media.telephone_event.map(|event| event.receive_payload_type);
             let noise = media.comfort_noise.map(|noise| noise.receive_payload_type);
             if packet.payload_type == media.receive_payload_type {

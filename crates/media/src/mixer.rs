@@ -93,12 +93,54 @@ pub enum Heard<'a> {
     Own(&'a [i16]),
 }
 
-/// Who says what, and what each hears of it.
+/// The memory in which a frame is mixed, for one room after the other: it is in the caches then, where that of each room would
+/// have to be brought into them. Between the frames there is nothing in it.
+#[derive(Debug)]
+pub struct Desk {
+    /// By [`Rate::index`].
+    buses: [Bus; Rate::ALL.len()],
+    /// What members say in this frame, as loud as the others hear it; so many of these, and then none of the frame before.
+    said: Vec<Vec<i32>>,
+    taken: usize,
+    is_mixed: bool,
+    /// All but one member.
+    others: Vec<i32>,
+    own: Vec<i16>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            buses: Rate::ALL.map(Bus::new),
+            said: Vec::new(),
+            taken: 0,
+            is_mixed: false,
+            others: Vec::with_capacity(Rate::Full.frame()),
+            own: Vec::with_capacity(Rate::Full.frame()),
+        }
+    }
+}
+
+impl Desk {
+    /// A place for what the next member says, with what was said there once.
+    fn place(&mut self) -> usize {
+        if std::mem::take(&mut self.is_mixed) {
+            self.taken = 0;
+        }
+        if self.taken == self.said.len() {
+            self.said.push(Vec::with_capacity(Rate::Narrow.frame()));
+        }
+        self.taken += 1;
+        self.taken - 1
+    }
+}
+
+/// Who says what, and what each hears of it. What is between [`Mixer::say`] and [`Mixer::heard`] lies on a [`Desk`].
 #[derive(Debug)]
 pub struct Mixer {
     members: Vec<Option<Member>>,
-    /// By [`Rate::index`].
-    buses: [Bus; Rate::ALL.len()],
+    /// Of what those hear who say nothing, by [`Rate::index`].
+    limiters: [Limiter; Rate::ALL.len()],
     crossings: Vec<(Rate, Rate, Crossing)>,
     /// The rate at which somebody records.
     recorded: Option<Rate>,
@@ -106,9 +148,6 @@ pub struct Mixer {
     is_heard: [bool; Rate::ALL.len()],
     ranking: Vec<(f32, usize)>,
     talks: VecDeque<(Seat, bool)>,
-    /// All but one member.
-    others: Vec<i32>,
-    own: Vec<i16>,
 }
 
 #[derive(Debug)]
@@ -119,8 +158,8 @@ struct Member {
     part: Part,
     /// Whether a frame came that may be in the sum.
     asks: bool,
-    /// What it says in this frame, as loud as the others hear it. Empty while it is not audible.
-    said: Vec<i32>,
+    /// Where on the desk what it says in this frame is, if it asks or is in the sum.
+    said: usize,
     limiter: Limiter,
 }
 
@@ -144,14 +183,12 @@ impl Mixer {
     pub fn new() -> Self {
         Self {
             members: Vec::new(),
-            buses: Rate::ALL.map(Bus::new),
+            limiters: Rate::ALL.map(|_| Limiter::new()),
             crossings: Vec::new(),
             recorded: None,
             is_heard: [false; Rate::ALL.len()],
             ranking: Vec::new(),
             talks: VecDeque::new(),
-            others: Vec::with_capacity(Rate::Full.frame()),
-            own: Vec::with_capacity(Rate::Full.frame()),
         }
     }
 
@@ -218,59 +255,66 @@ impl Mixer {
     }
 
     /// What a member says in the next frame, [`Rate::frame`] samples. Once for each frame; who says nothing is silent.
-    pub fn say(&mut self, seat: Seat, frame: &[i16]) {
+    pub fn say(&mut self, desk: &mut Desk, seat: Seat, frame: &[i16]) {
         let Some(member) = self.members.get_mut(seat.0).and_then(Option::as_mut) else { return };
         if member.voice.mode.speaks()
             && let Some(talks) = member.talk.hear(level(frame))
         {
             self.talks.push_back((seat, talks));
         }
-        member.say(frame);
+        member.say(desk, frame);
     }
 
     /// Plays something to all in the next frame, at any rate.
-    pub fn play(&mut self, rate: Rate, frame: &[i16], gain: Gain) {
-        self.buses[rate.index()].add(frame.iter().map(|&sample| gain.of(sample)));
+    pub fn play(desk: &mut Desk, rate: Rate, frame: &[i16], gain: Gain) {
+        desk.buses[rate.index()].add(frame.iter().map(|&sample| gain.of(sample)));
     }
 
-    /// Ends a frame: what was said since the last one can be heard now.
-    pub fn mix(&mut self) {
+    /// Ends a frame: what was said since the last one can be heard now, until anything is said or played on this desk.
+    pub fn mix(&mut self, desk: &mut Desk) {
         self.choose();
-        for member in self.members.iter_mut().flatten().filter(|member| member.part != Part::Out) {
-            member.ramp();
-            self.buses[member.rate.index()].add(member.said.iter().copied());
+        for member in self.members.iter().flatten().filter(|member| member.part != Part::Out) {
+            let said = &mut desk.said[member.said];
+            member.ramp(said);
+            desk.buses[member.rate.index()].add(said.iter().copied());
         }
-        self.cross();
-        self.buses.iter_mut().for_each(Bus::turn);
+        self.cross(desk);
+        desk.buses.iter_mut().for_each(Bus::turn);
         for (_, to, crossing) in &mut self.crossings {
-            crossing.give(&mut self.buses[to.index()]);
+            crossing.give(&mut desk.buses[to.index()]);
         }
+        desk.is_mixed = true;
     }
 
     /// What a member hears of that; `None` if it hears nothing at all. Once for each frame.
-    pub fn heard(&mut self, seat: Seat) -> Option<Heard<'_>> {
+    pub fn heard<'a>(&mut self, desk: &'a mut Desk, seat: Seat) -> Option<Heard<'a>> {
         let member = self.members.get_mut(seat.0)?.as_mut().filter(|member| member.voice.mode.hears())?;
-        let bus = &mut self.buses[member.rate.index()];
+        let Desk { buses, said, others, own, .. } = desk;
+        let rate = member.rate.index();
         let gain = member.voice.hears;
-        let (total, said) = (bus.total().iter(), member.said.iter());
-        self.others.clear();
+        let total = buses[rate].total().iter();
+        others.clear();
         match (member.part, gain) {
             (Part::Out, Gain::UNITY) => {
-                bus.common();
-                member.limiter = bus.limiter();
-                return Some(Heard::Common(bus.common()));
+                let common = buses[rate].common(&mut self.limiters[rate]);
+                member.limiter = self.limiters[rate];
+                return Some(Heard::Common(common));
             }
-            (Part::Out, _) => self.others.extend(total.map(|&sum| gain.of_sum(sum))),
-            (_, Gain::UNITY) => self.others.extend(total.zip(said).map(|(sum, said)| sum - said)),
-            (_, _) => self.others.extend(total.zip(said).map(|(sum, said)| gain.of_sum(sum - said))),
+            (Part::Out, _) => others.extend(total.map(|&sum| gain.of_sum(sum))),
+            (_, Gain::UNITY) => others.extend(total.zip(&said[member.said]).map(|(sum, said)| sum - said)),
+            (_, _) => {
+                let said = &said[member.said];
+                others.extend(total.zip(said).map(|(sum, said)| gain.of_sum(sum - said)));
+            }
         }
-        member.limiter.limit(&self.others, &mut self.own);
-        Some(Heard::Own(&self.own))
+        member.limiter.limit(others, own);
+        Some(Heard::Own(own))
     }
 
     /// What all say together, at the rate that was asked for by [`Mixer::record`].
-    pub fn recorded(&mut self) -> Option<(Rate, &[i16])> {
-        self.recorded.map(|rate| (rate, self.buses[rate.index()].common()))
+    pub fn recorded<'a>(&mut self, desk: &'a mut Desk) -> Option<(Rate, &'a [i16])> {
+        let rate = self.recorded?;
+        Some((rate, desk.buses[rate.index()].common(&mut self.limiters[rate.index()])))
     }
 
     /// The next member that began (`true`) or ended to talk.
@@ -317,8 +361,8 @@ impl Mixer {
     }
 
     /// Takes what is said at each rate to the others at which somebody hears.
-    fn cross(&mut self) {
-        for from in Rate::ALL.into_iter().filter(|from| !self.buses[from.index()].is_silent()) {
+    fn cross(&mut self, desk: &Desk) {
+        for from in Rate::ALL.into_iter().filter(|from| !desk.buses[from.index()].is_silent()) {
             for to in Rate::ALL.into_iter().filter(|&to| to != from && self.is_heard[to.index()]) {
                 let is_there = self.crossings.iter().any(|(of, at, _)| (*of, *at) == (from, to));
                 if !is_there && let Some(crossing) = Crossing::new(from, to) {
@@ -327,7 +371,7 @@ impl Mixer {
             }
         }
         for (from, _, crossing) in &mut self.crossings {
-            crossing.take(&self.buses[from.index()]);
+            crossing.take(&desk.buses[from.index()]);
         }
     }
 }
@@ -340,22 +384,24 @@ impl Member {
             talk: Talk::new(),
             part: Part::Out,
             asks: false,
-            said: Vec::new(),
+            said: 0,
             limiter: Limiter::new(),
         }
     }
 
-    fn say(&mut self, frame: &[i16]) {
-        self.said.clear();
+    fn say(&mut self, desk: &mut Desk, frame: &[i16]) {
         self.asks = self.talk.is_audible() || self.is_in();
         if self.asks {
+            self.said = desk.place();
+            let said = &mut desk.said[self.said];
             let gain = self.voice.says;
             let frame = &frame[..frame.len().min(self.rate.frame())];
+            said.clear();
             match gain {
-                Gain::UNITY => self.said.extend(frame.iter().map(|&sample| i32::from(sample))),
-                _ => self.said.extend(frame.iter().map(|&sample| gain.of(sample))),
+                Gain::UNITY => said.extend(frame.iter().map(|&sample| i32::from(sample))),
+                _ => said.extend(frame.iter().map(|&sample| gain.of(sample))),
             }
-            self.said.resize(self.rate.frame(), 0);
+            said.resize(self.rate.frame(), 0);
         }
     }
 
@@ -373,9 +419,9 @@ impl Member {
     }
 
     /// Lets the voice come in or go out.
-    fn ramp(&mut self) {
+    fn ramp(&self, said: &mut [i32]) {
         let length = i32::try_from(self.rate.frame() / RAMP).unwrap_or(i32::MAX);
-        let (ramp, rest) = self.said.split_at_mut(self.rate.frame() / RAMP);
+        let (ramp, rest) = said.split_at_mut(self.rate.frame() / RAMP);
         match self.part {
             Part::Enters => ramp.iter_mut().zip(0..).for_each(|(sample, n)| *sample = *sample * n / length),
             Part::Leaves => {

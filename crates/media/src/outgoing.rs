@@ -17,10 +17,20 @@ const MAX_BYTES: usize = 1320;
 /// The lengths of one frame of Opus that are packet times as well, in milliseconds (RFC 6716 §2.1.4).
 const OPUS_MS: [usize; 4] = [10, 20, 40, 60];
 
-/// Audio that one leg says.
+/// Audio that one leg says. What is needed of it in each frame is small, since each leg is brought into the caches for its own.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     codec: Codec,
+    shape: Shape,
+    payload: Vec<u8>,
+    joint: Option<Box<Joint>>,
+    /// Made when something is said for the first time that is not payload of the codec.
+    coder: Option<Box<Coder>>,
+}
+
+/// The way to payload of the codec.
+#[derive(Debug, Default)]
+struct Coder {
     /// Made when samples are said for the first time.
     encoder: Option<Encoder>,
     /// From the rate of what is being said.
@@ -30,9 +40,6 @@ pub(crate) struct Outgoing {
     decoded: Vec<i16>,
     /// At the codec's rate, less than a unit between two calls.
     samples: Vec<i16>,
-    payload: Vec<u8>,
-    joint: Option<Box<Joint>>,
-    shape: Shape,
 }
 
 /// What the packets shall be like.
@@ -49,14 +56,10 @@ impl Outgoing {
     pub(crate) fn new(codec: Codec) -> Self {
         Self {
             codec,
-            encoder: None,
-            resampler: None,
-            decoder: None,
-            decoded: Vec::new(),
-            samples: Vec::new(),
+            shape: Shape { ptime_ms: 20, opus: opus::Wishes::default(), loss: 0 },
             payload: Vec::new(),
             joint: Joint::of(codec),
-            shape: Shape { ptime_ms: 20, opus: opus::Wishes::default(), loss: 0 },
+            coder: None,
         }
     }
 
@@ -74,7 +77,7 @@ impl Outgoing {
         if self.shape != shape {
             self.shape = shape;
             let samples = self.packet_samples();
-            if let Some(encoder) = &mut self.encoder {
+            if let Some(encoder) = self.coder.as_mut().and_then(|coder| coder.encoder.as_mut()) {
                 encoder.shape(shape.opus.settings(shape.loss), samples);
             }
         }
@@ -98,9 +101,9 @@ impl Outgoing {
             decoder.decode(piece.payload, &mut samples);
             at += piece.bytes;
         }
-        samples.extend(former.samples);
-        self.samples = resample_all(&samples, from, to).unwrap_or_default();
-        self.encode();
+        samples.extend(former.coder.into_iter().flat_map(|coder| coder.samples));
+        self.coder().samples = resample_all(&samples, from, to).unwrap_or_default();
+        self.encode_what_waits();
     }
 
     /// The payload that is said next begins a stream: it does not go on from what was said before.
@@ -120,12 +123,13 @@ impl Outgoing {
         } else if codec != self.codec && self.codec.transcodes(codec) {
             self.codec.transcode(codec, payload, &mut self.payload);
         } else {
-            let kept = self.decoder.take().filter(|decoder| decoder.codec() == codec);
-            let mut decoded = std::mem::take(&mut self.decoded);
+            let coder = self.coder();
+            let kept = coder.decoder.take().filter(|decoder| decoder.codec() == codec);
+            let mut decoded = std::mem::take(&mut coder.decoded);
             decoded.clear();
-            self.decoder.insert(kept.unwrap_or_else(|| Decoder::new(codec))).decode(payload, &mut decoded);
+            coder.decoder.insert(kept.unwrap_or_else(|| Decoder::new(codec))).decode(payload, &mut decoded);
             self.say(&decoded, codec.sample_rate());
-            self.decoded = decoded;
+            self.coder().decoded = decoded;
         }
     }
 
@@ -139,24 +143,31 @@ impl Outgoing {
     /// Says samples at `rate`.
     pub(crate) fn say(&mut self, samples: &[i16], rate: u32) {
         let to = self.codec.sample_rate();
+        let coder = self.coder();
+        if rate == to && coder.samples.is_empty() {
+            // From where they are; what is no whole unit waits.
+            let encoded = self.encode(samples);
+            self.coder().samples.extend_from_slice(&samples[encoded..]);
+            return;
+        }
         if rate == to {
-            self.samples.extend_from_slice(samples);
+            coder.samples.extend_from_slice(samples);
         } else {
-            let kept = self.resampler.take().filter(|(from, _)| *from == rate);
+            let kept = coder.resampler.take().filter(|(from, _)| *from == rate);
             let resampler = kept.or_else(|| Some((rate, Resampler::new(rate, to)?)));
-            self.resampler = resampler.map(|(rate, mut resampler)| {
-                resampler.push(samples, &mut self.samples);
+            coder.resampler = resampler.map(|(rate, mut resampler)| {
+                resampler.push(samples, &mut coder.samples);
                 (rate, resampler)
             });
         }
-        self.encode();
+        self.encode_what_waits();
     }
 
     /// Says silence that lasts so many samples of the codec, whole units or packets. What is still in a filter comes first.
     pub(crate) fn say_silence(&mut self, samples: usize) {
-        if let Some((rate, _)) = self.resampler {
-            let silence = samples * rate as usize / self.codec.sample_rate() as usize;
-            return self.say(&vec![0; silence], rate);
+        if let Some((rate, _)) = self.coder.as_ref().and_then(|coder| coder.resampler.as_ref()) {
+            let (rate, to) = (*rate, self.codec.sample_rate());
+            return self.say(&vec![0; samples * rate as usize / to as usize], rate);
         }
         let silence = self.codec.silence();
         match self.codec.unit() {
@@ -171,21 +182,25 @@ impl Outgoing {
             None if self.takes_packets() => (0..samples / self.codec.frame_samples())
                 .for_each(|_| self.codec.append(silence, &mut self.payload)),
             None => {
-                self.samples.resize(self.samples.len() + samples, 0);
-                self.encode();
+                let waiting = &mut self.coder().samples;
+                waiting.resize(waiting.len() + samples, 0);
+                self.encode_what_waits();
             }
         }
     }
 
     /// Fills the last packet with silence: nothing comes after it.
     pub(crate) fn fill_up(&mut self) {
-        if let Some((_, resampler)) = self.resampler.take() {
-            resampler.finish(&mut self.samples);
-        }
         let full = self.packet_samples();
-        let unit = self.codec.unit().map_or(full, |unit| unit.samples);
-        self.samples.resize(self.samples.len().next_multiple_of(unit), 0);
-        self.encode();
+        if self.has_samples() {
+            let unit = self.codec.unit().map_or(full, |unit| unit.samples);
+            let Coder { resampler, samples, .. } = self.coder();
+            if let Some((_, resampler)) = resampler.take() {
+                resampler.finish(samples);
+            }
+            samples.resize(samples.len().next_multiple_of(unit), 0);
+            self.encode_what_waits();
+        }
         if self.codec.unit().is_some() {
             let samples = self.codec.samples_of_stream(&self.payload);
             self.say_silence(samples.next_multiple_of(full) - samples);
@@ -194,7 +209,7 @@ impl Outgoing {
 
     /// Whether samples wait that are no payload yet.
     pub(crate) fn has_samples(&self) -> bool {
-        !self.samples.is_empty() || self.resampler.is_some()
+        self.coder.as_ref().is_some_and(|coder| !coder.samples.is_empty() || coder.resampler.is_some())
     }
 
     /// Whether nothing waits.
@@ -208,14 +223,29 @@ impl Outgoing {
         self.cut().packets(&mut self.payload, packet);
     }
 
+    /// Takes memory for payload, where there is none.
+    pub(crate) fn lend(&mut self, memory: &mut Memory) {
+        if self.payload.capacity() == 0 {
+            self.payload = memory.0.take().unwrap_or_default();
+        }
+    }
+
     /// Takes the payload that waits, and how it is cut; what that leaves is to be given back.
     pub(crate) fn take_payload(&mut self) -> (Cut, Vec<u8>) {
         (self.cut(), std::mem::take(&mut self.payload))
     }
 
-    /// Takes the rest of a payload back, and its memory.
-    pub(crate) fn give_back(&mut self, payload: Vec<u8>) {
-        self.payload = payload;
+    /// Takes the rest of a payload back; where nothing is left, its memory is for whoever speaks next.
+    pub(crate) fn give_back(&mut self, payload: Vec<u8>, memory: &mut Memory) {
+        if payload.is_empty() && memory.0.is_none() {
+            memory.0 = Some(payload);
+        } else {
+            self.payload = payload;
+        }
+    }
+
+    fn coder(&mut self) -> &mut Coder {
+        self.coder.get_or_insert_default()
     }
 
     fn cut(&self) -> Cut {
@@ -223,22 +253,31 @@ impl Outgoing {
         Cut { codec: self.codec, full: self.packet_samples(), least }
     }
 
-    /// Encodes the whole units.
-    fn encode(&mut self) {
-        let (shape, samples) = (self.shape, self.packet_samples());
-        if let Some(encoder) = self.joint.as_mut().and_then(|joint| joint.encoder()) {
-            self.encoder = Some(encoder);
+    fn encode_what_waits(&mut self) {
+        let mut samples = std::mem::take(&mut self.coder().samples);
+        let encoded = self.encode(&samples);
+        samples.drain(..encoded);
+        self.coder().samples = samples;
+    }
+
+    /// Encodes the whole units at the beginning. Returns how many samples those are.
+    fn encode(&mut self, samples: &[i16]) -> usize {
+        let (shape, full) = (self.shape, self.packet_samples());
+        let Coder { encoder, .. } = &mut **self.coder.get_or_insert_default();
+        if let Some(anew) = self.joint.as_mut().and_then(|joint| joint.encoder()) {
+            *encoder = Some(anew);
         }
         let from = self.payload.len();
-        let encoder = self.encoder.get_or_insert_with(|| {
+        let encoder = encoder.get_or_insert_with(|| {
             let mut encoder = Encoder::new(self.codec);
-            encoder.shape(shape.opus.settings(shape.loss), samples);
+            encoder.shape(shape.opus.settings(shape.loss), full);
             encoder
         });
-        encoder.encode_units(&mut self.samples, &mut self.payload);
+        let encoded = encoder.encode_units(samples, &mut self.payload);
         if let Some(joint) = &mut self.joint {
             joint.said(&self.payload[from..]);
         }
+        encoded
     }
 
     /// Samples in a packet: of the packet time, but at least a unit, and no more than a datagram holds. A packet of Opus
@@ -255,6 +294,11 @@ impl Outgoing {
         units(ptime_ms).min(longest.unwrap_or_default()).max(1) * unit.samples
     }
 }
+
+/// Memory for the payload of one leg after the other: what each has said lately is in the caches then, and memory of its own
+/// would not be.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Option<Vec<u8>>);
 
 /// How payload is cut into packets.
 #[derive(Clone, Copy, Debug)]

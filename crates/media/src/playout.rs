@@ -170,7 +170,8 @@ impl Playout {
     /// Queues a packet of the stream; an empty one keeps the place of a packet that is no audio. `jitter` is in seconds.
     pub(crate) fn insert(&mut self, place: u64, codec: Codec, payload: &[u8], jitter: f64) -> Inserted {
         let ticks = codec.samples_in(payload).unwrap_or_default() * codec.sample_ticks();
-        let inserted = self.buffer.insert(place, Some(codec), payload, ticks);
+        let inserted =
+            self.buffer.insert(place, Some(codec), payload, u32::try_from(ticks).unwrap_or(u32::MAX));
         match inserted {
             Inserted::Late { places } => {
                 let by = usize::try_from(places).unwrap_or(usize::MAX).saturating_mul(self.packet);
@@ -219,10 +220,15 @@ impl Playout {
         std::mem::take(&mut self.concealed)
     }
 
-    /// The next frame: one is asked for every 20 ms of our clock.
-    pub(crate) fn frame(&mut self) -> &[i16] {
+    /// The next frame, in place of what is there: one is asked for every 20 ms of our clock.
+    pub(crate) fn frame_into(&mut self, frame: &mut Vec<i16>) {
+        if self.ready.len() == 0 {
+            // What is decoded now becomes the frame, and nothing of it is kept: so it is made where the frame is to be.
+            frame.clear();
+            std::mem::swap(self.ready.linear(), frame);
+        }
         self.fill(None);
-        self.frame.linear()
+        std::mem::swap(self.frame.linear(), frame);
     }
 
     /// The next frame, left as it came where that is in this law and nothing had to be changed in it, and what it is of.
@@ -242,7 +248,11 @@ impl Playout {
             self.note(took);
             self.adjust();
             let heard = self.ready.len().min(wanted);
-            self.ready.pour(heard, &mut self.frame);
+            if heard == self.ready.len() {
+                std::mem::swap(&mut self.ready, &mut self.frame);
+            } else {
+                self.ready.pour(heard, &mut self.frame);
+            }
             if heard < wanted {
                 self.make_up(heard, wanted);
             }
@@ -337,7 +347,15 @@ impl Playout {
                             let start = ready.len();
                             let decoder = decoder(&mut self.decoder, codec, self.rate);
                             decode(decoder, payload, &mut self.scratch, ready);
-                            self.concealer.arrived(&mut ready[start..]);
+                            if codec.is_law()
+                                && codec.sample_rate() == self.rate
+                                && !self.concealer.is_fading()
+                            {
+                                // Samples that nobody looks at unless there is a loss.
+                                self.concealer.arrived_in(codec, payload);
+                            } else {
+                                self.concealer.arrived(&mut ready[start..]);
+                            }
                         }
                     }
                 }

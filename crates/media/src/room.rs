@@ -19,7 +19,7 @@ use std::time::Instant;
 use crate::codec::{Codec, Encoder};
 use crate::event::{ActionId, Event, LegId, MAX_PLAYS, RecordEnd, RoomEvent, RoomId};
 use crate::leg::RoomAudio;
-use crate::mixer::{Heard, Mixer, Rate, Seat, Voice};
+use crate::mixer::{Desk, Heard, Mixer, Rate, Seat, Voice};
 use crate::numbered::Numbered;
 use crate::pace::Pace;
 use crate::playout::Stream;
@@ -102,25 +102,24 @@ impl Room {
     }
 
     fn frame(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
+        let mut desk = shared.desk.take().unwrap_or_default();
         for &Member { leg, seat } in &self.members {
             let Some(Placed { leg, .. }) = legs.get_mut(&leg) else { continue };
             self.mixer.set_rate(seat, Rate::for_hz(leg.codec().sample_rate()));
-            if let Some(frame) = leg.say_to_room(now, shared) {
-                self.mixer.say(seat, frame);
-            }
+            leg.say_to_room(now, shared, |frame| self.mixer.say(&mut desk, seat, frame));
         }
-        self.play_inputs(shared);
+        self.play_inputs(&mut desk, shared);
         if self.recording.is_some() {
             self.mixer.record(Some(self.mixer.rate()));
         }
-        self.mixer.mix();
+        self.mixer.mix(&mut desk);
         self.encodings.retain_mut(|encoding| {
             encoding.idle += 1;
             encoding.idle < KEEP_ENCODER
         });
         for &Member { leg, seat } in &self.members {
             let Some(Placed { leg, .. }) = legs.get_mut(&leg) else { continue };
-            let audio = match self.mixer.heard(seat) {
+            let audio = match self.mixer.heard(&mut desk, seat) {
                 None => None,
                 Some(Heard::Own(samples)) => Some(RoomAudio::Samples(samples)),
                 Some(Heard::Common(samples)) => {
@@ -129,17 +128,18 @@ impl Room {
             };
             leg.hear_room(now, audio, shared);
         }
-        self.write_recording(shared);
+        self.write_recording(&mut desk, shared);
         self.tell_talks(shared);
+        shared.desk = Some(desk);
     }
 
-    fn play_inputs(&mut self, shared: &mut Shared) {
-        let Self { id, inputs, mixer, .. } = self;
+    fn play_inputs(&mut self, desk: &mut Desk, shared: &mut Shared) {
+        let Self { id, inputs, .. } = self;
         inputs.retain_mut(|input| {
             let more = input.frame();
             let (rate, samples) = input.played_frame();
             if !samples.is_empty() {
-                mixer.play(Rate::for_hz(rate), samples, input.gain());
+                Mixer::play(desk, Rate::for_hz(rate), samples, input.gain());
             }
             if !more {
                 tell_played(*id, input, shared);
@@ -148,9 +148,9 @@ impl Room {
         });
     }
 
-    fn write_recording(&mut self, shared: &mut Shared) {
+    fn write_recording(&mut self, desk: &mut Desk, shared: &mut Shared) {
         let Some(recording) = &mut self.recording else { return };
-        if let Some((rate, frame)) = self.mixer.recorded() {
+        if let Some((rate, frame)) = self.mixer.recorded(desk) {
             recording.write(rate.hz(), strip::Heard::Linear(frame), Stream::Heard, None, shared);
         }
         if recording.is_full() {

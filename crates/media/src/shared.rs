@@ -10,6 +10,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::Clock;
 use crate::dtmf::Key;
 use crate::event::{Audio, Channel, Chunk, DigitSource, Event, LegId, RecordingId, RoomEvent, Transmit};
+use crate::mixer::Desk;
+use crate::outgoing::Memory;
 
 /// Packets that wait for the driver. It polls after every call, so this is one phase of 4,000 legs that catch up; beyond
 /// it packets are lost, as on any network.
@@ -29,6 +31,12 @@ pub(crate) struct Shared {
     audio: VecDeque<Audio>,
     events: VecDeque<Event>,
     passed_on: VecDeque<PassedOn>,
+    /// Of the payload that is being said.
+    pub(crate) payload: Memory,
+    /// Of the frame that is being heard.
+    pub(crate) frame: Vec<i16>,
+    /// Of the frame that is being mixed.
+    pub(crate) desk: Option<Box<Desk>>,
     /// Whether the statistics of the legs that are being ticked are to be told.
     pub(crate) tells_stats: bool,
 }
@@ -59,6 +67,9 @@ impl Shared {
             audio: VecDeque::new(),
             events: VecDeque::new(),
             passed_on: VecDeque::new(),
+            payload: Memory::default(),
+            frame: Vec::new(),
+            desk: None,
             tells_stats: false,
         }
     }

@@ -20,8 +20,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use offhook_media::Leg;
 use offhook_media::event::{Command, LegConfig, LegId, RoomCommand, RoomId};
+use offhook_media::{Leg, weight};
 use tokio::sync::mpsc;
 
 use self::inbox::{Door, Handover};
@@ -41,9 +41,10 @@ const INBOX: usize = 16_384;
 /// far behind is one that stands still.
 pub const MOST_WAITING: usize = INBOX;
 
-/// Legs that a thread takes before another is begun: as many light ones as are done in one slot. Each thread in use wakes up
-/// for them in each frame, and what it needs for few legs has left the caches meanwhile.
-const FULL_THREAD: usize = 100;
+/// What a thread takes before another is begun, by the weight of its legs: a tenth of a core with light ones. Each thread in
+/// use wakes up for them in each frame, what it needs for few legs has left the caches meanwhile, and the kernel passes
+/// what several send from core to core.
+const FULL_THREAD: usize = 400;
 
 #[derive(Debug)]
 enum ToMedia {
@@ -68,11 +69,18 @@ enum ToMedia {
 /// A leg on its way from one thread to another.
 type Moved = Box<(Leg, Sockets)>;
 
+/// Where a leg is, and what it weighs there: by the codec that it began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Home {
+    thread: usize,
+    weight: usize,
+}
+
 /// Knows which thread has which leg. Owned by the control loop.
 #[derive(Debug)]
 pub struct Router {
     threads: Vec<Outbox<ToMedia, Door>>,
-    homes: HashMap<LegId, usize>,
+    homes: HashMap<LegId, Home>,
     rooms: HashMap<RoomId, usize>,
     loads: Vec<usize>,
     lateness: Vec<Arc<Lateness>>,
@@ -107,12 +115,12 @@ impl Router {
         Ok(router)
     }
 
-    /// Begins a leg on the first thread that is not full, or once all are, on the one that has the fewest.
+    /// Begins a leg on the first thread that is not full, or once all are, on the one that has the least to do.
     pub fn open(&mut self, leg: LegId, sockets: Sockets, config: LegConfig) {
-        let home = self.loads.iter().position(|load| *load < FULL_THREAD).unwrap_or_else(|| self.calmest());
+        let home = Home { thread: self.thread_with_room(), weight: weight(config.media.codec) };
         self.homes.insert(leg, home);
-        self.loads[home] += 1;
-        self.send(home, ToMedia::Open { leg, sockets, config });
+        self.loads[home.thread] += home.weight;
+        self.send(home.thread, ToMedia::Open { leg, sockets, config });
     }
 
     /// Whether a thread is so far behind that nothing more is to be asked of it. What must come to its end still is: that
@@ -137,10 +145,10 @@ impl Router {
         let home = match &command {
             Command::Room { room, command } => self.home_of_room(*room, command),
             Command::Connect { first, second, .. } => {
-                let home = self.homes.get(first).copied();
+                let home = self.homes.get(first).map(|home| home.thread);
                 home.inspect(|&home| self.bring(*second, home))
             }
-            _ => command.leg().and_then(|leg| self.homes.get(&leg).copied()),
+            _ => command.leg().and_then(|leg| self.homes.get(&leg)).map(|home| home.thread),
         };
         if let Some(home) = home {
             self.send(home, ToMedia::Command(command));
@@ -149,8 +157,8 @@ impl Router {
 
     /// The leg is gone.
     pub fn forget(&mut self, leg: LegId) {
-        if let Some(home) = self.homes.remove(&leg) {
-            self.loads[home] -= 1;
+        if let Some(Home { thread, weight }) = self.homes.remove(&leg) {
+            self.loads[thread] -= weight;
         }
     }
 
@@ -159,12 +167,12 @@ impl Router {
         self.threads.iter_mut().for_each(Outbox::flush);
     }
 
-    /// The thread that has a room. It is the one with the fewest legs when the room is opened; who joins moves there.
+    /// The thread that has a room. It is chosen as for a leg when the room is opened; who joins moves there.
     fn home_of_room(&mut self, room: RoomId, command: &RoomCommand) -> Option<usize> {
         match command {
             RoomCommand::Open { .. } => {
-                let calmest = self.calmest();
-                Some(*self.rooms.entry(room).or_insert(calmest))
+                let thread = self.thread_with_room();
+                Some(*self.rooms.entry(room).or_insert(thread))
             }
             RoomCommand::Close => self.rooms.remove(&room),
             RoomCommand::Join { leg, .. } => {
@@ -175,20 +183,25 @@ impl Router {
         }
     }
 
-    /// The thread that has the fewest legs.
-    fn calmest(&self) -> usize {
-        self.loads.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(index, _)| index)
+    /// The first thread that is not full, or once all are, the one that has the least to do.
+    fn thread_with_room(&self) -> usize {
+        let calmest = || self.loads.iter().enumerate().min_by_key(|(_, load)| **load);
+        let begun = self.loads.iter().position(|load| *load < FULL_THREAD);
+        begun.or_else(|| calmest().map(|(thread, _)| thread)).unwrap_or_default()
     }
 
     /// Who hears each other lives on one thread: moves a leg to where the others are.
     fn bring(&mut self, leg: LegId, to: usize) {
-        let Some(&from) = self.homes.get(&leg).filter(|&&from| from != to) else { return };
+        let Some(&Home { thread: from, weight }) = self.homes.get(&leg).filter(|home| home.thread != to)
+        else {
+            return;
+        };
         let (handover, coming) = self.threads[to].sender().handover();
         self.send(to, ToMedia::Expect { leg, coming });
         self.send(from, ToMedia::Move { leg, to: handover });
-        self.homes.insert(leg, to);
-        self.loads[from] -= 1;
-        self.loads[to] += 1;
+        self.homes.insert(leg, Home { thread: to, weight });
+        self.loads[from] -= weight;
+        self.loads[to] += weight;
     }
 
     fn send(&mut self, thread: usize, message: ToMedia) {
@@ -257,10 +270,18 @@ mod tests {
         ports.take(lease).expect("its sockets")
     }
 
-    /// Few legs are on one thread; of many, all threads have as many.
+    /// Few legs are on one thread; of many, all threads have as many. A leg that computes is as many as it takes the time of.
     #[test]
     fn a_thread_is_filled_before_another_is_begun() {
-        for (loads, home) in [([0, 0], 0), ([99, 0], 0), ([100, 0], 1), ([100, 99], 1), ([120, 100], 1)] {
+        use offhook_media::event::Codec;
+        for (loads, codec, home) in [
+            ([0, 0], Codec::Pcmu, (0, [1, 0])),
+            ([399, 0], Codec::Opus, (0, [429, 0])),
+            ([400, 0], Codec::G722, (1, [400, 5])),
+            ([400, 399], Codec::Pcma, (1, [400, 400])),
+            ([420, 400], Codec::Pcmu, (1, [420, 401])),
+            ([400, 420], Codec::Pcmu, (0, [401, 420])),
+        ] {
             let doors = [(); 2].map(|()| inbox::open(1).expect("a bell"));
             let mut router = Router {
                 threads: doors.map(|(door, _)| Outbox::new(door)).into(),
@@ -269,9 +290,15 @@ mod tests {
                 loads: loads.into(),
                 lateness: Vec::new(),
             };
-            let media = Negotiated::plain(offhook_media::event::Codec::Pcmu, (Ipv4Addr::LOCALHOST, 9).into());
+            let media = Negotiated::plain(codec, (Ipv4Addr::LOCALHOST, 9).into());
             router.open(LegId(1), sockets(clock::now().mono, 18_458), LegConfig::new(media));
-            assert_eq!(router.homes[&LegId(1)], home, "{loads:?}");
+            assert_eq!(
+                (router.homes[&LegId(1)].thread, router.loads[..] == home.1),
+                (home.0, true),
+                "{loads:?}"
+            );
+            router.forget(LegId(1));
+            assert_eq!(router.loads, loads);
         }
     }
 
@@ -307,7 +334,9 @@ mod tests {
             (inbox::open(1).expect("a bell"), inbox::open(1).expect("a bell"));
         let mut router = Router {
             threads: [to_first, to_second].map(Outbox::new).into(),
-            homes: HashMap::from([(LegId(1), 0), (LegId(2), 1)]),
+            homes: HashMap::from(
+                [(1, 0), (2, 1)].map(|(leg, thread)| (LegId(leg), Home { thread, weight: 1 })),
+            ),
             rooms: HashMap::new(),
             loads: vec![1, 1],
             lateness: Vec::new(),

@@ -83,8 +83,9 @@ impl Encoder {
 }
 
 impl Encoder {
-    /// Takes the whole units off the beginning of `samples` and appends them to `stream`, as payload is kept there.
-    pub(crate) fn encode_units(&mut self, samples: &mut Vec<i16>, stream: &mut Vec<u8>) {
+    /// Appends the whole units at the beginning of `samples` to `stream`, as payload is kept there. Returns how many samples
+    /// those are.
+    pub(crate) fn encode_units(&mut self, samples: &[i16], stream: &mut Vec<u8>) -> usize {
         let unit = self.unit;
         let whole = samples.len() / unit * unit;
         if self.codec.unit().is_some() {
@@ -98,7 +99,7 @@ impl Encoder {
                 self.packet = packet;
             }
         }
-        samples.drain(..whole);
+        whole
     }
 }
 

@@ -169,7 +169,8 @@ impl PromptWriter {
     }
 
     fn encode(&mut self) {
-        self.encoder.encode_units(&mut self.samples, &mut self.payload);
+        let encoded = self.encoder.encode_units(&self.samples, &mut self.payload);
+        self.samples.drain(..encoded);
     }
 
     fn set_part(&mut self) {

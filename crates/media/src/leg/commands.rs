@@ -30,7 +30,7 @@ impl Leg {
         let ssrc = (codec.clock_rate() != former.clock_rate()).then(|| shared.random());
         self.change_keys(config.media.keys.as_ref());
         self.change_latch(&config);
-        self.former = Some(std::mem::replace(&mut self.media, config.media));
+        self.former = Some(Box::new(std::mem::replace(&mut self.media, config.media)));
         if let Some(ssrc) = ssrc {
             // One source counts by one clock (RFC 7160 §4.1).
             self.sender.change_clock(ssrc, self.clock());
@@ -60,7 +60,7 @@ impl Leg {
 
     pub(crate) fn record(&mut self, recording: Recording, shared: &mut Shared) {
         self.end_recording(RecordEnd::Stopped, shared);
-        self.recording = Some(recording);
+        self.recording = Some(Box::new(recording));
         self.begin_recording();
     }
 
@@ -90,7 +90,7 @@ impl Leg {
 
     pub(crate) fn send_digits(&mut self, action: ActionId, digits: Vec<Dial>, shared: &mut Shared) {
         self.end_digits(shared);
-        self.digits = Some(Digits::new(action, digits));
+        self.digits = Some(Box::new(Digits::new(action, digits)));
     }
 
     pub(crate) fn stop_digits(&mut self, action: ActionId) {
@@ -129,7 +129,7 @@ impl Leg {
     }
 
     pub(super) fn end_recording_if_over(&mut self, shared: &mut Shared) {
-        if let Some(end) = self.recording.as_ref().and_then(Recording::over) {
+        if let Some(end) = self.recording.as_deref().and_then(Recording::over) {
             self.end_recording(end, shared);
         }
     }

@@ -157,7 +157,7 @@ impl Leg {
         }
         match &mut self.digits {
             Some(digits) => digits.pass_on(key),
-            None => self.digits = Some(Digits::passed_on(key)),
+            None => self.digits = Some(Box::new(Digits::passed_on(key))),
         }
     }
 }

@@ -49,6 +49,7 @@ pub(super) struct Hearing {
     /// To the rate of the detectors, where it is not the leg's.
     narrow: Option<(u32, Box<Resampler>)>,
     narrowed: Vec<i16>,
+    /// The present frame, while it is heard.
     frame: Vec<i16>,
 }
 
@@ -208,11 +209,6 @@ impl Leg {
             || self.is_interpreted
     }
 
-    /// What the far end said in the present frame, as far as others are to hear it.
-    pub(super) fn heard(&self) -> &[i16] {
-        &self.hearing.frame
-    }
-
     /// The first half of a frame: whether the far end is there, and what it says, for who listens.
     pub(super) fn hear(&mut self, now: Instant, shared: &mut Shared) {
         if self.presence.falls_silent(now) {
@@ -236,13 +232,17 @@ impl Leg {
             return self.record_as_it_came(shared);
         }
         let codec = self.media.codec;
-        self.hearing.frame.clear();
+        // In memory that all legs share: what one hears in a frame is for nobody after that.
+        self.hearing.frame = std::mem::take(&mut shared.frame);
         match &mut self.hearing.playout {
             Some(playout) => {
-                self.hearing.frame.extend_from_slice(playout.frame());
+                playout.frame_into(&mut self.hearing.frame);
                 self.reports.concealed += playout.take_concealed();
             }
-            None => self.hearing.frame.resize(codec.frame_samples(), 0),
+            None => {
+                self.hearing.frame.clear();
+                self.hearing.frame.resize(codec.frame_samples(), 0);
+            }
         }
         let Listened { keys, is_key, detected } = self.hearing.listen(codec.sample_rate());
         for event in keys {
@@ -256,13 +256,14 @@ impl Leg {
         let event = self.keyed.frame();
         let keyed = if is_key { Some(Keyed::by_tone().and(event)) } else { event };
         self.hand_over(keyed.as_ref(), shared);
+        shared.frame = std::mem::take(&mut self.hearing.frame);
     }
 
     /// Whether anybody wants to know of tones of keys: to tell them or to keep them out.
     fn seeks_keys(&self) -> bool {
         self.hearing.tells_tones
             || self.hearing.keeps_keys()
-            || self.recording.as_ref().is_some_and(Recording::mutes_keys)
+            || self.recording.as_deref().is_some_and(Recording::mutes_keys)
     }
 
     /// Whether nobody waits for its frames: what arrives is for nobody but its recording, which takes it as it came.
@@ -278,7 +279,7 @@ impl Leg {
         self.media.codec.is_law()
             && !is_looked_into
             && !is_heard
-            && self.recording.as_ref().is_none_or(Recording::takes_codes)
+            && self.recording.as_deref().is_none_or(Recording::takes_codes)
     }
 
     /// Hands the present frame to the recordings, in codes if it came so.

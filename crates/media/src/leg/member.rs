@@ -68,10 +68,12 @@ impl Leg {
         self.skip(skip, shared);
     }
 
-    /// The first half of a frame. Returns what the member says, if the room wants to hear it.
-    pub(crate) fn say_to_room(&mut self, now: Instant, shared: &mut Shared) -> Option<&[i16]> {
+    /// The first half of a frame. What the member says is for `say`, if the room wants to hear it.
+    pub(crate) fn say_to_room(&mut self, now: Instant, shared: &mut Shared, say: impl FnOnce(&[i16])) {
         self.hear(now, shared);
-        self.says_to_room.then(|| self.heard())
+        if self.says_to_room {
+            say(&shared.frame);
+        }
     }
 
     /// The second half.

@@ -28,7 +28,10 @@ impl Leg {
 
     /// A beep, or else a prompt, or else the room.
     fn speak_audio(&mut self, room: Option<RoomAudio<'_>>, shared: &mut Shared) {
-        if let Some(samples) = self.recording.as_mut().and_then(Recording::beep) {
+        if self.playback.is_some() || room.is_some() {
+            self.outgoing.lend(&mut shared.payload);
+        }
+        if let Some(samples) = self.recording.as_deref_mut().and_then(Recording::beep) {
             self.outgoing.say(&samples, SAMPLE_RATE);
             self.send_outgoing(shared);
             self.begin_recording();
@@ -115,7 +118,7 @@ impl Leg {
         let event = self.media.telephone_event;
         let is_event = |digits: &Digits| event.is_some_and(|event| digits.goes_as_event(event.events));
         let event =
-            event.filter(|_| self.digits.as_ref().is_some_and(is_event)).map(|it| it.send_payload_type);
+            event.filter(|_| self.digits.as_deref().is_some_and(is_event)).map(|it| it.send_payload_type);
         if event.is_some() {
             self.flush_outgoing(shared);
         }
@@ -150,7 +153,7 @@ impl Leg {
     pub(super) fn is_speaking(&self) -> bool {
         self.digits.is_some()
             || self.playback.is_some()
-            || self.recording.as_ref().is_some_and(Recording::is_beeping)
+            || self.recording.as_deref().is_some_and(Recording::is_beeping)
     }
 
     // ---- Packets out ------------------------------------------------------------------------------------------
@@ -169,7 +172,7 @@ impl Leg {
                 out.extend_from_slice(payload);
             });
         });
-        self.outgoing.give_back(payload);
+        self.outgoing.give_back(payload, &mut shared.payload);
     }
 
     /// Sends what does not fill a packet, with silence behind it.

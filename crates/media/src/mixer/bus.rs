@@ -59,7 +59,7 @@ impl Rate {
     }
 }
 
-/// What is said and heard at one rate.
+/// What is said and heard at one rate, in one frame.
 #[derive(Debug)]
 pub(super) struct Bus {
     /// What is said in this frame so far.
@@ -70,7 +70,6 @@ pub(super) struct Bus {
     total: Vec<i32>,
     /// Whether that is anything: of a rate that nobody has, and of a pause, nothing is touched.
     is_still: bool,
-    limiter: Limiter,
     /// The total in 16 bits, once somebody has asked for it.
     common: Vec<i16>,
     is_made: bool,
@@ -83,7 +82,6 @@ impl Bus {
             parts: 0,
             total: vec![0; rate.frame()],
             is_still: true,
-            limiter: Limiter::new(),
             common: Vec::with_capacity(rate.frame()),
             is_made: false,
         }
@@ -122,14 +120,10 @@ impl Bus {
         &self.total
     }
 
-    pub(super) fn limiter(&self) -> Limiter {
-        self.limiter
-    }
-
-    /// What those hear who say nothing.
-    pub(super) fn common(&mut self) -> &[i16] {
+    /// What those hear who say nothing, made by their limiter when the first asks for it.
+    pub(super) fn common(&mut self, limiter: &mut Limiter) -> &[i16] {
         if !std::mem::replace(&mut self.is_made, true) {
-            self.limiter.limit(&self.total, &mut self.common);
+            limiter.limit(&self.total, &mut self.common);
         }
         &self.common
     }

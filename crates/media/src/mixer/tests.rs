@@ -9,6 +9,7 @@ use super::*;
 /// A room whose members say frames and remember what they heard last.
 struct Room {
     mixer: Mixer,
+    desk: Desk,
     seats: Vec<(Seat, Rate)>,
 }
 
@@ -16,20 +17,20 @@ impl Room {
     fn new(rates: &[Rate]) -> Self {
         let mut mixer = Mixer::new();
         let seats = rates.iter().map(|&rate| (mixer.join(rate, Voice::default()), rate)).collect();
-        Self { mixer, seats }
+        Self { mixer, desk: Desk::default(), seats }
     }
 
     /// Each member says its frame; gives what each hears.
     fn frame(&mut self, said: &[Vec<i16>]) -> Vec<Vec<i16>> {
         for (&(seat, _), frame) in self.seats.iter().zip(said) {
-            self.mixer.say(seat, frame);
+            self.mixer.say(&mut self.desk, seat, frame);
         }
-        self.mixer.mix();
+        self.mixer.mix(&mut self.desk);
         (0..self.seats.len()).map(|member| self.heard(member)).collect()
     }
 
     fn heard(&mut self, member: usize) -> Vec<i16> {
-        match self.mixer.heard(self.seats[member].0) {
+        match self.mixer.heard(&mut self.desk, self.seats[member].0) {
             Some(Heard::Common(samples) | Heard::Own(samples)) => {
                 assert_eq!(samples.len(), self.seats[member].1.frame());
                 samples.to_vec()
@@ -128,7 +129,7 @@ proptest! {
                 _ => {
                     let said: Vec<Vec<i16>> =
                         room.seats.iter().map(|_| (0..length % 2000).map(|_| random.i16(..)).collect()).collect();
-                    room.mixer.play(rate, &noise(&mut random, rate, i16::MAX), Gain::from_decibels(decibels));
+                    Mixer::play(&mut room.desk, rate, &noise(&mut random, rate, i16::MAX), Gain::from_decibels(decibels));
                     room.frame(&said);
                 }
             }
@@ -341,20 +342,25 @@ fn prompts_go_to_all_and_to_the_recording() {
     let at = |frame: &[i16]| (amplitude(frame, Rate::Wide, 1000.0), amplitude(frame, Rate::Wide, 600.0));
     let mut recorded = Vec::new();
     for frame in 0..50 {
-        room.mixer.play(Rate::Wide, &sine(Rate::Wide, 1000.0, 4_000.0, frame), Gain::from_decibels(-6));
+        Mixer::play(
+            &mut room.desk,
+            Rate::Wide,
+            &sine(Rate::Wide, 1000.0, 4_000.0, frame),
+            Gain::from_decibels(-6),
+        );
         let heard = room.frame(&[sine(Rate::Wide, 600.0, 5_000.0, frame), silence(Rate::Wide)]);
         let levels: Vec<_> = heard.iter().map(|frame| at(frame)).collect();
         if frame > 0 {
             assert!((levels[0].0 - 2_004.7).abs() < 5.0 && levels[0].1 < 1.0, "{levels:?}");
             assert!((levels[1].0 - 2_004.7).abs() < 5.0 && (levels[1].1 - 5_000.0).abs() < 5.0, "{levels:?}");
         }
-        recorded.extend_from_slice(room.mixer.recorded().expect("was asked for").1);
+        recorded.extend_from_slice(room.mixer.recorded(&mut room.desk).expect("was asked for").1);
     }
     let steady = &recorded[4_000..];
     assert!((amplitude(steady, Rate::Narrow, 600.0) / 5_000.0 - 1.0).abs() < 0.006);
     assert!((amplitude(steady, Rate::Narrow, 1000.0) / 2_004.7 - 1.0).abs() < 0.006);
     room.mixer.record(None);
-    assert_eq!(room.mixer.recorded(), None);
+    assert_eq!(room.mixer.recorded(&mut room.desk), None);
 }
 
 #[test]
@@ -393,7 +399,8 @@ fn two_hundred_members_share_what_they_hear() {
         let heard = room.frame(&said);
         for member in (0..200).filter(|_| frame > 0) {
             assert_eq!(heard[member], sum_of_others(&said, member));
-            let common = matches!(room.mixer.heard(room.seats[member].0), Some(Heard::Common(_)));
+            let common =
+                matches!(room.mixer.heard(&mut room.desk, room.seats[member].0), Some(Heard::Common(_)));
             assert_eq!(common, !talks(member), "all who listen share one frame");
         }
     }
@@ -404,7 +411,7 @@ fn two_hundred_members_share_what_they_hear() {
     let seats: Vec<Seat> = room.seats.iter().map(|&(seat, _)| seat).collect();
     let mut own = 0;
     for seat in seats {
-        own += usize::from(matches!(room.mixer.heard(seat), Some(Heard::Own(_))));
+        own += usize::from(matches!(room.mixer.heard(&mut room.desk, seat), Some(Heard::Own(_))));
     }
     assert_eq!(own, MAX_TALKERS);
 }
@@ -419,11 +426,11 @@ fn a_seat_is_given_to_the_next_and_a_guest_that_left_is_not_heard() {
     }
     let left = room.seats[0].0;
     room.mixer.leave(left);
-    assert_eq!(room.mixer.heard(left), None);
+    assert_eq!(room.mixer.heard(&mut room.desk, left), None);
     assert!(!room.mixer.is_talking(left));
-    room.mixer.mix();
+    room.mixer.mix(&mut room.desk);
     assert_eq!(room.heard(1), silence(Rate::Narrow));
     assert_eq!(room.mixer.join(Rate::Narrow, Voice::default()), left);
-    room.mixer.mix();
+    room.mixer.mix(&mut room.desk);
     assert_eq!((room.heard(0), room.heard(1)), (silence(Rate::Narrow), silence(Rate::Narrow)));
 }
