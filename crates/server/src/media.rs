@@ -372,7 +372,7 @@ mod tests {
         let (leg, key, duration) = (LegId(1), Key::from_code(5).expect("a key"), Duration::from_millis(100));
         let mut router = Router {
             threads: vec![Outbox::new(door)],
-            homes: HashMap::from([(leg, 0)]),
+            homes: HashMap::from([(leg, Home { thread: 0, weight: 1 })]),
             rooms: HashMap::new(),
             loads: vec![1],
             lateness: Vec::new(),
@@ -503,7 +503,7 @@ mod tests {
         let (to_second, at_second) = inbox::open(8).expect("a bell");
         let mut router = Router {
             threads: [to_first, to_second].map(Outbox::new).into(),
-            homes: HashMap::from([(leg, 0)]),
+            homes: HashMap::from([(leg, Home { thread: 0, weight: 1 })]),
             rooms: HashMap::new(),
             loads: vec![1, 0],
             lateness: Vec::new(),
@@ -519,7 +519,7 @@ mod tests {
         ] {
             router.command(Command::Room { room, command });
         }
-        assert_eq!((router.homes[&leg], &router.loads), (1, &vec![0, 1]));
+        assert_eq!((router.homes[&leg].thread, &router.loads), (1, &vec![0, 1]));
         // The thread of the room is the faster one.
         all(&at_second).for_each(|message| second.accept(now, message));
         all(&at_first).for_each(|message| first.accept(now, message));

@@ -33,6 +33,15 @@ pub struct Sockets {
     is_ipv6: bool,
 }
 
+/// Asks a connected socket again that refuses: what it tells once, of whatever it is asked next, is that a packet sent before
+/// has found a closed port or a wall (ICMP, RFC 1122 §4.1.3.3). That says nothing of what has come, or is to be sent.
+pub fn despite_the_last<T, E: Into<io::Error>>(mut ask: impl FnMut() -> Result<T, E>) -> io::Result<T> {
+    match ask().map_err(Into::into) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => ask().map_err(Into::into),
+        answer => answer,
+    }
+}
+
 /// One socket, and whom it hears.
 #[derive(Debug)]
 #[allow(clippy::disallowed_types, reason = "the sockets of the RTP path live here and in the media threads")]
@@ -94,7 +103,7 @@ impl Sockets {
         match tie {
             Tie::Nobody => Err(io::ErrorKind::NotConnected.into()),
             Tie::Anybody => socket.send_to(packet, destination),
-            Tie::Found | Tie::Named => socket.send(packet),
+            Tie::Found | Tie::Named => despite_the_last(|| socket.send(packet)),
         }
     }
 
@@ -102,9 +111,9 @@ impl Sockets {
     pub fn receive(&self, channel: Channel, buffer: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
         let Tied { socket, tie } = self.tied(channel);
         match tie {
-            Tie::Named => Ok((socket.recv(buffer)?, None)),
+            Tie::Named => Ok((despite_the_last(|| socket.recv(buffer))?, None)),
             Tie::Anybody | Tie::Found => {
-                let (length, source) = socket.recv_from(buffer)?;
+                let (length, source) = despite_the_last(|| socket.recv_from(buffer))?;
                 Ok((length, Some(source)))
             }
             Tie::Nobody => {
@@ -257,7 +266,7 @@ fn out_of_descriptors(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::clock;
 
@@ -315,6 +324,32 @@ mod tests {
         assert_eq!(ours.receive(Channel::Rtp, &mut buffer).expect("the peer's").0, 3);
         ours.send(Channel::Rtp, at(18_422), b"back").expect("still to the peer");
         assert_eq!(theirs.receive(Channel::Rtp, &mut buffer).expect("ours").0, 4);
+    }
+
+    /// One whose packets come, and at whose port ours are refused, as behind a wall that lets nothing in.
+    #[test]
+    fn a_peer_that_refuses_our_packets_is_heard() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let mut ours = bound(loopback, 18_464);
+        let at = |port| SocketAddr::new(loopback, port);
+        let theirs = || {
+            let mut theirs = bound(loopback, 18_466);
+            connect(&mut theirs, at(18_464), at(18_465));
+            theirs
+        };
+        connect(&mut ours, at(18_466), at(18_467));
+        let mut buffer = [0; 8];
+        for channel in [Channel::Rtp, Channel::Rtcp] {
+            let before = theirs();
+            before.send(channel, at(18_464), b"said").expect("sent");
+            drop(before);
+            ours.send(channel, at(18_466), b"refused").expect("sent, and nobody is there");
+            assert_eq!(ours.receive(channel, &mut buffer).expect("what was said before").0, 4);
+            ours.send(channel, at(18_466), b"refused").expect("again");
+            let back = theirs();
+            ours.send(channel, at(18_466), b"audio").expect("sent");
+            assert_eq!(back.receive(channel, &mut buffer).expect("ours").0, 5);
+        }
     }
 
     #[test]
@@ -380,12 +415,12 @@ mod tests {
         }
     }
 
-    fn connect(sockets: &mut Sockets, rtp: SocketAddr, rtcp: SocketAddr) {
+    pub(crate) fn connect(sockets: &mut Sockets, rtp: SocketAddr, rtcp: SocketAddr) {
         sockets.tie(Channel::Rtp, Some(rtp)).expect("loopback");
         sockets.tie(Channel::Rtcp, Some(rtcp)).expect("loopback");
     }
 
-    fn bound(address: IpAddr, port: u16) -> Sockets {
+    pub(crate) fn bound(address: IpAddr, port: u16) -> Sockets {
         Sockets::bind(address, port).expect("free ports")
     }
 

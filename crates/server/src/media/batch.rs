@@ -20,7 +20,7 @@ use offhook_media::event::Channel;
 
 use super::thread::PACKET;
 use crate::clock::Clocks;
-use crate::ports::Sockets;
+use crate::ports::{Sockets, despite_the_last};
 
 /// Packets taken from one socket at a time: twice those that a stream of 10 ms has in a span, so that the half of it makes up
 /// for a span that was missed; and to a flood they are its share.
@@ -59,14 +59,17 @@ impl Batch {
         &mut self,
         (sockets, channel): (&Sockets, Channel),
         clocks: Clocks,
-        take: impl FnMut(Packet<'_>),
+        mut take: impl FnMut(Packet<'_>),
     ) -> u64 {
         let Self { v4, v6, buffers } = self;
-        if sockets.is_ipv6() {
-            read(v6, buffers, (sockets, channel), clocks, take)
-        } else {
-            read(v4, buffers, (sockets, channel), clocks, take)
-        }
+        let read = despite_the_last(|| {
+            if sockets.is_ipv6() {
+                read(v6, buffers, (sockets, channel), clocks, &mut take)
+            } else {
+                read(v4, buffers, (sockets, channel), clocks, &mut take)
+            }
+        });
+        read.unwrap_or_default()
     }
 }
 
@@ -75,16 +78,13 @@ fn read<S: SockaddrLike + Copy + Into<SocketAddr>>(
     buffers: &mut [[u8; PACKET]],
     (sockets, channel): (&Sockets, Channel),
     clocks: Clocks,
-    mut take: impl FnMut(Packet<'_>),
-) -> u64 {
+    take: &mut impl FnMut(Packet<'_>),
+) -> nix::Result<u64> {
     let mut buffers = buffers.iter_mut();
     let mut slices: [[IoSliceMut<'_>; 1]; MOST] =
         std::array::from_fn(|_| [IoSliceMut::new(buffers.next().map_or(&mut [], |buffer| &mut buffer[..]))]);
     let socket = sockets.of(channel).as_raw_fd();
-    // An error is that of a packet sent before: its port at the peer is closed (ICMP).
-    let Ok(packets) = recvmmsg(socket, heads, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None) else {
-        return 0;
-    };
+    let packets = recvmmsg(socket, heads, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
     let tells_source = sockets.tells_source(channel);
     let mut count = 0;
     for packet in packets {
@@ -94,7 +94,7 @@ fn read<S: SockaddrLike + Copy + Into<SocketAddr>>(
         take(Packet { at, source, bytes });
         count += 1;
     }
-    count
+    Ok(count)
 }
 
 /// The kernel's stamp of a packet, since 1970.
@@ -102,4 +102,29 @@ fn stamp<S>(packet: &RecvMsg<'_, '_, S>) -> Option<Duration> {
     let ControlMessageOwned::ScmTimestampns(stamp) = packet.cmsgs().ok()?.next()? else { return None };
     let seconds = u64::try_from(stamp.tv_sec()).ok()?;
     Some(Duration::new(seconds, u32::try_from(stamp.tv_nsec()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::ports::tests::{bound, connect};
+
+    #[test]
+    fn a_peer_that_refuses_our_packets_is_heard() {
+        let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
+        let at = |port| SocketAddr::new(loopback, port);
+        let (mut ours, mut theirs) = (bound(loopback, 18_468), bound(loopback, 18_470));
+        connect(&mut ours, at(18_470), at(18_471));
+        connect(&mut theirs, at(18_468), at(18_469));
+        for _ in 0..3 {
+            theirs.send(Channel::Rtp, at(18_468), b"said").expect("sent");
+        }
+        drop(theirs);
+        ours.send(Channel::Rtp, at(18_470), b"refused").expect("sent, and nobody is there");
+        let mut batch = Batch::new();
+        let read =
+            batch.read((&ours, Channel::Rtp), clock::both(), |packet| assert_eq!(packet.bytes, b"said"));
+        assert_eq!(read, 3);
+    }
 }
