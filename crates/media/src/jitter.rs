@@ -85,6 +85,21 @@ impl JitterBuffer {
         self.ticks
     }
 
+    /// The places before the newest packet at which nothing is: what has not come yet, and what never will.
+    pub(crate) fn missing(&self) -> usize {
+        let places = self.next.map_or(0, |next| self.end.saturating_sub(next));
+        usize::try_from(places).unwrap_or(usize::MAX).saturating_sub(self.packets)
+    }
+
+    /// Goes on with the first that has come: what lacks before it was waited for long enough.
+    pub(crate) fn skip_missing(&mut self) {
+        if let (Some(next), Some(lowest)) =
+            (&mut self.next, self.slots.iter().filter_map(|slot| slot.place).min())
+        {
+            *next = lowest.max(*next);
+        }
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.packets == 0

@@ -209,14 +209,15 @@ impl Leg {
         self.reports.bytes_received += packet.payload.len() as u64;
         match content {
             Content::Audio(codec) => {
-                self.receiver.timing(self.clock_at(now, codec.clock_rate()), packet.timestamp);
+                let clock_rate = codec.clock_rate();
+                self.receiver.timing(self.clock_at(now, clock_rate), packet.timestamp, clock_rate);
                 let samples = codec.samples_in(packet.payload).unwrap_or_default();
                 self.audio_end = Some(packet.timestamp.wrapping_add(codec.samples_to_clock(samples)));
                 self.queue(now, place, codec, packet.payload);
             }
             Content::ComfortNoise => {
                 let clock_rate = self.media.codec.clock_rate();
-                self.receiver.timing(self.clock_at(now, clock_rate), packet.timestamp);
+                self.receiver.timing(self.clock_at(now, clock_rate), packet.timestamp, clock_rate);
                 self.queue_noise(now, place, packet.payload);
             }
             Content::TelephoneEvent => {

@@ -24,19 +24,18 @@ use crate::strip::{Heard, Strip};
 const MS: usize = 48;
 /// The shortest and longest delay that is aimed at: 20 and 200 ms. Beyond, a talk becomes a duplex of turns.
 const TARGET: std::ops::RangeInclusive<usize> = 20 * MS..=200 * MS;
-/// Delay beside packet and jitter: at first, at least, and how much more after a packet that came late, at most.
+/// Delay beside packet and jitter: at first, and at least.
 const FIRST_MARGIN: usize = 20 * MS;
 const LEAST_MARGIN: usize = 10 * MS;
-const LATE_MARGIN: usize = 40 * MS;
 /// The delay that is aimed at before anything has come, in ticks.
 pub(crate) const FIRST_TARGET: usize = FRAME_TICKS + FIRST_MARGIN;
 /// How much of the margin is given back in each window without a late packet.
 const MARGIN_DECAY: usize = 2 * MS;
-/// The window in which the least delay is looked for: 2 s, in which a burst of jitter passes.
+/// The window in which the most delay is looked for, that of the packets that the network delays least: 2 s.
 const WINDOW_FRAMES: u32 = 100;
-/// How far the least delay may lie over or under the target before it is changed.
+/// How far it may lie over or under the target before it is changed.
 const SURPLUS: usize = 30 * MS;
-const DEFICIT: usize = 15 * MS;
+const DEFICIT: usize = 8 * MS;
 /// A change of less than this is none: half the longest period that it is made of.
 const LEAST_CHANGE: isize = 6 * MS.cast_signed();
 /// Between two periods that are left out, so that nobody hears haste: 100 ms.
@@ -109,15 +108,15 @@ enum State {
     Playing { dry: u32 },
 }
 
-/// The least delay of the present window, in ticks, and whether a packet was late in it.
+/// The most delay of the present window, in ticks, and whether a packet was late in it.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     frames: u32,
-    least: usize,
+    most: usize,
     late: bool,
 }
 
-const NEW_WINDOW: Window = Window { frames: 0, least: usize::MAX, late: false };
+const NEW_WINDOW: Window = Window { frames: 0, most: 0, late: false };
 
 impl Playout {
     /// Nothing has come yet; frames are at `rate`.
@@ -175,7 +174,7 @@ impl Playout {
         match inserted {
             Inserted::Late { places } => {
                 let by = usize::try_from(places).unwrap_or(usize::MAX).saturating_mul(self.packet);
-                let missing = self.came_late(by).saturating_sub(self.delay());
+                let missing = self.came_late(self.delay().saturating_add(by)).saturating_sub(self.delay());
                 self.change = self.change.max(missing.min(by).cast_signed());
             }
             Inserted::Queued if ticks > 0 => {
@@ -206,9 +205,9 @@ impl Playout {
         self.is_heard().then(until)?
     }
 
-    /// The delay there is, in ticks.
+    /// The delay there is, in ticks: until the newest packet is heard, whether all before it have come or not.
     fn delay(&self) -> usize {
-        self.ready.len() * self.sample_ticks() + self.buffer.ticks()
+        self.ready.len() * self.sample_ticks() + self.buffer.ticks() + self.buffer.missing() * self.packet
     }
 
     fn sample_ticks(&self) -> usize {
@@ -305,6 +304,8 @@ impl Playout {
         let waited = frames * FRAME_TICKS;
         let enough = self.buffer.ticks() >= self.target() || waited >= self.target();
         if enough {
+            // What was lost meanwhile has been a pause, and is not filled once more.
+            self.buffer.skip_missing();
             self.ahead = 0;
             self.concealer.restart();
         }
@@ -382,7 +383,7 @@ impl Playout {
         if late > 0 {
             // It was no loss and no pause; the delay has grown by that already.
             self.concealed += late as u64;
-            self.came_late(late);
+            self.came_late(self.delay());
         }
         took
     }
@@ -416,10 +417,12 @@ impl Playout {
         };
     }
 
-    /// A packet came later than it should have been heard. Returns the delay that is aimed at now.
-    fn came_late(&mut self, by: usize) -> usize {
+    /// A packet came later than it should have been heard: with so much delay it would have been in time. Returns the delay that is
+    /// aimed at now.
+    fn came_late(&mut self, needed: usize) -> usize {
         self.window.late = true;
-        self.margin = (self.margin + by.min(LATE_MARGIN)).min(*TARGET.end());
+        let more = needed.saturating_sub(self.target());
+        self.margin = self.margin.saturating_add(more).min(*TARGET.end());
         self.target()
     }
 
@@ -439,13 +442,16 @@ impl Playout {
                 (self.rest, self.waited) = (REST_FRAMES, if is_silent { 0 } else { self.waited });
                 let less = stretch::shorten(self.ready.linear(), self.rate) * ticks;
                 self.change = self.change.saturating_add_unsigned(less).min(0);
+                // What there was before is not to be left out once more.
+                (self.window.frames, self.window.most) = (0, 0);
             }
         }
     }
 
-    /// Watches the least delay that is left after a frame. At the target, it is the target less that frame.
+    /// Watches the most delay that is left after a frame. At the target, it is the target less that frame: what the network
+    /// delays others more by is in the target.
     fn watch(&mut self) {
-        self.window.least = self.window.least.min(self.delay());
+        self.window.most = self.window.most.max(self.delay());
         self.window.frames += 1;
         if self.window.frames < WINDOW_FRAMES {
             return;
@@ -454,8 +460,9 @@ impl Playout {
             self.margin = self.margin.saturating_sub(MARGIN_DECAY).max(LEAST_MARGIN);
         }
         let aim = self.target() - FRAME_TICKS;
-        let off = aim.cast_signed() - self.window.least.cast_signed();
-        let tolerated = -SURPLUS.cast_signed()..=DEFICIT.cast_signed();
+        let off = aim.cast_signed() - self.window.most.cast_signed();
+        // A stream begins with whole packets, so that there may be one more of long ones.
+        let tolerated = -SURPLUS.max(self.packet).cast_signed()..=DEFICIT.cast_signed();
         self.change = if tolerated.contains(&off) { 0 } else { off };
         if self.change >= 0 {
             self.waited = 0;

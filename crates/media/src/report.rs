@@ -20,8 +20,8 @@ pub(crate) struct Reports {
     next_report: Instant,
     /// Packets sent as of our last report.
     reported_sent: u64,
-    /// Packets sent and received as of the last statistics.
-    told: (u64, u64),
+    /// Packets sent, received, refused and not authentic as of the last statistics.
+    told: [u64; 4],
     /// The stamp of the peer's last sender report, and when it came.
     last_report: Option<(u32, Instant)>,
     round_trip: Option<Duration>,
@@ -45,7 +45,7 @@ impl Reports {
             // The first comes early (RFC 3550 §6.2).
             next_report: now + interval(shared) / 2,
             reported_sent: 0,
-            told: (0, 0),
+            told: [0; 4],
             last_report: None,
             round_trip: None,
             remote_lost: None,
@@ -99,7 +99,8 @@ impl Reports {
             self.send(now, stream, false, shared);
         }
         if shared.tells_stats {
-            let flow = (stream.sender.sent().0, stream.receiver.received());
+            let (sent, received) = (stream.sender.sent().0, stream.receiver.received());
+            let flow = [sent, received, self.refused, self.not_authentic];
             if flow != self.told {
                 self.told = flow;
                 shared.tell(Event::Stats { leg: stream.leg, stats: self.stats(stream) });

@@ -505,7 +505,7 @@ mod tests {
             threads: [to_first, to_second].map(Outbox::new).into(),
             homes: HashMap::from([(leg, Home { thread: 0, weight: 1 })]),
             rooms: HashMap::new(),
-            loads: vec![1, 0],
+            loads: vec![FULL_THREAD, 0],
             lateness: Vec::new(),
         };
         let (mut first, mut second) = (thread(), thread());
@@ -519,7 +519,7 @@ mod tests {
         ] {
             router.command(Command::Room { room, command });
         }
-        assert_eq!((router.homes[&leg].thread, &router.loads), (1, &vec![0, 1]));
+        assert_eq!((router.homes[&leg].thread, &router.loads), (1, &vec![FULL_THREAD - 1, 1]));
         // The thread of the room is the faster one.
         all(&at_second).for_each(|message| second.accept(now, message));
         all(&at_first).for_each(|message| first.accept(now, message));

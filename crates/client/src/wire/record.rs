@@ -73,7 +73,7 @@ pub struct CallRecord {
     pub packets_sent: u64,
     /// RTP packets received and accepted.
     pub packets_received: u64,
-    /// Packets that never came; negative where duplicates outweigh losses.
+    /// Packets that never came; what came twice makes up for none.
     pub packets_lost: i64,
     /// Interarrival jitter in milliseconds, as of the end.
     pub jitter_ms: f64,

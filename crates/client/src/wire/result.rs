@@ -168,7 +168,7 @@ pub struct MediaStats {
     pub packets_received: u64,
     /// RTP payload bytes received.
     pub bytes_received: u64,
-    /// Packets that never came; negative where duplicates outweigh losses.
+    /// Packets that never came; what came twice makes up for none.
     pub packets_lost: i64,
     /// Packets that came too late to be played.
     pub packets_late: u64,

@@ -180,7 +180,8 @@ impl Leg {
         }
         if !self.says_to_bridge {
             let rate = self.media.codec.sample_rate();
-            self.reports.late += u64::from(self.hearing.take(came, payload, rate) != Inserted::Queued);
+            let inserted = self.hearing.take(came, payload, rate);
+            self.reports.late += u64::from(matches!(inserted, Inserted::Late { .. }));
             return;
         }
         self.hearing.waiting.push(now, came, payload);
@@ -194,7 +195,8 @@ impl Leg {
         let rate = self.media.codec.sample_rate();
         let mut waiting = std::mem::take(&mut self.hearing.waiting);
         while let Some((came, payload)) = waiting.take(until) {
-            self.reports.late += u64::from(self.hearing.take(came, payload, rate) != Inserted::Queued);
+            let inserted = self.hearing.take(came, payload, rate);
+            self.reports.late += u64::from(matches!(inserted, Inserted::Late { .. }));
         }
         self.hearing.waiting = waiting;
     }

@@ -215,7 +215,7 @@ fn hour(seed: u64, network: Impaired) -> (f64, f64, usize) {
             };
             let [.., a, b, c, d] = at.to_be_bytes();
             let [.., e, f, g, h] = (number * 160).to_be_bytes();
-            receiver.timing(u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+            receiver.timing(u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), 8000);
             playout.insert(place, CODEC, &[0x90; 160], receiver.jitter() / 8000.0);
         }
         playout.frame();
@@ -247,6 +247,64 @@ fn r6_what_is_lost_is_made_up_for_and_hardly_more() {
             assert!(delay <= delay_at_most, "{name}: {delay} ms");
             assert!(longest <= 300, "{name}: {longest} ms");
         }
+    }
+}
+
+/// How long after it was full the first packet of each second is heard, in ms: packets of 20 ms, each with a delay of its own, or lost.
+fn delays(seconds: u64, mut delay_ms: impl FnMut(u64) -> Option<u64>) -> Vec<u64> {
+    let mut playout = Playout::new(8000);
+    let mut receiver = crate::packet::Receiver::default();
+    let packets = seconds * 50;
+    let mut flying: Vec<(u64, u64)> =
+        (0..packets).filter_map(|number| Some((number * 20 + delay_ms(number)?, number))).collect();
+    flying.sort_unstable();
+    let mut flying = flying.into_iter().peekable();
+    let mut delays = vec![0; usize::try_from(seconds).unwrap()];
+    for frame in 0..packets {
+        while let Some((at, number)) = flying.next_if(|(at, _)| *at <= frame * 20) {
+            let (sequence, timestamp) =
+                (u16::try_from(number).unwrap(), u32::try_from(number * 160).unwrap());
+            let arrival = receiver.arrive(7, sequence);
+            let (crate::packet::Arrival::InSequence(place) | crate::packet::Arrival::Restart(place)) =
+                arrival
+            else {
+                panic!("{arrival:?}")
+            };
+            receiver.timing(u32::try_from(at * 8).unwrap(), timestamp, 8000);
+            // A click in the first packet of each second.
+            let byte = if number % 50 == 0 { 0x80 } else { 0xd0 };
+            playout.insert(place, CODEC, &[byte; 160], receiver.jitter() / 8000.0);
+        }
+        let loud = playout.frame().iter().position(|sample| *sample > 20_000);
+        if let Some(at) = loud {
+            let since = (frame * 20 + at as u64 / 8) % 1000;
+            let delay = &mut delays[usize::try_from(frame / 50).unwrap()];
+            *delay = if *delay == 0 { since } else { *delay };
+        }
+    }
+    delays
+}
+
+/// However the network was, it is heard with no more delay than is aimed at, and soon after with as much as before.
+#[test]
+fn r6_the_delay_is_no_longer_than_is_aimed_at_and_is_given_back() {
+    for seed in 0..8 {
+        for (jitter, most, soon) in [(60, 130, 50), (80, 170, 60)] {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let shaken = |number: u64| (200..400).contains(&number);
+            let delays = delays(30, |number| Some(if shaken(number) { random.u64(0..jitter) } else { 0 }));
+            assert!(delays.iter().all(|delay| *delay <= most), "{jitter} ms, {seed}: {delays:?}");
+            assert!(delays[14..].iter().all(|delay| *delay <= soon), "{jitter} ms, {seed}: {delays:?}");
+        }
+    }
+}
+
+/// What has not come for a while has been heard as silence, and is not waited for again.
+#[test]
+fn r6_a_gap_does_not_add_to_the_delay() {
+    for gap in [2, 5, 20, 45, 100] {
+        let delays = delays(20, |number| (!(205..205 + gap).contains(&number)).then_some(0));
+        assert!(delays[8..].iter().all(|delay| *delay <= 60), "{gap}: {delays:?}");
     }
 }
 

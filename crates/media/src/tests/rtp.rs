@@ -5,8 +5,20 @@ use crate::packet::Packet;
 
 /// Delivers packets of a source that we are not.
 fn deliver(world: &mut World, leg: u64, ssrc: u32, sequence: u16, timestamp: u32, payload: &[u8]) {
+    deliver_as(0, world, leg, ssrc, sequence, timestamp, payload);
+}
+
+fn deliver_as(
+    payload_type: u8,
+    world: &mut World,
+    leg: u64,
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    payload: &[u8],
+) {
     let mut bytes = Vec::new();
-    Packet { payload_type: 0, marker: false, sequence, timestamp, ssrc, payload }.write(&mut bytes);
+    Packet { payload_type, marker: false, sequence, timestamp, ssrc, payload }.write(&mut bytes);
     let now = world.now();
     world.engines[0].receive(now, LegId(leg), Channel::Rtp, &bytes);
 }
@@ -143,6 +155,38 @@ fn an_idle_leg_sends_only_reports() {
     assert!((8..=24).contains(&world.sent.len()), "{}", world.sent.len());
     assert!(world.sent.iter().all(|sent| sent.bytes[1] == 201), "receiver reports");
     assert!(world.events.is_empty(), "statistics come while packets flow");
+}
+
+/// Who sends nothing but what was not negotiated is told with it.
+#[test]
+fn r8_what_is_refused_is_told_where_nothing_else_comes() {
+    let mut world = single();
+    for index in 0..50u16 {
+        deliver_as(77, &mut world, 1, 7, index, u32::from(index) * 160, &[0x20; 160]);
+        world.run(20);
+    }
+    world.run(1_100);
+    let told = world.events.iter().rev().find_map(|(_, event)| match event {
+        Event::Stats { leg: LegId(1), stats } => Some((stats.packets_received, stats.packets_refused)),
+        _ => None,
+    });
+    assert_eq!(told, Some((0, 50)));
+}
+
+/// Each second packet lost, and the others sent twice.
+#[test]
+fn r6_duplicates_hide_no_loss() {
+    let mut world = single();
+    world.record(1, 1, RecordFormat::Mulaw, 10_000);
+    for index in 0..200u16 {
+        for _ in 0..(index % 2) * 2 {
+            deliver(&mut world, 1, 7, index, u32::from(index) * 160, &[0x20; 160]);
+        }
+        world.run(20);
+    }
+    let stats = stats(&mut world, 1);
+    assert_eq!((stats.packets_received, stats.packets_lost, stats.packets_late), (200, 99, 0));
+    assert!(stats.mos.is_some_and(|mos| mos < 2.0), "{:?}", stats.mos);
 }
 
 #[test]
