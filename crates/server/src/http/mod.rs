@@ -14,6 +14,7 @@ mod messages;
 mod stall;
 mod stream;
 mod subscribe;
+mod words;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -36,6 +37,7 @@ use jsonrpsee::server::{
 use offhook_call::id::NodeId;
 use offhook_call::prompt::Language;
 use offhook_client::wire::{self, ErrorData};
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -47,7 +49,7 @@ use crate::events::{EventLog, Groups};
 use crate::metrics::{self, Requests};
 use crate::request_keys::RequestKeys;
 use crate::room::{self, ROOM, Room};
-use crate::rpc::{self, Forbidden, Known, NodeName, Transport};
+use crate::rpc::{self, Forbidden, Known, Link, NodeName, Transport};
 use crate::store::Progress;
 use crate::webhooks::WebhooksHandle;
 use guard::Admitted;
@@ -71,9 +73,6 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// How often a WebSocket is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(5);
-/// How long a WebSocket may leave that unanswered: whoever takes over the calls of a subscriber that has frozen must have the time to
-/// act on them, before they end for want of it (`limits.incoming_timeout_seconds`).
-const PONG_TIME: Duration = Duration::from_secs(15);
 /// How long subscriptions may take at the end to send what is left.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
 
@@ -104,6 +103,15 @@ impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpConfig").field("node", &self.node).finish_non_exhaustive()
     }
+}
+
+/// What the requests of one connection need.
+#[derive(Clone)]
+struct Line {
+    /// Where it is told what to do.
+    orders: mpsc::Sender<Order>,
+    /// What its subscriptions know of it.
+    link: Link,
 }
 
 /// What the requests of all connections need.
@@ -229,17 +237,16 @@ async fn accept(
         let stopped = stop.clone().shutdown();
         // Enough for every order that there is.
         let (orders, obeyed) = mpsc::channel(2);
-        tokio::spawn(connection(
-            Stall::new(socket, place, obeyed),
-            service,
-            (shared.clone(), orders),
-            stopped,
-        ));
+        let (decided, fate) = watch::channel(None);
+        let line = Line { orders, link: Link { peer, fate } };
+        let socket = Stall::new((socket, peer), place, obeyed, decided);
+        tokio::spawn(connection(socket, service, (shared.clone(), line), stopped));
     }
 }
 
 fn rpc_config() -> ServerConfig {
-    let ping = PingConfig::new().ping_interval(PING_EVERY).inactive_limit(PONG_TIME);
+    // Whether a pong comes is looked at by `Stall`, which knows when a ping went out.
+    let ping = PingConfig::new().ping_interval(PING_EVERY).inactive_limit(Duration::MAX);
     ServerConfig::builder()
         .max_request_body_size(BODY_MAX)
         .set_batch_request_config(BatchRequestConfig::Limit(BATCH_MAX))
@@ -253,15 +260,15 @@ fn rpc_config() -> ServerConfig {
 async fn connection<S>(
     socket: Stall,
     rpc: S,
-    (shared, orders): (Shared, mpsc::Sender<Order>),
+    (shared, line): (Shared, Line),
     stopped: impl Future<Output = ()>,
 ) where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
 {
     let service = service_fn(move |request| {
-        let (rpc, shared, orders) = (rpc.clone(), shared.clone(), orders.clone());
-        async move { Ok::<_, Infallible>(route(rpc, &shared, orders, request).await) }
+        let (rpc, shared, line) = (rpc.clone(), shared.clone(), line.clone());
+        async move { Ok::<_, Infallible>(route(rpc, &shared, line, request).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -281,12 +288,7 @@ async fn connection<S>(
     }
 }
 
-async fn route<S>(
-    rpc: S,
-    shared: &Shared,
-    orders: mpsc::Sender<Order>,
-    request: Request<Incoming>,
-) -> Response<HttpBody>
+async fn route<S>(rpc: S, shared: &Shared, line: Line, request: Request<Incoming>) -> Response<HttpBody>
 where
     S: Service<Request<HttpBody>, Response = Response<HttpBody>, Error = BoxError>,
 {
@@ -304,16 +306,16 @@ where
             match admitted {
                 Ok(admitted) => {
                     if ws::is_upgrade_request(&request) {
-                        cut_without(&shared.tokens, admitted.token.clone(), orders.clone());
+                        cut_without(&shared.tokens, admitted.token.clone(), line.orders.clone());
                     }
-                    call(rpc, admitted, (&shared.room, orders), request).await
+                    call(rpc, admitted, (&shared.room, line), request).await
                 }
                 Err(refusal) => refusal.response(),
             }
         }
         ("/sys/events", &Method::GET) => match reaching(shared, request.headers(), wire::Scope::Read) {
             Ok(token) => {
-                cut_without(&shared.tokens, token, orders);
+                cut_without(&shared.tokens, token, line.orders);
                 shared.stream.open(request.headers())
             }
             Err(refusal) => refusal,
@@ -395,7 +397,7 @@ async fn show_metrics(shared: &Shared) -> Response<HttpBody> {
 async fn call<S>(
     mut rpc: S,
     admitted: Admitted,
-    (room, orders): (&Room, mpsc::Sender<Order>),
+    (room, line): (&Room, Line),
     request: Request<Incoming>,
 ) -> Response<HttpBody>
 where
@@ -410,6 +412,7 @@ where
     parts.extensions.insert(admitted.keys);
     parts.extensions.insert(admitted.reach);
     parts.extensions.insert(if upgrade { Transport::WebSocket } else { Transport::Post });
+    parts.extensions.insert(line.link);
     let held = room.held();
     parts.extensions.insert(held.clone());
     // What it has taken it has until it is answered.
@@ -417,6 +420,9 @@ where
         (HttpBody::empty(), room.body())
     } else {
         match read(room, body).await {
+            Ok((body, _)) if is_too_many(&body) => {
+                return refused(StatusCode::OK, ErrorData::InvalidRequest { expected: words::too_many() });
+            }
             Ok((body, taken)) => (HttpBody::new(Full::new(body)), taken),
             Err(refusal) => return refusal,
         }
@@ -427,7 +433,7 @@ where
                 *response.status_mut() = StatusCode::FORBIDDEN;
             }
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                let _ = orders.try_send(Order::Upgraded(Messages::new(room, held)));
+                let _ = line.orders.try_send(Order::Upgraded(Messages::new(room, held)));
                 if of_console {
                     let agreed = header::HeaderValue::from_static(guard::CONSOLE);
                     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, agreed);
@@ -455,10 +461,6 @@ async fn read(room: &Room, body: Incoming) -> Result<(Bytes, room::Body), Respon
 
 async fn collect(room: &Room, mut body: Incoming) -> Result<(Bytes, room::Body), Response<HttpBody>> {
     let mut taken = room.body();
-    let refused = |status, error| {
-        let error = rpc::error_object(error);
-        json(status, &json!({ "jsonrpc": "2.0", "id": null, "error": error }))
-    };
     let (mut all, mut length, mut has_room) = (BytesMut::new(), 0, true);
     while let Some(frame) = body.frame().await {
         let frame =
@@ -484,6 +486,19 @@ async fn collect(room: &Room, mut body: Incoming) -> Result<(Bytes, room::Body),
         return Err(refusal);
     }
     Ok((all.freeze(), taken))
+}
+
+/// Whether a body is a batch of more requests than there may be. What is no batch at all the library finds out.
+fn is_too_many(body: &[u8]) -> bool {
+    // Nothing of them is kept, so they take no room.
+    let batch =
+        body.trim_ascii_start().starts_with(b"[").then(|| serde_json::from_slice::<Vec<IgnoredAny>>(body));
+    matches!(batch, Some(Ok(requests)) if requests.len() > BATCH_MAX as usize)
+}
+
+/// The answer to a request whose `id` is not known.
+fn refused(status: StatusCode, error: ErrorData) -> Response<HttpBody> {
+    json(status, &json!({ "jsonrpc": "2.0", "id": null, "error": rpc::error_object(error) }))
 }
 
 fn json(status: StatusCode, body: &serde_json::Value) -> Response<HttpBody> {

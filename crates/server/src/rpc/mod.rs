@@ -47,6 +47,7 @@ pub(crate) use error::{object as error_object, reason as error_reason};
 pub(crate) use method::Node as NodeName;
 pub(crate) use middleware::{Forbidden, Known, Reach, Transport};
 pub(crate) use scope::Scopes;
+pub(crate) use subscribe::Link;
 
 /// Made once: whoever asks for it again and again costs no more than a copy.
 static DOCUMENT: LazyLock<Value> = LazyLock::new(schema::openrpc);

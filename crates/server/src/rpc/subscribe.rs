@@ -4,6 +4,7 @@
 //! subscriber is told what it misses. One that does not read is cut off with a reason, and can resume. One with a `group` asks
 //! for each event whether it is its own ([`Membership`]), and says by `sys.event.ack` how far it is done.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,27 @@ use crate::control_handle::Living;
 use crate::events::{
     Entry, GROUPS_MAX, Listening, Membership, Read, Reader, Takeover, Types, UnknownPattern,
 };
+
+/// What a subscription knows of its connection; the HTTP side puts it with the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    /// The other end.
+    pub(crate) peer: SocketAddr,
+    /// Why its subscriptions are over, once they are.
+    pub(crate) fate: watch::Receiver<Option<CloseReason>>,
+}
+
+impl Link {
+    /// Waits until its subscriptions are over: for ever, where the connection ends otherwise.
+    async fn is_over(&self) -> End {
+        let mut fate = self.fate.clone();
+        let reason = fate.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+        match reason {
+            Some(reason) => End::Closed(reason),
+            None => std::future::pending().await,
+        }
+    }
+}
 
 /// How long the connection may take no event before the subscription is cut off. A reader that is merely behind takes
 /// one every now and then.
@@ -58,6 +80,7 @@ async fn run(
     context: Arc<Context>,
     extensions: Extensions,
 ) {
+    let Some(link) = extensions.get::<Link>().cloned() else { return };
     let admitted = admit(&context, params.as_str(), pending.connection_id().0).await;
     let Admitted { cursor, types, membership, living } = match admitted {
         Ok(admitted) => admitted,
@@ -70,13 +93,13 @@ async fn run(
     // Who does not hear of inbound calls, or may only read, is no application that they would wait for.
     let can_act = extensions.get().is_some_and(|&Reach(reach)| reach >= Scope::Call);
     let acts = can_act && types.has_calls();
-    let _acting = acts.then(|| Counted::new(&context.applications));
+    let acting = acts.then(|| Counted::new(&context.applications));
     // A connection that is gone has nobody to be told.
     let Ok(sink) = pending.accept().await else { return };
     let reader = Reader::new(context.log.clone(), cursor);
     let place = Listening::after(context.log.clone(), cursor);
     let mut subscription =
-        Subscription { sent: cursor, place, reader, types, membership, sink, context: context.clone() };
+        Subscription { sent: cursor, place, reader, types, membership, sink, link, context: context.clone() };
     let told = match living {
         Some(living) => subscription.send_living(living).await,
         None => Ok(()),
@@ -85,9 +108,15 @@ async fn run(
         Ok(()) => subscription.run().await,
         Err(end) => end,
     };
+    // Who is told that it is over has no calls any more: they go to others now.
+    drop((acting, subscription.membership.take()));
     if let End::Closed(reason) = end
         && let Ok(closed) = subscription.notice(subscription.sent, EventKind::Closed(OnClosed { reason }))
     {
+        if let CloseReason::SlowReader | CloseReason::NoPong = reason {
+            let (peer, after) = (subscription.link.peer, subscription.sent);
+            tracing::info!(%peer, after, ?reason, "a subscriber is cut off");
+        }
         // Where the subscriber does not read, this waits for it, at most until its connection is cut. It is the last
         // message of the subscription: the library would add one of its own only for an error returned here.
         let _ = subscription.sink.send(closed).await;
@@ -185,6 +214,7 @@ struct Subscription {
     types: Types,
     membership: Option<Membership>,
     sink: SubscriptionSink,
+    link: Link,
     context: Arc<Context>,
 }
 
@@ -204,6 +234,7 @@ impl Subscription {
                         () = self.reader.wait() => {}
                         () = changed(&mut self.membership) => {}
                         () = self.sink.closed() => return End::Gone,
+                        end = self.link.is_over() => return end,
                         _ = closing.wait_for(|closing| *closing) => {
                             if self.context.log.shown() == self.sent {
                                 return End::Closed(CloseReason::ShuttingDown);
@@ -294,7 +325,12 @@ impl Subscription {
 
     async fn send(&self, message: Result<SubscriptionMessage, serde_json::Error>) -> Result<(), End> {
         let message = message.map_err(|_| End::Gone)?;
-        match self.sink.send_timeout(message, SEND_MAX).await {
+        let sent = tokio::select! {
+            biased;
+            sent = self.sink.send_timeout(message, SEND_MAX) => sent,
+            end = self.link.is_over() => return Err(end),
+        };
+        match sent {
             Ok(()) => Ok(()),
             Err(SendTimeoutError::Closed(_)) => Err(End::Gone),
             Err(SendTimeoutError::Timeout(_)) => Err(End::Closed(CloseReason::SlowReader)),

@@ -320,9 +320,41 @@ async fn a2_a_dead_subscriber_is_forgotten() {
         }
     }
     settle().await;
-    // 30 s without a byte.
-    pass(Duration::from_millis(30_001)).await;
+    // 10 s without a byte: no call waits for it any more.
+    pass(Duration::from_millis(10_001)).await;
     server.applications(0).await;
+    // 20 s more: what is on its way is all there is.
+    settle().await;
+    pass(Duration::from_millis(20_001)).await;
+    settle().await;
+    assert!(stalled.is_closed().await);
+}
+
+/// One that takes what it is sent and does not answer is told so, and closed with a reason: 1008 (RFC 6455 §7.4.1).
+#[tokio::test]
+async fn a_subscriber_that_answers_no_ping_is_told_so() {
+    let mut server = Server::start(|_| Ok(Reply::Done)).await;
+    let mut silent = RawWebSocket::connect(&server).await;
+    silent.send(SUBSCRIBE).await;
+    server.applications(1).await;
+    // Whatever it says is an answer to the ping that it began with.
+    silent.send(r#"{"jsonrpc":"2.0","id":"on","method":"sys.call.exists","params":[""]}"#).await;
+    patient(silent.read_until(r#""id":"on","result":false}"#)).await;
+    // A ping goes out every 5 s, and 15 s are for its answer.
+    pass(Duration::from_millis(5_001)).await;
+    settle().await;
+    pass(Duration::from_millis(14_000)).await;
+    settle().await;
+    server.ring(1);
+    patient(silent.read_until("on_ringing")).await;
+    pass(Duration::from_millis(1_001)).await;
+    server.applications(0).await;
+    let last = patient(silent.read_until("no_pong")).await;
+    assert!(last.contains("sys.event.on_closed"), "{last}");
+    settle().await;
+    pass(Duration::from_millis(1_001)).await;
+    let end = patient(silent.read_bytes_to_end()).await;
+    assert!(end.ends_with(b"\x88\x09\x03\xf0no pong"), "{end:?}");
 }
 
 const SUBSCRIBE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"sys.event.subscribe"}"#;

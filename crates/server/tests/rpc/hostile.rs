@@ -36,11 +36,12 @@ async fn a3_a_body_that_is_too_large() {
     assert_eq!((status, &response["error"]["code"]), (413, &json!(-32600)));
     assert_eq!(response["error"]["data"]["reason"], "invalid_request");
 
-    // Over WebSocket too, in the words of the library; and the connection goes on.
+    // Over WebSocket too, in the same words; and the connection goes on.
     let mut socket = RawWebSocket::connect(&server).await;
     socket.send(&body).await;
     let answer = patient(socket.read_until("}}")).await;
-    assert!(answer.contains(r#""id":null,"error":{"code":-32007"#), "{answer}");
+    assert!(answer.contains(r#""id":null,"error":{"code":-32600,"#), "{answer}");
+    assert!(answer.contains(r#""reason":"invalid_request""#), "{answer}");
     error_of(&server, &mut socket, "{").await;
 }
 
@@ -74,9 +75,15 @@ async fn a3_a_batch_of_too_many() {
     let nop = body("sys.call.nop", &json!([CALL]).to_string());
     for count in [101, 5_000] {
         let batch = format!("[{}]", vec![nop.as_str(); count].join(","));
-        // One error for all of it, in the words of the library.
+        // One error for all of it.
         let error = error_of(&server, &mut socket, &batch).await;
-        assert_eq!(error["code"], -32010, "{count}");
+        assert_eq!(error["code"], -32600, "{count}");
+        assert_eq!(error["data"]["reason"], "invalid_request", "{count}");
+        let mut other = RawWebSocket::connect(&server).await;
+        other.send(&batch).await;
+        let answer = patient(other.read_until("}}")).await;
+        assert!(answer.contains(r#""id":null,"error":{"code":-32600,"#), "{answer}");
+        assert!(answer.contains(r#""reason":"invalid_request""#), "{answer}");
     }
     let rubbish = format!("[{}]", vec!["5"; 100].join(","));
     let (_, answers) = server.post(&rubbish).await;

@@ -134,7 +134,8 @@ async fn post_and_batch() {
     let hundred = vec![NOP; 100].join(",");
     assert_eq!(server.post(&format!("[{hundred}]")).await.1.as_array().unwrap().len(), 100);
     let (_, refused) = server.post(&format!("[{hundred},{NOP}]")).await;
-    assert_eq!(refused["error"]["code"], -32010);
+    assert_eq!(refused["error"]["code"], -32600);
+    assert_eq!(refused["error"]["data"]["reason"], "invalid_request");
 }
 
 #[tokio::test]

@@ -429,9 +429,14 @@ impl RawWebSocket {
 
     /// Reads until the server closes, frame headers and all.
     pub(crate) async fn read_to_end(&mut self) -> String {
+        String::from_utf8_lossy(&self.read_bytes_to_end().await).into_owned()
+    }
+
+    /// The same, as it comes.
+    pub(crate) async fn read_bytes_to_end(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         self.0.read_to_end(&mut all).await.unwrap();
-        String::from_utf8_lossy(&all).into_owned()
+        all
     }
 
     /// Reads until `end` has come, frame headers and all.

@@ -64,6 +64,8 @@ pub enum GapReason {
 pub enum CloseReason {
     /// The subscriber did not read for too long.
     SlowReader,
+    /// The subscriber did not answer a ping.
+    NoPong,
     /// The node ends.
     ShuttingDown,
     /// The node cannot read its event log from the disk; nothing is lost, try again.
