@@ -41,6 +41,42 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A URL as it is shown: without the user of its authority and the values of its query, which are secrets often enough.
+pub fn shown_url(url: &str) -> String {
+    let (place, query) = url.split_once('?').map_or((url, None), |(place, query)| (place, Some(query)));
+    let mut shown = match place.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            match authority.rsplit_once('@') {
+                Some((_, host)) => format!("{scheme}://<redacted>@{host}{path}"),
+                None => place.to_owned(),
+            }
+        }
+        None => place.to_owned(),
+    };
+    for (at, pair) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
+        shown.push(if at == 0 { '?' } else { '&' });
+        if let Some((name, _)) = pair.split_once('=') {
+            shown.push_str(name);
+            shown.push('=');
+        }
+        shown.push_str("<redacted>");
+    }
+    shown
+}
+
+/// Where a URL is, for logs: its scheme, host and path.
+pub fn place_of_url(url: &str) -> String {
+    let shown = shown_url(url);
+    let place = shown.split('?').next().unwrap_or_default();
+    place.replacen("<redacted>@", "", 1)
+}
+
+/// Shows a URL, where a configuration is.
+pub(super) fn serialize_url<S: serde::Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown_url(url))
+}
+
 /// A secret that an empty text stands in for.
 pub(super) mod optional_secret {
     use super::{Deserialize, Deserializer, Secret, Serialize};
@@ -131,6 +167,24 @@ mod tests {
         check("read:s3cret", Ok((Scope::Read, "s3cret")));
         check("call:s3cret", Ok((Scope::Call, "s3cret")));
         check("admin:s3cret", Ok((Scope::Admin, "s3cret")));
+    }
+
+    #[test]
+    fn a_url_is_shown_without_what_is_secret_in_it() {
+        for (url, shown, place) in [
+            ("https://app.example/hook", "https://app.example/hook", "https://app.example/hook"),
+            (
+                "https://u:p@ss@app.example:8443/hook?key=s3cret&s3cret&a=b=c",
+                "https://<redacted>@app.example:8443/hook?key=<redacted>&<redacted>&a=<redacted>",
+                "https://app.example:8443/hook",
+            ),
+            ("http://u@h", "http://<redacted>@h", "http://h"),
+            ("https://h/a@b?x=1", "https://h/a@b?x=<redacted>", "https://h/a@b"),
+            ("", "", ""),
+            ("no url", "no url", "no url"),
+        ] {
+            assert_eq!((shown_url(url).as_str(), place_of_url(url).as_str()), (shown, place), "{url}");
+        }
     }
 
     /// A scope that is misspelt is no secret of its own, which would reach everything.

@@ -19,6 +19,7 @@ pub struct Speech {
     /// writes to its standard output.
     pub command: Vec<String>,
     /// `http://…` or `https://…`: sent `{"text", "lang", "voice"}` as JSON by POST, it answers with the audio.
+    #[serde(serialize_with = "secret::serialize_url")]
     pub url: String,
     /// What it wants to hear as `Authorization: Bearer …`; empty for nothing.
     #[serde(with = "secret::optional_secret")]

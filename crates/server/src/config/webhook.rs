@@ -6,7 +6,7 @@ use offhook_client::wire::WebhookFormat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::secret::{Secret, optional_secret};
+use super::secret::{self, Secret, optional_secret};
 use super::value::{self, Network};
 use crate::webhooks::Definition;
 
@@ -15,6 +15,7 @@ use crate::webhooks::Definition;
 #[serde(default, deny_unknown_fields)]
 pub struct Webhook {
     /// `http://…` or `https://…`. Redirections are not followed.
+    #[serde(serialize_with = "secret::serialize_url")]
     pub url: String,
     /// In what words it is told.
     pub format: WebhookFormat,

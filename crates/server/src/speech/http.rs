@@ -17,13 +17,15 @@ use tokio_rustls::TlsConnector;
 
 use super::{Ask, MOST_BYTES};
 use crate::config::Speech as Config;
-use crate::config::secret::Secret;
+use crate::config::secret::{Secret, place_of_url};
 use crate::net::tls;
 
 /// Where it is.
 #[derive(Debug)]
 pub(super) struct Service {
     url: Uri,
+    /// The same, as it is told.
+    place: String,
     token: Option<Secret>,
     tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -37,7 +39,7 @@ impl Service {
         } else {
             None
         };
-        Ok(Self { url, token: config.token.clone(), tls })
+        Ok(Self { url, place: place_of_url(&config.url), token: config.token.clone(), tls })
     }
 
     /// What makes two of them different.
@@ -66,17 +68,17 @@ impl Service {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let failed = |error: hyper::Error| format!("{}: {error}", self.url);
+        let failed = |error: hyper::Error| format!("{}: {error}", self.place);
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         let connection = tokio::spawn(connection);
         let response = sender.send_request(self.request(ask)?).await.map_err(failed)?;
         if !response.status().is_success() {
-            return Err(format!("{}: {}", self.url, response.status()));
+            return Err(format!("{}: {}", self.place, response.status()));
         }
         let most = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
         let body = Limited::new(response.into_body(), most).collect().await;
         connection.abort();
-        Ok(body.map_err(|error| format!("{}: {error}", self.url))?.to_bytes())
+        Ok(body.map_err(|error| format!("{}: {error}", self.place))?.to_bytes())
     }
 
     fn request(&self, ask: Ask<'_>) -> Result<Request<Full<Bytes>>, String> {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::sign;
 use super::words::KINDS;
+use crate::config::secret::place_of_url;
 use crate::events::{Types, UnknownPattern};
 
 /// A web hook, as the configuration or an application defines it.
@@ -119,7 +120,7 @@ impl fmt::Debug for Definition {
     // Secrets stay out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Definition")
-            .field("url", &self.url)
+            .field("url", &place_of_url(&self.url))
             .field("format", &self.format)
             .finish_non_exhaustive()
     }

@@ -17,6 +17,7 @@ use super::post::{Answer, Client, Target};
 use super::words::{Headers, Words, message_id};
 use super::{Definition, Refusal};
 use crate::clock;
+use crate::config::secret::place_of_url;
 use crate::events::{EventLog, Read, Reader};
 use crate::trace::TraceId;
 
@@ -273,7 +274,8 @@ impl Hook {
         self.listen();
         match self.delivery.trouble() {
             Some(why) if !was_troubled => {
-                tracing::warn!(hook = self.id, url = self.definition.url, why, "a web hook fails");
+                let url = place_of_url(&self.definition.url);
+                tracing::warn!(hook = self.id, url, why, "a web hook fails");
             }
             None if was_troubled => tracing::info!(hook = self.id, "a web hook answers again"),
             _ => {}
