@@ -1,15 +1,17 @@
 //! What several keys must agree on, beyond what each value is by itself.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use offhook_client::wire::limits::WEBHOOKS_MAX;
 
 use super::gateway::Srtp;
+use super::secret::shown_url;
 use super::value::{Listener, Network};
-use super::{Config, Gateway, Sip, SpeechProvider};
+use super::{Config, Gateway, Sip, SpeechProvider, Webhook};
 use crate::store::postgres;
+use crate::webhooks::may_be_at;
 
 /// The first disagreement: the key to change, and why.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
@@ -38,7 +40,50 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         let open = "cdr.postgres: without TLS, whoever is on the way can read who calls whom";
         warnings.push(open.to_owned());
     }
+    let speech = &config.speech;
+    if speech.provider == SpeechProvider::Http && is_read_on_the_way(&speech.url) {
+        let url = shown_url(&speech.url);
+        warnings
+            .push(format!("speech.url: {url:?} is without TLS: whoever is on the way can read the texts"));
+    }
+    warnings.extend(config.webhook.iter().enumerate().filter_map(of_webhook));
+    let mut secrets = HashSet::new();
+    if !config.rpc.tokens.iter().all(|token| secrets.insert(token.expose())) {
+        let twice = "rpc.tokens: a secret is there twice: it reaches as far as the last one with it says";
+        warnings.push(twice.to_owned());
+    }
     warnings
+}
+
+/// What of a hook will be missed.
+fn of_webhook((at, hook): (usize, &Webhook)) -> Option<String> {
+    let url = shown_url(&hook.url);
+    let places = addresses(&hook.url);
+    if !places.is_empty() && !places.iter().any(|place| may_be_at(*place, &hook.allow_networks)) {
+        return Some(format!(
+            "webhook[{at}].allow_networks: of {url:?}: without the network of its address nothing is ever sent there"
+        ));
+    }
+    is_read_on_the_way(&hook.url).then(|| {
+        format!("webhook[{at}].url: {url:?} is without TLS: whoever is on the way can read the events")
+    })
+}
+
+/// The addresses of a URL, as far as it is known without asking.
+fn addresses(url: &str) -> Vec<IpAddr> {
+    let url = url.parse::<http::Uri>().ok();
+    let host = url.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    if host.eq_ignore_ascii_case("localhost") {
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    }
+    host.trim_start_matches('[').trim_end_matches(']').parse().into_iter().collect()
+}
+
+/// Whether what is sent to a URL is in the clear beyond this machine.
+fn is_read_on_the_way(url: &str) -> bool {
+    let is_plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    let places = addresses(url);
+    is_plain && (places.is_empty() || !places.iter().all(|place| place.to_canonical().is_loopback()))
 }
 
 fn fault(key: &str, problem: impl Into<String>) -> Result<(), (String, String)> {
@@ -58,7 +103,10 @@ fn speech(config: &Config) -> Result<(), (String, String)> {
             if url.as_ref().is_some_and(is_good) {
                 Ok(())
             } else {
-                fault("speech.url", format!("{:?} is not http://HOST… or https://HOST…", speech.url))
+                fault(
+                    "speech.url",
+                    format!("{:?} is not http://HOST… or https://HOST…", shown_url(&speech.url)),
+                )
             }
         }
         SpeechProvider::Command | SpeechProvider::Off => Ok(()),
@@ -187,14 +235,14 @@ fn webhooks(config: &Config) -> Result<(), (String, String)> {
         return fault("webhook", format!("{} are more than {WEBHOOKS_MAX}", config.webhook.len()));
     }
     let mut seen = HashSet::new();
-    for hook in &config.webhook {
-        let of = |problem: String| format!("of {:?}: {problem}", hook.url);
+    for (at, hook) in config.webhook.iter().enumerate() {
+        let of = |problem: String| format!("of {:?}: {problem}", shown_url(&hook.url));
         let definition = hook.definition();
         definition.check().map_err(|fault| {
-            (format!("webhook.{}", fault.key), of(format!("expected {}", fault.expected)))
+            (format!("webhook[{at}].{}", fault.key), of(format!("expected {}", fault.expected)))
         })?;
         if !seen.insert(definition.id()) {
-            return fault("webhook.url", of("is there twice in this format".to_owned()));
+            return fault(&format!("webhook[{at}].url"), of("is there twice in this format".to_owned()));
         }
     }
     Ok(())

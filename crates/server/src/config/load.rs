@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde_path_to_error::{Path as KeyPath, Segment};
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::{Config, Webhook};
@@ -66,16 +67,21 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut config = from_text(text, place)?;
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| syntax(&error, text, place))?;
-        let mut place = place.to_owned();
+        let (mut place, mut is_overridden) = (place.to_owned(), false);
         for (name, value) in variables {
             let is_key = |name: &&str| name.starts_with(PREFIX) && !OF_CLIENTS.contains(name);
             if let Some(variable) = name.to_str().filter(is_key) {
                 config = override_by(&mut table, variable, value)?;
+                is_overridden = true;
                 place.push_str(", ");
                 place.push_str(variable);
             }
         }
-        config.check().map_err(|(key, problem)| ConfigError { place, line: None, key, problem })?;
+        config.check().map_err(|(key, problem)| {
+            // A variable has no line, and which of several it is that something else does not agree with is not known.
+            let line = if is_overridden { None } else { line_of_key(text, &key) };
+            ConfigError { place, line, key, problem }
+        })?;
         Ok(config)
     }
 }
@@ -110,6 +116,29 @@ fn syntax(error: &toml::de::Error, text: &str, place: &str) -> ConfigError {
 fn line_of(error: &toml::de::Error, text: &str) -> Option<usize> {
     let before = text.get(..error.span()?.start)?;
     Some(1 + before.matches('\n').count())
+}
+
+/// Where a key stands, `section.key` or `section[1].key`; where it is left out, the table that it belongs in. Of several tables of one
+/// name it must say which.
+fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let root = DeTable::parse(text).ok()?;
+    let (mut table, mut start) = (root.get_ref(), None);
+    let mut parts = key.split('.').peekable();
+    while let Some(part) = parts.next() {
+        let (name, index) = part.split_once('[').unwrap_or((part, ""));
+        let Some((key, mut value)) = table.iter().find(|(key, _)| key.get_ref() == name) else { break };
+        start = Some(key.span().start);
+        if let DeValue::Array(items) = value.get_ref()
+            && parts.peek().is_some()
+        {
+            let index = index.strip_suffix(']').and_then(|index| index.parse().ok());
+            value = items.get(index.or((items.len() == 1).then_some(0))?)?;
+            start = Some(value.span().start);
+        }
+        let DeValue::Table(inner) = value.get_ref() else { break };
+        table = inner;
+    }
+    Some(1 + text.get(..start?)?.matches('\n').count())
 }
 
 /// Sets the key that `variable` names in `table`, and reads the whole again.

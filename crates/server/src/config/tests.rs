@@ -156,34 +156,34 @@ fn a_wrong_value_says_what_is_expected() {
 
 #[test]
 fn what_keys_must_agree_on() {
-    refused("sip.listen = []", "f.toml: sip.listen: names no address: nobody could call in or be called");
+    refused("sip.listen = []", "f.toml:1: sip.listen: names no address: nobody could call in or be called");
     refused(
         "sip.listen = ['udp:[::1]:5060', 'udp:[::1]:5060']",
-        "f.toml: sip.listen: udp:[::1]:5060 is there twice",
+        "f.toml:1: sip.listen: udp:[::1]:5060 is there twice",
     );
     refused(
         "sip.listen = ['udp:0.0.0.0:5060']",
-        "f.toml: sip.listen: udp:0.0.0.0:5060 is every address: say in sip.advertise which one peers shall use",
+        "f.toml:1: sip.listen: udp:0.0.0.0:5060 is every address: say in sip.advertise which one peers shall use",
     );
     refused(
         "rtp.address = '0.0.0.0'",
-        "f.toml: rtp.address: 0.0.0.0 is every address: say in sip.advertise which one peers shall use",
+        "f.toml:1: rtp.address: 0.0.0.0 is every address: say in sip.advertise which one peers shall use",
     );
     assert!(
         read("sip.listen = ['udp:0.0.0.0:5060']\nrtp.address = '0.0.0.0'\nsip.advertise = '192.0.2.1'")
             .is_ok()
     );
     let tls = |keys: &str| format!("[sip]\nlisten = ['tls:127.0.0.1:5061']\n[sip.tls]\n{keys}");
-    refused(&tls(""), "f.toml: sip.tls.certificate: is needed to listen by TLS");
-    refused(&tls("certificate = 'c.pem'"), "f.toml: sip.tls.key: is needed to listen by TLS");
+    refused(&tls(""), "f.toml:3: sip.tls.certificate: is needed to listen by TLS");
+    refused(&tls("certificate = 'c.pem'"), "f.toml:3: sip.tls.key: is needed to listen by TLS");
     refused(
         &tls("certificate = 'c.pem'\nkey = 'k.pem'\nverify_client = true"),
-        "f.toml: sip.tls.ca: is needed for sip.tls.verify_client: whose certificates are good?",
+        "f.toml:3: sip.tls.ca: is needed for sip.tls.verify_client: whose certificates are good?",
     );
     assert!(read(&tls("certificate = 'c.pem'\nkey = 'k.pem'")).is_ok());
-    refused("sip.t1_ms = 5000", "f.toml: sip.t2_ms: 4000 is below sip.t1_ms (5000)");
-    refused("rtp.codecs = []", "f.toml: rtp.codecs: names no codec");
-    refused("rtp.codecs = ['PCMU', 'pcmu']", "f.toml: rtp.codecs: PCMU is there twice");
+    refused("sip.t1_ms = 5000", "f.toml:1: sip.t2_ms: 4000 is below sip.t1_ms (5000)");
+    refused("rtp.codecs = []", "f.toml:1: rtp.codecs: names no codec");
+    refused("rtp.codecs = ['PCMU', 'pcmu']", "f.toml:1: rtp.codecs: PCMU is there twice");
     let gateway = "[[sip.gateway]]\nname = 'x'\naddress = 'h'\nnetworks = []\n";
     refused(&format!("{gateway}{gateway}"), "f.toml: sip.gateway.name: \"x\" is there twice");
     let gateway = |name: &str, network: &str, lines: &str| {
@@ -243,29 +243,33 @@ fn addresses_of_gateways() {
 
 #[test]
 fn what_the_keys_of_a_gateway_must_agree_on() {
-    for (lines, why) in [
-        ("username = 'a'", "sip.gateway.password: of \"x\": needs a value to go with username"),
-        ("password = 'p'", "sip.gateway.username: of \"x\": needs a value to go with password"),
+    for (lines, line, why) in [
+        ("username = 'a'", 1, "sip.gateway.password: of \"x\": needs a value to go with username"),
+        ("password = 'p'", 1, "sip.gateway.username: of \"x\": needs a value to go with password"),
         (
             "inbound_username = 'a'",
+            1,
             "sip.gateway.inbound_password: of \"x\": needs a value to go with inbound_username",
         ),
         (
             "challenge_inside = true",
+            5,
             "sip.gateway.challenge_inside: of \"x\": means nothing without inbound_password",
         ),
-        ("codecs = ['PCMA', 'PCMA']", "sip.gateway.codecs: of \"x\": PCMA is there twice"),
+        ("codecs = ['PCMA', 'PCMA']", 5, "sip.gateway.codecs: of \"x\": PCMA is there twice"),
         (
             "register = true",
+            5,
             "sip.gateway.register: of \"x\": needs username or register_aor to say who registers",
         ),
-        ("registrar = 'r'", "sip.gateway.registrar: of \"x\": means nothing without register = true"),
+        ("registrar = 'r'", 5, "sip.gateway.registrar: of \"x\": means nothing without register = true"),
         (
             "register_aor = 'sip:a@b'",
+            5,
             "sip.gateway.register_aor: of \"x\": means nothing without register = true",
         ),
     ] {
-        assert_eq!(gateway(lines), Err(format!("f.toml: {why}")), "{lines}");
+        assert_eq!(gateway(lines), Err(format!("f.toml:{line}: {why}")), "{lines}");
     }
     for (lines, why) in [
         ("options_ping_seconds = 4", "4 is neither 0 nor between 5 and 3600"),
@@ -282,7 +286,7 @@ fn what_the_keys_of_a_gateway_must_agree_on() {
     refused(twice, "f.toml: sip.gateway.name: \"X\" is there twice");
     refused(
         "sip.session_expires_seconds = 100\nsip.min_se_seconds = 120",
-        "f.toml: sip.session_expires_seconds: 100 is below sip.min_se_seconds (120)",
+        "f.toml:1: sip.session_expires_seconds: 100 is below sip.min_se_seconds (120)",
     );
 }
 
@@ -290,7 +294,7 @@ fn what_the_keys_of_a_gateway_must_agree_on() {
 fn a1_rpc_beyond_this_machine_needs_a_token() {
     let problem = "is reached from beyond this machine: set rpc.tokens";
     for listen in ["0.0.0.0:8080", "192.0.2.1:8080", "[::]:8080"] {
-        refused(&format!("rpc.listen = '{listen}'"), &format!("f.toml: rpc.listen: {listen} {problem}"));
+        refused(&format!("rpc.listen = '{listen}'"), &format!("f.toml:1: rpc.listen: {listen} {problem}"));
         assert!(read(&format!("rpc.listen = '{listen}'\nrpc.tokens = ['s3cret']")).is_ok());
     }
     for listen in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:8080", "[::ffff:127.0.0.1]:8080"] {
@@ -424,7 +428,7 @@ fn where_records_are_copied_to() {
     let at = |uri: &str| read(&format!("cdr.postgres = '{uri}'"));
     refused(
         "cdr.postgres = 'db.example'",
-        "f.toml: cdr.postgres: is not postgres://USER:PASSWORD@HOST[:PORT]/DATABASE, in which ?sslmode= is disable or require",
+        "f.toml:1: cdr.postgres: is not postgres://USER:PASSWORD@HOST[:PORT]/DATABASE, in which ?sslmode= is disable or require",
     );
     let good = at("postgres://a:s3cret@db.example/b").unwrap();
     assert!(!format!("{good:?}{}", toml::to_string(&good).unwrap()).contains("s3cret"));
@@ -433,6 +437,63 @@ fn where_records_are_copied_to() {
     assert_eq!(open.warnings(), ["cdr.postgres: without TLS, whoever is on the way can read who calls whom"]);
     let variable = [("OFFHOOK_CDR__POSTGRES", "postgres://a:b@127.0.0.1/b")];
     assert!(read_with("", &variable).unwrap().cdr.postgres.is_some());
+}
+
+/// What a URL has beside a place is not shown, wherever it is.
+#[test]
+fn urls_are_shown_without_their_secrets() {
+    let text = "[speech]\nprovider = 'http'\nurl = 'https://me:s3cret@tts.example/say?key=s3cret'\n\
+                [[webhook]]\nurl = 'https://app.example/hook?key=s3cret'\nsecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'";
+    let config = read(text).unwrap();
+    for printed in [toml::to_string(&config).unwrap(), serde_json::to_string(&config).unwrap()] {
+        assert!(!printed.contains("s3cret"), "{printed}");
+        assert!(printed.contains("https://<redacted>@tts.example/say?key=<redacted>"), "{printed}");
+        assert!(printed.contains("https://app.example/hook?key=<redacted>"), "{printed}");
+    }
+    let refused = read(&format!("{text}\ntypes = ['sys.call.on_rining']")).unwrap_err();
+    assert!(
+        refused.starts_with("f.toml:7: webhook[0].types: of ") && !refused.contains("s3cret"),
+        "{refused}"
+    );
+}
+
+/// What will never be sent, what others can read, and a scope that does not hold.
+#[test]
+fn hooks_and_tokens_that_are_seldom_meant_are_warned_of() {
+    let warnings = |text: &str| read(text).unwrap().warnings();
+    let hook = |url: &str, more: &str| {
+        warnings(&format!(
+            "[[webhook]]\nurl = '{url}'\nsecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'\n{more}"
+        ))
+    };
+    let clear = |url: &str| {
+        format!("webhook[0].url: \"{url}\" is without TLS: whoever is on the way can read the events")
+    };
+    let never = |url: &str| {
+        format!(
+            "webhook[0].allow_networks: of \"{url}\": without the network of its address nothing is ever sent there"
+        )
+    };
+    let allowed = "allow_networks = ['127.0.0.0/8', '10.0.0.0/8']";
+    for (url, more, expected) in [
+        ("https://app.example/", "", None),
+        ("http://app.example/", "", Some(clear("http://app.example/"))),
+        ("http://127.0.0.1:9000/", "", Some(never("http://127.0.0.1:9000/"))),
+        ("https://[::1]/", "", Some(never("https://[::1]/"))),
+        ("http://localhost/", "", Some(never("http://localhost/"))),
+        ("http://127.0.0.1:9000/", allowed, None),
+        ("http://localhost/", allowed, None),
+        ("http://10.1.2.3/", allowed, Some(clear("http://10.1.2.3/"))),
+        ("http://8.8.8.8/", "", Some(clear("http://8.8.8.8/"))),
+    ] {
+        assert_eq!(hook(url, more), Vec::from_iter(expected), "{url} {more}");
+    }
+    let twice = "rpc.tokens: a secret is there twice: it reaches as far as the last one with it says";
+    assert_eq!(warnings("rpc.tokens = ['read:s3cret', 'call:s3cret']"), [twice]);
+    assert_eq!(warnings("rpc.tokens = ['read:s3cret', 'call:other']"), [""; 0]);
+    let speech = "[speech]\nprovider = 'http'\nurl = 'http://tts.example/say?key=s3cret'";
+    let open = "speech.url: \"http://tts.example/say?key=<redacted>\" is without TLS: whoever is on the way can read the texts";
+    assert_eq!(warnings(speech), [open]);
 }
 
 /// Keys are as safe as the signalling that they travel in.
@@ -475,20 +536,20 @@ fn what_is_wrong_with_a_web_hook_is_named() {
     assert!(printed.contains("<redacted>") && !printed.contains("MfKQ"), "{printed}");
     let expected = "expected whsec_ and 24 to 64 bytes as base64, or up to 4 of those with a space between";
     for (text, message) in [
-        (hook(""), format!("f.toml: webhook.secret: of \"https://app.example/hook\": {expected}")),
+        (hook(""), format!("f.toml:1: webhook[0].secret: of \"https://app.example/hook\": {expected}")),
         (
             format!("{good}\ntypes = ['sys.call.on_rining']"),
-            "f.toml: webhook.types: of \"https://app.example/hook\": expected names of events, or beginnings of some and *"
+            "f.toml:4: webhook[0].types: of \"https://app.example/hook\": expected names of events, or beginnings of some and *"
                 .to_owned(),
         ),
         (
             format!("{good}\n{good}"),
-            "f.toml: webhook.url: of \"https://app.example/hook\": is there twice in this format".to_owned(),
+            "f.toml:5: webhook[1].url: of \"https://app.example/hook\": is there twice in this format".to_owned(),
         ),
         (format!("{good}\nurls = 'x'"), "f.toml:4: webhook[0].urls: no such key; is webhook.url meant?".to_owned()),
         (
             format!("[[webhook]]\nurl = 'app.example'\n{secret}"),
-            "f.toml: webhook.url: of \"app.example\": expected http://HOST… or https://HOST…, no user, no fragment, \
+            "f.toml:2: webhook[0].url: of \"app.example\": expected http://HOST… or https://HOST…, no user, no fragment, \
              at most 1024 bytes"
                 .to_owned(),
         ),

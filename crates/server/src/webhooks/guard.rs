@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::config::value::Network;
 
 /// Whether a hook may be at this address.
-pub(super) fn may_be_at(address: IpAddr, allowed: &[Network]) -> bool {
+pub(crate) fn may_be_at(address: IpAddr, allowed: &[Network]) -> bool {
     let within = inner(address);
     is_of_the_world(within) || allowed.iter().any(|network| network.0.contains(within))
 }

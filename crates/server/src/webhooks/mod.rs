@@ -33,6 +33,7 @@ use crate::config::{Config, Webhook};
 use crate::events::EventLog;
 pub use definition::{Definition, Fault};
 use delivery::Saved;
+pub(crate) use guard::may_be_at;
 use hook::{Ask, Hook, Shared};
 use memory::{Memory, Remembered};
 use post::{Client, Target};
