@@ -31,8 +31,10 @@ pub(super) enum Refusal {
     Origin,
     /// It is for a host of another name.
     Host,
-    /// It shows no token, or a wrong one.
+    /// It shows no token.
     Token,
+    /// It shows one that is not known.
+    Unknown,
 }
 
 /// A request that may pass.
@@ -60,7 +62,7 @@ pub(super) fn admit(headers: &HeaderMap, tokens: &[Token]) -> Result<Admitted, R
             Err(Refusal::Host)
         };
     }
-    let token = known_token(headers, tokens).ok_or(Refusal::Token)?;
+    let token = known_token(headers, tokens)?;
     let keys = request_keys::Scope::of(token.expose().as_bytes());
     Ok(Admitted { token: Some(token.clone()), keys, reach: Reach(token.scope) })
 }
@@ -76,16 +78,18 @@ impl Refusal {
                 &json!({ "error": "without a token by address or localhost only: any name can be made to point here" }),
             ),
             Self::Token => {
-                let mut response = super::json(
-                    StatusCode::UNAUTHORIZED,
-                    &json!({ "error": "a token of rpc.tokens is required: Authorization: Bearer TOKEN" }),
-                );
-                let challenge = header::HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-                response
+                unauthorized("a token of rpc.tokens is required: Authorization: Bearer TOKEN", "Bearer")
             }
+            Self::Unknown => unauthorized("this token is not known", "Bearer error=\"invalid_token\""),
         }
     }
+}
+
+/// With the challenge of RFC 6750 §3, which tells a token that is not known from none.
+fn unauthorized(error: &str, challenge: &'static str) -> Response<HttpBody> {
+    let mut response = super::json(StatusCode::UNAUTHORIZED, &json!({ "error": error }));
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));
+    response
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -121,24 +125,26 @@ fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// The one of `tokens` that is shown, by a header or by a page's WebSocket.
-fn known_token<'t>(headers: &HeaderMap, tokens: &'t [Token]) -> Option<&'t Token> {
+fn known_token<'t>(headers: &HeaderMap, tokens: &'t [Token]) -> Result<&'t Token, Refusal> {
     let shown = match headers.get(header::AUTHORIZATION) {
         Some(shown) => {
             let (scheme, token) = shown.as_bytes().split_at(shown.len().min(7));
             if !scheme.eq_ignore_ascii_case(b"bearer ") {
-                return None;
+                return Err(Refusal::Token);
             }
             Cow::Borrowed(token)
         }
         None => {
-            let name = subprotocols(headers).find_map(|name| name.strip_prefix(CONSOLE_TOKEN))?;
-            Cow::Owned(URL_SAFE_NO_PAD.decode(name).ok()?)
+            let mut names = subprotocols(headers);
+            let name = names.find_map(|name| name.strip_prefix(CONSOLE_TOKEN)).ok_or(Refusal::Token)?;
+            Cow::Owned(URL_SAFE_NO_PAD.decode(name).map_err(|_| Refusal::Unknown)?)
         }
     };
     // All of them are looked at: the time does not tell which one it is.
-    tokens.iter().fold(None, |known, candidate| {
+    let known = tokens.iter().fold(None, |known, candidate| {
         if same(&shown, candidate.expose().as_bytes()) { Some(candidate) } else { known }
-    })
+    });
+    known.ok_or(Refusal::Unknown)
 }
 
 /// Whether two byte strings are the same, in a time that does not tell where they differ.
@@ -175,6 +181,30 @@ mod tests {
             "Bearer  s3cret",
         ] {
             check(&[("authorization", wrong)], &["s3cret"], Some(401));
+        }
+    }
+
+    /// RFC 6750 §3.1: a token that is not known is another fault than none.
+    #[test]
+    fn which_of_the_two_it_was_is_told() {
+        let of = |headers: &[(&'static str, &str)]| {
+            let map =
+                headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            let refusal = admit(&map, &["s3cret".to_owned().try_into().unwrap()]).unwrap_err();
+            refusal.response().headers()["www-authenticate"].to_str().unwrap().to_owned()
+        };
+        for none in
+            [&[][..], &[("authorization", "Basic czNjcmV0")], &[("sec-websocket-protocol", "offhook")]]
+        {
+            assert_eq!(of(none), "Bearer", "{none:?}");
+        }
+        for wrong in [
+            ("authorization", "Bearer wrong"),
+            ("authorization", "Bearer "),
+            ("sec-websocket-protocol", "offhook, offhook.bearer.s3cret"),
+            ("sec-websocket-protocol", "offhook, offhook.bearer.!"),
+        ] {
+            assert_eq!(of(&[wrong]), "Bearer error=\"invalid_token\"", "{wrong:?}");
         }
     }
 
@@ -221,5 +251,15 @@ mod tests {
         check(&rebound[..1], &["s3cret"], Some(401));
         check(&rebound, &["s3cret"], Some(401));
         check(&[rebound[0], rebound[1], ("authorization", "Bearer s3cret")], &["s3cret"], None);
+    }
+
+    /// A proxy with TLS that keeps the `Host`, as README.md has it, and one that puts its own there.
+    #[test]
+    fn a_proxy_has_to_keep_the_host() {
+        let token = ("authorization", "Bearer s3cret");
+        let page = ("origin", "https://cti.example");
+        check(&[("host", "cti.example"), page, token], &["s3cret"], None);
+        check(&[("host", "127.0.0.1:8080"), page, token], &["s3cret"], Some(403));
+        check(&[("host", "cti.example"), page], &[], Some(403));
     }
 }
