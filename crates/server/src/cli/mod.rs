@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::value::{Level, Listener};
 use crate::config::{Config, Log, Speech};
@@ -108,12 +108,32 @@ enum Contract {
 
 /// The whole process, from its arguments to its exit code.
 pub fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("offhook: {failure}");
             ExitCode::from(&failure)
         }
+    }
+}
+
+/// The whole command line. What names a server is not told by the help of subcommands that ask none.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    let asks = |arg: &&Arg| ["url", "token", "output"].contains(&arg.get_id().as_str());
+    let hidden: Vec<Arg> = command.get_arguments().filter(asks).map(|arg| arg.clone().hide(true)).collect();
+    let alone = ["serve", "demo", "check", "print-config", "recording", "completions", "schema"];
+    alone.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |subcommand| subcommand.args(hidden.clone()))
+    })
+}
+
+/// The server that is asked: the one that is named, or that of the file that is named.
+fn remote(cli: &Cli) -> Result<remote::Remote, Failure> {
+    match &cli.config {
+        Some(file) if !cli.remote.is_named() => Ok(cli.remote.of(&Config::load(Some(file))?)),
+        _ => Ok(cli.remote.clone()),
     }
 }
 
@@ -144,11 +164,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             let warnings = warnings(&config)?;
             doctor::run(&config, warnings, cli.remote.output)
         }
-        Command::Ask(ask) => remote::run(ask, &cli.remote),
+        Command::Ask(ask) => remote::run(ask, &remote(cli)?),
         Command::Recording(RecordingCommand::Repair { dir }) => repair::run(dir),
         Command::Completions { shell } => {
             let mut text = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "offhook", &mut text);
+            clap_complete::generate(*shell, &mut command(), "offhook", &mut text);
             print(&String::from_utf8_lossy(&text))
         }
         Command::Cdr { command } => cdr::run(*command, &cli.remote, || Ok(load()?)),
@@ -247,7 +267,26 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn what_names_a_server_is_told_where_one_is_asked() {
+        let help = |path: &[&str]| {
+            let arguments = [&["offhook"], path, &["--help"]].concat();
+            command().try_get_matches_from(arguments).unwrap_err().to_string()
+        };
+        for path in [&["serve"][..], &["demo"], &["check"], &["recording", "repair"]] {
+            let shown = help(path);
+            assert!(shown.contains("--config"), "{shown}");
+            assert!(!["--url", "--token", "--output"].iter().any(|name| shown.contains(name)), "{shown}");
+        }
+        for path in [&[][..], &["call", "ls"], &["cdr", "export"], &["rpc"]] {
+            assert!(help(path).contains("--url"), "{path:?}");
+        }
+        // A variable for the commands that ask one is no fault of those that do not.
+        assert!(command().try_get_matches_from(["offhook", "--output", "json", "call", "ls"]).is_ok());
+        assert!(command().try_get_matches_from(["offhook", "serve", "--config", "x"]).is_ok());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The client side of the command line: what asks a server that runs, and shows what it says.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,6 +12,7 @@ use serde_json::Value;
 use super::cdr::Broken;
 use super::exit::Failure;
 use super::{ladder, pretty, print, table};
+use crate::config::Config;
 use crate::serve;
 
 /// Where the server of this machine is, unless it is configured otherwise.
@@ -25,10 +27,11 @@ const PAGE: u32 = 1_000;
 /// Which server, and how its answers are shown.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Remote {
-    /// The server, ws://HOST:PORT/rpc; without it the one of the defaults on this machine
+    /// The server, ws://HOST:PORT/rpc; without it that of --config on this machine, or of the defaults
     #[arg(long, value_name = "URL", global = true, env = "OFFHOOK_URL")]
     url: Option<String>,
-    /// The token it wants; others on this machine can read a command line, and no environment
+    /// The token it wants; without it that of --config, if it has just one. Others on this machine can read a command line, and no
+    /// environment
     #[arg(long, value_name = "TOKEN", global = true, env = "OFFHOOK_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// For people or for programs
@@ -128,6 +131,22 @@ impl Remote {
     pub(super) fn is_named(&self) -> bool {
         self.url.as_ref().is_some_and(|url| !url.is_empty())
     }
+
+    /// The server of a configuration of this machine; the token that is named, or the only one that there is.
+    pub(super) fn of(&self, config: &Config) -> Self {
+        let mut address = config.rpc.listen;
+        match address.ip() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => {}
+        }
+        let only = match &config.rpc.tokens[..] {
+            [only] => Some(only.expose().to_owned()),
+            _ => None,
+        };
+        let token = self.token.clone().filter(|token| !token.is_empty()).or(only);
+        Self { url: Some(format!("ws://{address}/rpc")), token, output: self.output }
+    }
 }
 
 /// Hands on the records of calls after one, page by page, an empty one first.
@@ -165,7 +184,15 @@ async fn carry_out(ask: &Ask, client: &Client, output: Output) -> Result<(), Fai
         Ask::Call(Calls::Show { res_id }) => show(&client.get(res_id).await.map_err(failure)?, output),
         Ask::Call(Calls::Explain { res_id }) => {
             let explain = wire::Explain { res_id: res_id.clone() };
-            let explained = client.call(&explain).await.map_err(failure)?;
+            let explained = match client.call(&explain).await {
+                // A call that is over is explained too, for a while.
+                Err(error) if error.reason() == Some("resource_not_found") => {
+                    let text =
+                        format!("{res_id}: no such call is known; of those that are over the last ones are");
+                    return Err(Failure::Failed(text));
+                }
+                other => other.map_err(failure)?,
+            };
             match output {
                 Output::Json => print(&pretty(&explained)?),
                 Output::Table => print(&ladder::drawn(&explained)),
@@ -187,9 +214,10 @@ async fn connect(remote: &Remote) -> Result<Client, Failure> {
     let token = given(&remote.token);
     match tokio::time::timeout(CONNECT, Client::connect(&url, token.as_deref())).await {
         Ok(Ok(client)) => Ok(client),
-        Ok(Err(Error::Refused { status: 401 })) => {
-            Err(Failure::NotPermitted(format!("{url}: a token is required: --token or OFFHOOK_TOKEN")))
-        }
+        Ok(Err(Error::Refused { status: 401 })) => Err(Failure::NotPermitted(match token {
+            None => format!("{url}: a token is required: --token or OFFHOOK_TOKEN"),
+            Some(_) => format!("{url}: this token is not known there"),
+        })),
         Ok(Err(error @ Error::Refused { status: 403 })) => {
             Err(Failure::NotPermitted(format!("{url}: {error}")))
         }
@@ -354,6 +382,22 @@ mod tests {
         ] {
             assert_eq!(websocket(given), meant);
         }
+    }
+
+    #[test]
+    fn a_configuration_says_where_its_server_is() {
+        let of = |text: &str, remote: Remote| {
+            let remote = remote.of(&Config::from_parts(text, "f.toml", []).unwrap());
+            (remote.url.unwrap(), remote.token)
+        };
+        let nothing = || Remote { url: None, token: None, output: Output::Table };
+        assert_eq!(of("", nothing()), ("ws://127.0.0.1:8080/rpc".to_owned(), None));
+        let one = "rpc.listen = '0.0.0.0:9000'\nrpc.tokens = ['call:s3cret']";
+        assert_eq!(of(one, nothing()), ("ws://127.0.0.1:9000/rpc".to_owned(), Some("s3cret".to_owned())));
+        let other = Remote { token: Some("other".to_owned()), ..nothing() };
+        assert_eq!(of(one, other).1, Some("other".to_owned()));
+        let two = "rpc.listen = '[::]:9000'\nrpc.tokens = ['read:a', 'call:b']";
+        assert_eq!(of(two, nothing()), ("ws://[::1]:9000/rpc".to_owned(), None));
     }
 
     /// The codes of the specification: 69 not reachable, 75 try later, 77 not permitted.
