@@ -169,6 +169,8 @@ fn between(text: &str, separator: char) -> impl Iterator<Item = &str> {
 /// How a call went, by its last status.
 fn status(released: &OnReleased) -> &'static str {
     match released.cause {
+        // A defect of ours, or the end of a server that could not tell.
+        500 => "error",
         _ if released.answer_time.is_some() => "success",
         486 | 600 => "busy",
         408 | 480 | 487 | 603 => "no_answer",
@@ -274,6 +276,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Nobody could say how it would have gone on.
+    #[test]
+    fn a_talk_that_the_end_of_the_server_cut_off_is_no_success() {
+        check(
+            &[released("r", CallDir::Inbound, 500, Some(10))],
+            &[("call_end", end(None, Some(20), "error"))],
+        );
     }
 
     #[test]
