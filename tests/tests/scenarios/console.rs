@@ -149,6 +149,8 @@ async fn a_token_is_asked_for_and_a_server_that_comes_back_is_heard_again() {
     browser
         .until("the door again", "sessionStorage.length === 1 && !document.querySelector('#door').hidden")
         .await;
+    let why = "document.querySelector('#why').textContent === 'This token is not known'";
+    browser.until("why", why).await;
     browser.enter("s3cret+token/").await;
     browser.until("the connection", UP).await;
     browser.click("#tab-gateways").await;
