@@ -119,7 +119,7 @@ pub fn note_conference(node: NodeId, event: &conference::Event) {
         EventKind::Talking { .. } => {}
         EventKind::Released { span, reason } => {
             let seconds = (span.end.0 - span.begin.0) / 1000;
-            tracing::info!(res_id, seconds, ?reason, "conference released");
+            tracing::info!(res_id, seconds, reason = reason.name(), "conference released");
         }
     }
 }
@@ -138,7 +138,7 @@ pub fn note_node(event: &NodeEventKind) {
             RegistrationState::Failed { status, phrase, retry_in } => {
                 tracing::warn!(%gateway, status, phrase, retry_seconds = retry_in.as_secs(), "not registered");
             }
-            RegistrationState::Unregistered => tracing::info!(%gateway, "registration removed"),
+            RegistrationState::Unregistered => tracing::info!(%gateway, "no registration is left"),
         },
         NodeEventKind::Message { gateway, .. } => tracing::debug!(gateway = gateway.as_deref(), "message"),
         NodeEventKind::MessageCompleted { message, error, .. } => {

@@ -82,6 +82,7 @@ pub fn run(
                 },
                 result = &mut ended => {
                     watching.abort();
+                    tracing::info!("ended");
                     return match result {
                         Ok(()) if interrupted => Err(Failure::Interrupted),
                         result => result,

@@ -94,6 +94,19 @@ pub enum Over {
     ShuttingDown,
 }
 
+impl Over {
+    /// The word that logs have for it, which is that of events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::PartsThreshold => "parts_threshold",
+            Self::MaxSeconds => "max_seconds",
+            Self::Empty => "empty",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
 /// What is known of a conference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {

@@ -1,7 +1,7 @@
 //! `offhook doctor`: whether this machine can do what the configuration asks of it. It opens what the server would open, and leaves
 //! nothing behind; so it is for a node that does not run.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -51,7 +51,7 @@ const CLOCK_IS_SET_MS: i64 = 1_767_225_600_000;
 /// Looks at everything and tells; a failure where something is bad.
 pub(super) fn run(config: &Config, others: Vec<String>, output: Output) -> Result<(), Failure> {
     let mut findings = vec![
-        ("rpc port", port("rpc.listen", config.rpc.listen, bind_stream(config.rpc.listen))),
+        ("rpc port", port("rpc.listen", &config.rpc.listen, bind_stream(config.rpc.listen))),
         ("RTP ports", rtp_ports(config)),
         ("advertised", advertised(config)),
         ("descriptors", descriptors(config, getrlimit(Resource::Nofile).maximum)),
@@ -67,7 +67,7 @@ pub(super) fn run(config: &Config, others: Vec<String>, output: Output) -> Resul
             Listener::Udp(_) => udp::Listener::bind(address).map(drop),
             Listener::Tcp(_) | Listener::Tls(_) => bind_stream(address),
         };
-        findings.push(("SIP port", port("sip.listen", address, bound)));
+        findings.push(("SIP port", port("sip.listen", listener, bound)));
     }
     findings.extend(others.into_iter().map(|warning| ("configuration", Doubtful(warning))));
     print(&match output {
@@ -100,7 +100,7 @@ fn bind_stream(address: SocketAddr) -> io::Result<()> {
     crate::net::stream::bind(address).map(drop)
 }
 
-fn port(key: &str, address: SocketAddr, bound: io::Result<()>) -> Finding {
+fn port(key: &str, address: &impl fmt::Display, bound: io::Result<()>) -> Finding {
     match bound {
         Ok(()) => Good(format!("{address} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -216,10 +216,10 @@ mod tests {
     fn a_port_that_is_taken_is_found() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let Bad(why) = port("rpc.listen", address, bind_stream(address)) else { panic!("it is taken") };
+        let Bad(why) = port("rpc.listen", &address, bind_stream(address)) else { panic!("it is taken") };
         assert!(why.contains("is in use"), "{why}");
         drop(taken);
-        assert!(matches!(port("rpc.listen", address, bind_stream(address)), Good(_)));
+        assert!(matches!(port("rpc.listen", &address, bind_stream(address)), Good(_)));
     }
 
     #[test]

@@ -214,6 +214,10 @@ impl<'de> MapAccess<'de> for Named<'de> {
 fn expected(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    if error.is_syntax() && !message.contains("expected ") {
+        // It says what is wrong, and not what is expected: half of a surrogate pair, for one.
+        return format!("valid JSON ({message})");
+    }
     match message.rsplit_once(", expected ").map_or(message, |(_, expected)| expected) {
         "i64" => "an integer".to_owned(),
         "a boolean" => "true or false".to_owned(),
