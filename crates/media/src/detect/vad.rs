@@ -7,7 +7,8 @@
 //!   talk        ‾‾‾‾‾‾‾‾‾‾‾‾‾____ ‾‾‾‾‾‾‾‾___     voice for 60 ms, until none for 300 ms
 //! ```
 //! [`Vad`] judges single steps by their level; [`Talk`] bridges the gaps between words, which is what is told. A noise that goes
-//! on unchanged for more than 1.5 s is the line and not a voice, and what is a tone is told by [`tonal`](super::tonal).
+//! on unchanged for more than 1.5 s is the line and not a voice; what is a tone, or a noise before that, is told by
+//! [`tonal`](super::tonal).
 
 use std::time::Duration;
 
@@ -196,19 +197,47 @@ mod tests {
         assert_eq!(told.len(), 6, "{told:?}");
     }
 
-    /// Whatever its level, noise is the line after the first 1.5 s.
+    /// Whatever its level, noise is the line, from the beginning on.
     #[test]
     fn noise_is_no_voice() {
-        for level in [-70.0, -50.0, -40.0, -30.0] {
-            let mut signal = Signal::new(5);
+        for (level, seed) in [-70.0, -50.0, -48.0, -45.0, -40.0, -30.0].into_iter().zip(5..) {
+            let mut signal = Signal::new(seed);
             signal.silence(60_000.0);
             signal.noise(level);
-            assert!(told(&signal).iter().all(|&(at, _)| at < 2000), "{level}: {:?}", told(&signal));
+            assert_eq!(told(&signal), [], "{level}");
         }
-        let mut signal = Signal::new(6);
-        signal.silence(60_000.0);
-        signal.noise(-48.0);
-        assert_eq!(told(&signal), []);
+    }
+
+    /// A busy tone over a noisy line: neither the tone nor the noise between is a voice.
+    #[test]
+    fn noise_between_tones_is_no_voice() {
+        for (noise, seed) in [-45.0, -40.0, -35.0].into_iter().zip(12..) {
+            let mut signal = Signal::new(seed);
+            for _ in 0..10 {
+                signal.tone(&[(425.0, -15.0)], 480.0);
+                signal.silence(480.0);
+            }
+            signal.noise(noise);
+            assert_eq!(told(&signal), [], "{noise}");
+        }
+    }
+
+    /// A word over the noise of the line, at whatever time after it was heard first.
+    #[test]
+    fn the_first_word_over_noise_is_heard() {
+        for silence in [0.0, 100.0, 200.0, 500.0, 1500.0] {
+            let mut signal = Signal::new(11);
+            signal.silence(silence);
+            signal.syllable(-20.0, 250.0);
+            signal.silence(1000.0);
+            signal.noise(-42.0);
+            let told = told(&signal);
+            let [(start, TalkEvent::Started), (_, TalkEvent::Stopped { duration })] = told[..] else {
+                panic!("{silence}: {told:?}");
+            };
+            assert!(start as f64 <= silence + 140.0, "{silence}: {told:?}");
+            assert!(duration >= Duration::from_millis(140), "{silence}: {told:?}");
+        }
     }
 
     #[test]
