@@ -113,9 +113,14 @@ async fn run(
     if let End::Closed(reason) = end
         && let Ok(closed) = subscription.notice(subscription.sent, EventKind::Closed(OnClosed { reason }))
     {
-        if let CloseReason::SlowReader | CloseReason::NoPong = reason {
+        let cut_off = match reason {
+            CloseReason::SlowReader => Some("slow_reader"),
+            CloseReason::NoPong => Some("no_pong"),
+            CloseReason::ShuttingDown | CloseReason::LogUnreadable => None,
+        };
+        if let Some(reason) = cut_off {
             let (peer, after) = (subscription.link.peer, subscription.sent);
-            tracing::info!(%peer, after, ?reason, "a subscriber is cut off");
+            tracing::info!(%peer, after, reason, "a subscriber is cut off");
         }
         // Where the subscriber does not read, this waits for it, at most until its connection is cut. It is the last
         // message of the subscription: the library would add one of its own only for an error returned here.
