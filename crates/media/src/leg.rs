@@ -192,7 +192,7 @@ impl Leg {
         };
         if packet.ssrc == self.sender.ssrc() && self.collisions < MAX_COLLISIONS {
             self.collisions += 1;
-            self.sender.change_ssrc(shared.random());
+            self.leave_ssrc(now, shared);
         }
         let arrival = self.receiver.arrive(packet.ssrc, packet.sequence);
         let place = match arrival {
@@ -250,6 +250,23 @@ impl Leg {
         if let Some(trouble) = self.watch.reported(now, incoming.about_us, sent, received) {
             shared.tell(Event::Trouble { leg: self.id, trouble });
         }
+    }
+
+    /// Takes another SSRC, after a good-bye as the one that the peer uses as well (RFC 3550 §8.2).
+    fn leave_ssrc(&mut self, now: Instant, shared: &mut Shared) {
+        let clock = self.clock();
+        let mut stream = Stream {
+            leg: self.id,
+            channel: self.report_channel(),
+            destination: self.rtcp_address(),
+            protection: self.protection.as_deref_mut(),
+            sender: &self.sender,
+            receiver: &mut self.receiver,
+            clock,
+            codec: self.media.codec,
+        };
+        self.reports.say_bye(now, &mut stream, shared);
+        self.sender.change_ssrc(shared.random());
     }
 
     /// What is in a packet, if it is one of those that are negotiated, or were until now.

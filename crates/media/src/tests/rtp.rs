@@ -257,6 +257,23 @@ fn r9_a_collision_changes_our_ssrc_once() {
     let mut sources: Vec<u32> = world.rtp_of(1).iter().map(|packet| packet.rtp().ssrc()).collect();
     sources.dedup();
     assert_eq!(sources.len(), 2);
+    // RFC 3550 §8.2: a BYE for the old one, before anything under the new one (§6.6: 203, and the source it is for).
+    let bye = |sent: &Sent| {
+        let mut rest = &sent.bytes[..];
+        while let Some(&[_, kind, high, low, a, b, c, d]) = rest.first_chunk() {
+            if kind == 203 {
+                return Some(u32::from_be_bytes([a, b, c, d]));
+            }
+            rest = &rest[4 + 4 * usize::from(u16::from_be_bytes([high, low]))..];
+        }
+        None
+    };
+    let said: Vec<u32> =
+        world.sent.iter().filter(|sent| sent.channel == Channel::Rtcp).filter_map(bye).collect();
+    assert_eq!(said, sources[..1], "once");
+    let place = |is: &dyn Fn(&Sent) -> bool| world.sent.iter().position(is);
+    let renewed = place(&|sent| sent.channel == Channel::Rtp && sent.rtp().ssrc() == sources[1]);
+    assert!(place(&|sent| sent.channel == Channel::Rtcp && bye(sent).is_some()) < renewed);
     assert!(stats(&mut world, 1).packets_received >= 18, "an echo is heard");
 }
 
