@@ -31,6 +31,8 @@ pub(crate) struct Talk {
     pub(crate) port: Port,
     pub(crate) media: Negotiated,
     pub(crate) stats: LegStats,
+    /// The address that the far end named last when it turned out to be elsewhere, and where that is.
+    found: Option<(SocketAddr, SocketAddr)>,
     pub(crate) typed: TypeAhead,
     pub(crate) answered: UnixMs,
     pub(crate) answered_at: Instant,
@@ -86,6 +88,7 @@ impl Talk {
             port,
             media,
             stats,
+            found: None,
             typed: TypeAhead::default(),
             answered: cx.now.wall,
             answered_at: cx.now.mono,
@@ -172,6 +175,11 @@ impl Talk {
         if media == self.media {
             return;
         }
+        let named = media.remote_rtp;
+        // An address of zeros is hold the old way, and no other place.
+        if self.found.is_some_and(|(when, _)| when != named && !named.ip().is_unspecified()) {
+            self.found = None;
+        }
         let was_held = is_hold(&std::mem::replace(&mut self.media, media));
         let config = leg_config(core, cx, &self.media);
         cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
@@ -181,9 +189,16 @@ impl Talk {
         }
     }
 
-    /// The far end has shown where it is.
-    fn found(&self, core: &Core, cx: &mut Context<'_>, address: SocketAddr) {
+    /// Where its media goes: to where the far end turned out to be, or is said to be.
+    pub(crate) fn remote_media(&self) -> SocketAddr {
         let named = self.media.remote_rtp;
+        self.found.filter(|(when, _)| *when == named).map_or(named, |(_, address)| address)
+    }
+
+    /// The far end has shown where it is.
+    fn found(&mut self, core: &Core, cx: &mut Context<'_>, address: SocketAddr) {
+        let named = self.media.remote_rtp;
+        self.found = Some((named, address));
         if address != named {
             let alarm = MediaAlarm::SourceChanged { from: named, to: address };
             core.tell(cx, EventKind::MediaAlarm(alarm));

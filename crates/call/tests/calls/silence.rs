@@ -112,6 +112,19 @@ fn a_far_end_that_is_elsewhere_than_it_named_is_told() {
         rig.media(found(Channel::Rtp, "198.51.100.9:61000")),
         ["1: at 198.51.100.9:61000 instead of 192.0.2.7:4000"]
     );
+    // Its media goes there, until a description names another place; one of zeros (hold the old way) is none.
+    let media_to = |rig: &mut Rig| rig.get(CALL).remote_media.map(|address| address.to_string());
+    assert_eq!(media_to(&mut rig).as_deref(), Some("198.51.100.9:61000"));
+    for (named, expected) in [
+        ("0.0.0.0", "0.0.0.0:4000"),
+        ("192.0.2.7", "198.51.100.9:61000"),
+        ("192.0.2.8", "192.0.2.8:4000"),
+        ("192.0.2.7", "192.0.2.7:4000"),
+    ] {
+        let body = Some(sdp(&OFFER.replace("192.0.2.7", named)));
+        rig.sip(sip::Event::Offer { session: inbound(CALL), body });
+        assert_eq!(media_to(&mut rig).as_deref(), Some(expected), "{named}");
+    }
     let address = SocketAddr::from(([203, 0, 113, 1], 5));
     assert_eq!(rig.media(Event::Stranger { leg, address }), ["1: stranger at 203.0.113.1:5"]);
 }
