@@ -322,7 +322,7 @@ fn engine(frames: u32, commands: &[Media], comes: In, suite: Option<Suite>) {
     for leg in [1, 2] {
         let mut config = leg::config(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
         config.detect_tones = comes == In::Listened;
-        config.media.keys = suite.map(|suite| Keys { ours: key(suite), theirs: key(suite) });
+        config.media.keys = suite.map(|suite| Keys::new(key(suite), key(suite)));
         engine.command(now, Media::AddLeg { leg: LegId(leg), config });
     }
     commands.iter().for_each(|command| engine.command(now, command.clone()));

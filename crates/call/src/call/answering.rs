@@ -22,7 +22,7 @@ use crate::output::Reply;
 #[derive(Debug)]
 pub(crate) enum Agreement {
     /// The 200 carries the answer to the caller's offer.
-    Settled(sdp::Session, Negotiated),
+    Settled(sdp::Session, Box<Negotiated>),
     /// The 200 repeats the answer that a 183 has carried, and there is a leg.
     Early(Box<Early>),
     /// The 200 carries our offer, and the ACK will carry the answer.
@@ -39,7 +39,7 @@ impl Agreement {
             (Self::Settled(session, media), offer) => {
                 match sdp_of(offer).map(|offer| session.answer(offer)) {
                     Some(Ok((text, changed))) => {
-                        *media = changed;
+                        **media = changed;
                         sip::Command::Accept { session: id, body: sdp_body(text) }
                     }
                     Some(Err(error)) => refuse_description(id, Some(&error)),
@@ -101,7 +101,7 @@ impl Answering {
     fn acked(self, core: &Core, cx: &mut Context<'_>, body: Option<Body>) -> Step {
         let Self { port, request, begin, max_answer, agreement } = self;
         let talk = match agreement {
-            Agreement::Settled(session, media) => Talk::begin(core, cx, port, (session, media), max_answer),
+            Agreement::Settled(session, media) => Talk::begin(core, cx, port, (session, *media), max_answer),
             Agreement::Early(early) => Talk::resume(core, cx, port, early.into_parts(), max_answer),
             Agreement::Offered(mut session) => {
                 match sdp_of(body.as_ref()).map(|answer| session.accept(answer)) {

@@ -260,7 +260,7 @@ impl Inbound {
         cx: &Context<'_>,
     ) -> Result<(String, (sdp::Session, Negotiated)), Error> {
         match self.agree(core, cx, None)? {
-            (sdp, Agreement::Settled(session, media)) => Ok((sdp, (session, media))),
+            (sdp, Agreement::Settled(session, media)) => Ok((sdp, (session, *media))),
             _ => {
                 let message = "the caller offers nothing before the answer".to_owned();
                 Err(Error::NotNegotiated { message })
@@ -322,7 +322,7 @@ impl Inbound {
             return Ok((session.offer(), Agreement::Offered(session)));
         };
         match session.answer(offer) {
-            Ok((sdp, media)) => Ok((sdp, Agreement::Settled(session, media))),
+            Ok((sdp, media)) => Ok((sdp, Agreement::Settled(session, Box::new(media)))),
             Err(_) => {
                 let names = sdp::offered(offer).unwrap_or_default();
                 Err(Error::NotNegotiated { message: format!("the caller offers {}", names.join(", ")) })

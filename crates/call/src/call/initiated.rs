@@ -100,7 +100,7 @@ enum Early {
     /// A provisional response brought an answer.
     Answer(Vec<u8>),
     /// And an UPDATE has changed it since. Where the 200 repeats that first answer it is no news.
-    Changed { first: Vec<u8>, media: Negotiated },
+    Changed { first: Vec<u8>, media: Box<Negotiated> },
 }
 
 /// How far the far end has come.
@@ -343,7 +343,7 @@ impl Dialling {
                 if let Some(leg) = &mut self.leg {
                     leg.change(core, cx, media.clone());
                 }
-                self.early = Early::Changed { first, media };
+                self.early = Early::Changed { first, media: Box::new(media) };
             }
             Some((_, Err(error))) => cx.sip(refuse_description(session, Some(&error))),
             None => cx.sip(refuse_description(session, None)),
@@ -355,8 +355,8 @@ impl Dialling {
         core.leave_all_but(cx, &stays);
         let media = match (sdp_of(body.as_ref()), std::mem::replace(&mut self.early, Early::Nothing)) {
             (None, Early::Nothing) => None,
-            (None, Early::Changed { media, .. }) => Some(media),
-            (Some(answer), Early::Changed { first, media }) if answer == first => Some(media),
+            (None, Early::Changed { media, .. }) => Some(*media),
+            (Some(answer), Early::Changed { first, media }) if answer == first => Some(*media),
             (Some(answer), _) => self.session.accept(answer).ok(),
             (None, Early::Answer(answer)) => self.session.accept(&answer).ok(),
         };

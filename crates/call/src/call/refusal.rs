@@ -39,6 +39,9 @@ pub(crate) fn warning(error: &SdpError) -> Header {
             let text = "Incompatible transport protocol: not protected as it has to be, or as it can be here";
             (302, text.to_owned())
         }
+        SdpError::CryptoParameter(asked) => {
+            (302, format!("Incompatible transport protocol: keys with {asked} are not taken here"))
+        }
         SdpError::BadAddress => {
             let text = "Incompatible network address formats: not a unicast address of our family";
             (301, text.to_owned())

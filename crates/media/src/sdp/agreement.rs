@@ -44,7 +44,12 @@ fn mirrored(direction: Direction) -> Direction {
 }
 
 fn swapped(keys: Option<Keys>) -> Option<Keys> {
-    keys.map(|Keys { ours, theirs }| Keys { ours: theirs, theirs: ours })
+    keys.map(|Keys { ours, theirs, our_mki, their_mki }| Keys {
+        ours: theirs,
+        theirs: ours,
+        our_mki: their_mki,
+        their_mki: our_mki,
+    })
 }
 
 /// That what one side believes is what the other does.

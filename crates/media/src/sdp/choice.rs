@@ -35,7 +35,7 @@ impl<'a> Taken<'a> {
             if is_allowed(policy, profile, crypto.is_some()) {
                 return Ok(Self { place, profile, audio, crypto });
             }
-            error = SdpError::Protection;
+            error = unprotected(policy, audio);
         }
         Err(error)
     }
@@ -51,13 +51,20 @@ pub(super) fn answered<'a>(
     let keys = audio.crypto.iter().filter_map(|line| Crypto::parse(line)).find_map(|theirs| {
         let is_answered = |ours: &&Crypto| ours.tag == theirs.tag && ours.key.suite() == theirs.key.suite();
         let ours = offered.iter().find(is_answered)?;
-        Some(Keys { ours: ours.key, theirs: theirs.key })
+        Some(Keys { ours: ours.key, our_mki: ours.mki, theirs: theirs.key, their_mki: theirs.mki })
     });
     if is_allowed(policy, profile, keys.is_some()) {
         Ok((profile, audio, keys))
     } else {
-        Err(SdpError::Protection)
+        Err(unprotected(policy, audio))
     }
+}
+
+/// Why a stream is not protected as it has to be: something that its keys ask for, where that alone is why.
+fn unprotected(policy: Protection, audio: &Media<'_>) -> SdpError {
+    let unfit =
+        audio.crypto.iter().filter(|_| policy != Protection::Off).find_map(|line| Crypto::unfit(line));
+    unfit.map_or(SdpError::Protection, SdpError::CryptoParameter)
 }
 
 fn is_allowed(policy: Protection, profile: Profile, has_keys: bool) -> bool {

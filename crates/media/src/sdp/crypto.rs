@@ -2,14 +2,14 @@
 //! taken. Each side names the key that it protects with.
 //!
 //! ```text
-//!   a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20
-//!            │ └ suite                        └ key and salt in base64                 └ lifetime
-//!            └ tag, which the answer repeats
+//!   a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4
+//!            │ └ suite                        └ key and salt in base64                 │    └ its name in packets, and bytes
+//!            └ tag, which the answer repeats                                           └ lifetime
 //! ```
 //! The lifetime is a promise of whoever protects with the key, and its limits are below what RFC 3711 §9.2 allows anyway:
-//! it is read and nothing comes of it. Ours have none, which means the longest. A line that we could not follow in every
-//! point is passed over: with more than one key, with a master key identifier (it would stand in each packet), or with a
-//! session parameter that changes what is protected and how.
+//! it is read and nothing comes of it. Ours have none, which means the longest. A key may have a name, the master key
+//! identifier, which stands in each packet under it; ours has the one that the peer's has. A line that we could not follow in
+//! every point is passed over: with more than one key, or with a session parameter that changes what is protected and how.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::parse::number;
-use crate::srtp::{MasterKey, Seed, Suite};
+use crate::srtp::{MasterKey, Mki, Seed, Suite};
 
 /// Base64 with the padding that some forget (RFC 4648 §3.2).
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -36,11 +36,16 @@ const LIFETIME_BITS: u32 = 48;
 /// The smallest window that a `WSH` may ask for (RFC 4568 §6.3.7); ours holds more than any sender asks.
 const SMALLEST_WINDOW: u32 = 64;
 
+/// The session parameters of RFC 4568 §6.3 that change what is protected and how, or with what window.
+const UNFIT: [&str; 7] =
+    ["KDR", "UNENCRYPTED_SRTP", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP", "FEC_ORDER", "FEC_KEY", "WSH"];
+
 /// One `a=crypto` line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Crypto {
     pub(super) tag: u32,
     pub(super) key: MasterKey,
+    pub(super) mki: Option<Mki>,
 }
 
 impl Crypto {
@@ -49,8 +54,21 @@ impl Crypto {
         let mut words = value.split(' ').filter(|word| !word.is_empty());
         let tag = words.next().filter(|tag| tag.len() <= TAG_DIGITS).and_then(number)?;
         let suite = Suite::from_name(words.next()?)?;
-        let key = key(suite, words.next()?)?;
-        words.all(is_harmless).then_some(Self { tag, key })
+        let (key, mki) = key(suite, words.next()?)?;
+        words.all(is_harmless).then_some(Self { tag, key, mki })
+    }
+
+    /// What keeps a line of a suite that we have from being taken, by its name, where it asks for what we do not do.
+    pub(super) fn unfit(value: &str) -> Option<&'static str> {
+        let mut words = value.split(' ').filter(|word| !word.is_empty()).skip(1);
+        Suite::from_name(words.next()?)?;
+        if words.next()?.contains(';') {
+            return Some("more than one key");
+        }
+        words.find_map(|word| {
+            let name = word.split('=').next();
+            UNFIT.into_iter().find(|&unfit| name == Some(unfit) && !is_harmless(word))
+        })
     }
 }
 
@@ -58,19 +76,29 @@ impl Crypto {
 impl fmt::Display for Crypto {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = BASE64.encode(self.key.expose());
-        write!(f, "a=crypto:{} {} inline:{key}", self.tag, self.key.suite().name())
+        write!(f, "a=crypto:{} {} inline:{key}", self.tag, self.key.suite().name())?;
+        self.mki.map_or(Ok(()), |mki| write!(f, "|{}:{}", mki.value(), mki.length()))
     }
 }
 
 /// `inline:key[|lifetime][|mki:length]`
-fn key(suite: Suite, parameters: &str) -> Option<MasterKey> {
+fn key(suite: Suite, parameters: &str) -> Option<(MasterKey, Option<Mki>)> {
     let mut parts = parameters.strip_prefix("inline:")?.split('|');
     let text = parts.next().filter(|text| text.len() <= KEY_LENGTH)?;
-    if !parts.next().is_none_or(is_lifetime) || parts.next().is_some() {
+    // What is between two keys, `;`, is no base64.
+    let key = MasterKey::new(suite, &BASE64.decode(text).ok()?)?;
+    let mut parts = parts.peekable();
+    if !parts.next_if(|part| !part.contains(':')).is_none_or(is_lifetime) {
         return None;
     }
-    // What is between two keys, `;`, is no base64.
-    MasterKey::new(suite, &BASE64.decode(text).ok()?)
+    let mki = match parts.next() {
+        Some(part) => {
+            let (value, length) = part.split_once(':')?;
+            Some(Mki::new(number(value)?, number(length)?)?)
+        }
+        None => None,
+    };
+    parts.next().is_none().then_some((key, mki))
 }
 
 /// `2^n`, or a number of packets (RFC 4568 §6.1).
@@ -156,6 +184,43 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_key() {
+        let key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
+        for (text, value, length) in [
+            ("1:4", 1, 4),
+            ("2^20|1:4", 1, 4),
+            ("2^20|1:32", 1, 32),
+            ("255:1", 255, 1),
+            ("18446744073709551615:8", u64::MAX, 8),
+            ("7:128", 7, 128),
+        ] {
+            let crypto = Crypto::parse(&format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|{text}")).unwrap();
+            let mki = crypto.mki.unwrap();
+            assert_eq!((mki.value(), mki.length()), (value, length), "{text}");
+            let written = format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}|{value}:{length}");
+            assert_eq!(crypto.to_string(), written);
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_line_from_being_taken_is_named() {
+        for (asked, expected) in [
+            ("WSH=64 KDR=1", Some("KDR")),
+            ("UNENCRYPTED_SRTCP", Some("UNENCRYPTED_SRTCP")),
+            ("FEC_ORDER=FEC_SRTP", Some("FEC_ORDER")),
+            ("WSH=63", Some("WSH")),
+            ("-EXT=1", None),
+            ("MORE", None),
+        ] {
+            let line = format!("1 AES_CM_128_HMAC_SHA1_80 inline:WVNf {asked}");
+            assert_eq!(Crypto::unfit(&line), expected, "{asked}");
+            assert_eq!(Crypto::unfit(&line.replace("AES_CM", "F8")), None);
+        }
+        let twice = "1 AES_CM_128_HMAC_SHA1_80 inline:WVNf|2^20|1:4;inline:WVNg|2^20|2:4";
+        assert_eq!(Crypto::unfit(twice), Some("more than one key"));
+    }
+
+    #[test]
     fn p5_lines_that_are_passed_over() {
         let key = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
         let long = key.repeat(2000);
@@ -182,9 +247,16 @@ mod tests {
             &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^49"),
             &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^99999999999"),
             &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|18446744073709551615"),
-            // A master key identifier.
-            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4"),
-            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20|1:4"),
+            // A master key identifier that is none, or in too many bytes, or too few.
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|:4"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:0"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:129"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|256:1"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|18446744073709551616:16"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4|2^20"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|1:4|1:4"),
+            &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20|1:4|1:4"),
             // Two keys.
             &format!("1 AES_CM_128_HMAC_SHA1_80 inline:{key};inline:{key}"),
             // Session parameters that change what is protected, or that nobody knows.
@@ -220,7 +292,7 @@ mod tests {
     fn keys_are_shown_nowhere() {
         let mut ring = Ring::new(Seed([0xa5; 32]), 1);
         let key = ring.key(Suite::AesCm128HmacSha1_80);
-        let crypto = Crypto { tag: 1, key };
+        let crypto = Crypto { tag: 1, key, mki: None };
         let shown = format!("{ring:?} {crypto:?} {:?}", Seed([0xa5; 32]));
         let inside = BASE64.encode(key.expose());
         assert!(!shown.contains("165") && !shown.contains(&inside), "{shown}");

@@ -200,6 +200,8 @@ pub enum SdpError {
     NoCommonCodec,
     /// Its audio is protected where ours must not be, not protected where ours must be, or in no way that we know.
     Protection,
+    /// It is protected, but by keys that ask for something that we do not do: what that is.
+    CryptoParameter(&'static str),
     /// Its address is nothing that media may be sent to: multicast, broadcast, a host name, of another address
     /// family than ours, loopback from outside, beyond the allowed networks, or our own port.
     BadAddress,

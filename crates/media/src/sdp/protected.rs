@@ -2,7 +2,7 @@
 
 use super::tests::{body, local};
 use super::*;
-use crate::srtp::{MasterKey, Suite};
+use crate::srtp::{MasterKey, Mki, Suite};
 
 const KEY_80: &str = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
 const KEY_128: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYg==";
@@ -94,7 +94,8 @@ fn the_offerers_first_suite_that_we_know_is_taken() {
 #[test]
 fn policies_and_offers() {
     let crypto = eighty(1);
-    let bad = format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_80}|1:4");
+    let bad = format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_80} UNENCRYPTED_SRTCP");
+    let named = Err(SdpError::CryptoParameter("UNENCRYPTED_SRTCP"));
     for (policy, profile, lines, expected) in [
         (Protection::Off, "RTP/AVP", vec![], Ok(false)),
         (Protection::Off, "RTP/AVP", vec![&crypto], Ok(false)),
@@ -103,10 +104,11 @@ fn policies_and_offers() {
         (Protection::Optional, "RTP/AVP", vec![&bad], Ok(false)),
         (Protection::Optional, "RTP/AVP", vec![&crypto], Ok(true)),
         (Protection::Optional, "RTP/SAVP", vec![&crypto], Ok(true)),
-        (Protection::Optional, "RTP/SAVP", vec![&bad], Err(SdpError::Protection)),
+        (Protection::Off, "RTP/SAVP", vec![&bad], Err(SdpError::Protection)),
+        (Protection::Optional, "RTP/SAVP", vec![&bad], named.clone()),
         (Protection::Optional, "RTP/SAVP", vec![], Err(SdpError::Protection)),
         (Protection::Required, "RTP/AVP", vec![], Err(SdpError::Protection)),
-        (Protection::Required, "RTP/AVP", vec![&bad], Err(SdpError::Protection)),
+        (Protection::Required, "RTP/AVP", vec![&bad], named),
         (Protection::Required, "RTP/AVP", vec![&crypto], Ok(true)),
         (Protection::Required, "RTP/SAVP", vec![&bad, &crypto], Ok(true)),
         (Protection::Required, "RTP/SAVP", vec![], Err(SdpError::Protection)),
@@ -120,6 +122,26 @@ fn policies_and_offers() {
         });
         assert_eq!(protected, expected, "{policy:?}: {profile} {lines:?}");
     }
+}
+
+/// RFC 4568 §6.1, and its example of §5.1: what the offerer's key is called in packets, ours is called in the answer.
+#[test]
+fn a_key_that_has_a_name_is_answered_by_one_of_the_same_name() {
+    let line = format!("1 AES_CM_128_HMAC_SHA1_80 inline:{KEY_80}|2^20|1:4");
+    let mut session = Session::new(with(Protection::Required));
+    let (text, media) = session.answer(over("RTP/SAVP", &[&line]).as_bytes()).unwrap();
+    let [(tag, suite, key)] = &cryptos(&text)[..] else { panic!("{text}") };
+    assert_eq!((tag.as_str(), suite.as_str()), ("1", "AES_CM_128_HMAC_SHA1_80"));
+    assert_eq!((&key[40..], &key[..40] == KEY_80), ("|1:4", false), "{key}");
+    let (keys, mki) = (media.keys.unwrap(), Mki::new(1, 4));
+    assert_eq!((keys.our_mki, keys.their_mki), (mki, mki));
+    // Our offer later on has it still, and an answer without one takes it from what the peer sends.
+    assert_eq!(&cryptos(&session.offer())[0].2, key);
+    let keys = session.accept(over("RTP/SAVP", &[&eighty(1)]).as_bytes()).unwrap().keys.unwrap();
+    assert_eq!((keys.our_mki, keys.their_mki), (mki, None));
+    // An offer that names it no more is answered with the same key and no name.
+    let (again, _) = session.answer(over("RTP/SAVP", &[&eighty(1)]).as_bytes()).unwrap();
+    assert_eq!(cryptos(&again)[0].2, key[..40]);
 }
 
 /// FreeSWITCH offers what is optional as two streams.

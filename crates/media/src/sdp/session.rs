@@ -83,7 +83,13 @@ impl Session {
         let Taken { place, profile, audio, crypto } = Taken::of(&offer, self.local.protection)?;
         let chosen = Chosen::of(audio, &self.local, self.local.order, self.codec())?;
         let remote = Remote::of(audio, &self.local, audio.rtcp_mux)?;
-        let keys = crypto.map(|crypto| Keys { ours: self.ring.key(crypto.key.suite()), theirs: crypto.key });
+        // Ours is named as theirs is (RFC 4568 §6.1 and its example).
+        let keys = crypto.map(|Crypto { key: theirs, mki, .. }| Keys {
+            ours: self.ring.key(theirs.suite()),
+            theirs,
+            our_mki: mki,
+            their_mki: mki,
+        });
         // An answer names the offerer's payload types, so both directions use the same.
         let (codec, number) = (chosen.codec, chosen.payload_type);
         self.numbers.learn(audio);
@@ -100,7 +106,7 @@ impl Session {
             rtcp_mux: audio.rtcp_mux,
             cryptos: crypto
                 .zip(keys)
-                .map(|(it, keys)| Crypto { tag: it.tag, key: keys.ours })
+                .map(|(it, keys)| Crypto { tag: it.tag, key: keys.ours, mki: keys.our_mki })
                 .into_iter()
                 .collect(),
             direction: remote.direction,
@@ -152,13 +158,13 @@ impl Session {
 
     /// The keys that we offer: one for each suite, or that in use.
     fn our_cryptos(&mut self) -> Vec<Crypto> {
-        let in_use = self.in_use.as_ref().and_then(|it| it.media.keys).map(|keys| keys.ours);
+        let in_use = self.in_use.as_ref().and_then(|it| it.media.keys);
         match (self.local.protection, in_use) {
             (Protection::Off, _) => Vec::new(),
-            (_, Some(key)) => vec![Crypto { tag: 1, key }],
+            (_, Some(keys)) => vec![Crypto { tag: 1, key: keys.ours, mki: keys.our_mki }],
             (_, None) => {
                 let suites = Suite::ALL.into_iter().zip(1..);
-                suites.map(|(suite, tag)| Crypto { tag, key: self.ring.key(suite) }).collect()
+                suites.map(|(suite, tag)| Crypto { tag, key: self.ring.key(suite), mki: None }).collect()
             }
         }
     }

@@ -20,6 +20,7 @@ mod tests;
 mod transform;
 
 use std::fmt;
+use std::num::NonZeroU8;
 
 use crate::srtp::keys::{Purpose, session_keys};
 pub(crate) use crate::srtp::session::Session;
@@ -40,6 +41,8 @@ const RTP_INDICES: u64 = 1 << 48;
 const RTCP_INDICES: u64 = 1 << 31;
 /// The longest master key and salt: those of AES-256 with GCM.
 const MASTER_MAX: usize = 44;
+/// The most bytes that a master key identifier may have (RFC 4568 §6.1).
+const MKI_MAX: usize = 128;
 
 /// A crypto-suite of RFC 4568 §6.2 or RFC 7714 §14.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,6 +156,40 @@ impl fmt::Debug for MasterKey {
     }
 }
 
+/// A master key identifier (RFC 3711 §3.1, RFC 4568 §6.1): whoever agreed on one has it in each packet under that key. It is
+/// a number, of so many bytes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mki {
+    value: [u8; 8],
+    length: NonZeroU8,
+}
+
+impl Mki {
+    /// The number `value` in `length` bytes; none where it does not fit into them, or a description may not ask for so many.
+    /// Numbers beyond 64 bits, which nobody counts keys to, are not taken.
+    pub fn new(value: u64, length: u8) -> Option<Self> {
+        let fits = length >= 8 || value >> (8 * u32::from(length)) == 0;
+        let length = NonZeroU8::new(length).filter(|length| fits && usize::from(length.get()) <= MKI_MAX)?;
+        Some(Self { value: value.to_be_bytes(), length })
+    }
+
+    pub(crate) fn value(self) -> u64 {
+        u64::from_be_bytes(self.value)
+    }
+
+    /// Bytes in a packet.
+    pub(crate) fn length(self) -> usize {
+        self.length.get().into()
+    }
+
+    /// What stands in a packet is the end of these.
+    fn padded(self) -> [u8; MKI_MAX] {
+        let mut bytes = [0; MKI_MAX];
+        bytes[MKI_MAX - 8..].copy_from_slice(&self.value);
+        bytes
+    }
+}
+
 /// The keys of both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -160,6 +197,17 @@ pub struct Keys {
     pub ours: MasterKey,
     /// What the peer protects with; of the same suite.
     pub theirs: MasterKey,
+    /// What names our key in what we send; nothing, if none.
+    pub our_mki: Option<Mki>,
+    /// What names the peer's in what it sends.
+    pub their_mki: Option<Mki>,
+}
+
+impl Keys {
+    /// Keys that nothing names.
+    pub fn new(ours: MasterKey, theirs: MasterKey) -> Self {
+        Self { ours, theirs, our_mki: None, their_mki: None }
+    }
 }
 
 /// Why a packet is not used.
@@ -169,7 +217,7 @@ pub(crate) enum Refused {
     Malformed,
     /// Its index has been seen (arrival) or used (departure), or is too old to know.
     Repeated,
-    /// Its tag is not what the key makes of it.
+    /// Its tag is not what the key makes of it, or it names another key.
     NotAuthentic,
     /// The key has no index left.
     Exhausted,
@@ -181,13 +229,31 @@ struct Context {
     rtp: Transform,
     rtcp: Transform,
     streams: Streams,
+    /// What names the key in each packet.
+    mki: Option<Mki>,
 }
 
 impl Context {
     fn new(key: &MasterKey) -> Self {
         let rtp = Transform::new(key.suite, &session_keys(key, Purpose::Rtp), Purpose::Rtp);
         let rtcp = Transform::new(key.suite, &session_keys(key, Purpose::Rtcp), Purpose::Rtcp);
-        Self { rtp, rtcp, streams: Streams::default() }
+        Self { rtp, rtcp, streams: Streams::default(), mki: None }
+    }
+
+    fn transform(&self, purpose: Purpose) -> &Transform {
+        match purpose {
+            Purpose::Rtp => &self.rtp,
+            Purpose::Rtcp => &self.rtcp,
+        }
+    }
+
+    /// Names the key in a protected packet that `out` ends with: before the tag of HMAC-SHA1, behind all where there is none
+    /// (RFC 3711 §3.1, §3.4; RFC 7714 §7.2). The tag does not cover it.
+    fn name_key(&self, purpose: Purpose, out: &mut Vec<u8>) {
+        let Some(mki) = self.mki else { return };
+        let at = out.len() - self.transform(purpose).behind_mki();
+        let padded = mki.padded();
+        out.splice(at..at, padded[MKI_MAX - mki.length()..].iter().copied());
     }
 }
 
@@ -221,6 +287,7 @@ impl Outbound {
     fn rtp(&mut self, out: &mut Vec<u8>, start: usize) -> Result<(), Refused> {
         let (mut stream, index, header) = rtp_place(&self.0.streams, &out[start..])?;
         self.0.rtp.seal_rtp(stream.ssrc, index, out, start, header);
+        self.0.name_key(Purpose::Rtp, out);
         stream.rtp.enter(index);
         self.0.streams.put(stream);
         Ok(())
@@ -232,6 +299,7 @@ impl Outbound {
         let index = stream.rtcp.next();
         let word = u32::try_from(index).ok().filter(|_| index < RTCP_INDICES).ok_or(Refused::Exhausted)?;
         self.0.rtcp.seal_rtcp(ssrc, ENCRYPTED | word, out, start);
+        self.0.name_key(Purpose::Rtcp, out);
         stream.rtcp.enter(index);
         self.0.streams.put(stream);
         Ok(())
@@ -249,6 +317,39 @@ impl Inbound {
 
     /// Makes of the protected RTP packet the plain one, in its place; its length. What is refused is left as it was.
     fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+        self.without_mki(Purpose::Rtp, packet, Self::rtp)
+    }
+
+    /// The same of a compound of RTCP.
+    fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+        self.without_mki(Purpose::Rtcp, packet, Self::rtcp)
+    }
+
+    /// Opens a packet without what names its key, which is out of the way behind it meanwhile, and back if it is refused.
+    fn without_mki(
+        &mut self,
+        purpose: Purpose,
+        packet: &mut [u8],
+        open: fn(&mut Self, &mut [u8]) -> Result<usize, Refused>,
+    ) -> Result<usize, Refused> {
+        let Some(mki) = self.0.mki else { return open(self, packet) };
+        let padded = mki.padded();
+        let named = &padded[MKI_MAX - mki.length()..];
+        let behind = self.0.transform(purpose).behind_mki();
+        let plain = packet.len().checked_sub(named.len()).ok_or(Refused::Malformed)?;
+        let at = plain.checked_sub(behind).ok_or(Refused::Malformed)?;
+        if packet[at..at + named.len()] != *named {
+            return Err(Refused::NotAuthentic);
+        }
+        packet[at..].rotate_left(named.len());
+        let opened = open(self, &mut packet[..plain]);
+        if opened.is_err() {
+            packet[at..].rotate_right(named.len());
+        }
+        opened
+    }
+
+    fn rtp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         let (mut stream, index, header) = rtp_place(&self.0.streams, packet)?;
         let length = self.0.rtp.open_rtp(stream.ssrc, index, packet, header)?;
         stream.rtp.enter(index);
@@ -256,8 +357,7 @@ impl Inbound {
         Ok(length)
     }
 
-    /// The same of a compound of RTCP.
-    fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
+    fn rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         let ssrc = rtcp_ssrc(packet)?;
         let word = self.0.rtcp.rtcp_word(packet).ok_or(Refused::Malformed)?;
         if word & ENCRYPTED == 0 {

@@ -15,12 +15,19 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(keys: &Keys) -> Self {
-        Self {
+        let mut session = Self {
             keys: *keys,
             outbound: Outbound::new(&keys.ours),
             inbound: Inbound::new(&keys.theirs),
             former: None,
-        }
+        };
+        session.name_keys();
+        session
+    }
+
+    fn name_keys(&mut self) {
+        self.outbound.0.mki = self.keys.our_mki;
+        self.inbound.0.mki = self.keys.their_mki;
     }
 
     /// Other keys than before, or the same. One that stays keeps its place, so that no index of it is used again.
@@ -33,6 +40,7 @@ impl Session {
             self.former = Some(std::mem::replace(&mut self.inbound, inbound));
         }
         self.keys = *keys;
+        self.name_keys();
     }
 
     /// Protects the RTP packet that `out` ends with, from `start`; one that cannot be is taken off.
@@ -75,12 +83,12 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::srtp::Suite;
     use crate::srtp::tests::{packet, some_key};
+    use crate::srtp::{Mki, Suite};
 
     fn keys(ours: u8, theirs: u8) -> Keys {
         let suite = Suite::AesCm128HmacSha1_80;
-        Keys { ours: some_key(suite, ours), theirs: some_key(suite, theirs) }
+        Keys::new(some_key(suite, ours), some_key(suite, theirs))
     }
 
     fn sent(session: &mut Session, sequence: u16) -> Vec<u8> {
@@ -115,6 +123,25 @@ mod tests {
         let new = sent(&mut here, 9);
         assert!(is_taken(&mut there, &new));
         assert!(!is_taken(&mut there, &late));
+    }
+
+    /// The name of a key that stays may change; its indices go on.
+    #[test]
+    fn a_key_that_is_named_anew_keeps_its_place() {
+        let named = |ours, theirs, mki| {
+            let mki = Mki::new(mki, 4);
+            Keys { our_mki: mki, their_mki: mki, ..keys(ours, theirs) }
+        };
+        let (mut here, mut there) = (Session::new(&named(1, 2, 1)), Session::new(&named(2, 1, 1)));
+        let first = sent(&mut here, 7);
+        assert!(is_taken(&mut there, &first));
+        here.change(&named(1, 2, 2));
+        assert!(sent(&mut here, 7).is_empty(), "an index is used once");
+        let next = sent(&mut here, 8);
+        assert!(!is_taken(&mut there, &next), "it names another key");
+        there.change(&named(2, 1, 2));
+        assert!(is_taken(&mut there, &next));
+        assert!(!is_taken(&mut there, &next), "and is taken once");
     }
 
     /// Only our key changes: what the peer has sent is still not taken twice.

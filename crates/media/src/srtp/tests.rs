@@ -287,6 +287,60 @@ fn r3_other_keys_open_nothing() {
     }
 }
 
+// ---- Keys with a name -------------------------------------------------------------------------------------------
+
+/// Where it is in a packet: before the tag of HMAC-SHA1 (RFC 3711 §3.1, figure 1; behind the index in RTCP, §3.4, figure 2),
+/// and last with GCM, whose tag is part of what is encrypted (RFC 7714 §7.2, §9.2).
+#[test]
+fn the_name_of_a_key_is_in_every_packet() {
+    for (suite, behind_rtp, behind_rtcp) in [
+        (Suite::AesCm128HmacSha1_80, 10, 10),
+        (Suite::AesCm128HmacSha1_32, 4, 10),
+        (Suite::AeadAes128Gcm, 0, 0),
+        (Suite::AeadAes256Gcm, 0, 0),
+    ] {
+        for (mki, name) in [
+            (Mki::new(7, 1), vec![7]),
+            (Mki::new(0x1234, 4), vec![0, 0, 0x12, 0x34]),
+            (Mki::new(1, 32), [&[0; 31][..], &[1]].concat()),
+        ] {
+            let (mut plain, mut inbound) = pair(suite);
+            let (mut named, _) = pair(suite);
+            (named.0.mki, inbound.0.mki) = (mki, mki);
+            let with_name = |packet: &[u8], behind: usize| {
+                let (front, tag) = packet.split_at(packet.len() - behind);
+                [front, &name, tag].concat()
+            };
+            let rtp = protected(&mut named, &packet(7, 1));
+            assert_eq!(rtp, with_name(&protected(&mut plain, &packet(7, 1)), behind_rtp), "{suite:?}");
+            let rtcp = protected_rtcp(&mut named, &report(1));
+            assert_eq!(rtcp, with_name(&protected_rtcp(&mut plain, &report(1)), behind_rtcp), "{suite:?}");
+
+            // Changed in any bit, cut, or without it, a packet is refused and left as it was.
+            for at in 0..rtp.len() * 8 {
+                let mut forged = rtp.clone();
+                forged[at / 8] ^= 1 << (at % 8);
+                let before = forged.clone();
+                assert!(inbound.unprotect_rtp(&mut forged).is_err(), "{suite:?}, bit {at}");
+                assert_eq!(forged, before);
+            }
+            for length in 0..rtp.len() {
+                assert!(opened(&mut inbound, &rtp[..length]).is_err(), "{suite:?}: RTP of {length}");
+            }
+            for length in 0..rtcp.len() {
+                assert!(opened_rtcp(&mut inbound, &rtcp[..length]).is_err(), "{suite:?}: RTCP of {length}");
+            }
+            let mut other = rtp.clone();
+            let last = rtp.len() - behind_rtp - 1;
+            other[last] ^= 1;
+            assert_eq!(opened(&mut inbound, &other), Err(Refused::NotAuthentic), "another name");
+            assert_eq!(opened(&mut inbound, &rtp), Ok(packet(7, 1)));
+            assert_eq!(opened(&mut inbound, &rtp), Err(Refused::Repeated));
+            assert_eq!(opened_rtcp(&mut inbound, &rtcp), Ok(report(1)));
+        }
+    }
+}
+
 // ---- Indices ----------------------------------------------------------------------------------------------------
 
 #[test]
@@ -344,7 +398,7 @@ fn keys_have_the_length_of_their_suite_and_are_never_shown() {
         assert!(MasterKey::new(suite, &vec![0xa5; length - 1]).is_none());
         assert!(MasterKey::new(suite, &vec![0xa5; length + 1]).is_none());
         let key = MasterKey::new(suite, &vec![0xa5; length]).unwrap();
-        let keys = Keys { ours: key, theirs: key };
+        let keys = Keys::new(key, key);
         let shown = format!("{keys:?} {:#?} {:?}", Outbound::new(&key), Inbound::new(&key)).to_lowercase();
         assert!(!shown.contains("a5") && !shown.contains("165"), "{shown}");
     }

@@ -129,7 +129,7 @@ impl Transform {
 
     /// The E bit and the index of a protected compound, if it is long enough to have them.
     pub(super) fn rtcp_word(&self, packet: &[u8]) -> Option<u32> {
-        let end = packet.len().checked_sub(self.behind_word())?;
+        let end = packet.len().checked_sub(self.behind_mki())?;
         let word = packet.get(RTCP_HEADER..end)?.last_chunk::<RTCP_INDEX>()?;
         Some(u32::from_be_bytes(*word))
     }
@@ -163,8 +163,8 @@ impl Transform {
         }
     }
 
-    /// What follows the index in a compound of RTCP.
-    fn behind_word(&self) -> usize {
+    /// What follows the index in a compound of RTCP, and the name of the key in any packet that has one.
+    pub(super) fn behind_mki(&self) -> usize {
         match self {
             Self::Counter { tag, .. } => *tag,
             Self::Gcm { .. } => 0,

@@ -222,7 +222,7 @@ fn r1_reports_go_where_the_peer_sends_its_own_from() {
 fn r3_only_authentic_packets_teach_where_media_is_protected() {
     let suite = Suite::AesCm128HmacSha1_80;
     let key = |seed: u8| MasterKey::new(suite, &vec![seed; suite.master()]).unwrap();
-    let keys = |ours, theirs| Some(Keys { ours: key(ours), theirs: key(theirs) });
+    let keys = |ours, theirs| Some(Keys::new(key(ours), key(theirs)));
     let leg = symmetric(with(config(Codec::Pcmu), |media| media.keys = keys(1, 2)));
     let mut world = playing(leg);
     talk(&mut world, 0..100, &[near(STRANGER)]);

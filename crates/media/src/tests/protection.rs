@@ -10,7 +10,7 @@ fn key(suite: Suite, seed: u8) -> MasterKey {
 
 /// One side's keys; the other side has them the other way round.
 fn keys(suite: Suite, ours: u8, theirs: u8) -> Option<Keys> {
-    Some(Keys { ours: key(suite, ours), theirs: key(suite, theirs) })
+    Some(Keys::new(key(suite, ours), key(suite, theirs)))
 }
 
 fn protected(suite: Suite, ours: u8, theirs: u8) -> LegConfig {
