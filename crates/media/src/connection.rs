@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   relayed      packets as they come               equal codecs, or two that a table makes of each other
-//!   interpreted  each side decoded for the other    other codecs
+//!   interpreted  each side decoded for the other    other codecs, or keys to be taken out
 //!   bridged      both decoded, frame by frame       volumes, a prompt: as long as there is any
 //! ```
 //! A recording takes what both say beside any of these, also by a bridge. A leg is in one connection or one room at most.
@@ -203,8 +203,12 @@ impl Engine {
                 }
                 Some(Group::Room(_)) | None => false,
             };
+            let turns_tones = to.leg.wants_events_of(&from.leg);
             let interpreted = changes || !to.leg.understands(&from.leg);
-            self.on(talker, |leg, _| leg.interpret(interpreted));
+            self.on(talker, |leg, _| {
+                leg.turn_tones(turns_tones);
+                leg.interpret(interpreted);
+            });
             self.on(hearer, |leg, _| leg.hear_interpreted(interpreted));
         }
     }
@@ -215,6 +219,7 @@ impl Engine {
             self.on(talker, |leg, _| {
                 leg.set_talks_to(None);
                 leg.keep_keys(false);
+                leg.turn_tones(false);
                 leg.interpret(false);
             });
             self.on(hearer, |leg, _| {

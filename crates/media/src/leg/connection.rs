@@ -10,7 +10,8 @@
 //! ```text
 //!   its packet ─▶ jitter buffer … its frame of 20 ms ─▶ our rate ─▶ our encoder ─▶ our packet
 //! ```
-//! Telephone-events are then pressed anew, since their packets may not come between those of one timeline of audio.
+//! Telephone-events are then pressed anew, since their packets may not come between those of one timeline of audio. A peer
+//! that has no telephone-events is interpreted for one that has: its keys are taken out of the audio and pressed anew.
 
 use std::time::Instant;
 
@@ -56,9 +57,22 @@ impl Leg {
         self.hearing.keep_keys(keep);
     }
 
+    /// Whether the tones of keys of our peer become telephone-events for the other party.
+    pub(crate) fn turn_tones(&mut self, turn: bool) {
+        self.hearing.turn_tones(turn);
+    }
+
+    /// Whether another leg's peer has only tones for its keys, which we look for, and ours has telephone-events: it may wait
+    /// for those alone.
+    pub(crate) fn wants_events_of(&self, talker: &Self) -> bool {
+        let has_tones = talker.hearing.tells_tones() && talker.media.telephone_event.is_none();
+        has_tones && self.media.telephone_event.is_some()
+    }
+
     /// Whether what another leg's peer sends can go out here without being decoded.
     pub(crate) fn understands(&self, talker: &Self) -> bool {
-        self.media.codec.transcodes(talker.media.codec) && !talker.hearing.keeps_keys() && !self.hears_long
+        let is_as_it_comes = !talker.hearing.keeps_keys() && !self.wants_events_of(talker);
+        self.media.codec.transcodes(talker.media.codec) && is_as_it_comes && !self.hears_long
     }
 
     /// Whether the other party can no longer be heard without being decoded.

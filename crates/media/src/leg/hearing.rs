@@ -5,9 +5,9 @@
 //!                                         │          └─▶ detectors that were asked for
 //!                                         └─▶ the other party, recording, room
 //! ```
-//! Keys are kept from the other party, or out of a recording, where that is asked for: their tones are known too late for
-//! their beginnings (`dtmf/mute.rs`), so for the other party everything is 40 ms late then; a recording holds as much back
-//! anyway. Telephone-events silence what was sent beside them, as some gateways leave the tone in the audio as well
+//! Keys are kept from the other party, or out of a recording, where that is asked for, and their tones from a party that has
+//! them as telephone-events: they are known too late for their beginnings (`dtmf/mute.rs`), so for the other party everything
+//! is 40 ms late then; a recording holds as much back anyway. Telephone-events silence what was sent beside them, as some gateways leave the tone in the audio as well
 //! (`dtmf/keyed.rs`).
 
 use std::time::{Duration, Instant};
@@ -43,7 +43,11 @@ pub(super) struct Hearing {
     tones: Option<Box<ToneDetector>>,
     /// Whether keys that were heard as tones are told.
     tells_tones: bool,
-    /// Where keys are kept from the other party.
+    /// Whether keys are kept from the other party.
+    keeps_keys: bool,
+    /// Whether keys that are heard as tones are events for the other party.
+    turns_tones: bool,
+    /// Where tones of keys are taken out of what the other party hears: for either.
     mute: Option<Box<Mute>>,
     detectors: Option<Box<Detectors>>,
     /// To the rate of the detectors, where it is not the leg's.
@@ -60,6 +64,8 @@ impl Hearing {
             waiting: Waiting::default(),
             tones: None,
             tells_tones: detect_tones,
+            keeps_keys: false,
+            turns_tones: false,
             mute: None,
             detectors: None,
             narrow: None,
@@ -72,13 +78,33 @@ impl Hearing {
         self.tells_tones = detect;
     }
 
+    pub(super) fn tells_tones(&self) -> bool {
+        self.tells_tones
+    }
+
     /// Whether keys are kept from the other party from now on.
     pub(super) fn keep_keys(&mut self, keep: bool) {
-        self.mute = keep.then(Box::default);
+        self.keeps_keys = keep;
+        self.settle_mute();
+    }
+
+    /// Whether keys that are heard as tones are events for the other party from now on.
+    pub(super) fn turn_tones(&mut self, turn: bool) {
+        self.turns_tones = turn;
+        self.settle_mute();
+    }
+
+    /// Has what takes tones out while they shall not be heard; one that goes on keeps the frames that wait in it.
+    fn settle_mute(&mut self) {
+        match (&self.mute, self.keeps_keys || self.turns_tones) {
+            (None, true) => self.mute = Some(Box::default()),
+            (Some(_), false) => self.mute = None,
+            _ => {}
+        }
     }
 
     pub(super) fn keeps_keys(&self) -> bool {
-        self.mute.is_some()
+        self.keeps_keys
     }
 
     /// Has a tone detector while somebody wants one.
@@ -264,7 +290,7 @@ impl Leg {
     /// Whether anybody wants to know of tones of keys: to tell them or to keep them out.
     fn seeks_keys(&self) -> bool {
         self.hearing.tells_tones
-            || self.hearing.keeps_keys()
+            || self.hearing.mute.is_some()
             || self.recording.as_deref().is_some_and(Recording::mutes_keys)
     }
 
@@ -371,8 +397,8 @@ impl Leg {
         Began { until, ago: Some(ago) }
     }
 
-    /// Tells a press, unless it was told by another way. Tones reach the other party in the audio; the rest is passed on,
-    /// unless keys are kept from it.
+    /// Tells a press, unless it was told by another way. Tones reach the other party in the audio, unless they are taken out
+    /// of it; the rest is passed on. Where keys are kept from it nothing is.
     pub(crate) fn digit(
         &mut self,
         now: Instant,
@@ -385,9 +411,8 @@ impl Leg {
             return;
         }
         shared.tell(Event::Digit { leg: self.id, key, source, duration });
-        if let (Some(peer), DigitSource::Rfc4733 | DigitSource::Info) = (self.talks_to, source)
-            && !self.hearing.keeps_keys()
-        {
+        let is_in_audio = source == DigitSource::Inband && !self.hearing.turns_tones;
+        if let Some(peer) = self.talks_to.filter(|_| !is_in_audio && !self.hearing.keeps_keys) {
             shared.pass_on(peer, key, source);
         }
     }

@@ -23,6 +23,7 @@ mod recorded;
 mod rooms;
 mod rtp;
 mod trouble;
+mod turned;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
