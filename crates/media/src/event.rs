@@ -390,7 +390,7 @@ pub struct LegStats {
     pub packets_received: u64,
     /// RTP payload bytes received.
     pub bytes_received: u64,
-    /// Packets that never came, by sequence number (RFC 3550 A.3); negative where duplicates outweigh losses.
+    /// Packets that never came, by sequence number; what came twice makes up for none.
     pub packets_lost: i64,
     /// Packets that came too late to be played, duplicates included.
     pub packets_late: u64,
