@@ -254,18 +254,8 @@ impl Leg {
 
     /// Takes another SSRC, after a good-bye as the one that the peer uses as well (RFC 3550 §8.2).
     fn leave_ssrc(&mut self, now: Instant, shared: &mut Shared) {
-        let clock = self.clock();
-        let mut stream = Stream {
-            leg: self.id,
-            channel: self.report_channel(),
-            destination: self.rtcp_address(),
-            protection: self.protection.as_deref_mut(),
-            sender: &self.sender,
-            receiver: &mut self.receiver,
-            clock,
-            codec: self.media.codec,
-        };
-        self.reports.say_bye(now, &mut stream, shared);
+        let (reports, mut stream) = self.books();
+        reports.say_bye(now, &mut stream, shared);
         self.sender.change_ssrc(shared.random());
     }
 
@@ -397,23 +387,28 @@ impl Leg {
         if !self.reports.is_due(now) && !shared.tells_stats {
             return;
         }
-        let clock = self.clock();
-        let mut stream = Stream {
-            leg: self.id,
-            channel: self.report_channel(),
-            destination: self.rtcp_address(),
-            protection: self.protection.as_deref_mut(),
-            sender: &self.sender,
-            receiver: &mut self.receiver,
-            clock,
-            codec: self.media.codec,
-        };
-        self.reports.tick(now, &mut stream, shared);
+        let (reports, mut stream) = self.books();
+        reports.tick(now, &mut stream, shared);
         if shared.tells_stats
             && let Some(trouble) = self.watch.count(now, self.receiver.received(), self.receiver.lost())
         {
             shared.tell(Event::Trouble { leg: self.id, trouble });
         }
+    }
+
+    /// What is reported, and both directions as that sees them.
+    fn books(&mut self) -> (&mut Reports, Stream<'_>) {
+        let stream = Stream {
+            leg: self.id,
+            channel: self.report_channel(),
+            destination: self.rtcp_address(),
+            clock: self.clock(),
+            codec: self.media.codec,
+            protection: self.protection.as_deref_mut(),
+            sender: &self.sender,
+            receiver: &mut self.receiver,
+        };
+        (&mut self.reports, stream)
     }
 
     /// The RTP clock since the leg began, as of this frame.

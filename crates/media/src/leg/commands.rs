@@ -9,7 +9,6 @@ use crate::dtmf::event::EventReceiver;
 use crate::event::{ActionId, Dial, DigitSource, Event, LegConfig, LegStats, Prompt, RecordEnd};
 use crate::play::Playback;
 use crate::record::Recording;
-use crate::report::Stream;
 use crate::shared::Shared;
 
 impl Leg {
@@ -104,19 +103,9 @@ impl Leg {
         self.end_playback(shared);
         self.record_the_rest(now, shared);
         self.end_digits(shared);
-        let clock = self.clock();
-        let mut stream = Stream {
-            leg: self.id,
-            channel: self.report_channel(),
-            destination: self.rtcp_address(),
-            protection: self.protection.as_deref_mut(),
-            sender: &self.sender,
-            receiver: &mut self.receiver,
-            clock,
-            codec: self.media.codec,
-        };
-        self.reports.say_bye(now, &mut stream, shared);
-        self.reports.stats(&stream)
+        let (reports, mut stream) = self.books();
+        reports.say_bye(now, &mut stream, shared);
+        reports.stats(&stream)
     }
 
     // ---- Ends, each told once ---------------------------------------------------------------------------------
