@@ -14,6 +14,7 @@
 //! thread of its own.
 
 pub(crate) mod conference;
+mod former;
 mod journal;
 mod live;
 mod note;
@@ -130,7 +131,8 @@ impl Ledger {
     /// It cannot be written, is damaged, or is of a later version.
     pub(crate) fn open(data_dir: &Path, keep: Option<Duration>) -> io::Result<Self> {
         let connection = database(data_dir)?;
-        let journal = Journal::open(data_dir)?;
+        let mut journal = Journal::open(data_dir)?;
+        former::take_over(&connection, &mut journal)?;
         let keep_ms = keep.map(|keep| i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
         let (checkpoints, data_dir) = (checkpointer(data_dir)?, data_dir.to_owned());
         Ok(Self {

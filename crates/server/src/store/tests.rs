@@ -168,6 +168,49 @@ fn what_lives_is_found_until_it_is_over() {
 }
 
 /// Whatever the end of the server has left of the last line: what was whole before is known.
+/// A server of before there was `calls.live` was killed with three calls, of which one can be hung up and one has its record; and
+/// with a row that no version has written.
+#[test]
+fn calls_that_lived_in_the_database_are_taken_over_once() {
+    let dir = dir();
+    drop(Ledger::open(&dir.0, None).unwrap());
+    let dialog = r#"{"call_id":"1@192.0.2.10","local":"<sip:2000@192.0.2.20>;tag=b","remote":"<sip:1000@192.0.2.10>;tag=a","cseq":3,"target":"sip:1000@192.0.2.10:5060","routes":[]}"#;
+    let row = |number: u64, dialog: &str| {
+        let call = format!(
+            r#"{{"res_id":"0.0.0-sys.call-{number}","process_id":7,"call_dir":"inbound","from_uri":"sip:1000@192.0.2.10","to_uri":"sip:2000@192.0.2.20","gateway":"carrier","sip_call_id":"{number}@192.0.2.10","begin_time_ms":1800000000000,"answer_time_ms":null,"user_data":null,"codec":null,"recordings":[],"dialog":{dialog}}}"#
+        );
+        (format!("0.0.0-sys.call-{number}"), call)
+    };
+    let old = Connection::open(dir.0.join(FILE)).unwrap();
+    old.execute_batch(former::TABLE).unwrap();
+    for row in [row(1, dialog), row(2, "null"), row(3, "null"), ("x".to_owned(), "{}".to_owned())] {
+        old.execute("INSERT INTO live (res_id, call) VALUES (?1, ?2)", row).unwrap();
+    }
+    drop(old);
+    let answered = Live {
+        remains: Some(Remains::Dialog(Dialog {
+            call_id: "1@192.0.2.10".to_owned(),
+            local: "<sip:2000@192.0.2.20>;tag=b".to_owned(),
+            remote: "<sip:1000@192.0.2.10>;tag=a".to_owned(),
+            cseq: 3,
+            target: "sip:1000@192.0.2.10:5060".to_owned(),
+            routes: Vec::new(),
+        })),
+        ..live(1)
+    };
+    let mut ledger = Ledger::open(&dir.0, None).unwrap();
+    ledger.record(&[over(3, 10, 1)], 0, 0).unwrap();
+    for _ in 0..2 {
+        assert_eq!(ledger.lost().unwrap(), [answered.clone(), live(2)]);
+        drop(ledger);
+        ledger = Ledger::open(&dir.0, None).unwrap();
+        assert!(!ledger.connection.table_exists(None, "live").unwrap());
+    }
+    ledger.write(&[over(1, 10, 1), over(2, 10, 2)], 0, 0).unwrap();
+    drop(ledger);
+    assert_eq!(Ledger::open(&dir.0, None).unwrap().lost().unwrap(), []);
+}
+
 #[test]
 fn a_line_that_is_cut_off_takes_none_with_it() {
     let dir = dir();
