@@ -33,6 +33,7 @@ use crate::ports::{self, Ports};
 use crate::prompts::{self, Prompts};
 use crate::reload::Reloader;
 use crate::request_keys::RequestKeys;
+use crate::serial::First;
 use crate::speech::Speaker;
 use crate::store::{self, Ledger, postgres};
 use crate::webhooks::Webhooks;
@@ -195,7 +196,7 @@ impl Server {
         let http = http_config(&config, good_tokens, copy.as_ref());
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
-        let parts = assemble(&config, &local, rpc, &sender, (writer, farewells), first)?;
+        let parts = assemble(&config, &local, rpc, &sender, (writer, farewells), first.number)?;
         let store = store.start().map_err(no_thread)?;
         let (over_sender, over) = oneshot::channel();
         let channel = (sender.clone(), inputs);
@@ -438,7 +439,7 @@ fn unless_zero(seconds: u64) -> Option<Duration> {
 }
 
 /// The first number of this run, for calls and for events: above every one of former runs.
-fn first_number(config: &Config) -> Result<u64, Failure> {
+fn first_number(config: &Config) -> Result<First, Failure> {
     serial::reserve(&config.node.data_dir, clock::now().wall).map_err(|error| of_data_dir(config, &error))
 }
 

@@ -52,6 +52,7 @@ pub use store::{Durability, Store};
 
 pub(crate) use calls::Then;
 
+use crate::serial::First;
 use crate::store::{Ledger, Note};
 use crate::trace::TraceId;
 use listeners::Listeners;
@@ -97,7 +98,7 @@ pub fn claim(dir: &Path) -> io::Result<Claim> {
 }
 
 /// Opens the log in its directory: the end that writes, the end that is shared by readers,
-/// and the end that writes to the disk. It goes on where the last run has ended; a new log begins with `first_seq`, at
+/// and the end that writes to the disk. It goes on where the last run has ended; a new log begins with `first`, at
 /// least 1, which must be above every number of former runs.
 ///
 /// # Errors
@@ -106,12 +107,13 @@ pub fn open(
     Claim { dir, directory }: Claim,
     retention: Retention,
     durability: Durability,
-    first_seq: u64,
+    first: First,
 ) -> io::Result<(EventWriter, Arc<EventLog>, Store)> {
-    let found = store::find(&dir, directory, first_seq.max(1))?;
+    let found = store::find(&dir, directory, first)?;
     let log = Arc::new(EventLog {
         entries: DashMap::new(),
         dir,
+        begin: found.begin,
         oldest: AtomicU64::new(found.oldest),
         kept: AtomicU64::new(found.next),
         written: AtomicU64::new(found.next - 1),
@@ -325,6 +327,8 @@ pub struct EventLog {
     entries: DashMap<u64, Entry>,
     /// Where the segments are.
     dir: Arc<Path>,
+    /// The first event that there can have been: that of the node, where it is known.
+    begin: u64,
     /// The oldest event on the disk; where there is none, the next one.
     oldest: AtomicU64,
     /// The oldest event in memory.

@@ -35,9 +35,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// One that has seen everything up to `after`.
+    /// One that has seen everything up to `after`, a number of the log or any before.
     pub fn new(log: Arc<EventLog>, after: u64) -> Self {
-        Self { log, cursor: after, place: None }
+        // Of what never was nothing is missing.
+        let cursor = after.max(log.begin - 1);
+        Self { log, cursor, place: None }
     }
 
     /// The last event that was read, or that is known to be missing.

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use super::calls::Calls;
 use super::{EventLog, Retention, record, segment};
+use crate::serial::First;
 use crate::{clock, files};
 
 /// The log is in so many segments, so that a bound is kept to a part of this.
@@ -39,6 +40,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How many numbers are left free where the machine may have lost events that readers have seen: more than it could have
 /// told between two syncs.
 const ROOM: u64 = 1_000_000;
+
+/// How the head of a segment ends whose first event is the first of the node.
+const FIRST: &str = ", the first";
 
 /// When events are safe from a failure of power.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +102,8 @@ pub(super) struct Found {
     last: u64,
     /// The number of the next event.
     pub(super) next: u64,
+    /// The first event that there can have been.
+    pub(super) begin: u64,
 }
 
 /// Makes the directory where there is none, and keeps others from it.
@@ -108,30 +114,37 @@ pub(super) fn claim(dir: &Path) -> io::Result<File> {
     Ok(directory)
 }
 
-/// Finds what former runs have left, and repairs its end. The first event of a new log is `first`.
-pub(super) fn find(dir: &Path, directory: File, first: u64) -> io::Result<Found> {
+/// Finds what former runs have left, and repairs its end. The first event of a new log is `run`'s.
+pub(super) fn find(dir: &Path, directory: File, run: First) -> io::Result<Found> {
     let mut closed = VecDeque::new();
-    let (mut next, mut whole) = (first, true);
+    let (mut next, mut whole) = (run.number.max(1), true);
+    let mut begin = None;
     for first in segment::list(dir)? {
         let path = segment::path(dir, first);
         let contents = repaired(&path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        whole = !contents.damaged && (contents.closed || contents.head == head(&boot()));
+        let is_first = contents.head.ends_with(FIRST);
+        whole = !contents.damaged && (contents.closed || contents.head == head(&boot(), is_first));
         next = next.max(first);
         if let Some((last, newest_ms)) = contents.last {
+            if is_first {
+                begin = Some(first);
+            }
             closed.push_back(Closed { first, bytes: contents.whole, newest_ms });
             next = last + 1;
         }
     }
     let oldest = closed.front().map_or(next, |segment| segment.first);
     let last = if closed.is_empty() { 0 } else { next - 1 };
+    // Where no segment says that nothing was before it, anything may have been.
+    let begin = begin.unwrap_or(if run.is_new && closed.is_empty() { next } else { 1 });
     if !whole {
         tracing::warn!(
             "the machine went down, or the log is damaged: events that had been told last may be lost"
         );
         next += ROOM;
     }
-    Ok(Found { closed, directory, oldest, last, next })
+    Ok(Found { closed, directory, oldest, last, next, begin })
 }
 
 /// What a segment has, of which what was cut off while it was written is taken out. One without any event goes, under another
@@ -156,9 +169,9 @@ fn repaired(path: &Path) -> io::Result<segment::Contents> {
     Ok(contents)
 }
 
-/// What a segment begins with: the form of its lines, and which run of the machine wrote them.
-fn head(boot: &str) -> String {
-    format!("{}, boot {boot}", segment::HEAD)
+/// What a segment begins with: the form of its lines, which run of the machine wrote them, and whether the node has had any before.
+fn head(boot: &str, is_first: bool) -> String {
+    format!("{}, boot {boot}{}", segment::HEAD, if is_first { FIRST } else { "" })
 }
 
 /// The run of the machine. Where it has no name each run counts as another.
@@ -394,7 +407,7 @@ impl Store {
                 .truncate(true)
                 .mode(0o600)
                 .open(segment::path(&self.log.dir, first))?;
-            let head = format!("{}\n", head(&self.boot));
+            let head = format!("{}\n", head(&self.boot, first == self.log.begin));
             file.write_all_at(head.as_bytes(), 0)?;
             let bytes = head.len() as u64;
             self.active = Some(Active { first, file: file.into(), bytes, span_ms: None, synced: true });

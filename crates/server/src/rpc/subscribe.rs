@@ -97,6 +97,7 @@ async fn run(
     // A connection that is gone has nobody to be told.
     let Ok(sink) = pending.accept().await else { return };
     let reader = Reader::new(context.log.clone(), cursor);
+    let cursor = reader.cursor();
     let place = Listening::after(context.log.clone(), cursor);
     let mut subscription =
         Subscription { sent: cursor, place, reader, types, membership, sink, link, context: context.clone() };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use offhook::events::{Retention, append_recovered};
 use offhook::recordings::Recovered;
+use offhook::serial::First;
 use offhook_call::Reply;
 use offhook_call::event::UnixMs;
 use offhook_client::wire::{
@@ -105,6 +106,21 @@ async fn what_is_not_kept_is_told() {
     let gap = next(&mut ahead).await;
     assert_eq!(gap.kind, EventKind::Gap(OnGap { reason: GapReason::Restarted, first: None, last: None }));
     assert_eq!(next(&mut ahead).await.seq, gap.seq + 1);
+}
+
+#[tokio::test]
+async fn who_begins_at_0_on_a_new_node_has_missed_nothing() {
+    let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(3600) };
+    let log = Log::of(retention, First { number: 1_000, is_new: true });
+    let mut server = Server::start_on(log, &[], |_| Ok(Reply::Done)).await;
+    let client = server.client().await;
+    let mut early = client.subscribe(Some(0), None).await.unwrap();
+    server.ring(1);
+    server.ring(2);
+    let mut late = client.subscribe(Some(0), None).await.unwrap();
+    for events in [&mut early, &mut late] {
+        assert_eq!(seqs(events, 2).await, [1_000, 1_001]);
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use offhook::events::{Durability, EventLog, EventWriter, Retention, Store, claim
 use offhook::http::{HttpConfig, serve};
 use offhook::metrics::Metrics;
 use offhook::request_keys::RequestKeys;
+use offhook::serial::First;
 use offhook::trace::TraceId;
 use offhook::webhooks::Webhooks;
 use offhook_call::Reply;
@@ -62,6 +63,10 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) fn new(retention: Retention, first: u64) -> Self {
+        Self::of(retention, First { number: first, is_new: false })
+    }
+
+    pub(crate) fn of(retention: Retention, first: First) -> Self {
         let dir = DataDir::new();
         let durability = Durability { sync: Duration::from_secs(60) };
         let (writer, reading, store) = open(claim(&dir.0).unwrap(), retention, durability, first).unwrap();

@@ -43,10 +43,10 @@ fn dir() -> Dir {
 
 impl Rig {
     fn open(dir: &Dir, retention: Retention) -> Self {
-        Self::open_from(dir, retention, 1)
+        Self::open_from(dir, retention, First { number: 1, is_new: false })
     }
 
-    fn open_from(dir: &Dir, retention: Retention, first: u64) -> Self {
+    fn open_from(dir: &Dir, retention: Retention, first: First) -> Self {
         let durability = Durability { sync: Duration::from_secs(60) };
         let (writer, log, store) = open(claim(&dir.0).unwrap(), retention, durability, first).unwrap();
         Self { dir: dir.0.clone(), retention, writer, log, store }
@@ -171,7 +171,7 @@ async fn nothing_is_shown_that_is_not_on_the_disk() {
 #[tokio::test]
 async fn numbers_go_on_over_a_restart_without_a_hole() {
     let dir = dir();
-    let mut rig = Rig::open_from(&dir, KEEP, 1_000);
+    let mut rig = Rig::open_from(&dir, KEEP, First { number: 1_000, is_new: false });
     for run in 0..4 {
         for n in 0..500 {
             assert_eq!(rig.tell(n), 1_000 + run * 500 + n.unsigned_abs());
@@ -181,6 +181,35 @@ async fn numbers_go_on_over_a_restart_without_a_hole() {
     assert_eq!(rig.all(999).await, (numbers(1_000, 2_999), vec![]));
     assert_eq!(rig.all(1_777).await, (numbers(1_778, 2_999), vec![]));
     assert!(matches!(rig.read(5).await, Read::Gap { first: 6, last: 999 }));
+}
+
+/// The numbers of a node begin where its first run does: before that there was nothing, and what is taken away later was there.
+#[tokio::test]
+async fn of_what_never_was_nothing_is_missing() {
+    let dir = dir();
+    let keep = Retention { bytes: 256 << 10, ..KEEP };
+    let mut rig = Rig::open_from(&dir, keep, First { number: 1_000, is_new: true });
+    let reader = Reader::new(rig.log.clone(), 0);
+    assert_eq!((rig.batch(0).await, reader.cursor()), (vec![], 999), "it waits for the first");
+    rig.tell(1);
+    assert_eq!((rig.batch(0).await, rig.batch(5).await), (vec![1_000], vec![1_000]));
+    rig = rig.restart();
+    rig.tell(2);
+    assert_eq!(rig.all(0).await, (vec![1_000, 1_001], vec![]));
+    for n in 2..5_000 {
+        rig.tell(n);
+    }
+    assert!(matches!(rig.read(0).await, Read::Gap { first: 1_000, last: 1_001.. }));
+    assert!(matches!(rig.restart().read(0).await, Read::Gap { first: 1, last: 1_001.. }));
+}
+
+/// As where somebody has deleted the file of the serial number, as its error message allows.
+#[tokio::test]
+async fn a_log_that_was_there_before_is_not_that_of_a_new_node() {
+    let dir = dir();
+    Rig::open_from(&dir, KEEP, First { number: 1_000, is_new: false }).tell(1);
+    let rig = Rig::open_from(&dir, KEEP, First { number: 2_000, is_new: true });
+    assert!(matches!(rig.read(0).await, Read::Gap { first: 1, last: 999 }));
 }
 
 /// What a process that was killed has left of its last event is taken out, wherever it was cut off, and the number used again:
@@ -235,7 +264,7 @@ async fn a_damaged_end_of_the_log_is_a_gap_and_no_number_comes_again() {
     ];
     for (number, harm) in harm.into_iter().enumerate() {
         let dir = dir();
-        let mut rig = Rig::open_from(&dir, KEEP, 1_000);
+        let mut rig = Rig::open_from(&dir, KEEP, First { number: 1_000, is_new: false });
         for n in 0..20 {
             rig.tell(n);
         }
@@ -338,7 +367,7 @@ async fn the_newest_event_stays_whatever_the_bounds() {
 #[tokio::test]
 async fn a_cursor_of_a_lost_log_finds_a_gap() {
     let dir = dir();
-    let mut rig = Rig::open_from(&dir, KEEP, 1_000);
+    let mut rig = Rig::open_from(&dir, KEEP, First { number: 1_000, is_new: false });
     assert!(matches!(rig.read(5).await, Read::Gap { first: 6, last: 999 }));
     assert!(matches!(rig.read(0).await, Read::Gap { first: 1, last: 999 }));
     assert_eq!((rig.batch(999).await, rig.log.newest()), (vec![], 999));
