@@ -438,12 +438,14 @@ impl Calls {
         Ok(Reply::Snapshot(Box::new(self.find(call)?.snapshot())))
     }
 
-    /// The call whose recording was opened by a job, as long as it goes on.
-    pub fn recorded(&self, job: JobId) -> Option<CallId> {
-        match self.node.routes.recording(recording_of(job))? {
-            Resource::Call(call) => Some(call),
-            Resource::Conference(_) => None,
-        }
+    /// Who has asked the disk, as long as they wait for the answer.
+    pub fn asker(&self, job: JobId) -> Option<Resource> {
+        self.node.routes.asker(job)
+    }
+
+    /// Whose recording was opened by a job, as long as it goes on.
+    pub fn recorded(&self, job: JobId) -> Option<Resource> {
+        self.node.routes.recording(recording_of(job))
     }
 
     /// The call of a SIP session.

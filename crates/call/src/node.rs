@@ -51,6 +51,11 @@ impl Routes {
         self.jobs.remove(&job).map(|asked| asked.by)
     }
 
+    /// Who waits for the answer.
+    pub(crate) fn asker(&self, job: JobId) -> Option<Resource> {
+        self.jobs.get(&job).map(|asked| asked.by)
+    }
+
     /// How many entries there are; none when no call lives.
     pub(crate) fn len(&self) -> usize {
         self.sessions.len() + self.jobs.len() + self.recordings.len()

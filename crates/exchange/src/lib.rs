@@ -19,7 +19,7 @@ use offhook_call::command::Request;
 use offhook_call::{self as call, Calls, DiskEvent, Now, Port};
 use offhook_media::event as media;
 use offhook_sip::Endpoint;
-use offhook_sip::event::{self as sip, CommandError, Flow, QueryId, Reason, Remains, Target};
+use offhook_sip::event::{self as sip, CommandError, Flow, QueryId, Reason, Remains, SessionId, Target};
 
 pub use crate::output::{Note, Output};
 
@@ -232,14 +232,41 @@ impl Exchange {
             self.outputs.push_back(Output::Note(Note::Rejected { session, status }));
         }
         let end = end_of(&command);
+        let session = session_of(&command);
         let Err(error) = self.endpoint.command(now.mono, command) else { return };
+        let call = session.and_then(|session| self.calls.of_session(session));
         if let Some(end) = end {
             self.calls.sip(now, end(&error));
-            self.outputs.push_back(Output::Note(Note::Ended(error)));
+            self.outputs.push_back(Output::Note(Note::Ended { call, error }));
         } else if error != CommandError::Unknown {
-            self.outputs.push_back(Output::Note(Note::Refused(error)));
+            self.outputs.push_back(Output::Note(Note::Refused { call, error }));
         }
     }
+}
+
+/// The session that a command is for.
+fn session_of(command: &sip::Command) -> Option<SessionId> {
+    Some(match *command {
+        sip::Command::Invite(ref invite) => invite.session,
+        sip::Command::Progress { session, .. }
+        | sip::Command::Answer { session, .. }
+        | sip::Command::Reject { session, .. }
+        | sip::Command::Cancel { session, .. }
+        | sip::Command::Bye { session, .. }
+        | sip::Command::Accept { session, .. }
+        | sip::Command::Refuse { session, .. }
+        | sip::Command::Request { session, .. }
+        | sip::Command::Refer { session, .. }
+        | sip::Command::AnswerRefer { session, .. }
+        | sip::Command::ReferStatus { session, .. } => session,
+        sip::Command::Page(_)
+        | sip::Command::Farewell(_)
+        | sip::Command::Register(_)
+        | sip::Command::Unregister { .. }
+        | sip::Command::Ping(_)
+        | sip::Command::Unping { .. }
+        | sip::Command::Resolved { .. } => return None,
+    })
 }
 
 /// What the calls are told where a command was refused.

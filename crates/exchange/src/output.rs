@@ -75,9 +75,19 @@ pub enum Note {
         sip_call_id: String,
     },
     /// A command was refused, and the calls have been told that what they began is over.
-    Ended(CommandError),
+    Ended {
+        /// Whose it was, where it was that of a call.
+        call: Option<CallId>,
+        /// Why.
+        error: CommandError,
+    },
     /// A command was refused that was not late for its session: a defect.
-    Refused(CommandError),
+    Refused {
+        /// Whose it was, where it was that of a call.
+        call: Option<CallId>,
+        /// Why.
+        error: CommandError,
+    },
     /// The cores did not come to rest; they go on with the next input. A defect.
     Restless,
 }

@@ -1,31 +1,46 @@
 //! The log lines of calls: a turn of a call on `info`, its steps on `debug`. No digits anywhere, and no whole numbers of
-//! people above `debug`: logs travel further than calls. Every line of a call has the same three names (`Names`).
+//! people above `debug`: logs travel further than calls. Every line of a call has the same three names (`Names`), also those of other
+//! threads, which keep them with what they do for it.
+
+use std::sync::Arc;
 
 use offhook_call::cause::{DroppedBy, Failure};
 use offhook_call::conference;
 use offhook_call::event::{Event, EventKind, NodeEventKind};
-use offhook_call::id::{CallId, NodeId};
+use offhook_call::id::{NodeId, Resource};
 use offhook_exchange::Note;
 use offhook_sip::event::RegistrationState;
 
+use crate::explain::Timelines;
+use crate::media::{SocketFault, Tried};
 use crate::trace::TraceId;
 
-/// By what a line names the call that it is of: here, on the wire, and beyond.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Names<'a> {
+/// By what a line names the call that it is of: here, on the wire, and beyond. A conference is known here alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
     pub(crate) node: NodeId,
-    pub(crate) call: CallId,
-    pub(crate) sip_call_id: Option<&'a str>,
+    pub(crate) of: Resource,
+    pub(crate) sip_call_id: Option<Arc<str>>,
     pub(crate) trace_id: Option<TraceId>,
+}
+
+impl Names {
+    /// The name in the API.
+    pub(crate) fn res_id(&self) -> String {
+        match self.of {
+            Resource::Call(call) => self.node.res_id(call),
+            Resource::Conference(conference) => self.node.conf_res_id(conference),
+        }
+    }
 }
 
 /// A line of a call, its names first.
 macro_rules! line {
     ($level:ident, $of:expr, $($rest:tt)+) => {{
-        let of: &$crate::call_log::Names<'_> = $of;
+        let of: &$crate::call_log::Names = $of;
         tracing::$level!(
-            res_id = of.node.res_id(of.call),
-            sip_call_id = of.sip_call_id,
+            res_id = of.res_id(),
+            sip_call_id = of.sip_call_id.as_deref(),
             trace_id = of.trace_id.map(tracing::field::display),
             $($rest)+
         )
@@ -33,22 +48,39 @@ macro_rules! line {
 }
 pub(crate) use line;
 
-/// Notes what passed between the SIP user agent and the calls; `coming` is the Call-ID of an INVITE that makes no call.
-pub fn note_exchange(note: &Note, coming: Option<&str>) {
+/// Notes what passed between the SIP user agent and the calls.
+pub(crate) fn note_exchange(note: &Note, timelines: &Timelines) {
     match note {
         Note::Rejected { session, status } => {
-            tracing::info!(sip_call_id = coming, ?session, status, "inbound call refused");
+            // That a call is refused which is there its end tells, with its names.
+            let Some((sip_call_id, trace_id)) = timelines.coming() else { return };
+            let trace_id = trace_id.map(tracing::field::display);
+            tracing::info!(sip_call_id, trace_id, ?session, status, "inbound call refused");
         }
-        // It is of a call, and told with its names.
-        Note::Sent { .. } => {}
-        Note::Ended(error) => tracing::debug!(%error, "SIP command refused"),
-        Note::Refused(error) => tracing::warn!(%error, "SIP command refused"),
+        Note::Sent { call, .. } => line!(debug, &timelines.names(*call), "INVITE"),
+        Note::Ended { call: Some(call), error } => {
+            line!(debug, &timelines.names(*call), %error, "SIP command refused");
+        }
+        Note::Refused { call: Some(call), error } => {
+            line!(warn, &timelines.names(*call), %error, "SIP command refused");
+        }
+        Note::Ended { call: None, error } => tracing::debug!(%error, "SIP command refused"),
+        Note::Refused { call: None, error } => tracing::warn!(%error, "SIP command refused"),
         Note::Restless => tracing::error!("SIP and calls do not come to rest; going on with the next input"),
     }
 }
 
+/// Notes what a media thread could not do with a socket of a call. An address that cannot be reached shows as packets that are not
+/// sent.
+pub(crate) fn note_socket(of: &Names, SocketFault { channel, what, error, .. }: &SocketFault) {
+    match what {
+        Tried::Tie(peer) => line!(debug, of, ?channel, ?peer, %error, "media address refused"),
+        Tried::Listen => line!(error, of, ?channel, %error, "a media socket cannot be listened to"),
+    }
+}
+
 /// Notes an event of a call.
-pub(crate) fn note(of: &Names<'_>, event: &Event) {
+pub(crate) fn note(of: &Names, event: &Event) {
     match &event.kind {
         EventKind::Incoming { from_uri, to_uri, .. } => {
             line!(debug, of, from = %from_uri, to = %to_uri, "incoming call");
@@ -158,6 +190,65 @@ pub(crate) fn masked(uri: &str) -> String {
     let hidden = user.chars().count().saturating_sub(2);
     let shown: String = user.chars().skip(hidden).collect();
     format!("{scheme}:{}{shown}@{host}", "*".repeat(hidden))
+}
+
+/// What other tests need of it.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::io::{self, Write};
+    use std::sync::mpsc::{Sender, channel};
+
+    use offhook_call::id::CallId;
+    use serde_json::Value;
+
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    /// The names of a call.
+    pub(crate) fn whose() -> Names {
+        Names {
+            node: NodeId::default(),
+            of: CallId(7).into(),
+            sip_call_id: Some("a84b4c76e66710@192.0.2.10".into()),
+            trace_id: TraceId::parse(TRACE),
+        }
+    }
+
+    /// Each write is a line.
+    struct Lines(Sender<Vec<u8>>);
+
+    impl Write for Lines {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.send(line.to_vec()).map_err(io::Error::other)?;
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that this thread logs meanwhile, each with the names of that call: their levels, and what they say.
+    #[track_caller]
+    pub(crate) fn said(work: impl FnOnce()) -> Vec<String> {
+        let (sender, lines) = channel();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(move || Lines(sender.clone()))
+            .finish();
+        tracing::subscriber::with_default(subscriber, work);
+        let lines = lines.iter().map(|line| serde_json::from_slice::<Value>(&line).expect("a line of JSON"));
+        let said = lines.map(|line| {
+            let text = |field: &str| line[field].as_str().unwrap_or_default();
+            let names = ["res_id", "sip_call_id", "trace_id"].map(text);
+            assert_eq!(names, ["0.0.0-sys.call-7", "a84b4c76e66710@192.0.2.10", TRACE], "{line}");
+            format!("{} {}", text("level"), text("message"))
+        });
+        said.collect()
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use offhook_call::command::Request;
 use offhook_call::error::Error;
-use offhook_call::id::{CallId, NodeId, RequestId};
+use offhook_call::id::{CallId, NodeId, RequestId, Resource};
 use offhook_call::{DiskEvent, DiskJob, JobId, Now, Port, Reply};
 use offhook_exchange::{Exchange, Note, Output, Reload};
 use offhook_media::event::{self as media, Audio, Chunk};
@@ -26,7 +26,7 @@ use offhook_sip::Counters;
 use offhook_sip::event::{self as sip, Remains, Transport};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::call_log::line;
+use crate::call_log::{Names, line};
 use crate::config;
 use crate::control_handle::{Ask, Living};
 use crate::events::{EventWriter, Then, call_event, conference_event, node_event};
@@ -260,6 +260,9 @@ impl Control {
                 }
                 exchange.media(now, event);
             }
+            Input::Socket(fault) => {
+                call_log::note_socket(&self.timelines.names(CallId(fault.leg.0)), &fault);
+            }
             Input::Disk(event) => return self.hear_disk(now, event),
             Input::Reload(reload, drain) => self.reload(now, *reload, drain),
             Input::Shutdown => self.shut_down(now),
@@ -277,15 +280,17 @@ impl Control {
         self.parts.exchange.disk(now, event);
         self.pump(now);
         // Where this process is killed, the next one knows whose recording it was.
-        let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
-        let writer = store::Writer { node: *node, process_id: *process_id };
-        let recorded = opened.and_then(|job| exchange.calls().recorded(job));
-        if let (Some(job), Some(call)) = (opened, recorded) {
-            // Whoever writes the file knows it by this number.
-            line!(debug, &self.timelines.names(call), recording = job.0, "recording");
-        }
-        if let Some(note) = recorded.and_then(|call| store::lives(writer, call, exchange)) {
-            log.note(note);
+        let Parts { exchange, log, process_id, .. } = &mut self.parts;
+        let Some(job) = opened else { return };
+        let Some(owner) = exchange.calls().recorded(job) else { return };
+        let of = self.timelines.names(owner);
+        // Whoever writes the file knows it by this number.
+        line!(debug, &of, recording = job.0, "recording");
+        if let Resource::Call(call) = owner
+            && let Some(note) =
+                store::lives(store::Writer { of: &of, process_id: *process_id }, call, exchange)
+        {
+            log.note(&of, note);
             self.promised.extend(self.answered.drain(answered..));
         }
     }
@@ -419,7 +424,7 @@ impl Control {
                 if let Ok(Reply::ConferenceConstructed(id)) = result
                     && let Some(opened) = exchange.calls().conference(id)
                 {
-                    log.note(store::conference::opened(*node, opened));
+                    log.note(&self.timelines.names(id), store::conference::opened(*node, opened));
                 }
                 let reply = self.replies.remove(&request);
                 let names_a_resource =
@@ -431,10 +436,11 @@ impl Control {
                 self.totals.count(&event);
                 self.timelines.told(&event);
                 let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
-                call_log::note(&self.timelines.names(event.call), &event);
-                let writer = store::Writer { node: *node, process_id: *process_id };
+                let of = self.timelines.names(event.call);
+                call_log::note(&of, &event);
+                let writer = store::Writer { of: &of, process_id: *process_id };
                 if let Some(note) = store::note(writer, log.next(), &event, exchange) {
-                    log.note(note);
+                    log.note(&of, note);
                 }
                 let trace = self.timelines.given_trace(event.call);
                 log.append_of(event.time.0, call_event(*node, *process_id, event), trace);
@@ -443,7 +449,7 @@ impl Control {
                 let Parts { log, node, .. } = &mut self.parts;
                 call_log::note_conference(*node, &event);
                 if let Some(note) = store::conference::change(*node, log.next(), &event) {
-                    log.note(note);
+                    log.note(&self.timelines.names(event.conference), note);
                 }
                 log.append(event.time.0, conference_event(*node, event));
             }
@@ -452,11 +458,12 @@ impl Control {
                 self.parts.log.append(event.time.0, node_event(event.kind));
             }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
-            Output::Note(Note::Sent { call, sip_call_id }) => {
-                self.timelines.dialled(call, &sip_call_id);
-                line!(debug, &self.timelines.names(call), "INVITE");
+            Output::Note(note) => {
+                if let Note::Sent { call, sip_call_id } = &note {
+                    self.timelines.dialled(*call, sip_call_id);
+                }
+                call_log::note_exchange(&note, &self.timelines);
             }
-            Output::Note(note) => call_log::note_exchange(&note, self.timelines.coming()),
         }
     }
 
@@ -476,19 +483,26 @@ impl Control {
     fn ask_disk(&mut self, now: Now, job: JobId, request: DiskJob) {
         match request {
             DiskJob::LoadPrompts { sources, codec } => {
-                if let Err(fault) = self.parts.prompts.ask(job, sources, codec) {
+                let Some(of) = self.asker(job) else { return };
+                if let Err(fault) = self.parts.prompts.ask((job, of), sources, codec) {
                     let result = Err(fault);
                     self.parts.exchange.disk(now, DiskEvent::Prompts { job, result });
                 }
             }
             DiskJob::AbandonPrompts { job } => self.parts.prompts.abandon(job),
             DiskJob::OpenRecording { file, spec, overwrite, recording } => {
-                self.parts.recordings.send(ToDisk::Open { job, file, spec, overwrite, recording });
+                let Some(of) = self.asker(job) else { return };
+                self.parts.recordings.send(ToDisk::Open { job, file, spec, overwrite, recording, of });
             }
             DiskJob::AbandonRecording { recording } => {
                 self.parts.recordings.send(ToDisk::Audio(Audio { recording, chunk: Chunk::End }));
             }
         }
+    }
+
+    /// Who asks the disk. What was let be in the same moment need not be asked.
+    fn asker(&self, job: JobId) -> Option<Names> {
+        self.parts.exchange.calls().asker(job).map(|owner| self.timelines.names(owner))
     }
 
     fn transmit(&mut self, now: Now, message: sip::Transmit) {

@@ -7,6 +7,8 @@ use offhook_exchange::Reload;
 use offhook_media::event as media;
 use offhook_sip::event::{Flow, QueryId, Target};
 
+use crate::media::SocketFault;
+
 /// Inputs that may wait. While it is full the senders wait: datagrams in the kernel, the others in their outboxes.
 pub const INPUTS: usize = 8_192;
 
@@ -31,6 +33,8 @@ pub enum Input {
     },
     /// A media thread tells.
     Media(media::Event),
+    /// A media thread cannot use a socket.
+    Socket(SocketFault),
     /// The disk tells.
     Disk(DiskEvent),
     /// Other gateways and limits, and how long calls may go on at the end.

@@ -17,10 +17,12 @@ mod places;
 mod thread;
 
 use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use offhook_media::event::{Command, LegConfig, LegId, RoomCommand, RoomId};
+use offhook_media::event::{Channel, Command, LegConfig, LegId, RoomCommand, RoomId};
 use offhook_media::{Leg, weight};
 use tokio::sync::mpsc;
 
@@ -66,6 +68,28 @@ enum ToMedia {
     },
 }
 
+/// What a media thread could not do with a socket: the control loop tells it, who knows the names of the call.
+#[derive(Debug)]
+pub struct SocketFault {
+    /// Whose it is.
+    pub(crate) leg: LegId,
+    /// Which of its two.
+    pub(crate) channel: Channel,
+    /// What was tried.
+    pub(crate) what: Tried,
+    /// Why that failed.
+    pub(crate) error: io::Error,
+}
+
+/// What is done with a socket but to read and to send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tried {
+    /// To tie it to its peer, or to open it to whoever that may be.
+    Tie(Option<SocketAddr>),
+    /// To be woken by what comes to it.
+    Listen,
+}
+
 /// A leg on its way from one thread to another.
 type Moved = Box<(Leg, Sockets)>;
 
@@ -94,7 +118,7 @@ impl Router {
         control: &mpsc::Sender<Input>,
         recordings: &Feed,
         mut seed: impl FnMut() -> [u8; 32],
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let mut router = Self {
             threads: Vec::new(),
             homes: HashMap::new(),
@@ -226,6 +250,8 @@ mod tests {
     use super::arrivals::Look;
     use super::inbox::Inbox;
     use super::*;
+    use crate::call_log::note_socket;
+    use crate::call_log::testing::{said, whose};
     use crate::clock;
     use crate::ports::Ports;
 
@@ -460,6 +486,22 @@ mod tests {
             digits += told.filter(|input| matches!(input, Input::Media(Event::Digit { .. }))).count();
         }
         assert_eq!(digits, by_info + 40);
+    }
+
+    /// The kernel ties no socket to everybody (`EACCES`, connect(2)). The control loop says so, by the names of the call.
+    #[test]
+    fn an_address_that_cannot_be_tied_to_is_told() {
+        let (to_control, mut at_control) = mpsc::channel(8);
+        let mut thread = thread_that_tells(to_control);
+        let everybody = (Ipv4Addr::BROADCAST, 9).into();
+        opened_to(&mut thread, clock::now().mono, LegId(7), 18_466, everybody, false);
+        let told = std::iter::from_fn(|| at_control.try_recv().ok());
+        let faults: Vec<SocketFault> = told
+            .filter_map(|input| if let Input::Socket(fault) = input { Some(fault) } else { None })
+            .collect();
+        assert!(faults.iter().all(|fault| fault.leg == LegId(7)), "{faults:?}");
+        let lines = said(|| faults.iter().for_each(|fault| note_socket(&whose(), fault)));
+        assert_eq!(lines, ["DEBUG media address refused"; 2]);
     }
 
     /// A peer that sends from elsewhere than it named is heard, and answered where it is; a stranger is not.

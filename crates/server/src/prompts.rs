@@ -24,6 +24,7 @@ use offhook_media::event::{Codec, Country, Prompt};
 use offhook_media::file::{PromptError, PromptReader, PromptWriter};
 use offhook_media::progress::{Progress, ProgressTone};
 
+use crate::call_log::{Names, line};
 use crate::files::Directory;
 use crate::speech::Speaker;
 pub use loaders::{Loaders, start};
@@ -73,12 +74,22 @@ struct Kept {
 #[derive(Debug)]
 pub struct Cold {
     key: Key,
+    /// Who has asked for it first, and is named where something is wrong with it.
+    of: Names,
     name: String,
     reader: PromptReader<'static>,
     writer: PromptWriter,
     samples: Vec<i16>,
     /// Why it ends before its file does.
     error: Option<PromptError>,
+}
+
+/// How a prompt is wanted, and by whom.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    of: &'a Names,
+    codec: Codec,
+    gain_db: i8,
 }
 
 /// Prompts in the order they were asked for, or the first that is not to be had.
@@ -105,13 +116,14 @@ impl Prompts {
 
     /// Finds prompts in order, or names the first that is not to be had. Those that were not kept are to be decoded, in
     /// order, and then kept ([`Prompts::keep`]), whatever was found: others may have begun to play them. Blocks on the disk.
-    pub fn find(&self, sources: &[PromptSource], codec: Codec) -> (Found, Vec<Cold>) {
+    pub(crate) fn find(&self, of: &Names, sources: &[PromptSource], codec: Codec) -> (Found, Vec<Cold>) {
         let mut cold = Vec::new();
         let mut find = |source: &PromptSource| {
+            let wanted = Wanted { of, codec, gain_db: source.gain_db };
             let found = match &source.sound {
-                Sound::File(name) => self.find_file(name, codec, source.gain_db, &mut cold),
+                Sound::File(name) => self.find_file(name, wanted, &mut cold),
                 Sound::RingBack(country) => Ok(self.ring_back(*country, codec)),
-                Sound::Speech(speech) => self.find_speech(speech, codec, source.gain_db, &mut cold),
+                Sound::Speech(speech) => self.find_speech(speech, wanted, &mut cold),
             };
             found.map_err(|fault| PromptFault { fault, source: source.clone() })
         };
@@ -122,28 +134,27 @@ impl Prompts {
     fn find_file(
         &self,
         name: &str,
-        codec: Codec,
-        gain_db: i8,
+        wanted: Wanted<'_>,
         cold: &mut Vec<Cold>,
     ) -> Result<Arc<Prompt>, FileFault> {
-        self.find_open(self.directory.read(name)?, name, codec, gain_db, cold)
+        self.find_open(self.directory.read(name)?, name, wanted, cold)
     }
 
     fn find_open(
         &self,
         file: File,
         name: &str,
-        codec: Codec,
-        gain_db: i8,
+        wanted: Wanted<'_>,
         cold: &mut Vec<Cold>,
     ) -> Result<Arc<Prompt>, FileFault> {
         let data = file.metadata().map_err(|_| FileFault::Unreadable)?;
+        let Wanted { of, codec, gain_db } = wanted;
         let key = Key::of(&data, name, codec, gain_db);
         if let Some(kept) = self.cache.get(&key) {
             kept.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
             return Ok(Arc::clone(&kept.prompt));
         }
-        let reader = open(file, name, codec, gain_db)?;
+        let reader = open(file, name, wanted)?;
         match self.cache.entry(key.clone()) {
             // Somebody else was as fast.
             Entry::Occupied(kept) => Ok(Arc::clone(&kept.get().prompt)),
@@ -153,7 +164,8 @@ impl Prompts {
                 let used = AtomicU64::new(self.uses.fetch_add(1, Ordering::Relaxed));
                 place.insert(Kept { prompt: Arc::clone(&prompt), used });
                 let (samples, error) = (Vec::new(), None);
-                cold.push(Cold { key, name: name.to_owned(), reader, writer, samples, error });
+                let (of, name) = (of.clone(), name.to_owned());
+                cold.push(Cold { key, of, name, reader, writer, samples, error });
                 Ok(prompt)
             }
         }
@@ -163,17 +175,15 @@ impl Prompts {
     fn find_speech(
         &self,
         speech: &Speech,
-        codec: Codec,
-        gain_db: i8,
+        wanted: Wanted<'_>,
         cold: &mut Vec<Cold>,
     ) -> Result<Arc<Prompt>, FileFault> {
         let Some(speaker) = &self.speaker else {
-            tracing::warn!(
-                "a text cannot be spoken: there is nobody who speaks (speech.provider, speech.command)"
-            );
+            let why = "there is nobody who speaks (speech.provider, speech.command)";
+            line!(warn, wanted.of, "a text cannot be spoken: {why}");
             return Err(FileFault::Unspoken);
         };
-        self.find_open(speaker.open(speech)?, "speech", codec, gain_db, cold)
+        self.find_open(speaker.open(speech)?, "speech", wanted, cold)
     }
 
     /// The tone is made of computation alone, once per country and codec: it is kept for good.
@@ -192,7 +202,7 @@ impl Prompts {
 
     /// Keeps a prompt that has been decoded, to its end or as far as it goes.
     pub fn keep(&self, cold: Cold) {
-        let Cold { key, name, writer, error, .. } = cold;
+        let Cold { key, of, name, writer, error, .. } = cold;
         let prompt = Arc::clone(writer.prompt());
         match &error {
             None => drop(writer.finish()),
@@ -200,7 +210,7 @@ impl Prompts {
         }
         self.bytes.fetch_add(prompt.bytes(), Ordering::Relaxed);
         if let Some(error) = error {
-            tracing::warn!(name, ?error, "a prompt ends before its file does");
+            line!(warn, &of, name, ?error, "a prompt ends before its file does");
             // A disk may do better the next time, a damaged file will not.
             if matches!(error, PromptError::Unreadable(_)) {
                 self.forget(&key);
@@ -272,10 +282,14 @@ impl Key {
     }
 }
 
-fn open(file: File, name: &str, codec: Codec, gain_db: i8) -> Result<PromptReader<'static>, FileFault> {
+fn open(
+    file: File,
+    name: &str,
+    Wanted { of, codec, gain_db }: Wanted<'_>,
+) -> Result<PromptReader<'static>, FileFault> {
     let source = std::io::BufReader::with_capacity(64 * 1024, file);
     PromptReader::open(source, name, codec.sample_rate(), gain_db).map_err(|error| {
-        tracing::debug!(name, ?error, "no prompt");
+        line!(debug, of, name, ?error, "no prompt");
         match error {
             PromptError::Unreadable(_) => FileFault::Unreadable,
             PromptError::Empty => FileFault::Empty,

@@ -30,11 +30,12 @@ use offhook_media::file::{RecordSpec, Writer};
 use offhook_media::{FRAME, Numbered, SPAN_FRAMES};
 use tokio::sync::mpsc;
 
+use crate::call_log::{Names, line};
 use crate::clock;
 use crate::files::Directory;
 use crate::input::Input;
 pub use feed::Feed;
-pub use journal::Recovered;
+pub use journal::{Owner, Recovered};
 
 /// Messages that may wait for one thread: of 250 recordings that hand out 25 chunks in a second, those of 1.3 s. Of 16-bit
 /// samples at 48 kHz, 4 kB each, it is 31 MB.
@@ -75,6 +76,8 @@ pub enum ToDisk {
         overwrite: bool,
         /// The name that its audio goes by.
         recording: RecordingId,
+        /// Whose it is.
+        of: Names,
     },
     /// Audio of an open file.
     Audio(Audio),
@@ -187,9 +190,9 @@ impl Recorder {
 
     fn obey(&mut self, now: Instant, message: ToDisk) {
         match message {
-            ToDisk::Open { job, file, spec, overwrite, recording } => {
+            ToDisk::Open { job, file, spec, overwrite, recording, of } => {
                 let name = Name { file, overwrite };
-                let opened = Recording::begin(&self.places, recording, name, spec);
+                let opened = Recording::begin(&self.places, (recording, of), name, spec);
                 let result = opened.map(|opened| drop(self.open.insert(recording, opened)));
                 self.tell(DiskEvent::RecordingOpened { job, result });
             }
@@ -198,7 +201,6 @@ impl Recorder {
                 self.append(recording, |recording, places| recording.append(now, places, &chunk));
             }
             ToDisk::Gap { recording: id, length } => {
-                tracing::warn!(recording = id.0, ?length, "gap in a recording: the disk stood still");
                 self.append(id, |recording, places| recording.append_gap(now, places, length));
             }
         }
@@ -220,7 +222,7 @@ impl Recorder {
         let Some(mut recording) = self.open.remove(&id) else { return };
         match recording.complete() {
             Ok(file) => {
-                journal::forget(&self.places.directory, id);
+                journal::forget(&self.places.directory, &recording);
                 self.tell(DiskEvent::RecordingClosed { recording: id, file });
             }
             Err(fault) => {
@@ -232,9 +234,9 @@ impl Recorder {
 
     fn fail(&mut self, id: RecordingId, fault: FileFault) {
         let Some(recording) = self.open.remove(&id) else { return };
-        journal::forget(&self.places.directory, id);
+        journal::forget(&self.places.directory, &recording);
         let file = recording.facts();
-        tracing::error!(recording = id.0, ?fault, bytes = file.bytes, "recording cut off");
+        line!(error, &recording.of, recording = id.0, ?fault, bytes = file.bytes, "recording cut off");
         self.tell(DiskEvent::RecordingFailed { recording: id, fault, file });
     }
 
@@ -286,6 +288,8 @@ impl Store for File {
 #[derive(Debug)]
 struct Recording {
     id: RecordingId,
+    /// Whose it is.
+    of: Names,
     name: Name,
     spec: RecordSpec,
     file: OpenFile,
@@ -298,7 +302,12 @@ struct Recording {
 }
 
 impl Recording {
-    fn begin(places: &Places, id: RecordingId, name: Name, spec: RecordSpec) -> Result<Self, FileFault> {
+    fn begin(
+        places: &Places,
+        (id, of): (RecordingId, Names),
+        name: Name,
+        spec: RecordSpec,
+    ) -> Result<Self, FileFault> {
         if places.directory.free_bytes()? < places.min_free {
             return Err(FileFault::DiskFull);
         }
@@ -306,18 +315,21 @@ impl Recording {
             return Err(FileFault::Forbidden);
         }
         let file = OpenFile::begin(places, &name, 1, spec)?;
-        journal::write(&places.directory, id, (&name, 1, spec))?;
-        Ok(Self { id, name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, due: None })
+        let begun =
+            Self { id, of, name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, due: None };
+        journal::write(&places.directory, &begun)?;
+        Ok(begun)
     }
 
     /// Takes audio that is to be written with what comes soon.
     fn append(&mut self, now: Instant, places: &Places, chunk: &Chunk) -> Result<(), FileFault> {
         if self.file.length > places.part_bytes {
-            self.file.complete()?;
+            let written = self.file.complete();
+            self.told(written)?;
             let next = OpenFile::begin(places, &self.name, self.part + 1, self.spec)?;
             self.former_bytes += std::mem::replace(&mut self.file, next).length;
             self.part += 1;
-            journal::write(&places.directory, self.id, (&self.name, self.part, self.spec))?;
+            journal::write(&places.directory, self)?;
         }
         self.file.writer.push(chunk);
         let wait = match self.spec.format {
@@ -332,10 +344,19 @@ impl Recording {
 
     fn write(&mut self) -> Result<(), FileFault> {
         self.due = None;
-        self.file.write()
+        let written = self.file.write();
+        self.told(written)
+    }
+
+    fn told(&self, written: io::Result<()>) -> Result<(), FileFault> {
+        written.map_err(|error| {
+            line!(warn, &self.of, recording = self.id.0, %error, "a recording cannot be written");
+            fault(&error)
+        })
     }
 
     fn append_gap(&mut self, now: Instant, places: &Places, length: Duration) -> Result<(), FileFault> {
+        line!(warn, &self.of, recording = self.id.0, ?length, "gap in a recording: the disk stood still");
         self.gaps += length;
         let rate = self.spec.rate;
         let samples = (length.as_nanos() * u128::from(rate) + 500_000_000) / 1_000_000_000;
@@ -344,7 +365,8 @@ impl Recording {
     }
 
     fn complete(&mut self) -> Result<RecordedFile, FileFault> {
-        self.file.complete()?;
+        let written = self.file.complete();
+        self.told(written)?;
         Ok(self.facts())
     }
 
@@ -375,24 +397,23 @@ impl OpenFile {
         Ok(Self { store, writer, length })
     }
 
-    fn complete(&mut self) -> Result<(), FileFault> {
+    fn complete(&mut self) -> io::Result<()> {
         self.writer.push(&Chunk::End);
         self.write()
     }
 
     /// Audio first, then the header that counts it: between the two the file is valid and merely shorter. Where there is
     /// no room for all of it, it stays as it was.
-    fn write(&mut self) -> Result<(), FileFault> {
+    fn write(&mut self) -> io::Result<()> {
         let patch = self.writer.patch();
         let audio = self.store.write_all_at(&patch.audio, patch.at);
         let written = audio.and_then(|()| self.store.write_all_at(&patch.header, 0));
         match written {
             Ok(()) => self.length = self.writer.length(),
             Err(error) => {
-                tracing::warn!(%error, "a recording cannot be written");
                 // Nothing reads what lies behind the end that the header tells, so this may fail too.
                 let _ = self.store.cut(self.length);
-                return Err(fault(&error));
+                return Err(error);
             }
         }
         Ok(())

@@ -187,6 +187,7 @@ impl Server {
         let durability = Durability { sync: Duration::from_millis(config.events.sync_ms) };
         let (mut writer, log, mut store) =
             events::open(claim, keep, durability, first).map_err(|error| of_log(&dir, &error))?;
+        let recordings = open_recordings(&config, &mut writer)?;
         let (farewells, copy) = record_calls(&config, &mut writer, &mut store)?;
         let keys = RequestKeys::open(&config.node.data_dir).map_err(|error| of_data_dir(&config, &error))?;
         let (configured, configured_hooks) = watch::channel(config.webhook.clone().into());
@@ -196,7 +197,7 @@ impl Server {
         let http = http_config(&config, good_tokens, copy.as_ref());
         let (sender, inputs) = mpsc::channel(INPUTS);
         let (asks_sender, asks) = mpsc::channel(control::ASKS);
-        let parts = assemble(&config, &local, rpc, &sender, (writer, farewells), first.number)?;
+        let parts = assemble(&config, (&local, rpc), &sender, (writer, farewells), recordings, first.number)?;
         let store = store.start().map_err(no_thread)?;
         let (over_sender, over) = oneshot::channel();
         let channel = (sender.clone(), inputs);
@@ -305,19 +306,8 @@ fn of(transport: Transport, local: &[(Transport, SocketAddr)]) -> Vec<SocketAddr
     local.iter().filter(|(of, _)| *of == transport).map(|(_, address)| *address).collect()
 }
 
-fn assemble(
-    config: &Config,
-    local: &[(Transport, SocketAddr)],
-    rpc: SocketAddr,
-    inputs: &mpsc::Sender<Input>,
-    (mut log, farewells): (EventWriter, Vec<Remains>),
-    first_serial: u64,
-) -> Result<control::Parts, Failure> {
-    let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
-    let speaker = Speaker::of(&config.speech, &config.node.data_dir)
-        .map_err(|error| Failure::Failed(format!("speech: {error}")))?;
-    let prompts = Prompts::new(prompts, config.media.prompt_cache_bytes).speaking(speaker.map(Arc::new));
-    let prompts = prompts::start(prompts, inputs).map_err(no_thread)?;
+/// Opens where recordings are, and completes those that the last run had open: they are told before the ends of their calls.
+fn open_recordings(config: &Config, log: &mut EventWriter) -> Result<Directory, Failure> {
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
     // What another server is recording is not ours to complete, and its notes would be taken for ours.
     recordings.claim().map_err(|error| {
@@ -325,7 +315,23 @@ fn assemble(
         let own = "each server needs its own, which may be a folder in one that they share";
         Failure::Failed(format!("media.recordings_dir = {dir:?}: {error}; {own}"))
     })?;
-    events::append_recovered(&mut log, clock::now().wall, recordings::recover(&recordings));
+    events::append_recovered(log, clock::now().wall, recordings::recover(&recordings));
+    Ok(recordings)
+}
+
+fn assemble(
+    config: &Config,
+    (local, rpc): (&[(Transport, SocketAddr)], SocketAddr),
+    inputs: &mpsc::Sender<Input>,
+    (mut log, farewells): (EventWriter, Vec<Remains>),
+    recordings: Directory,
+    first_serial: u64,
+) -> Result<control::Parts, Failure> {
+    let prompts = open_directory("media.prompts_dir", &config.media.prompts_dir)?;
+    let speaker = Speaker::of(&config.speech, &config.node.data_dir)
+        .map_err(|error| Failure::Failed(format!("speech: {error}")))?;
+    let prompts = Prompts::new(prompts, config.media.prompt_cache_bytes).speaking(speaker.map(Arc::new));
+    let prompts = prompts::start(prompts, inputs).map_err(no_thread)?;
     let started = OnNodeStarted {
         process_id: std::process::id().into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -26,6 +26,7 @@ use offhook_media::file::PromptReader;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use crate::call_log::{Names, line};
 use crate::config::{Speech as Config, SpeechProvider, Voices};
 use crate::files::Directory;
 pub use check::faults;
@@ -110,8 +111,8 @@ impl Speaker {
         self.directory.read(&self.name(self.ask(speech)))
     }
 
-    /// Sees to it that there is a file of it.
-    pub async fn say(&self, speech: &Speech) -> Result<(), FileFault> {
+    /// Sees to it that there is a file of it, for a call or a conference.
+    pub(crate) async fn say(&self, of: &Names, speech: &Speech) -> Result<(), FileFault> {
         let ask = self.ask(speech);
         let name = self.name(ask);
         if self.directory.read(&name).is_ok() {
@@ -136,7 +137,7 @@ impl Speaker {
         let late = || Err(format!("nothing within {} s", self.timeout.as_secs()));
         result.unwrap_or_else(|_| late()).map_err(|why| {
             let bytes = ask.text.len();
-            tracing::warn!(why, voice = ask.voice, bytes, "a text cannot be spoken");
+            line!(warn, of, why, voice = ask.voice, bytes, "a text cannot be spoken");
             FileFault::Unspoken
         })
     }

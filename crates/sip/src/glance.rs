@@ -9,6 +9,9 @@ use crate::message::{
 /// The largest number of CSeq (RFC 3261 §8.1.1.5).
 const MAX_CSEQ: u32 = 0x7fff_ffff;
 
+/// The header of a trace.
+const TRACEPARENT: &[u8] = b"traceparent";
+
 /// The first line of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum First {
@@ -33,6 +36,8 @@ pub struct Glance<'a> {
     pub cseq: u32,
     /// The method of CSeq.
     pub method: String,
+    /// The trace that it belongs to, as W3C Trace Context writes it.
+    pub traceparent: Option<&'a str>,
     /// The session description that it carries.
     pub sdp: Option<&'a [u8]>,
 }
@@ -43,7 +48,7 @@ impl<'a> Glance<'a> {
         let bytes = bytes.trim_ascii_start();
         let first = first(cut(bytes, b'\n').0)?;
         let (mut call_id, mut from, mut to) = (None, None, None);
-        let (mut cseq, mut content_type) = (None, None);
+        let (mut cseq, mut content_type, mut traceparent) = (None, None, None);
         let mut rest = after_line(bytes);
         while !matches!(rest.first(), None | Some(b'\r' | b'\n')) {
             let (line, tail) = fold_at(rest);
@@ -55,6 +60,7 @@ impl<'a> Glance<'a> {
                 Name::To => &mut to,
                 Name::CSeq => &mut cseq,
                 Name::ContentType => &mut content_type,
+                Name::Other if label.eq_ignore_ascii_case(TRACEPARENT) => &mut traceparent,
                 _ => continue,
             };
             *field = field.or(value);
@@ -67,6 +73,7 @@ impl<'a> Glance<'a> {
             to_tag: tag_of(to?).unwrap_or_default(),
             cseq,
             method,
+            traceparent: traceparent.and_then(|value| std::str::from_utf8(value).ok()),
             sdp: content_type.and_then(|content_type| sdp(content_type, after_line(rest))),
         })
     }
@@ -109,7 +116,7 @@ mod tests {
         let text = "INVITE sip:bob@biloxi.com SIP/2.0\r\nVia: SIP/2.0/UDP pc33.atlanta.com;branch=z9hG4bKnashds8\r\n\
                     To: Bob <sip:bob@biloxi.com>\r\nf: Alice <sip:alice@atlanta.com>\r\n ;tag=1928301774\r\n\
                     i: a84b4c76e66710@pc33.atlanta.com\r\nCSeq:\r\n 314159  INVITE\r\nc: application/sdp\r\n\
-                    Content-Length: 5\r\n\r\nv=0\r\n";
+                    Traceparent : 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\nContent-Length: 5\r\n\r\nv=0\r\n";
         let glance = Glance::of(text.as_bytes()).unwrap();
         assert_eq!(glance.first, First::Request("INVITE".to_owned()));
         assert_eq!(
@@ -120,6 +127,7 @@ mod tests {
             (glance.cseq, &*glance.method, glance.sdp),
             (314_159, "INVITE", Some(b"v=0\r\n".as_slice()))
         );
+        assert_eq!(glance.traceparent, Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
     }
 
     #[test]
@@ -128,7 +136,7 @@ mod tests {
                     CSeq: 2 INVITE\r\nContent-Length: 0\r\n\r\n";
         let glance = Glance::of(text.as_bytes()).unwrap();
         assert_eq!(glance.first, First::Response(486, "Busy Here".to_owned()));
-        assert_eq!((glance.to_tag, glance.sdp), (b"2".as_slice(), None));
+        assert_eq!((glance.to_tag, glance.traceparent, glance.sdp), (b"2".as_slice(), None, None));
     }
 
     /// A body of several parts has the description in one of them (RFC 5621).

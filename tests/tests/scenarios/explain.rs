@@ -4,7 +4,9 @@
 use std::process::Command;
 
 use offhook_client::Client;
-use offhook_client::wire::{CallState, Explain, Explained, MediaStep, ReceiveDtmfStart, Step, Way};
+use offhook_client::wire::{
+    CallState, EventKind, Explain, Explained, MediaStep, ReceiveDtmfStart, Step, Way,
+};
 use offhook_tests::agent::{Agent, Dialog};
 use offhook_tests::app::{self, App};
 use offhook_tests::ports;
@@ -135,6 +137,14 @@ async fn a_call_that_was_placed_is_explained_and_drawn_without_anybodys_secret()
     assert_eq!(app.dialled(&call, PATIENCE).await.error, None);
     app.client.send_dtmf_start(&call, "8086").await.expect("keys on their way");
     rtp.hear_more(20, PATIENCE).await;
+    app.event("on_send_dtmf_completed", PATIENCE, |kind| {
+        matches!(kind, EventKind::SendDtmfCompleted(_)).then_some(())
+    })
+    .await;
+    let whole = std::fs::read(server.prompt("welcome.wav")).expect("a prompt");
+    std::fs::write(server.prompt("half.wav"), &whole[..whole.len() / 2]).expect("half of it");
+    app.client.play_start(&call, "half.wav", "").await.expect("a play");
+    assert_eq!(app.played(&call).await.file.as_deref(), Some("half.wav"));
     app.hang_up(&call).await;
     app.released(&call).await;
     sipp.succeed(1, PATIENCE).await;
@@ -201,12 +211,15 @@ async fn the_trace_of_an_invite_goes_through() {
         log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).collect();
     let of_call: Vec<_> = lines.iter().filter(|line| line["res_id"] == call.as_str()).collect();
     assert!(of_call.len() >= 2 && of_call.iter().all(|line| line["trace_id"] == TRACE), "{log}");
-    let refused = lines.iter().find(|line| line["message"] == "inbound call refused").expect("a line");
-    assert_eq!(refused["sip_call_id"], refusal.header("Call-ID").expect("a Call-ID").as_str());
+    // The end of a call that is there tells how it was refused.
+    let mut refused = lines.iter().filter(|line| line["message"] == "inbound call refused");
+    let (line, None) = (refused.next().expect("a line"), refused.next()) else { panic!("{log}") };
+    let call_id = refusal.header("Call-ID").expect("a Call-ID");
+    assert_eq!((&line["sip_call_id"], &line["trace_id"]), (&call_id.as_str().into(), &TRACE.into()));
 }
 
-/// Both calls of an application that dials for a caller, as JSON lines: each line of a call has its names, and no key and no whole
-/// number above `debug`.
+/// A call with media, as JSON lines: each line of it has its names, whichever thread writes it, and no key and no whole number above
+/// `debug`.
 #[tokio::test]
 async fn every_line_of_a_call_has_its_names_and_its_trace() {
     let setup = Setup { sections: "[log]\nlevel = \"debug\"".into(), ..Setup::default() };
@@ -224,6 +237,14 @@ async fn every_line_of_a_call_has_its_names_and_its_trace() {
     assert_eq!(app.dialled(&call, PATIENCE).await.error, None);
     app.client.send_dtmf_start(&call, "8086").await.expect("keys on their way");
     rtp.hear_more(20, PATIENCE).await;
+    app.event("on_send_dtmf_completed", PATIENCE, |kind| {
+        matches!(kind, EventKind::SendDtmfCompleted(_)).then_some(())
+    })
+    .await;
+    let whole = std::fs::read(server.prompt("welcome.wav")).expect("a prompt");
+    std::fs::write(server.prompt("half.wav"), &whole[..whole.len() / 2]).expect("half of it");
+    app.client.play_start(&call, "half.wav", "").await.expect("a play");
+    assert_eq!(app.played(&call).await.file.as_deref(), Some("half.wav"));
     app.hang_up(&call).await;
     app.released(&call).await;
     sipp.succeed(1, PATIENCE).await;
@@ -236,7 +257,9 @@ async fn every_line_of_a_call_has_its_names_and_its_trace() {
     let log = server.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let of_call: Vec<_> = lines.filter(|line| line.to_string().contains(&call)).collect();
-    for message in ["INVITE", "dialled", "state", "keys sent", "released"] {
+    for message in
+        ["INVITE", "dialled", "state", "keys sent", "a prompt ends before its file does", "released"]
+    {
         assert!(
             of_call.iter().any(|line| line["message"] == message),
             "no line {message:?} of the call in\n{log}"

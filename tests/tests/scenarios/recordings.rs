@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use offhook_client::Event;
 use offhook_client::wire::{EventKind, RecordStart};
 use offhook_tests::app::App;
 use offhook_tests::caller::Caller;
@@ -212,6 +213,8 @@ async fn d1_recordings_survive_a_kill_of_the_server() {
     let mut app = App::connect(&server).await;
     let said = Signal::read(&server.prompt("welcome.wav"));
     let callers = record_all(&server, &mut app, RECORDINGS).await;
+    let of_call = |caller: &Caller| caller.res_id.clone();
+    let owners: Vec<_> = files(RECORDINGS).map(|(_, file)| file).zip(callers.iter().map(of_call)).collect();
     let begun = Instant::now();
     let callers = all_say(callers, &said, "").await;
     let recorded = u64::try_from(begun.elapsed().as_millis()).expect("some seconds");
@@ -244,11 +247,25 @@ async fn d1_recordings_survive_a_kill_of_the_server() {
         let file =
             std::fs::metadata(server.recording(&recovered.record_file)).expect("the file that was told");
         assert_eq!((recovered.parts, recovered.bytes), (1, file.len()), "{recovered:?}");
+        let owner = owners.iter().find(|(file, _)| *file == recovered.record_file).map(|(_, call)| call);
+        assert_eq!(recovered.owner_res_id.as_ref(), owner, "{recovered:?}");
         told.push(recovered.record_file);
     }
     let mut expected: Vec<_> = files(RECORDINGS).map(|(_, file)| file).collect();
     expected.sort();
     assert_eq!(told, expected);
+    // Before the calls are over.
+    app.released(&owners[0].1).await;
+    let is_end = |event: &&Event| matches!(event.kind, EventKind::Released(_));
+    let end = app.history().iter().find(is_end).expect("an end").seq;
+    let is_later = |event: &&Event| event.seq > end && matches!(event.kind, EventKind::RecordingRecovered(_));
+    assert_eq!(app.history().iter().find(is_later).map(|event| event.seq), None);
+    let log = server.log();
+    let lines =
+        log.lines().filter(|line| line.contains("\"a recording was cut off by the end of the server\""));
+    let names = ["res_id", "sip_call_id", "trace_id"];
+    let named = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    assert_eq!(named.filter(|line| names.iter().all(|name| line[name].is_string())).count(), RECORDINGS);
     for (format, file) in files(FORMATS.len()) {
         format.judge(&server.recording(&file), &said);
     }

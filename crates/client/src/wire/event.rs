@@ -487,6 +487,8 @@ events! {
     /// all other events and before anybody can be connected: only a subscription with `after` sees it, be it 0 or the last
     /// `seq` that was seen of the server before.
     RecordingRecovered / OnRecordingRecovered = "sys.node.on_recording_recovered" {
+        /// The call or the conference whose it was; null where a server of an earlier version has left it.
+        owner_res_id: Option<String>,
         /// Its file, relative to the recordings directory; of several parts, the first.
         record_file: String,
         /// How many files it has.

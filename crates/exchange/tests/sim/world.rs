@@ -412,8 +412,8 @@ impl World {
                 self.checks.freed(port);
                 self.later(100, Happening::Lease(port));
             }
-            Output::Note(note @ (Note::Refused(_) | Note::Restless)) => panic!("a defect: {note:?}"),
-            Output::Note(Note::Rejected { .. } | Note::Sent { .. } | Note::Ended(_)) => {}
+            Output::Note(note @ (Note::Refused { .. } | Note::Restless)) => panic!("a defect: {note:?}"),
+            Output::Note(Note::Rejected { .. } | Note::Sent { .. } | Note::Ended { .. }) => {}
         }
     }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
+use crate::call_log::{Names, line};
 use crate::store::{Ledger, Note};
 
 /// The most notes that wait: some tens of megabytes, and many seconds of a busy node. Where the database takes nothing for that
@@ -52,29 +53,20 @@ enum Waiting {
 pub(super) struct Notes(SyncSender<Waiting>);
 
 impl Notes {
-    /// Has a note written before what is appended from now on is shown.
-    pub(super) fn send(&self, note: Note) {
-        self.wait(Waiting::Note(note));
+    /// Has a note of a call or a conference written before what is appended from now on is shown.
+    pub(super) fn send(&self, of: &Names, note: Note) {
+        if self.0.try_send(Waiting::Note(note)).is_err() {
+            line!(error, of, "the database takes nothing: a call or conference is not recorded");
+        }
     }
 
     /// Has something done once what was sent before is written; at once, where that is not to be expected.
     pub(super) fn then(&self, then: Then) {
-        self.wait(Waiting::Then(then));
-    }
-
-    fn wait(&self, waiting: Waiting) {
-        let Err(TrySendError::Full(waiting) | TrySendError::Disconnected(waiting)) = self.0.try_send(waiting)
-        else {
-            return;
-        };
-        match waiting {
-            Waiting::Note(note) => {
-                tracing::error!(
-                    res_id = note.res_id(),
-                    "the database takes nothing: a call or conference is not recorded"
-                );
-            }
-            Waiting::Then(then) => then.run(),
+        if let Err(TrySendError::Full(waiting) | TrySendError::Disconnected(waiting)) =
+            self.0.try_send(Waiting::Then(then))
+            && let Waiting::Then(then) = waiting
+        {
+            then.run();
         }
     }
 }

@@ -15,22 +15,25 @@ use offhook_sip::event::{Header, RegistrationState};
 
 use super::EventWriter;
 use super::heard::{Heard, heard};
-use crate::recordings::Recovered;
+use crate::recordings::{Owner, Recovered};
 use crate::rpc::names;
 
 /// Appends what was found of recordings that were open when the server died.
 pub fn append_recovered(log: &mut EventWriter, time: UnixMs, recovered: Vec<Recovered>) {
     for recovered in recovered {
-        let Recovered { file, parts, bytes, repaired } = &recovered;
-        tracing::warn!(%file, parts, bytes, repaired, "a recording was cut off by the end of the server");
+        let Recovered { owner, file, parts, bytes, repaired } = &recovered;
+        let [res_id, sip_call_id, trace_id] = Owner::names(owner.as_ref());
+        let what = "a recording was cut off by the end of the server";
+        tracing::warn!(res_id, sip_call_id, trace_id, %file, parts, bytes, repaired, "{what}");
         log.append(time.0, recovered_event(recovered));
     }
 }
 
 /// A recording that was cut off.
 pub(crate) fn recovered_event(recovered: Recovered) -> wire::EventKind {
-    let Recovered { file, parts, bytes, repaired } = recovered;
-    let event = wire::OnRecordingRecovered { record_file: file, parts, bytes, repaired };
+    let Recovered { owner, file, parts, bytes, repaired } = recovered;
+    let owner_res_id = owner.map(|owner| owner.res_id);
+    let event = wire::OnRecordingRecovered { owner_res_id, record_file: file, parts, bytes, repaired };
     wire::EventKind::RecordingRecovered(event)
 }
 

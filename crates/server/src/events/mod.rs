@@ -52,6 +52,7 @@ pub use store::{Durability, Store};
 
 pub(crate) use calls::Then;
 
+use crate::call_log::Names;
 use crate::serial::First;
 use crate::store::{Ledger, Note};
 use crate::trace::TraceId;
@@ -225,9 +226,9 @@ impl EventWriter {
     }
 
     /// Has something of a call recorded, before what is appended from now on is shown.
-    pub(crate) fn note(&mut self, note: Note) {
+    pub(crate) fn note(&mut self, of: &Names, note: Note) {
         if let Some(notes) = &self.notes {
-            notes.send(note);
+            notes.send(of, note);
             self.noted = true;
         }
     }

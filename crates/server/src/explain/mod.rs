@@ -14,11 +14,12 @@ mod told;
 mod words;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use offhook_call::command::Command;
 use offhook_call::error::Error;
 use offhook_call::event::{Event, EventKind, Parties, UnixMs};
-use offhook_call::id::{CallId, NodeId, RequestId};
+use offhook_call::id::{CallId, NodeId, RequestId, Resource};
 use offhook_call::state::State;
 use offhook_call::{Reply, Snapshot};
 use offhook_media::event::{Command as MediaCommand, LegConfig, LegId, LegStats};
@@ -46,7 +47,7 @@ pub struct Explanation {
     call: CallId,
     state: State,
     parties: Box<Parties>,
-    sip_call_id: Option<Box<str>>,
+    sip_call_id: Option<Arc<str>>,
     trace_id: TraceId,
     steps: VecDeque<Timed>,
     left_out: u64,
@@ -82,7 +83,7 @@ struct Line {
     bytes: usize,
     /// From its first event on.
     call: Option<(State, Box<Parties>)>,
-    sip_call_id: Option<Box<str>>,
+    sip_call_id: Option<Arc<str>>,
     /// What its media had seen at its end.
     media: Option<Box<LegStats>>,
 }
@@ -140,9 +141,11 @@ struct Request {
 /// An INVITE of a call that is not known by its Call-ID yet.
 #[derive(Debug)]
 struct Invite {
-    call_id: Box<str>,
+    call_id: Arc<str>,
     /// Of From.
     tag: Box<[u8]>,
+    /// That which it names.
+    trace_id: Option<TraceId>,
     step: Timed,
 }
 
@@ -152,7 +155,8 @@ impl Invite {
         let is_invite = matches!(&glance.first, First::Request(method) if method == "INVITE");
         (is_invite && glance.to_tag.is_empty()).then(|| {
             let step = Timed { at, step: Step::Sip(Box::new(Message::of(is_out, flow, glance))) };
-            Self { call_id: glance.call_id.into(), tag: glance.from_tag.into(), step }
+            let trace_id = glance.traceparent.and_then(TraceId::of);
+            Self { call_id: glance.call_id.into(), tag: glance.from_tag.into(), trace_id, step }
         })
     }
 }
@@ -163,7 +167,7 @@ pub(crate) struct Timelines {
     node: NodeId,
     lines: HashMap<CallId, Line>,
     /// By Call-ID.
-    dialogs: HashMap<Box<str>, Dialogs>,
+    dialogs: HashMap<Arc<str>, Dialogs>,
     /// Those that are over, oldest first.
     over: VecDeque<CallId>,
     bytes: usize,
@@ -224,9 +228,10 @@ impl Timelines {
     pub(crate) fn dialled(&mut self, call: CallId, sip_call_id: &str) {
         let invite = self.going.take_if(|invite| *invite.call_id == *sip_call_id);
         let Some(line) = self.lines.get_mut(&call).filter(|line| line.sip_call_id.is_none()) else { return };
-        line.sip_call_id = Some(sip_call_id.into());
+        let sip_call_id: Arc<str> = sip_call_id.into();
+        line.sip_call_id = Some(sip_call_id.clone());
         let (tag, step) = invite.map(|invite| (invite.tag, invite.step)).unzip();
-        self.dialogs.entry(sip_call_id.into()).or_default().outbound = Some((call, tag.unwrap_or_default()));
+        self.dialogs.entry(sip_call_id).or_default().outbound = Some((call, tag.unwrap_or_default()));
         if let Some(Timed { at, step }) = step {
             self.add(call, at, step);
         }
@@ -333,18 +338,22 @@ impl Timelines {
         trace.is_given.then_some(trace.id)
     }
 
-    /// The Call-ID of the INVITE that is being handled, until there is a call that it makes.
-    pub(crate) fn coming(&self) -> Option<&str> {
-        self.coming.as_ref().map(|invite| &*invite.call_id)
+    /// The Call-ID of the INVITE that is being handled, and the trace that it names, until there is a call that it makes.
+    pub(crate) fn coming(&self) -> Option<(&str, Option<TraceId>)> {
+        self.coming.as_ref().map(|invite| (&*invite.call_id, invite.trace_id))
     }
 
-    /// By what a line of the log names a call.
-    pub(crate) fn names(&self, call: CallId) -> Names<'_> {
-        let line = self.lines.get(&call);
+    /// By what a line of the log names a call or a conference.
+    pub(crate) fn names(&self, of: impl Into<Resource>) -> Names {
+        let of = of.into();
+        let line = match of {
+            Resource::Call(call) => self.lines.get(&call),
+            Resource::Conference(_) => None,
+        };
         Names {
             node: self.node,
-            call,
-            sip_call_id: line.and_then(|line| line.sip_call_id.as_deref()),
+            of,
+            sip_call_id: line.and_then(|line| line.sip_call_id.clone()),
             trace_id: line.map(|line| line.trace.id),
         }
     }

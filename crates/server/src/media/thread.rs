@@ -16,7 +16,7 @@ use super::inbox::{Inbox, Woken};
 use super::lateness::Lateness;
 use super::pace::{Needs, Pace};
 use super::places::Places;
-use super::{Moved, ToMedia};
+use super::{Moved, SocketFault, ToMedia, Tried};
 use crate::clock;
 use crate::input::Input;
 use crate::outbox::Outbox;
@@ -234,7 +234,7 @@ impl Thread {
             if let Some((value, sockets)) = moved.map(|moved| *moved) {
                 self.engine.attach(now, leg, value);
                 let place = self.places.insert(leg, sockets);
-                self.listen(place);
+                self.listen(leg, place);
             }
             let expected = self.expected.remove(&leg);
             for message in expected.into_iter().flat_map(|expected| expected.waiting) {
@@ -279,26 +279,27 @@ impl Thread {
         Some(sockets)
     }
 
-    /// Ties the sockets to the peer, or opens them to whoever it may turn out to be. An address that cannot be reached shows
-    /// as packets that are not sent.
+    /// Ties the sockets to the peer, or opens them to whoever it may turn out to be.
     fn tie(&mut self, leg: LegId) {
         let Some(place) = self.places.of(leg) else { return };
         let Some(sockets) = self.places.sockets(place) else { return };
         for channel in [Channel::Rtp, Channel::Rtcp] {
             let peer = self.engine.peer(leg, channel);
             if let Err(error) = sockets.tie(channel, peer) {
-                tracing::debug!(?channel, ?peer, %error, "media address refused");
+                let fault = SocketFault { leg, channel, what: Tried::Tie(peer), error };
+                self.events.send(Input::Socket(fault));
             }
         }
-        self.listen(place);
+        self.listen(leg, place);
     }
 
     /// Listens to the sockets once it is known whom they are to hear: before that nobody reads.
-    fn listen(&mut self, place: usize) {
+    fn listen(&mut self, leg: LegId, place: usize) {
         let Some((sockets, numbers)) = self.places.begin_to_hear(place) else { return };
         for (channel, number) in numbers {
             if let Err(error) = self.arrivals.add(sockets.of(channel).as_fd(), number) {
-                tracing::error!(%error, "a media socket cannot be listened to");
+                let fault = SocketFault { leg, channel, what: Tried::Listen, error };
+                self.events.send(Input::Socket(fault));
             }
         }
     }
@@ -332,8 +333,10 @@ impl Thread {
     fn follow_leg(&mut self, leg: LegId) {
         let frames = self.engine.frames_of(leg);
         let Some((sockets, number)) = self.places.follow(leg, frames) else { return };
-        if let Err(error) = self.arrivals.follow(sockets.of(Channel::Rtp).as_fd(), number, frames) {
-            tracing::error!(%error, "a media socket cannot be listened to");
+        let channel = Channel::Rtp;
+        if let Err(error) = self.arrivals.follow(sockets.of(channel).as_fd(), number, frames) {
+            let fault = SocketFault { leg, channel, what: Tried::Listen, error };
+            self.events.send(Input::Socket(fault));
         }
     }
 

@@ -1,7 +1,10 @@
 //! Files that lie (row A9), as far as a request comes: what is answered, what is heard, and how much of the file is read.
 
+use offhook_call::prompt::Language;
+
 use super::tests::{Temp, file, play};
 use super::*;
+use crate::call_log::testing::{said, whose};
 
 /// A WAV file with a header that claims what it will, before 800 samples of eight bits.
 fn wav(rate: u32, channels: u16, data: u32) -> Vec<u8> {
@@ -22,7 +25,7 @@ fn with(temp: &Temp, name: &str, bytes: &[u8]) {
 
 #[track_caller]
 fn refused(prompts: &Prompts, name: &str) {
-    let (found, cold) = prompts.find(&[file(name)], Codec::Pcmu);
+    let (found, cold) = prompts.find(&whose(), &[file(name)], Codec::Pcmu);
     assert_eq!(found.unwrap_err(), PromptFault { fault: FileFault::Unsupported, source: file(name) });
     assert!(cold.is_empty());
 }
@@ -51,6 +54,23 @@ fn a9_a_file_is_as_long_as_its_bytes_go_whatever_it_claims() {
         assert_eq!((length, bytes), (Duration::from_millis(100), 800), "{name}");
     }
     assert_eq!(prompts.bytes.load(Ordering::Relaxed), 3 * 800);
+}
+
+#[test]
+fn what_is_wrong_with_a_prompt_is_told_by_the_names_of_the_call() {
+    let temp = Temp::new("names");
+    let prompts = temp.prompts(1 << 20);
+    with(&temp, "short.wav", &wav(8000, 1, 1 << 20));
+    with(&temp, "none.wav", b"RIFF");
+    let text = Speech { text: "Good day".to_owned(), language: Language::En, voice: None };
+    let lines = said(|| {
+        play(&prompts, &["short.wav"]);
+        refused(&prompts, "none.wav");
+        let (found, _) = prompts.find(&whose(), &[Sound::Speech(text).into()], Codec::Pcmu);
+        assert_eq!(found.unwrap_err().fault, FileFault::Unspoken);
+    });
+    let nobody = "WARN a text cannot be spoken: there is nobody who speaks (speech.provider, speech.command)";
+    assert_eq!(lines, ["WARN a prompt ends before its file does", "DEBUG no prompt", nobody]);
 }
 
 #[test]

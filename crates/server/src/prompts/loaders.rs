@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
 use super::{Cold, Prompts};
+use crate::call_log::Names;
 use crate::input::Input;
 use crate::speech::Speaker;
 
@@ -40,6 +41,8 @@ const TURN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 struct Job {
     id: JobId,
+    /// Whose question it is.
+    of: Names,
     sources: Vec<PromptSource>,
     codec: Codec,
 }
@@ -100,8 +103,13 @@ impl Loaders {
     ///
     /// # Errors
     /// [`FileFault::Busy`] where as many questions wait as may.
-    pub fn ask(&mut self, id: JobId, sources: Vec<PromptSource>, codec: Codec) -> Result<(), PromptFault> {
-        let job = Job { id, sources, codec };
+    pub(crate) fn ask(
+        &mut self,
+        (id, of): (JobId, Names),
+        sources: Vec<PromptSource>,
+        codec: Codec,
+    ) -> Result<(), PromptFault> {
+        let job = Job { id, of, sources, codec };
         match &mut self.speaking {
             Some(speaking) if job.texts().next().is_some() => speaking.ask(self.threads.clone(), job),
             _ => self.threads.pass(job),
@@ -152,7 +160,7 @@ impl Speaking {
             let _place = place;
             let said = async {
                 for (source, speech) in job.texts() {
-                    let said = speaker.say(speech).await;
+                    let said = speaker.say(&job.of, speech).await;
                     said.map_err(|fault| PromptFault { fault, source: source.clone() })?;
                 }
                 Ok(())
@@ -192,8 +200,8 @@ impl Loader {
         }
     }
 
-    fn answer(&mut self, Job { id, sources, codec }: Job) {
-        let (result, cold) = guarded(|| self.prompts.find(&sources, codec))
+    fn answer(&mut self, Job { id, of, sources, codec }: Job) {
+        let (result, cold) = guarded(|| self.prompts.find(&of, &sources, codec))
             .unwrap_or_else(|| (Err(PromptFault::of_first(&sources, FileFault::Unreadable)), Vec::new()));
         // This thread may wait for the control loop; nothing that must not wait waits for this thread.
         let _ = self.control.blocking_send(Input::Disk(DiskEvent::Prompts { job: id, result }));

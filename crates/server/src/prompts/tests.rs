@@ -8,6 +8,7 @@ use offhook_media::file::{RecordSpec, Writer};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::call_log::testing::whose;
 use crate::input::Input;
 
 /// A folder of its own for each test, removed at its end.
@@ -50,7 +51,7 @@ pub(super) fn file(name: &str) -> PromptSource {
 #[track_caller]
 pub(super) fn play(prompts: &Prompts, names: &[&str]) -> (Vec<Arc<Prompt>>, usize) {
     let files: Vec<_> = names.iter().map(|name| file(name)).collect();
-    let (found, cold) = prompts.find(&files, Codec::Pcmu);
+    let (found, cold) = prompts.find(&whose(), &files, Codec::Pcmu);
     let loaded = cold.len();
     for mut cold in cold {
         while cold.decode(Duration::from_millis(500)) {}
@@ -71,8 +72,8 @@ fn a_prompt_is_loaded_once_and_shared() {
     assert!(Arc::ptr_eq(&first[0], &second[0]) && Arc::ptr_eq(&first[1], &second[0]));
     // In another codec, and at another level, it is another prompt.
     let louder = PromptSource { gain_db: 6, ..file("a.wav") };
-    assert_eq!(prompts.find(&[louder], Codec::Pcmu).1.len(), 1);
-    assert_eq!(prompts.find(&[file("a.wav")], Codec::Pcma).1.len(), 1);
+    assert_eq!(prompts.find(&whose(), &[louder], Codec::Pcmu).1.len(), 1);
+    assert_eq!(prompts.find(&whose(), &[file("a.wav")], Codec::Pcma).1.len(), 1);
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn a_ring_back_tone_is_one_turn_of_it_and_made_once() {
     let prompts = temp.prompts(0);
     let tone = |country, codec| {
         let sound = Sound::RingBack(Country::from_code(country).unwrap());
-        let (found, cold) = prompts.find(&[sound.into()], codec);
+        let (found, cold) = prompts.find(&whose(), &[sound.into()], codec);
         assert!(cold.is_empty());
         found.unwrap().remove(0)
     };
@@ -140,7 +141,7 @@ fn a_file_is_checked_before_it_is_played() {
         ("../a.wav", FileFault::Forbidden),
     ] {
         let wanted = PromptSource { item: Some(1), ..file(name) };
-        let (found, cold) = prompts.find(&[file("a.wav"), wanted.clone()], Codec::Pcmu);
+        let (found, cold) = prompts.find(&whose(), &[file("a.wav"), wanted.clone()], Codec::Pcmu);
         assert_eq!(found.unwrap_err(), PromptFault { fault, source: wanted });
         for mut cold in cold {
             assert!(!cold.decode(Duration::from_secs(2)));
@@ -186,7 +187,7 @@ fn a_prompt_can_be_heard_before_it_is_loaded() {
     let mp3 = include_bytes!("../../../../fixtures/audio/44k1-stereo.mp3");
     std::fs::write(temp.0.join("long.mp3"), mp3.repeat(120)).unwrap();
     let prompts = temp.prompts(1 << 20);
-    let (found, mut cold) = prompts.find(&[file("long.mp3")], Codec::Pcmu);
+    let (found, mut cold) = prompts.find(&whose(), &[file("long.mp3")], Codec::Pcmu);
     let found = found.unwrap();
     assert_eq!((found[0].is_complete(), found[0].bytes()), (false, 0));
     let Cold { mut reader, mut writer, .. } = cold.remove(0);
@@ -205,7 +206,7 @@ fn a_prompt_can_be_heard_before_it_is_loaded() {
 fn ask(loaders: &mut Loaders, inputs: &mut mpsc::Receiver<Input>, names: &[&[&str]]) -> Vec<Found> {
     for (id, names) in (0..).zip(names) {
         let files = names.iter().map(|name| file(name)).collect();
-        loaders.ask(JobId(id), files, Codec::Pcmu).unwrap();
+        loaders.ask((JobId(id), whose()), files, Codec::Pcmu).unwrap();
     }
     let mut answers: Vec<(JobId, Found)> = Vec::new();
     while answers.len() < names.len() {
@@ -253,7 +254,8 @@ fn no_more_questions_wait_than_may() {
     // Nobody takes the answers, so that the threads stand still.
     let (sender, inputs) = mpsc::channel(1);
     let mut loaders = start(temp.prompts(1 << 20), &sender).unwrap();
-    let refused = (0..10_000).find_map(|id| loaders.ask(JobId(id), vec![file("a.wav")], Codec::Pcmu).err());
+    let refused =
+        (0..10_000).find_map(|id| loaders.ask((JobId(id), whose()), vec![file("a.wav")], Codec::Pcmu).err());
     let Some(PromptFault { fault: FileFault::Busy { limit }, .. }) = refused else { panic!("{refused:?}") };
     assert!((256..=1024).contains(&limit), "{limit}");
     drop(inputs);
@@ -289,7 +291,7 @@ fn every_format_lasts_as_long_as_its_file() {
             }
             let expected = if name == "96k-mono-f32.wav" { 100 } else { usual };
             for codec in [Codec::Pcmu, Codec::G722, Codec::L16Wide] {
-                let (found, cold) = prompts.find(&[file(&name)], codec);
+                let (found, cold) = prompts.find(&whose(), &[file(&name)], codec);
                 for mut cold in cold {
                     while cold.decode(Duration::from_millis(500)) {}
                     prompts.keep(cold);

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use offhook_call::id::ConferenceId;
 use offhook_media::event::RecordFormat;
 use offhook_media::file::decode;
 
 use super::*;
+use crate::call_log::testing::{said, whose};
 
 /// A folder of its own for each test, removed at its end.
 struct Temp(std::path::PathBuf);
@@ -74,6 +76,7 @@ fn d2_a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
         let file = OpenFile::on(Box::new(store), MU_LAW).unwrap();
         let recording = Recording {
             id: RecordingId(1),
+            of: whose(),
             name,
             spec: MU_LAW,
             file,
@@ -121,7 +124,14 @@ fn audio_waits_for_more_and_not_for_long() {
         let mut recorder = Recorder::new(temp.places(0, PART_BYTES), control);
         let (begun, recording) = (clock::now().mono, RecordingId(1));
         let spec = RecordSpec::new(format, 8000, 1);
-        let open = ToDisk::Open { job: JobId(1), file: name.clone(), spec, overwrite: false, recording };
+        let open = ToDisk::Open {
+            job: JobId(1),
+            file: name.clone(),
+            spec,
+            overwrite: false,
+            recording,
+            of: whose(),
+        };
         recorder.obey(begun, open);
         let mut last_written = (0, length());
         for ms in (0..2000).step_by(20) {
@@ -156,7 +166,8 @@ fn d2_nothing_new_begins_below_the_floor() {
     let temp = Temp::new("floor");
     let name = Name { file: "a.wav".to_owned(), overwrite: false };
     let begin = |min_free, name| {
-        Recording::begin(&temp.places(min_free, PART_BYTES), RecordingId(1), name, MU_LAW).map(|_| ())
+        Recording::begin(&temp.places(min_free, PART_BYTES), (RecordingId(1), whose()), name, MU_LAW)
+            .map(|_| ())
     };
     assert_eq!(begin(u64::MAX, name.clone()), Err(FileFault::DiskFull));
     assert!(!temp.0.join("a.wav").exists());
@@ -174,7 +185,7 @@ fn d1_what_was_open_is_recovered_and_told_once() {
     let places = temp.places(0, 58 + 2 * 480);
     let begin = |id, file: &str| {
         let name = Name { file: file.to_owned(), overwrite: false };
-        Recording::begin(&places, RecordingId(id), name, MU_LAW).unwrap()
+        Recording::begin(&places, (RecordingId(id), whose()), name, MU_LAW).unwrap()
     };
     let say = |recording: &mut Recording, chunks| {
         for n in 0..chunks {
@@ -198,13 +209,68 @@ fn d1_what_was_open_is_recovered_and_told_once() {
     let bytes = [std::fs::read(&torn).unwrap(), vec![0x80; 101]].concat();
     std::fs::write(&torn, bytes).unwrap();
 
-    let found =
-        |file: &str, parts, bytes, repaired| Recovered { file: file.to_owned(), parts, bytes, repaired };
+    let owner = || Owner {
+        res_id: "0.0.0-sys.call-7".to_owned(),
+        sip_call_id: Some("a84b4c76e66710@192.0.2.10".to_owned()),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+    };
+    let found = |file: &str, parts, bytes, repaired| {
+        let owner = Some(owner());
+        Recovered { owner, file: file.to_owned(), parts, bytes, repaired }
+    };
     let expected =
         [found("inbox/open.wav", 1, 58 + 480 + 100, true), found("inbox/parts.wav", 2, 58 + 2 * 480, false)];
-    assert_eq!(recover(&places.directory), expected);
+    let mut recovered = Vec::new();
+    let lines = said(|| recovered = recover(&places.directory));
+    assert_eq!(recovered, expected);
+    assert_eq!(lines, ["WARN a recording that was open cannot be looked at"], "it is gone");
     assert_eq!(temp.samples("inbox/open.wav").len(), 580);
     assert_eq!(recover(&places.directory), []);
+}
+
+/// An entry of the earlier form ends with the name, and a conference has neither trace nor Call-ID.
+#[test]
+fn what_an_entry_does_not_say_is_not_known() {
+    let temp = Temp::new("entries");
+    let places = temp.places(0, PART_BYTES);
+    let name = |file: &str| Name { file: file.to_owned(), overwrite: false };
+    let of = Names { of: ConferenceId(9).into(), sip_call_id: None, trace_id: None, ..whose() };
+    Recording::begin(&places, (RecordingId(1), of), name("conf.wav"), MU_LAW).unwrap();
+    Recording::begin(&places, (RecordingId(2), whose()), name("old.wav"), MU_LAW).unwrap();
+    std::fs::write(temp.0.join(".open/2"), "3 8000 1 1\nold.wav").unwrap();
+    let conference = Owner { res_id: "0.0.0-sys.conf-9".to_owned(), sip_call_id: None, trace_id: None };
+    let owners: Vec<_> =
+        recover(&places.directory).into_iter().map(|found| (found.file, found.owner)).collect();
+    assert_eq!(owners, [("conf.wav".to_owned(), Some(conference)), ("old.wav".to_owned(), None)]);
+}
+
+/// A stall, a full disk, and an entry that somebody has taken away.
+#[test]
+fn what_befalls_a_recording_is_told_by_the_names_of_the_call() {
+    let temp = Temp::new("names");
+    let places = temp.places(0, PART_BYTES);
+    let (now, id) = (clock::now().mono, RecordingId(1));
+    let name = Name { file: "a.wav".to_owned(), overwrite: false };
+    let file = places.directory.create("a.wav", false).unwrap();
+    let mut recording =
+        Recording::begin(&places, (id, whose()), Name { file: "b.wav".to_owned(), ..name }, MU_LAW).unwrap();
+    let store = Cramped { file, room: Arc::new(AtomicUsize::new(600)) };
+    recording.file = OpenFile::on(Box::new(store), MU_LAW).unwrap();
+    std::fs::remove_file(temp.0.join(".open/1")).unwrap();
+    let (control, _told) = mpsc::channel(8);
+    let mut recorder = Recorder::new(places, control);
+    recorder.open.insert(id, recording);
+    let lines = said(|| {
+        recorder.obey(now, ToDisk::Gap { recording: id, length: Duration::from_secs(1) });
+        recorder.write(now + WAIT, true);
+    });
+    let told = [
+        "WARN gap in a recording: the disk stood still",
+        "WARN a recording cannot be written",
+        "WARN a recording is complete and still noted as open",
+        "ERROR recording cut off",
+    ];
+    assert_eq!(lines, told);
 }
 
 #[test]
@@ -213,7 +279,7 @@ fn d4_a_long_recording_goes_on_in_another_part() {
     // The counter that stands for 4 GiB: after three chunks the first part is beyond it.
     let places = temp.places(0, 58 + 2 * 480);
     let name = Name { file: "day.1/a.wav".to_owned(), overwrite: false };
-    let mut recording = Recording::begin(&places, RecordingId(1), name, MU_LAW).unwrap();
+    let mut recording = Recording::begin(&places, (RecordingId(1), whose()), name, MU_LAW).unwrap();
     for n in 0..8 {
         recording.append(clock::now().mono, &places, &chunk(n)).unwrap();
         recording.write().unwrap();
@@ -249,7 +315,7 @@ fn d3_a_stall_of_30_seconds_is_a_gap_of_the_right_length() {
     let ids = 1..=50u64;
     for id in ids.clone() {
         let (job, recording, file) = (JobId(id), RecordingId(id), format!("{id}.wav"));
-        feed.send(ToDisk::Open { job, file, spec: MU_LAW, overwrite: false, recording });
+        feed.send(ToDisk::Open { job, file, spec: MU_LAW, overwrite: false, recording, of: whose() });
     }
     let say = |feed: &mut Feed, n: i16| {
         for id in ids.clone() {

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::call_log::testing::{said, whose};
 use crate::prompts::Prompts;
 
 /// Audio that plays as a prompt.
@@ -63,12 +64,12 @@ async fn a_text_is_spoken_once_by_the_voice_that_is_asked_for() {
     let config = temp.program(&format!("echo \"$1 $(cat)\" >> {}; cp $AUDIO $2", notes.display()));
     let speaker = speaker(&config);
     for _ in 0..3 {
-        speaker.say(&speech("Good day; $(rm -rf /) -w")).await.unwrap();
+        speaker.say(&whose(), &speech("Good day; $(rm -rf /) -w")).await.unwrap();
     }
     let chinese = Speech { text: "你好".to_owned(), language: Language::Zh, voice: None };
-    speaker.say(&chinese).await.unwrap();
+    speaker.say(&whose(), &chinese).await.unwrap();
     let other = Speech { voice: Some("de".to_owned()), ..speech("Good day; $(rm -rf /) -w") };
-    speaker.say(&other).await.unwrap();
+    speaker.say(&whose(), &other).await.unwrap();
     // The text is never looked at by a shell or as an option.
     assert_eq!(temp.notes(), ["en-us Good day; $(rm -rf /) -w", "cmn 你好", "de Good day; $(rm -rf /) -w"]);
     let mut audio = Vec::new();
@@ -76,7 +77,7 @@ async fn a_text_is_spoken_once_by_the_voice_that_is_asked_for() {
     assert_eq!(audio, AUDIO);
     // Another node, or this one after a restart, finds it.
     let again = self::speaker(&config);
-    again.say(&chinese).await.unwrap();
+    again.say(&whose(), &chinese).await.unwrap();
     assert_eq!((temp.notes().len(), temp.kept()), (3, 3));
     assert_eq!(again.open(&speech("never said")).unwrap_err(), FileFault::NotFound);
 }
@@ -87,7 +88,7 @@ async fn a_program_may_write_to_its_standard_output() {
     let mut config = temp.program("cat > /dev/null; cat $AUDIO");
     config.command.pop();
     let speaker = speaker(&config);
-    speaker.say(&speech("a")).await.unwrap();
+    speaker.say(&whose(), &speech("a")).await.unwrap();
     assert!(speaker.open(&speech("a")).is_ok());
 }
 
@@ -97,10 +98,10 @@ async fn a_program_may_complain_at_length() {
     let temp = Temp::new("chatty");
     let chatty = "head -c 300000 /dev/zero >&2";
     let speaker = speaker(&temp.program(&format!("{chatty}; cp $AUDIO $2")));
-    speaker.say(&speech("a")).await.unwrap();
+    speaker.say(&whose(), &speech("a")).await.unwrap();
     let mut config = temp.program(&format!("cat > /dev/null; {chatty}; cat $AUDIO"));
     config.command.pop();
-    self::speaker(&config).say(&speech("b")).await.unwrap();
+    self::speaker(&config).say(&whose(), &speech("b")).await.unwrap();
 }
 
 #[tokio::test]
@@ -115,10 +116,22 @@ async fn what_a_program_does_wrong_is_a_fault_and_nothing_is_kept() {
         "kill -9 $$",           // is killed
     ] {
         let speaker = speaker(&temp.program(lines));
-        assert_eq!(speaker.say(&speech("a")).await, Err(FileFault::Unspoken), "{lines}");
+        assert_eq!(speaker.say(&whose(), &speech("a")).await, Err(FileFault::Unspoken), "{lines}");
         assert_eq!(speaker.open(&speech("a")).unwrap_err(), FileFault::NotFound, "{lines}");
     }
     assert_eq!(temp.kept(), 0);
+}
+
+#[test]
+fn what_cannot_be_spoken_is_told_by_the_names_of_the_call() {
+    let temp = Temp::new("names");
+    let speaker = speaker(&temp.program("exit 1"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let lines = said(|| {
+        let text = speech("a");
+        runtime.block_on(speaker.say(&whose(), &text)).unwrap_err();
+    });
+    assert_eq!(lines, ["WARN a text cannot be spoken"]);
 }
 
 /// What a wrapper has started does not outlive it: a program in its group writes when it is too late, if it lives.
@@ -128,7 +141,7 @@ async fn what_a_late_program_has_started_ends_with_it() {
     let late = temp.0.join("late");
     let config =
         Config { timeout_seconds: 1, ..temp.program(&format!("(sleep 2; touch {}) & wait", late.display())) };
-    assert_eq!(speaker(&config).say(&speech("a")).await, Err(FileFault::Unspoken));
+    assert_eq!(speaker(&config).say(&whose(), &speech("a")).await, Err(FileFault::Unspoken));
     tokio::time::timeout(Duration::from_millis(1_500), std::future::pending::<()>()).await.unwrap_err();
     assert!(!late.exists());
 }
@@ -140,7 +153,8 @@ async fn a_text_that_waits_for_others_has_its_whole_time_still() {
     let config = Config { at_once: 1, ..temp.program("sleep 1.2; cp $AUDIO $2") };
     let speaker = speaker(&config);
     let (first, second) = (speech("a"), speech("b"));
-    let both = tokio::join!(speaker.say(&first), speaker.say(&second));
+    let of = whose();
+    let both = tokio::join!(speaker.say(&of, &first), speaker.say(&of, &second));
     assert_eq!(both, (Ok(()), Ok(())));
 }
 
@@ -154,7 +168,7 @@ async fn a_text_that_nobody_waits_for_any_more_is_left_off() {
     let prompts = Prompts::new(Directory::open(&temp.0).unwrap(), 0).speaking(Some(speaker));
     let (control, _inputs) = tokio::sync::mpsc::channel(1);
     let mut loaders = crate::prompts::start(prompts, &control).unwrap();
-    loaders.ask(JobId(1), vec![Sound::Speech(speech("a")).into()], Codec::Pcma).unwrap();
+    loaders.ask((JobId(1), whose()), vec![Sound::Speech(speech("a")).into()], Codec::Pcma).unwrap();
     let beginning = async {
         while !begun.exists() {
             let pause = std::future::pending::<()>();
@@ -202,7 +216,7 @@ async fn what_was_said_first_goes_first_and_parts_of_a_crash_are_removed() {
     let speaker = speaker(&Config { cache_bytes, ..temp.program("cp $AUDIO $2") });
     assert_eq!(temp.kept(), 0);
     for (index, text) in ["a", "b", "c"].into_iter().enumerate() {
-        speaker.say(&speech(text)).await.unwrap();
+        speaker.say(&whose(), &speech(text)).await.unwrap();
         // The clock of a file system may be coarse.
         let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + index as u64);
         if index < 2 {
@@ -253,9 +267,9 @@ async fn another_server_speaks() {
         ..Config::default()
     };
     let speaker = Arc::new(speaker(&config));
-    speaker.say(&Speech { voice: Some("anna".to_owned()), ..speech("say \"it\"") }).await.unwrap();
+    speaker.say(&whose(), &Speech { voice: Some("anna".to_owned()), ..speech("say \"it\"") }).await.unwrap();
     for text in ["busy", "moved", "a page"] {
-        assert_eq!(speaker.say(&speech(text)).await, Err(FileFault::Unspoken), "{text}");
+        assert_eq!(speaker.say(&whose(), &speech(text)).await, Err(FileFault::Unspoken), "{text}");
     }
     let requests = serving.await.unwrap();
     let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
@@ -265,5 +279,5 @@ async fn another_server_speaks() {
     assert_eq!(body, serde_json::json!({ "text": "say \"it\"", "lang": "en", "voice": "anna" }));
     assert_eq!(temp.kept(), 1);
     // Nobody is there any more.
-    assert_eq!(speaker.say(&speech("gone")).await, Err(FileFault::Unspoken));
+    assert_eq!(speaker.say(&whose(), &speech("gone")).await, Err(FileFault::Unspoken));
 }

@@ -22,6 +22,9 @@ pub(crate) struct Live {
     pub(crate) gateway: Option<String>,
     /// The SIP Call-ID, where it is known.
     pub(crate) sip_call_id: Option<String>,
+    /// The trace of its lines in the log.
+    #[serde(default)]
+    pub(crate) trace_id: Option<String>,
     /// When it began, Unix time in milliseconds.
     pub(crate) begin_time_ms: i64,
     /// When it was answered.

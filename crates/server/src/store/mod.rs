@@ -81,17 +81,6 @@ pub(crate) enum Note {
     Conference(Box<conference::Change>),
 }
 
-impl Note {
-    /// The call, or the conference.
-    pub(crate) fn res_id(&self) -> &str {
-        match self {
-            Self::Lives(live) => &live.res_id,
-            Self::Over(over) => &over.record.res_id,
-            Self::Conference(change) => &change.res_id,
-        }
-    }
-}
-
 /// The end of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Over {

@@ -1,7 +1,7 @@
 //! What the events of calls leave in the database, and what it says of calls that an earlier run had.
 
 use offhook_call::event::{Event, EventKind, Released};
-use offhook_call::id::{CallId, NodeId};
+use offhook_call::id::CallId;
 use offhook_call::state::State;
 use offhook_client::wire::{self, CallRecord};
 use offhook_exchange::Exchange;
@@ -9,21 +9,22 @@ use offhook_sip::event as sip;
 
 use super::live::{Dialog, Received, Sent};
 use super::{Live, Note, Over, Remains};
+use crate::call_log::Names;
 use crate::events::dropped_by;
 use crate::rpc::{names, reply};
 
-/// Who writes.
+/// Who writes, and of which call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Writer {
-    /// Our name.
-    pub(crate) node: NodeId,
+pub(crate) struct Writer<'a> {
+    /// The call.
+    pub(crate) of: &'a Names,
     /// Our process, as the API names it.
     pub(crate) process_id: u64,
 }
 
 /// What is to be written before an event is shown that has this number. Of a call that is over by now there is no more to know
 /// than its end.
-pub(crate) fn note(writer: Writer, seq: u64, event: &Event, exchange: &Exchange) -> Option<Note> {
+pub(crate) fn note(writer: Writer<'_>, seq: u64, event: &Event, exchange: &Exchange) -> Option<Note> {
     match &event.kind {
         EventKind::StateChanged { state, prior, .. } if is_told(*state, *prior) => {
             lives(writer, event.call, exchange)
@@ -31,7 +32,7 @@ pub(crate) fn note(writer: Writer, seq: u64, event: &Event, exchange: &Exchange)
         // From now on there is something to cancel.
         EventKind::Ringing { .. } => lives(writer, event.call, exchange),
         EventKind::Released(released) => {
-            let record = record(writer.node.res_id(event.call), event.user_data.clone(), released);
+            let record = record(writer.of.res_id(), event.user_data.clone(), released);
             Some(Note::Over(Box::new(Over { record, process_id: writer.process_id, seq })))
         }
         _ => None,
@@ -49,17 +50,18 @@ fn is_told(state: State, prior: Option<State>) -> bool {
 }
 
 /// All that the next run has to know of a call that lives.
-pub(crate) fn lives(writer: Writer, id: CallId, exchange: &Exchange) -> Option<Note> {
+pub(crate) fn lives(writer: Writer<'_>, id: CallId, exchange: &Exchange) -> Option<Note> {
     let call = exchange.calls().get(id)?;
     let remains = exchange.endpoint().remains(call.session);
     Some(Note::Lives(Box::new(Live {
-        res_id: writer.node.res_id(id),
+        res_id: writer.of.res_id(),
         process_id: writer.process_id,
         call_dir: names::direction(call.direction),
         from_uri: call.from_uri,
         to_uri: call.to_uri,
         gateway: call.gateway.map(|name| name.to_string()),
         sip_call_id: call.sip_call_id,
+        trace_id: writer.of.trace_id.map(|trace| trace.to_string()),
         begin_time_ms: call.begin.0,
         answer_time_ms: call.answer_time.map(|time| time.0),
         user_data: call.user_data,

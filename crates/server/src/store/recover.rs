@@ -32,6 +32,7 @@ pub(crate) fn recover(
         tracing::warn!(
             res_id = live.res_id,
             sip_call_id = live.sip_call_id,
+            trace_id = live.trace_id,
             "a call was cut off by the end of the server"
         );
         remains.extend(live.remains.clone().map(Remains::from));

@@ -36,6 +36,7 @@ pub(crate) fn live(number: u64) -> Live {
         to_uri: "sip:2000@192.0.2.20".to_owned(),
         gateway: Some("carrier".to_owned()),
         sip_call_id: Some(format!("{number}@192.0.2.10")),
+        trace_id: None,
         begin_time_ms: 1_800_000_000_000,
         answer_time_ms: None,
         user_data: None,
@@ -167,7 +168,6 @@ fn what_lives_is_found_until_it_is_over() {
     assert_eq!(ledger.lost().unwrap(), []);
 }
 
-/// Whatever the end of the server has left of the last line: what was whole before is known.
 /// A server of before there was `calls.live` was killed with three calls, of which one can be hung up and one has its record; and
 /// with a row that no version has written.
 #[test]
@@ -211,6 +211,7 @@ fn calls_that_lived_in_the_database_are_taken_over_once() {
     assert_eq!(Ledger::open(&dir.0, None).unwrap().lost().unwrap(), []);
 }
 
+/// Whatever the end of the server has left of the last line: what was whole before is known.
 #[test]
 fn a_line_that_is_cut_off_takes_none_with_it() {
     let dir = dir();

@@ -148,7 +148,8 @@ async fn what_a_former_run_had_is_told_as_missing() {
 async fn what_is_told_at_the_start_needs_after() {
     let retention = Retention { bytes: 1 << 20, age: Duration::from_secs(3600) };
     let mut log = Log::new(retention, 1_000);
-    let cut_off = Recovered { file: "a.wav".to_owned(), parts: 1, bytes: 480_058, repaired: true };
+    let cut_off =
+        Recovered { owner: None, file: "a.wav".to_owned(), parts: 1, bytes: 480_058, repaired: true };
     append_recovered(&mut log.writer, UnixMs(1_800_000_000_000), vec![cut_off]);
     log.commit();
     let mut server = Server::start_on(log, &[], |_| Ok(Reply::Done)).await;

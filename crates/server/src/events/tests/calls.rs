@@ -9,6 +9,7 @@ use offhook_client::wire::{self, OnStateChanged};
 
 use super::super::calls;
 use super::*;
+use crate::call_log::testing::{said, whose};
 use crate::clock;
 use crate::store::tests::{live, over};
 use crate::store::{self, Ledger, Live, Note};
@@ -30,7 +31,7 @@ impl Node {
     }
 
     fn begin(&mut self, number: u64) {
-        self.rig.writer.note(Note::Lives(Box::new(live(number))));
+        self.rig.writer.note(&whose(), Note::Lives(Box::new(live(number))));
         let Live { res_id, call_dir, from_uri, to_uri, gateway, .. } = live(number);
         let (state, prior_state) = (wire::CallState::Initiated, None);
         let changed = OnStateChanged { res_id, state, prior_state, call_dir, from_uri, to_uri, gateway };
@@ -41,7 +42,7 @@ impl Node {
         let note = over(number, 0, self.rig.writer.next());
         let Note::Over(over) = &note else { panic!() };
         let event = store::tests::released(over);
-        self.rig.writer.note(note.clone());
+        self.rig.writer.note(&whose(), note.clone());
         self.rig.writer.append(0, event);
     }
 }
@@ -121,6 +122,15 @@ fn every_call_that_was_heard_of_is_released_once_over_any_kill() {
     }
 }
 
+#[test]
+fn a_call_that_is_not_recorded_is_told_by_its_names() {
+    let dir = dir();
+    let (notes, calls) = calls::open(Ledger::open(&dir.0, None).unwrap());
+    drop(calls);
+    let lines = said(|| notes.send(&whose(), over(1, 0, 1)));
+    assert_eq!(lines, ["ERROR the database takes nothing: a call or conference is not recorded"]);
+}
+
 /// Who is told of a call, or that it is recorded, is told once that is in the database: a kill a moment later forgets nothing.
 #[test]
 fn nobody_is_told_what_a_kill_would_take_back() {
@@ -128,7 +138,7 @@ fn nobody_is_told_what_a_kill_would_take_back() {
     let mut node = Node::open(&dir);
     let told = Arc::new(AtomicBool::new(false));
     let tell = told.clone();
-    node.rig.writer.note(Note::Lives(Box::new(live(1))));
+    node.rig.writer.note(&whose(), Note::Lives(Box::new(live(1))));
     node.rig.writer.once_noted(Then::new(move || tell.store(true, Ordering::Release)));
     assert!(!told.load(Ordering::Acquire), "nothing is written yet");
     node.rig.store.commit_calls().unwrap();
@@ -147,7 +157,7 @@ fn a_database_that_somebody_else_writes_holds_up_events_for_a_moment_only() {
     let (notes, mut calls) = calls::open(ledger);
     let other = rusqlite::Connection::open(dir.0.join(store::FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    notes.send(over(1, 0, 1));
+    notes.send(&whose(), over(1, 0, 1));
     let begin = clock::now().mono;
     let error = calls.commit(begin, 0, 0).unwrap_err().to_string();
     assert!(error.starts_with("call records: database is locked"), "{error}");
@@ -157,7 +167,7 @@ fn a_database_that_somebody_else_writes_holds_up_events_for_a_moment_only() {
     assert!(calls.commit(begin + PATIENCE / 2, 0, 0).is_err(), "still waited for");
     assert!(told.load(Ordering::Acquire), "replies do not wait for it");
     assert!(calls.commit(begin + PATIENCE, 0, 0).is_ok(), "not any longer");
-    notes.send(over(2, 0, 2));
+    notes.send(&whose(), over(2, 0, 2));
     assert!(calls.commit(begin + PATIENCE * 2, 0, 0).is_ok());
     assert_eq!(store::page(&dir.0, 0, 10).unwrap(), []);
     other.execute_batch("COMMIT").unwrap();

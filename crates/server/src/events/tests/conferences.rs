@@ -7,6 +7,7 @@ use offhook_call::event::UnixMs;
 use offhook_client::wire::{self, ConferenceOver};
 
 use super::*;
+use crate::call_log::testing::whose;
 use crate::store::conference::{Change, Kind};
 use crate::store::{self, Ledger, Note};
 
@@ -37,7 +38,7 @@ impl Node {
 
     fn note(&mut self, room: u64, kind: Kind) {
         let change = Change { res_id: res_id(room), kind };
-        self.rig.writer.note(Note::Conference(Box::new(change)));
+        self.rig.writer.note(&whose(), Note::Conference(Box::new(change)));
     }
 
     fn construct(&mut self, room: u64) {

@@ -24,7 +24,7 @@ use super::super::params;
 use super::sorted;
 use crate::events::{call_event, conference_event, node_event, recovered_event};
 use crate::explain;
-use crate::recordings::Recovered;
+use crate::recordings::{Owner, Recovered};
 
 /// File names and contents.
 pub(crate) fn examples() -> Vec<(String, Value)> {
@@ -272,7 +272,8 @@ fn events() -> Value {
     }
     told.extend(node_events().into_iter().map(|kind| (1_800_000_050_000, node_event(kind))));
     let file = "inbox/call.wav".to_owned();
-    let recovered = Recovered { file, parts: 1, bytes: 480_058, repaired: true };
+    let owner = Owner { res_id: NodeId::default().res_id(CallId(1)), sip_call_id: None, trace_id: None };
+    let recovered = Recovered { owner: Some(owner), file, parts: 1, bytes: 480_058, repaired: true };
     told.push((1_800_000_090_000, recovered_event(recovered)));
     let started = wire::OnNodeStarted { process_id: 7, version: "0.1.0".to_owned() };
     told.push((1_800_000_090_000, wire::EventKind::NodeStarted(started)));

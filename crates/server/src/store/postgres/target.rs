@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use offhook_client::wire::CallRecord;
 use serde_json::Value;
 use tokio_postgres::{Client, Config, Error, Statement};
 
@@ -133,8 +134,9 @@ impl Target {
         for over in batch {
             match self.write(std::slice::from_ref(over)).await {
                 Err(Fault::There(error)) if is_of_the_data(&error) => {
-                    let (res_id, fault) = (&over.record.res_id, Fault::There(error));
-                    tracing::error!(res_id, %fault, "PostgreSQL refuses the record of a call, which stays in calls.db only");
+                    let CallRecord { res_id, sip_call_id, .. } = &over.record;
+                    let fault = Fault::There(error);
+                    tracing::error!(res_id, sip_call_id, %fault, "PostgreSQL refuses the record of a call, which stays in calls.db only");
                     refused += 1;
                 }
                 written => written?,

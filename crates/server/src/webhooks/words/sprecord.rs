@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use offhook_client::wire::{CallDir, CallState, DroppedBy, EventKind, OnReleased};
+use offhook_client::wire::{CallDir, CallState, DroppedBy, EventKind, OnRecordingRecovered, OnReleased};
 use serde_json::{Value, json};
 
 use super::calls::Calls;
@@ -21,8 +21,9 @@ pub(in super::super) const KINDS: [&str; 7] = [
 ];
 
 /// The events that say something of those.
-const EVENTS: [&str; 5] = [
+const EVENTS: [&str; 6] = [
     "sys.node.on_started",
+    "sys.node.on_recording_recovered",
     "sys.call.on_state_changed",
     "sys.call.on_record_completed",
     "sys.call.on_released",
@@ -60,7 +61,11 @@ impl SpRecord {
 
     fn of(&mut self, (seq, time_ms): (u64, i64), event: &EventKind) -> Vec<Told> {
         match event {
-            EventKind::NodeStarted(_) => vec![self.told("startup", json!({}))],
+            EventKind::NodeStarted(_) => {
+                // The calls of the last run are over.
+                self.records = Calls::default();
+                vec![self.told("startup", json!({}))]
+            }
             EventKind::StateChanged(changed) => {
                 let kind = match (changed.prior_state, changed.call_dir, changed.state) {
                     (None, CallDir::Inbound, _) => "incoming_call",
@@ -76,6 +81,11 @@ impl SpRecord {
             }
             EventKind::RecordCompleted(completed) => {
                 self.records.begin(&completed.res_id, seq, seq);
+                Vec::new()
+            }
+            // That of a call which the end of the server cut off is told instead, before the end of the call.
+            EventKind::RecordingRecovered(OnRecordingRecovered { owner_res_id: Some(call), .. }) => {
+                self.records.begin(call, seq, seq);
                 Vec::new()
             }
             EventKind::Released(released) => self.released(released),
@@ -285,6 +295,34 @@ mod tests {
             &[released("r", CallDir::Inbound, 500, Some(10))],
             &[("call_end", end(None, Some(20), "error"))],
         );
+    }
+
+    /// Its recording was never completed, and has the number of the event that tells of it.
+    #[test]
+    fn the_recording_of_a_call_that_was_cut_off_is_told_with_its_end() {
+        let recovered = |call: Option<&str>| {
+            EventKind::RecordingRecovered(OnRecordingRecovered {
+                owner_res_id: call.map(str::to_owned),
+                record_file: "inbox/open.wav".to_owned(),
+                parts: 1,
+                bytes: 638,
+                repaired: true,
+            })
+        };
+        let cut_off = || released("r", CallDir::Inbound, 500, Some(10));
+        let ended = |record| ("call_end", end(record, Some(20), "error"));
+        check(
+            &[recovered(None), recovered(Some("r")), recovered(Some("other")), cut_off(), started()],
+            &[ended(Some(2)), ("startup", json!({}))],
+        );
+        // What nobody has ended by then nobody will end.
+        let mut words = SpRecord::new("1.2.3".to_owned());
+        for (seq, event) in (1..).zip([recovered(Some("r")), recovered(Some("other")), cut_off()]) {
+            words.of((seq, 0), &event);
+        }
+        assert_eq!(words.since(), Some(2));
+        words.of((4, 0), &started());
+        assert_eq!(words.since(), None);
     }
 
     #[test]
