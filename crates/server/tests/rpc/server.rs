@@ -372,9 +372,16 @@ fn metrics() -> Metrics {
     }
 }
 
-/// Waits for what must happen, but not for ever.
+/// Waits for what must happen, but not for ever: second by second, so that a process that was halted meanwhile has lost one of them and
+/// not all.
 pub(crate) async fn patient<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
+    let mut future = std::pin::pin!(future);
+    for _ in 0..PATIENCE.as_secs() {
+        if let Ok(output) = tokio::time::timeout(Duration::from_secs(1), future.as_mut()).await {
+            return output;
+        }
+    }
+    panic!("it does not happen within {PATIENCE:?}")
 }
 
 /// A WebSocket by hand, with a small receive buffer that is read only when it is asked to be.
