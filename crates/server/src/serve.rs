@@ -63,10 +63,13 @@ pub fn run(
         let (inputs, mut reloader) = (server.inputs.clone(), server.reloader.clone());
         let ended = server.ended();
         tokio::pin!(ended);
-        let mut interrupted = false;
+        let (mut drains, mut interrupted) = (false, false);
         loop {
             tokio::select! {
                 signal = signals.next() => match signal {
+                    Signal::HangUp if drains => {
+                        tracing::warn!("the configuration is not read again: the node drains");
+                    }
                     Signal::HangUp => {
                         notify.reloading();
                         match reload(&mut reloader, &read).await {
@@ -77,6 +80,7 @@ pub fn run(
                     }
                     Signal::Interrupt | Signal::Terminate => {
                         notify.stopping(Duration::from_secs(reloader.config.limits.drain_seconds) + ENDING);
+                        drains = true;
                         interrupted |= signal == Signal::Interrupt;
                         let _ = inputs.send(Input::Shutdown).await;
                     }

@@ -71,6 +71,10 @@ async fn a_node_that_drains_is_not_ready_and_a_second_sigterm_ends_it() {
     assert_eq!(server.metric("offhook_draining").await, 1);
     // What is up goes on.
     assert!(app.client.get(&caller.res_id).await.is_ok());
+    // Gateways have been told that it goes.
+    server.reload();
+    until_log(&server, "the configuration is not read again: the node drains").await;
+    assert!(!server.log().contains("the configuration has been reloaded"));
     server.terminate();
     caller.is_hung_up_on(PATIENCE).await;
     app.released(&caller.res_id).await;
