@@ -112,7 +112,7 @@ pub fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("offhook: {failure}");
+            eprintln!("{}offhook: {failure}", log::priority(tracing::Level::ERROR));
             ExitCode::from(&failure)
         }
     }
@@ -153,7 +153,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             let config = checked(load()?)?;
             writable("node.data_dir", &config.node.data_dir)?;
             writable("media.recordings_dir", &config.media.recordings_dir)?;
-            warnings(&config)?.iter().for_each(|warning| eprintln!("offhook: warning: {warning}"));
+            warnings(&config)?.iter().for_each(|warning| {
+                eprintln!("{}offhook: warning: {warning}", log::priority(tracing::Level::WARN))
+            });
             let what =
                 cli.config.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
             print(&format!("{what}: good\n"))
