@@ -27,11 +27,16 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
 }
 
 impl Directory {
-    /// Opens a directory, making it where it is missing.
+    /// Opens a directory, making it where it is missing. A filter of system calls may forbid what names in it are opened by: that is
+    /// told here, and not by each call that is to be recorded.
     pub fn open(path: &Path) -> io::Result<Self> {
         fs::create_dir_all(path)?;
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
-        Ok(Self { root: rustix::fs::open(path, flags, Mode::empty())? })
+        let root = rustix::fs::open(path, flags, Mode::empty())?;
+        rustix::fs::openat2(&root, ".", flags, Mode::empty(), BENEATH).map_err(|errno| {
+            io::Error::new(io::Error::from(errno).kind(), format!("openat2 is not to be had here: {errno}"))
+        })?;
+        Ok(Self { root })
     }
 
     /// Keeps other servers from it, as long as this handle or a clone of it is there.

@@ -313,6 +313,7 @@ fn of(transport: Transport, local: &[(Transport, SocketAddr)]) -> Vec<SocketAddr
 /// Opens where recordings are, and completes those that the last run had open: they are told before the ends of their calls.
 fn open_recordings(config: &Config, log: &mut EventWriter) -> Result<Directory, Failure> {
     let recordings = open_directory("media.recordings_dir", &config.media.recordings_dir)?;
+    may_write("media.recordings_dir", &config.media.recordings_dir)?;
     // What another server is recording is not ours to complete, and its notes would be taken for ours.
     recordings.claim().map_err(|error| {
         let dir = config.media.recordings_dir.display();
@@ -454,11 +455,11 @@ fn first_number(config: &Config) -> Result<First, Failure> {
 }
 
 fn of_data_dir(config: &Config, error: &io::Error) -> Failure {
-    Failure::Failed(format!("node.data_dir = {:?}: {error}", config.node.data_dir.display()))
+    of_directory("node.data_dir", &config.node.data_dir, error)
 }
 
 fn of_log(dir: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(format!("event log in {:?}: {error}", dir.display()))
+    Failure::io(&format!("event log in {:?}", dir.display()), error)
 }
 
 /// Has calls recorded, and copied to where the configuration says, and tells of those that the last server has left: what is to be ended
@@ -470,7 +471,7 @@ fn record_calls(
 ) -> Result<(Vec<Remains>, Option<postgres::Copy>), Failure> {
     let data_dir = &config.node.data_dir;
     let path = data_dir.join(store::FILE);
-    let fault = |error: io::Error| Failure::Failed(format!("call records in {:?}: {error}", path.display()));
+    let fault = |error: io::Error| Failure::io(&format!("call records in {:?}", path.display()), &error);
     let keep = (config.cdr.keep_days > 0).then(|| Duration::from_secs(config.cdr.keep_days * 86_400));
     let of_copy = |error: io::Error| Failure::Failed(format!("cdr.postgres: {error}"));
     let plan = postgres::Plan::of(&config.cdr, data_dir).map_err(of_copy)?;
@@ -485,7 +486,17 @@ fn record_calls(
 }
 
 fn open_directory(key: &str, path: &Path) -> Result<Directory, Failure> {
-    Directory::open(path).map_err(|error| Failure::Failed(format!("{key} = {:?}: {error}", path.display())))
+    Directory::open(path).map_err(|error| of_directory(key, path, &error))
+}
+
+/// Where files are to be made that may be: told at the start, and not by every call. Whether there is room is another matter, which passes.
+fn may_write(key: &str, path: &Path) -> Result<(), Failure> {
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(path, access).map_err(|errno| of_directory(key, path, &errno.into()))
+}
+
+fn of_directory(key: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::io(&format!("{key} = {:?}", path.display()), error)
 }
 
 fn taken(key: &str, address: SocketAddr, error: &io::Error) -> Failure {

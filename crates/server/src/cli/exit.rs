@@ -37,10 +37,13 @@ impl Failure {
 
     /// The failure to bind a socket or to open a file of ours; `what` says which, e.g. `udp:127.0.0.1:5060`.
     pub fn io(what: &str, error: &std::io::Error) -> Self {
-        use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+        use std::io::ErrorKind::{
+            AddrInUse, AddrNotAvailable, PermissionDenied, ReadOnlyFilesystem, Unsupported,
+        };
         let text = format!("{what}: {error}");
         match error.kind() {
-            PermissionDenied => Self::NotPermitted(text),
+            // The last two are how the sandbox of a service says no.
+            PermissionDenied | ReadOnlyFilesystem | Unsupported => Self::NotPermitted(text),
             AddrInUse | AddrNotAvailable => Self::Unavailable(text),
             _ => Self::Failed(text),
         }
@@ -71,5 +74,30 @@ impl From<ConfigError> for Failure {
 impl From<&Failure> for ExitCode {
     fn from(failure: &Failure) -> Self {
         Self::from(failure.exit_code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// A service manager tries again what may pass, and not what is forbidden.
+    #[test]
+    fn what_is_forbidden_is_told_from_what_may_pass() {
+        for (errno, code) in [
+            (Errno::ACCESS, 77),
+            (Errno::PERM, 77),
+            (Errno::ROFS, 77),
+            (Errno::NOSYS, 77),
+            (Errno::ADDRINUSE, 69),
+            (Errno::ADDRNOTAVAIL, 69),
+            (Errno::IO, 1),
+            (Errno::NOSPC, 1),
+        ] {
+            let failure = Failure::io("node.data_dir", &errno.into());
+            assert_eq!(failure.exit_code(), code, "{failure}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::value::{Level, Listener};
 use crate::config::{Config, Log, Speech};
+use crate::files::Directory;
 use crate::net::tls;
 use crate::{demo, rpc, serve, speech};
 use exit::Failure;
@@ -214,7 +215,10 @@ fn writable(key: &str, path: &Path) -> Result<(), Failure> {
     let tried = match std::fs::metadata(path) {
         Ok(_) => {
             let trial = path.join(format!(".offhook-check-{}", std::process::id()));
-            std::fs::write(&trial, "can be written").and_then(|()| std::fs::remove_file(&trial))
+            // By what the server opens files with, which may be forbidden where writing is not.
+            Directory::open(path)
+                .and_then(|_| std::fs::write(&trial, "can be written"))
+                .and_then(|()| std::fs::remove_file(&trial))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let above = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
