@@ -18,8 +18,8 @@ const FILES: [&str; 8] = [
     "usr/lib/systemd/system/offhook.service",
     "usr/share/doc/offhook/README.md",
     "usr/share/doc/offhook/CHANGELOG.md",
-    "var/lib/offhook/prompts/en/1.wav",
-    "var/lib/offhook/prompts/zh/1.wav",
+    "usr/share/offhook/prompts/en/1.wav",
+    "usr/share/offhook/prompts/zh/1.wav",
 ];
 
 /// Builds `target/debian/offhook_….deb`; with `--no-build` of the release binary that is there.
@@ -43,22 +43,24 @@ pub(crate) fn package(rest: &[&str]) -> Result<PathBuf, String> {
     Ok(package)
 }
 
-/// Builds it of the server that the tests have built, and lets `packaging/try.sh` install it, try it, and take it away; where that cannot
-/// be done, it is said why.
+/// Builds it of the server that the tests have built, and lets `packaging/try.sh` install it, try it, and take it away, and
+/// `packaging/try-systemd.sh` boot a system with it; where that cannot be done, it is said why.
 pub(crate) fn test() -> Result<(), String> {
     if !Path::new("/etc/debian_version").exists() {
         println!("no package: this is no Debian");
         return Ok(());
     }
-    let package = package(&["--no-build", "--profile", "dev", "--fast"])?;
+    let package = package(&["--no-build", "--profile", "dev", "--fast", "--no-dbgsym", "--strip"])?;
     if said("id", &["-u"])?.trim() != "0" {
         println!("not installed: this is not root");
     } else if said("dpkg-query", &["--show", "offhook"]).is_ok() {
         println!("not installed: there is an offhook on this machine");
     } else {
-        let mut command = Command::new(root().join("packaging/try.sh"));
-        command.arg(package);
-        run(command)?;
+        for script in ["packaging/try.sh", "packaging/try-systemd.sh"] {
+            let mut command = Command::new(root().join(script));
+            command.arg(&package);
+            run(command)?;
+        }
     }
     Ok(())
 }
@@ -89,6 +91,9 @@ fn try_out(package: &Path, place: &Path) -> Result<(), String> {
         return Err(format!("the script after the installation is not whole:\n{script}"));
     }
     let server = path(&place.join("usr/bin/offhook"));
+    if said("objdump", &["--section-headers", &server])?.contains(".debug_line") {
+        return Err(format!("{server} has what is for debuggers, which is most of it"));
+    }
     said(&server, &["check", "--config", &path(&place.join("etc/offhook/offhook.toml"))])?;
     let version = said(&server, &["--version"])?;
     let field = said("dpkg-deb", &["--field", &path(package), "Version"])?;
