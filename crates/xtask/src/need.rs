@@ -56,6 +56,11 @@ pub(crate) const PACKAGE: &[Need] = &[
         why: "says which libraries the package needs",
     },
     Need { program: "systemd-analyze", packages: &["systemd"], why: "judges the unit" },
+    Need {
+        program: "systemd-nspawn",
+        packages: &["systemd-container"],
+        why: "boots a system that runs the unit",
+    },
 ];
 
 /// What speaks the prompt packs.

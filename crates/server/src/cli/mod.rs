@@ -314,7 +314,8 @@ mod tests {
     #[test]
     fn the_commands_of_the_readme_are_command_lines() {
         let readme = include_str!("../../../../README.md");
-        let lines = readme.lines().filter(|line| line.starts_with("offhook "));
+        let lines = readme.lines().map(|line| line.strip_prefix("$as ").unwrap_or(line));
+        let lines = lines.filter(|line| line.starts_with("offhook "));
         let commands: Vec<&str> =
             lines.map(|line| line.split(" #").next().unwrap_or(line).trim_end()).collect();
         assert!(commands.len() >= 4, "{commands:?}");
