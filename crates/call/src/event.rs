@@ -81,6 +81,8 @@ pub enum EventKind {
         answer_time: Option<UnixMs>,
         /// Where a 3xx that was not followed would have sent the call.
         contacts: Vec<String>,
+        /// Who rang too and has not answered, where the call was forked: their URIs.
+        also_rang: Vec<String>,
     },
     /// A play ended.
     PlayCompleted {

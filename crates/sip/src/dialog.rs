@@ -132,6 +132,11 @@ fn first_route(routes: &[String]) -> Option<Uri> {
 }
 
 impl Dialog {
+    /// The URI of the peer's Contact.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
     /// The dialog of an INVITE that we answer with this tag (§12.1.1). `None` where Contact or Record-Route is bad.
     /// A peer without Contact (RFC 2543) is called back at its From.
     pub(crate) fn of_request(request: &Request, local_tag: String) -> Option<Self> {

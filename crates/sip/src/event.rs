@@ -451,6 +451,8 @@ pub enum Event {
         session: SessionId,
         /// The answer.
         body: Option<Body>,
+        /// Who rang too (180) where the INVITE has forked, by their Contacts.
+        also_rang: Vec<String>,
     },
     /// The peer wants to change the session, by re-INVITE or UPDATE (RFC 3261 §14.2, RFC 3311): answered by
     /// [`Command::Accept`] or [`Command::Refuse`] at once, since its transaction waits. A mere refresh (RFC 4028) without a

@@ -283,7 +283,9 @@ impl Dialling {
                 }
             }
             Input::Sip(sip::Event::Provisional { status, body, .. }) => self.hear(core, cx, status, body),
-            Input::Sip(sip::Event::Answered { body, .. }) => return self.answered(core, cx, body),
+            Input::Sip(sip::Event::Answered { body, also_rang, .. }) => {
+                return self.answered(core, cx, body, also_rang);
+            }
             Input::Sip(sip::Event::Offer { body, .. }) => self.offered(core, cx, body.as_ref()),
             Input::Due if is_due(self.patience(), cx) => {
                 let ending = match self.progress {
@@ -350,7 +352,13 @@ impl Dialling {
         }
     }
 
-    fn answered(mut self, core: &mut Core, cx: &mut Context<'_>, body: Option<sip::Body>) -> Step {
+    fn answered(
+        mut self,
+        core: &mut Core,
+        cx: &mut Context<'_>,
+        body: Option<sip::Body>,
+        also_rang: Vec<String>,
+    ) -> Step {
         let stays: Vec<_> = core.gateway.iter().cloned().collect();
         core.leave_all_but(cx, &stays);
         let media = match (sdp_of(body.as_ref()), std::mem::replace(&mut self.early, Early::Nothing)) {
@@ -383,6 +391,7 @@ impl Dialling {
             span: Span { begin: core.begin, end: now },
             answer_time: Some(now),
             contacts: Vec::new(),
+            also_rang,
         })
     }
 
@@ -404,6 +413,7 @@ impl Dialling {
                 Ending::Refused { contacts, .. } => contacts.clone(),
                 _ => Vec::new(),
             },
+            also_rang: Vec::new(),
         };
         let mut ended = Ended::unanswered(cx, ending, Some(self.port), Some(completion));
         if let Some(leg) = &self.leg {

@@ -55,7 +55,7 @@ fn provisional(child: CallId, status: u16, body: Option<&str>) -> sip::Event {
 }
 
 fn picked_up(child: CallId) -> sip::Event {
-    sip::Event::Answered { session: session(child), body: Some(sdp(OFFER)) }
+    sip::Event::Answered { session: session(child), body: Some(sdp(OFFER)), also_rang: Vec::new() }
 }
 
 fn refused(child: CallId) -> sip::Event {

@@ -57,7 +57,7 @@ fn provisional(status: u16, body: Option<&str>) -> sip::Event {
 }
 
 fn picked_up() -> sip::Event {
-    sip::Event::Answered { session: SESSION, body: Some(sdp(OFFER)) }
+    sip::Event::Answered { session: SESSION, body: Some(sdp(OFFER)), also_rang: Vec::new() }
 }
 
 fn refused(status: u16) -> sip::Event {

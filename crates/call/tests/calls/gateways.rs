@@ -287,7 +287,11 @@ fn a_call_that_is_passed_on_counts_where_it_goes() {
     assert_eq!(calls_of(&mut rig), [0, 1, 1]);
     let snapshot = rig.get(CallId(1));
     assert_eq!((snapshot.gateway.as_deref(), snapshot.to_uri.as_str()), (Some("second"), "sip:1@second"));
-    rig.sip(sip::Event::Answered { session: SessionId::Outbound(1), body: Some(crate::rig::sdp(OFFER)) });
+    rig.sip(sip::Event::Answered {
+        session: SessionId::Outbound(1),
+        body: Some(crate::rig::sdp(OFFER)),
+        also_rang: Vec::new(),
+    });
     assert_eq!(calls_of(&mut rig), [0, 1, 0], "an answered call goes nowhere else");
     rig.sip(crate::rig::bye(SessionId::Outbound(1)));
     rig.media(crate::rig::leg_removed(CallId(1)));
@@ -534,7 +538,8 @@ fn answered(dtmf: DtmfWay, answer: &str) -> (Rig, Vec<String>) {
     let mut rig = rig(vec![Gateway { dtmf, ..gateway("first", &[1]) }]);
     rig.request(call_to(&["sip:1@first"]));
     let body = Some(crate::rig::sdp(answer));
-    let lines = rig.sip(sip::Event::Answered { session: SessionId::Outbound(1), body });
+    let lines =
+        rig.sip(sip::Event::Answered { session: SessionId::Outbound(1), body, also_rang: Vec::new() });
     (rig, lines)
 }
 

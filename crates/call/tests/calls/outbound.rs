@@ -30,7 +30,7 @@ fn provisional(status: u16, body: Option<&str>) -> sip::Event {
 }
 
 fn answered(body: Option<&str>) -> sip::Event {
-    sip::Event::Answered { session: SESSION, body: body.map(sdp) }
+    sip::Event::Answered { session: SESSION, body: body.map(sdp), also_rang: Vec::new() }
 }
 
 fn refused(status: u16) -> sip::Event {
@@ -59,6 +59,16 @@ fn unreached(status: u16) -> sip::Event {
             contacts: Vec::new(),
         },
     )
+}
+
+#[test]
+fn who_rang_too_is_told_when_another_has_answered() {
+    let mut rig = dialling();
+    rig.sip(provisional(180, None));
+    let also_rang = vec!["sip:201@192.0.2.31".to_owned(), "sip:202@192.0.2.32".to_owned()];
+    let lines = rig.sip(sip::Event::Answered { session: SESSION, body: Some(sdp(OFFER)), also_rang });
+    let told = "1: dial ok answered not by sip:201@192.0.2.31 not by sip:202@192.0.2.32";
+    assert!(lines.iter().any(|line| line == told), "{lines:?}");
 }
 
 /// What a program reacts to in another way has another code.

@@ -139,7 +139,8 @@ fn a_gateway_says_for_itself_whether_its_media_may_come_from_elsewhere() {
         rig.outputs();
         rig.request(call_to(&["sip:1@first"]));
         let body = Some(sdp(OFFER));
-        let answered = sip::Event::Answered { session: sip::SessionId::Outbound(1), body };
+        let answered =
+            sip::Event::Answered { session: sip::SessionId::Outbound(1), body, also_rang: Vec::new() };
         rig.calls.sip(rig.now(), answered);
         let opened = rig.outputs().into_iter().find_map(|output| match output {
             Output::OpenLeg { config, .. } => Some(config.symmetric),

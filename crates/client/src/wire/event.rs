@@ -79,6 +79,8 @@ events! {
         user_data: Option<String>,
         /// Where a redirection (3xx) that was not followed would have sent the call: its SIP URIs, the best first.
         contacts: Vec<String>,
+        /// Who rang too and has not answered, where a proxy let several telephones ring: their SIP URIs.
+        also_rang: Vec<String>,
     }
     /// A play ended.
     PlayCompleted / OnPlayCompleted = "sys.call.on_play_completed" {

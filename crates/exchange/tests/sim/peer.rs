@@ -136,7 +136,7 @@ impl World {
                 self.peer.begin(incoming.session);
                 self.peer_picks_up(*incoming);
             }
-            Event::Answered { session, body } | Event::Acked { session, body } => {
+            Event::Answered { session, body, .. } | Event::Acked { session, body } => {
                 let story = self.peer.story(session);
                 let (first, port) = (!std::mem::replace(&mut story.connected, true), story.port);
                 if let Some(body) = body {

@@ -58,8 +58,8 @@ pub(crate) fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::E
         }
         EventKind::Ringing { time } => Wire::Ringing(call.ringing(time)),
         EventKind::AnswerCompleted { error, span } => Wire::AnswerCompleted(call.answered(error, span)),
-        EventKind::DialCompleted { error, span, answer_time, contacts } => {
-            Wire::DialCompleted(call.dialled(error, span, answer_time, contacts))
+        EventKind::DialCompleted { error, span, answer_time, contacts, also_rang } => {
+            Wire::DialCompleted(call.dialled(error, span, answer_time, (contacts, also_rang)))
         }
         EventKind::PlayCompleted { error, span, finish_key, file, played } => {
             Wire::PlayCompleted(call.played(error, span, finish_key, file, played))
@@ -176,12 +176,21 @@ impl Of {
         error: Option<Failure>,
         span: Span,
         answered: Option<UnixMs>,
-        contacts: Vec<String>,
+        (contacts, also_rang): (Vec<String>, Vec<String>),
     ) -> wire::OnDialCompleted {
         let Self { res_id, user_data } = self;
         let (error, begin_time, end_time) = outcome(error, span);
         let answer_time = answered.map(seconds);
-        wire::OnDialCompleted { res_id, error, begin_time, answer_time, end_time, user_data, contacts }
+        wire::OnDialCompleted {
+            res_id,
+            error,
+            begin_time,
+            answer_time,
+            end_time,
+            user_data,
+            contacts,
+            also_rang,
+        }
     }
 
     fn played(

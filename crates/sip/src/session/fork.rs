@@ -20,6 +20,8 @@ pub(crate) struct Fork {
     heard: Heard,
     /// Whether one of them has carried the answer.
     pub(super) has_answer: bool,
+    /// Whether its telephone has rung.
+    has_rung: bool,
     stage: Stage,
 }
 
@@ -37,12 +39,13 @@ impl Fork {
     pub(super) fn early(dialog: Dialog, asking: Asking, offer: Option<Body>) -> Self {
         let mut leg = Leg::new(dialog, asking);
         leg.change.local = offer;
-        Self { leg, heard: Heard::default(), has_answer: false, stage: Stage::Early }
+        Self { leg, heard: Heard::default(), has_answer: false, has_rung: false, stage: Stage::Early }
     }
 
     /// A provisional response in this early dialog. Says whether it is news.
     pub(super) fn on_provisional(&mut self, sender: &mut Sender<'_>, message: &Message, cseq: u32) -> bool {
         let rseq = message.rseq();
+        self.has_rung |= message.status() == Some(180);
         match rseq.map(|rseq| self.heard.take(rseq)) {
             Some(Order::Again | Order::Ahead) => return false,
             Some(Order::Next) | None => {}
@@ -79,6 +82,11 @@ impl Fork {
 
     pub(crate) fn is_early(&self) -> bool {
         matches!(self.stage, Stage::Early)
+    }
+
+    /// Whose telephone rings that has not answered.
+    pub(super) fn ringing(&self) -> Option<&str> {
+        (self.is_early() && self.has_rung).then(|| self.leg.dialog.target())
     }
 
     pub(crate) fn is_kept(&self) -> bool {

@@ -108,7 +108,8 @@ impl Outbound {
             fork.leg.hang_up(&mut sender, None);
         } else {
             fork.on_answer(now, message);
-            core.tell(Event::Answered { session: self.id, body: message.body() });
+            let also_rang = self.forks.iter().filter_map(Fork::ringing).map(str::to_owned).collect();
+            core.tell(Event::Answered { session: self.id, body: message.body(), also_rang });
             for early in &mut self.forks {
                 early.leg.close_changes(core, now);
             }

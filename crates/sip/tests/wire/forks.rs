@@ -27,7 +27,8 @@ fn s13_the_first_2xx_wins_and_the_other_is_hung_up() {
     stage.receive(&ok("carol", "192.0.2.32"));
     let ack = stage.one();
     assert_eq!((ack.kind(), ack.to_tag(), ack.to), ("ACK".to_owned(), "carol", address("192.0.2.32:5060")));
-    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None });
+    let also_rang = vec!["sip:100@192.0.2.31".to_owned()];
+    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None, also_rang });
 
     // Bob's, which rang, and Dave's, which nobody has heard of.
     for (tag, host) in [("bob", "192.0.2.31"), ("dave", "192.0.2.33")] {
@@ -83,7 +84,31 @@ fn s13_a_forking_flood_is_bounded() {
         acks += kinds(&stage.sent()).iter().filter(|kind| *kind == "ACK").count();
     }
     assert_eq!(acks, 16);
-    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None });
+    let also_rang = vec!["sip:100@192.0.2.31".to_owned(); 15];
+    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None, also_rang });
+}
+
+/// Whose telephone rings says 180 (RFC 3261 §21.1.2), and no other provisional response.
+#[test]
+fn who_rang_too_is_told_with_the_answer() {
+    let mut stage = Stage::new();
+    let invite = placed(&mut stage);
+    let responses = [
+        ("180 Ringing", "bob", "192.0.2.31"),
+        ("183 Session Progress", "bob", "192.0.2.31"),
+        ("183 Session Progress", "carol", "192.0.2.32"),
+        ("183 Session Progress", "dave", "192.0.2.33"),
+        ("180 Ringing", "dave", "192.0.2.33"),
+        ("181 Call Is Being Forwarded", "erin", "192.0.2.34"),
+        ("180 Ringing", "frank", "192.0.2.35"),
+    ];
+    for (status, tag, host) in responses {
+        stage.receive(&invite.response(status, tag, &contact(host)));
+    }
+    stage.events();
+    stage.receive(&invite.response("200 OK", "frank", &contact("192.0.2.35")));
+    let also_rang = ["sip:100@192.0.2.31", "sip:100@192.0.2.33"].map(str::to_owned).to_vec();
+    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None, also_rang });
 }
 
 #[test]

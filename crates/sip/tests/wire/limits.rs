@@ -270,7 +270,10 @@ fn p4_the_answer_may_be_one_part_of_several() {
         &response
             .replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: {}\r\n\r\n{body}", body.len())),
     );
-    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: Some(sdp("v=0\r\n")) });
+    assert_eq!(
+        stage.event(),
+        Event::Answered { session: OUTBOUND, body: Some(sdp("v=0\r\n")), also_rang: Vec::new() }
+    );
 }
 
 /// The shapes that are worst for somebody: as long as asked for, up to 64 KiB.

@@ -49,7 +49,7 @@ pub(crate) fn answered(stage: &mut Stage) -> Sent {
     let invite = placed(stage, invite(TO));
     stage.receive(&invite.response("200 OK", "bob", CONTACT));
     assert_eq!(stage.one().kind(), "ACK");
-    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None });
+    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None, also_rang: Vec::new() });
     invite
 }
 
@@ -89,7 +89,7 @@ fn a_call_from_invite_to_bye() {
     assert_eq!((ack.header("CSeq"), ack.to), ("1 ACK", address("192.0.2.22:5060")));
     assert_eq!((ack.to_tag(), ack.header("From")), ("bob", invite.header("From")));
     assert_ne!(ack.branch(), invite.branch());
-    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None });
+    assert_eq!(stage.event(), Event::Answered { session: OUTBOUND, body: None, also_rang: Vec::new() });
 
     stage.command(Command::Bye {
         session: OUTBOUND,

@@ -562,8 +562,10 @@ pub(crate) fn texts(event: &Event) -> Vec<&str> {
         }
         Event::Acked { body: content, .. }
         | Event::Provisional { body: content, .. }
-        | Event::Answered { body: content, .. }
         | Event::Offer { body: content, .. } => body(content),
+        Event::Answered { body: content, also_rang, .. } => {
+            also_rang.iter().map(|contact| &**contact).chain(body(content)).collect()
+        }
         Event::Sent { call_id, .. } => vec![call_id],
         Event::Transfer { phrase, .. } => vec![phrase],
         Event::Referred { to, referred_by, .. } => {

@@ -334,7 +334,7 @@ impl Surroundings {
         let over = |cause| sip::Event::Ended { session, cause };
         let event = match step {
             Step::Acked(_) => sip::Event::Acked { session, body: None },
-            Step::PicksUp(_) => sip::Event::Answered { session, body: body() },
+            Step::PicksUp(_) => sip::Event::Answered { session, body: body(), also_rang: Vec::new() },
             Step::Rings(_, has_media) => {
                 let (status, body) = if *has_media { (183, body()) } else { (180, None) };
                 sip::Event::Provisional { session, status, body }

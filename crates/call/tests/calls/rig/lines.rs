@@ -180,6 +180,11 @@ fn error_line(error: &Error) -> String {
     }
 }
 
+/// All of them, each after the same words.
+fn each(words: &str, uris: &[String]) -> String {
+    uris.iter().map(|uri| format!("{words} {uri}")).collect()
+}
+
 /// Events without their times.
 fn event_line(event: &Event) -> String {
     let code = |error: &Option<offhook_call::cause::Failure>| error.map_or("ok", |error| error.code());
@@ -191,12 +196,12 @@ fn event_line(event: &Event) -> String {
         }
         EventKind::Ringing { .. } => "ringing".to_owned(),
         EventKind::AnswerCompleted { error, .. } => format!("answer {}", code(error)),
-        EventKind::DialCompleted { error, answer_time, contacts, .. } => {
+        EventKind::DialCompleted { error, answer_time, contacts, also_rang, .. } => {
             let sip =
                 error.and_then(|error| error.sip_status()).map(|sip| format!(" {sip}")).unwrap_or_default();
             let answered = if answer_time.is_some() { " answered" } else { "" };
-            let contacts: String = contacts.iter().map(|contact| format!(" to {contact}")).collect();
-            format!("dial {}{sip}{answered}{contacts}", code(error))
+            let (to, by) = (each(" to", contacts), each(" not by", also_rang));
+            format!("dial {}{sip}{answered}{to}{by}", code(error))
         }
         EventKind::PlayCompleted { error, finish_key, file, played, .. } => {
             let file = file.as_ref().map(|file| format!(" {file}")).unwrap_or_default();

@@ -189,7 +189,7 @@ impl World {
                 self.say(Event::Provisional { session, status, body });
             }
             (Happening::Answered(_), Session::Calling { .. }) => {
-                self.far_end_up(session, Event::Answered { session, body: None })
+                self.far_end_up(session, Event::Answered { session, body: None, also_rang: Vec::new() })
             }
             (Happening::Ack(_), Session::Answering { .. }) => {
                 self.far_end_up(session, Event::Acked { session, body: None });
@@ -222,7 +222,9 @@ impl World {
                 self.over(session, cause);
             }
             // Overtaken; the 200 that crosses our CANCEL is told all the same.
-            (Happening::Answered(_), Session::Closing) => self.say(Event::Answered { session, body: None }),
+            (Happening::Answered(_), Session::Closing) => {
+                self.say(Event::Answered { session, body: None, also_rang: Vec::new() })
+            }
             _ => {}
         }
     }
@@ -235,7 +237,7 @@ impl World {
         let description = if needs_description { self.description() } else { None };
         let event = match event {
             Event::Acked { session, .. } => Event::Acked { session, body: description },
-            _ => Event::Answered { session, body: description },
+            _ => Event::Answered { session, body: description, also_rang: Vec::new() },
         };
         if self.chance(70) {
             self.soon(60_000, Happening::HangUp(session));

@@ -82,11 +82,17 @@ fn a_failed_dialling_in_the_apis_words() {
         "res_id": "1.2.3-sys.call-42",
         "error": { "code": "rejected", "message": "the far end refused or could not be reached", "sip_status": 486 },
         "begin_time": 1_700_000_000, "answer_time": null, "end_time": 1_700_000_009, "user_data": null,
-        "contacts": ["sip:c@h"]
+        "contacts": ["sip:c@h"], "also_rang": ["sip:d@h"]
     });
     converted(
         None,
-        CallEvent::DialCompleted { error, span, answer_time: None, contacts: vec!["sip:c@h".to_owned()] },
+        CallEvent::DialCompleted {
+            error,
+            span,
+            answer_time: None,
+            contacts: vec!["sip:c@h".to_owned()],
+            also_rang: vec!["sip:d@h".to_owned()],
+        },
         "sys.call.on_dial_completed",
         params,
     );

@@ -335,6 +335,12 @@ fn released(from_uri: &str, to_uri: &str, begin: UnixMs, answer: UnixMs, end: Un
     }))
 }
 
+fn redirected(span: Span) -> EventKind {
+    let error = Some(Failure::Rejected { sip_status: 302 });
+    let contacts = vec!["sip:2000@192.0.2.40".to_owned()];
+    EventKind::DialCompleted { error, span, answer_time: None, contacts, also_rang: Vec::new() }
+}
+
 fn play_completed(span: Span, finish_key: Option<Key>, played: Duration) -> EventKind {
     EventKind::PlayCompleted { error: None, span, finish_key, file: None, played }
 }
@@ -350,8 +356,6 @@ pub(crate) fn call_events() -> Vec<(i64, EventKind)> {
     let (played, duration) = (Duration::from_millis(2_040), Duration::from_millis(1_960));
     let recorded = RecordedFile { bytes: 15_738, parts: 1, gaps: Duration::ZERO };
     let released = released(&from_uri, &to_uri, at(0), at(900), at(40_000));
-    let moved = Some(Failure::Rejected { sip_status: 302 });
-    let contacts = vec!["sip:2000@192.0.2.40".to_owned()];
     let from_name = Some("Alice".to_owned());
     let (named, found) =
         (SocketAddr::from(([10, 0, 0, 7], 4000)), SocketAddr::from(([198, 51, 100, 9], 61_000)));
@@ -364,7 +368,7 @@ pub(crate) fn call_events() -> Vec<(i64, EventKind)> {
         (500, EventKind::Ringing { time: at(500) }),
         (900, EventKind::AnswerCompleted { error: None, span: span(800, 900) }),
         (900, EventKind::StateChanged { state: State::Idle, prior: Some(State::Answer), parties }),
-        (1_000, EventKind::DialCompleted { error: moved, span: span(0, 1_000), answer_time: None, contacts }),
+        (1_000, redirected(span(0, 1_000))),
         (
             4_000,
             EventKind::Dtmf { key: one, source: DigitSource::Rfc4733, duration: Duration::from_millis(100) },

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use offhook_client::wire::{CallDir, CallState, DroppedBy, EventKind, OnRecordingRecovered, OnReleased};
+use offhook_client::wire::{
+    CallDir, CallState, DroppedBy, EventKind, OnDialCompleted, OnRecordingRecovered, OnReleased,
+};
 use serde_json::{Value, json};
 
 use super::calls::Calls;
@@ -21,10 +23,11 @@ pub(in super::super) const KINDS: [&str; 7] = [
 ];
 
 /// The events that say something of those.
-const EVENTS: [&str; 6] = [
+const EVENTS: [&str; 7] = [
     "sys.node.on_started",
     "sys.node.on_recording_recovered",
     "sys.call.on_state_changed",
+    "sys.call.on_dial_completed",
     "sys.call.on_record_completed",
     "sys.call.on_released",
     "sys.node.on_message",
@@ -79,6 +82,10 @@ impl SpRecord {
                 });
                 vec![self.told(kind, payload)]
             }
+            // The call goes on with one of the telephones that it rang at, and with none of the others.
+            EventKind::DialCompleted(OnDialCompleted { res_id, also_rang, .. }) => {
+                also_rang.iter().map(|uri| self.elsewhere(res_id, uri)).collect()
+            }
             EventKind::RecordCompleted(completed) => {
                 self.records.begin(&completed.res_id, seq, seq);
                 Vec::new()
@@ -126,11 +133,13 @@ impl SpRecord {
             "call_id": released.res_id, "record_id": record, "duration": duration, "status": status(released),
         });
         let end = self.told("call_end", payload);
-        let elsewhere = is_elsewhere(released).then(|| {
-            let payload = json!({ "call_id": released.res_id, "number": number(&released.to_uri) });
-            self.told("answer_elsewhere", payload)
-        });
+        let elsewhere = is_elsewhere(released).then(|| self.elsewhere(&released.res_id, &released.to_uri));
         elsewhere.into_iter().chain([end]).collect()
+    }
+
+    /// A telephone has rung, and the call is answered by another.
+    fn elsewhere(&self, res_id: &str, uri: &str) -> Told {
+        self.told("answer_elsewhere", json!({ "call_id": res_id, "number": number(uri) }))
     }
 
     fn told(&self, kind: &'static str, payload: Value) -> Told {
@@ -366,6 +375,27 @@ mod tests {
         assert_eq!(told(cancelled(CallDir::Inbound, 487, None, None)), no, "the caller gave up");
         assert_eq!(told(cancelled(CallDir::Inbound, 200, Some(10), reason)), no, "it was answered here");
         assert_eq!(told(cancelled(CallDir::Outbound, 487, None, reason)), no, "it rang at the far end");
+    }
+
+    /// As an outbound call that a proxy lets ring at three telephones.
+    #[test]
+    fn telephones_that_rang_until_another_answered_are_told() {
+        let dialled = |also_rang: &[&str]| {
+            EventKind::DialCompleted(OnDialCompleted {
+                res_id: "r".to_owned(),
+                error: None,
+                begin_time: 1,
+                answer_time: Some(5),
+                end_time: 5,
+                user_data: None,
+                contacts: vec!["sip:209@192.0.2.39".to_owned()],
+                also_rang: also_rang.iter().map(|&uri| uri.to_owned()).collect(),
+            })
+        };
+        let elsewhere = |number: &str| ("answer_elsewhere", json!({ "call_id": "r", "number": number }));
+        let uris = ["sip:201@192.0.2.31", "sip:202@192.0.2.32:5070;transport=udp"];
+        check(&[dialled(&uris)], &[elsewhere("201"), elsewhere("202")]);
+        check(&[dialled(&[])], &[]);
     }
 
     /// `date --utc --date @1796040000 --iso-8601=seconds`: 2026-11-30T12:00:00+00:00.
