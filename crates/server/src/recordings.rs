@@ -317,7 +317,8 @@ impl Recording {
         let file = OpenFile::begin(places, &name, 1, spec)?;
         let begun =
             Self { id, of, name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, due: None };
-        journal::write(&places.directory, &begun)?;
+        journal::write(&places.directory, &begun)
+            .inspect_err(|_| discard(&places.directory, &begun.name.file))?;
         Ok(begun)
     }
 
@@ -386,8 +387,9 @@ struct OpenFile {
 
 impl OpenFile {
     fn begin(places: &Places, name: &Name, part: u32, spec: RecordSpec) -> Result<Self, FileFault> {
-        let file = places.directory.create(&name.of_part(part), name.overwrite)?;
-        Self::on(Box::new(file), spec)
+        let path = name.of_part(part);
+        let file = places.directory.create(&path, name.overwrite)?;
+        Self::on(Box::new(file), spec).inspect_err(|_| discard(&places.directory, &path))
     }
 
     fn on(store: Box<dyn Store + Send>, spec: RecordSpec) -> Result<Self, FileFault> {
@@ -417,6 +419,13 @@ impl OpenFile {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes away the file of a recording that did not begin: nothing is in it, and nobody is told of it.
+fn discard(directory: &Directory, path: &str) {
+    if let Err(fault) = directory.remove(path) {
+        tracing::warn!(?fault, "the file of a recording that could not begin stays");
     }
 }
 

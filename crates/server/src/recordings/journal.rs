@@ -77,8 +77,13 @@ pub(super) fn write(directory: &Directory, recording: &Recording) -> Result<(), 
         of.trace_id.map(|trace| trace.to_string()).unwrap_or_default(),
         of.sip_call_id.as_deref().unwrap_or_default(),
     );
-    let mut file = directory.create(&place(*id), true)?;
-    file.write_all(entry.as_bytes()).map_err(|error| super::fault(&error))
+    let place = place(*id);
+    let mut file = directory.create(&place, true)?;
+    file.write_all(entry.as_bytes()).map_err(|error| {
+        // Half an entry says nothing to the next start.
+        let _ = directory.remove(&place);
+        super::fault(&error)
+    })
 }
 
 /// Forgets an entry. One that stays is told at the next start, which is no harm.

@@ -179,6 +179,21 @@ fn d2_nothing_new_begins_below_the_floor() {
 
 /// A process that was killed while it wrote, at worst between audio and head: the next one completes the files and tells
 /// of them once. What was completed in time, and what is gone, is not told.
+/// What is refused leaves nothing behind, be it its file or its entry that cannot be made.
+#[test]
+fn a_recording_that_cannot_begin_leaves_no_file() {
+    let temp = Temp::new("refused");
+    let places = temp.places(0, PART_BYTES);
+    std::fs::write(temp.0.join(journal::FOLDER), "no folder").unwrap();
+    let name = Name { file: "b.wav".to_owned(), overwrite: false };
+    assert!(Recording::begin(&places, (RecordingId(1), whose()), name, MU_LAW).is_err());
+    let left: Vec<_> = std::fs::read_dir(&temp.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [journal::FOLDER]);
+    // `/dev/full` takes the name and no byte.
+    std::fs::remove_file(temp.0.join(journal::FOLDER)).unwrap();
+    assert!(OpenFile::on(Box::new(File::options().write(true).open("/dev/full").unwrap()), MU_LAW).is_err());
+}
+
 #[test]
 fn d1_what_was_open_is_recovered_and_told_once() {
     let temp = Temp::new("recover");
