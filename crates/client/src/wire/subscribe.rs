@@ -33,8 +33,8 @@ pub struct Subscribe {
     #[serde(default)]
     pub snapshot: bool,
     /// How long calls may go on that the group has constructed or answered over its connections, when nobody is subscribed with its
-    /// name any more: then they are dropped with the cause 480. Who subscribes with it in time has them as they are; the last one
-    /// to subscribe says how long. Null: they go on. Only where there is a `group`.
+    /// name any more: then they are dropped with the cause 480. Who subscribes with it in time has them as they are. Where they
+    /// say different times it is that of the last one to leave. Null: they go on. Only where there is a `group`.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = HANGUP_AFTER_MAX)))]
     pub hangup_after_seconds: Option<u32>,

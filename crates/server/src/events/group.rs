@@ -45,6 +45,8 @@ pub struct Takeover {
 struct Member {
     /// The connection that it came by.
     connection: usize,
+    /// How long the calls that were taken on may go on where it is the last one that leaves; none: as long as they do.
+    hangup_after: Option<Duration>,
     /// Everything up to here is done with, but for what it has taken over.
     acked: u64,
     /// How far it has read.
@@ -76,9 +78,6 @@ pub(super) struct Group {
     joined: u64,
     /// The furthest that any member has read. What is not known of up to here is done with.
     frontier: u64,
-    /// How long the calls that were taken on may go on without any member, as the last one that has joined said; none: as long as
-    /// they do.
-    hangup_after: Option<Duration>,
     /// Without any member: how long they may go on.
     until: Option<Instant>,
     /// The connections of those that have left, the last ones.
@@ -94,14 +93,15 @@ impl Group {
         after: u64,
         hangup_after: Option<Duration>,
     ) -> (MemberId, u64) {
-        (self.hangup_after, self.until) = (hangup_after, None);
+        self.until = None;
         let start = if self.joined == 0 { after } else { self.frontier };
         let is_first = self.members.is_empty();
         self.joined += 1;
         let id = MemberId(self.joined);
         let (released, takeovers) = (BTreeMap::new(), Vec::new());
+        let (acked, seen) = (start, start);
         self.members
-            .insert(id, Member { connection, acked: start, seen: start, live: 0, released, takeovers });
+            .insert(id, Member { connection, hangup_after, acked, seen, live: 0, released, takeovers });
         self.frontier = start;
         if is_first {
             self.hand_over();
@@ -186,13 +186,14 @@ impl Group {
 
     /// A member is gone; the others have its resources now.
     pub(super) fn leave(&mut self, now: Instant, id: MemberId) {
-        let Some(Member { connection, acked, takeovers, .. }) = self.members.remove(&id) else { return };
+        let Some(member) = self.members.remove(&id) else { return };
+        let Member { connection, hangup_after, acked, takeovers, .. } = member;
         if self.left.len() == LEFT_MAX {
             self.left.pop_front();
         }
         self.left.push_back(connection);
         if self.members.is_empty() {
-            self.until = self.hangup_after.map(|patience| now + patience);
+            self.until = hangup_after.map(|patience| now + patience);
         }
         let taken_over = |res_id: &String| {
             let mut of_it = takeovers.iter().filter(|(takeover, _)| takeover.res_ids.contains(res_id));

@@ -298,7 +298,7 @@ fn a5_who_comes_back_in_time_finds_the_calls_as_they_were() {
     let (one, _) = group.join(1, 0, Some(Duration::from_secs(30)));
     group.claim(1, "a");
     group.leave(at(0), one);
-    // The policy is that of who came last.
+    // Where they differ it is that of who leaves last.
     let (two, _) = group.join(2, 0, Some(Duration::from_secs(5)));
     assert_eq!((group.poll_timeout(), group.deserted(at(500))), (None, vec![]));
     assert_eq!(heard(&mut group, two, &[(1, "a")]), [1]);
@@ -306,7 +306,9 @@ fn a5_who_comes_back_in_time_finds_the_calls_as_they_were() {
     assert_eq!((group.deserted(at(504)), group.deserted(at(505))), (vec![], vec!["a".to_owned()]));
 
     let (three, _) = group.join(3, 0, None);
+    let (four, _) = group.join(4, 0, Some(Duration::from_secs(1)));
     group.claim(3, "b");
+    group.leave(at(599), four);
     group.leave(at(600), three);
     assert_eq!((group.poll_timeout(), group.deserted(at(99_999))), (None, vec![]), "kept, by default");
 }
