@@ -8,6 +8,7 @@
 //! ```text
 //!   nothing taken for 10 s ─▶ its subscriptions end (slow_reader) ─▶ 20 s more ─▶ cut
 //!   no answer to a ping in 15 s ─▶ its subscriptions end (no_pong) ─▶ 1 s more ─▶ close 1008
+//!   its token is taken away ─▶ its subscriptions end (token_revoked) ─▶ 1 s more ─▶ close 1008
 //! ```
 //! The library looks for pongs too, but sends no ping while there is something else to send: a subscriber that reads all the time and
 //! is behind would be taken for one that has gone. So it is told to wait for ever ([`super::rpc_config`]).
@@ -30,7 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Sleep;
 
 use super::messages::Messages;
-use super::words;
+use super::words::{self, Close};
 use crate::clock;
 
 /// How long a peer may take no byte.
@@ -102,8 +103,8 @@ enum Pong {
     Here,
     /// It is asked, and has time until then.
     Asked(Pin<Box<Sleep>>),
-    /// It has not answered. Its subscriptions have until then.
-    Missing(Pin<Box<Sleep>>),
+    /// It has not answered, or may not go on. Its subscriptions have until then, and nothing of it is read any more.
+    Over(Pin<Box<Sleep>>, &'static Close),
 }
 
 impl Stall {
@@ -193,18 +194,29 @@ impl Stall {
         if let Pong::Asked(deadline) = &mut self.pong {
             ready!(deadline.as_mut().poll(cx));
             tracing::info!(peer = %self.peer, "a WebSocket is closed that answers no ping");
-            self.pong = Pong::Missing(after(LAST_WORDS));
-            self.fate.send_replace(Some(CloseReason::NoPong));
+            self.end(CloseReason::NoPong, &words::NO_PONG);
         }
         match &mut self.pong {
-            Pong::Missing(deadline) => deadline.as_mut().poll(cx).map(Ok),
+            Pong::Over(deadline, _) => deadline.as_mut().poll(cx).map(Ok),
             _ => Poll::Pending,
         }
+    }
+
+    /// A WebSocket is over: its subscriptions have a moment to say why, then it is closed.
+    fn end(&mut self, reason: CloseReason, close: &'static Close) {
+        self.pong = Pong::Over(after(LAST_WORDS), close);
+        self.fate.send_replace(Some(reason));
     }
 
     /// Does what it is told.
     fn follow(&mut self, order: Order) -> io::Result<()> {
         match order {
+            Order::Cut if self.messages.is_some() => {
+                if !matches!(self.pong, Pong::Over(..)) {
+                    self.end(CloseReason::TokenRevoked, &words::TOKEN_REVOKED);
+                }
+                Ok(())
+            }
             Order::Cut => Err(io::Error::new(io::ErrorKind::PermissionDenied, "its token is good no more")),
             // Where its messages begin is not known any more.
             Order::Upgraded(_) if self.tail != HEAD_END => {
@@ -265,6 +277,10 @@ impl AsyncRead for Stall {
             }
         }
         match self.writing {
+            Writing::Free if matches!(self.pong, Pong::Over(..)) => {
+                self.reader = Some(cx.waker().clone());
+                self.silent(cx)
+            }
             Writing::Free => {
                 let before = buf.filled().len();
                 let Poll::Ready(read) = Pin::new(&mut self.socket).poll_read(cx, buf) else {
@@ -293,8 +309,11 @@ impl AsyncRead for Stall {
 impl AsyncWrite for Stall {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.messages.is_some() && self.instead.is_empty() {
-            let has_no_pong = matches!(self.pong, Pong::Missing(_));
-            match words::in_place_of(buf, has_no_pong) {
+            let close = match &self.pong {
+                Pong::Over(_, close) => Some(*close),
+                Pong::Here | Pong::Asked(_) => None,
+            };
+            match words::in_place_of(buf, close) {
                 Some(ours) => self.instead.extend_from_slice(ours),
                 None if buf == words::PING => self.ask(),
                 None => {}

@@ -20,9 +20,19 @@ pub(super) const PING: &[u8] = &[0x89, 0x00];
 /// The close of the library: 1000, without a reason.
 const CLOSE: &[u8] = &[0x88, 0x02, 0x03, 0xe8];
 
-/// The close of a WebSocket that has not answered a ping: 1008, a rule that it does not keep.
-static NO_PONG: LazyLock<Vec<u8>> =
-    LazyLock::new(|| frame(0x88, &[&1008_u16.to_be_bytes()[..], b"no pong"].concat()));
+/// A close with a reason.
+pub(super) type Close = LazyLock<Vec<u8>>;
+
+/// The close of a WebSocket that has not answered a ping.
+pub(super) static NO_PONG: Close = LazyLock::new(|| policy("no pong"));
+
+/// The close of one whose token was taken away.
+pub(super) static TOKEN_REVOKED: Close = LazyLock::new(|| policy("token revoked"));
+
+/// 1008: a rule that it does not keep.
+fn policy(reason: &str) -> Vec<u8> {
+    frame(0x88, &[&1008_u16.to_be_bytes()[..], reason.as_bytes()].concat())
+}
 
 /// Errors of the library, and ours.
 static ERRORS: LazyLock<[(Vec<u8>, Vec<u8>); 2]> = LazyLock::new(|| {
@@ -38,10 +48,10 @@ pub(super) fn too_many() -> String {
     format!("a batch of at most {BATCH_MAX} requests")
 }
 
-/// What is said in the place of these bytes, if that is something else; after a ping that was not answered a close says so.
-pub(super) fn in_place_of(bytes: &[u8], has_no_pong: bool) -> Option<&'static [u8]> {
-    if has_no_pong && bytes == CLOSE {
-        return Some(&NO_PONG);
+/// What is said in the place of these bytes, if that is something else; of a connection that is over, the close with the reason.
+pub(super) fn in_place_of(bytes: &[u8], close: Option<&'static Close>) -> Option<&'static [u8]> {
+    if let Some(close) = close.filter(|_| bytes == CLOSE) {
+        return Some(close);
     }
     ERRORS.iter().find(|(theirs, _)| theirs == bytes).map(|(_, ours)| &ours[..])
 }
@@ -76,16 +86,17 @@ mod tests {
 
     #[test]
     fn only_whole_frames_of_the_library_are_said_otherwise() {
-        assert_eq!(in_place_of(CLOSE, false), None);
-        assert_eq!(in_place_of(CLOSE, true), Some(&b"\x88\x09\x03\xf0no pong"[..]));
-        assert_eq!(in_place_of(PING, true), None);
+        assert_eq!(in_place_of(CLOSE, None), None);
+        assert_eq!(in_place_of(CLOSE, Some(&NO_PONG)), Some(&b"\x88\x09\x03\xf0no pong"[..]));
+        assert_eq!(in_place_of(CLOSE, Some(&TOKEN_REVOKED)), Some(&b"\x88\x0f\x03\xf0token revoked"[..]));
+        assert_eq!(in_place_of(PING, Some(&NO_PONG)), None);
         let (theirs, ours) = &ERRORS[0];
         // One of each form of length (RFC 6455 §5.2).
         assert!(theirs.starts_with(b"\x81\x79{") && theirs.len() == 2 + 0x79, "{theirs:?}");
         assert!(ours.starts_with(b"\x81\x7e\x00"), "{ours:?}");
         assert_eq!(usize::from(ours[3]), ours.len() - 4);
-        assert_eq!(in_place_of(theirs, false), Some(&ours[..]));
-        assert_eq!(in_place_of(&theirs[1..], false), None);
+        assert_eq!(in_place_of(theirs, None), Some(&ours[..]));
+        assert_eq!(in_place_of(&theirs[1..], None), None);
         let text = String::from_utf8_lossy(&ours[4..]).into_owned();
         let said: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&said["error"]["code"], &said["id"]), (&(-32600).into(), &serde_json::Value::Null));

@@ -117,6 +117,7 @@ async fn run(
         let cut_off = match reason {
             CloseReason::SlowReader => Some("slow_reader"),
             CloseReason::NoPong => Some("no_pong"),
+            CloseReason::TokenRevoked => Some("token_revoked"),
             CloseReason::ShuttingDown | CloseReason::LogUnreadable => None,
         };
         if let Some(reason) = cut_off {

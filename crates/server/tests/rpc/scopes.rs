@@ -6,7 +6,7 @@ use std::time::Duration;
 use offhook::events::Retention;
 use offhook_call::error::Error;
 use offhook_client::Client;
-use offhook_client::wire;
+use offhook_client::wire::{self, CloseReason, EventKind, OnClosed};
 use serde_json::{Value, json};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -183,12 +183,16 @@ async fn a_token_that_is_taken_away_ends_what_it_opened() {
     let good = |tokens: &[&str]| tokens.iter().map(|token| (*token).to_owned().try_into().unwrap()).collect();
 
     server.tokens.send_replace(good(&["read:r", "admin:a"]));
+    let revoked = EventKind::Closed(OnClosed { reason: CloseReason::TokenRevoked });
+    let told = patient(working.next()).await.unwrap().unwrap();
+    assert_eq!(told.kind, revoked, "it is told why");
     assert!(!matches!(patient(working.next()).await, Some(Ok(_))));
     assert!(worker.call(&wire::Exists { res_id: "0.0.0-sys.call-1".to_owned() }).await.is_err());
     let mut rest = Vec::new();
     let _ = patient(stream.read_to_end(&mut rest)).await;
 
     server.tokens.send_replace(good(&["read:r", "read:a"]));
+    assert_eq!(patient(owning.next()).await.unwrap().unwrap().kind, revoked);
     assert!(!matches!(patient(owning.next()).await, Some(Ok(_))));
     drop(owner);
     // The reader has heard nothing of all that.

@@ -66,6 +66,8 @@ pub enum CloseReason {
     SlowReader,
     /// The subscriber did not answer a ping.
     NoPong,
+    /// The token that its connection has shown is good no more, or reaches less far. The connection is closed with 1008 a second later.
+    TokenRevoked,
     /// The node ends.
     ShuttingDown,
     /// The node cannot read its event log from the disk; nothing is lost, try again.
