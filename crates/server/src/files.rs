@@ -146,7 +146,7 @@ impl Directory {
 /// Keeps other servers from an open directory.
 pub(crate) fn claim(directory: impl AsFd) -> io::Result<()> {
     rustix::fs::flock(directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| io::Error::other("it is in use by another server"))
+        .map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, "it is in use by another server"))
 }
 
 /// Names are relative, and every part of them is a name: no `..`, no `.`, nothing empty, no control character.

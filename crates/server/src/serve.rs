@@ -318,7 +318,8 @@ fn open_recordings(config: &Config, log: &mut EventWriter) -> Result<Directory, 
     recordings.claim().map_err(|error| {
         let dir = config.media.recordings_dir.display();
         let own = "each server needs its own, which may be a folder in one that they share";
-        Failure::Failed(format!("media.recordings_dir = {dir:?}: {error}; {own}"))
+        let error = io::Error::new(error.kind(), format!("{error}; {own}"));
+        Failure::io(&format!("media.recordings_dir = {dir:?}"), &error)
     })?;
     events::append_recovered(log, clock::now().wall, recordings::recover(&recordings));
     Ok(recordings)

@@ -10,9 +10,9 @@ use crate::config::ConfigError;
 pub enum Failure {
     /// It ran, and the answer is no. Exit code 1.
     Failed(String),
-    /// A port is in use, a server cannot be reached. Exit code 69.
+    /// A port or a directory is in use, a server cannot be reached. Exit code 69.
     Unavailable(String),
-    /// Not now: a limit is reached, the server drains, no answer came in time. Exit code 75.
+    /// Not now: the disk is full, a limit is reached, the server drains, no answer came in time. Exit code 75.
     TryLater(String),
     /// The operating system does not allow it, or the server does not. Exit code 77.
     NotPermitted(String),
@@ -35,16 +35,18 @@ impl Failure {
         }
     }
 
-    /// The failure to bind a socket or to open a file of ours; `what` says which, e.g. `udp:127.0.0.1:5060`.
+    /// The failure to bind a socket, or to open or write a file of ours; `what` says which, e.g. `udp:127.0.0.1:5060`.
     pub fn io(what: &str, error: &std::io::Error) -> Self {
         use std::io::ErrorKind::{
-            AddrInUse, AddrNotAvailable, PermissionDenied, ReadOnlyFilesystem, Unsupported,
+            AddrInUse, AddrNotAvailable, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, ResourceBusy,
+            StorageFull, Unsupported,
         };
         let text = format!("{what}: {error}");
         match error.kind() {
             // The last two are how the sandbox of a service says no.
             PermissionDenied | ReadOnlyFilesystem | Unsupported => Self::NotPermitted(text),
-            AddrInUse | AddrNotAvailable => Self::Unavailable(text),
+            AddrInUse | AddrNotAvailable | ResourceBusy => Self::Unavailable(text),
+            StorageFull | QuotaExceeded => Self::TryLater(text),
             _ => Self::Failed(text),
         }
     }
@@ -94,7 +96,9 @@ mod tests {
             (Errno::ADDRINUSE, 69),
             (Errno::ADDRNOTAVAIL, 69),
             (Errno::IO, 1),
-            (Errno::NOSPC, 1),
+            (Errno::BUSY, 69),
+            (Errno::NOSPC, 75),
+            (Errno::DQUOT, 75),
         ] {
             let failure = Failure::io("node.data_dir", &errno.into());
             assert_eq!(failure.exit_code(), code, "{failure}");
