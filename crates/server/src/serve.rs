@@ -39,8 +39,9 @@ use crate::store::{self, Ledger, postgres};
 use crate::webhooks::Webhooks;
 use crate::{clock, gateways, recordings, serial};
 
-/// How long the end may take after the calls have had their time: BYEs, the last events, and a margin.
-const ENDING: Duration = control::GOODBYE.saturating_mul(2);
+/// How long the end may take after the calls have had their time: BYEs, the last events, also where the disk does not take them, and a
+/// margin.
+const ENDING: Duration = control::GOODBYE.saturating_mul(2).saturating_add(events::LAST_WAIT);
 
 /// Threads that wait for prompt files and the name service.
 const BLOCKING_THREADS: usize = 16;

@@ -119,6 +119,11 @@ impl Calls {
         }
     }
 
+    /// How many records of calls wait for a database that does not take them.
+    pub(super) fn unwritten(&self) -> usize {
+        self.kept.iter().filter(|note| matches!(note, Note::Over(_))).count()
+    }
+
     fn write(&mut self, now_ms: i64, written: u64) -> io::Result<()> {
         if let Err(error) = self.ledger.record(&self.kept, now_ms, written) {
             self.file()?;

@@ -10,6 +10,7 @@
 //! newest are in memory; who is further behind reads from the disk, also what former runs have told: numbers go on over
 //! restarts, without a hole.
 
+mod age;
 mod calls;
 mod conference;
 mod convert;
@@ -38,6 +39,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{Notify, Semaphore};
 
+pub(crate) use age::BEFORE_ALL;
 pub(crate) use conference::{conference_event, conference_over};
 pub use convert::append_recovered;
 #[cfg(test)]
@@ -48,7 +50,7 @@ pub use groups::{Deserted, GROUPS_MAX, Groups, Membership};
 pub use listeners::Listening;
 pub use pattern::{Types, UnknownPattern};
 pub use reader::{Read, Reader};
-pub use store::{Durability, Store};
+pub use store::{Durability, LAST_WAIT, Store};
 
 pub(crate) use calls::Then;
 
@@ -74,12 +76,12 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 /// more threads.
 const DISK_READERS: usize = 4;
 
-/// How much is kept. The newest event is kept whatever the bounds say.
+/// How much is kept. The newest event is kept however few bytes may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     /// In bytes, on the disk; in memory no more than that is kept either, even where the disk takes nothing.
     pub bytes: u64,
-    /// In time, measured from the newest event.
+    /// In time, by a clock that is not trusted when it jumps.
     pub age: Duration,
 }
 
@@ -144,9 +146,10 @@ pub fn open(
 
 /// Has notes of calls written to a database, each before what is appended after it is shown.
 pub(crate) fn record_calls(writer: &mut EventWriter, store: &mut Store, ledger: Ledger) {
+    let over_ms = ledger.newest_end_ms();
     let (notes, calls) = calls::open(ledger);
     writer.notes = Some(notes);
-    store.record_calls(calls);
+    store.record_calls(calls, over_ms);
 }
 
 /// An event in the log.

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use offhook_client::wire::GapReason;
+
 use super::segment::Place;
 use super::{BATCH_MAX, Entry, EventLog};
 
@@ -14,6 +16,8 @@ pub enum Read {
     Batch(Vec<Entry>),
     /// The events `first..=last` are not kept any more, or are lost.
     Gap {
+        /// Which of both.
+        reason: GapReason,
         /// The first missing.
         first: u64,
         /// The last missing.
@@ -32,6 +36,8 @@ pub struct Reader {
     log: Arc<EventLog>,
     cursor: u64,
     place: Option<Place>,
+    /// What was read and lies behind a hole, which is told before it: one batch at most.
+    ahead: Vec<Entry>,
 }
 
 impl Reader {
@@ -39,7 +45,7 @@ impl Reader {
     pub fn new(log: Arc<EventLog>, after: u64) -> Self {
         // Of what never was nothing is missing.
         let cursor = after.max(log.begin - 1);
-        Self { log, cursor, place: None }
+        Self { log, cursor, place: None, ahead: Vec::new() }
     }
 
     /// The last event that was read, or that is known to be missing.
@@ -73,7 +79,7 @@ impl Reader {
             return Ok(Read::Restarted { resume: oldest - 1 });
         }
         if wanted < oldest {
-            return Ok(Read::Gap { first: wanted, last: oldest - 1 });
+            return Ok(Read::Gap { reason: GapReason::Expired, first: wanted, last: oldest - 1 });
         }
         let shown = self.log.shown();
         if wanted > shown {
@@ -81,20 +87,31 @@ impl Reader {
         }
         // What memory lets go meanwhile is on the disk, unless that takes nothing.
         let kept = self.log.kept.load(Ordering::Acquire);
-        let entries = match self.in_memory(wanted, shown) {
-            entries if !entries.is_empty() => {
-                self.place = None;
-                entries
-            }
-            _ => self.on_disk(wanted, shown).await?,
-        };
+        let mut entries = self.next(wanted, shown).await?;
         let found = entries.first().map_or(kept.max(wanted + 1), |entry| entry.seq);
         if found > wanted {
-            return Ok(Read::Gap { first: wanted, last: found - 1 });
+            self.ahead = entries;
+            return Ok(Read::Gap { reason: GapReason::Damaged, first: wanted, last: found - 1 });
         }
-        let numbers = wanted..;
-        let follow = entries.into_iter().zip(numbers).take_while(|(entry, number)| entry.seq == *number);
-        Ok(Read::Batch(follow.map(|(entry, _)| entry).collect()))
+        let follow = entries.iter().zip(wanted..).take_while(|(entry, number)| entry.seq == *number).count();
+        self.ahead = entries.split_off(follow);
+        Ok(Read::Batch(entries))
+    }
+
+    /// Events from `wanted` on, in order, but not without holes.
+    async fn next(&mut self, wanted: u64, shown: u64) -> io::Result<Vec<Entry>> {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        // Some of it may have become too old meanwhile.
+        ahead.retain(|entry| entry.seq >= wanted);
+        if !ahead.is_empty() {
+            return Ok(ahead);
+        }
+        let entries = self.in_memory(wanted, shown);
+        if !entries.is_empty() {
+            self.place = None;
+            return Ok(entries);
+        }
+        self.on_disk(wanted, shown).await
     }
 
     fn in_memory(&self, wanted: u64, shown: u64) -> Vec<Entry> {

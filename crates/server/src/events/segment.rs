@@ -10,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,11 @@ pub(super) const HEAD: &str = "# offhook events 1";
 
 /// Digits of the number in the name of a segment.
 const DIGITS: usize = 20;
+
+/// What stands behind it and a comma: where the run of the machine is told, and what is put there as long as readers may have been
+/// shown events that are in no segment. Both are as long, so that a disk that is full takes the one for the other.
+const BOOT: &str = "boot";
+const MISSING: &str = "miss";
 
 /// The last line of a segment that was closed in order.
 pub(super) const CLOSED: &str = "# closed";
@@ -51,17 +57,28 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<u64>> {
     Ok(segments)
 }
 
+/// Notes in a segment, in place, whether readers may be shown events that are in no segment.
+pub(super) fn mark(dir: &Path, first: u64, missing: bool) -> io::Result<()> {
+    let file = File::options().write(true).open(path(dir, first))?;
+    let word = if missing { MISSING } else { BOOT };
+    file.write_all_at(word.as_bytes(), HEAD.len() as u64 + 2)
+}
+
 /// What a segment has when the server starts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     /// The first line, which is no event.
     pub(super) head: String,
+    /// The time of its first event.
+    pub(super) begin_ms: Option<i64>,
     /// Its last event, by number and time.
     pub(super) last: Option<(u64, i64)>,
     /// Bytes up to the end of the last line that is whole.
     pub(super) whole: u64,
     /// Whether there are lines that are no events, or no beginning: what was cut off while it was written has no end of a line.
     pub(super) damaged: bool,
+    /// Whether readers may have been shown events that are in no segment.
+    pub(super) marked: bool,
     /// Whether its last line says that it was closed.
     pub(super) closed: bool,
 }
@@ -81,7 +98,10 @@ pub(super) fn scan(file: &File) -> io::Result<Contents> {
         if is_first {
             contents.damaged = !whole.starts_with(HEAD.as_bytes());
             contents.head = String::from_utf8_lossy(whole).into_owned();
+            let run = contents.head.strip_prefix(HEAD).and_then(|rest| rest.strip_prefix(", "));
+            contents.marked = run.is_some_and(|run| run.starts_with(MISSING));
         } else if let Some(entry) = record::parse(whole) {
+            contents.begin_ms.get_or_insert(entry.time_ms);
             contents.last = Some((entry.seq, entry.time_ms));
         } else if !contents.closed {
             contents.damaged = true;
@@ -144,8 +164,7 @@ impl Place {
         if self.open.is_none() {
             let segments = list(&self.dir)?;
             let after = segments.partition_point(|first| *first <= wanted);
-            let Some(&first) = segments.get(after.saturating_sub(1)) else { return Ok(None) };
-            self.open_segment(first, wanted)?;
+            self.open_first(&segments[after.saturating_sub(1)..], wanted)?;
         }
         Ok(self.open.as_mut())
     }
@@ -154,22 +173,25 @@ impl Place {
     fn next(&mut self, first: u64) -> io::Result<bool> {
         self.open = None;
         let segments = list(&self.dir)?;
-        let next = segments.into_iter().find(|next| *next > first);
-        next.map(|next| self.open_segment(next, next)).transpose()?;
+        let behind = segments.partition_point(|next| *next <= first);
+        self.open_first(&segments[behind..], first + 1)?;
         Ok(self.open.is_some())
     }
 
-    /// A segment that went this moment is none.
-    fn open_segment(&mut self, first: u64, wanted: u64) -> io::Result<()> {
-        match File::open(path(&self.dir, first)) {
-            Ok(file) => {
-                let reader = BufReader::new(seek(file, wanted)?);
-                self.open = Some(Open { first, reader });
-                Ok(())
+    /// Opens the first of these segments that is still there: one may have gone this moment.
+    fn open_first(&mut self, segments: &[u64], wanted: u64) -> io::Result<()> {
+        for &first in segments {
+            match File::open(path(&self.dir, first)) {
+                Ok(file) => {
+                    let reader = BufReader::new(seek(file, wanted)?);
+                    self.open = Some(Open { first, reader });
+                    return Ok(());
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 }
 

@@ -10,7 +10,8 @@
 //! are told of a gap.
 //!
 //! A disk that takes nothing does not keep events from their readers: past [`super::PATIENCE`] they are shown all the same,
-//! wait in memory as long as that is bounded, and are written when the disk takes them.
+//! wait in memory as long as that is bounded, and are written when the disk takes them. Until then the newest segment is marked
+//! ([`segment::mark`]): however the process ends, the next one leaves room for their numbers, which never come again.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -23,20 +24,30 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::age::AgeClock;
 use super::calls::Calls;
 use super::{EventLog, Retention, record, segment};
 use crate::serial::First;
 use crate::{clock, files};
 
 /// The log is in so many segments, so that a bound is kept to a part of this.
-const SEGMENTS: u64 = 16;
-/// The bounds of a segment, in bytes.
-const SEGMENT_MIN: u64 = 64 << 10;
+const SEGMENTS: u32 = 16;
+/// The bounds of a segment, in bytes: the shortest has some events, of which the last may be longer than all others.
+const SEGMENT_MIN: u64 = 4 << 10;
 const SEGMENT_MAX: u64 = 16 << 20;
+/// At least as long as the first and the last line of a segment, which are no events.
+const FRAME: u64 = 128;
 /// The most bytes of one write.
 const WRITE_MAX: usize = 64 << 10;
 /// How long a disk that has failed is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the end of the server waits for a disk that takes nothing: somebody may make room, and whoever stops services waits as
+/// long as that.
+pub const LAST_WAIT: Duration = Duration::from_secs(10);
+/// How often it is looked, while nothing happens, for what has become too old: not for every second of a short time, and soon
+/// enough of a long one.
+const LOOK_MIN: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(3600);
 /// How many numbers are left free where the machine may have lost events that readers have seen: more than it could have
 /// told between two syncs.
 const ROOM: u64 = 1_000_000;
@@ -65,8 +76,10 @@ struct Active {
     first: u64,
     file: Arc<File>,
     bytes: u64,
-    /// The times of its oldest and newest event.
-    span_ms: Option<(i64, i64)>,
+    /// When it was begun.
+    begun: Instant,
+    /// The time of its newest event.
+    newest_ms: Option<i64>,
     synced: bool,
 }
 
@@ -87,6 +100,10 @@ pub struct Store {
     calls: Option<Calls>,
     /// The last event that former runs have left, which is not always the one before the next.
     last: u64,
+    /// The segments that are marked: readers may have seen events that are in none.
+    marked: Vec<u64>,
+    /// By what time events become too old.
+    age_clock: AgeClock,
     /// Holds the lock on the directory.
     directory: File,
 }
@@ -104,6 +121,10 @@ pub(super) struct Found {
     pub(super) next: u64,
     /// The first event that there can have been.
     pub(super) begin: u64,
+    /// The segments that are marked.
+    marked: Vec<u64>,
+    /// When each segment begins and ends, one after the other.
+    stamps: Vec<i64>,
 }
 
 /// Makes the directory where there is none, and keeps others from it.
@@ -118,7 +139,7 @@ pub(super) fn claim(dir: &Path) -> io::Result<File> {
 pub(super) fn find(dir: &Path, directory: File, run: First) -> io::Result<Found> {
     let mut closed = VecDeque::new();
     let (mut next, mut whole) = (run.number.max(1), true);
-    let mut begin = None;
+    let (mut last, mut begin, mut marked, mut stamps) = (0, None, Vec::new(), Vec::new());
     for first in segment::list(dir)? {
         let path = segment::path(dir, first);
         let contents = repaired(&path)
@@ -126,25 +147,35 @@ pub(super) fn find(dir: &Path, directory: File, run: First) -> io::Result<Found>
         let is_first = contents.head.ends_with(FIRST);
         whole = !contents.damaged && (contents.closed || contents.head == head(&boot(), is_first));
         next = next.max(first);
-        if let Some((last, newest_ms)) = contents.last {
+        // One without any event has the number of the next, where all that was before it has become too old.
+        last = next - 1;
+        if contents.marked {
+            marked.push(first);
+        }
+        if let Some((newest, newest_ms)) = contents.last {
             if is_first {
                 begin = Some(first);
             }
             closed.push_back(Closed { first, bytes: contents.whole, newest_ms });
-            next = last + 1;
+            (last, next) = (newest, newest + 1);
+            stamps.extend([contents.begin_ms.unwrap_or(newest_ms), newest_ms]);
         }
     }
     let oldest = closed.front().map_or(next, |segment| segment.first);
-    let last = if closed.is_empty() { 0 } else { next - 1 };
     // Where no segment says that nothing was before it, anything may have been.
     let begin = begin.unwrap_or(if run.is_new && closed.is_empty() { next } else { 1 });
-    if !whole {
+    if !marked.is_empty() {
+        tracing::warn!(
+            "the disk had not taken all events when the server ended: some that had been told are lost"
+        );
+        next += ROOM;
+    } else if !whole {
         tracing::warn!(
             "the machine went down, or the log is damaged: events that had been told last may be lost"
         );
         next += ROOM;
     }
-    Ok(Found { closed, directory, oldest, last, next, begin })
+    Ok(Found { closed, directory, oldest, last, next, begin, marked, stamps })
 }
 
 /// What a segment has, of which what was cut off while it was written is taken out. One without any event goes, under another
@@ -188,7 +219,8 @@ impl Store {
         durability: Durability,
         bell: Receiver<()>,
     ) -> Self {
-        let Found { closed, directory, last, next, .. } = found;
+        let Found { closed, directory, last, next, marked, stamps, .. } = found;
+        let age_clock = AgeClock::new(clock::now().mono, &stamps);
         Self {
             log,
             bell,
@@ -201,12 +233,15 @@ impl Store {
             lines: Vec::new(),
             calls: None,
             last,
+            marked,
+            age_clock,
             directory,
         }
     }
 
-    /// From now on it has calls recorded too.
-    pub(super) fn record_calls(&mut self, calls: Calls) {
+    /// From now on it has calls recorded too, of which the last one recorded was over then.
+    pub(super) fn record_calls(&mut self, calls: Calls, over_ms: Option<i64>) {
+        self.age_clock.knows(over_ms);
         self.calls = Some(calls);
     }
 
@@ -232,6 +267,7 @@ impl Store {
 
     fn run(mut self, syncs: &SyncSender<Arc<File>>) {
         let mut last_sync = clock::now().mono;
+        let mut next_look = last_sync + self.look_every();
         let mut failing = false;
         loop {
             let result = self.commit();
@@ -243,21 +279,41 @@ impl Store {
                 }
             }
             let now = clock::now().mono;
+            if !failing && now >= next_look {
+                next_look = now + self.look_every();
+                if let Err(error) = self.tidy(now) {
+                    tracing::error!(%error, "events that are too old cannot be deleted");
+                }
+            }
             last_sync = self.sync_if_due(now, last_sync, syncs);
-            let rung =
-                if failing { self.leave_alone(now + RETRY) } else { self.wait(self.rest(now, last_sync)) };
+            let rung = if failing {
+                self.leave_alone(now + RETRY)
+            } else {
+                let look = next_look.saturating_duration_since(now);
+                self.bell.recv_timeout(self.rest(now, last_sync).map_or(look, |rest| rest.min(look)))
+            };
             if rung == Err(RecvTimeoutError::Disconnected) {
-                tell(self.commit().and_then(|()| self.close()));
-                return;
+                return self.end();
             }
         }
     }
 
-    /// Waits for the bell, for some time at most.
-    fn wait(&self, rest: Option<Duration>) -> Result<(), RecvTimeoutError> {
-        match rest {
-            Some(rest) => self.bell.recv_timeout(rest),
-            None => self.bell.recv().map_err(RecvTimeoutError::from),
+    /// Writes the last events and records, and waits for some time for a disk that does not take them.
+    fn end(mut self) {
+        let until = clock::now().mono + LAST_WAIT;
+        loop {
+            let result = self.commit();
+            let (events, records) = (self.log.unwritten(), self.calls.as_ref().map_or(0, Calls::unwritten));
+            if events == 0 && records == 0 {
+                return tell(result.and_then(|()| self.close()));
+            }
+            let error = result.err().map(|error| error.to_string()).unwrap_or_default();
+            if clock::now().mono >= until {
+                return tracing::error!(events, records, error, "the disk has not taken them: they are lost");
+            }
+            tracing::warn!(events, records, error, "the end waits for a disk that does not take them");
+            std::thread::park_timeout(RETRY);
+            self.log.show(self.log.newest());
         }
     }
 
@@ -293,11 +349,26 @@ impl Store {
 
     /// Writes what has been appended, and shows it to readers.
     pub fn commit(&mut self) -> io::Result<()> {
+        self.commit_at(clock::now().mono)
+    }
+
+    /// The same at a moment.
+    pub(super) fn commit_at(&mut self, now: Instant) -> io::Result<()> {
+        let result = self.write_all(now);
+        match result {
+            Ok(()) if self.marked.is_empty() => {}
+            Ok(()) => self.unmark(),
+            Err(_) => self.mark(),
+        }
+        result
+    }
+
+    fn write_all(&mut self, now: Instant) -> io::Result<()> {
         let appended = self.log.appended.load(Ordering::Acquire);
         // After the look at the events: the notes of those are there, and may be of later ones too.
         self.commit_calls()?;
         while self.written < appended {
-            self.write_some(appended)?;
+            self.write_some(now, appended)?;
             self.log.written.store(self.written, Ordering::Release);
             self.log.show(self.written);
         }
@@ -305,31 +376,52 @@ impl Store {
     }
 
     pub(super) fn commit_calls(&mut self) -> io::Result<()> {
-        let now = clock::now();
-        let written = self.written;
-        self.calls.as_mut().map_or(Ok(()), |calls| calls.commit(now.mono, now.wall.0, written))
+        let now = clock::now().mono;
+        let (written, age_ms) = (self.written, self.age_clock.at(now));
+        self.calls.as_mut().map_or(Ok(()), |calls| calls.commit(now, age_ms, written))
+    }
+
+    /// Notes in the newest segment that readers may be shown events that it does not have.
+    fn mark(&mut self) {
+        let newest = self.active.as_ref().map(|active| active.first);
+        let Some(first) = newest.or(self.closed.back().map(|segment| segment.first)) else { return };
+        if !self.marked.contains(&first) && segment::mark(&self.log.dir, first, true).is_ok() {
+            self.marked.push(first);
+        }
+    }
+
+    /// What readers have seen is on the disk, behind the numbers of what is not: a segment that is gone needs no word.
+    fn unmark(&mut self) {
+        if self.active.is_some() {
+            self.marked.retain(|first| {
+                let unmarked = segment::mark(&self.log.dir, *first, false);
+                unmarked.is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+            });
+        }
     }
 
     /// Writes one piece: events that follow each other, of one segment.
-    fn write_some(&mut self, appended: u64) -> io::Result<()> {
+    fn write_some(&mut self, now: Instant, appended: u64) -> io::Result<()> {
         self.lines.clear();
         let mut last = self.written;
-        let mut span: Option<(i64, i64)> = None;
-        while last < appended && self.lines.len() < WRITE_MAX {
+        let mut newest = None;
+        let most = usize::try_from(self.segment_bytes()).unwrap_or(usize::MAX).min(WRITE_MAX);
+        while last < appended && self.lines.len() < most {
             let Some(entry) = self.log.entries.get(&(last + 1)) else { break };
             record::write(&mut self.lines, &entry.json);
-            span = Some((span.map_or(entry.time_ms, |(oldest, _)| oldest), entry.time_ms));
+            newest = Some(entry.time_ms);
             last += 1;
         }
-        let Some((oldest, newest)) = span else {
+        let Some(newest) = newest else {
             // It was let go while the disk took nothing: the numbers show it.
             self.written += 1;
             return Ok(());
         };
         self.stay_in_place()?;
-        self.make_room(newest)?;
+        self.age_clock.saw(now, newest);
+        self.make_room(now)?;
         let inline = self.durability.sync.is_zero();
-        let active = self.writable()?;
+        let active = self.writable(now)?;
         let (file, at) = (active.file.clone(), active.bytes);
         // What a failure has left of the piece is written over.
         file.write_all_at(&self.lines, at)?;
@@ -339,7 +431,7 @@ impl Store {
         let bytes = self.lines.len() as u64;
         let Some(active) = &mut self.active else { return Ok(()) };
         active.bytes += bytes;
-        active.span_ms = Some((active.span_ms.map_or(oldest, |(oldest, _)| oldest), newest));
+        active.newest_ms = Some(newest);
         active.synced = inline;
         self.written = last;
         self.log.bytes.store(self.bytes(), Ordering::Relaxed);
@@ -367,37 +459,64 @@ impl Store {
         Ok(())
     }
 
+    /// How long a segment gets.
+    fn segment_bytes(&self) -> u64 {
+        (self.retention.bytes / u64::from(SEGMENTS)).clamp(SEGMENT_MIN, SEGMENT_MAX)
+    }
+
+    /// How often it is looked for what has become too old.
+    fn look_every(&self) -> Duration {
+        (self.retention.age / SEGMENTS).clamp(LOOK_MIN, LOOK_MAX)
+    }
+
     /// Begins another segment where this one is full, and takes the oldest away.
-    fn make_room(&mut self, now_ms: i64) -> io::Result<()> {
-        let most = (self.retention.bytes / SEGMENTS).clamp(SEGMENT_MIN, SEGMENT_MAX);
-        let age = i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX);
-        let longest = age / SEGMENTS.cast_signed();
+    fn make_room(&mut self, now: Instant) -> io::Result<()> {
         let full = self.active.as_ref().is_some_and(|active| {
-            let old = active.span_ms.is_some_and(|(oldest, _)| now_ms.saturating_sub(oldest) > longest);
-            active.bytes >= most || old
+            let is_old = now.saturating_duration_since(active.begun) > self.retention.age / SEGMENTS;
+            active.bytes >= self.segment_bytes() || (is_old && active.newest_ms.is_some())
         });
         if full {
             self.close()?;
         }
-        let coming = self.lines.len() as u64;
+        let age_ms = self.age_clock.at(now);
+        let before_ms =
+            age_ms.saturating_sub(i64::try_from(self.retention.age.as_millis()).unwrap_or(i64::MAX));
+        let coming = self.lines.len() as u64 + FRAME;
         while let Some(oldest) = self.closed.front() {
-            let bytes = self.bytes() + coming;
-            if bytes <= self.retention.bytes && oldest.newest_ms >= now_ms.saturating_sub(age) {
+            // One of a time that has not come is of a clock that was wrong: it goes with the next.
+            let known = self.closed.iter().map(|segment| segment.newest_ms).find(|time| *time <= age_ms);
+            let is_old = known.is_some_and(|time| time < before_ms);
+            if !is_old && self.bytes() + coming <= self.retention.bytes {
                 break;
             }
-            let path = segment::path(&self.log.dir, oldest.first);
+            let (first, path) = (oldest.first, segment::path(&self.log.dir, oldest.first));
             self.closed.pop_front();
             let next = self.closed.front().map(|segment| segment.first);
-            let next = next.or(self.active.as_ref().map(|active| active.first));
+            let next = next.or(self.active.as_ref().map(|active| active.first)).unwrap_or(self.written + 1);
             // Readers know that it goes before it does.
-            self.log.oldest.store(next.unwrap_or(self.written + 1), Ordering::Release);
+            self.log.oldest.store(next, Ordering::Release);
             fs::remove_file(path)?;
+            if is_old {
+                tracing::info!(first, last = next - 1, "events that are too old are deleted");
+            }
         }
         Ok(())
     }
 
+    /// Takes away what has become too old while nothing happened. Where that is everything an empty segment goes on with the numbers.
+    pub(super) fn tidy(&mut self, now: Instant) -> io::Result<()> {
+        self.stay_in_place()?;
+        self.lines.clear();
+        self.make_room(now)?;
+        if self.active.is_none() {
+            self.writable(now)?;
+        }
+        self.log.bytes.store(self.bytes(), Ordering::Relaxed);
+        Ok(())
+    }
+
     /// The segment that is written; begun where there is none.
-    fn writable(&mut self) -> io::Result<&mut Active> {
+    fn writable(&mut self, now: Instant) -> io::Result<&mut Active> {
         if self.active.is_none() {
             let first = self.written + 1;
             let file = File::options()
@@ -410,7 +529,8 @@ impl Store {
             let head = format!("{}\n", head(&self.boot, first == self.log.begin));
             file.write_all_at(head.as_bytes(), 0)?;
             let bytes = head.len() as u64;
-            self.active = Some(Active { first, file: file.into(), bytes, span_ms: None, synced: true });
+            let (file, newest_ms) = (file.into(), None);
+            self.active = Some(Active { first, file, bytes, begun: now, newest_ms, synced: true });
         }
         self.active.as_mut().ok_or_else(|| io::Error::other("no segment"))
     }
@@ -423,7 +543,7 @@ impl Store {
         active.file.write_all_at(end.as_bytes(), active.bytes)?;
         active.file.set_len(bytes)?;
         active.file.sync_data()?;
-        let newest_ms = active.span_ms.map_or(i64::MAX, |(_, newest)| newest);
+        let newest_ms = active.newest_ms.unwrap_or(i64::MAX);
         self.closed.push_back(Closed { first: active.first, bytes, newest_ms });
         self.active = None;
         Ok(())

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use hyper::body::{Body, Frame};
 use jsonrpsee::server::HttpBody;
 use offhook_call::id::NodeId;
+use offhook_client::wire::GapReason;
 use offhook_client::wire::limits::SEQ_MAX;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -91,8 +92,9 @@ async fn tell(
                 batch.iter().map(|entry| frame(entry.seq, words.of_entry(entry))).collect()
             }
             // It has no word for that, so it is told beside.
-            Ok(Read::Gap { first, last }) => {
-                format!(": the events {first} to {last} are not kept any more\n\n")
+            Ok(Read::Gap { reason, first, last }) => {
+                let why = if reason == GapReason::Damaged { "cannot be read" } else { "are not kept" };
+                format!(": the events {first} to {last} {why} any more\n\n")
             }
             Ok(Read::Restarted { .. }) => ": the numbers of events have begun anew\n\n".to_owned(),
             Err(error) => return tracing::error!(%error, "the event log cannot be read"),

@@ -251,7 +251,7 @@ impl Subscription {
                     Ok(())
                 }
                 Ok(Read::Batch(batch)) => self.send_batch(batch).await,
-                Ok(Read::Gap { first, last }) => self.send_gap(GapReason::Expired, Some(first), last).await,
+                Ok(Read::Gap { reason, first, last }) => self.send_gap(reason, Some(first), last).await,
                 Ok(Read::Restarted { resume }) => self.send_gap(GapReason::Restarted, None, resume).await,
                 Err(error) => return unreadable(&error),
             };
@@ -311,8 +311,8 @@ impl Subscription {
                         }
                     }
                 }
-                Ok(Read::Gap { first, last }) => {
-                    let (reason, last) = (GapReason::Expired, last.min(to));
+                Ok(Read::Gap { reason, first, last }) => {
+                    let last = last.min(to);
                     let gap = OnGap { reason, first: Some(first), last: Some(last) };
                     self.send(self.notice(last, EventKind::Gap(gap))).await?;
                 }

@@ -33,7 +33,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use offhook_client::wire::CallRecord;
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 use serde::{Deserialize, Serialize};
 
 use journal::{Journal, Known};
@@ -43,6 +43,7 @@ pub(crate) use progress::{CopyStatus, Progress};
 pub(crate) use read::page;
 pub(crate) use recover::recover;
 
+use crate::events::BEFORE_ALL;
 use crate::files;
 
 /// The file in `node.data_dir`.
@@ -62,6 +63,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// How many records go for being old with a transaction, beside twice those that come: more is done the next time.
 const PRUNED_AT_LEAST: u32 = 20;
+
+/// How often it is told how many have gone.
+const TELL_DELETED_EVERY_MS: i64 = 3_600_000;
 
 /// How many records that a copy does not have yet are kept for it, however old they are: months of a busy node, and about half a
 /// gigabyte.
@@ -103,6 +107,9 @@ pub(crate) struct Ledger {
     /// How far another database is that has the records too.
     copy: Option<Arc<Progress>>,
     changes: u32,
+    /// Records that went for being old and were not told of, and when some were.
+    deleted: usize,
+    deleted_told_ms: i64,
     /// Whether there may be any conference in it.
     conferences: bool,
     checkpoints: SyncSender<()>,
@@ -110,7 +117,10 @@ pub(crate) struct Ledger {
 
 /// A database that cannot be used.
 pub(crate) fn fault(error: rusqlite::Error) -> io::Error {
-    io::Error::other(error)
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => io::Error::new(io::ErrorKind::StorageFull, error),
+        _ => io::Error::other(error),
+    }
 }
 
 impl Ledger {
@@ -131,6 +141,8 @@ impl Ledger {
             keep_ms,
             copy: None,
             changes: 0,
+            deleted: 0,
+            deleted_told_ms: BEFORE_ALL,
             conferences: true,
             checkpoints,
         })
@@ -145,7 +157,8 @@ impl Ledger {
         Ok(self)
     }
 
-    /// Writes what belongs into the database, all of it or nothing; events up to `told` are in the log.
+    /// Writes what belongs into the database, all of it or nothing; events up to `told` are in the log, and records become too old
+    /// by the time `now_ms`.
     pub(crate) fn record(&mut self, notes: &[Note], now_ms: i64, told: u64) -> io::Result<()> {
         if !notes.is_empty() && notes.iter().all(|note| matches!(note, Note::Lives(_))) {
             return Ok(());
@@ -206,9 +219,10 @@ impl Ledger {
                 Note::Conference(change) => change.write(&transaction)?,
             }
         }
-        if let Some(keep) = self.keep_ms {
-            prune(&transaction, now_ms.saturating_sub(keep), records * 2 + PRUNED_AT_LEAST, copy)?;
-        }
+        let deleted = match self.keep_ms.filter(|_| now_ms > BEFORE_ALL) {
+            Some(keep) => prune(&transaction, (now_ms, keep), records * 2 + PRUNED_AT_LEAST, copy)?,
+            None => 0,
+        };
         let newest = copy
             .filter(|_| records > 0)
             .map(|copy| newest(&transaction).map(|newest| (copy, newest)))
@@ -218,7 +232,22 @@ impl Ledger {
         if let Some((copy, newest)) = newest {
             copy.recorded(newest.cast_unsigned());
         }
+        self.tell_deleted(now_ms, deleted);
         Ok(())
+    }
+
+    fn tell_deleted(&mut self, now_ms: i64, deleted: usize) {
+        self.deleted += deleted;
+        if self.deleted > 0 && now_ms.saturating_sub(self.deleted_told_ms) >= TELL_DELETED_EVERY_MS {
+            tracing::info!(records = self.deleted, "records of calls that are too old are deleted");
+            (self.deleted, self.deleted_told_ms) = (0, now_ms);
+        }
+    }
+
+    /// When the call was over that was recorded last; none, where there is no record.
+    pub(crate) fn newest_end_ms(&self) -> Option<i64> {
+        let newest = "SELECT end_time_ms FROM cdr ORDER BY id DESC LIMIT 1";
+        self.connection.query_row(newest, [], |row| row.get(0)).ok()
     }
 
     /// The calls that lived when the last server ended without telling.
@@ -270,13 +299,13 @@ fn newest(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached(newest)?.query_row([], |row| row.get(0))
 }
 
-/// Takes away the oldest records that ended before a moment, and that a copy has, or cannot be waited for to have.
+/// Takes away the oldest records that ended so long ago, and that a copy has, or cannot be waited for to have; how many.
 fn prune(
     transaction: &Transaction<'_>,
-    before_ms: i64,
+    (now_ms, keep_ms): (i64, i64),
     most: u32,
     copy: Option<&Progress>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     let (copied, kept_from) = match copy {
         Some(copy) => (copy.seq().cast_signed(), newest(transaction)? - BEHIND_MAX),
         None => (i64::MAX, i64::MAX),
@@ -285,22 +314,30 @@ fn prune(
     let oldest = "SELECT id, end_time_ms, seq FROM cdr ORDER BY id";
     let mut oldest = transaction.prepare_cached(oldest)?;
     let mut rows = oldest.query([])?;
-    let (mut last, mut lost): (Option<i64>, u64) = (None, 0);
+    let (mut last, mut lost, mut uncopied): (Option<i64>, u64, u64) = (None, 0, 0);
     for _ in 0..most {
         let Some(row) = rows.next()? else { break };
         let (id, is_copied) = (row.get::<_, i64>(0)?, row.get::<_, i64>(2)? <= copied);
-        if row.get::<_, i64>(1)? >= before_ms || (!is_copied && id > kept_from) {
+        let end_ms: i64 = row.get(1)?;
+        if !is_copied && id > kept_from {
             break;
         }
-        last = Some(id);
-        lost += u64::from(!is_copied);
+        uncopied += u64::from(!is_copied);
+        // One of a time that has not come is of a clock that was wrong: it goes with the next.
+        if end_ms > now_ms {
+            continue;
+        }
+        if end_ms >= now_ms.saturating_sub(keep_ms) {
+            break;
+        }
+        (last, lost) = (Some(id), uncopied);
     }
     if let Some(copy) = copy.filter(|_| lost > 0) {
         copy.lost(lost);
     }
     match last {
-        Some(id) => transaction.prepare_cached("DELETE FROM cdr WHERE id <= ?1")?.execute([id]).map(drop),
-        None => Ok(()),
+        Some(id) => transaction.prepare_cached("DELETE FROM cdr WHERE id <= ?1")?.execute([id]),
+        None => Ok(0),
     }
 }
 

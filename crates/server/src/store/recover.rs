@@ -7,7 +7,7 @@ use offhook_sip::event::Remains;
 
 use super::note::released;
 use super::{Ledger, Note, Over};
-use crate::events::EventWriter;
+use crate::events::{BEFORE_ALL, EventWriter};
 
 /// Appends the `on_released` of every call that has none, given the last event that was found in the log: each call has exactly one,
 /// over the end of the server too. Gives what is not over yet at their other ends, first those who wait for an answer.
@@ -19,7 +19,7 @@ pub(crate) fn recover(
 ) -> io::Result<Vec<Remains>> {
     recover_conferences(ledger, log, last_found, time)?;
     // They are younger than any that the database has, which is in the order of their numbers.
-    ledger.write(&ledger.unrecorded(), time.0, last_found)?;
+    ledger.write(&ledger.unrecorded(), BEFORE_ALL, last_found)?;
     for over in ledger.untold(last_found)? {
         // The number is written down before the event is: where this is cut off too, the event is told the next time.
         ledger.told(&over.record.res_id, log.next())?;
@@ -39,7 +39,7 @@ pub(crate) fn recover(
         let process_id = live.process_id;
         notes.push(Note::Over(Box::new(Over { record: live.cut_off(time.0), process_id, seq })));
     }
-    ledger.write(&notes, time.0, last_found)?;
+    ledger.write(&notes, BEFORE_ALL, last_found)?;
     for note in &notes {
         if let Note::Over(over) = note {
             log.append(time.0, released(over));
@@ -63,7 +63,7 @@ fn recover_conferences(
         events.extend(changes.iter().filter_map(|change| change.event(&untold)));
         notes.extend(changes.into_iter().map(|change| Note::Conference(Box::new(change))));
     }
-    ledger.write(&notes, time.0, last_found)?;
+    ledger.write(&notes, BEFORE_ALL, last_found)?;
     for event in events {
         log.append(time.0, event);
     }

@@ -101,6 +101,19 @@ fn what_is_old_goes_and_numbers_do_not_come_again() {
     assert!(page(&dir.0, 0, 100).unwrap()[0].id > newest, "a cursor never goes back");
 }
 
+/// One of a clock that was wrong holds up nothing, and while nothing is known of the time nothing goes.
+#[test]
+fn a_record_of_a_time_that_has_not_come_goes_with_the_next() {
+    let dir = dir();
+    let mut ledger = Ledger::open(&dir.0, Some(Duration::from_millis(500))).unwrap();
+    let notes = [(1, 1_000), (2, 9_999_000), (3, 1_100), (4, 9_999_000), (5, 1_900)];
+    let notes: Vec<Note> = notes.map(|(number, end_ms)| over(number, end_ms, number)).into();
+    ledger.write(&notes, BEFORE_ALL, 0).unwrap();
+    assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["1", "2", "3", "4", "5"]);
+    ledger.write(&[], 2_000, 0).unwrap();
+    assert_eq!(ids(&page(&dir.0, 0, 100).unwrap()), ["4", "5"]);
+}
+
 /// Waiting for a copy, up to a bound.
 #[test]
 fn what_is_old_stays_until_it_is_copied() {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use offhook_call::Now;
+use offhook_client::wire::GapReason;
 use serde::{Deserialize, Serialize};
 
 use crate::trace::TraceId;
@@ -78,9 +79,16 @@ impl Id {
     }
 }
 
-/// Events that are not kept any more.
+fn expired() -> GapReason {
+    GapReason::Expired
+}
+
+/// Events that are not kept any more, or are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hole {
+    /// Which of both. Where it was not written down there was no other.
+    #[serde(default = "expired")]
+    pub(super) reason: GapReason,
     /// The first; none where the log is another one.
     pub(super) first: Option<u64>,
     pub(super) last: u64,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use offhook_call::id::NodeId;
-use offhook_client::wire::{WebhookDeadLetter, WebhookInfo, WebhookState, WebhookTested};
+use offhook_client::wire::{GapReason, WebhookDeadLetter, WebhookInfo, WebhookState, WebhookTested};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{self, JoinError, JoinSet};
 
@@ -204,14 +204,14 @@ impl Hook {
                 }
                 self.changed();
             }
-            Ok(Read::Gap { first, last }) => {
+            Ok(Read::Gap { reason, first, last }) => {
                 if self.delivery.misses(first, last) {
-                    self.tell_hole(Some(first), last);
+                    self.tell_hole(reason, Some(first), last);
                 }
             }
             Ok(Read::Restarted { resume }) => {
                 self.delivery.restart(resume);
-                self.tell_hole(None, resume);
+                self.tell_hole(GapReason::Restarted, None, resume);
             }
             Err(error) => {
                 tracing::error!(%error, hook = self.id, "the event log cannot be read");
@@ -220,14 +220,14 @@ impl Hook {
         }
     }
 
-    fn tell_hole(&mut self, first: Option<u64>, last: u64) {
+    fn tell_hole(&mut self, reason: GapReason, first: Option<u64>, last: u64) {
         tracing::warn!(
             hook = self.id,
             first,
             last,
-            "a web hook has missed events that are not kept any more"
+            "a web hook has missed events that are not kept any more, or are lost"
         );
-        let hole = Hole { first, last, time_ms: clock::now().wall.0 };
+        let hole = Hole { reason, first, last, time_ms: clock::now().wall.0 };
         if let Some(notice) = self.words.of_hole(hole) {
             self.delivery.push_notice(clock::now().mono, notice);
         }

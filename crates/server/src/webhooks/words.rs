@@ -9,7 +9,7 @@ mod testing;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use offhook_call::id::NodeId;
-use offhook_client::wire::{Envelope, EventKind, GapReason, OnGap, WebhookFormat};
+use offhook_client::wire::{Envelope, EventKind, OnGap, WebhookFormat};
 use serde_json::json;
 
 use self::linkrtc::LinkRtc;
@@ -79,8 +79,7 @@ impl Words {
     /// What is said where events are missing; only our own words have one for it.
     pub(super) fn of_hole(&self, hole: Hole) -> Option<Message> {
         let Self::Native(_) = self else { return None };
-        let Hole { first, last, time_ms } = hole;
-        let reason = if first.is_some() { GapReason::Expired } else { GapReason::Restarted };
+        let Hole { reason, first, last, time_ms } = hole;
         let kind = EventKind::Gap(OnGap { reason, first, last: first.map(|_| last) });
         let type_name = kind.type_name();
         let envelope = Envelope { seq: last, time_ms, kind, trace_id: None };

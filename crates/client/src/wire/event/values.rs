@@ -52,6 +52,10 @@ pub enum GapReason {
     /// They are older than what is kept, or from before the node's last start. Not every number of the range need have
     /// been an event: a start skips some.
     Expired,
+    /// They cannot be read any more, though they are not too old: their place on the disk is damaged or was taken away, or
+    /// they had not got there when the power failed or the disk was full. Every event around them is told. Numbers that were
+    /// left free, lest they come twice, are among them.
+    Damaged,
     /// The node has lost its numbers, or the `after` that was asked for is another node's; what is missing cannot be
     /// told.
     Restarted,

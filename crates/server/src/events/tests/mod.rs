@@ -2,6 +2,8 @@
 
 mod calls;
 mod conferences;
+mod damage;
+mod keeping;
 mod words;
 
 use std::fs::{self, File};
@@ -10,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 
-use offhook_client::wire::OnRinging;
+use offhook_client::wire::{GapReason, OnRinging};
 use serde_json::{Value, json};
 
 use super::*;
@@ -24,6 +26,8 @@ struct Rig {
     writer: EventWriter,
     log: Arc<EventLog>,
     store: Store,
+    begin: Instant,
+    now_ms: i64,
 }
 
 /// Goes with its directory.
@@ -49,7 +53,7 @@ impl Rig {
     fn open_from(dir: &Dir, retention: Retention, first: First) -> Self {
         let durability = Durability { sync: Duration::from_secs(60) };
         let (writer, log, store) = open(claim(&dir.0).unwrap(), retention, durability, first).unwrap();
-        Self { dir: dir.0.clone(), retention, writer, log, store }
+        Self { dir: dir.0.clone(), retention, writer, log, store, begin: clock(), now_ms: 0 }
     }
 
     /// The process is killed, and another begins.
@@ -62,13 +66,19 @@ impl Rig {
     }
 
     fn append(&mut self, time_ms: i64) -> u64 {
+        self.now_ms = time_ms;
         self.writer.append(time_ms, ringing(time_ms))
+    }
+
+    /// Writes, at the time of the last event.
+    fn commit(&mut self) -> io::Result<()> {
+        self.store.commit_at(self.begin + Duration::from_millis(self.now_ms.unsigned_abs()))
     }
 
     /// Appends and writes.
     fn tell(&mut self, time_ms: i64) -> u64 {
         let seq = self.append(time_ms);
-        self.store.commit().unwrap();
+        self.commit().unwrap();
         seq
     }
 
@@ -99,7 +109,7 @@ impl Rig {
                     assert!(batch.len() <= BATCH_MAX);
                     seen.extend(batch.iter().map(|entry| entry.seq));
                 }
-                Read::Gap { first, last } => gaps.push((first, last)),
+                Read::Gap { first, last, .. } => gaps.push((first, last)),
                 Read::Restarted { resume } => panic!("resume after {resume}"),
             }
         }
@@ -140,7 +150,7 @@ async fn the_envelope_is_written_once_with_its_number() {
     let dir = dir();
     let mut rig = Rig::open(&dir, KEEP);
     rig.writer.append(1_700_000_000_123, ringing(1_700_000_000));
-    rig.store.commit().unwrap();
+    rig.commit().unwrap();
     let mut told = Vec::new();
     for rig in [rig.read(0).await, rig.restart().read(0).await] {
         let Read::Batch(entries) = rig else { panic!("a batch") };
@@ -161,7 +171,7 @@ async fn nothing_is_shown_that_is_not_on_the_disk() {
     rig.append(1);
     rig.writer.publish(clock());
     assert_eq!((rig.batch(0).await, rig.log.newest(), rig.log.shown()), (vec![], 1, 0));
-    rig.store.commit().unwrap();
+    rig.commit().unwrap();
     assert_eq!(rig.batch(0).await, [1]);
     // Whoever begins with what comes next may be ahead of what is shown.
     rig.append(2);
@@ -180,7 +190,7 @@ async fn numbers_go_on_over_a_restart_without_a_hole() {
     }
     assert_eq!(rig.all(999).await, (numbers(1_000, 2_999), vec![]));
     assert_eq!(rig.all(1_777).await, (numbers(1_778, 2_999), vec![]));
-    assert!(matches!(rig.read(5).await, Read::Gap { first: 6, last: 999 }));
+    assert!(matches!(rig.read(5).await, Read::Gap { reason: GapReason::Expired, first: 6, last: 999 }));
 }
 
 /// The numbers of a node begin where its first run does: before that there was nothing, and what is taken away later was there.
@@ -199,8 +209,8 @@ async fn of_what_never_was_nothing_is_missing() {
     for n in 2..5_000 {
         rig.tell(n);
     }
-    assert!(matches!(rig.read(0).await, Read::Gap { first: 1_000, last: 1_001.. }));
-    assert!(matches!(rig.restart().read(0).await, Read::Gap { first: 1, last: 1_001.. }));
+    assert!(matches!(rig.read(0).await, Read::Gap { first: 1_000, last: 1_001.., .. }));
+    assert!(matches!(rig.restart().read(0).await, Read::Gap { first: 1, last: 1_001.., .. }));
 }
 
 /// As where somebody has deleted the file of the serial number, as its error message allows.
@@ -209,7 +219,7 @@ async fn a_log_that_was_there_before_is_not_that_of_a_new_node() {
     let dir = dir();
     Rig::open_from(&dir, KEEP, First { number: 1_000, is_new: false }).tell(1);
     let rig = Rig::open_from(&dir, KEEP, First { number: 2_000, is_new: true });
-    assert!(matches!(rig.read(0).await, Read::Gap { first: 1, last: 999 }));
+    assert!(matches!(rig.read(0).await, Read::Gap { reason: GapReason::Expired, first: 1, last: 999 }));
 }
 
 /// What a process that was killed has left of its last event is taken out, wherever it was cut off, and the number used again:
@@ -316,17 +326,19 @@ async fn what_is_too_much_goes_and_leaves_a_gap() {
     for n in 1..=5_000 {
         rig.append(n);
         if n % 7 == 0 {
-            rig.store.commit().unwrap();
+            rig.commit().unwrap();
             assert!(rig.bytes_on_disk() <= keep.bytes, "{}", rig.bytes_on_disk());
         }
     }
-    rig.store.commit().unwrap();
+    rig.commit().unwrap();
     for rig in [&rig] {
         let (seen, gaps) = rig.all(0).await;
         let [(1, last)] = gaps[..] else { panic!("{gaps:?}") };
         assert!(last > 3_000 && last < 4_000, "{last}: most of what may be kept is");
         assert_eq!(seen, numbers(last + 1, 5_000));
-        assert!(matches!(rig.read(10).await, Read::Gap { first: 11, last: same } if same == last));
+        assert!(
+            matches!(rig.read(10).await, Read::Gap { reason: GapReason::Expired, first: 11, last: same } if same == last)
+        );
     }
     let memory: u64 = rig.log.entries.iter().map(|entry| entry.cost()).sum();
     assert!(memory <= keep.bytes + 512, "{memory}");
@@ -368,13 +380,13 @@ async fn the_newest_event_stays_whatever_the_bounds() {
 async fn a_cursor_of_a_lost_log_finds_a_gap() {
     let dir = dir();
     let mut rig = Rig::open_from(&dir, KEEP, First { number: 1_000, is_new: false });
-    assert!(matches!(rig.read(5).await, Read::Gap { first: 6, last: 999 }));
-    assert!(matches!(rig.read(0).await, Read::Gap { first: 1, last: 999 }));
+    assert!(matches!(rig.read(5).await, Read::Gap { reason: GapReason::Expired, first: 6, last: 999 }));
+    assert!(matches!(rig.read(0).await, Read::Gap { reason: GapReason::Expired, first: 1, last: 999 }));
     assert_eq!((rig.batch(999).await, rig.log.newest()), (vec![], 999));
     for n in 1_000..=1_009 {
         assert_eq!(rig.tell(n), n.unsigned_abs());
     }
-    assert!(matches!(rig.read(5).await, Read::Gap { first: 6, last: 999 }));
+    assert!(matches!(rig.read(5).await, Read::Gap { reason: GapReason::Expired, first: 6, last: 999 }));
     assert_eq!(rig.batch(999).await, numbers(1_000, 1_009));
 }
 
@@ -449,7 +461,7 @@ async fn a_disk_that_takes_nothing_keeps_no_event_from_its_readers() {
     let now = clock();
     rig.append(1);
     rig.writer.publish(now);
-    assert!(rig.store.commit().is_err());
+    assert!(rig.commit().is_err());
     assert_eq!(rig.batch(0).await, [0_u64; 0]);
     assert_eq!(rig.writer.poll_timeout(), Some(now + PATIENCE));
     rig.writer.publish(now + PATIENCE);
@@ -460,29 +472,6 @@ async fn a_disk_that_takes_nothing_keeps_no_event_from_its_readers() {
     rig.tell(2);
     assert_eq!(rig.log.unwritten(), 0);
     assert_eq!(rig.restart().all(0).await, (vec![1, 2], vec![]));
-}
-
-#[tokio::test]
-async fn memory_is_bounded_where_the_disk_takes_nothing() {
-    let dir = dir();
-    let keep = Retention { bytes: 64 << 10, ..KEEP };
-    let mut rig = Rig::open(&dir, keep);
-    no_directory(&dir);
-    let now = clock();
-    for n in 1..=1_000 {
-        rig.append(n);
-        assert!(rig.store.commit().is_err());
-    }
-    rig.writer.publish(now);
-    rig.writer.publish(now + PATIENCE);
-    let (seen, gaps) = rig.all(0).await;
-    let [(1, last)] = gaps[..] else { panic!("{gaps:?}") };
-    assert_eq!(seen, numbers(last + 1, 1_000));
-    assert!(seen.len() > 100, "{} are kept", seen.len());
-    fs::remove_file(&dir.0).unwrap();
-    rig.tell(1_001);
-    let (again, gaps) = rig.restart().all(0).await;
-    assert_eq!((again.last(), gaps.len()), (Some(&1_001), 1), "what memory had is on the disk now");
 }
 
 #[test]
@@ -542,7 +531,7 @@ async fn whatever_a_reader_has_seen_is_there_after_a_crash() {
                     time += 1;
                     rig.append(time);
                 }),
-                6..=7 => rig.store.commit().unwrap(),
+                6..=7 => rig.commit().unwrap(),
                 8 => {
                     let mut reader = rig.reader(seen.last().map_or(0, |(seq, _)| *seq));
                     loop {

@@ -262,7 +262,7 @@ fn a_hook_that_is_back_gets_what_waits() {
 #[test]
 fn a7_a_hole_is_told_once_and_over_a_restart() {
     let mut first = world(Saved::after(10));
-    let hole = Hole { first: Some(11), last: 20, time_ms: 5 };
+    let hole = Hole { reason: GapReason::Damaged, first: Some(11), last: 20, time_ms: 5 };
     assert!(first.delivery.misses(11, 20));
     let notice = Message { id: Id::notice(20), hole: Some(hole), ..message(20, "") };
     first.delivery.push_notice(first.now, notice.clone());
