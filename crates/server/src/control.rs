@@ -286,10 +286,10 @@ impl Control {
         let of = self.timelines.names(owner);
         // Whoever writes the file knows it by this number.
         line!(debug, &of, recording = job.0, "recording");
-        if let Resource::Call(call) = owner
-            && let Some(note) =
-                store::lives(store::Writer { of: &of, process_id: *process_id }, call, exchange)
-        {
+        let Resource::Call(call) = owner else { return };
+        let trace_is_given = self.timelines.given_trace(call).is_some();
+        let writer = store::Writer { of: &of, trace_is_given, process_id: *process_id };
+        if let Some(note) = store::lives(writer, call, exchange) {
             log.note(&of, note);
             self.promised.extend(self.answered.drain(answered..));
         }
@@ -438,11 +438,12 @@ impl Control {
                 let Parts { exchange, log, node, process_id, .. } = &mut self.parts;
                 let of = self.timelines.names(event.call);
                 call_log::note(&of, &event);
-                let writer = store::Writer { of: &of, process_id: *process_id };
+                let trace = self.timelines.given_trace(event.call);
+                let trace_is_given = trace.is_some();
+                let writer = store::Writer { of: &of, trace_is_given, process_id: *process_id };
                 if let Some(note) = store::note(writer, log.next(), &event, exchange) {
                     log.note(&of, note);
                 }
-                let trace = self.timelines.given_trace(event.call);
                 log.append_of(event.time.0, call_event(*node, *process_id, event), trace);
             }
             Output::ConferenceEvent(event) => {

@@ -25,6 +25,9 @@ pub(crate) struct Live {
     /// The trace of its lines in the log.
     #[serde(default)]
     pub(crate) trace_id: Option<String>,
+    /// Whether somebody has named that for it: then its events have it too.
+    #[serde(default)]
+    pub(crate) trace_is_given: bool,
     /// When it began, Unix time in milliseconds.
     pub(crate) begin_time_ms: i64,
     /// When it was answered.

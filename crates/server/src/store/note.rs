@@ -18,6 +18,8 @@ use crate::rpc::{names, reply};
 pub(crate) struct Writer<'a> {
     /// The call.
     pub(crate) of: &'a Names,
+    /// Whether its trace was named for it.
+    pub(crate) trace_is_given: bool,
     /// Our process, as the API names it.
     pub(crate) process_id: u64,
 }
@@ -62,6 +64,7 @@ pub(crate) fn lives(writer: Writer<'_>, id: CallId, exchange: &Exchange) -> Opti
         gateway: call.gateway.map(|name| name.to_string()),
         sip_call_id: call.sip_call_id,
         trace_id: writer.of.trace_id.map(|trace| trace.to_string()),
+        trace_is_given: writer.trace_is_given,
         begin_time_ms: call.begin.0,
         answer_time_ms: call.answer_time.map(|time| time.0),
         user_data: call.user_data,

@@ -8,6 +8,7 @@ use offhook_sip::event::Remains;
 use super::note::released;
 use super::{Ledger, Note, Over};
 use crate::events::{BEFORE_ALL, EventWriter};
+use crate::trace::TraceId;
 
 /// Appends the `on_released` of every call that has none, given the last event that was found in the log: each call has exactly one,
 /// over the end of the server too. Gives what is not over yet at their other ends, first those who wait for an answer.
@@ -27,7 +28,7 @@ pub(crate) fn recover(
     }
     let lost = ledger.lost()?;
     let mut remains = Vec::new();
-    let mut notes = Vec::new();
+    let (mut notes, mut traces) = (Vec::new(), Vec::new());
     for (live, seq) in lost.into_iter().zip(log.next()..) {
         tracing::warn!(
             res_id = live.res_id,
@@ -36,13 +37,14 @@ pub(crate) fn recover(
             "a call was cut off by the end of the server"
         );
         remains.extend(live.remains.clone().map(Remains::from));
+        traces.push(live.trace_id.as_deref().filter(|_| live.trace_is_given).and_then(TraceId::parse));
         let process_id = live.process_id;
         notes.push(Note::Over(Box::new(Over { record: live.cut_off(time.0), process_id, seq })));
     }
     ledger.write(&notes, BEFORE_ALL, last_found)?;
-    for note in &notes {
+    for (note, trace) in notes.iter().zip(traces) {
         if let Note::Over(over) = note {
-            log.append(time.0, released(over));
+            log.append_of(time.0, released(over), trace);
         }
     }
     remains.sort_by_key(|remains| matches!(remains, Remains::Dialog(_)));

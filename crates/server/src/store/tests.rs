@@ -37,6 +37,7 @@ pub(crate) fn live(number: u64) -> Live {
         gateway: Some("carrier".to_owned()),
         sip_call_id: Some(format!("{number}@192.0.2.10")),
         trace_id: None,
+        trace_is_given: false,
         begin_time_ms: 1_800_000_000_000,
         answer_time_ms: None,
         user_data: None,

@@ -131,6 +131,24 @@ fn a_call_that_is_not_recorded_is_told_by_its_names() {
     assert_eq!(lines, ["ERROR the database takes nothing: a call or conference is not recorded"]);
 }
 
+/// The trace of its lines is that of its events too, where somebody has named it.
+#[test]
+fn a_call_that_was_cut_off_keeps_the_trace_that_was_named_for_it() {
+    for trace_is_given in [true, false] {
+        let dir = dir();
+        let mut node = Node::open(&dir);
+        let trace_id = whose().trace_id.map(|trace| trace.to_string());
+        let live = Live { trace_id: trace_id.clone(), trace_is_given, ..live(1) };
+        node.rig.writer.note(&whose(), Note::Lives(Box::new(live)));
+        node.rig.store.commit().unwrap();
+        drop(node);
+        let node = Node::open(&dir);
+        let released = node.rig.log.entries.iter().find(|entry| entry.is_last()).unwrap().clone();
+        let told = released.trace_id().map(|trace| trace.to_string());
+        assert_eq!(told, trace_id.filter(|_| trace_is_given));
+    }
+}
+
 /// Who is told of a call, or that it is recorded, is told once that is in the database: a kill a moment later forgets nothing.
 #[test]
 fn nobody_is_told_what_a_kill_would_take_back() {
