@@ -15,6 +15,7 @@ use crate::webhooks::may_be_at;
 
 /// The first disagreement: the key to change, and why.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
+    folders(config)?;
     sip(config)?;
     media(config)?;
     speech(config)?;
@@ -79,15 +80,17 @@ fn addresses(url: &str) -> Vec<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().into_iter().collect()
 }
 
-/// Whether what is sent to a URL is in the clear beyond this machine.
-fn is_read_on_the_way(url: &str) -> bool {
-    let is_plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
-    let places = addresses(url);
-    is_plain && (places.is_empty() || !places.iter().all(|place| place.to_canonical().is_loopback()))
-}
-
-fn fault(key: &str, problem: impl Into<String>) -> Result<(), (String, String)> {
-    Err((key.to_owned(), problem.into()))
+/// A folder without a name would be whatever directory the server happens to be started in.
+fn folders(config: &Config) -> Result<(), (String, String)> {
+    let folders = [
+        ("node.data_dir", &config.node.data_dir),
+        ("media.prompts_dir", &config.media.prompts_dir),
+        ("media.recordings_dir", &config.media.recordings_dir),
+    ];
+    match folders.iter().find(|(_, folder)| folder.as_os_str().is_empty()) {
+        Some((key, _)) => fault(key, "names no folder: say \".\" where the working directory is meant"),
+        None => Ok(()),
+    }
 }
 
 fn speech(config: &Config) -> Result<(), (String, String)> {

@@ -9,13 +9,10 @@ use serde_path_to_error::{Path as KeyPath, Segment};
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::{Config, Webhook};
+use super::{Config, Webhook, environment};
 
-/// What begins the name of every variable that sets a key.
-const PREFIX: &str = "OFFHOOK_";
-
-/// Variables of the client side of the command line, which are no keys.
-const OF_CLIENTS: [&str; 2] = ["OFFHOOK_URL", "OFFHOOK_TOKEN"];
+/// The lists of tables, as `[[sip.gateway]]`.
+pub(super) const LISTS: [&str; 2] = ["sip.gateway", "webhook"];
 
 /// The largest file that is read; the default one has two thousand bytes, a thousand gateways have a hundred thousand.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -69,9 +66,8 @@ impl Config {
         let mut table: Table = text.parse().map_err(|error: toml::de::Error| syntax(&error, text, place))?;
         let (mut place, mut is_overridden) = (place.to_owned(), false);
         for (name, value) in variables {
-            let is_key = |name: &&str| name.starts_with(PREFIX) && !OF_CLIENTS.contains(name);
-            if let Some(variable) = name.to_str().filter(is_key) {
-                config = override_by(&mut table, variable, value)?;
+            if let Some(variable) = name.to_str().filter(|name| environment::is_key(name, &value)) {
+                config = environment::override_by(&mut table, variable, value)?;
                 is_overridden = true;
                 place.push_str(", ");
                 place.push_str(variable);
@@ -87,17 +83,21 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let failed = |problem: String| ConfigError {
-        place: path.display().to_string(),
-        line: None,
-        key: String::new(),
-        problem,
-    };
+    let failed_at =
+        |line, problem| ConfigError { place: path.display().to_string(), line, key: String::new(), problem };
+    let failed = |problem: String| failed_at(None, problem);
     let size = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
     if size > MAX_FILE_BYTES {
         return Err(failed(format!("{size} bytes are more than a configuration has ({MAX_FILE_BYTES})")));
     }
-    std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (good, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let good = String::from_utf8_lossy(good);
+        let before = good.rsplit('\n').next().unwrap_or_default();
+        let problem = format!("not UTF-8: byte 0x{:02x} at column {}", rest[0], before.chars().count() + 1);
+        failed_at(Some(1 + good.matches('\n').count()), problem)
+    })
 }
 
 fn from_text(text: &str, place: &str) -> Result<Config, ConfigError> {
@@ -141,57 +141,22 @@ fn line_of_key(text: &str, key: &str) -> Option<usize> {
     Some(1 + text.get(..start?)?.matches('\n').count())
 }
 
-/// Sets the key that `variable` names in `table`, and reads the whole again.
-fn override_by(table: &mut Table, variable: &str, value: OsString) -> Result<Config, ConfigError> {
-    let failed =
-        |problem: String| ConfigError { place: variable.into(), line: None, key: String::new(), problem };
-    let known = known_keys();
-    let lower = variable[PREFIX.len()..].to_ascii_lowercase();
-    let Some((section, key, default)) = lower
-        .split_once("__")
-        .and_then(|(section, key)| Some((section, key, known.get(section)?.as_table()?.get(key)?)))
-    else {
-        return Err(failed(format!("no such key{}", nearest_variable(variable, &known))));
-    };
-    let text = value.into_string().map_err(|_| failed("not UTF-8".into()))?;
-    let value = like(default, &text).map_err(failed)?;
-    let place = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-    if let Value::Table(place) = place {
-        place.insert(key.to_owned(), value);
-    }
-    serde_path_to_error::deserialize(table.clone()).map_err(|error| {
-        let (key, problem) = explain(error.path(), error.inner());
-        ConfigError { place: variable.into(), line: None, key, problem }
-    })
-}
-
-/// The text of a variable as a value of the type that the key's default has.
-fn like(default: &Value, text: &str) -> Result<Value, String> {
-    match default {
-        Value::String(_) => Ok(Value::String(text.to_owned())),
-        Value::Integer(_) => {
-            text.trim().parse().map(Value::Integer).map_err(|_| format!("{text:?} is not a whole number"))
-        }
-        Value::Array(items) if items.iter().all(Value::is_str) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
-        }
-        _ => Err("this is set in the configuration file only".into()),
-    }
-}
-
 /// Every key there is, with its default.
-fn known_keys() -> Table {
+pub(super) fn known_keys() -> Table {
     // A list that is empty by default has one all the same, so that its keys are known.
     let config = Config { webhook: vec![Webhook::default()], ..Config::default() };
     Table::try_from(config).expect("the defaults are tables of strings, numbers and lists")
 }
 
 /// `section.key` and what is wrong with it.
-fn explain(path: &KeyPath, error: &toml::de::Error) -> (String, String) {
+pub(super) fn explain(path: &KeyPath, error: &toml::de::Error) -> (String, String) {
     let key = path.to_string();
     let key = if key == "." { String::new() } else { key };
     let message = error.message();
+    if LISTS.contains(&key.as_str()) && message.starts_with("invalid type: map") {
+        let problem = format!("there may be several: each begins with [[{key}]]");
+        return (key, problem);
+    }
     if !message.starts_with("unknown field") {
         return (key, message.trim().to_owned());
     }
@@ -226,23 +191,8 @@ fn nearest(path: &KeyPath, known: &Table) -> Option<String> {
     elsewhere.map(|(section, _)| format!("{section}.{wrong}"))
 }
 
-fn nearest_variable(variable: &str, known: &Table) -> String {
-    let names: Vec<String> = known
-        .iter()
-        .filter_map(|(section, keys)| Some((section, keys.as_table()?)))
-        .flat_map(|(section, keys)| keys.iter().map(move |(key, default)| (section, key, default)))
-        .filter(|(_, _, default)| like(default, "0").is_ok())
-        .map(|(section, key, _)| {
-            format!("{PREFIX}{}__{}", section.to_ascii_uppercase(), key.to_ascii_uppercase())
-        })
-        .collect();
-    closest(variable, names.iter().map(String::as_str))
-        .map(|right| format!("; is {right} meant?"))
-        .unwrap_or_default()
-}
-
 /// The nearest of `names`, if it is near: no more than a third of the letters differ.
-fn closest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn closest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (distance, name) = names.map(|name| (edit_distance(wrong, name), name)).min()?;
     (distance <= (wrong.len() / 3).max(1)).then_some(name)
 }

@@ -8,6 +8,7 @@
 //! as they are read ([`value`]), what several keys must agree on afterwards (`check`).
 
 mod check;
+mod environment;
 pub mod gateway;
 mod load;
 pub mod secret;

@@ -33,6 +33,9 @@ pub struct Definition {
     pub app_secret: Option<String>,
 }
 
+/// The most characters of a name that is none that are shown: the longest name of an event has 34.
+const SHOWN_MAX: usize = 64;
+
 /// What is wrong with a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -96,17 +99,26 @@ impl Definition {
         if types.is_empty() || types.len() > PATTERNS_MAX {
             return fault(format!("1 to {PATTERNS_MAX} names of events"));
         }
-        match self.format {
-            WebhookFormat::Native if self.patterns().is_err() => {
-                fault("names of events, or beginnings of some and *".to_owned())
+        let (wrong, expected) = match self.format {
+            WebhookFormat::Native => {
+                let unknown = Types::parse(types).err().map(|unknown| unknown.index);
+                (unknown, "names of events, or beginnings of some and *".to_owned())
             }
-            WebhookFormat::Sprecord if types.iter().any(|name| !KINDS.contains(&name.as_str())) => {
-                fault(format!("some of {}", KINDS.join(", ")))
+            WebhookFormat::Sprecord => {
+                let unknown = types.iter().position(|name| !KINDS.contains(&name.as_str()));
+                (unknown, format!("some of {}", KINDS.join(", ")))
             }
             WebhookFormat::Linkrtc => {
-                fault("nothing in the format linkrtc, which tells the states of calls".to_owned())
+                return fault("nothing in the format linkrtc, which tells the states of calls".to_owned());
             }
-            WebhookFormat::Native | WebhookFormat::Sprecord => Ok(()),
+        };
+        match wrong {
+            // As much of it as says which one it is: an application may have sent anything.
+            Some(index) => {
+                let shown: String = types[index].chars().take(SHOWN_MAX).collect();
+                fault(format!("{expected}: {shown:?} is none"))
+            }
+            None => Ok(()),
         }
     }
 
@@ -151,6 +163,18 @@ mod tests {
             project_sid: None,
             app_secret: None,
         }
+    }
+
+    #[test]
+    fn the_name_that_is_none_is_told() {
+        let told = |format, types: [&str; 2]| {
+            let types = Some(types.map(str::to_owned).to_vec());
+            Definition { format, types, ..good() }.check().unwrap_err().expected
+        };
+        let expected = "names of events, or beginnings of some and *: \"sys.cal.*\" is none";
+        assert_eq!(told(WebhookFormat::Native, ["sys.call.*", "sys.cal.*"]), expected);
+        let of_sprecord = told(WebhookFormat::Sprecord, ["call_end", "callend"]);
+        assert!(of_sprecord.ends_with(": \"callend\" is none"), "{of_sprecord}");
     }
 
     #[track_caller]
