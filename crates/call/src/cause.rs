@@ -22,6 +22,63 @@ pub struct Cause {
     pub status: u16,
 }
 
+/// Why an INVITE was refused at once, and is no call that anybody is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TurnedAway {
+    /// The node is draining.
+    ShuttingDown,
+    /// As many calls as are allowed are alive.
+    Calls,
+    /// As many calls as are allowed have begun within a second.
+    CallsPerSecond,
+    /// As many calls of its gateway as are allowed there are alive.
+    GatewayCalls,
+    /// As many calls of its gateway as are allowed there have begun within a second.
+    GatewayCallsPerSecond,
+    /// There is no application that could act on it.
+    NoApplication,
+    /// No RTP port is free.
+    Ports,
+    /// Its offer has nothing that could be accepted (488).
+    NotAcceptable,
+}
+
+impl TurnedAway {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::ShuttingDown,
+        Self::Calls,
+        Self::CallsPerSecond,
+        Self::GatewayCalls,
+        Self::GatewayCallsPerSecond,
+        Self::NoApplication,
+        Self::Ports,
+        Self::NotAcceptable,
+    ];
+
+    /// Its name; of a limit, and of the end, that which `construct` is refused with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ShuttingDown => "shutting_down",
+            Self::Calls => "calls",
+            Self::CallsPerSecond => "calls_per_second",
+            Self::GatewayCalls => "gateway_calls",
+            Self::GatewayCallsPerSecond => "gateway_calls_per_second",
+            Self::NoApplication => "no_application",
+            Self::Ports => "ports",
+            Self::NotAcceptable => "not_acceptable",
+        }
+    }
+
+    /// What the far end is told.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::NotAcceptable => 488,
+            _ => 503,
+        }
+    }
+}
+
 /// Why an action or a dialling ended other than well: the `error` of its completion event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {

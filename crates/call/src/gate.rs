@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::Config;
+use crate::cause::TurnedAway;
 
 /// What a refused caller is told to wait before it tries again. Long enough for a node to restart.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -16,6 +17,16 @@ pub(crate) enum Refusal {
     Calls,
     /// As many calls as are allowed have begun within a second.
     Rate,
+}
+
+impl From<Refusal> for TurnedAway {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Draining => Self::ShuttingDown,
+            Refusal::Calls => Self::Calls,
+            Refusal::Rate => Self::CallsPerSecond,
+        }
+    }
 }
 
 /// Leave for one call to get in, at the moment it was given.

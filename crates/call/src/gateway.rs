@@ -18,6 +18,7 @@ use offhook_media::event::Codec;
 use offhook_media::sdp::{Order, Protection};
 use offhook_sip::event::{self as sip, Credentials, GatewayName};
 
+use crate::cause::TurnedAway;
 use crate::error::Error;
 use crate::event::NodeEventKind;
 use crate::gate::Bucket;
@@ -228,16 +229,26 @@ impl Entry {
     }
 
     /// Whether one more call may go there or come from there now.
-    fn has_room(&self, now: Instant) -> Result<(), Error> {
+    fn has_room(&self, now: Instant) -> Result<(), TurnedAway> {
         let Gateway { max_calls, max_calls_per_second, .. } = self.gateway;
         if max_calls != 0 && self.calls >= max_calls {
-            return Err(Error::LimitReached { limit: "gateway_calls", value: max_calls as u64 });
+            return Err(TurnedAway::GatewayCalls);
         }
         if max_calls_per_second != 0 && self.bucket.check(now, max_calls_per_second).is_none() {
-            let value = max_calls_per_second.into();
-            return Err(Error::LimitReached { limit: "gateway_calls_per_second", value });
+            return Err(TurnedAway::GatewayCallsPerSecond);
         }
         Ok(())
+    }
+
+    /// The same, as an application is told that wants to call there.
+    fn takes_a_call(&self, now: Instant) -> Result<(), Error> {
+        self.has_room(now).map_err(|why| {
+            let value = match why {
+                TurnedAway::GatewayCalls => self.gateway.max_calls as u64,
+                _ => self.gateway.max_calls_per_second.into(),
+            };
+            Error::LimitReached { limit: why.name(), value }
+        })
     }
 
     /// How long it is still left in peace: until the first of its addresses that answer may be called again; none where
@@ -366,7 +377,7 @@ impl Gateways {
         credentials: Option<&Credentials>,
     ) -> Result<Plan, Error> {
         let mut plan = Plan::default();
-        let admit = |entry: &Entry, now| entry.is_there(now).and_then(|()| entry.has_room(now));
+        let admit = |entry: &Entry, now| entry.is_there(now).and_then(|()| entry.takes_a_call(now));
         let mut refusal = None;
         for uri in uris {
             if let Err(error) = self.add_ways(&mut plan, now, uri, proxy, credentials, admit) {
@@ -441,13 +452,11 @@ impl Gateways {
     }
 
     /// Whether a call from a gateway gets in; it counts as one of this second's.
-    pub(crate) fn admit(&mut self, now: Instant, name: &str) -> bool {
-        let Some(entry) = self.entry_mut(name) else { return true };
-        if entry.has_room(now).is_err() {
-            return false;
-        }
+    pub(crate) fn admit(&mut self, now: Instant, name: &str) -> Result<(), TurnedAway> {
+        let Some(entry) = self.entry_mut(name) else { return Ok(()) };
+        entry.has_room(now)?;
         self.begin(now, name);
-        true
+        Ok(())
     }
 
     /// A call begins at a gateway: one of this second's.

@@ -42,6 +42,7 @@ use offhook_sip::event as sip;
 
 use crate::action::notice::News;
 use crate::call::{Call, Input, inbound, initiated};
+use crate::cause::TurnedAway;
 use crate::command::{Command, Construct, Request};
 pub use crate::disk::{DiskEvent, DiskJob, JobId, PromptFault, PromptSource, RecordedFile, Sound, Speech};
 use crate::error::{Direction, Error};
@@ -534,13 +535,13 @@ impl Calls {
     }
 
     fn incoming(&mut self, now: Now, incoming: sip::Incoming) {
-        let checked = self.gate.check(now.mono, &self.node.config, self.calls.len());
-        let welcome = checked.ok().filter(|_| self.node.applications > 0);
-        let id = CallId(self.next_serial);
-        let welcome = welcome.filter(|_| self.node.gateways.admit(now.mono, &incoming.gateway));
-        let Some(ticket) = welcome else {
-            return inbound::turn_away(&mut self.context(now), incoming.session);
+        let ticket = self.gate.check(now.mono, &self.node.config, self.calls.len());
+        let ticket = ticket.map_err(TurnedAway::from);
+        let ticket = match ticket.and_then(|ticket| self.node.welcome(now, &incoming.gateway, ticket)) {
+            Ok(ticket) => ticket,
+            Err(why) => return inbound::turn_away(&mut self.context(now), incoming.session, why, Vec::new()),
         };
+        let id = CallId(self.next_serial);
         // Also a call that is refused for its offer has cost us its share.
         self.gate.enter(ticket);
         if let Some(call) = inbound::receive(id, &mut self.context(now), incoming) {

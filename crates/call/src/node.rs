@@ -8,12 +8,13 @@ use offhook_media::event::{self as media, ActionId, RecordingId};
 use offhook_sip::event::{self as sip, SessionId};
 
 use crate::action::notice::{News, Notice};
-use crate::cause::Failure;
+use crate::cause::{Failure, TurnedAway};
 use crate::command::Construct;
 use crate::conference;
 use crate::disk::{DiskJob, JobId, PromptSource};
 use crate::error::Error;
 use crate::event::{NodeEvent, NodeEventKind};
+use crate::gate::Ticket;
 use crate::gateway::Gateways;
 use crate::id::{CallId, ConferenceId, MessageId, RequestId, Resource};
 use crate::message::Pages;
@@ -105,6 +106,14 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Whether a call from a gateway, for which the node has room, has somebody to act on it and room at its gateway.
+    pub(crate) fn welcome(&mut self, now: Now, gateway: &str, ticket: Ticket) -> Result<Ticket, TurnedAway> {
+        if self.applications == 0 {
+            return Err(TurnedAway::NoApplication);
+        }
+        self.gateways.admit(now.mono, gateway).map(|()| ticket)
+    }
+
     pub(crate) fn new(config: Config, first_message: u64) -> Self {
         Self {
             config,
@@ -154,6 +163,11 @@ impl Context<'_> {
 
     pub(crate) fn reply(&mut self, request: RequestId, result: Result<Reply, Error>) {
         self.output(Output::Reply { request, result });
+    }
+
+    /// Says that an INVITE became no call.
+    pub(crate) fn turned_away(&mut self, session: SessionId, why: TurnedAway) {
+        self.output(Output::TurnedAway { session, why });
     }
 
     /// Tells all applications what is of no call.

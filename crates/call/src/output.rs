@@ -7,6 +7,7 @@ use offhook_media::sdp::Suite;
 use offhook_sip::event::{self as sip, GatewayName, SessionId};
 
 use crate::Port;
+use crate::cause::TurnedAway;
 use crate::conference::{self, Part};
 use crate::disk::{DiskJob, JobId};
 use crate::error::{Direction, Error};
@@ -131,6 +132,13 @@ pub enum Output {
     ConferenceEvent(conference::Event),
     /// Tell all applications what is of no call.
     NodeEvent(event::NodeEvent),
+    /// An INVITE was refused at once, and is no call.
+    TurnedAway {
+        /// Its SIP session.
+        session: SessionId,
+        /// Why.
+        why: TurnedAway,
+    },
     /// The ports of a call are free again; its leg, if it had one, is gone.
     PortReleased(Port),
 }

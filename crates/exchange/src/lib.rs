@@ -221,6 +221,7 @@ impl Exchange {
             call::Output::Event(event) => Output::Event(event),
             call::Output::ConferenceEvent(event) => Output::ConferenceEvent(event),
             call::Output::NodeEvent(event) => Output::NodeEvent(event),
+            call::Output::TurnedAway { session, why } => Output::Note(Note::TurnedAway { session, why }),
             call::Output::PortReleased(port) => Output::PortReleased(port),
         };
         self.outputs.push_back(output);
@@ -228,9 +229,6 @@ impl Exchange {
 
     /// A command that comes too late for its session is a race and no fault. What would have had an end has it at once.
     fn command(&mut self, now: Now, command: sip::Command) {
-        if let sip::Command::Reject { session, status, .. } = command {
-            self.outputs.push_back(Output::Note(Note::Rejected { session, status }));
-        }
         let end = end_of(&command);
         let session = session_of(&command);
         let Err(error) = self.endpoint.command(now.mono, command) else { return };

@@ -1,5 +1,6 @@
 //! What the outside has to do, and what it may want to write into its log.
 
+use offhook_call::cause::TurnedAway;
 use offhook_call::conference;
 use offhook_call::error::Error;
 use offhook_call::event::{Event, NodeEvent};
@@ -60,12 +61,12 @@ pub enum Output {
 /// What passed between the cores that a log may want to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// An inbound call has been refused.
-    Rejected {
-        /// Which.
+    /// An INVITE was refused at once, and is no call.
+    TurnedAway {
+        /// Its session.
         session: SessionId,
-        /// With what.
-        status: u16,
+        /// Why.
+        why: TurnedAway,
     },
     /// The INVITE of an outbound call is on its way to an address: its next message that is transmitted.
     Sent {

@@ -51,11 +51,11 @@ pub(crate) use line;
 /// Notes what passed between the SIP user agent and the calls.
 pub(crate) fn note_exchange(note: &Note, timelines: &Timelines) {
     match note {
-        Note::Rejected { session, status } => {
-            // That a call is refused which is there its end tells, with its names.
-            let Some((sip_call_id, trace_id)) = timelines.coming() else { return };
-            let trace_id = trace_id.map(tracing::field::display);
-            tracing::info!(sip_call_id, trace_id, ?session, status, "inbound call refused");
+        Note::TurnedAway { session, why } => {
+            let (sip_call_id, trace_id) = timelines.coming().unzip();
+            let trace_id = trace_id.flatten().map(tracing::field::display);
+            let (status, reason) = (why.status(), why.name());
+            tracing::info!(sip_call_id, trace_id, ?session, status, reason, "inbound call refused");
         }
         Note::Sent { call, .. } => line!(debug, &timelines.names(*call), "INVITE"),
         Note::Ended { call: Some(call), error } => {

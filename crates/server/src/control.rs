@@ -460,6 +460,7 @@ impl Control {
             }
             Output::PortReleased(port) => self.parts.ports.release(now.mono, port),
             Output::Note(note) => {
+                self.totals.count_note(&note);
                 if let Note::Sent { call, sip_call_id } = &note {
                     self.timelines.dialled(*call, sip_call_id);
                 }

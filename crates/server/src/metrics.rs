@@ -321,8 +321,19 @@ mod tests {
     ];
 
     /// What a label may be: of each there are few values, whatever happens.
-    const LABELS: [&str; 10] =
-        ["code", "direction", "gateway", "hook", "kind", "method", "result", "source", "state", "status"];
+    const LABELS: [&str; 11] = [
+        "code",
+        "direction",
+        "gateway",
+        "hook",
+        "kind",
+        "method",
+        "reason",
+        "result",
+        "source",
+        "state",
+        "status",
+    ];
 
     #[test]
     fn what_is_wanted_is_there_in_base_units_and_with_few_labels() {

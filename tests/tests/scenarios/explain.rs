@@ -216,6 +216,7 @@ async fn the_trace_of_an_invite_goes_through() {
     let (line, None) = (refused.next().expect("a line"), refused.next()) else { panic!("{log}") };
     let call_id = refusal.header("Call-ID").expect("a Call-ID");
     assert_eq!((&line["sip_call_id"], &line["trace_id"]), (&call_id.as_str().into(), &TRACE.into()));
+    assert_eq!(line["reason"], "no_application");
 }
 
 /// A call with media, as JSON lines: each line of it has its names, whichever thread writes it, and no key and no whole number above

@@ -14,10 +14,8 @@ use crate::call::answering::{Agreement, Answering};
 use crate::call::beside::Beside;
 use crate::call::early::{Early, EarlyLeg};
 use crate::call::ended::Ended;
-use crate::call::{
-    Call, Core, Input, NOT_ACCEPTABLE_HERE, Phase, Step, is_due, pass_over, refuse, sdp_body, warning,
-};
-use crate::cause::Ending;
+use crate::call::{Call, Core, Input, Phase, Step, is_due, pass_over, refuse, sdp_body, warning};
+use crate::cause::{Ending, TurnedAway};
 use crate::command::{Command, Content};
 use crate::disk::{DiskEvent, DiskJob, PromptFault};
 use crate::error::{Direction, Error};
@@ -73,7 +71,7 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
         beside: Beside::default(),
     };
     let Ok(port) = cx.lease_port() else {
-        turn_away(cx, session);
+        turn_away(cx, session, TurnedAway::Ports, Vec::new());
         return None;
     };
     let mut codecs = Vec::new();
@@ -83,8 +81,7 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
             Ok(names) => codecs = names,
             Err(error) => {
                 cx.return_port(port);
-                let headers = vec![warning(&error)];
-                cx.sip(sip::Command::Reject { session, status: NOT_ACCEPTABLE_HERE, headers });
+                turn_away(cx, session, TurnedAway::NotAcceptable, vec![warning(&error)]);
                 return None;
             }
         }
@@ -109,9 +106,14 @@ fn judge(core: &Core, cx: &Context<'_>, port: Port, offer: &[u8]) -> Result<Vec<
     sdp::offered(offer)
 }
 
-/// Refuses an INVITE for want of room.
-pub(crate) fn turn_away(cx: &mut Context<'_>, session: SessionId) {
-    cx.sip(sip::Command::Reject { session, status: 503, headers: vec![retry_after()] });
+/// Refuses an INVITE of which no call is made; what is for want of room with the time to come back.
+pub(crate) fn turn_away(cx: &mut Context<'_>, session: SessionId, why: TurnedAway, mut headers: Vec<Header>) {
+    let status = why.status();
+    if status == 503 {
+        headers.push(retry_after());
+    }
+    cx.sip(sip::Command::Reject { session, status, headers });
+    cx.turned_away(session, why);
 }
 
 fn retry_after() -> Header {

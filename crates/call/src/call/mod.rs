@@ -37,9 +37,7 @@ use crate::call::entering::Entering;
 use crate::call::idle::Idle;
 use crate::call::inbound::Inbound;
 use crate::call::initiated::Dialling;
-pub(crate) use crate::call::refusal::{
-    NOT_ACCEPTABLE_HERE, refuse, refuse_description, sdp_body, sdp_of, warning,
-};
+pub(crate) use crate::call::refusal::{refuse, refuse_description, sdp_body, sdp_of, warning};
 pub(crate) use crate::call::talk::Talk;
 pub(crate) use crate::call::type_ahead::TypeAhead;
 use crate::cause::{Ending, Failure, reason_of};

@@ -27,7 +27,7 @@ pub(crate) fn refuse_description(session: SessionId, error: Option<&SdpError>) -
 
 /// The final response to an offer that cannot be used, malformed ones too (RFC 3261 §21.4.26): the request itself is well
 /// formed, and a change is refused in no other way.
-pub(crate) const NOT_ACCEPTABLE_HERE: u16 = 488;
+const NOT_ACCEPTABLE_HERE: u16 = 488;
 
 /// The Warning that says why an offer cannot be used (RFC 3261 §20.43).
 pub(crate) fn warning(error: &SdpError) -> Header {

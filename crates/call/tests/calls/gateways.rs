@@ -247,7 +247,7 @@ fn a_gateway_never_has_more_calls_than_it_takes() {
     assert_eq!(calls_of(&mut rig), [1, 0]);
     let full = r#"refuse LimitReached { limit: "gateway_calls", value: 1 }"#;
     assert_eq!(rig.request(call_to(&["sip:1@peer"])), [full]);
-    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"], "inbound counts too");
+    assert_eq!(rig.invite(Some(OFFER)).join(" "), "sip 503 Retry-After: 10 turned away: gateway_calls");
     // The next of a list is tried where the first is full.
     let lines = rig.request(call_to(&["sip:1@peer", "sip:1@second"]));
     assert_eq!(lines[0], "sip invite sip:1@192.0.2.2 from sip:1000@192.0.2.1");

@@ -35,7 +35,7 @@ fn a_call_comes_in_is_answered_and_hangs_up() {
 fn without_an_application_the_caller_is_turned_away_at_once() {
     let mut rig = Rig::new();
     rig.calls.set_applications(0);
-    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10", "turned away: no_application"]);
     assert!(rig.is_clean());
 }
 
@@ -56,7 +56,7 @@ fn an_offer_that_cannot_be_used_is_refused_without_a_resource() {
         ),
     ] {
         let lines = rig.invite(Some(&offer));
-        assert!(lines.len() == 1 && lines[0].starts_with(refusal) && lines[0].ends_with('"'), "{lines:?}");
+        assert!(lines.len() == 2 && lines[0].starts_with(refusal) && lines[0].ends_with('"'), "{lines:?}");
     }
     assert!(rig.is_clean());
 }
@@ -74,7 +74,7 @@ fn p5_an_invitation_with_a_bad_offer_is_refused_as_a_change_is() {
     ] {
         let lines = rig.invite(Some(&offer));
         let refused = "sip 488 Warning: 399 offhook \"Bad session description: ";
-        assert!(lines.len() == 1 && lines[0].starts_with(refused) && lines[0].ends_with('"'), "{lines:?}");
+        assert!(lines.len() == 2 && lines[0].starts_with(refused) && lines[0].ends_with('"'), "{lines:?}");
     }
     assert!(rig.is_clean());
 }
@@ -200,7 +200,8 @@ fn p6_an_offer_of_the_very_port_that_the_call_takes_is_refused() {
     let mut rig = Rig::new();
     let ours = OFFER.replace("192.0.2.7", "192.0.2.1").replace("4000", "20000");
     let lines = rig.invite(Some(&ours));
-    assert!(lines.len() == 1 && lines[0].starts_with("sip 488 Warning: 301"), "{lines:?}");
+    assert!(lines.len() == 2 && lines[0].starts_with("sip 488 Warning: 301"), "{lines:?}");
+    assert_eq!(lines[1], "turned away: not_acceptable");
     assert_eq!((rig.calls.spare_ports(), rig.is_clean()), (10, true));
 }
 
@@ -281,8 +282,8 @@ fn e2_without_a_spare_port_a_caller_is_turned_away_before_it_rings() {
         assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
         assert_eq!(rig.get(CallId(call)).local_port, Some(offhook_call::Port(port)));
     }
-    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
-    assert_eq!(rig.invite(None), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10", "turned away: ports"]);
+    assert_eq!(rig.invite(None), ["sip 503 Retry-After: 10", "turned away: ports"]);
     let refused = rig.request(Command::Construct(Box::new(construct())));
     assert_eq!(refused, ["refuse LimitReached { limit: \"ports\", value: 10 }"]);
     // Every way out of ringing gives them back.
@@ -331,7 +332,7 @@ fn a_delayed_offer_has_the_codec_of_answer_only() {
 fn more_calls_than_allowed_are_turned_away() {
     let mut rig = Rig::with(offhook_call::Config { max_calls: 1, ..config() });
     rig.invite(Some(OFFER));
-    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10", "turned away: calls"]);
 }
 
 #[test]
@@ -339,10 +340,10 @@ fn more_calls_in_a_second_than_allowed_are_turned_away() {
     let mut rig = Rig::with(offhook_call::Config { max_calls_per_second: 2, ..config() });
     assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
     assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
-    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10", "turned away: calls_per_second"]);
     rig.ms(500);
     assert_eq!(rig.invite(Some(OFFER))[0], "sip 180");
-    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10", "turned away: calls_per_second"]);
 }
 
 #[test]
@@ -353,7 +354,7 @@ fn a_draining_node_turns_callers_away() {
     rig.calls.set_applications(0);
     assert_eq!(rig.calls.doors(), sip::Doors::NoCalls { retry_after });
     rig.calls.drain();
-    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10"]);
+    assert_eq!(rig.invite(Some(OFFER)), ["sip 503 Retry-After: 10", "turned away: shutting_down"]);
     assert_eq!(rig.calls.doors(), sip::Doors::Shut { retry_after });
 }
 

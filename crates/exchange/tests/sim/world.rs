@@ -413,7 +413,7 @@ impl World {
                 self.later(100, Happening::Lease(port));
             }
             Output::Note(note @ (Note::Refused { .. } | Note::Restless)) => panic!("a defect: {note:?}"),
-            Output::Note(Note::Rejected { .. } | Note::Sent { .. } | Note::Ended { .. }) => {}
+            Output::Note(Note::TurnedAway { .. } | Note::Sent { .. } | Note::Ended { .. }) => {}
         }
     }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use offhook_call::cause::Failure;
+use offhook_call::cause::{Failure, TurnedAway};
 use offhook_call::event::{Event, EventKind, Released, UnixMs};
+use offhook_exchange::Note;
 use offhook_media::event::DigitSource;
 
 use super::{direction, family, line};
@@ -26,6 +27,8 @@ pub struct Totals {
     calls: By<(&'static str, &'static str)>,
     /// Released calls by the SIP status that they ended with.
     causes: By<u16>,
+    /// INVITEs that became no call, by the places of the reasons in [`TurnedAway::ALL`].
+    turned_away: [u64; TurnedAway::ALL.len()],
     /// From the first INVITE to the answer.
     set_up: f64,
     /// From the answer to the end.
@@ -78,6 +81,15 @@ impl Totals {
         }
     }
 
+    /// Counts what is of no call.
+    pub(crate) fn count_note(&mut self, note: &Note) {
+        let Note::TurnedAway { why, .. } = note else { return };
+        let place = TurnedAway::ALL.iter().position(|known| known == why);
+        if let Some(count) = place.and_then(|place| self.turned_away.get_mut(place)) {
+            *count += 1;
+        }
+    }
+
     fn action(&mut self, kind: &'static str, error: Option<Failure>) {
         *self.actions.entry((kind, error.map_or("ok", Failure::code))).or_default() += 1;
     }
@@ -105,6 +117,10 @@ impl Totals {
             ("direction", "result"),
             &self.calls,
         );
+        let reasons = TurnedAway::ALL.iter().zip(self.turned_away);
+        let by_reason = reasons.map(|(why, count)| (why.name(), count)).collect();
+        let help = "INVITEs that were refused at once and became no call.";
+        one(text, "offhook_calls_refused_total", help, "reason", &by_reason);
         one(
             text,
             "offhook_call_ends_total",
@@ -165,6 +181,7 @@ mod tests {
     use offhook_call::event::Span;
     use offhook_call::id::CallId;
     use offhook_media::event::LegStats;
+    use offhook_sip::event::SessionId;
 
     use super::*;
 
@@ -204,6 +221,9 @@ mod tests {
         for error in [None, Some(Failure::Hangup), None] {
             totals.count(&event(EventKind::SendDtmfCompleted { error, span }));
         }
+        let session = SessionId::Inbound(1);
+        totals.count_note(&Note::TurnedAway { session, why: TurnedAway::NoApplication });
+        totals.count_note(&Note::Restless);
         let mut text = String::new();
         totals.write(&mut text);
         for line in [
@@ -217,6 +237,8 @@ mod tests {
             "offhook_actions_total{kind=\"send_dtmf\",result=\"ok\"} 2",
             "offhook_rtp_packets_total{direction=\"received\"} 150",
             "offhook_rtp_packets_lost_total 0",
+            "offhook_calls_refused_total{reason=\"no_application\"} 1",
+            "offhook_calls_refused_total{reason=\"gateway_calls\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -456,6 +456,7 @@ impl Surroundings {
                 Output::Event(event) => self.checks.told(self.now().mono, &event),
                 Output::ConferenceEvent(event) => self.checks.conference_told(&event),
                 Output::NodeEvent(event) => panic!("nothing happens to the node: {event:?}"),
+                Output::TurnedAway { .. } => {}
                 Output::PortReleased(port) => {
                     self.checks.freed(port);
                     self.calls.lease(port);

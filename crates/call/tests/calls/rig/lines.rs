@@ -30,6 +30,7 @@ pub(crate) fn line(output: &Output) -> String {
             format!("{}: {}", event.conference.0, conference_event_line(&event.kind))
         }
         Output::NodeEvent(event) => format!("node: {}", node_event_line(&event.kind)),
+        Output::TurnedAway { session: _, why } => format!("turned away: {}", why.name()),
         Output::PortReleased(port) => format!("free {}", port.0),
     }
 }

@@ -286,6 +286,7 @@ impl World {
                 Output::Event(event) => self.checks.told(self.now().mono, &event),
                 Output::ConferenceEvent(event) => self.checks.conference_told(&event),
                 Output::NodeEvent(event) => panic!("nothing happens to the node: {event:?}"),
+                Output::TurnedAway { .. } => {}
                 Output::PortReleased(port) => {
                     self.checks.freed(port);
                     self.soon(100, Happening::Lease(port));
