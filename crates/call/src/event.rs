@@ -220,6 +220,8 @@ pub struct Parties {
     pub direction: Direction,
     /// The caller's URI.
     pub from_uri: String,
+    /// The caller's name.
+    pub from_name: Option<String>,
     /// The callee's URI.
     pub to_uri: String,
     /// The gateway that the call came from, or goes to.

@@ -111,7 +111,9 @@ pub struct GatewayStatus {
     pub name: GatewayName,
     /// `host[:port][;transport=…]` each.
     pub addresses: Vec<String>,
-    /// Whether it answers to OPTIONS; none where it is not asked, or has not answered yet.
+    /// Whether it is asked whether it is there (OPTIONS).
+    pub pinged: bool,
+    /// Whether it answers to that; none where it is not asked, or it is not known yet.
     pub up: Option<bool>,
     /// Whether we are registered; none where we do not register.
     pub registered: Option<bool>,
@@ -538,6 +540,7 @@ impl Gateways {
                 .iter()
                 .map(|address| address.uri("", &[]).trim_start_matches("sip:").to_owned())
                 .collect(),
+            pinged: entry.gateway.ping.is_some(),
             up: entry.is_up(),
             registered: entry.gateway.registration.is_some().then_some(entry.registered),
             calls: entry.calls,

@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub direction: Direction,
     /// The caller's URI.
     pub from_uri: String,
+    /// The caller's name.
+    pub from_name: Option<String>,
     /// The callee's URI.
     pub to_uri: String,
     /// The gateway that it came from, or goes to.

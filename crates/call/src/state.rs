@@ -103,6 +103,7 @@ pub(crate) fn tell(core: &Core, cx: &mut Context<'_>, state: State, prior: Optio
     let parties = Parties {
         direction: core.direction,
         from_uri: core.from_uri.clone(),
+        from_name: core.from_name.clone(),
         to_uri: core.to_uri.clone(),
         gateway: core.gateway.clone(),
     };

@@ -59,6 +59,7 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
         direction: Direction::Inbound,
         session,
         from_uri: incoming.from,
+        from_name: Some(incoming.from_display).filter(|name| !name.is_empty()),
         to_uri: incoming.to,
         begin: cx.now.wall,
         began: cx.now.mono,
@@ -88,10 +89,9 @@ pub(crate) fn receive(id: CallId, cx: &mut Context<'_>, incoming: Incoming) -> O
         offer = Some(body.bytes);
     }
     cx.sip(sip::Command::Progress { session, status: RINGING, body: None });
-    let (from_uri, to_uri) = (core.from_uri.clone(), core.to_uri.clone());
+    let (from_uri, from_name, to_uri) = (core.from_uri.clone(), core.from_name.clone(), core.to_uri.clone());
     core.hold(cx, vec![incoming.gateway.clone()]);
     let (begin, gateway, headers) = (core.begin, incoming.gateway, incoming.headers);
-    let from_name = Some(incoming.from_display).filter(|name| !name.is_empty());
     core.tell(cx, EventKind::Incoming { from_uri, from_name, to_uri, begin, codecs, gateway, headers });
     let until = cx.deadline(cx.node.config.incoming_timeout);
     let request_uri = incoming.request_uri;

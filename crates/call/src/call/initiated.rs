@@ -135,6 +135,7 @@ pub(crate) fn dial(
         direction: Direction::Outbound,
         session,
         from_uri: construct.from_uri,
+        from_name: construct.from_name,
         to_uri: String::new(),
         begin: cx.now.wall,
         began: cx.now.mono,
@@ -152,7 +153,7 @@ pub(crate) fn dial(
     let invite = Box::new(sip::Invite {
         session,
         from: core.from_uri.clone(),
-        from_display: construct.from_name.unwrap_or_default(),
+        from_display: core.from_name.clone().unwrap_or_default(),
         routes: plan.routes,
         redirect_hosts: plan.redirect_hosts,
         headers: construct.headers,

@@ -343,6 +343,8 @@ events! {
         call_dir: CallDir,
         /// The caller's URI.
         from_uri: String,
+        /// The caller's name, if it has one.
+        from_name: Option<String>,
         /// The callee's URI.
         to_uri: String,
         /// The name of the gateway that it came from, or goes to; null where that is none.
@@ -521,7 +523,7 @@ events! {
     /// A call that lives, as of `sys.event.on_sync_begin`.
     SyncCall / OnSyncCall = "sys.event.on_sync_call" {
         /// All that is known of it.
-        call: CallInfo,
+        call: Box<CallInfo>,
     }
     /// A conference that lives, as of `sys.event.on_sync_begin`.
     SyncConference / OnSyncConference = "sys.event.on_sync_conference" {

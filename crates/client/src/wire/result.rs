@@ -98,7 +98,10 @@ pub struct GatewayInfo {
     pub name: String,
     /// Where it is, in the order to try: `host[:port][;transport=…]`.
     pub addresses: Vec<String>,
-    /// Whether it answers to OPTIONS; null where it is not asked, or has not answered yet.
+    /// Whether it is asked whether it is there (OPTIONS).
+    #[serde(default)]
+    pub pinged: bool,
+    /// Whether it answers to that; null where it is not asked, or it is not known yet.
     pub up: Option<bool>,
     /// Whether the node is registered with it; null where it does not register.
     pub registered: Option<bool>,
@@ -125,6 +128,9 @@ pub struct CallInfo {
     pub call_dir: CallDir,
     /// The caller's URI.
     pub from_uri: String,
+    /// The caller's name, if it has one.
+    #[serde(default)]
+    pub from_name: Option<String>,
     /// The callee's URI.
     pub to_uri: String,
     /// The name of the gateway that it came from, or goes to.

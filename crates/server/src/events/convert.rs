@@ -102,6 +102,7 @@ pub(crate) fn call_event(node: NodeId, process_id: u64, event: Event) -> wire::E
             prior_state: prior.map(names::state),
             call_dir: names::direction(parties.direction),
             from_uri: parties.from_uri,
+            from_name: parties.from_name,
             to_uri: parties.to_uri,
             gateway: parties.gateway.map(|name| name.to_string()),
         }),

@@ -60,8 +60,8 @@ impl Rig {
 
     fn becomes(&mut self, ms: i64, call: u64, state: State, prior: Option<State>) {
         let (from_uri, to_uri) = ("sip:1000@192.0.2.20".to_owned(), "sip:2000@192.0.2.10".to_owned());
-        let parties =
-            Parties { direction: Direction::Inbound, from_uri, to_uri, gateway: Some("carrier".into()) };
+        let (direction, gateway) = (Direction::Inbound, Some("carrier".into()));
+        let parties = Parties { direction, from_uri, from_name: None, to_uri, gateway };
         self.tells(ms, call, EventKind::StateChanged { state, prior, parties: Box::new(parties) });
     }
 

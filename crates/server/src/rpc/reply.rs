@@ -25,6 +25,7 @@ pub(crate) fn gateway(gateway: GatewayStatus) -> wire::GatewayInfo {
     wire::GatewayInfo {
         name: gateway.name.to_string(),
         addresses: gateway.addresses,
+        pinged: gateway.pinged,
         up: gateway.up,
         registered: gateway.registered,
         calls: gateway.calls as u64,
@@ -44,6 +45,7 @@ pub(crate) fn call_info(node: &Node, call: Snapshot) -> wire::CallInfo {
         state: names::state(call.state),
         call_dir: names::direction(call.direction),
         from_uri: call.from_uri,
+        from_name: call.from_name,
         to_uri: call.to_uri,
         gateway: call.gateway.map(|name| name.to_string()),
         begin_time: seconds(call.begin),

@@ -284,7 +284,7 @@ impl Subscription {
         let begin = OnSyncBegin { calls: calls.len() as u64, conferences: conferences.len() as u64 };
         self.send(self.notice(seq, EventKind::SyncBegin(begin))).await?;
         for call in calls {
-            let call = OnSyncCall { call: reply::call_info(node, call) };
+            let call = OnSyncCall { call: Box::new(reply::call_info(node, call)) };
             self.send(self.notice(seq, EventKind::SyncCall(call))).await?;
         }
         for (conference, parts) in conferences {

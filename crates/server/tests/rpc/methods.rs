@@ -35,6 +35,7 @@ pub(crate) fn golden(command: &Command) -> Result<Reply, Error> {
             state: State::Idle,
             direction: Direction::Inbound,
             from_uri: "sip:1000@192.0.2.10:5060".to_owned(),
+            from_name: Some("Alice".to_owned()),
             to_uri: "sip:2000@192.0.2.20:5060".to_owned(),
             gateway: Some("carrier".into()),
             begin: UnixMs(1_800_000_000_999),
@@ -70,6 +71,7 @@ pub(crate) fn golden(command: &Command) -> Result<Reply, Error> {
         Command::Gateways => Reply::Gateways(vec![GatewayStatus {
             name: "carrier".into(),
             addresses: vec!["sip.example.com".to_owned(), "192.0.2.20:5070;transport=tcp".to_owned()],
+            pinged: true,
             up: Some(true),
             registered: Some(true),
             calls: 3,

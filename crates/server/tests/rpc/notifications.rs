@@ -21,6 +21,7 @@ fn change(server: &mut Server, call: u64, state: CallState, prior_state: Option<
         prior_state,
         call_dir: CallDir::Inbound,
         from_uri: "sip:1000@192.0.2.1".to_owned(),
+        from_name: None,
         to_uri: "sip:2000@192.0.2.2".to_owned(),
         gateway: Some("carrier".to_owned()),
     });

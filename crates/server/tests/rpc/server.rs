@@ -344,9 +344,10 @@ fn released(res_id: String) -> OnReleased {
 }
 
 fn metrics() -> Metrics {
-    let gateway = |name: &str, up, registered, max_calls| GatewayStatus {
+    let gateway = |name: &str, up: Option<bool>, registered, max_calls| GatewayStatus {
         name: name.into(),
         addresses: vec!["192.0.2.20".to_owned()],
+        pinged: up.is_some(),
         up,
         registered,
         calls: 3,

@@ -34,7 +34,9 @@ impl Node {
         self.rig.writer.note(&whose(), Note::Lives(Box::new(live(number))));
         let Live { res_id, call_dir, from_uri, to_uri, gateway, .. } = live(number);
         let (state, prior_state) = (wire::CallState::Initiated, None);
-        let changed = OnStateChanged { res_id, state, prior_state, call_dir, from_uri, to_uri, gateway };
+        let from_name = None;
+        let changed =
+            OnStateChanged { res_id, state, prior_state, call_dir, from_uri, from_name, to_uri, gateway };
         self.rig.writer.append(0, EventKind::StateChanged(changed));
     }
 

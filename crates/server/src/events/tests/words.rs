@@ -218,6 +218,7 @@ fn an_event_of_a_state_names_no_user_data() {
         prior_state: None,
         call_dir: offhook_client::wire::CallDir::Inbound,
         from_uri: "sip:1000@h".to_owned(),
+        from_name: Some("Alice".to_owned()),
         to_uri: "sip:2000@h".to_owned(),
         gateway: None,
     });
@@ -225,7 +226,7 @@ fn an_event_of_a_state_names_no_user_data() {
         serde_json::to_value(kind).unwrap()["params"],
         json!({
             "res_id": "r", "state": "Idle", "prior_state": null, "call_dir": "inbound", "from_uri": "sip:1000@h",
-            "to_uri": "sip:2000@h", "gateway": null
+            "from_name": "Alice", "to_uri": "sip:2000@h", "gateway": null
         })
     );
 }

@@ -137,7 +137,7 @@ fn written(method: &str) -> (Value, Value) {
         "sys.node.gateways" => (
             json!({}),
             json!([{
-                "name": "carrier", "addresses": ["sip.example.com", "192.0.2.20:5070;transport=tcp"], "up": true,
+                "name": "carrier", "addresses": ["sip.example.com", "192.0.2.20:5070;transport=tcp"], "pinged": true, "up": true,
                 "registered": true, "calls": 3, "max_calls": 30, "calls_per_second": 0, "rest_seconds": 5
             }]),
         ),
@@ -240,7 +240,7 @@ fn of_conferences(method: &str) -> (Value, Value) {
 
 fn snapshot() -> Value {
     json!({
-        "res_id": CALL, "state": "Idle", "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060",
+        "res_id": CALL, "state": "Idle", "call_dir": "inbound", "from_uri": "sip:1000@192.0.2.10:5060", "from_name": "Alice",
         "to_uri": "sip:2000@192.0.2.20:5060", "gateway": "carrier", "begin_time": 1_800_000_000, "answer_time": 1_800_000_003,
         "user_data": "ivr", "ipsc_info": { "process_id": 7, "call_id": "a84b4c76e66710@192.0.2.10" }, "codec": "PCMA",
         "srtp": "AES_CM_128_HMAC_SHA1_80", "remote_media": "192.0.2.10:30000", "local_port": 20_000, "connected_to": null,
@@ -295,7 +295,14 @@ fn explained() -> Value {
 
 fn parties(from_uri: &str, to_uri: &str) -> Box<Parties> {
     let (from_uri, to_uri) = (from_uri.to_owned(), to_uri.to_owned());
-    Box::new(Parties { direction: Direction::Inbound, from_uri, to_uri, gateway: Some("carrier".into()) })
+    let from_name = Some("Alice".to_owned());
+    Box::new(Parties {
+        direction: Direction::Inbound,
+        from_uri,
+        from_name,
+        to_uri,
+        gateway: Some("carrier".into()),
+    })
 }
 
 /// What lives, where one call does, in a conference.

@@ -24,6 +24,7 @@ pub(super) fn changed(
         prior_state,
         call_dir,
         from_uri: FROM.to_owned(),
+        from_name: None,
         to_uri: TO.to_owned(),
         gateway: Some("carrier".to_owned()),
     })
