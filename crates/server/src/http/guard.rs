@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use jsonrpsee::server::HttpBody;
 use offhook_client::wire::Scope;
 use serde_json::json;
@@ -46,6 +46,35 @@ pub(super) struct Admitted {
     pub(super) keys: request_keys::Scope,
     /// How far it reaches: everywhere, where no token is wanted.
     pub(super) reach: Reach,
+}
+
+/// The headers of a request for a stream of events. A browser's `EventSource` cannot set one: where it shows no token there, one may
+/// be in the query (RFC 6750 §2.3), for this path only, which changes nothing.
+pub(super) fn of_stream(headers: &HeaderMap, query: Option<&str>) -> HeaderMap {
+    let mut headers = headers.clone();
+    let parts = query.unwrap_or_default().split('&');
+    let shown = parts.filter_map(|part| part.strip_prefix("access_token=")).next();
+    if let Some(shown) = shown.filter(|_| !headers.contains_key(header::AUTHORIZATION)) {
+        let bearer = [b"Bearer ", unescaped(shown).as_slice()].concat();
+        // What cannot stand in a header is no token.
+        let bearer = HeaderValue::from_bytes(&bearer).unwrap_or(HeaderValue::from_static("Bearer "));
+        headers.insert(header::AUTHORIZATION, bearer);
+    }
+    headers
+}
+
+/// A value of a query (RFC 3986 §2.1). A `+` is one: no token has a space.
+fn unescaped(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let [first, tail @ ..] = rest {
+        let digits =
+            tail.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let escaped = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    bytes
 }
 
 /// Lets a request pass, or not.
@@ -231,6 +260,35 @@ mod tests {
             ("sec-websocket-protocol", "offhook, offhook.bearer.czNjcmV0"),
         ];
         check(&both, &["s3cret"], Some(401));
+    }
+
+    /// RFC 6750 §2.3 has the name; what is escaped there RFC 3986 §2.1.
+    #[test]
+    fn a_stream_may_show_its_token_in_the_query() {
+        let check = |query: &str, authorization: Option<&str>, expected: Option<u16>| {
+            let header = authorization.map(|value| (header::AUTHORIZATION, value.parse().unwrap()));
+            let headers = of_stream(&header.into_iter().collect(), Some(query));
+            let tokens = ["read:s3c+r/e%t".to_owned().try_into().unwrap()];
+            let status = admit(&headers, &tokens).err().map(|refusal| refusal.response().status().as_u16());
+            assert_eq!(status, expected, "{query} {authorization:?}");
+        };
+        for good in
+            ["access_token=s3c%2Br%2Fe%25t", "a=b&access_token=s3c+r/e%25t&c", "access_token=s3c%2br/e%t"]
+        {
+            check(good, None, None);
+            check(good, Some("Bearer wrong"), Some(401));
+        }
+        for wrong in [
+            "",
+            "access_token",
+            "access_token=",
+            "token=s3c+r/e%25t",
+            "access_token=%0a",
+            "access_token=%00%ff",
+        ] {
+            check(wrong, None, Some(401));
+            check(wrong, Some("Bearer s3c+r/e%t"), None);
+        }
     }
 
     #[test]

@@ -313,13 +313,16 @@ where
                 Err(refusal) => refusal.response(),
             }
         }
-        ("/sys/events", &Method::GET) => match reaching(shared, request.headers(), wire::Scope::Read) {
-            Ok(token) => {
-                cut_without(&shared.tokens, token, line.orders);
-                shared.stream.open(request.headers())
+        ("/sys/events", &Method::GET) => {
+            let headers = guard::of_stream(request.headers(), request.uri().query());
+            match reaching(shared, &headers, wire::Scope::Read) {
+                Ok(token) => {
+                    cut_without(&shared.tokens, token, line.orders);
+                    shared.stream.open(&headers)
+                }
+                Err(refusal) => refusal,
             }
-            Err(refusal) => refusal,
-        },
+        }
         ("/sys/subscribe_events", &Method::POST) => {
             match reaching(shared, request.headers(), wire::Scope::Admin) {
                 Ok(_) => match read(&shared.room, request.into_body()).await {

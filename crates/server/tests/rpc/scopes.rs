@@ -161,6 +161,24 @@ async fn a1_names_are_taken_as_they_are() {
     assert_eq!(answer, Value::Null);
 }
 
+/// `EventSource` of a browser has no other way; nothing else takes a token from there.
+#[tokio::test]
+async fn a_stream_may_show_its_token_in_the_query() {
+    let server = server().await;
+    let ask = async |target: &str| {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        String::from_utf8_lossy(&head[9..]).into_owned()
+    };
+    assert_eq!(ask("/sys/events?access_token=r").await, "200");
+    assert_eq!(ask("/sys/events?access_token=x").await, "401");
+    assert_eq!(ask("/sys/events").await, "401");
+    assert_eq!(ask("/rpc?access_token=r").await, "401");
+}
+
 /// What a token has opened ends when it is taken away, or reaches less far; what others have opened goes on.
 #[tokio::test]
 async fn a_token_that_is_taken_away_ends_what_it_opened() {
