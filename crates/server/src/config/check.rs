@@ -1,7 +1,7 @@
 //! What several keys must agree on, beyond what each value is by itself.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 
 use offhook_client::wire::limits::WEBHOOKS_MAX;
@@ -11,7 +11,7 @@ use super::secret::shown_url;
 use super::value::{Listener, Network};
 use super::{Config, Gateway, Sip, SpeechProvider, Webhook};
 use crate::store::postgres;
-use crate::webhooks::may_be_at;
+use crate::webhooks::{addresses, is_denied};
 
 /// The first disagreement: the key to change, and why.
 pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
@@ -59,8 +59,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
 /// What of a hook will be missed.
 fn of_webhook((at, hook): (usize, &Webhook)) -> Option<String> {
     let url = shown_url(&hook.url);
-    let places = addresses(&hook.url);
-    if !places.is_empty() && !places.iter().any(|place| may_be_at(*place, &hook.allow_networks)) {
+    if is_denied(&hook.url, &hook.allow_networks) {
         return Some(format!(
             "webhook[{at}].allow_networks: of {url:?}: without the network of its address nothing is ever sent there"
         ));
@@ -70,14 +69,15 @@ fn of_webhook((at, hook): (usize, &Webhook)) -> Option<String> {
     })
 }
 
-/// The addresses of a URL, as far as it is known without asking.
-fn addresses(url: &str) -> Vec<IpAddr> {
-    let url = url.parse::<http::Uri>().ok();
-    let host = url.as_ref().and_then(http::Uri::host).unwrap_or_default();
-    if host.eq_ignore_ascii_case("localhost") {
-        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-    }
-    host.trim_start_matches('[').trim_end_matches(']').parse().into_iter().collect()
+/// Whether what is sent to a URL is in the clear beyond this machine.
+fn is_read_on_the_way(url: &str) -> bool {
+    let is_plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    let places = addresses(url);
+    is_plain && (places.is_empty() || !places.iter().all(|place| place.to_canonical().is_loopback()))
+}
+
+fn fault(key: &str, problem: impl Into<String>) -> Result<(), (String, String)> {
+    Err((key.to_owned(), problem.into()))
 }
 
 /// A folder without a name would be whatever directory the server happens to be started in.

@@ -78,6 +78,10 @@ fn data(refusal: Refusal, param: &str) -> ErrorData {
     match refusal {
         Refusal::Unknown => check::invalid(param, "the id of a web hook, as sys.event.webhook_list has it"),
         Refusal::Exists => check::invalid(param, "one that has no other web hook of this format"),
+        Refusal::Denied => check::invalid(
+            param,
+            "an address that others can reach too, or one within webhooks.allow_networks of the configuration",
+        ),
         Refusal::Configured => {
             check::invalid(param, "a web hook that was added: this one is in the configuration")
         }

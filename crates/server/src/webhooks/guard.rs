@@ -9,9 +9,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::config::value::Network;
 
 /// Whether a hook may be at this address.
-pub(crate) fn may_be_at(address: IpAddr, allowed: &[Network]) -> bool {
+pub(super) fn may_be_at(address: IpAddr, allowed: &[Network]) -> bool {
     let within = inner(address);
     is_of_the_world(within) || allowed.iter().any(|network| network.0.contains(within))
+}
+
+/// Whether a URL says by itself that it is where no hook may be; of a name that is seen when it is asked for.
+pub(crate) fn is_denied(url: &str, allowed: &[Network]) -> bool {
+    let places = addresses(url);
+    !places.is_empty() && !places.iter().any(|place| may_be_at(*place, allowed))
+}
+
+/// The addresses of a URL, as far as it is known without asking.
+pub(crate) fn addresses(url: &str) -> Vec<IpAddr> {
+    let url = url.parse::<http::Uri>().ok();
+    let host = url.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    if host.eq_ignore_ascii_case("localhost") {
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    }
+    host.trim_start_matches('[').trim_end_matches(']').parse().into_iter().collect()
 }
 
 /// The IPv4 address that an IPv6 address stands for, where it does: mapped (RFC 4291 §2.5.5.2), compatible (§2.5.5.1),

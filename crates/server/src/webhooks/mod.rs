@@ -33,7 +33,7 @@ use crate::config::{Config, Webhook};
 use crate::events::EventLog;
 pub use definition::{Definition, Fault};
 use delivery::Saved;
-pub(crate) use guard::may_be_at;
+pub(crate) use guard::{addresses, is_denied};
 use hook::{Ask, Hook, Shared};
 use memory::{Memory, Remembered};
 use post::{Client, Target};
@@ -72,6 +72,8 @@ pub enum Refusal {
     Exists,
     /// There are as many as there may be, or as many tests at a time.
     TooMany(usize),
+    /// It is at an address where no hook may be.
+    Denied,
     /// It is of the configuration, which says what it is.
     Configured,
     /// The disk does not take it.
@@ -353,6 +355,7 @@ impl Manager {
         match self.hooks.get(&id) {
             Some(there) if there.definition == hook => return Ok(id),
             Some(_) => return Err(Refusal::Exists),
+            None if is_denied(&hook.url, &self.allowed) => return Err(Refusal::Denied),
             None => {}
         }
         self.add_at(hook, None).await
