@@ -74,7 +74,7 @@ async fn any_method_can_be_asked() {
 
 #[tokio::test]
 async fn events_are_shown_as_they_come_and_from_where_one_left_off() {
-    let server = Server::start("cli-events").await;
+    let mut server = Server::start("cli-events").await;
     let mut app = App::connect(&server).await;
     let mut command = Command::new(binary());
     command.args(["events", "tail", "--after", "0", "--output", "json"]).env("OFFHOOK_URL", server.rpc_url());
@@ -93,6 +93,16 @@ async fn events_are_shown_as_they_come_and_from_where_one_left_off() {
     };
     let event = wait::within("on_released", PATIENCE, released).await;
     assert_eq!(event["params"]["res_id"], caller.res_id);
+    // It goes on over a restart, where it was.
+    server.kill();
+    server.end(PATIENCE).await;
+    server.start_again().await;
+    let next = async {
+        let line = lines.next_line().await.expect("a line").expect("more lines");
+        serde_json::from_str::<Value>(&line).expect("JSON")
+    };
+    let next = wait::within("the next event", PATIENCE, next).await;
+    assert_eq!(next["seq"].as_u64(), event["seq"].as_u64().map(|seq| seq + 1), "{next}");
     // Ctrl-C.
     let id = tail.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
     rustix::process::kill_process(id.expect("an id"), rustix::process::Signal::INT).expect("a signal");

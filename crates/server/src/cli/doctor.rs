@@ -1,6 +1,8 @@
 //! `offhook doctor`: whether this machine can do what the configuration asks of it. It opens what the server would open, and leaves
 //! nothing behind; so it is for a node that does not run.
 
+mod elsewhere;
+
 use std::fmt::{self, Write as _};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,13 +15,13 @@ use serde_json::{Value, json};
 
 use super::exit::Failure;
 use super::remote::Output;
-use super::{pretty, print};
+use super::{pretty, print, try_writing};
 use crate::clock;
 use crate::config::Config;
 use crate::config::value::Listener;
-use crate::files::Directory;
 use crate::net::udp;
 use crate::ports::{DESCRIPTORS_OF_A_CALL, OTHER_DESCRIPTORS, Ports};
+use crate::serve;
 
 /// What is found of one matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +63,7 @@ pub(super) fn run(config: &Config, others: Vec<String>, output: Output) -> Resul
         ("recordings disk", recordings(config)),
         ("codecs", codecs(config)),
     ];
+    findings.extend(serve::runtime()?.block_on(elsewhere::findings(config)));
     for listener in &config.sip.listen {
         let address = listener.address();
         let bound = match listener {
@@ -172,13 +175,8 @@ fn disk(key: &str, path: &Path, wanted: u64) -> Finding {
     if !path.exists() {
         return Good(format!("{key}: {shown} is not there yet, and will be made"));
     }
-    let probe = format!(".offhook-doctor-{}", std::process::id());
-    let looked = Directory::open(path).map_err(|error| error.to_string()).and_then(|directory| {
-        directory.create(&probe, true).map_err(|fault| format!("{fault:?}"))?;
-        directory.remove(&probe).map_err(|fault| format!("{fault:?}"))?;
-        directory.free_bytes().map_err(|fault| format!("{fault:?}"))
-    });
-    match looked {
+    let free = || rustix::fs::statvfs(path).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    match try_writing(path).and_then(|()| Ok(free()?)) {
         Err(why) => Bad(format!("{key}: {shown} cannot be written to: {why}")),
         Ok(free) if free < wanted => {
             Doubtful(format!("{key}: {shown} has {} MiB free; {} are wanted", free >> 20, wanted >> 20))
@@ -263,6 +261,8 @@ mod tests {
         assert!(matches!(disk("k", &dir, u64::MAX), Doubtful(_)));
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
         std::fs::remove_dir(&dir).unwrap();
-        assert!(matches!(disk("k", &Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"), 0), Bad(_)));
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let Bad(why) = disk("k", &file, 0) else { panic!("it is no directory") };
+        assert!(why.contains("Not a directory (os error 20)"), "{why}");
     }
 }

@@ -9,6 +9,7 @@ mod remote;
 mod repair;
 mod sheet;
 mod table;
+mod tail;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -212,7 +213,12 @@ fn prompts(path: &Path) -> Result<Vec<String>, Failure> {
 /// Files can be made in a directory, or it can be made itself: a file is tried, or only looked whether it would do, since
 /// nothing stays that was not there.
 fn writable(key: &str, path: &Path) -> Result<(), Failure> {
-    let tried = match std::fs::metadata(path) {
+    let failed = |error| Failure::Config(format!("{key}: {} cannot be written: {error}", path.display()));
+    try_writing(path).map_err(failed)
+}
+
+fn try_writing(path: &Path) -> std::io::Result<()> {
+    match std::fs::metadata(path) {
         Ok(_) => {
             let trial = path.join(format!(".offhook-check-{}", std::process::id()));
             // By what the server opens files with, which may be forbidden where writing is not.
@@ -227,8 +233,7 @@ fn writable(key: &str, path: &Path) -> Result<(), Failure> {
             rustix::fs::access(above, access).map_err(std::io::Error::from)
         }
         Err(error) => Err(error),
-    };
-    tried.map_err(|error| Failure::Config(format!("{key}: {} cannot be written: {error}", path.display())))
+    }
 }
 
 /// Whether texts will be spoken.

@@ -4,14 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use offhook_client::wire::{self, CallInfo, CallRecord, ConferenceInfo, EventKind};
+use offhook_call::event::UnixMs;
+use offhook_client::wire::{self, CallInfo, CallRecord, ConferenceInfo};
 use offhook_client::{Client, Error};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::cdr::Broken;
 use super::exit::Failure;
+use super::tail::{Wanted, tail};
 use super::{ladder, pretty, print, table};
+use crate::clock;
 use crate::config::Config;
 use crate::serve;
 
@@ -172,13 +175,14 @@ pub(super) fn run(ask: &Ask, remote: &Remote) -> Result<(), Failure> {
     serve::runtime()?.block_on(async {
         let client = connect(remote).await?;
         tokio::select! {
-            result = carry_out(ask, &client, remote.output) => result,
+            result = carry_out(ask, &client, remote) => result,
             _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
         }
     })
 }
 
-async fn carry_out(ask: &Ask, client: &Client, output: Output) -> Result<(), Failure> {
+async fn carry_out(ask: &Ask, client: &Client, remote: &Remote) -> Result<(), Failure> {
+    let output = remote.output;
     match ask {
         Ask::Call(Calls::Ls) => show_calls(&calls(client).await?, output),
         Ask::Call(Calls::Show { res_id }) => show(&client.get(res_id).await.map_err(failure)?, output),
@@ -201,14 +205,16 @@ async fn carry_out(ask: &Ask, client: &Client, output: Output) -> Result<(), Fai
         Ask::Call(Calls::Drop { res_id, cause }) => client.drop_call(res_id, *cause).await.map_err(failure),
         Ask::Conf(Conferences::Ls) => show_conferences(&conferences(client).await?, output),
         Ask::Conf(Conferences::Show { res_id }) => show_conference(client, res_id, output).await,
-        Ask::Events(Events::Tail { after, types }) => tail(client, *after, types, output).await,
+        Ask::Events(Events::Tail { after, types }) => {
+            tail(client, remote, Wanted { after: *after, types, output }).await
+        }
         Ask::Rpc { method, params } => {
             print(&pretty(&client.request(method, params.clone()).await.map_err(failure)?)?)
         }
     }
 }
 
-async fn connect(remote: &Remote) -> Result<Client, Failure> {
+pub(super) async fn connect(remote: &Remote) -> Result<Client, Failure> {
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let url = websocket(&given(&remote.url).unwrap_or_else(|| URL.to_owned()));
     let token = given(&remote.token);
@@ -240,7 +246,7 @@ fn websocket(url: &str) -> String {
 }
 
 /// What the shell is told of a request that failed.
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     let text = error.to_string();
     match (&error, error.reason()) {
         (_, Some("not_permitted")) => Failure::NotPermitted(text),
@@ -290,11 +296,13 @@ fn show_calls(calls: &[CallInfo], output: Output) -> Result<(), Failure> {
     if output == Output::Json {
         return print(&pretty(&calls)?);
     }
+    let now = clock::now().wall;
     let row = |call: &CallInfo| {
         let dash = || "-".to_owned();
         vec![
             call.res_id.clone(),
             word(&call.state),
+            age(now, call.begin_time),
             word(&call.call_dir),
             call.from_uri.clone(),
             call.to_uri.clone(),
@@ -303,8 +311,15 @@ fn show_calls(calls: &[CallInfo], output: Output) -> Result<(), Failure> {
             call.media.mos.map_or_else(dash, |mos| format!("{mos:.2}")),
         ]
     };
-    let head = ["CALL", "STATE", "DIRECTION", "FROM", "TO", "GATEWAY", "CODEC", "MOS"];
+    let head = ["CALL", "STATE", "AGE", "DIRECTION", "FROM", "TO", "GATEWAY", "CODEC", "MOS"];
     print(&table::columns(&head, calls.iter().map(row)))
+}
+
+/// How old a call is, by the clock of this machine; a server whose clock is ahead has no calls of the future.
+fn age(now: UnixMs, begin: i64) -> String {
+    let seconds = now.0.div_euclid(1000).saturating_sub(begin).max(0);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 fn show_conferences(conferences: &[ConferenceInfo], output: Output) -> Result<(), Failure> {
@@ -348,25 +363,6 @@ pub(super) fn word(value: &impl Serialize) -> String {
     }
 }
 
-async fn tail(client: &Client, after: Option<u64>, types: &[String], output: Output) -> Result<(), Failure> {
-    let types = (!types.is_empty()).then(|| types.to_vec());
-    let subscribe = wire::Subscribe { after, types, ..wire::Subscribe::default() };
-    let mut events = client.subscribe_as(&subscribe).await.map_err(failure)?;
-    loop {
-        let event = match events.next().await {
-            Some(event) => event.map_err(failure)?,
-            None => return Err(Failure::Unavailable("the connection has ended".to_owned())),
-        };
-        print(&match output {
-            Output::Json => format!("{}\n", event.raw),
-            Output::Table => format!("{} {} {}\n", event.seq, event.type_name(), event.raw["params"]),
-        })?;
-        if let EventKind::Closed(closed) = event.kind {
-            return Err(Failure::Unavailable(format!("the server has ended it: {}", word(&closed.reason))));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,6 +394,15 @@ mod tests {
         assert_eq!(of(one, other).1, Some("other".to_owned()));
         let two = "rpc.listen = '[::]:9000'\nrpc.tokens = ['read:a', 'call:b']";
         assert_eq!(of(two, nothing()), ("ws://[::1]:9000/rpc".to_owned(), None));
+    }
+
+    #[test]
+    fn an_age_is_read_as_a_clock_is() {
+        let of = |ms, begin| age(UnixMs(ms), begin);
+        assert_eq!(of(1_800_000_059_999, 1_800_000_000), "0:59");
+        assert_eq!(of(1_800_003_599_000, 1_800_000_000), "59:59");
+        assert_eq!(of(1_800_093_784_000, 1_800_000_000), "26:03:04");
+        assert_eq!(of(1_799_999_990_000, 1_800_000_000), "0:00");
     }
 
     /// The codes of the specification: 69 not reachable, 75 try later, 77 not permitted.

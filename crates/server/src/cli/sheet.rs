@@ -57,17 +57,40 @@ fn text(value: Option<&str>) -> String {
     value.map(quoted).unwrap_or_default()
 }
 
-/// In quotes where it has to be.
+/// In quotes where it has to be. What came with a call is anybody's text, and a spreadsheet takes one that begins like a
+/// formula for one: it gets an apostrophe before it (OWASP, "CSV Injection"). No program reads a NUL as a character of a text.
 fn quoted(text: &str) -> String {
+    let mut text = text.replace('\0', "\u{fffd}");
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        text.insert(0, '\'');
+    }
     match text.contains(['"', ',', '\r', '\n']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
+        false => text,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_is_a_formula() {
+        for (text, expected) in [
+            ("=1+1", "'=1+1"),
+            ("+49 30", "'+49 30"),
+            ("-2", "'-2"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\tx", "'\tx"),
+            ("\rx", "\"'\rx\""),
+            ("=A1,\"b\"", "\"'=A1,\"\"b\"\"\""),
+            ("sip:+49@h", "sip:+49@h"),
+            ("a\0b", "a\u{fffd}b"),
+            ("", ""),
+        ] {
+            assert_eq!(quoted(text), expected, "{text:?}");
+        }
+    }
 
     /// Read back by another program: Python's `csv`.
     #[test]

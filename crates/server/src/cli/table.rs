@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use offhook_call::event::UnixMs;
 use serde_json::Value;
+
+use crate::clock;
 
 /// A head and rows below it, each column as wide as its widest.
 pub(super) fn columns(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
@@ -21,7 +24,8 @@ pub(super) fn columns(head: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
     text
 }
 
-/// The members of an object one to a line, those of objects in it by their paths.
+/// The members of an object one to a line, those of objects in it by their paths. Times are seconds of Unix time in the API, by
+/// its names, and are shown as such.
 pub(super) fn members(value: &Value) -> String {
     let mut rows = Vec::new();
     walk(String::new(), value, &mut rows);
@@ -41,6 +45,10 @@ fn walk(path: String, value: &Value, rows: &mut Vec<(String, String)>) {
         }
         Value::String(text) => rows.push((path, shown(text))),
         Value::Null => rows.push((path, "-".to_owned())),
+        Value::Number(number) if path.ends_with("_time") => {
+            let time = number.as_i64().and_then(|seconds| seconds.checked_mul(1000));
+            rows.push((path, time.map_or_else(|| number.to_string(), |time| clock::rfc3339(UnixMs(time)))));
+        }
         other => rows.push((path, other.to_string())),
     }
 }
@@ -69,5 +77,8 @@ mod tests {
     fn members_have_their_paths() {
         let value = json!({ "a": { "b": 1, "c": null }, "d": ["x"] });
         assert_eq!(members(&value), "a.b  1\na.c  -\nd.0  x\n");
+        // By `date --utc --date=@1800000000 +%FT%TZ`.
+        let times = json!({ "begin_time": 1_800_000_000, "answer_time": null, "times": 7 });
+        assert_eq!(members(&times), "answer_time  -\nbegin_time   2027-01-15T08:00:00Z\ntimes        7\n");
     }
 }

@@ -40,7 +40,7 @@ use journal::{Journal, Known};
 pub(crate) use live::{Live, Remains};
 pub(crate) use note::{Writer, lives, note};
 pub(crate) use progress::{CopyStatus, Progress};
-pub(crate) use read::page;
+pub(crate) use read::{look, page};
 pub(crate) use recover::recover;
 
 use crate::events::BEFORE_ALL;

@@ -14,6 +14,12 @@ pub(crate) fn page(data_dir: &Path, after: u64, limit: u32) -> io::Result<Vec<Ca
     read(&connection, after, limit).map_err(fault)
 }
 
+/// Whether there is a database, and it is one.
+pub(crate) fn look(data_dir: &Path) -> io::Result<bool> {
+    let Some(connection) = open(data_dir)? else { return Ok(false) };
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(true)).map_err(fault)
+}
+
 fn open(data_dir: &Path) -> io::Result<Option<Connection>> {
     let path = data_dir.join(FILE);
     if !path.try_exists()? {

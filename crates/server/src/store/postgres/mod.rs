@@ -62,6 +62,14 @@ pub(crate) struct Plan {
     progress: Arc<Progress>,
 }
 
+/// Whether PostgreSQL is there and lets us in: why not. Nothing where there is none to be.
+pub(crate) async fn reach(cdr: &config::Cdr) -> Option<Result<(), String>> {
+    match Settings::of(cdr) {
+        Ok(settings) => Some(settings?.reach().await.map_err(|fault| fault.to_string())),
+        Err(error) => Some(Err(error.to_string())),
+    }
+}
+
 impl Plan {
     /// What the configuration says; nothing where it names no PostgreSQL.
     ///

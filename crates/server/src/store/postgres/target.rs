@@ -57,6 +57,18 @@ impl Settings {
         let config = super::parse(uri.expose()).map_err(io::Error::other)?;
         Ok(Some(Self { config, tls: Tls::trusting(&cdr.postgres_ca)? }))
     }
+
+    /// Connects, and is content with that.
+    pub(super) async fn reach(&self) -> Result<(), Fault> {
+        in_time(async { self.open().await.map_err(Fault::from) }).await.map(drop)
+    }
+
+    async fn open(&self) -> Result<Client, Error> {
+        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        // It ends with the client. What ends it otherwise, the client is told too.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(client)
+    }
 }
 
 /// A connection.
@@ -109,9 +121,7 @@ impl Target {
     /// Connects, and makes the table where there is none.
     pub(super) async fn connect(settings: &Settings) -> Result<Self, Fault> {
         in_time(async {
-            let (client, connection) = settings.config.connect(settings.tls.clone()).await?;
-            // It ends with the client. What ends it otherwise, the client is told too.
-            tokio::spawn(async move { drop(connection.await) });
+            let client = settings.open().await?;
             // Looked for first: who may write it need not be allowed to make it.
             let found = client.query_one("SELECT to_regclass($1) IS NULL", &[&TABLE]).await?;
             if found.get(0) {
