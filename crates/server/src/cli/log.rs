@@ -14,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry, reload};
 
+use super::json;
 use crate::config::Log;
 use crate::config::value::{Level, LogFormat};
 
@@ -35,11 +36,10 @@ pub(super) fn start(log: &Log) -> LevelHandle {
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let layer = fmt::layer().with_writer(Lines);
     let layer = if human {
-        layer.with_ansi(stderr().is_terminal()).boxed()
+        fmt::layer().with_writer(Lines).with_ansi(stderr().is_terminal()).boxed()
     } else {
-        layer.json().flatten_event(true).boxed()
+        json::layer(Lines).boxed()
     };
     let (filter, handle) = reload::Layer::new(filter(log.level));
     registry().with(layer.with_filter(filter)).init();
@@ -104,7 +104,8 @@ impl Write for Line {
 }
 
 /// Libraries say no more than warnings, except at `trace`. Symphonia warns of each oddity of a prompt file without its name;
-/// whether the file can be played is for us to say.
+/// whether the file can be played is for us to say. jsonrpsee warns of each message that is too long or wrong, as whoever has a token
+/// may send them by the thousand; who sent it is told.
 fn filter(level: Level) -> Targets {
     let own = match level {
         Level::Error => LevelFilter::ERROR,
@@ -115,7 +116,11 @@ fn filter(level: Level) -> Targets {
     };
     let others = if level == Level::Trace { own } else { own.min(LevelFilter::WARN) };
     let of_files = if level == Level::Trace { own } else { own.min(LevelFilter::ERROR) };
-    Targets::new().with_target("offhook", own).with_target("symphonia", of_files).with_default(others)
+    Targets::new()
+        .with_target("offhook", own)
+        .with_target("symphonia", of_files)
+        .with_target("jsonrpsee-server", of_files)
+        .with_default(others)
 }
 
 #[cfg(test)]
@@ -164,5 +169,7 @@ mod tests {
         assert!(enables(Level::Trace, "hyper::proto", tracing::Level::TRACE));
         assert!(!enables(Level::Debug, "symphonia_format_ogg::page", tracing::Level::WARN));
         assert!(enables(Level::Trace, "symphonia_format_ogg::page", tracing::Level::WARN));
+        assert!(!enables(Level::Debug, "jsonrpsee-server", tracing::Level::WARN));
+        assert!(enables(Level::Debug, "jsonrpsee-server", tracing::Level::ERROR));
     }
 }

@@ -3,6 +3,7 @@
 mod cdr;
 mod doctor;
 pub mod exit;
+mod json;
 mod ladder;
 mod log;
 mod remote;
