@@ -214,7 +214,8 @@ impl<'de> MapAccess<'de> for Named<'de> {
 fn expected(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    if error.is_syntax() && !message.contains("expected ") {
+    let says_so = message.starts_with("expected ") || message.contains(", expected ");
+    if error.is_syntax() && !says_so {
         // It says what is wrong, and not what is expected: half of a surrogate pair, for one.
         return format!("valid JSON ({message})");
     }
@@ -456,6 +457,18 @@ mod tests {
         refused::<wire::PlayStart>(r#"["r", {}]"#, "content", "a string or a list of [what, type, options]");
         refused::<wire::Construct>(r#"{"headers": {"X-A": 1}}"#, "headers.X-A", "a string");
         refused::<wire::Construct>(r#"{"codecs": ["PCMA", 8]}"#, "codecs[1]", "a string");
+    }
+
+    /// Half of a surrogate pair, alone and before something else (RFC 8259 §7).
+    #[test]
+    fn what_is_no_json_is_told_so() {
+        for (half, problem) in [
+            (r"\ud83d", "unexpected end of hex escape"),
+            (r"\ud83d\u0041", "lone leading surrogate in hex escape"),
+        ] {
+            let expected = format!("valid JSON ({problem})");
+            refused::<wire::Drop>(&format!(r#"{{"res_id": "{half}"}}"#), "res_id", &expected);
+        }
     }
 
     #[test]
