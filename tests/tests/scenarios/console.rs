@@ -52,9 +52,11 @@ async fn a_call_is_seen_explained_and_dropped() {
     app.client.call(&answer).await.expect("an answered call");
     browser.until("its answer", &state("Idle")).await;
     let shown = browser.value(&format!("document.querySelector('{row} .who').textContent")).await;
+    assert_eq!(shown, "↘ A caller · caller→ service");
+    let whole = browser.value(&format!("document.querySelector('{row} .who').title")).await;
     assert!(
-        shown.as_str().is_some_and(|who| who.contains("caller@127.0.0.1") && who.contains("service@")),
-        "{shown}"
+        whole.as_str().is_some_and(|who| who.contains("caller@127.0.0.1") && who.contains("service@")),
+        "{whole}"
     );
 
     browser.click(&format!("{row} .who")).await;
@@ -81,6 +83,12 @@ async fn a_call_is_seen_explained_and_dropped() {
                     document.body.append(script); })";
     assert_eq!(browser.value(inserted).await, "script-src-elem");
     assert_eq!(browser.value("typeof window.hit").await, "undefined");
+    // What is open is of this view, and goes with it.
+    browser.click(".event .type").await;
+    browser.until("an event", "!document.querySelector('#detail').hidden").await;
+    browser.click("#tab-calls").await;
+    browser.until("no event", "document.querySelector('#detail').hidden").await;
+    browser.click("#tab-events").await;
     // What is filtered is gone from sight.
     browser.value("document.querySelector('#find-event').value = 'on_released'; document.querySelector('#find-event').oninput()").await;
     browser
