@@ -263,6 +263,6 @@ mod tests {
         std::fs::remove_dir(&dir).unwrap();
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let Bad(why) = disk("k", &file, 0) else { panic!("it is no directory") };
-        assert!(why.contains("Not a directory (os error 20)"), "{why}");
+        assert!(why.contains("File exists (os error 17)"), "{why}");
     }
 }
