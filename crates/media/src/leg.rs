@@ -26,7 +26,7 @@ mod waiting;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, SAMPLE_RATE};
 use crate::digits::Digits;
 use crate::dtmf::dedup::Dedup;
 use crate::dtmf::event::EventReceiver;
@@ -44,7 +44,7 @@ use crate::packet::{Arrival, Packet, Receiver, Sender};
 use crate::play::Playback;
 use crate::record::Recording;
 use crate::report::{Reports, Stream};
-use crate::sdp::Negotiated;
+use crate::sdp::{COMFORT_NOISE, Negotiated};
 use crate::shared::Shared;
 use crate::srtp;
 use crate::strip::Strip;
@@ -188,6 +188,10 @@ impl Leg {
         }
         let Some((packet, content)) = packet.and_then(|packet| Some((packet, self.content(&packet)?))) else {
             self.reports.refused += 1;
+            let unknown = packet.and_then(|it| self.receiver.arrive_unknown(it.ssrc, it.sequence));
+            if let Some(place) = unknown {
+                self.queue_unknown(now, place);
+            }
             return None;
         };
         if packet.ssrc == self.sender.ssrc() && self.collisions < MAX_COLLISIONS {
@@ -259,9 +263,24 @@ impl Leg {
         self.sender.change_ssrc(shared.random());
     }
 
-    /// What is in a packet, if it is one of those that are negotiated, or were until now.
+    /// What is in a packet: one of those that are negotiated, or were until now, or comfort noise that comes unasked.
     fn content(&self, packet: &Packet<'_>) -> Option<Content> {
-        [Some(&self.media), self.former.as_deref()].into_iter().flatten().find_map(|media| {
+        self.agreed_content(packet).or_else(|| {
+            let is_noise = packet.payload_type == COMFORT_NOISE
+                && self.media.codec.clock_rate() == SAMPLE_RATE
+                && self.agreements().all(|media| !media.receives(COMFORT_NOISE));
+            (is_noise && !packet.payload.is_empty()).then_some(Content::ComfortNoise)
+        })
+    }
+
+    /// What holds, and what held before.
+    fn agreements(&self) -> impl Iterator<Item = &Negotiated> {
+        [Some(&self.media), self.former.as_deref()].into_iter().flatten()
+    }
+
+    /// What is in a packet, if it is one of those that are negotiated, or were until now.
+    fn agreed_content(&self, packet: &Packet<'_>) -> Option<Content> {
+        self.agreements().find_map(|media| {
             let event = media.telephone_event.map(|event| event.receive_payload_type);
             let noise = media.comfort_noise.map(|noise| noise.receive_payload_type);
             if packet.payload_type == media.receive_payload_type {

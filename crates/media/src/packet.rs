@@ -149,6 +149,16 @@ impl Receiver {
         arrival
     }
 
+    /// Books a packet that is of no kind that we take: it came, and its place is no loss. One that is not of the present
+    /// source and near its other packets moves us nowhere.
+    pub(crate) fn arrive_unknown(&mut self, ssrc: u32, sequence: u16) -> Option<u64> {
+        let source = self.source.as_mut().filter(|source| source.ssrc == ssrc)?;
+        let place = source.near(sequence)?;
+        source.received += 1;
+        self.received += 1;
+        Some(place)
+    }
+
     fn begin(&mut self, ssrc: u32, sequence: u16) -> Arrival {
         self.lost_before = self.lost();
         self.candidate = None;
@@ -225,6 +235,18 @@ impl Source {
 
     /// `update_seq` of RFC 3550 A.1.
     fn place(&mut self, sequence: u16) -> Place {
+        if let Some(place) = self.near(sequence) {
+            Place::At(place)
+        } else if self.after_jump == Some(sequence) {
+            Place::JumpConfirmed
+        } else {
+            self.after_jump = Some(sequence.wrapping_add(1));
+            Place::Jump
+        }
+    }
+
+    /// The place of a packet that is no jump away from the others.
+    fn near(&mut self, sequence: u16) -> Option<u64> {
         let [.., high, low] = self.highest.to_be_bytes();
         let ahead = sequence.wrapping_sub(u16::from_be_bytes([high, low]));
         let behind = ahead.wrapping_neg();
@@ -232,15 +254,12 @@ impl Source {
             self.after_jump = None;
             self.highest += u64::from(ahead);
             self.seen.ahead(ahead);
-            Place::At(self.highest)
+            Some(self.highest)
         } else if behind <= MAX_MISORDER {
             self.duplicates += u64::from(self.seen.behind(behind));
-            Place::At(self.highest - u64::from(behind))
-        } else if self.after_jump == Some(sequence) {
-            Place::JumpConfirmed
+            Some(self.highest - u64::from(behind))
         } else {
-            self.after_jump = Some(sequence.wrapping_add(1));
-            Place::Jump
+            None
         }
     }
 

@@ -193,6 +193,14 @@ impl Playout {
         self.buffer.insert(place, None, payload, 0)
     }
 
+    /// Keeps the place of something that we do not know, in what is heard or about to be: it is no loss. A pause goes on.
+    pub(crate) fn insert_unknown(&mut self, place: u64) -> Inserted {
+        if self.state == State::Silent && self.buffer.is_empty() {
+            return Inserted::Queued;
+        }
+        self.buffer.insert(place, None, &[], 0)
+    }
+
     /// The delay that is aimed at, in ticks.
     fn target(&self) -> usize {
         (self.packet + 3 * self.jitter.min(*TARGET.end()) + self.margin).clamp(*TARGET.start(), *TARGET.end())
@@ -334,7 +342,7 @@ impl Playout {
                 Taken::Packet(codec, payload) => {
                     // What was made up until the packet of an event came was that event's time, and no audio is late.
                     let made_up = std::mem::take(&mut self.ahead);
-                    late += if codec.is_some() && payload.is_empty() { 0 } else { made_up };
+                    late += if payload.is_empty() { 0 } else { made_up };
                     if let (None, Some(sid)) = (codec, Sid::parse(payload)) {
                         self.noise.get_or_insert_with(|| Box::new(Generator::new(NOISE_SEED))).update(&sid);
                     }

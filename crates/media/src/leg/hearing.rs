@@ -129,6 +129,7 @@ impl Hearing {
         match came {
             Came::Audio { place, codec, jitter } => playout.insert(place, codec, payload, jitter),
             Came::Noise { place } => playout.insert_noise(place, payload),
+            Came::Unknown { place } => playout.insert_unknown(place),
             Came::Restart => {
                 playout.restart();
                 Inserted::Queued
@@ -193,6 +194,11 @@ impl Leg {
     /// Queues a description of the silence that follows.
     pub(super) fn queue_noise(&mut self, now: Instant, place: u64, payload: &[u8]) {
         self.came(now, Came::Noise { place }, payload);
+    }
+
+    /// Keeps the place of a packet that is of no kind that we take.
+    pub(super) fn queue_unknown(&mut self, now: Instant, place: u64) {
+        self.came(now, Came::Unknown { place }, &[]);
     }
 
     /// Another source begins.

@@ -93,7 +93,7 @@ impl Leg {
         shared: &mut Shared,
     ) -> bool {
         let Some(source) = source.filter(|_| self.latch.is_some()) else { return true };
-        let is_agreed = self.content(packet).is_some();
+        let is_agreed = self.agreed_content(packet).is_some();
         let Some(latch) = &mut self.latch else { return true };
         if !is_agreed && latch.found_rtp().is_none() {
             return false;

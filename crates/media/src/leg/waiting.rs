@@ -16,6 +16,8 @@ pub(super) enum Came {
     Audio { place: u64, codec: Codec, jitter: f64 },
     /// A description of the silence that follows.
     Noise { place: u64 },
+    /// Something that we do not know, which only has its place.
+    Unknown { place: u64 },
     /// The first of another stream is the next.
     Restart,
 }

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use crate::codec::{Codec, opus};
 pub use crate::sdp::destination::Destinations;
 pub use crate::sdp::events::Events;
+pub(crate) use crate::sdp::numbers::COMFORT_NOISE;
 pub use crate::sdp::outline::{Outline, outline};
 pub use crate::sdp::session::Session;
 pub use crate::srtp::{Keys, MasterKey, Protection, Seed, Suite};
@@ -122,6 +123,13 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
+    /// Whether something of it arrives with this payload type.
+    pub(crate) fn receives(&self, payload_type: u8) -> bool {
+        payload_type == self.receive_payload_type
+            || self.telephone_event.is_some_and(|event| event.receive_payload_type == payload_type)
+            || self.comfort_noise.is_some_and(|noise| noise.receive_payload_type == payload_type)
+    }
+
     /// A codec in both directions with a peer at this address and nothing beside: in the clear, 20 ms a packet, by the static
     /// payload type or 96, the first of the dynamic ones.
     pub fn plain(codec: Codec, remote: SocketAddr) -> Self {

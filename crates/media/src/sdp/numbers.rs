@@ -50,14 +50,14 @@ impl Beside {
     /// (RFC 3389 §4).
     fn range(self, clock_rate: u32) -> std::ops::Range<u8> {
         match self {
-            Self::ComfortNoise if clock_rate == SAMPLE_RATE => NOISE..NOISE + 1,
+            Self::ComfortNoise if clock_rate == SAMPLE_RATE => COMFORT_NOISE..COMFORT_NOISE + 1,
             Self::ComfortNoise | Self::TelephoneEvent => BESIDE,
         }
     }
 }
 
 /// The payload type of comfort noise at 8 kHz (RFC 3551 table 4).
-const NOISE: u8 = 13;
+pub(crate) const COMFORT_NOISE: u8 = 13;
 /// The payload type that telephone-events have where it is free, and those after it.
 const BESIDE: std::ops::Range<u8> = 101..128;
 /// The dynamic range (RFC 3551 §3).

@@ -67,13 +67,20 @@ fn r5_another_source_is_heard_after_its_second_packet() {
     assert_eq!((stats.packets_received, stats.packets_lost), (99, 0));
 }
 
-/// A talkspurt, a description of the noise after it, and a second of nothing.
+/// A talkspurt, a description of the noise after it, and a second of nothing. 13 is comfort noise by the clock of telephones also
+/// where nobody agreed on it (RFC 3551 table 4), unless something else has that number.
 #[test]
-fn r2_comfort_noise_is_heard_where_it_is_agreed_on_and_refused_elsewhere() {
-    let agreed = ComfortNoise { send_payload_type: 13, receive_payload_type: 13 };
-    for (noise, is_heard) in [(Some(agreed), true), (None, false)] {
+fn r2_comfort_noise_is_heard_where_its_number_means_nothing_else() {
+    let agreed = Some(ComfortNoise { send_payload_type: 13, receive_payload_type: 13 });
+    let dynamic = Some(ComfortNoise { send_payload_type: 97, receive_payload_type: 97 });
+    let event = TelephoneEvent { send_payload_type: 13, receive_payload_type: 13, events: Events::OURS };
+    let noisy = |noise| with(config(Codec::Pcmu), |media| media.comfort_noise = noise);
+    let other = with(config(Codec::Pcmu), |media| media.telephone_event = Some(event));
+    for (config, is_heard) in
+        [(noisy(agreed), true), (noisy(None), true), (noisy(dynamic), true), (other, false)]
+    {
         let mut world = World::new(1, 1, Network::default());
-        world.add(0, 1, 9, with(config(Codec::Pcmu), |media| media.comfort_noise = noise));
+        world.add(0, 1, 9, config);
         world.record(1, 1, RecordFormat::Mulaw, 10_000);
         for index in 0..10u16 {
             deliver(&mut world, 1, 7, index, u32::from(index) * 160, &[0x20; 160]);
@@ -88,8 +95,83 @@ fn r2_comfort_noise_is_heard_where_it_is_agreed_on_and_refused_elsewhere() {
         let sounds = file[file.len() - 4000..].iter().filter(|code| **code | 0x80 != 0xff).count();
         assert_eq!(sounds > 3000, is_heard, "{sounds}");
         let stats = stats(&mut world, 1);
-        assert_eq!((stats.packets_refused, stats.packets_received), if is_heard { (0, 11) } else { (1, 10) });
+        assert_eq!((stats.packets_refused, stats.packets_received), (0, 11));
     }
+}
+
+#[test]
+fn comfort_noise_by_the_clock_of_telephones_is_not_that_of_another_clock() {
+    let mut world = World::new(1, 1, Network::default());
+    world.add(0, 1, 9, config(Codec::L16Wide));
+    for index in 0..10u16 {
+        deliver_as(96, &mut world, 1, 7, index, u32::from(index) * 320, &[1; 640]);
+    }
+    deliver_noise(&mut world, 1, 10, 3200, 40);
+    let stats = stats(&mut world, 1);
+    assert_eq!((stats.packets_refused, stats.packets_received, stats.packets_lost), (1, 11, 0));
+}
+
+/// 19 is what comfort noise was before it was 13, and some gateways send it unasked. It came, whatever it is, and our
+/// reports say so (RFC 3550 A.1, A.3).
+#[test]
+fn r6_what_was_not_agreed_on_is_not_lost() {
+    let mut world = single();
+    for index in 0..700u16 {
+        let timestamp = u32::from(index) * 160;
+        match index % 10 {
+            8 | 9 => deliver_as(19, &mut world, 1, 7, index, timestamp, &[0x2d]),
+            _ => deliver(&mut world, 1, 7, index, timestamp, &[0x20; 160]),
+        }
+        world.run(20);
+    }
+    let reports = world.sent.iter().filter(|sent| sent.channel == Channel::Rtcp);
+    // The block of a receiver report (RFC 3550 §6.4.2) is that of the source, with the part that was lost and the number.
+    let lost: Vec<&[u8]> = reports.map(|sent| &sent.bytes[12..16]).collect();
+    assert!(lost.len() >= 2 && lost.iter().all(|lost| *lost == [0; 4]), "{lost:?}");
+    let stats = stats(&mut world, 1);
+    assert_eq!((stats.packets_received, stats.packets_lost, stats.packets_refused), (700, 0, 140));
+    assert!(stats.mos > Some(4.0), "{:?}", stats.mos);
+}
+
+/// Audio of fifty packets that differ, each followed by what `beside` delivers.
+fn heard_beside(beside: impl Fn(&mut World, u16)) -> LegStats {
+    let mut world = single();
+    world.record(1, 1, RecordFormat::Mulaw, 10_000);
+    let mut expected = Vec::new();
+    let mut sequence = 0;
+    for index in 0..50u8 {
+        let payload = [0x80 + index; 160];
+        expected.extend(payload);
+        deliver(&mut world, 1, 7, sequence, u32::from(index) * 160, &payload);
+        beside(&mut world, sequence);
+        sequence += 2;
+        world.run(20);
+    }
+    world.run(200);
+    world.stop_record(1, 1, false);
+    assert!(find(world.file(1), &expected).is_some(), "nothing is made up between");
+    stats(&mut world, 1)
+}
+
+/// What keeps a way through a NAT open may be of any payload type, in the sequence of the audio (RFC 6263 §4.6).
+#[test]
+fn r6_what_was_not_agreed_on_leaves_no_gap_in_what_is_heard() {
+    let stats = heard_beside(|world, sequence| deliver_as(77, world, 1, 7, sequence + 1, 0, &[]));
+    assert_eq!((stats.packets_received, stats.packets_lost, stats.packets_refused), (100, 0, 50));
+}
+
+/// Of another source, or far off in the sequence, it is nothing: it moves us nowhere and is only counted.
+#[test]
+fn r2_what_was_not_agreed_on_moves_us_to_no_other_stream() {
+    let stats = heard_beside(|world, sequence| {
+        deliver_as(77, world, 1, 8, 9000 + sequence, 0, &[1; 160]);
+        deliver_as(77, world, 1, 8, 9001 + sequence, 0, &[1; 160]);
+        deliver_as(77, world, 1, 7, 30_000 + sequence, 0, &[1; 160]);
+        deliver_as(77, world, 1, 7, 30_001 + sequence, 0, &[1; 160]);
+        // The one that belongs there.
+        deliver_as(77, world, 1, 7, sequence + 1, 0, &[1; 160]);
+    });
+    assert_eq!((stats.packets_received, stats.packets_lost, stats.packets_refused), (100, 0, 250));
 }
 
 #[test]
