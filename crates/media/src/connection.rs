@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   relayed      packets as they come               equal codecs, or two that a table makes of each other
-//!   interpreted  each side decoded for the other    other codecs, or keys to be taken out
+//!   interpreted  each side decoded for the other    other codecs, keys to be taken out, noise that is described to one
+//!                                                   who does not know that, or packets that are too long
 //!   bridged      both decoded, frame by frame       volumes, a prompt: as long as there is any
 //! ```
 //! A recording takes what both say beside any of these, also by a bridge. A leg is in one connection or one room at most.

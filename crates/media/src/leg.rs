@@ -101,8 +101,9 @@ pub struct Leg {
     said: Strip,
     /// Whether we hear the other party that way.
     hears_interpreted: bool,
-    /// Whether its packets last longer than our peer takes them, so that they have to be cut anew.
-    hears_long: bool,
+    /// Whether something of it cannot go on as it comes: packets that last longer than our peer takes them, or descriptions of
+    /// noise that it does not know.
+    hears_otherwise: bool,
 
     /// Whether a room wants to hear it.
     says_to_room: bool,
@@ -161,7 +162,7 @@ impl Leg {
             is_interpreted: false,
             said: Strip::default(),
             hears_interpreted: false,
-            hears_long: false,
+            hears_otherwise: false,
             says_to_room: false,
             says_to_bridge: false,
             pace: Pace::default(),
@@ -217,19 +218,17 @@ impl Leg {
                 self.receiver.timing(self.clock_at(now, clock_rate), packet.timestamp, clock_rate);
                 let samples = codec.samples_in(packet.payload).unwrap_or_default();
                 self.audio_end = Some(packet.timestamp.wrapping_add(codec.samples_to_clock(samples)));
-                self.queue(now, place, codec, packet.payload);
             }
             Content::ComfortNoise => {
                 let clock_rate = self.media.codec.clock_rate();
                 self.receiver.timing(self.clock_at(now, clock_rate), packet.timestamp, clock_rate);
-                self.queue_noise(now, place, packet.payload);
             }
-            Content::TelephoneEvent => {
-                // It keeps its place, so that it is not taken for a loss.
-                self.queue(now, place, self.media.codec, &[]);
-                for event in self.events.receive(now, packet.timestamp, packet.payload) {
-                    self.key(now, DigitSource::Rfc4733, event, shared);
-                }
+            Content::TelephoneEvent => {}
+        }
+        self.queue_content(now, place, content, packet.payload);
+        if content == Content::TelephoneEvent {
+            for event in self.events.receive(now, packet.timestamp, packet.payload) {
+                self.key(now, DigitSource::Rfc4733, event, shared);
             }
         }
         self.talks_to.map(|_| Relayed { packet, arrival, content })
@@ -352,7 +351,7 @@ impl Leg {
             is_interpreted: _,
             said: _,
             hears_interpreted,
-            hears_long: _,
+            hears_otherwise: _,
             says_to_room: _,
             says_to_bridge: _,
             pace,

@@ -290,9 +290,10 @@ impl Engine {
             leg.run_until(now, &mut self.shared);
         }
         let datagram = Datagram { channel, source, bytes };
-        let Some(Datagram { channel, bytes, .. }) =
-            leg.open(now, datagram, &mut self.plain, &mut self.shared)
+        let mut plain = std::mem::take(&mut self.plain);
+        let Some(Datagram { channel, bytes, .. }) = leg.open(now, datagram, &mut plain, &mut self.shared)
         else {
+            self.plain = plain;
             return;
         };
         match channel {
@@ -304,13 +305,15 @@ impl Engine {
                     && let Some(Placed { leg: peer, .. }) = self.legs.get_mut(&peer)
                 {
                     peer.relay(now, &relayed, &mut self.shared);
-                    if peer.misses_long_packets() {
+                    if peer.misses_packets() {
                         self.tune(id);
+                        self.on(id, |leg, _| leg.hear_again(now, &relayed));
                     }
                 }
                 self.pass_on(now);
             }
         }
+        self.plain = plain;
     }
 
     /// Does the work of the legs of one phase, which is due in each frame, of this number, or in those that its need is for.

@@ -201,6 +201,11 @@ impl Playout {
         self.buffer.insert(place, None, &[], 0)
     }
 
+    /// No noise fills the silence any more.
+    pub(crate) fn end_noise(&mut self) {
+        self.noise = None;
+    }
+
     /// The delay that is aimed at, in ticks.
     fn target(&self) -> usize {
         (self.packet + 3 * self.jitter.min(*TARGET.end()) + self.margin).clamp(*TARGET.start(), *TARGET.end())
@@ -290,6 +295,12 @@ impl Playout {
     /// Whether the last frame was of a stream that goes on.
     pub(crate) fn is_heard(&self) -> bool {
         self.stream() == Stream::Heard
+    }
+
+    /// Whether there is anything in the last frame: of a stream, or the noise that was described and lasts until there is one
+    /// (RFC 3389 §4).
+    pub(crate) fn has_sound(&self) -> bool {
+        self.is_heard() || self.noise.is_some()
     }
 
     /// What the last frame was of.

@@ -9,6 +9,7 @@ use crate::dtmf::event::EventReceiver;
 use crate::event::{ActionId, Dial, DigitSource, Event, LegConfig, LegStats, Prompt, RecordEnd};
 use crate::play::Playback;
 use crate::record::Recording;
+use crate::sdp::Direction;
 use crate::shared::Shared;
 
 impl Leg {
@@ -29,6 +30,9 @@ impl Leg {
         let ssrc = (codec.clock_rate() != former.clock_rate()).then(|| shared.random());
         self.change_keys(config.media.keys.as_ref());
         self.change_latch(&config);
+        if matches!(config.media.direction, Direction::SendOnly | Direction::Inactive) {
+            self.hearing.end_noise();
+        }
         self.former = Some(Box::new(std::mem::replace(&mut self.media, config.media)));
         if let Some(ssrc) = ssrc {
             // One source counts by one clock (RFC 7160 §4.1).

@@ -5,7 +5,8 @@
 //!                 payload as it is, or by table into our law
 //! ```
 //! Nothing is queued or decoded: the far end has a jitter buffer, and two in a row would only add delay. Where the codecs
-//! are too different for that, or the packets longer than the far end takes (`a=maxptime`), one party interprets: it plays out what its peer sends, and the other says it in its own.
+//! are too different for that, the packets longer than the far end takes (`a=maxptime`), or pauses described to one who does not
+//! know comfort noise, one party interprets: it plays out what its peer sends, and the other says it in its own.
 //!
 //! ```text
 //!   its packet ─▶ jitter buffer … its frame of 20 ms ─▶ our rate ─▶ our encoder ─▶ our packet
@@ -48,7 +49,7 @@ impl Leg {
 
     pub(crate) fn set_hears(&mut self, leg: Option<LegId>) {
         self.hears = leg;
-        self.hears_long = false;
+        self.hears_otherwise = false;
         self.sender.end_relay();
     }
 
@@ -72,12 +73,19 @@ impl Leg {
     /// Whether what another leg's peer sends can go out here without being decoded.
     pub(crate) fn understands(&self, talker: &Self) -> bool {
         let is_as_it_comes = !talker.hearing.keeps_keys() && !self.wants_events_of(talker);
-        self.media.codec.transcodes(talker.media.codec) && is_as_it_comes && !self.hears_long
+        self.media.codec.transcodes(talker.media.codec) && is_as_it_comes && !self.hears_otherwise
     }
 
     /// Whether the other party can no longer be heard without being decoded.
-    pub(crate) fn misses_long_packets(&self) -> bool {
-        self.hears_long && !self.hears_interpreted
+    pub(crate) fn misses_packets(&self) -> bool {
+        self.hears_otherwise && !self.hears_interpreted
+    }
+
+    /// Takes what came once more, now that it is to be decoded for the other party. What is queued already stays as it is.
+    pub(crate) fn hear_again(&mut self, now: Instant, relayed: &Relayed<'_>) {
+        if let Arrival::InSequence(place) | Arrival::Restart(place) = relayed.arrival {
+            self.queue_content(now, place, relayed.content, relayed.packet.payload);
+        }
     }
 
     /// Whether the other party is to hear us decoded.
@@ -140,13 +148,17 @@ impl Leg {
             Content::Audio(codec) if own.transcodes(codec) => {
                 let samples = codec.samples_in(packet.payload).unwrap_or_default();
                 if self.media.max_ptime_ms.is_some_and(|most| samples > samples_in(codec, most)) {
-                    self.hears_long = true;
+                    self.hears_otherwise = true;
                     return;
                 }
                 (Some(self.media.send_payload_type), codec, samples)
             }
             Content::Audio(_) => return,
-            Content::ComfortNoise => (noise, own, 0),
+            Content::ComfortNoise => {
+                // Who does not know it hears the noise itself, as an ear would.
+                self.hears_otherwise |= noise.is_none();
+                (noise, own, 0)
+            }
             // Where they are not agreed on it comes as a tone, once it is a digit.
             Content::TelephoneEvent => (event, own, 0),
         };

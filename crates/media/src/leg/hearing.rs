@@ -12,11 +12,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Leg;
 use super::waiting::{Came, Waiting};
+use super::{Content, Leg};
 use crate::FRAME_SAMPLES;
+use crate::codec::SAMPLE_RATE;
 use crate::codec::resample::Resampler;
-use crate::codec::{Codec, SAMPLE_RATE};
 use crate::detect::{Detected, Detectors, Kinds};
 use crate::dtmf::keyed::{Keyed, ticks_in};
 use crate::dtmf::mute::Mute;
@@ -137,6 +137,13 @@ impl Hearing {
         }
     }
 
+    /// Nothing more comes from the peer: no noise either.
+    pub(super) fn end_noise(&mut self) {
+        if let Some(playout) = &mut self.playout {
+            playout.end_noise();
+        }
+    }
+
     /// What is still to be heard of what has come, or has yet to come before anything is heard.
     pub(super) fn lead(&self) -> Lead {
         match self.until_next() {
@@ -185,15 +192,15 @@ struct Listened {
 }
 
 impl Leg {
-    /// Queues a packet for who listens; an empty one keeps the place of one that is no audio.
-    pub(super) fn queue(&mut self, now: Instant, place: u64, codec: Codec, payload: &[u8]) {
+    /// Queues a packet for who listens. One of an event has only its place, so that it is not taken for a loss.
+    pub(super) fn queue_content(&mut self, now: Instant, place: u64, content: Content, payload: &[u8]) {
+        let (codec, payload) = match content {
+            Content::Audio(codec) => (codec, payload),
+            Content::ComfortNoise => return self.came(now, Came::Noise { place }, payload),
+            Content::TelephoneEvent => (self.media.codec, &[][..]),
+        };
         let jitter = self.receiver.jitter() / f64::from(self.media.codec.clock_rate());
         self.came(now, Came::Audio { place, codec, jitter }, payload);
-    }
-
-    /// Queues a description of the silence that follows.
-    pub(super) fn queue_noise(&mut self, now: Instant, place: u64, payload: &[u8]) {
-        self.came(now, Came::Noise { place }, payload);
     }
 
     /// Keeps the place of a packet that is of no kind that we take.
@@ -347,7 +354,7 @@ impl Leg {
     fn hand_over(&mut self, keyed: Option<&Keyed>, shared: &mut Shared) {
         let Hearing { playout, mute, frame, .. } = &mut self.hearing;
         let stream = playout.as_ref().map_or(Stream::None, |playout| playout.stream());
-        let mut is_heard = stream == Stream::Heard;
+        let mut is_heard = playout.as_ref().is_some_and(|playout| playout.has_sound());
         if let Some(mute) = mute {
             is_heard = mute.push(frame, is_heard, keyed);
         }

@@ -1,6 +1,8 @@
 //! Connections: who hears whom, in which law, with which keys.
 
 use super::*;
+use crate::codec::Decoder;
+use crate::packet::Packet;
 use DigitSource::{Inband, Info, Rfc4733};
 
 /// Engine 0 with legs 1 and 2; engine 1 plays their peers, 11 and 12.
@@ -288,5 +290,109 @@ fn comfort_noise_is_passed_on_to_who_knows_it() {
         }
         let types: Vec<u8> = world.rtp_of(2).iter().map(|packet| packet.rtp().payload_type()).collect();
         assert_eq!(types, expected);
+    }
+}
+
+/// Leg 1 in PCMU, whose peer describes its pauses, and leg 2, whose peer does not know comfort noise, hear each other.
+fn with_pauses(second: Codec) -> World {
+    let noise = ComfortNoise { send_payload_type: 13, receive_payload_type: 13 };
+    let mut world = World::new(1, 1, Network::default());
+    world.add(0, 1, 11, with(config(Codec::Pcmu), |media| media.comfort_noise = Some(noise)));
+    world.add(0, 2, 12, config(second));
+    connect(&mut world, ConnectMode::Both);
+    world
+}
+
+/// Lets the peer of leg 1 send so many frames: a packet in each, or each tenth, or none after the first.
+fn send(world: &mut World, sequence: &mut u16, frames: u16, every: u16, payload: (u8, &[u8])) {
+    for frame in 0..frames {
+        let timestamp = u32::try_from(world.step * 16).unwrap();
+        let (payload_type, payload) = payload;
+        if frame % every == 0 {
+            let packet = Packet {
+                payload_type,
+                marker: false,
+                sequence: *sequence,
+                timestamp,
+                ssrc: 7,
+                payload: &payload[..payload.len().min(160)],
+            };
+            let mut bytes = Vec::new();
+            packet.write(&mut bytes);
+            let now = world.now();
+            world.engines[0].receive(now, LegId(1), Channel::Rtp, &bytes);
+            *sequence += 1;
+        }
+        world.run(20);
+    }
+}
+
+/// The effective value of what was sent in some time, in decibels below a square wave at full scale.
+fn level(codec: Codec, sent: &[&Sent], ms: std::ops::Range<u64>) -> f64 {
+    let (mut decoder, mut samples, mut until) = (Decoder::new(codec), Vec::new(), Vec::new());
+    for packet in sent {
+        let before = samples.len();
+        decoder.decode(packet.rtp().payload(), &mut samples);
+        if ms.contains(&packet.at_ms) {
+            until.extend_from_slice(&samples[before..]);
+        }
+    }
+    let power = until.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / until.len() as f64;
+    10.0 * (power / 32_768f64.powi(2)).log10()
+}
+
+/// RFC 3389 §4: the noise that was described lasts until there is audio again, whatever way the other party hears it, and
+/// whether it is described again or not.
+#[test]
+fn noise_that_one_party_describes_lasts_for_the_other_until_audio_comes() {
+    let talk = prompt(Codec::Pcmu, 160, 1);
+    let codecs = Codec::ALL.into_iter().filter(|codec| *codec != Codec::Gsm);
+    for (second, every) in codecs.flat_map(|codec| [(codec, 10), (codec, 1000)]) {
+        let mut world = with_pauses(second);
+        let mut sequence = 0;
+        send(&mut world, &mut sequence, 50, 1, (0, payload(&talk)));
+        send(&mut world, &mut sequence, 150, every, (13, &[40]));
+        send(&mut world, &mut sequence, 50, 1, (0, payload(&talk)));
+        let sent = world.rtp_of(2);
+        let gap = sent.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms).max();
+        let markers = sent.iter().filter(|packet| packet.rtp().mark() && packet.at_ms > 1200).count();
+        let levels = [1400..2600, 2600..3900, 4400..5000].map(|ms| level(second, &sent, ms));
+        let what = format!("{second:?} each {every}: {gap:?} ms, {markers} markers, {levels:?}");
+        assert!(gap <= Some(100) && markers == 0, "{what}");
+        assert!(levels[..2].iter().all(|level| (-43.0..-37.0).contains(level)), "{what}");
+        assert!(levels[2] > -25.0, "{what}");
+    }
+}
+
+/// Who is put on hold says nothing any more, and makes no noise.
+#[test]
+fn noise_ends_where_its_party_is_put_on_hold() {
+    for second in [Codec::L16Wide, Codec::Pcmu] {
+        let talk = prompt(Codec::Pcmu, 160, 1);
+        let mut world = with_pauses(second);
+        let mut sequence = 0;
+        send(&mut world, &mut sequence, 50, 1, (0, payload(&talk)));
+        send(&mut world, &mut sequence, 50, 10, (13, &[40]));
+        let config = with(config(Codec::Pcmu), |media| media.direction = Direction::SendOnly);
+        world.command(Command::UpdateLeg { leg: LegId(1), config });
+        world.run(200);
+        let before = world.rtp_of(2).len();
+        world.run(1000);
+        assert!(before > 90, "{before}");
+        assert_eq!(world.rtp_of(2).len(), before, "{second:?}");
+    }
+}
+
+/// What was not agreed on makes no sound in the pauses of one party for the other.
+#[test]
+fn what_was_not_agreed_on_is_nothing_to_the_other_party() {
+    for second in [Codec::L16Wide, Codec::Pcmu] {
+        let talk = prompt(Codec::Pcmu, 160, 1);
+        let mut world = with_pauses(second);
+        let mut sequence = 0;
+        send(&mut world, &mut sequence, 50, 1, (0, payload(&talk)));
+        send(&mut world, &mut sequence, 150, 10, (19, &[40]));
+        let last = world.rtp_of(2).last().map(|packet| packet.at_ms);
+        assert!(last < Some(1200), "{second:?}: {last:?}");
     }
 }
