@@ -88,15 +88,17 @@ impl Directory {
     }
 
     /// Makes a new file to write, and the folders above it. An existing one is [`FileFault::Exists`], unless it may be
-    /// replaced: then the new file takes its name once it is open, so that a failure loses nothing, and whoever still
-    /// reads or writes the old one is not disturbed.
+    /// replaced and nobody writes it, that is, has what this gave him: then the new file takes its name once it is open, so that a
+    /// failure loses nothing, and whoever still reads the old one is not disturbed.
     pub fn create(&self, name: &str, overwrite: bool) -> Result<File, FileFault> {
         check(name)?;
         self.make_folders(name)?;
-        match self.create_new(name) {
+        let file = match self.create_new(name) {
             Err(FileFault::Exists) if overwrite => self.replace(name),
             result => result,
-        }
+        }?;
+        claim_file(&file)?;
+        Ok(file)
     }
 
     fn create_new(&self, name: &str) -> Result<File, FileFault> {
@@ -105,10 +107,11 @@ impl Directory {
         regular(rustix::fs::openat2(&self.root, name, flags, mode, BENEATH).map_err(fault)?)
     }
 
-    /// Only a regular file is replaced. One thread makes recordings, so the name beside it is nobody else's; what a crash
-    /// left there is made anew.
+    /// Only a regular file is replaced, that nobody writes. It is claimed meanwhile, so the name beside it is nobody else's; what
+    /// a crash left there is made anew.
     fn replace(&self, name: &str) -> Result<File, FileFault> {
-        drop(self.read(name)?);
+        let former = self.read(name)?;
+        claim_file(&former)?;
         let (parent, last) = self.parent_of(name)?;
         let beside = format!("{name}.new");
         let file = match self.create_new(&beside) {
@@ -147,6 +150,15 @@ impl Directory {
 pub(crate) fn claim(directory: impl AsFd) -> io::Result<()> {
     rustix::fs::flock(directory, rustix::fs::FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| io::Error::new(io::ErrorKind::ResourceBusy, "it is in use by another server"))
+}
+
+/// Keeps others from replacing a file as long as it is open, and tells whether somebody does that already. On a file system that
+/// cannot tell, nobody does.
+fn claim_file(file: &File) -> Result<(), FileFault> {
+    match rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(FileFault::Exists),
+        _ => Ok(()),
+    }
 }
 
 /// Names are relative, and every part of them is a name: no `..`, no `.`, nothing empty, no control character.
