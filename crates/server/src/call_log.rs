@@ -229,9 +229,8 @@ pub(crate) mod testing {
         }
     }
 
-    /// The lines that this thread logs meanwhile, each with the names of that call: their levels, and what they say.
-    #[track_caller]
-    pub(crate) fn said(work: impl FnOnce()) -> Vec<String> {
+    /// The lines that this thread logs meanwhile.
+    pub(crate) fn lines_of(work: impl FnOnce()) -> Vec<Value> {
         let (sender, lines) = channel();
         let subscriber = tracing_subscriber::fmt()
             .json()
@@ -240,8 +239,13 @@ pub(crate) mod testing {
             .with_writer(move || Lines(sender.clone()))
             .finish();
         tracing::subscriber::with_default(subscriber, work);
-        let lines = lines.iter().map(|line| serde_json::from_slice::<Value>(&line).expect("a line of JSON"));
-        let said = lines.map(|line| {
+        lines.iter().map(|line| serde_json::from_slice(&line).expect("a line of JSON")).collect()
+    }
+
+    /// The same, each with the names of that call: their levels, and what they say.
+    #[track_caller]
+    pub(crate) fn said(work: impl FnOnce()) -> Vec<String> {
+        let said = lines_of(work).into_iter().map(|line| {
             let text = |field: &str| line[field].as_str().unwrap_or_default();
             let names = ["res_id", "sip_call_id", "trace_id"].map(text);
             assert_eq!(names, ["0.0.0-sys.call-7", "a84b4c76e66710@192.0.2.10", TRACE], "{line}");

@@ -58,6 +58,12 @@ const MP3_WAIT: Duration = Duration::ZERO;
 /// Recording threads at most: they wait for the disk more than they compute, but for the encoders of MP3 and Opus.
 const MAX_THREADS: usize = 4;
 
+/// What a disk that is merely busy does not take for one thing.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// Of those that it held up so many are named: a line has to be read by somebody.
+const MOST_NAMED: usize = 20;
+
 /// Where a file ends and the next part begins: before the 32 bits of its sizes do.
 const PART_BYTES: u64 = 0xffff_0000;
 
@@ -173,10 +179,12 @@ impl Recorder {
 
     /// Writes what has waited for long enough, or everything if nothing more will come.
     fn write(&mut self, now: Instant, goes_on: bool) {
+        let begun = clock::now().mono;
         let is_due = |recording: &Recording| recording.due.is_some_and(|due| due <= now || !goes_on);
         let due = self.open.iter_mut().filter(|(_, recording)| is_due(recording));
         let failed: Vec<_> =
             due.filter_map(|(id, recording)| Some((*id, recording.write().err()?))).collect();
+        self.tell_standstill(begun);
         for (id, fault) in failed {
             self.fail(id, fault);
         }
@@ -191,9 +199,10 @@ impl Recorder {
     fn obey(&mut self, now: Instant, message: ToDisk) {
         match message {
             ToDisk::Open { job, file, spec, overwrite, recording, of } => {
-                let name = Name { file, overwrite };
+                let (name, begun) = (Name { file, overwrite }, clock::now().mono);
                 let opened = Recording::begin(&self.places, (recording, of), name, spec);
                 let result = opened.map(|opened| drop(self.open.insert(recording, opened)));
+                self.tell_standstill(begun);
                 self.tell(DiskEvent::RecordingOpened { job, result });
             }
             ToDisk::Audio(Audio { recording, chunk: Chunk::End }) => self.close(recording),
@@ -219,17 +228,37 @@ impl Recorder {
     }
 
     fn close(&mut self, id: RecordingId) {
-        let Some(mut recording) = self.open.remove(&id) else { return };
-        match recording.complete() {
+        let Some(recording) = self.open.get_mut(&id) else { return };
+        let begun = clock::now().mono;
+        let completed = recording.complete();
+        self.tell_standstill(begun);
+        match completed {
             Ok(file) => {
-                journal::forget(&self.places.directory, &recording);
+                if let Some(recording) = self.open.remove(&id) {
+                    journal::forget(&self.places.directory, &recording);
+                }
                 self.tell(DiskEvent::RecordingClosed { recording: id, file });
             }
-            Err(fault) => {
-                self.open.insert(id, recording);
-                self.fail(id, fault);
-            }
+            Err(fault) => self.fail(id, fault),
         }
+    }
+
+    /// The disk has done what was asked of it at some moment. If it stood still meanwhile, it is told whom that held up.
+    fn tell_standstill(&self, begun: Instant) {
+        let stood_still = clock::now().mono.saturating_duration_since(begun);
+        if stood_still < STANDSTILL {
+            return;
+        }
+        let mut res_ids: Vec<String> = self.open.values().map(|recording| recording.of.res_id()).collect();
+        res_ids.sort();
+        let recordings = res_ids.len();
+        res_ids.truncate(MOST_NAMED);
+        tracing::warn!(
+            ?res_ids,
+            recordings,
+            ?stood_still,
+            "the disk of the recordings stood still and goes on"
+        );
     }
 
     fn fail(&mut self, id: RecordingId, fault: FileFault) {
