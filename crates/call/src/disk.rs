@@ -39,8 +39,13 @@ pub enum DiskJob {
         /// Which.
         job: JobId,
     },
-    /// Close a recording to which no leg will send an end mark, because the request for it was overtaken.
+    /// Close a recording to which no end mark has come in time.
     AbandonRecording {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Remove a recording that was opened when the request for it had been overtaken: nothing will ever be in it.
+    DiscardRecording {
         /// Which.
         recording: RecordingId,
     },
@@ -160,6 +165,8 @@ pub enum DiskEvent {
         fault: FileFault,
         /// What there is.
         file: RecordedFile,
+        /// How long that is.
+        duration: Duration,
     },
     /// The end mark of a recording has been written and its file is complete.
     RecordingClosed {

@@ -291,7 +291,7 @@ impl Calls {
         self.handle(CallId(leg.0), now, Input::Media(event));
     }
 
-    /// Handles news of the disk. A recording that was opened for a request overtaken meanwhile is abandoned.
+    /// Handles news of the disk. A recording that was opened for a request overtaken meanwhile is removed.
     pub fn disk(&mut self, now: Now, event: DiskEvent) {
         let owner = match &event {
             DiskEvent::Prompts { job, .. } => self.node.routes.take_job(*job),
@@ -299,7 +299,7 @@ impl Calls {
                 let owner = self.node.routes.take_job(*job);
                 if owner.is_none() && result.is_ok() {
                     let recording = recording_of(*job);
-                    self.context(now).abandon_recording(recording);
+                    self.context(now).discard_recording(recording);
                 }
                 owner
             }

@@ -284,6 +284,12 @@ impl Context<'_> {
         self.output(Output::Disk { job, request: DiskJob::AbandonRecording { recording } });
     }
 
+    /// Has the file of a recording removed that nobody knows any more.
+    pub(crate) fn discard_recording(&mut self, recording: RecordingId) {
+        let job = self.new_job();
+        self.output(Output::Disk { job, request: DiskJob::DiscardRecording { recording } });
+    }
+
     fn new_job(&mut self) -> JobId {
         self.node.jobs += 1;
         JobId(self.node.jobs)
@@ -291,7 +297,7 @@ impl Context<'_> {
 }
 
 /// The name of the recording that a job opens: the job's own number. So a file that is opened for a call which has gone
-/// meanwhile can be abandoned although nothing is remembered of it.
+/// meanwhile can be removed although nothing is remembered of it.
 pub(crate) fn recording_of(job: JobId) -> RecordingId {
     RecordingId(job.0)
 }

@@ -487,8 +487,7 @@ impl Control {
             DiskJob::LoadPrompts { sources, codec } => {
                 let Some(of) = self.asker(job) else { return };
                 if let Err(fault) = self.parts.prompts.ask((job, of), sources, codec) {
-                    let result = Err(fault);
-                    self.parts.exchange.disk(now, DiskEvent::Prompts { job, result });
+                    self.parts.exchange.disk(now, DiskEvent::Prompts { job, result: Err(fault) });
                 }
             }
             DiskJob::AbandonPrompts { job } => self.parts.prompts.abandon(job),
@@ -496,6 +495,7 @@ impl Control {
                 let Some(of) = self.asker(job) else { return };
                 self.parts.recordings.send(ToDisk::Open { job, file, spec, overwrite, recording, of });
             }
+            DiskJob::DiscardRecording { recording } => self.parts.recordings.send(ToDisk::Discard(recording)),
             DiskJob::AbandonRecording { recording } => {
                 self.parts.recordings.send(ToDisk::Audio(Audio { recording, chunk: Chunk::End }));
             }

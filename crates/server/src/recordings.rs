@@ -94,6 +94,8 @@ pub enum ToDisk {
         /// How long it was.
         length: Duration,
     },
+    /// Remove a file to which nothing has come or will come.
+    Discard(RecordingId),
 }
 
 impl ToDisk {
@@ -101,7 +103,8 @@ impl ToDisk {
         match self {
             Self::Open { recording, .. }
             | Self::Audio(Audio { recording, .. })
-            | Self::Gap { recording, .. } => *recording,
+            | Self::Gap { recording, .. }
+            | Self::Discard(recording) => *recording,
         }
     }
 }
@@ -212,6 +215,7 @@ impl Recorder {
             ToDisk::Gap { recording: id, length } => {
                 self.append(id, |recording, places| recording.append_gap(now, places, length));
             }
+            ToDisk::Discard(recording) => self.discard(recording),
         }
     }
 
@@ -243,6 +247,13 @@ impl Recorder {
         }
     }
 
+    /// Nobody knows of it any more, and nothing is in it.
+    fn discard(&mut self, id: RecordingId) {
+        let Some(recording) = self.open.remove(&id) else { return };
+        discard(&self.places.directory, &recording.name.file);
+        journal::forget(&self.places.directory, &recording);
+    }
+
     /// The disk has done what was asked of it at some moment. If it stood still meanwhile, it is told whom that held up.
     fn tell_standstill(&self, begun: Instant) {
         let stood_still = clock::now().mono.saturating_duration_since(begun);
@@ -264,9 +275,9 @@ impl Recorder {
     fn fail(&mut self, id: RecordingId, fault: FileFault) {
         let Some(recording) = self.open.remove(&id) else { return };
         journal::forget(&self.places.directory, &recording);
-        let file = recording.facts();
+        let (file, duration) = (recording.facts(), recording.duration());
         line!(error, &recording.of, recording = id.0, ?fault, bytes = file.bytes, "recording cut off");
-        self.tell(DiskEvent::RecordingFailed { recording: id, fault, file });
+        self.tell(DiskEvent::RecordingFailed { recording: id, fault, file, duration });
     }
 
     fn tell(&self, event: DiskEvent) {
@@ -324,6 +335,7 @@ struct Recording {
     file: OpenFile,
     /// Of the parts before this one.
     former_bytes: u64,
+    former_duration: Duration,
     part: u32,
     gaps: Duration,
     /// When audio has to be in the file that is not.
@@ -344,11 +356,26 @@ impl Recording {
             return Err(FileFault::Forbidden);
         }
         let file = OpenFile::begin(places, &name, 1, spec)?;
-        let begun =
-            Self { id, of, name, spec, file, former_bytes: 0, part: 1, gaps: Duration::ZERO, due: None };
+        let begun = Self::of_file((id, of), name, spec, file);
         journal::write(&places.directory, &begun)
             .inspect_err(|_| discard(&places.directory, &begun.name.file))?;
         Ok(begun)
+    }
+
+    /// One of which nothing is written yet.
+    fn of_file((id, of): (RecordingId, Names), name: Name, spec: RecordSpec, file: OpenFile) -> Self {
+        Self {
+            id,
+            of,
+            name,
+            spec,
+            file,
+            former_bytes: 0,
+            former_duration: Duration::ZERO,
+            part: 1,
+            gaps: Duration::ZERO,
+            due: None,
+        }
     }
 
     /// Takes audio that is to be written with what comes soon.
@@ -357,7 +384,9 @@ impl Recording {
             let written = self.file.complete();
             self.told(written)?;
             let next = OpenFile::begin(places, &self.name, self.part + 1, self.spec)?;
-            self.former_bytes += std::mem::replace(&mut self.file, next).length;
+            let former = std::mem::replace(&mut self.file, next);
+            self.former_bytes += former.length;
+            self.former_duration += former.duration;
             self.part += 1;
             journal::write(&places.directory, self)?;
         }
@@ -400,6 +429,11 @@ impl Recording {
         Ok(self.facts())
     }
 
+    /// How long what is written is.
+    fn duration(&self) -> Duration {
+        self.former_duration + self.file.duration
+    }
+
     fn facts(&self) -> RecordedFile {
         RecordedFile { bytes: self.former_bytes + self.file.length, parts: self.part, gaps: self.gaps }
     }
@@ -410,8 +444,9 @@ impl Recording {
 struct OpenFile {
     store: Box<dyn Store + Send>,
     writer: Writer,
-    /// Bytes of the valid file.
+    /// Bytes of the valid file, and how long its audio is.
     length: u64,
+    duration: Duration,
 }
 
 impl OpenFile {
@@ -425,7 +460,7 @@ impl OpenFile {
         let mut writer = Writer::new(spec).ok_or(FileFault::Unsupported)?;
         store.write_all_at(&writer.begin(), 0).map_err(|error| fault(&error))?;
         let length = writer.length();
-        Ok(Self { store, writer, length })
+        Ok(Self { store, writer, length, duration: Duration::ZERO })
     }
 
     fn complete(&mut self) -> io::Result<()> {
@@ -440,7 +475,7 @@ impl OpenFile {
         let audio = self.store.write_all_at(&patch.audio, patch.at);
         let written = audio.and_then(|()| self.store.write_all_at(&patch.header, 0));
         match written {
-            Ok(()) => self.length = self.writer.length(),
+            Ok(()) => (self.length, self.duration) = (self.writer.length(), self.writer.duration()),
             Err(error) => {
                 // Nothing reads what lies behind the end that the header tells, so this may fail too.
                 let _ = self.store.cut(self.length);

@@ -10,6 +10,8 @@ use offhook_media::event::{Codec, Prompt, RecordingId};
 
 use crate::{chance, soon};
 
+/// What there is of every recording that failed is so long.
+const LENGTH: Duration = Duration::from_secs(1);
 /// What there is of every recording that ended.
 const FILE: RecordedFile = RecordedFile { bytes: 8_058, parts: 1, gaps: Duration::ZERO };
 
@@ -52,7 +54,9 @@ impl Disk {
     /// What comes of a question; nothing where it is never answered.
     pub fn ask(&self, rng: &mut fastrand::Rng, job: JobId, request: DiskJob) -> Option<Later> {
         match request {
-            DiskJob::AbandonRecording { recording } => return Some((soon(rng, 50), Deed::Close(recording))),
+            DiskJob::AbandonRecording { recording } | DiskJob::DiscardRecording { recording } => {
+                return Some((soon(rng, 50), Deed::Close(recording)));
+            }
             // What was on its way comes all the same.
             DiskJob::AbandonPrompts { .. } => return None,
             DiskJob::LoadPrompts { .. } | DiskJob::OpenRecording { .. } => {}
@@ -72,7 +76,9 @@ impl Disk {
                 Some(fault) => Deed::Answer(DiskEvent::RecordingOpened { job, result: Err(fault) }),
                 None => Deed::Open(job, recording),
             },
-            DiskJob::AbandonPrompts { .. } | DiskJob::AbandonRecording { .. } => unreachable!("above"),
+            DiskJob::AbandonPrompts { .. }
+            | DiskJob::AbandonRecording { .. }
+            | DiskJob::DiscardRecording { .. } => unreachable!("above"),
         };
         match rng.u8(..50) {
             // It does not answer.
@@ -101,7 +107,15 @@ impl Disk {
             Deed::Fail(recording) => {
                 let fault = if rng.bool() { FileFault::DiskFull } else { FileFault::Unreadable };
                 let failed = self.becomes(recording, File::Failed);
-                (failed.then_some(DiskEvent::RecordingFailed { recording, fault, file: FILE }), None)
+                (
+                    failed.then_some(DiskEvent::RecordingFailed {
+                        recording,
+                        fault,
+                        file: FILE,
+                        duration: LENGTH,
+                    }),
+                    None,
+                )
             }
             Deed::Close(recording) => {
                 let closed = self.becomes(recording, File::Closed);

@@ -40,8 +40,8 @@ enum File {
     Open,
     /// The file is complete.
     Closed(RecordedFile),
-    /// It cannot write any more; what it wrote before is complete.
-    Failed(Failure, RecordedFile),
+    /// It cannot write any more; what it wrote before is complete, and so long.
+    Failed(Failure, RecordedFile, Duration),
 }
 
 /// What has come of it.
@@ -104,8 +104,10 @@ impl Recording {
                 self.file = File::Closed(file);
                 false
             }
-            DiskEvent::RecordingFailed { recording, fault, file } if recording == self.recording => {
-                self.file = File::Failed(failure_of(fault), file);
+            DiskEvent::RecordingFailed { recording, fault, file, duration }
+                if recording == self.recording =>
+            {
+                self.file = File::Failed(failure_of(fault), file, duration);
                 true
             }
             _ => false,
@@ -161,7 +163,7 @@ impl Recording {
         match self.file {
             File::Open => Recorded { outcome, duration, file: RecordedFile::default() },
             File::Closed(file) => Recorded { outcome, duration, file },
-            File::Failed(failure, file) => {
+            File::Failed(failure, file, duration) => {
                 let outcome = Outcome { error: Some(failure), ..outcome };
                 Recorded { outcome, duration, file }
             }

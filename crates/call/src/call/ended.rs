@@ -155,11 +155,11 @@ impl Ended {
         }
         self.cut.recording = None;
         cx.forget_recording(*recording);
-        if let Some(EventKind::RecordCompleted { recorded, error, .. }) = &mut self.cut.completion {
+        if let Some(EventKind::RecordCompleted { recorded, error, duration, .. }) = &mut self.cut.completion {
             match event {
                 DiskEvent::RecordingClosed { file, .. } => *recorded = *file,
-                DiskEvent::RecordingFailed { fault, file, .. } => {
-                    (*recorded, *error) = (*file, Some(failure_of(*fault)));
+                DiskEvent::RecordingFailed { fault, file, duration: written, .. } => {
+                    (*recorded, *error, *duration) = (*file, Some(failure_of(*fault)), *written);
                 }
                 _ => {}
             }

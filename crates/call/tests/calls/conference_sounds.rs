@@ -150,8 +150,8 @@ fn what_cannot_be_had_is_an_error_and_no_event() {
     let late = "refuse Internal { message: \"the disk did not answer within 10 s\" }";
     assert_eq!(rig.secs(10), [late, late]);
     assert_eq!(snapshot(&mut rig), (false, None));
-    // A file that it opens later is abandoned.
-    assert_eq!(rig.disk(open_file(4)), ["disk 5 abandon 4"]);
+    // A file that it opens later is removed.
+    assert_eq!(rig.disk(open_file(4)), ["disk 5 discard 4"]);
 }
 
 #[test]
@@ -192,10 +192,11 @@ fn a_full_disk_ends_it() {
     rig.request(record());
     rig.disk(open_file(1));
     let (recording, fault) = (RecordingId(1), FileFault::DiskFull);
-    let full = DiskEvent::RecordingFailed { recording, fault, file: FILE };
+    let full =
+        DiskEvent::RecordingFailed { recording, fault, file: FILE, duration: Duration::from_millis(900) };
     assert_eq!(rig.disk(full), ["media room 1 stop record 1"]);
     let told = rig.media(recorded(1, RecordEnd::Stopped));
-    assert_eq!(told, ["1: record disk_full all.wav 3s 16044"]);
+    assert_eq!(told, ["1: record disk_full all.wav 900ms 16044"]);
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn what_has_not_begun_is_refused_at_its_release() {
     let gone = "refuse NoConference { conference: ConferenceId(1) }";
     assert_eq!(rig.request(ask(Ask::Release)), ["reply Done", gone, gone, "media room 1 close"]);
     assert!(rig.disk(loaded(1)).is_empty());
-    assert_eq!(rig.disk(open_file(2)), ["disk 3 abandon 2"]);
+    assert_eq!(rig.disk(open_file(2)), ["disk 3 discard 2"]);
     assert_eq!(rig.media(told(RoomEvent::Closed)), ["1: released"]);
     assert!(rig.is_clean());
 }
@@ -330,7 +331,7 @@ fn a_conference_that_cannot_be_opened_was_never_there() {
     rig.request(construct(None));
     assert_eq!(rig.secs(10), ["refuse Internal { message: \"the disk did not answer within 10 s\" }"]);
     assert!(rig.is_clean());
-    assert_eq!(rig.disk(open_file(3)), ["disk 4 abandon 3"]);
+    assert_eq!(rig.disk(open_file(3)), ["disk 4 discard 3"]);
     rig.request(construct(None));
     let now = rig.now();
     rig.calls.hang_up_all(now);

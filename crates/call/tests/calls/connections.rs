@@ -202,7 +202,7 @@ fn closed() -> DiskEvent {
 
 fn failed() -> DiskEvent {
     let (recording, file) = (RecordingId(1), RecordedFile::default());
-    DiskEvent::RecordingFailed { recording, fault: FileFault::DiskFull, file }
+    DiskEvent::RecordingFailed { recording, fault: FileFault::DiskFull, file, duration: Duration::ZERO }
 }
 
 /// Two idle calls, of which the first has been asked to connect with the second.
@@ -311,8 +311,8 @@ fn what_fails_before_it_begins_is_an_error_and_no_event() {
     let lines = rig.secs(10);
     assert!(lines[0].starts_with("refuse"), "{lines:?}");
     assert_eq!(lines[1..], idle);
-    // A file that is opened too late is abandoned.
-    assert!(rig.disk(opened(1, Ok(())))[0].contains("abandon"));
+    // A file that is opened too late is removed.
+    assert!(rig.disk(opened(1, Ok(())))[0].contains("discard"));
     let mut rig = asked(recorded());
     let lines = rig.sip(bye(inbound(SECOND)));
     assert_eq!(lines[..2], ["media remove 2", "2: Connect→Idle"]);

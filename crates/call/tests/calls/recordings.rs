@@ -39,7 +39,8 @@ fn closed(recording: u64, bytes: u64) -> DiskEvent {
 }
 
 fn failed(fault: FileFault) -> DiskEvent {
-    DiskEvent::RecordingFailed { recording: RecordingId(1), fault, file: file(5658) }
+    let duration = Duration::from_millis(650);
+    DiskEvent::RecordingFailed { recording: RecordingId(1), fault, file: file(5658), duration }
 }
 
 fn record_ended(millis: u64, end: RecordEnd) -> media::Event {
@@ -136,7 +137,7 @@ fn a_disk_that_is_full_ends_it() {
         let mut rig = recording();
         assert_eq!(rig.disk(failed(fault)), ["media stop record 1"]);
         let lines = rig.media(record_ended(700, RecordEnd::Stopped));
-        assert_eq!(lines, ["1: Record→Idle".to_owned(), format!("1: record {code} r.wav 700ms 5658")]);
+        assert_eq!(lines, ["1: Record→Idle".to_owned(), format!("1: record {code} r.wav 650ms 5658")]);
         // The call goes on.
         assert_eq!(rig.request(Command::Nop { call: CALL }), ["reply Done"]);
     }
@@ -148,7 +149,7 @@ fn a_disk_that_is_full_at_the_very_end_is_told_too() {
     rig.media(digit(CALL, '#'));
     rig.media(record_ended(700, RecordEnd::Stopped));
     let lines = rig.disk(failed(FileFault::DiskFull));
-    assert_eq!(lines, ["1: Record→Idle", "1: record disk_full by # r.wav 700ms 5658"]);
+    assert_eq!(lines, ["1: Record→Idle", "1: record disk_full by # r.wav 650ms 5658"]);
 }
 
 #[test]
@@ -213,7 +214,7 @@ fn a_pause_while_the_file_is_opened_holds_from_the_beginning() {
 }
 
 #[test]
-fn a_hangup_while_the_file_is_opened_abandons_it() {
+fn a_hangup_while_the_file_is_opened_removes_it() {
     let mut rig = opening();
     assert_eq!(
         rig.sip(bye(inbound(CALL))),
@@ -221,8 +222,7 @@ fn a_hangup_while_the_file_is_opened_abandons_it() {
     );
     assert_eq!(rig.media(leg_removed(CALL)), ["1: released answered, 200 User", "free 20000"]);
     assert!(rig.is_clean());
-    assert_eq!(rig.disk(opened(1)), ["disk 2 abandon 1"]);
-    assert!(rig.disk(closed(1, 58)).is_empty());
+    assert_eq!(rig.disk(opened(1)), ["disk 2 discard 1"]);
     assert!(rig.is_clean());
 }
 
@@ -258,7 +258,7 @@ fn a_hangup_with_a_full_disk() {
     rig.media(record_ended(5000, RecordEnd::LegRemoved));
     rig.media(leg_removed(CALL));
     let lines = rig.disk(failed(FileFault::DiskFull));
-    assert_eq!(lines[0], "1: record disk_full r.wav 5s 5658");
+    assert_eq!(lines[0], "1: record disk_full r.wav 650ms 5658");
     assert!(rig.is_clean());
 }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use offhook_call::id::ConferenceId;
+use offhook_call::id::{CallId, ConferenceId};
 use offhook_media::event::RecordFormat;
 use offhook_media::file::decode;
 
 use super::*;
-use crate::call_log::testing::{said, whose};
+use crate::call_log::testing::{lines_of, said, whose};
 
 /// A folder of its own for each test, removed at its end.
 struct Temp(std::path::PathBuf);
@@ -74,17 +74,7 @@ fn d2_a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
         let file = places.directory.create("a.wav", false).unwrap();
         let store = Cramped { file, room: Arc::new(AtomicUsize::new(room)) };
         let file = OpenFile::on(Box::new(store), MU_LAW).unwrap();
-        let recording = Recording {
-            id: RecordingId(1),
-            of: whose(),
-            name,
-            spec: MU_LAW,
-            file,
-            former_bytes: 0,
-            part: 1,
-            gaps: Duration::ZERO,
-            due: None,
-        };
+        let recording = Recording::of_file((RecordingId(1), whose()), name, MU_LAW, file);
         let (control, mut told) = mpsc::channel(8);
         let mut recorder = Recorder::new(places, control);
         recorder.open.insert(RecordingId(1), recording);
@@ -94,7 +84,9 @@ fn d2_a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
             recorder.write(now + WAIT, true);
         }
         let whole = (room - 58) / 480;
-        let Ok(Input::Disk(DiskEvent::RecordingFailed { recording, fault, file })) = told.try_recv() else {
+        let Ok(Input::Disk(DiskEvent::RecordingFailed { recording, fault, file, duration })) =
+            told.try_recv()
+        else {
             panic!("{room}: nothing was told");
         };
         assert_eq!((recording, fault), (RecordingId(1), FileFault::DiskFull));
@@ -103,7 +95,65 @@ fn d2_a_full_disk_leaves_a_valid_file_and_is_told_at_once() {
         assert!(recorder.open.is_empty());
         assert_eq!(std::fs::metadata(temp.0.join("a.wav")).unwrap().len(), file.bytes, "{room}");
         assert_eq!(temp.samples("a.wav").len(), whole * 480, "{room}");
+        assert_eq!(duration.as_millis(), whole as u128 * 60, "what the file has");
     }
+}
+
+/// A disk that stood still until the call was gone: the file that was opened for it is there no more, nor noted as open.
+#[test]
+fn a_file_that_was_opened_for_nobody_is_removed() {
+    let temp = Temp::new("discard");
+    let (control, mut told) = mpsc::channel(8);
+    let mut recorder = Recorder::new(temp.places(0, PART_BYTES), control);
+    let (now, recording) = (clock::now().mono, RecordingId(1));
+    let file = "in/a.wav".to_owned();
+    let open = ToDisk::Open { job: JobId(1), file, spec: MU_LAW, overwrite: false, recording, of: whose() };
+    recorder.obey(now, open);
+    assert!(matches!(told.try_recv(), Ok(Input::Disk(DiskEvent::RecordingOpened { result: Ok(()), .. }))));
+    recorder.obey(now, ToDisk::Discard(recording));
+    assert!(!temp.0.join("in/a.wav").exists() && !temp.0.join(".open/1").exists());
+    assert!(recorder.open.is_empty() && told.try_recv().is_err());
+}
+
+/// Two calls into one file, the second of which may replace what is there: not what the first one writes.
+#[test]
+fn what_is_being_recorded_is_not_replaced() {
+    let temp = Temp::new("claimed");
+    let places = temp.places(0, PART_BYTES);
+    let name = || Name { file: "a.wav".to_owned(), overwrite: true };
+    let begin = |id| Recording::begin(&places, (RecordingId(id), whose()), name(), MU_LAW);
+    let mut first = begin(1).unwrap();
+    first.append(clock::now().mono, &places, &chunk(1)).unwrap();
+    assert_eq!(begin(2).map(|_| ()), Err(FileFault::Exists));
+    first.complete().unwrap();
+    drop(first);
+    assert_eq!(temp.samples("a.wav").len(), 480);
+    assert_eq!(begin(3).map(|_| ()), Ok(()), "it is complete");
+}
+
+/// Whom a disk that stood still held up is told once, and for how long.
+#[test]
+fn a_standstill_is_told_with_those_that_it_held_up() {
+    let temp = Temp::new("standstill");
+    let places = temp.places(0, PART_BYTES);
+    let recordings: Vec<_> = (1..=3)
+        .map(|id| {
+            let of = Names { of: CallId(10 + id).into(), ..whose() };
+            let name = Name { file: format!("{id}.wav"), overwrite: false };
+            (RecordingId(id), Recording::begin(&places, (RecordingId(id), of), name, MU_LAW).unwrap())
+        })
+        .collect();
+    let (control, _told) = mpsc::channel(8);
+    let mut recorder = Recorder::new(places, control);
+    recorder.open.extend(recordings);
+    let now = clock::now().mono;
+    assert_eq!(lines_of(|| recorder.tell_standstill(now)), [] as [serde_json::Value; 0]);
+    let lines = lines_of(|| recorder.tell_standstill(now - Duration::from_secs(36)));
+    let [line] = &lines[..] else { panic!("one line") };
+    let text = |field: &str| line[field].as_str().unwrap_or_default();
+    assert_eq!(text("level"), "WARN");
+    assert_eq!(text("res_ids"), r#"["0.0.0-sys.call-11", "0.0.0-sys.call-12", "0.0.0-sys.call-13"]"#);
+    assert!(text("stood_still").starts_with("36."), "{line}");
 }
 
 /// What comes within 80 ms is written at once, and no later. A whole span does not wait, of which enough has been held back,

@@ -308,7 +308,7 @@ impl Surroundings {
             Step::FileFails(recording) => {
                 self.files.remove(&recording);
                 let (fault, file) = (FileFault::DiskFull, RecordedFile::default());
-                self.disk(DiskEvent::RecordingFailed { recording, fault, file });
+                self.disk(DiskEvent::RecordingFailed { recording, fault, file, duration: Duration::ZERO });
             }
             Step::Due => {
                 let due = self.calls.poll_timeout().expect("a deadline");
@@ -409,7 +409,12 @@ impl Surroundings {
                 }
                 DiskEvent::RecordingOpened { job, result: if is_good { Ok(()) } else { Err(fault) } }
             }
-            Some(DiskJob::AbandonPrompts { .. } | DiskJob::AbandonRecording { .. }) | None => return,
+            Some(
+                DiskJob::AbandonPrompts { .. }
+                | DiskJob::AbandonRecording { .. }
+                | DiskJob::DiscardRecording { .. },
+            )
+            | None => return,
         };
         self.disk(event);
     }
@@ -444,6 +449,9 @@ impl Surroundings {
                     assert!(self.legs.insert(leg), "{leg:?} twice");
                 }
                 Output::Media(command) => self.tell_media(command),
+                Output::Disk { request: DiskJob::DiscardRecording { recording }, .. } => {
+                    self.files.remove(&recording);
+                }
                 Output::Disk { request: DiskJob::AbandonRecording { recording }, .. } => {
                     if let Some(is_last) = self.files.get_mut(&recording) {
                         *is_last = true;

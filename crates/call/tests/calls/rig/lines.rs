@@ -169,6 +169,7 @@ fn disk_line(request: &DiskJob) -> String {
         }
         DiskJob::AbandonPrompts { job } => format!("let be {}", job.0),
         DiskJob::AbandonRecording { recording } => format!("abandon {}", recording.0),
+        DiskJob::DiscardRecording { recording } => format!("discard {}", recording.0),
     }
 }
 

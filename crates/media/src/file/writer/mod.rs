@@ -14,6 +14,8 @@ mod repair;
 mod tests;
 mod wav;
 
+use std::time::Duration;
+
 use crate::codec::resample::Resampler;
 use crate::codec::{Codec, Decoder};
 use crate::event::Chunk;
@@ -214,6 +216,12 @@ impl Writer {
         };
         self.length = at + audio.len() as u64;
         Patch { at, audio, header }
+    }
+
+    /// How long the audio is once all patches are written.
+    pub fn duration(&self) -> Duration {
+        let nanos = u128::from(self.samples) * 1_000_000_000 / u128::from(self.spec.rate.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// Bytes of the file once all patches are written.
