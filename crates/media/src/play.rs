@@ -18,7 +18,9 @@ pub(crate) struct Playback {
     prompts: Vec<Arc<Prompt>>,
     /// Turns of the list after this one.
     repeat: u32,
-    /// The prompt of the list, its part, and the byte of that, to be played next.
+    /// The prompt of the list, its part, and the byte of that, to be played next. The prompt is kept here too, as the list is
+    /// memory of its own, which has left the caches by the next frame.
+    prompt: Option<Arc<Prompt>>,
     index: usize,
     part: usize,
     offset: usize,
@@ -31,7 +33,8 @@ pub(crate) struct Playback {
 
 impl Playback {
     pub(crate) fn new(action: ActionId, prompts: Vec<Arc<Prompt>>, repeat: u32) -> Self {
-        Self { action, prompts, repeat, index: 0, part: 0, offset: 0, turn: 0, played: 0, ahead: 0 }
+        let prompt = prompts.first().cloned();
+        Self { action, prompts, repeat, prompt, index: 0, part: 0, offset: 0, turn: 0, played: 0, ahead: 0 }
     }
 
     /// How much went out, repetitions included.
@@ -49,7 +52,7 @@ impl Playback {
         }
         while left > 0 {
             // Not by a reference that is counted: all who play it on all threads would wait for the place of the count.
-            let Some(prompt) = self.prompts.get(self.index) else { break };
+            let Some(prompt) = &self.prompt else { break };
             let Part::Payload(part) = prompt.part(self.part) else { break };
             let codec = prompt.codec();
             let wanted = left.div_ceil(codec.sample_ticks());
@@ -79,22 +82,29 @@ impl Playback {
     fn goes_on(&mut self) -> bool {
         // Ends: every step goes on by a part or a prompt, and a turn in which nothing was played is the last.
         loop {
-            let Some(prompt) = self.prompts.get(self.index) else {
+            let Some(prompt) = &self.prompt else {
                 let more = self.turn > 0 && self.repeat > 0;
                 if !more {
                     return false;
                 }
                 self.repeat -= 1;
-                (self.index, self.turn) = (0, 0);
+                self.turn = 0;
+                self.turn_to(0);
                 continue;
             };
             match prompt.part(self.part) {
                 Part::Payload(part) if self.offset < part.len() => return true,
                 Part::Payload(_) => (self.part, self.offset) = (self.part + 1, 0),
                 Part::NotYet => return true,
-                Part::End => (self.index, self.part, self.offset) = (self.index + 1, 0, 0),
+                Part::End => self.turn_to(self.index + 1),
             }
         }
+    }
+
+    /// Goes to the beginning of a prompt of the list.
+    fn turn_to(&mut self, index: usize) {
+        self.prompt = self.prompts.get(index).cloned();
+        (self.index, self.part, self.offset) = (index, 0, 0);
     }
 }
 
