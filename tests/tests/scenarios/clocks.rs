@@ -108,7 +108,7 @@ impl Session {
         agent.send(dialog.request_with("INVITE", 1, "invite", None, &headers, &offer)).await;
         let res_id = app.incoming().await.res_id;
         let client = app.client.clone();
-        let answering = tokio::spawn(async move { client.answer(&res_id, MAX_ANSWER_SECONDS * 2).await });
+        let answering = tokio::spawn(async move { client.answer(&res_id, MAX_ANSWER_SECONDS).await });
         let ok = agent.response(200, "INVITE").await;
         assert_eq!(ok.header("Session-Expires"), Some(format!("{SESSION};refresher=uas")));
         agent.send(dialog.ack(&ok)).await;
