@@ -95,7 +95,7 @@ impl Caller {
         let play = PlayStart {
             res_id: caller.res_id.clone(),
             content: "welcome.wav".into(),
-            repeat: 50,
+            repeat: 1_000,
             ..Default::default()
         };
         app.client.call(&play).await.expect("a play");
