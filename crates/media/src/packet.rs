@@ -307,6 +307,8 @@ pub(crate) struct Sender {
     stream: Stream,
     packets: u64,
     bytes: u64,
+    /// Of those, what went out with an SSRC that we have left.
+    before: (u64, u64),
 }
 
 /// What is on its way out. The first packet after a pause carries the marker (RFC 3551 §4.1).
@@ -332,7 +334,7 @@ pub(crate) struct Numbers {
 impl Sender {
     /// A sender with random first numbers (RFC 3550 §5.1).
     pub(crate) fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
-        Self { ssrc, sequence, base: timestamp, timestamp, stream: Stream::Silent, packets: 0, bytes: 0 }
+        Self { ssrc, sequence, base: timestamp, timestamp, stream: Stream::Silent, packets: 0, bytes: 0, before: (0, 0) }
     }
 
     pub(crate) fn ssrc(&self) -> u32 {
@@ -344,6 +346,11 @@ impl Sender {
         (self.packets, self.bytes)
     }
 
+    /// The same of the present SSRC: reports count anew with it (RFC 3550 §6.4.1).
+    pub(crate) fn sent_by_ssrc(&self) -> (u64, u64) {
+        (self.packets - self.before.0, self.bytes - self.before.1)
+    }
+
     /// Our timestamp at a moment of the leg's RTP clock, which began with the leg.
     pub(crate) fn timestamp_at(&self, clock: u32) -> u32 {
         self.base.wrapping_add(clock)
@@ -353,6 +360,7 @@ impl Sender {
     pub(crate) fn change_ssrc(&mut self, ssrc: u32) {
         self.ssrc = ssrc;
         self.stream = Stream::Silent;
+        self.before = self.sent();
     }
 
     /// Goes on as another source, whose clock has another rate and is at `clock` now.

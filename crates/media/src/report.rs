@@ -110,7 +110,7 @@ impl Reports {
 
     /// The last report, with a BYE; one who has never sent says none (RFC 3550 §6.3.7).
     pub(crate) fn say_bye(&mut self, now: Instant, stream: &mut Stream<'_>, shared: &mut Shared) {
-        if stream.sender.sent().0 > 0 {
+        if stream.sender.sent_by_ssrc().0 > 0 {
             self.send(now, stream, true, shared);
         }
     }
@@ -143,14 +143,15 @@ impl Reports {
         if stream.destination.ip().is_unspecified() {
             return;
         }
-        let (packets, bytes) = stream.sender.sent();
-        let sender = (packets != self.reported_sent).then(|| SenderInfo {
+        let sent = stream.sender.sent().0;
+        let (packets, bytes) = stream.sender.sent_by_ssrc();
+        let sender = (sent != self.reported_sent && packets > 0).then(|| SenderInfo {
             ntp: rtcp::ntp(&shared.epoch, now),
             timestamp: stream.sender.timestamp_at(stream.clock),
             packets,
             bytes,
         });
-        self.reported_sent = packets;
+        self.reported_sent = sent;
         let last = self.last_report.map_or_else(LastReport::default, |(stamp, came)| LastReport {
             stamp,
             delay: rtcp::parts(now.saturating_duration_since(came)),

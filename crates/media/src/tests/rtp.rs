@@ -1,5 +1,7 @@
 //! Streams and reports: late ticks, sources that change, numbers that wrap, RTCP, statistics.
 
+use std::collections::HashMap;
+
 use super::*;
 use crate::packet::Packet;
 
@@ -357,6 +359,31 @@ fn r9_a_collision_changes_our_ssrc_once() {
     let renewed = place(&|sent| sent.channel == Channel::Rtp && sent.rtp().ssrc() == sources[1]);
     assert!(place(&|sent| sent.channel == Channel::Rtcp && bye(sent).is_some()) < renewed);
     assert!(stats(&mut world, 1).packets_received >= 18, "an echo is heard");
+}
+
+/// RFC 3550 §6.4.1: the counts of sender reports begin anew with another SSRC; those of the leg do not.
+#[test]
+fn r9_after_a_collision_reports_count_what_went_out_since() {
+    let mut world = single();
+    world.play(1, 1, &[&prompt(Codec::Pcmu, 8000, 1)], 30);
+    world.run(6_000);
+    let echo = world.rtp_of(1).last().unwrap().bytes.clone();
+    let now = world.now();
+    world.engines[0].receive(now, LegId(1), Channel::Rtp, &echo);
+    world.run(10_000);
+    let (mut sent, mut reports) = (HashMap::<u32, u32>::new(), 0);
+    for packet in &world.sent {
+        let word = |at: usize| u32::from_be_bytes(packet.bytes[at..at + 4].try_into().unwrap());
+        if packet.channel == Channel::Rtp {
+            *sent.entry(packet.rtp().ssrc()).or_default() += 1;
+        } else if packet.bytes[1] == 200 {
+            let packets = sent[&word(4)];
+            assert_eq!((word(20), word(24)), (packets, 160 * packets), "after {reports} reports");
+            reports += 1;
+        }
+    }
+    assert!(sent.len() == 2 && reports >= 3, "{sent:?}, {reports}");
+    assert_eq!(stats(&mut world, 1).packets_sent, u64::from(sent.values().sum::<u32>()));
 }
 
 #[test]
