@@ -334,7 +334,16 @@ pub(crate) struct Numbers {
 impl Sender {
     /// A sender with random first numbers (RFC 3550 §5.1).
     pub(crate) fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
-        Self { ssrc, sequence, base: timestamp, timestamp, stream: Stream::Silent, packets: 0, bytes: 0, before: (0, 0) }
+        Self {
+            ssrc,
+            sequence,
+            base: timestamp,
+            timestamp,
+            stream: Stream::Silent,
+            packets: 0,
+            bytes: 0,
+            before: (0, 0),
+        }
     }
 
     pub(crate) fn ssrc(&self) -> u32 {

@@ -9,13 +9,15 @@
 //! The first description that a caller hears is our answer, whatever comes after it; so it is the same in every response.
 //! A caller need not send anything before the answer: silence is none of its faults yet.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use offhook_media::event::{self as media, ActionId, LegConfig, LegStats, Prompt};
+use offhook_media::event::{self as media, ActionId, Channel, LegConfig, LegStats, Prompt};
 use offhook_media::sdp::{self, Negotiated};
 use offhook_sip::event::{self as sip, Body};
 
 use crate::Port;
+use crate::call::far_end::FarEnd;
 use crate::call::talk::leg_config;
 use crate::call::{Core, Input, refuse_description, sdp_body, sdp_of};
 use crate::node::Context;
@@ -29,6 +31,7 @@ pub(crate) const OVER_AND_OVER: u32 = u32::MAX;
 pub(crate) struct EarlyLeg {
     pub(crate) media: Negotiated,
     pub(crate) stats: LegStats,
+    pub(crate) far_end: FarEnd,
 }
 
 impl EarlyLeg {
@@ -36,12 +39,13 @@ impl EarlyLeg {
     pub(crate) fn begin(core: &Core, cx: &mut Context<'_>, port: Port, media: Negotiated) -> Self {
         let config = LegConfig { silent_after: None, ..leg_config(core, cx, &media) };
         cx.output(Output::OpenLeg { port, leg: core.leg(), config });
-        Self { media, stats: LegStats::default() }
+        Self { media, stats: LegStats::default(), far_end: FarEnd::default() }
     }
 
     /// What was agreed on is changed.
     pub(crate) fn change(&mut self, core: &Core, cx: &mut Context<'_>, media: Negotiated) {
         if media != self.media {
+            self.far_end.names(media.remote_rtp);
             self.media = media;
             let config = LegConfig { silent_after: None, ..leg_config(core, cx, &self.media) };
             cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
@@ -50,11 +54,20 @@ impl EarlyLeg {
 
     /// What it hears in every state.
     pub(crate) fn hear(&mut self, input: &Input) {
-        if let Input::Media(media::Event::Stats { stats, .. } | media::Event::LegRemoved { stats, .. }) =
-            input
-        {
-            self.stats = *stats;
+        match input {
+            Input::Media(media::Event::Stats { stats, .. } | media::Event::LegRemoved { stats, .. }) => {
+                self.stats = *stats;
+            }
+            Input::Media(media::Event::PeerFound { channel: Channel::Rtp, address, .. }) => {
+                self.far_end.found(self.media.remote_rtp, *address);
+            }
+            _ => {}
         }
+    }
+
+    /// Where its media goes: to where the far end turned out to be, or is said to be.
+    pub(crate) fn remote_media(&self) -> SocketAddr {
+        self.far_end.address(self.media.remote_rtp)
     }
 }
 

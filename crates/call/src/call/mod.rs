@@ -6,6 +6,7 @@ mod beside;
 pub(crate) mod early;
 pub(crate) mod ended;
 mod entering;
+mod far_end;
 pub(crate) mod idle;
 pub(crate) mod inbound;
 pub(crate) mod initiated;
@@ -359,7 +360,7 @@ impl Call {
             sip_call_id: self.core.sip_call_id.clone(),
             codec: media.map(|(media, _)| media.codec),
             srtp: media.and_then(|(media, _)| media.keys).map(|keys| keys.ours.suite()),
-            remote_media: talk.map(Talk::remote_media).or(media.map(|(media, _)| media.remote_rtp)),
+            remote_media: talk.map(Talk::remote_media).or(self.phase.early().map(EarlyLeg::remote_media)),
             local_port: self.port(),
             connected_to: match &self.phase {
                 Phase::Connect(connect) => Some(connect.other()),

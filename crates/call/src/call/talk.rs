@@ -18,6 +18,7 @@ use offhook_media::sdp::{self, Direction, Negotiated};
 use offhook_sip::event::{self as sip, Body};
 
 use crate::call::early::EarlyLeg;
+use crate::call::far_end::FarEnd;
 use crate::call::{Core, Input, TypeAhead, refuse, refuse_description, sdp_body, sdp_of};
 use crate::event::{EventKind, MediaAlarm, UnixMs};
 use crate::gateway::DtmfWay;
@@ -31,8 +32,7 @@ pub(crate) struct Talk {
     pub(crate) port: Port,
     pub(crate) media: Negotiated,
     pub(crate) stats: LegStats,
-    /// The address that the far end named last when it turned out to be elsewhere, and where that is.
-    found: Option<(SocketAddr, SocketAddr)>,
+    far_end: FarEnd,
     pub(crate) typed: TypeAhead,
     pub(crate) answered: UnixMs,
     pub(crate) answered_at: Instant,
@@ -68,10 +68,13 @@ impl Talk {
         (session, leg): (sdp::Session, EarlyLeg),
         max_answer: Duration,
     ) -> Self {
-        let EarlyLeg { media, stats } = leg;
+        let EarlyLeg { media, stats, mut far_end } = leg;
         let config = leg_config(core, cx, &media);
         cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
-        Self::new(core, cx, port, (session, media, stats), max_answer)
+        far_end.names(media.remote_rtp);
+        let talk = Self { far_end, ..Self::new(core, cx, port, (session, media, stats), max_answer) };
+        talk.tell_where(core, cx);
+        talk
     }
 
     fn new(
@@ -88,7 +91,7 @@ impl Talk {
             port,
             media,
             stats,
-            found: None,
+            far_end: FarEnd::default(),
             typed: TypeAhead::default(),
             answered: cx.now.wall,
             answered_at: cx.now.mono,
@@ -116,7 +119,8 @@ impl Talk {
             Input::Media(media::Event::Silent { .. }) => self.falls_silent(core, cx),
             Input::Media(media::Event::Heard { .. }) => self.silent_until = None,
             Input::Media(media::Event::PeerFound { channel: Channel::Rtp, address, .. }) => {
-                self.found(core, cx, *address);
+                self.far_end.found(self.media.remote_rtp, *address);
+                self.tell_where(core, cx);
             }
             Input::Media(media::Event::Trouble { trouble, .. }) => {
                 core.tell(cx, EventKind::MediaAlarm(MediaAlarm::Trouble(*trouble)));
@@ -175,11 +179,7 @@ impl Talk {
         if media == self.media {
             return;
         }
-        let named = media.remote_rtp;
-        // An address of zeros is hold the old way, and no other place.
-        if self.found.is_some_and(|(when, _)| when != named && !named.ip().is_unspecified()) {
-            self.found = None;
-        }
+        self.far_end.names(media.remote_rtp);
         let was_held = is_hold(&std::mem::replace(&mut self.media, media));
         let config = leg_config(core, cx, &self.media);
         cx.media(media::Command::UpdateLeg { leg: core.leg(), config });
@@ -191,14 +191,12 @@ impl Talk {
 
     /// Where its media goes: to where the far end turned out to be, or is said to be.
     pub(crate) fn remote_media(&self) -> SocketAddr {
-        let named = self.media.remote_rtp;
-        self.found.filter(|(when, _)| *when == named).map_or(named, |(_, address)| address)
+        self.far_end.address(self.media.remote_rtp)
     }
 
-    /// The far end has shown where it is.
-    fn found(&mut self, core: &Core, cx: &mut Context<'_>, address: SocketAddr) {
-        let named = self.media.remote_rtp;
-        self.found = Some((named, address));
+    /// Tells of a far end that is elsewhere than it says.
+    fn tell_where(&self, core: &Core, cx: &mut Context<'_>) {
+        let (named, address) = (self.media.remote_rtp, self.remote_media());
         if address != named {
             let alarm = MediaAlarm::SourceChanged { from: named, to: address };
             core.tell(cx, EventKind::MediaAlarm(alarm));

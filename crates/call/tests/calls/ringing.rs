@@ -6,7 +6,7 @@ use offhook_call::command::{Command, Content};
 use offhook_call::id::CallId;
 use offhook_call::state::State;
 use offhook_call::{DiskEvent, JobId, Output};
-use offhook_media::event::{self as media, Codec};
+use offhook_media::event::{self as media, Channel, Codec, LegId};
 use offhook_sip::event::{self as sip, Body, EndCause};
 
 use crate::rig::*;
@@ -69,6 +69,23 @@ fn a_caller_hears_a_file_until_the_answer_which_goes_on_with_its_media() {
     assert_eq!(rig.sip(bye(inbound(CALL))), ["media remove 1", "1: Idle→Released"]);
     assert_eq!(rig.media(leg_removed(CALL)), ["1: released answered, 200 User", "free 20000"]);
     assert!(rig.is_clean());
+}
+
+/// Where it sends from is known from before the answer, and the call is told of it once there is one.
+#[test]
+fn a_caller_who_was_found_in_early_media_is_still_there_when_it_is_answered() {
+    let mut rig = hearing();
+    let address = "198.51.100.9:61000".parse().unwrap();
+    let found = media::Event::PeerFound { leg: LegId(CALL.0), channel: Channel::Rtp, address };
+    assert_eq!(rig.media(found), [""; 0]);
+    assert_eq!(rig.get(CALL).remote_media, Some(address));
+    rig.request(answer(CALL));
+    let told = "1: at 198.51.100.9:61000 instead of 192.0.2.7:4000";
+    assert!(rig.sip(acked(CALL)).iter().any(|line| line == told));
+    assert_eq!(rig.get(CALL).remote_media, Some(address));
+    let elsewhere = Some(sdp(&OFFER.replace("192.0.2.7", "192.0.2.8")));
+    rig.sip(sip::Event::Offer { session: inbound(CALL), body: elsewhere });
+    assert_eq!(rig.get(CALL).remote_media, "192.0.2.8:4000".parse().ok());
 }
 
 /// RFC 3261 §13.2.1: the caller takes the first description for the answer, so the 200 must not say anything else.
