@@ -194,7 +194,9 @@ async fn set_the_clock(every: Duration, rounds: u32) {
     let server = Server::start_with("clock", &setup).await;
     let mut app = App::connect(&server).await;
     let length = every * rounds * u32::try_from(STEPS.len()).expect("six");
-    let listening = Caller::listening(&server, &mut app).await;
+    let mut listening = Caller::listening(&server, &mut app).await;
+    // To who has never sent anything nothing is sent after some minutes.
+    listening.rtp.speak(&Signal::sine(440.0, 0.3, 100), listening.media).await;
     let mut recorded = Caller::answered(&server, &mut app).await;
     let start = RecordStart {
         res_id: recorded.res_id.clone(),

@@ -12,6 +12,7 @@
 pub mod amd;
 pub mod beep;
 pub mod fax;
+mod noise;
 pub mod progress;
 pub mod sound;
 #[cfg(test)]

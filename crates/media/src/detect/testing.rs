@@ -58,10 +58,18 @@ impl Signal {
 
     /// White noise over everything so far, its power as that of a sine.
     pub(crate) fn noise(&mut self, dbm0: f64) {
-        let deviation = amplitude(dbm0) / 2f64.sqrt();
-        for sample in &mut self.samples {
-            let sum: f64 = (0..12).map(|_| self.random.f64()).sum();
-            *sample += (sum - 6.0) * deviation;
+        self.noise_from(0.0, dbm0, |white| white);
+    }
+
+    /// Noise over everything from some time on, made from white noise of variance 1.
+    pub(crate) fn noise_from(&mut self, milliseconds: f64, dbm0: f64, mut colour: impl FnMut(f64) -> f64) {
+        let random = &mut self.random;
+        let mut next = || colour((0..12).map(|_| random.f64()).sum::<f64>() - 6.0);
+        let made: Vec<f64> = (length(milliseconds)..self.samples.len()).map(|_| next()).collect();
+        let mean = made.iter().map(|value| value * value).sum::<f64>() / made.len().max(1) as f64;
+        let scale = amplitude(dbm0) / (2.0 * mean).sqrt();
+        for (sample, value) in self.samples.iter_mut().skip(length(milliseconds)).zip(made) {
+            *sample += value * scale;
         }
     }
 

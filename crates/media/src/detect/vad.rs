@@ -197,14 +197,43 @@ mod tests {
         assert_eq!(told.len(), 6, "{told:?}");
     }
 
-    /// Whatever its level, noise is the line, from the beginning on.
+    /// Whatever its level and its colour, and whenever it begins, noise is the line from its beginning on: also where nothing
+    /// came before, or for a while.
     #[test]
     fn noise_is_no_voice() {
-        for (level, seed) in [-70.0, -50.0, -48.0, -45.0, -40.0, -30.0].into_iter().zip(5..) {
-            let mut signal = Signal::new(seed);
-            signal.silence(60_000.0);
-            signal.noise(level);
-            assert_eq!(told(&signal), [], "{level}");
+        let white = |white: f64| white;
+        // Falling by about 3 dB an octave: white noise through three leaking sums.
+        let mut sums = [0.0; 3];
+        let pink = move |white: f64| {
+            for (sum, (leak, share)) in
+                sums.iter_mut().zip([(0.997_65, 0.099), (0.963, 0.2965), (0.57, 1.0527)])
+            {
+                *sum = *sum * leak + white * share;
+            }
+            sums.iter().sum::<f64>() + white * 0.1848
+        };
+        // By 6 dB an octave, above 25 Hz.
+        let mut sum = 0.0;
+        let brown = move |white: f64| {
+            sum = 0.98 * sum + white;
+            sum
+        };
+        let colours: [(&str, Box<dyn FnMut(f64) -> f64>); 3] =
+            [("white", Box::new(white)), ("pink", Box::new(pink)), ("brown", Box::new(brown))];
+        for (name, mut colour) in colours {
+            for (level, seed) in [-70.0, -50.0, -48.0, -45.0, -40.0, -30.0, -15.0].into_iter().zip(5..) {
+                // 290 ms: it begins within a step.
+                for begins in [0.0, 290.0, 1005.0] {
+                    let mut signal = Signal::new(seed);
+                    signal.silence(20_000.0);
+                    signal.noise_from(begins, level, &mut colour);
+                    let mut again = Signal::new(seed);
+                    again.samples_of(&signal.samples());
+                    again.silence(310.0);
+                    again.samples_of(&signal.samples()[4000..]);
+                    assert_eq!(told(&again), [], "{name}, {level}, from {begins} ms on");
+                }
+            }
         }
     }
 

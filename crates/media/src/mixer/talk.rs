@@ -4,6 +4,7 @@
 //!   level of a frame ─▶ the least of the last 1–2 s: background
 //!                       9 dB above it, or loud anyway: voice ─▶ audible, from that frame to 300 ms after the last
 //!                                                           └─▶ talking, after 100 ms of voice, to 600 ms after the last
+//!   least and most of the last 240–480 ms, within 4.5 dB: a noise or a tone, heard if it is loud, but no talk
 //! ```
 //! Levels are mean squares of samples; dB are relative to full scale, where a sine of full scale has -3. Speech in the
 //! telephone network lies at -20 to -30 dB.
@@ -16,8 +17,14 @@ const LOUD: f32 = 270_000.0;
 const ABOVE: f32 = 8.0;
 /// The background before one is known: it lets pass what is above -45 dB.
 const FIRST_BACKGROUND: f32 = 4_250.0;
-/// Below -70 dB there is no background but none: a stream that has paused or suppresses its silence.
+/// The background of a stream that has paused or suppresses its silence, and is not known to have one: what comes is a voice.
+const NO_BACKGROUND: f32 = 0.0;
+/// Below -70 dB a frame is such a pause.
 const NOTHING: f32 = 100.0;
+/// Frames in which what is even is known as such, 240 ms: syllables swell and fade in them.
+const EVEN_FRAMES: u32 = 12;
+/// How much the levels of what is even differ at most, 4.5 dB: those of noise do by three.
+const EVEN: f32 = 2.8;
 /// The stretch in which the least level is looked for, 1 s: people take breath more often.
 const WINDOW_FRAMES: u32 = 50;
 /// How long a member is heard after its last frame of voice, 300 ms: ends of words are soft, and pauses within a
@@ -30,6 +37,9 @@ const TALK_ENDS: u32 = 30;
 /// How a loudness fades: to half its power in 140 ms, so that it is that of syllables rather than of vowels.
 const FADE: f32 = 0.906;
 
+/// No level yet.
+const NO_RANGE: (f32, f32) = (f32::INFINITY, 0.0);
+
 /// What is known of one member's voice.
 #[derive(Clone, Debug)]
 pub(super) struct Talk {
@@ -37,10 +47,13 @@ pub(super) struct Talk {
     least: [f32; 2],
     /// Frames of this window.
     frames: u32,
+    /// The least and the most of the last [`EVEN_FRAMES`] and of those before.
+    range: [(f32, f32); 2],
     loudness: f32,
-    /// Frames since the last of voice.
+    /// Frames since the last of voice, and since the last of one that is not even.
     since: u32,
-    /// Frames of voice since the member became audible.
+    since_talk: u32,
+    /// Frames of voice since the member became audible, or was even.
     voice: u32,
     is_talking: bool,
 }
@@ -50,8 +63,11 @@ impl Talk {
         Self {
             least: [f32::INFINITY, FIRST_BACKGROUND],
             frames: 0,
+            // Nothing is even yet.
+            range: [(0.0, f32::INFINITY); 2],
             loudness: 0.0,
             since: AUDIBLE_FRAMES,
+            since_talk: TALK_ENDS,
             voice: 0,
             is_talking: false,
         }
@@ -62,15 +78,17 @@ impl Talk {
         self.loudness = level.max(self.loudness * FADE);
         let is_voice = level > LEAST_VOICE && (level > ABOVE * self.background() || level > LOUD);
         self.watch(level);
-        if is_voice {
-            (self.since, self.voice) = (0, self.voice + 1);
+        self.since = if is_voice { 0 } else { self.since.saturating_add(1) };
+        let is_even = self.is_even();
+        if is_voice && !is_even {
+            (self.since_talk, self.voice) = (0, self.voice + 1);
         } else {
-            self.since = self.since.saturating_add(1);
-            if !self.is_audible() {
+            self.since_talk = self.since_talk.saturating_add(1);
+            if is_even || !self.is_audible() {
                 self.voice = 0;
             }
         }
-        let talks = if self.is_talking { self.since < TALK_ENDS } else { self.voice >= TALK_BEGINS };
+        let talks = if self.is_talking { self.since_talk < TALK_ENDS } else { self.voice >= TALK_BEGINS };
         (talks != self.is_talking).then(|| {
             self.is_talking = talks;
             talks
@@ -94,10 +112,21 @@ impl Talk {
         self.least[0].min(self.least[1])
     }
 
+    fn is_even(&self) -> bool {
+        let [(least, most), (least_before, most_before)] = self.range;
+        most.max(most_before) <= EVEN * least.min(least_before)
+    }
+
     fn watch(&mut self, level: f32) {
         if level > NOTHING {
             self.least[0] = self.least[0].min(level);
+        } else if self.least == [f32::INFINITY, FIRST_BACKGROUND] {
+            self.least[1] = NO_BACKGROUND;
         }
+        if self.frames.is_multiple_of(EVEN_FRAMES) {
+            self.range = [NO_RANGE, self.range[0]];
+        }
+        self.range[0] = (self.range[0].0.min(level), self.range[0].1.max(level));
         self.frames += 1;
         if self.frames == WINDOW_FRAMES {
             self.frames = 0;
@@ -193,10 +222,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_loud_is_heard_however_constant() {
+    fn what_is_loud_is_heard_however_constant_but_is_no_talk() {
         let mut talk = Talk::new();
-        draw(&mut talk, &[(-30.0, 500)]);
-        assert_eq!(draw(&mut talk, &[(-30.0, 50)]), "T".repeat(50));
+        let drawn = draw(&mut talk, &[(-30.0, 500)]);
+        assert!(drawn.starts_with("aaaaT") && !drawn[60..].contains('T'), "{drawn}");
+        assert_eq!(draw(&mut talk, &[(-30.0, 50)]), "a".repeat(50));
+        // A voice over it is one: 100 ms after it has become uneven.
+        let drawn = draw(&mut talk, &[(-20.0, 4), (-28.0, 4), (-20.0, 4)]);
+        assert_eq!(drawn, "aaaaTTTTTTTT");
+    }
+
+    /// Of who suppresses silence the softest parts of speech are heard; what its noise is is learnt when it has one.
+    #[test]
+    fn a_soft_voice_is_heard_where_there_is_nothing_else() {
+        let mut talk = Talk::new();
+        assert_eq!(draw(&mut talk, &[(-90.0, 3), (-54.0, 3)]), "...aaa");
+        let drawn = draw(&mut talk, &[(-50.0, 200)]);
+        assert!(drawn.ends_with(&".".repeat(50)), "{drawn}");
     }
 
     #[test]

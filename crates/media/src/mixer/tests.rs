@@ -369,8 +369,12 @@ fn talks_are_told_once_each_way() {
     let mut random = fastrand::Rng::with_seed(1);
     let mut told = Vec::new();
     for frame in 0..100 {
-        let mut voice =
-            |talks: bool| if talks { noise(&mut random, Rate::Narrow, 3_000) } else { silence(Rate::Narrow) };
+        // Swelling and fading as syllables do: what is even is no talk.
+        let amplitude = if frame % 8 < 4 { 3_000 } else { 1_000 };
+        let mut voice = |talks: bool| match talks {
+            true => noise(&mut random, Rate::Narrow, amplitude),
+            false => silence(Rate::Narrow),
+        };
         let said = [voice(frame < 20), voice((30..90).contains(&frame)), voice(false)];
         room.frame(&said);
         while let Some((seat, talks)) = room.mixer.poll_talk() {

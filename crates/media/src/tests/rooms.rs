@@ -404,7 +404,9 @@ fn a_recording_ends_at_its_longest_and_a_closed_room_ends_what_runs() {
 fn talks_are_told() {
     let mut world = room(&[config(Codec::Pcmu), config(Codec::L16Wide)]);
     for (leg, codec) in [(11, Codec::Pcmu), (12, Codec::L16Wide)] {
-        world.play(leg, leg, &[&tone(codec, 400.0, 4000.0, 1000)], 0);
+        // A second that swells and fades as syllables do: what is even is no talk.
+        let [loud, soft] = [4000.0, 1000.0].map(|amplitude| tone(codec, 400.0, amplitude, 100));
+        world.play(leg, leg, &[&loud, &soft], 4);
         world.run(500);
     }
     world.run(2500);
