@@ -502,7 +502,9 @@ fn length(chunk: &Chunk) -> Duration {
 
 fn fault(error: &io::Error) -> FileFault {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FileFault::DiskFull,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            FileFault::DiskFull
+        }
         _ => FileFault::Unreadable,
     }
 }

@@ -4,8 +4,10 @@
 use std::time::{Duration, Instant};
 
 use offhook_client::Client;
+use offhook_client::wire::RecordStart;
 use offhook_tests::app::{self, App};
 use offhook_tests::caller::Caller;
+use offhook_tests::judge;
 use offhook_tests::server::{Server, Setup};
 use offhook_tests::wait::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -148,4 +150,34 @@ async fn post(rpc: std::net::SocketAddr, bytes: usize) -> String {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.expect("an answer");
     answer
+}
+
+/// A recording that has become as long as a file of the process may be ends as on a full disk, and nothing else does.
+#[tokio::test]
+async fn g19_a_file_may_not_be_longer() {
+    let setup = Setup { rtp_ports: 20, under: limit("--fsize=100000"), ..Setup::default() };
+    let server = Server::start_with("fsize", &setup).await;
+    let mut app = App::connect(&server).await;
+    let listening = Caller::listening(&server, &mut app).await;
+    let recorded = Caller::answered(&server, &mut app).await;
+    let start = RecordStart {
+        res_id: recorded.res_id.clone(),
+        max_seconds: 60,
+        record_file: "long.wav".to_owned(),
+        // PCM of 16 bit.
+        record_format: 7,
+        ..Default::default()
+    };
+    app.client.record_start(&start).await.expect("a recording");
+    let record = app.recorded(&recorded.res_id).await;
+    assert_eq!(record.error.map(|error| error.code).as_deref(), Some("disk_full"));
+    let length = judge::soxi(&server.recording("long.wav")).milliseconds;
+    // 16 kB a second.
+    assert!((5_500..=6_250).contains(&length), "{length} ms");
+    recorded.hang_up().await;
+    app.released(&recorded.res_id).await;
+    listening.rtp.hear_more(25, PATIENCE).await;
+    listening.hang_up().await;
+    app.released(&listening.res_id).await;
+    app.check_order();
 }
