@@ -21,7 +21,7 @@ use super::limits::{KINDS_MAX, RES_ID_MAX, SECONDS_MAX};
 /// within it. Which tone it is, of the network or of a fax machine, is told by `tones` and `fax` where they are asked for.
 ///
 /// `beep`: one tone of 400 to 2500 Hz for 100 ms to 2 s and then silence, for 200 ms; below 700 Hz, where networks have
-/// their tones, for 1.1 s. With `frequency_hz` and `duration_ms`. `ced` is none, nor is `cng`; but by itself the first tone
+/// their tones, for 0.7 s at most and then 1.1 s of silence. With `frequency_hz` and `duration_ms`. `ced` is none, nor is `cng`; but by itself the first tone
 /// of a fax machine that calls is just like a beep of 1060 to 1140 Hz for 0.4 to 0.6 s. Such a one is a beep where
 /// something else was heard for 200 ms in the 5 s before, a greeting, and otherwise not.
 ///
