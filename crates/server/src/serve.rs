@@ -135,7 +135,7 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
         // A file that has become as long as the process may make one is an error of its write, and no reason to die with
         // all calls. Nobody waits for the signal: to have it taken is enough.
-        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -5,7 +5,7 @@
 //!                                               └─ none ─▶ provider ─▶ read ─▶ renamed to it ──▶ the same
 //! ```
 //! A prompt thread must not wait for a program or another server, so tasks make what is missing before one is asked
-//! ([`Speaker::say`]). What is asked for again, by whomever, is there. When the files take more than they may, those made
+//! (`Speaker::say`). What is asked for again, by whomever, is there. When the files take more than they may, those made
 //! first are removed.
 
 mod check;
