@@ -197,6 +197,9 @@ mod tests {
         assert_eq!(told.len(), 6, "{told:?}");
     }
 
+    /// What makes a colour of white noise.
+    type Colour = Box<dyn FnMut(f64) -> f64>;
+
     /// Whatever its level and its colour, and whenever it begins, noise is the line from its beginning on: also where nothing
     /// came before, or for a while.
     #[test]
@@ -218,7 +221,7 @@ mod tests {
             sum = 0.98 * sum + white;
             sum
         };
-        let colours: [(&str, Box<dyn FnMut(f64) -> f64>); 3] =
+        let colours: [(&str, Colour); 3] =
             [("white", Box::new(white)), ("pink", Box::new(pink)), ("brown", Box::new(brown))];
         for (name, mut colour) in colours {
             for (level, seed) in [-70.0, -50.0, -48.0, -45.0, -40.0, -30.0, -15.0].into_iter().zip(5..) {
