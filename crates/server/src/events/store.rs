@@ -11,7 +11,8 @@
 //!
 //! A disk that takes nothing does not keep events from their readers: past [`super::PATIENCE`] they are shown all the same,
 //! wait in memory as long as that is bounded, and are written when the disk takes them. Until then the newest segment is marked
-//! ([`segment::mark`]): however the process ends, the next one leaves room for their numbers, which never come again.
+//! ([`segment::mark`]): however the process ends, the next one leaves room for their numbers, which never come again. Where the disk
+//! takes not even the mark, that is an error of the log.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -102,6 +103,8 @@ pub struct Store {
     last: u64,
     /// The segments that are marked: readers may have seen events that are in none.
     marked: Vec<u64>,
+    /// The disk takes no mark either, which has been told.
+    is_unmarked: bool,
     /// By what time events become too old.
     age_clock: AgeClock,
     /// Holds the lock on the directory.
@@ -234,6 +237,7 @@ impl Store {
             calls: None,
             last,
             marked,
+            is_unmarked: false,
             age_clock,
             directory,
         }
@@ -356,7 +360,6 @@ impl Store {
     pub(super) fn commit_at(&mut self, now: Instant) -> io::Result<()> {
         let result = self.write_all(now);
         match result {
-            Ok(()) if self.marked.is_empty() => {}
             Ok(()) => self.unmark(),
             Err(_) => self.mark(),
         }
@@ -385,13 +388,27 @@ impl Store {
     fn mark(&mut self) {
         let newest = self.active.as_ref().map(|active| active.first);
         let Some(first) = newest.or(self.closed.back().map(|segment| segment.first)) else { return };
-        if !self.marked.contains(&first) && segment::mark(&self.log.dir, first, true).is_ok() {
-            self.marked.push(first);
+        if self.marked.contains(&first) {
+            return;
+        }
+        match segment::mark(&self.log.dir, first, true) {
+            Ok(()) => self.marked.push(first),
+            // A file system that writes nothing in place has no room for that either.
+            Err(error) if !self.is_unmarked => {
+                tracing::error!(
+                    %error,
+                    "nor can it be noted that events are missing: make room before the server ends, or the numbers of those that \
+                     were told come again, for others"
+                );
+                self.is_unmarked = true;
+            }
+            Err(_) => {}
         }
     }
 
     /// What readers have seen is on the disk, behind the numbers of what is not: a segment that is gone needs no word.
     fn unmark(&mut self) {
+        self.is_unmarked = false;
         if self.active.is_some() {
             self.marked.retain(|first| {
                 let unmarked = segment::mark(&self.log.dir, *first, false);

@@ -1,5 +1,7 @@
 //! What is kept is kept, and no longer than it is said: on a disk that is full, on a node that is quiet, in little room.
 
+use std::sync::mpsc;
+
 use super::*;
 
 /// The next segment is on a disk that takes nothing.
@@ -50,6 +52,63 @@ async fn where_the_disk_has_taken_them_in_the_end_no_number_is_left_out() {
     let mut rig = rig.restart();
     assert_eq!(rig.tell(4), 4);
     assert_eq!(rig.all(0).await, (numbers(1, 4), vec![]));
+}
+
+/// Hands on what is written.
+struct Handed(mpsc::Sender<Vec<u8>>);
+
+impl Write for Handed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes.to_owned()).unwrap();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of the log of errors that this leaves.
+fn errors(run: impl FnOnce()) -> Vec<String> {
+    let (sender, written) = mpsc::channel();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::ERROR)
+        .with_ansi(false)
+        .with_writer(move || Handed(sender.clone()))
+        .finish();
+    tracing::subscriber::with_default(subscriber, run);
+    let text = String::from_utf8(written.try_iter().flatten().collect()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// A file system that writes nothing in place when it is full does not take the mark either: that numbers may come again is said, and
+/// once each time.
+#[test]
+fn what_cannot_be_marked_is_said_once() {
+    let dir = dir();
+    let mut rig = Rig::open(&dir, KEEP);
+    rig.tell(1);
+    for (number, next) in [(2, 2), (3, 4)] {
+        let newest = rig.newest_segment();
+        let kept = newest.with_extension("kept");
+        rig = rig.restart();
+        let full = fill(&dir, next);
+        fs::rename(&newest, &kept).unwrap();
+        std::os::unix::fs::symlink("/dev/full", &newest).unwrap();
+        rig.append(number);
+        let lines = errors(|| {
+            for _ in 0..3 {
+                rig.commit().unwrap_err();
+            }
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("make room before the server ends"), "{lines:?}");
+        assert!(lines[0].contains("No space left"), "{lines:?}");
+        fs::rename(&kept, &newest).unwrap();
+        fs::remove_file(full).unwrap();
+        rig.commit().unwrap();
+        rig.tell(number + 1);
+    }
 }
 
 /// A quiet node deletes too, and its numbers go on.
