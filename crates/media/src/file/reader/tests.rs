@@ -5,6 +5,9 @@ use std::io::{self, Read};
 
 use super::*;
 use crate::codec::{Codec, Decoder};
+use crate::event::ActionId;
+use crate::outgoing::Outgoing;
+use crate::play::Playback;
 
 macro_rules! wav {
     ($name:literal) => {
@@ -163,6 +166,50 @@ pub(in crate::file) fn heard(bytes: &[u8], name: &str) -> (Vec<i16>, Option<Prom
             Ok(true) => {}
             Ok(false) => return (samples, None),
             Err(error) => return (samples, Some(error)),
+        }
+    }
+}
+
+/// A tone that was cut into files which have to be resampled is heard as if it had not been, as a list and repeated: it neither dips
+/// nor bends at the joints, and lasts as long. What is expected is the sine itself, in mu-law, whose steps are at most 1/16 of a
+/// value.
+#[test]
+fn a_tone_that_was_cut_into_files_has_no_seam() {
+    const AMPLITUDE: f64 = 10_000.0;
+    #[expect(clippy::cast_possible_truncation, reason = "within the range")]
+    let tone = |frequency: f64, rate: u32, samples: std::ops::Range<u32>| -> Vec<i16> {
+        let angle = |n: u32| TAU * frequency * f64::from(n) / f64::from(rate) + 0.7;
+        samples.map(|n| (AMPLITUDE * angle(n).sin()).round() as i16).collect()
+    };
+    for (rate, frequency) in [(44_100, 440.0), (44_100, 1000.0), (22_050, 310.0), (16_000, 1000.0)] {
+        // Where the tone is anywhere but at nought, and samples of both rates lie on each other.
+        let (cut, end) = (rate * 34 / 100, rate);
+        let prompts: Vec<_> = [0..cut, cut..end]
+            .map(|part| {
+                let file = pcm16(1, rate, &tone(frequency, rate, part));
+                let samples = decode(file.as_slice(), "tone.wav").unwrap();
+                crate::file::Prompt::encode(&samples, Codec::Pcmu)
+            })
+            .into();
+        let mut playback = Playback::new(ActionId(1), prompts, 1);
+        let (mut out, mut payload) = (Outgoing::new(Codec::Pcmu), Vec::new());
+        while playback.frame(&mut out) {
+            out.packets(|packet, _| payload.extend_from_slice(packet));
+        }
+        out.packets(|packet, _| payload.extend_from_slice(packet));
+        assert_eq!(payload.len(), 2 * 8000, "{frequency} Hz of {rate}");
+        assert_eq!(playback.played(), std::time::Duration::from_secs(2));
+        let mut heard = Vec::new();
+        Decoder::new(Codec::Pcmu).decode(&payload, &mut heard);
+        // The tone has whole periods in a second: the next turn goes on where this one ends. But for the very ends.
+        let expected = tone(frequency, 8000, 0..8000).repeat(2);
+        for (at, (&heard, &expected)) in heard.iter().zip(&expected).enumerate().skip(3).take(2 * 8000 - 6) {
+            let (heard, expected) = (f64::from(heard), f64::from(expected));
+            let most = expected.abs() / 32.0 + AMPLITUDE / 80.0;
+            assert!(
+                (heard - expected).abs() < most,
+                "{frequency} Hz of {rate}, {at}: {heard}, not {expected}"
+            );
         }
     }
 }
