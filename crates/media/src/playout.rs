@@ -44,7 +44,10 @@ const REST_FRAMES: u32 = 5;
 const PATIENCE_FRAMES: u32 = 50;
 /// A frame whose peak is below this is silence for the ear (-48 dBm0).
 const SILENT_PEAK: u16 = 128;
-/// More than this is no drift but a burst after a standstill, and is given up at once: twice the longest target.
+/// What is more than the longest target and this, beside a packet, is no drift but a burst after a short standstill, and is given up at
+/// once: as much more is tolerated in each window.
+const EXCESS: usize = SURPLUS;
+/// More than this is a burst after a long one, of which only what is aimed at is kept: twice the longest target.
 const OVERFULL: usize = 400 * MS;
 /// Noise need not be secret, nor differ from leg to leg.
 const NOISE_SEED: u32 = 1;
@@ -334,11 +337,13 @@ impl Playout {
 
     /// After a standstill of the network or of ourselves: the talk goes on with what is new.
     fn give_up_what_is_old(&mut self) {
-        if self.buffer.ticks() <= OVERFULL {
-            return;
-        }
+        let kept = match self.buffer.ticks() {
+            ticks if ticks > OVERFULL => self.target(),
+            ticks if ticks > *TARGET.end() + EXCESS + self.packet => *TARGET.end(),
+            _ => return,
+        };
         self.ready.clear();
-        while self.buffer.ticks() > self.target() {
+        while self.buffer.ticks() > kept {
             self.buffer.take();
         }
         self.window = NEW_WINDOW;

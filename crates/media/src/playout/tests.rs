@@ -169,6 +169,25 @@ fn a_burst_after_a_standstill_is_given_up() {
     assert!(playout.delay() <= playout.target());
 }
 
+/// After a standstill all that was held up comes at once: what is more than the longest delay that is aimed at is given up, also where
+/// that is little, and a moment later the talk goes on as before.
+#[test]
+fn r6_a_standstill_adds_no_more_than_the_longest_delay() {
+    for held_up in [220, 260, 300, 340, 400, 500, 900] {
+        for seed in 0..4 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let delays = delays(14, |number| {
+                // Until just before the first packet of the fifth second.
+                let standstill = 5000 - held_up..4990;
+                let still = standstill.contains(&(number * 20)).then(|| 4990 - number * 20);
+                Some(still.unwrap_or_else(|| random.u64(0..10)))
+            });
+            assert!(delays.iter().all(|delay| *delay <= 240), "{held_up} ms, {seed}: {delays:?}");
+            assert!(delays[10..].iter().all(|delay| *delay <= 120), "{held_up} ms, {seed}: {delays:?}");
+        }
+    }
+}
+
 /// A network for packets of 20 ms.
 #[derive(Clone, Copy)]
 struct Impaired {
@@ -233,6 +252,7 @@ fn r6_what_is_lost_is_made_up_for_and_hardly_more() {
         ("a clean one", none, 0.0, 40.0),
         ("10 ms of jitter", Impaired { jitter_ms: 10.0, ..none }, 0.001, 50.0),
         ("40 ms of jitter", Impaired { jitter_ms: 40.0, ..none }, 0.004, 90.0),
+        ("150 ms of jitter", Impaired { jitter_ms: 150.0, ..none }, 0.004, 200.0),
         ("5 % of loss", Impaired { loss: 0.05, ..none }, 0.051, 40.0),
         (
             "all of it",
