@@ -232,9 +232,9 @@ impl Engine {
 
     /// Hands the keys that one party of a connection pressed to the other.
     pub(crate) fn pass_on(&mut self, now: Instant) {
-        while let Some(PassedOn { to, key, source }) = self.shared.poll_passed_on() {
+        while let Some(PassedOn { to, key, source, pressed }) = self.shared.poll_passed_on() {
             self.wake(now, to);
-            self.on(to, |leg, _| leg.pass_on(key, source));
+            self.on(to, |leg, _| leg.pass_on(key, source, pressed));
         }
     }
 }

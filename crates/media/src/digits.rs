@@ -5,6 +5,7 @@
 //!   events                1   2   3   4  5E  5E  5E         │  packets 1–5, the end three times (RFC 4733 §2.5.1.4)
 //!   tones             ~~~~~~~~~~~~~~~~~~                    │  then silence
 //! ```
+//! A key that the other party of a connection holds is pressed as long: it begins before that is known, and rests as long after it.
 //! Events count by the clock of the audio beside them, tones are made at the rate of the audio they go into.
 
 use std::collections::VecDeque;
@@ -17,10 +18,12 @@ use crate::dtmf::generate::ToneGenerator;
 use crate::event::{ActionId, Dial};
 use crate::sdp::Events;
 
-/// How long a key is pressed.
+/// How long a key is pressed, and at least where somebody else presses it.
 const PRESS: Duration = Duration::from_millis(100);
-/// Frames from one key to the next: 100 ms of press, 100 ms of rest.
-const KEY_FRAMES: u32 = 10;
+/// How long a press is at most that is told once it is over. Nobody holds a key longer, and what SIP INFO says may be anything.
+const LONGEST_PRESS: Duration = Duration::from_secs(10);
+/// Frames from the end of a key to the next: 100 ms of rest.
+const REST_FRAMES: u32 = 5;
 /// Frames of a `,`: 500 ms.
 const PAUSE_FRAMES: u32 = 25;
 /// Frames of our clock in a second.
@@ -33,15 +36,41 @@ const MAX_PASSED_ON: usize = 16;
 pub(crate) struct Digits {
     /// Whose they are; nobody's if they are passed on from the other party of a connection.
     pub(crate) action: Option<ActionId>,
-    waiting: VecDeque<Dial>,
+    waiting: VecDeque<Next>,
     step: Step,
+}
+
+/// What is to come.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Press(Press),
+    Pause,
+}
+
+/// A press of a key.
+#[derive(Clone, Copy, Debug)]
+struct Press {
+    key: Key,
+    /// Not known while it is held.
+    length: Option<Duration>,
 }
 
 #[derive(Debug)]
 enum Step {
     Next,
-    Press { frame: u32, way: Way },
+    Press { frame: u32, press: Press, way: Way },
     Pause { frames: u32 },
+}
+
+/// How a key of the other party is pressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pressed {
+    /// From now on.
+    Down,
+    /// No longer, after so long.
+    Up(Duration),
+    /// It was, for so long.
+    Whole(Duration),
 }
 
 #[derive(Debug)]
@@ -73,18 +102,46 @@ pub(crate) enum DigitFrame {
 
 impl Digits {
     pub(crate) fn new(action: ActionId, digits: Vec<Dial>) -> Self {
-        Self { action: Some(action), waiting: digits.into(), step: Step::Next }
+        let next = |dial| match dial {
+            Dial::Key(key) => Next::Press(Press { key, length: Some(PRESS) }),
+            Dial::Pause => Next::Pause,
+        };
+        Self { action: Some(action), waiting: digits.into_iter().map(next).collect(), step: Step::Next }
     }
 
-    /// A key of the other party, to be passed on.
-    pub(crate) fn passed_on(key: Key) -> Self {
-        Self { action: None, waiting: [Dial::Key(key)].into(), step: Step::Next }
+    /// Keys of the other party, to be passed on.
+    pub(crate) fn passed_on() -> Self {
+        Self { action: None, waiting: VecDeque::new(), step: Step::Next }
     }
 
-    /// Another key of the other party; it is dropped if it would wait too long, or disturb an action.
-    pub(crate) fn pass_on(&mut self, key: Key) {
+    /// Another key of the other party, or the same one let go; it is dropped if it would wait too long, or disturb an action.
+    pub(crate) fn pass_on(&mut self, key: Key, pressed: Pressed) {
+        let length = match pressed {
+            Pressed::Down => None,
+            Pressed::Whole(length) => Some(length.clamp(PRESS, LONGEST_PRESS)),
+            Pressed::Up(length) => return self.release(Some(key), length),
+        };
         if self.action.is_none() && self.waiting.len() < MAX_PASSED_ON {
-            self.waiting.push_back(Dial::Key(key));
+            self.waiting.push_back(Next::Press(Press { key, length }));
+        }
+    }
+
+    /// Lets go of a key that is held, or of any: it was held for so long, or as long as it has been.
+    pub(crate) fn release(&mut self, key: Option<Key>, length: Duration) {
+        let length = length.max(PRESS);
+        let is_meant = |press: &Press| press.length.is_none() && key.is_none_or(|key| key == press.key);
+        for next in &mut self.waiting {
+            if let Next::Press(press) = next
+                && is_meant(press)
+            {
+                press.length = Some(length);
+            }
+        }
+        if let Step::Press { frame, press, way } = &mut self.step
+            && is_meant(press)
+        {
+            press.length = Some(length.max(*frame * FRAME));
+            way.release(length);
         }
     }
 
@@ -101,7 +158,7 @@ impl Digits {
     pub(crate) fn goes_as_event(&self, events: Events) -> bool {
         match (&self.step, self.waiting.front()) {
             (Step::Press { way, .. }, _) => matches!(way, Way::Events(_)),
-            (Step::Next, Some(Dial::Key(key))) => events.contains(key.code()),
+            (Step::Next, Some(Next::Press(press))) => events.contains(press.key.code()),
             (Step::Pause { .. } | Step::Next, _) => true,
         }
     }
@@ -112,33 +169,51 @@ impl Digits {
         if matches!(self.step, Step::Next) {
             self.step = match self.waiting.pop_front() {
                 None => return DigitFrame::Over,
-                Some(Dial::Pause) => Step::Pause { frames: 0 },
-                Some(Dial::Key(key)) => Step::Press { frame: 0, way: Way::of(key, event, tone.len()) },
+                Some(Next::Pause) => Step::Pause { frames: 0 },
+                Some(Next::Press(press)) => {
+                    Step::Press { frame: 0, press, way: Way::of(press, event, tone.len()) }
+                }
             };
         }
         let (made, frames, last) = match &mut self.step {
-            Step::Press { frame, way } => (way.frame(*frame, tone), frame, KEY_FRAMES),
-            Step::Pause { frames } => (DigitFrame::Rest, frames, PAUSE_FRAMES),
+            Step::Press { frame, press, way } => (way.frame(*frame, tone), frame, press.frames()),
+            Step::Pause { frames } => (DigitFrame::Rest, frames, Some(PAUSE_FRAMES)),
             Step::Next => return DigitFrame::Over,
         };
-        *frames += 1;
-        if *frames == last {
+        *frames = frames.saturating_add(1);
+        if last.is_some_and(|last| *frames >= last) {
             self.step = Step::Next;
         }
         made
     }
 }
 
+impl Press {
+    /// Frames until the next key may come, once that is known.
+    fn frames(&self) -> Option<u32> {
+        let frames = self.length?.as_nanos().div_ceil(FRAME.as_nanos());
+        Some(u32::try_from(frames).unwrap_or(u32::MAX).saturating_add(REST_FRAMES))
+    }
+}
+
 impl Way {
-    fn of(key: Key, event: Option<EventStart>, frame_samples: usize) -> Self {
+    fn of(Press { key, length }: Press, event: Option<EventStart>, frame_samples: usize) -> Self {
+        let length = length.unwrap_or(Duration::MAX);
         match event {
             Some(EventStart { timestamp, clock }) => {
-                Self::Events(EventSender::new(key, PRESS, timestamp, clock, FRAME))
+                Self::Events(EventSender::new(key, length, timestamp, clock, FRAME))
             }
             None => {
                 let rate = u32::try_from(frame_samples).unwrap_or_default() * FRAMES_PER_SECOND;
-                Self::Tone(ToneGenerator::new(key, PRESS, rate))
+                Self::Tone(ToneGenerator::new(key, length, rate))
             }
+        }
+    }
+
+    fn release(&mut self, length: Duration) {
+        match self {
+            Self::Events(sender) => sender.release(length),
+            Self::Tone(generator) => generator.release(length),
         }
     }
 
@@ -229,10 +304,37 @@ mod tests {
     #[test]
     fn keys_that_are_passed_on_are_bounded() {
         let key = Key::from_char('5').unwrap();
-        let mut digits = Digits::passed_on(key);
+        let mut digits = Digits::passed_on();
         for _ in 0..1000 {
-            digits.pass_on(key);
+            digits.pass_on(key, Pressed::Whole(Duration::ZERO));
         }
         assert_eq!(draw(&mut digits, true).len(), 16 * 10);
+        let mut digits = Digits::passed_on();
+        digits.pass_on(key, Pressed::Whole(Duration::MAX));
+        assert_eq!(draw(&mut digits, true).len(), 500 + 5);
+    }
+
+    /// Those that wait behind it too, each as long as it was.
+    #[test]
+    fn keys_that_are_held_rest_before_the_next() {
+        let [five, six] = ['5', '6'].map(|key| Key::from_char(key).unwrap());
+        for (events, expected) in [
+            (true, ".5555555555EEE...666666EEE..".to_owned()),
+            (false, format!("{}----{}-----", "~".repeat(11), "~".repeat(7))),
+        ] {
+            let mut digits = Digits::passed_on();
+            digits.pass_on(five, Pressed::Down);
+            let event = events.then_some(EventStart { timestamp: 0, clock: 8000 });
+            let mut tone = [0; 160];
+            for frame in 0..10 {
+                let made = digits.frame(event, &mut tone);
+                assert!(made != DigitFrame::Over && (events || tone != [0; 160]), "{frame}");
+            }
+            digits.pass_on(six, Pressed::Down);
+            digits.pass_on(six, Pressed::Up(Duration::from_millis(140)));
+            digits.pass_on(five, Pressed::Up(Duration::from_millis(190)));
+            let drawn = draw(&mut digits, events);
+            assert!(expected.ends_with(&drawn) && drawn.len() > 15, "{drawn}");
+        }
     }
 }

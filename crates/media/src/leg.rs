@@ -78,6 +78,8 @@ pub struct Leg {
     dedup: Dedup,
     /// The key of a telephone-event that lasts.
     pressed: Option<Key>,
+    /// Who heard that it began.
+    holds_for: Option<LegId>,
     /// Where telephone-events are in what is heard.
     keyed: keyed::Events,
     /// Where the last packet of audio ended, by its timestamp.
@@ -148,6 +150,7 @@ impl Leg {
             hearing: Hearing::new(config.detect_tones),
             dedup: Dedup::new(),
             pressed: None,
+            holds_for: None,
             keyed: keyed::Events::default(),
             audio_end: None,
             recording: None,
@@ -337,6 +340,7 @@ impl Leg {
             hearing: _,
             dedup: _,
             pressed,
+            holds_for: _,
             keyed: _,
             audio_end: _,
             recording: _,

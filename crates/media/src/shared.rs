@@ -8,6 +8,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::Clock;
+use crate::digits::Pressed;
 use crate::dtmf::Key;
 use crate::event::{Audio, Channel, Chunk, DigitSource, Event, LegId, RecordingId, RoomEvent, Transmit};
 use crate::mixer::Desk;
@@ -55,6 +56,7 @@ pub(crate) struct PassedOn {
     pub(crate) to: LegId,
     pub(crate) key: Key,
     pub(crate) source: DigitSource,
+    pub(crate) pressed: Pressed,
 }
 
 impl Shared {
@@ -118,8 +120,8 @@ impl Shared {
         }
     }
 
-    pub(crate) fn pass_on(&mut self, to: LegId, key: Key, source: DigitSource) {
-        self.passed_on.push_back(PassedOn { to, key, source });
+    pub(crate) fn pass_on(&mut self, passed_on: PassedOn) {
+        self.passed_on.push_back(passed_on);
     }
 
     pub(crate) fn poll_passed_on(&mut self) -> Option<PassedOn> {

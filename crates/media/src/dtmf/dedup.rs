@@ -54,6 +54,11 @@ impl Dedup {
         Self::default()
     }
 
+    /// Whether a press that begins now by the way `source` is one that was told by another.
+    pub fn knows(&self, now: Instant, key: Key, source: DigitSource) -> bool {
+        self.presses.iter().any(|press| press.is_also(key, source, now, now))
+    }
+
     /// Whether a press that was just told counts. `now` is its end, as far as the way `source` knows, and `duration` its
     /// length.
     pub fn admit(&mut self, now: Instant, key: Key, source: DigitSource, duration: Duration) -> bool {

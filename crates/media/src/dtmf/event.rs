@@ -273,17 +273,23 @@ pub struct EventSender {
     /// Ticks of the whole press.
     total: u64,
     packet_ticks: u64,
+    clock: u32,
     ends_left: u8,
 }
 
 impl EventSender {
     /// A press of `key` for `duration`, which begins at the RTP timestamp `timestamp` of a clock of `clock` Hz and is told
-    /// every `packet_time`. Its first packet is due one packet time after its start.
+    /// every `packet_time`. Its first packet is due one packet time after its start. [`Duration::MAX`] is until it is released.
     pub fn new(key: Key, duration: Duration, timestamp: u32, clock: u32, packet_time: Duration) -> Self {
         // No press is shorter than a tick, nor a packet time, so that every poll makes headway.
         let total = duration_to_samples(duration, clock).max(1);
         let packet_ticks = duration_to_samples(packet_time, clock).max(1);
-        Self { key, timestamp, earlier: 0, elapsed: 0, total, packet_ticks, ends_left: END_PACKETS }
+        Self { key, timestamp, earlier: 0, elapsed: 0, total, packet_ticks, clock, ends_left: END_PACKETS }
+    }
+
+    /// Ends a press so long after it began, or now, if that is past: its next packet is an end.
+    pub fn release(&mut self, duration: Duration) {
+        self.total = duration_to_samples(duration, self.clock).max(self.elapsed).max(1);
     }
 
     /// The packet of this packet time. `None` when the press is over and its end has been sent three times.

@@ -32,10 +32,11 @@ pub struct ToneGenerator {
     position: u64,
     length: u64,
     ramp: u64,
+    rate: u32,
 }
 
 impl ToneGenerator {
-    /// The two tones of a key for as long as it is pressed, at so many samples per second.
+    /// The two tones of a key for as long as it is pressed, at so many samples per second. [`Duration::MAX`] is until it is released.
     pub fn new(key: Key, duration: Duration, rate: u32) -> Self {
         let (row, column) = key.place();
         let row = Oscillator::new(f64::from(ROWS[row]), ROW_LEVEL, rate);
@@ -50,7 +51,12 @@ impl ToneGenerator {
 
     fn of(voices: [Oscillator; 2], duration: Duration, rate: u32) -> Self {
         let samples = |duration| duration_to_samples(duration, rate);
-        Self { voices, position: 0, length: samples(duration), ramp: samples(RAMP) }
+        Self { voices, position: 0, length: samples(duration), ramp: samples(RAMP), rate }
+    }
+
+    /// Ends the tone so long after it began, or now, if that is past: with its ramp.
+    pub fn release(&mut self, duration: Duration) {
+        self.length = duration_to_samples(duration, self.rate).max(self.position + self.ramp);
     }
 
     /// Fills `out` with the next samples, and with silence past the end. Returns how many are tone: fewer than

@@ -11,14 +11,14 @@
 //! ```text
 //!   its packet ─▶ jitter buffer … its frame of 20 ms ─▶ our rate ─▶ our encoder ─▶ our packet
 //! ```
-//! Telephone-events are then pressed anew, since their packets may not come between those of one timeline of audio. A peer
+//! Telephone-events are then pressed anew, as long as they last, since their packets may not come between those of one timeline of audio. A peer
 //! that has no telephone-events is interpreted for one that has: its keys are taken out of the audio and pressed anew.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Content, Leg};
 use crate::codec::Codec;
-use crate::digits::Digits;
+use crate::digits::{Digits, Pressed};
 use crate::dtmf::Key;
 use crate::dtmf::event::BLOCK_BYTES;
 use crate::event::{DigitSource, LegId};
@@ -50,6 +50,10 @@ impl Leg {
     pub(crate) fn set_hears(&mut self, leg: Option<LegId>) {
         self.hears = leg;
         self.hears_otherwise = false;
+        // Nobody is left who would let go.
+        if let Some(digits) = &mut self.digits {
+            digits.release(None, Duration::ZERO);
+        }
         self.sender.end_relay();
     }
 
@@ -175,15 +179,18 @@ impl Leg {
         });
     }
 
-    /// A key of the other party. As a telephone-event it came as it was, if our peer takes all of them; else it is pressed anew.
-    pub(crate) fn pass_on(&mut self, key: Key, source: DigitSource) {
+    /// A key of the other party. As a telephone-event it came as it was, if our peer takes all of them; else it is pressed anew, and
+    /// let go in any case.
+    pub(crate) fn pass_on(&mut self, key: Key, source: DigitSource, pressed: Pressed) {
         let goes_on = self.media.telephone_event.is_some_and(|event| event.events.has_all_keys());
-        if source == DigitSource::Rfc4733 && goes_on && !self.hears_interpreted {
-            return;
-        }
-        match &mut self.digits {
-            Some(digits) => digits.pass_on(key),
-            None => self.digits = Some(Box::new(Digits::passed_on(key))),
+        let came = source == DigitSource::Rfc4733 && goes_on && !self.hears_interpreted;
+        match (&mut self.digits, pressed) {
+            (Some(digits), Pressed::Up(_)) => digits.pass_on(key, pressed),
+            (None, Pressed::Up(_)) => {}
+            _ if came => {}
+            (digits, _) => {
+                digits.get_or_insert_with(|| Box::new(Digits::passed_on())).pass_on(key, pressed);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::FRAME_SAMPLES;
 use crate::codec::SAMPLE_RATE;
 use crate::codec::resample::Resampler;
 use crate::detect::{Detected, Detectors, Kinds};
+use crate::digits::Pressed;
 use crate::dtmf::keyed::{Keyed, ticks_in};
 use crate::dtmf::mute::Mute;
 use crate::dtmf::tone::ToneDetector;
@@ -27,7 +28,7 @@ use crate::jitter::Inserted;
 use crate::playout::{Playout, Stream};
 use crate::progress::Country;
 use crate::record::{Began, Lead, Recording};
-use crate::shared::Shared;
+use crate::shared::{PassedOn, Shared};
 use crate::strip::Heard;
 
 /// A frame in which nothing has come, at 8 kHz.
@@ -380,6 +381,7 @@ impl Leg {
             KeyEvent::Start(key) => {
                 let began = if source == DigitSource::Rfc4733 {
                     self.pressed = Some(key);
+                    self.hold(now, key, shared);
                     self.event_began()
                 } else {
                     Began { until: Some(-signed(ticks_in(Mute::DELAY))), ago: None }
@@ -397,7 +399,22 @@ impl Leg {
                     self.keyed.end(self.hearing.until_next().unwrap_or_default().max(0).unsigned_abs());
                 }
                 self.digit(now, key, source, duration, shared);
+                if source == DigitSource::Rfc4733
+                    && let Some(to) = self.holds_for.take()
+                {
+                    shared.pass_on(PassedOn { to, key, source, pressed: Pressed::Up(duration) });
+                }
             }
+        }
+    }
+
+    /// The other party hears of a telephone-event as it begins, unless the press was told by another way before.
+    fn hold(&mut self, now: Instant, key: Key, shared: &mut Shared) {
+        let source = DigitSource::Rfc4733;
+        let is_new = !self.hearing.keeps_keys && !self.dedup.knows(now, key, source);
+        self.holds_for = self.talks_to.filter(|_| is_new);
+        if let Some(to) = self.holds_for {
+            shared.pass_on(PassedOn { to, key, source, pressed: Pressed::Down });
         }
     }
 
@@ -425,8 +442,9 @@ impl Leg {
         }
         shared.tell(Event::Digit { leg: self.id, key, source, duration });
         let is_in_audio = source == DigitSource::Inband && !self.hearing.turns_tones;
-        if let Some(peer) = self.talks_to.filter(|_| !is_in_audio && !self.hearing.keeps_keys) {
-            shared.pass_on(peer, key, source);
+        let is_held = self.holds_for.is_some() && self.pressed.is_none_or(|pressed| pressed == key);
+        if let Some(to) = self.talks_to.filter(|_| !is_in_audio && !is_held && !self.hearing.keeps_keys) {
+            shared.pass_on(PassedOn { to, key, source, pressed: Pressed::Whole(duration) });
         }
     }
 }

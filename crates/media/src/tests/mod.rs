@@ -9,6 +9,7 @@ mod detect;
 mod digits;
 #[cfg(feature = "opus")]
 mod full_band;
+mod held;
 mod hostile;
 mod idle;
 mod latch;
