@@ -9,6 +9,7 @@
 //!                │    │ after-greeting silence
 //!                initial silence
 //! ```
+//! The hum of a line is known as that only after 240 ms, and what was counted of it is taken back.
 //! A tone is no greeting: where a network, a fax machine or a modem answers nobody speaks, and that is told as it is.
 //!
 //! The rules are those that users of Asterisk's AMD know, with these differences: voice is told from silence by a floor
@@ -20,7 +21,7 @@
 use std::time::Duration;
 
 use super::STEP_TIME;
-use super::tonal::Heard;
+use super::tonal::{HUM, Heard};
 
 /// When what is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +137,7 @@ impl Amd {
                 self.pause += STEP_TIME;
                 self.tones += STEP_TIME;
             }
+            Heard::Hum => self.take_back(),
             Heard::Unclear | Heard::Nothing => self.pause += STEP_TIME,
         }
         let decision = self.decide();
@@ -156,6 +158,16 @@ impl Amd {
             self.words += u32::from(is_new);
             self.greeting += if is_new { self.voice } else { STEP_TIME };
         }
+    }
+
+    /// What was heard last was the hum of the line, if it was that from its beginning on.
+    fn take_back(&mut self) {
+        if self.voice >= self.settings.least_word && self.voice <= HUM {
+            self.words = self.words.saturating_sub(1);
+            self.greeting = self.greeting.saturating_sub(self.voice);
+            self.voice = Duration::ZERO;
+        }
+        self.pause += STEP_TIME;
     }
 
     fn decide(&self) -> Option<(Answerer, Reason)> {
@@ -183,6 +195,9 @@ impl Amd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::sound::{Ear, STEP};
+    use crate::detect::testing::{Signal, steps};
+    use crate::detect::tonal::Listener;
 
     /// Stretches of milliseconds, silence first and then in turn, and what was told when.
     fn told(stretches: &[u64]) -> Vec<(u64, Answerer, Reason)> {
@@ -229,6 +244,37 @@ mod tests {
         );
         let hesitant = [2400, 160, 700, 160, 700, 160, 700, 160, 700, 160];
         assert_eq!(told(&hesitant), [(6000, Answerer::Unsure, Reason::TooLong)]);
+    }
+
+    /// A hum of the line that begins, however loud: it is known after 240 ms, and says nothing then. In it a word is a person's.
+    #[test]
+    fn the_hum_of_a_line_is_nobody() {
+        let answered = |signal: &Signal| {
+            let (mut ear, mut listener, mut amd) =
+                (Ear::new(), Listener::new(), Amd::new(Settings::default()));
+            let mut push = |step: [i16; STEP]| amd.push(listener.push(&step, || ear.hear(&step)));
+            steps(&signal.samples()).find_map(&mut push)
+        };
+        let hums: [&[(f64, f64)]; 4] =
+            [&[(50.0, 0.0)], &[(150.0, 0.0)], &[(250.0, 0.0)], &[(50.0, -6.0), (150.0, 0.0), (250.0, -3.0)]];
+        for (hum, level) in hums.into_iter().flat_map(|hum| [-30.0, -20.0, -10.0].map(|level| (hum, level))) {
+            let hum: Vec<_> = hum.iter().map(|(hz, beside)| (*hz, level + beside)).collect();
+            for begin in [0.0, 300.0, 1010.0] {
+                let mut signal = Signal::new(1);
+                signal.silence(begin);
+                signal.tone(&hum, 5000.0);
+                let told = answered(&signal);
+                assert_eq!(told, Some((Answerer::Unsure, Reason::InitialSilence)), "{hum:?} from {begin}");
+            }
+            let mut signal = Signal::new(2);
+            signal.silence(300.0);
+            signal.tone(&hum, 700.0);
+            signal.syllable(level + 12.0, 200.0);
+            signal.syllable(level + 12.0, 200.0);
+            signal.tone(&hum, 3000.0);
+            let told = answered(&signal);
+            assert_eq!(told, Some((Answerer::Human, Reason::ShortGreeting)), "a word in {hum:?}");
+        }
     }
 
     #[test]

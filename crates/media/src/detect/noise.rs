@@ -11,7 +11,7 @@
 use super::sound::STEP;
 
 /// Steps in which a noise is told from a voice by being as loud in all of them: 240 ms, in which a syllable swells and fades.
-const STEPS: usize = 12;
+pub(super) const STEPS: usize = 12;
 /// How much their levels differ at most, in dB: those of noise do by three.
 const EVEN: f32 = 4.5;
 /// The periods of voices in samples at 8 kHz: 400 to 60 Hz.
@@ -59,6 +59,11 @@ impl Noise {
         self.levels[0] = 10.0 * energy.max(1.0).log10();
         self.count = (self.count + 1).min(STEPS);
         self.is_even() && (self.count == STEPS || !has_period(&sharp))
+    }
+
+    /// Whether it is known by its evenness alone: there may have been a period in it, as in the hum of a line.
+    pub(super) fn is_known_by_evenness(&self) -> bool {
+        self.count == STEPS
     }
 
     fn is_even(&self) -> bool {

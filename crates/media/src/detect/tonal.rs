@@ -10,7 +10,9 @@
 //! One sound or two that hold nearly all the power do occur in speech, in a long vowel, but hardly where tones are and not
 //! for 100 ms without moving. While it is unclear, talk that goes on goes on, and none begins.
 
-use super::noise::Noise;
+use std::time::Duration;
+
+use super::noise::{self, Noise};
 use super::sound::{STEP, Sound};
 use super::vad::Vad;
 
@@ -38,7 +40,12 @@ pub enum Heard {
     Tone,
     /// What may become a tone.
     Unclear,
+    /// What was told as a voice until now goes on as none does: it was the hum of the line, for as long as [`HUM`] at most.
+    Hum,
 }
+
+/// How long a hum may be told as a voice.
+pub const HUM: Duration = Duration::from_millis(20 * noise::STEPS as u64);
 
 /// Tells voices from tones and from noise.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +57,8 @@ pub struct Listener {
     steps: u32,
     /// Steps since the last one of it.
     gap: u32,
+    /// Whether the last step was told as a voice.
+    was_voice: bool,
 }
 
 impl Listener {
@@ -60,6 +69,12 @@ impl Listener {
 
     /// Takes the next 20 ms at 8 kHz. `sound`, what they sound like, is asked for where they are loud.
     pub fn push(&mut self, step: &[i16; STEP], sound: impl FnOnce() -> Sound) -> Heard {
+        let heard = self.judge(step, sound);
+        self.was_voice = heard == Heard::Voice;
+        heard
+    }
+
+    fn judge(&mut self, step: &[i16; STEP], sound: impl FnOnce() -> Sound) -> Heard {
         if !self.vad.hears(step) {
             self.noise.pass(step);
             self.miss();
@@ -68,7 +83,11 @@ impl Listener {
         let sound = sound();
         let Some(middle) = middle(&sound) else {
             self.miss();
-            return if self.noise.hears(step) { Heard::Nothing } else { Heard::Voice };
+            return match self.noise.hears(step) {
+                false => Heard::Voice,
+                true if self.was_voice && self.noise.is_known_by_evenness() => Heard::Hum,
+                true => Heard::Nothing,
+            };
         };
         self.noise.pass(step);
         if self.steps > 0 && (middle - self.middle).abs() > STEADY {
@@ -123,6 +142,7 @@ mod tests {
             Heard::Voice => 'V',
             Heard::Tone => 'T',
             Heard::Unclear => 'u',
+            Heard::Hum => 'h',
         };
         steps(&signal.samples()).map(letter).collect()
     }
@@ -145,7 +165,7 @@ mod tests {
         signal.silence(200.0);
         signal.tone(&[(220.0, -15.0)], 400.0);
         // Its first step may be a part of one.
-        assert_eq!(drawn(&signal), format!("{}{}{}", "_".repeat(11), "V".repeat(11), "_".repeat(8)));
+        assert_eq!(drawn(&signal), format!("{}{}h{}", "_".repeat(11), "V".repeat(11), "_".repeat(7)));
         let mut signal = Signal::new(2);
         for hz in [500.0, 560.0, 620.0, 680.0, 740.0, 800.0, 860.0] {
             signal.tone(&[(hz, -15.0)], 40.0);
