@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use crate::codec::resample::Resampler;
 use crate::event::{ActionId, Event, LegId, Prompt, RecordEnd, Volumes};
+use crate::fetch::fetch;
 use crate::gain::Gain;
 use crate::leg::RoomAudio;
 use crate::mixer::Limiter;
@@ -181,6 +182,7 @@ impl Bridge {
         if self.due.is_empty() {
             return;
         }
+        self.parties().iter().for_each(|party| fetch(legs, Some(party)));
         let mut may_wait = self.recording.is_some() && !self.changes_what_is_heard();
         for party in self.parties() {
             if let Some(Placed { leg, .. }) = legs.get_mut(&party) {

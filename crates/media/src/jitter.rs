@@ -80,6 +80,13 @@ impl JitterBuffer {
         (self.next, self.packets, self.ticks) = (None, 0, 0);
     }
 
+    /// Reads the places that are inserted and taken next, to bring them into the caches.
+    pub(crate) fn fetch(&self) -> bool {
+        let at =
+            |place| self.slots.get(slot(place)).is_some_and(|slot: &Slot| slot.payload.first() == Some(&0));
+        at(self.end) ^ at(self.next.unwrap_or_default())
+    }
+
     /// How long the packets that wait last, in ticks.
     pub(crate) fn ticks(&self) -> usize {
         self.ticks

@@ -44,7 +44,7 @@ use crate::packet::{Arrival, Packet, Receiver, Sender};
 use crate::play::Playback;
 use crate::record::Recording;
 use crate::report::{Reports, Stream};
-use crate::sdp::{COMFORT_NOISE, Negotiated};
+use crate::sdp::{COMFORT_NOISE, Direction, Negotiated};
 use crate::shared::Shared;
 use crate::srtp;
 use crate::strip::Strip;
@@ -378,6 +378,39 @@ impl Leg {
     /// Whether what comes is passed on as it comes.
     pub(crate) fn passes_on(&self) -> bool {
         self.talks_to.is_some() && !self.is_interpreted
+    }
+
+    /// Reads something of each line of memory that its next frame needs, so that all of them come into the caches at once,
+    /// while another leg is at work. A frame that finds them one after the other waits for each, as between two frames of a
+    /// leg those of all others come by.
+    pub(crate) fn fetch(&self) {
+        let Self { outgoing, reports, playback, .. } = self;
+        let marks = [
+            outgoing.is_empty(),
+            self.said.len() == 0,
+            playback.as_ref().is_some_and(Playback::fetch),
+            self.recording.as_deref().is_some_and(Recording::is_beeping),
+        ];
+        std::hint::black_box((marks, reports.late, reports.concealed));
+        self.fetch_for_packet();
+    }
+
+    /// The same for a packet that comes, or goes on from the other party.
+    pub(crate) fn fetch_for_packet(&self) {
+        let Self { presence, receiver, sender, media, .. } = self;
+        let marks = [
+            self.talks_to.is_some(),
+            presence.may_hear(),
+            self.hearing.fetch(),
+            self.audio_end.is_some(),
+            self.pace.has_begun(),
+            media.telephone_event.is_some(),
+            media.comfort_noise.is_some(),
+            media.remote_rtp.ip().is_unspecified(),
+            media.direction == Direction::Inactive,
+        ];
+        let counts = [self.frames, self.reports.bytes_received, receiver.received(), sender.ssrc().into()];
+        std::hint::black_box((marks, counts, receiver.jitter()));
     }
 
     /// Runs the frames that are due. Returns whether there were any.

@@ -17,6 +17,7 @@ pub mod detect;
 mod digits;
 pub mod dtmf;
 pub mod event;
+mod fetch;
 pub mod file;
 pub mod gain;
 mod jitter;
@@ -51,6 +52,7 @@ use crate::codec::Codec;
 use crate::event::{
     Audio, Channel, Command, DigitSource, Event, LegConfig, LegId, RecordFormat, RoomId, Transmit,
 };
+use crate::fetch::{each_and_next, fetch};
 use crate::leg::Datagram;
 pub use crate::leg::Leg;
 pub use crate::numbered::{NumberHasher, Numbered};
@@ -65,8 +67,8 @@ pub const FRAME: Duration = Duration::from_millis(20);
 pub const PHASES: u8 = 10;
 
 /// A phase takes legs of so much weight before another is begun: every phase in use is a wake-up of the driver in each
-/// frame, and so many light legs are done within half a millisecond.
-const FULL_PHASE: usize = 100;
+/// frame, after which nothing of it is in the caches, and so many light legs are done within two milliseconds.
+const FULL_PHASE: usize = 400;
 
 /// How much of a phase, and of a thread, a leg in a codec takes. What costs most in a frame is its packet, and computing where the
 /// codec is no table: five and about thirty times as much.
@@ -316,6 +318,16 @@ impl Engine {
         self.plain = plain;
     }
 
+    /// A datagram of this leg is received next: what is needed for that is brought into the caches meanwhile, of the leg and
+    /// of the one that it goes on to.
+    pub fn fetch(&self, leg: LegId) {
+        let Some(Placed { leg, .. }) = self.legs.get(&leg) else { return };
+        leg.fetch_for_packet();
+        if let Some(Placed { leg: peer, .. }) = leg.talks_to().and_then(|peer| self.legs.get(&peer)) {
+            peer.fetch_for_packet();
+        }
+    }
+
     /// Does the work of the legs of one phase, which is due in each frame, of this number, or in those that its need is for.
     /// Phases from [`PHASES`] up have none.
     pub fn tick(&mut self, now: Instant, phase: u8, frame: u64) {
@@ -324,7 +336,8 @@ impl Engine {
         let is_for_all = due.need < Need::Frames || is_span_turn(frame, phase);
         (due.need, due.passes_on) = (due.least_need(), false);
         self.shared.tells_stats = is_for_all && due.tells_stats(now);
-        for id in &due.legs {
+        for (id, next) in each_and_next(&due.legs) {
+            fetch(&self.legs, next);
             let Some(Placed { leg, .. }) = self.legs.get_mut(id) else { continue };
             let has_run = (is_for_all || leg.need() == Need::Frames) && leg.tick(now, &mut self.shared);
             due.need = due.need.max(leg.need());
@@ -340,7 +353,8 @@ impl Engine {
                 leg.put_said_back(said);
             }
         }
-        for id in &due.rooms {
+        for (id, next) in each_and_next(&due.rooms) {
+            fetch(&self.legs, next.and_then(|next| self.rooms.get(next)?.members().next()).as_ref());
             if let Some(room) = self.rooms.get_mut(id) {
                 room.tick(now, &mut self.legs, &mut self.shared);
             }

@@ -37,6 +37,14 @@ impl Playback {
         Self { action, prompts, repeat, prompt, index: 0, part: 0, offset: 0, turn: 0, played: 0, ahead: 0 }
     }
 
+    /// Reads something of what the next frame needs, to bring it into the caches.
+    pub(crate) fn fetch(&self) -> bool {
+        let part = self.prompt.as_ref().map(|prompt| prompt.part(self.part));
+        let payload =
+            part.and_then(|part| if let Part::Payload(part) = part { part.get(self.offset) } else { None });
+        (payload == Some(&0)) ^ (self.played == 0)
+    }
+
     /// How much went out, repetitions included.
     pub(crate) fn played(&self) -> Duration {
         Duration::from_micros(self.played.saturating_mul(1_000_000) / u64::from(TICKS))

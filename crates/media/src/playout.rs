@@ -147,6 +147,14 @@ impl Playout {
         }
     }
 
+    /// Reads something of what a frame and a packet need, to bring it into the caches.
+    pub(crate) fn fetch(&self) -> bool {
+        let Self { buffer, ready, frame, concealer, window, concealed, noise, .. } = self;
+        let is_empty = ready.len() == 0 && frame.len() == 0;
+        let is_zero = (*concealed == 0) ^ (window.most == 0) ^ (buffer.ticks() == 0);
+        buffer.fetch() ^ is_empty ^ is_zero ^ noise.is_some() ^ concealer.is_fading()
+    }
+
     /// Another stream begins; what was queued is gone.
     pub(crate) fn restart(&mut self) {
         self.buffer.restart();

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use crate::codec::{Codec, Encoder};
 use crate::event::{ActionId, Event, LegId, MAX_PLAYS, RecordEnd, RoomEvent, RoomId};
+use crate::fetch::{each_and_next, fetch};
 use crate::leg::RoomAudio;
 use crate::mixer::{Desk, Heard, Mixer, Rate, Seat, Voice};
 use crate::numbered::Numbered;
@@ -103,7 +104,8 @@ impl Room {
 
     fn frame(&mut self, now: Instant, legs: &mut Numbered<LegId, Placed>, shared: &mut Shared) {
         let mut desk = shared.desk.take().unwrap_or_default();
-        for &Member { leg, seat } in &self.members {
+        for (&Member { leg, seat }, next) in each_and_next(&self.members) {
+            fetch(legs, next.map(|next| &next.leg));
             let Some(Placed { leg, .. }) = legs.get_mut(&leg) else { continue };
             self.mixer.set_rate(seat, Rate::for_hz(leg.codec().sample_rate()));
             leg.say_to_room(now, shared, |frame| self.mixer.say(&mut desk, seat, frame));
@@ -117,7 +119,8 @@ impl Room {
             encoding.idle += 1;
             encoding.idle < KEEP_ENCODER
         });
-        for &Member { leg, seat } in &self.members {
+        for (&Member { leg, seat }, next) in each_and_next(&self.members) {
+            fetch(legs, next.map(|next| &next.leg));
             let Some(Placed { leg, .. }) = legs.get_mut(&leg) else { continue };
             let audio = match self.mixer.heard(&mut desk, seat) {
                 None => None,

@@ -75,6 +75,14 @@ impl Hearing {
         }
     }
 
+    /// Reads something of what a frame needs, for [`Leg::fetch`].
+    pub(super) fn fetch(&self) -> bool {
+        let Self { playout, waiting, tones, tells_tones, mute, narrow, narrowed, frame, .. } = self;
+        let is_empty = waiting.fetch() ^ narrowed.is_empty() ^ frame.is_empty();
+        let is_there = tones.is_some() ^ mute.is_some() ^ narrow.is_some() ^ tells_tones;
+        playout.as_deref().is_some_and(Playout::fetch) ^ is_empty ^ is_there
+    }
+
     pub(super) fn detect_tones(&mut self, detect: bool) {
         self.tells_tones = detect;
     }

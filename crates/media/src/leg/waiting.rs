@@ -46,6 +46,11 @@ impl Waiting {
         self.packets.push(Packet { at, came, end: self.payloads.len() });
     }
 
+    /// Reads where the next one comes to lie, for [`super::Leg::fetch`].
+    pub(super) fn fetch(&self) -> bool {
+        self.packets.last().is_some_and(|last| last.end == 0) ^ (self.payloads.last() == Some(&0))
+    }
+
     /// Whether no more can wait.
     pub(super) fn is_full(&self) -> bool {
         self.packets.len() >= MOST

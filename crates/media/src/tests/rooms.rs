@@ -575,7 +575,7 @@ fn whatever_is_asked_ends_once() {
 #[test]
 fn rooms_fill_a_phase_before_another_is_begun() {
     let mut world = World::new(1, 1, Network::default());
-    let rooms = || (1..=80).map(RoomId);
+    let rooms = || (1..=320).map(RoomId);
     for room in rooms() {
         world.command(Command::Room { room, command: RoomCommand::Open { tells_talking: false } });
     }
@@ -586,9 +586,9 @@ fn rooms_fill_a_phase_before_another_is_begun() {
     }
     let members = (0..PHASES).map(|phase| world.engines[0].legs_of(phase).count());
     let members: Vec<usize> = members.filter(|members| *members > 0).collect();
-    assert_eq!((members.len(), members.iter().sum()), (3, 240), "{members:?}");
+    assert_eq!((members.len(), members.iter().sum()), (3, 960), "{members:?}");
     // A phase that is not full takes one more room.
-    assert!(members.iter().all(|members| *members <= 99 + 3), "{members:?}");
+    assert!(members.iter().all(|members| *members <= 399 + 3), "{members:?}");
     world.run(40);
     assert_eq!(world.rtp_of(240).len(), 2);
 }

@@ -398,25 +398,25 @@ fn a_phase_is_filled_before_the_next_is_begun_and_then_they_are_evened_out() {
             world.engines[0].command(now, Command::AddLeg { leg, config: config(Codec::Pcmu) });
         }
     };
-    add(&mut world, 1..=220);
-    assert_eq!(phases(&world), [100, 0, 0, 100, 0, 0, 20, 0, 0, 0]);
+    add(&mut world, 1..=880);
+    assert_eq!(phases(&world), [400, 0, 0, 400, 0, 0, 80, 0, 0, 0]);
     for leg in (1..=30).map(LegId) {
         let now = world.now();
         world.engines[0].command(now, Command::RemoveLeg { leg });
     }
-    add(&mut world, 221..=250);
-    assert_eq!(phases(&world), [100, 0, 0, 100, 0, 0, 20, 0, 0, 0], "room in the first is used first");
-    add(&mut world, 251..=1040);
-    assert_eq!(phases(&world), [101; 10]);
+    add(&mut world, 881..=910);
+    assert_eq!(phases(&world), [400, 0, 0, 400, 0, 0, 80, 0, 0, 0], "room in the first is used first");
+    add(&mut world, 911..=4040);
+    assert_eq!(phases(&world), [401; 10]);
 }
 
 #[test]
 fn legs_that_compute_fill_a_phase_sooner() {
     let mut world = World::new(1, 1, Network::default());
-    for leg in (1..=25).map(LegId) {
+    for leg in (1..=100).map(LegId) {
         let now = world.now();
         world.engines[0].command(now, Command::AddLeg { leg, config: config(Codec::G722) });
     }
     let legs: Vec<usize> = (0..PHASES).map(|phase| world.engines[0].legs_of(phase).count()).collect();
-    assert_eq!(legs, [20, 0, 0, 5, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(legs, [80, 0, 0, 20, 0, 0, 0, 0, 0, 0]);
 }

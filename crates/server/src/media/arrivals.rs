@@ -31,10 +31,10 @@ pub(super) const MAX_AT_ONCE: u64 = 3;
 /// or since the clocks drift, waits for 160 ms at most.
 const FRAMES_PER_SECOND_LOOK: u64 = 8;
 
-/// A socket that nothing has come to for so many frames, a second, is read in each fourth, where nobody listens: what comes
-/// then is the beginning of a talk, or a key, and waits for 60 ms more at most.
+/// A socket that nothing has come to for so many frames, a second, is read in each eighth, where nobody listens: what comes
+/// then is the beginning of a talk, or a key, and waits for 140 ms more at most.
 const SILENT_FRAMES: u8 = 50;
-const FRAMES_PER_SILENT_LOOK: u64 = 4;
+const FRAMES_PER_SILENT_LOOK: u64 = 8;
 
 /// Sweeps in which a socket for reports is read once: there is one each few seconds.
 const SWEEPS_PER_REPORT: usize = 10;
@@ -53,6 +53,8 @@ pub(super) struct Look {
 /// What of a socket is to be read at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
+    /// Nothing yet: it is read next, and what is needed for that may be brought into the caches.
+    Next,
     /// One packet.
     One,
     /// What has come in a span of frames.
@@ -110,20 +112,26 @@ struct Steady {
 }
 
 impl Steady {
-    /// Reads what is to be read in this frame of its leg. Returns whether there was anything.
-    fn read(&mut self, frame: u64, read: &mut Read<'_>) -> bool {
-        let most = match self.frames.heard {
-            Heard::InSpans => {
-                return is_span_turn(frame, self.frames.phase) && read(self.number, Wanted::Span) > 0;
-            }
-            // A fourth of them in each frame, so that it takes as long as the next.
+    /// Packets that are to be read in this frame of its leg, at most.
+    fn wants(&self, frame: u64) -> u64 {
+        match self.frames.heard {
+            Heard::InSpans => u64::from(is_span_turn(frame, self.frames.phase)),
+            // An eighth of them in each frame, so that it takes as long as the next.
             Heard::ByNobody if self.silent == SILENT_FRAMES => {
                 u64::from((frame + self.number / 2).is_multiple_of(FRAMES_PER_SILENT_LOOK))
             }
             // After none, or two, the next time there may be more than one.
             _ if self.had == 1 && !frame.is_multiple_of(FRAMES_PER_SECOND_LOOK) => 1,
             _ => MAX_AT_ONCE,
-        };
+        }
+    }
+
+    /// Reads what is to be read in this frame of its leg. Returns whether there was anything.
+    fn read(&mut self, frame: u64, read: &mut Read<'_>) -> bool {
+        let most = self.wants(frame);
+        if self.frames.heard == Heard::InSpans {
+            return most > 0 && read(self.number, Wanted::Span) > 0;
+        }
         self.had = (0..most).take_while(|_| read(self.number, Wanted::One) > 0).count() as u64;
         self.silent = if self.had > 0 { 0 } else { (self.silent + 1).min(SILENT_FRAMES) };
         self.had > 0
@@ -138,8 +146,14 @@ impl Readiness {
     /// Reads the sockets of a phase.
     fn read_steady(&mut self, phase: u8, frame: u64, read: &mut Read<'_>) -> bool {
         let mut has_read = false;
-        for socket in self.steady.get_mut(usize::from(phase)).into_iter().flatten() {
+        let mut sockets =
+            self.steady.get_mut(usize::from(phase)).map(|sockets| &mut sockets[..]).unwrap_or_default();
+        while let Some((socket, rest)) = sockets.split_first_mut() {
+            if let Some(next) = rest.first().filter(|next| next.wants(frame) > 0) {
+                read(next.number, Wanted::Next);
+            }
             has_read |= socket.read(frame, read);
+            sockets = rest;
         }
         has_read
     }
@@ -178,7 +192,10 @@ impl Arrivals for Readiness {
                 break;
             }
             has_read = true;
-            for event in found {
+            for (index, event) in found.iter().enumerate() {
+                if let Some(next) = found.get(index + 1) {
+                    read(next.data.u64(), Wanted::Next);
+                }
                 read(event.data.u64(), Wanted::One);
             }
         }
@@ -272,7 +289,11 @@ mod tests {
     fn read(arrivals: &mut dyn Arrivals, look: Look, sockets: &BTreeMap<u64, OwnedFd>) -> Vec<u64> {
         let mut taken = Vec::new();
         let has_read = arrivals.read(look, &mut |number, wanted| {
-            let most = if wanted == Wanted::One { 1 } else { usize::MAX };
+            let most = match wanted {
+                Wanted::Next => 0,
+                Wanted::One => 1,
+                Wanted::Span => usize::MAX,
+            };
             let read = (0..most).take_while(|_| rustix::io::read(&sockets[&number], &mut [0; 8]).is_ok());
             let count = read.count();
             taken.extend(std::iter::repeat_n(number, count));
@@ -344,8 +365,8 @@ mod tests {
             }
             let looks = |arrivals: &mut dyn Arrivals, frame| {
                 let mut looks = 0;
-                arrivals.read(Look { frame: Some((0, frame)), ..SLOT }, &mut |_, _| {
-                    looks += 1;
+                arrivals.read(Look { frame: Some((0, frame)), ..SLOT }, &mut |_, wanted| {
+                    looks += u64::from(wanted == Wanted::One);
                     0
                 });
                 looks

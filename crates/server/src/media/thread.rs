@@ -346,6 +346,10 @@ impl Thread {
         let clocks = clock::both();
         let mut read = |number, wanted| {
             let Some((leg, channel, sockets)) = places.at(number) else { return 0 };
+            if wanted == Wanted::Next {
+                engine.fetch(leg);
+                return 0;
+            }
             if wanted == Wanted::Span {
                 return batch
                     .read((sockets, channel), clocks, |packet| receive(engine, leg, channel, packet));
