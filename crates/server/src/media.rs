@@ -14,6 +14,7 @@ mod inbox;
 mod lateness;
 mod pace;
 mod places;
+mod realtime;
 mod thread;
 
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ use self::inbox::{Door, Handover};
 pub use self::lateness::Late;
 use self::lateness::Lateness;
 use self::thread::Thread;
-use crate::config::MediaIo;
+use crate::config;
 use crate::input::Input;
 use crate::outbox::Outbox;
 use crate::ports::Sockets;
@@ -111,10 +112,10 @@ pub struct Router {
 }
 
 impl Router {
-    /// Starts `threads` media threads, which look for packets by `io`.
+    /// Starts `threads` media threads, as the configuration wants them.
     pub fn start(
         threads: usize,
-        io: MediaIo,
+        config: &config::Media,
         control: &mpsc::Sender<Input>,
         recordings: &Feed,
         mut seed: impl FnMut() -> [u8; 32],
@@ -128,11 +129,17 @@ impl Router {
         };
         for index in 0..threads {
             let (door, inbox) = inbox::open(INBOX)?;
-            let arrivals = arrivals::by(io)?;
+            let arrivals = arrivals::by(config.io)?;
             let (seed, control, recordings) = (seed(), control.clone(), recordings.another());
             let lateness = Arc::<Lateness>::default();
             router.lateness.push(lateness.clone());
-            let run = move || Thread::new(seed, arrivals, inbox, control, recordings, lateness).run();
+            let is_realtime = config.realtime;
+            let run = move || {
+                if is_realtime {
+                    realtime::come_first();
+                }
+                Thread::new(seed, arrivals, inbox, control, recordings, lateness).run();
+            };
             std::thread::Builder::new().name(format!("media-{index}")).spawn(run)?;
             router.threads.push(Outbox::new(door));
         }
@@ -261,7 +268,7 @@ mod tests {
 
     fn thread_that_tells(control: mpsc::Sender<Input>) -> Thread {
         let (_, inbox) = inbox::open(1).expect("a bell");
-        let arrivals = arrivals::by(MediaIo::default()).expect("a way to find packets");
+        let arrivals = arrivals::by(config::MediaIo::default()).expect("a way to find packets");
         let recordings = Feed::new(vec![(sync_channel(8).0, std::thread::current())]);
         Thread::new([7; 32], arrivals, inbox, control, recordings, Arc::default())
     }

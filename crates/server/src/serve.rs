@@ -350,7 +350,7 @@ fn assemble(
     let min_free = config.media.recordings_min_free_bytes;
     let recordings = recordings::start(recordings, min_free, inputs).map_err(no_thread)?;
     let threads = if config.media.threads == 0 { media::default_threads() } else { config.media.threads };
-    let router = Router::start(threads, config.media.io, inputs, &recordings, seed).map_err(no_thread)?;
+    let router = Router::start(threads, &config.media, inputs, &recordings, seed).map_err(no_thread)?;
     let random = u64::from_ne_bytes(seed()[..8].try_into().unwrap_or_default());
     let most = ports::most_pairs(getrlimit(Resource::Nofile).current);
     let ports = Ports::new(config.rtp.address, config.rtp.ports.rtp_ports(), random, most);

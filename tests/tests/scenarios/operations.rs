@@ -123,3 +123,30 @@ async fn a_gateway_is_added_under_calls() {
     assert!(Client::connect(&server.rpc_url(), None).await.is_err());
     assert!(Client::connect(&server.rpc_url(), Some("new")).await.is_ok());
 }
+
+/// By proc_pid_stat(5): the policy of a thread, and its priority among those in real time.
+fn policy(stat: &str) -> Option<(u32, u32)> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((fields.get(38)?.parse().ok()?, fields.get(37)?.parse().ok()?))
+}
+
+/// Media threads are in real time (SCHED_RR, 2 in sched(7)) where that is asked for and allowed, by the lowest priority, and
+/// nothing else is; where it is not allowed the log says so.
+#[tokio::test]
+async fn media_threads_come_first_where_that_is_asked_for() {
+    let server =
+        Server::start_with("realtime", &Setup { media: "realtime = true".to_owned(), ..Setup::default() })
+            .await;
+    let may = std::process::Command::new("chrt").args(["--rr", "1", "true"]).status();
+    if !may.is_ok_and(|status| status.success()) {
+        return until_log(&server, "media.realtime: this thread has no right to real time").await;
+    }
+    let (mut media, mut others) = (Vec::new(), Vec::new());
+    for task in std::fs::read_dir(format!("/proc/{}/task", server.id())).expect("its threads").flatten() {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let threads = if stat.contains("(media-") { &mut media } else { &mut others };
+        threads.extend(policy(&stat));
+    }
+    assert!(!media.is_empty() && media.iter().all(|policy| *policy == (2, 1)), "{media:?}");
+    assert!(!others.is_empty() && others.iter().all(|policy| *policy == (0, 0)), "{others:?}");
+}

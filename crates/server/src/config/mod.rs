@@ -203,6 +203,8 @@ pub struct Media {
     pub threads: usize,
     /// How media threads find the packets that have come.
     pub io: MediaIo,
+    /// Whether media threads come before everything else on the machine (`SCHED_RR`), if the system lets them.
+    pub realtime: bool,
 }
 
 /// How media threads find the packets that have come; benches/README.md has what each of them costs.
@@ -381,6 +383,7 @@ impl Default for Media {
             conference_background_db: -20,
             threads: 0,
             io: MediaIo::Readiness,
+            realtime: false,
         }
     }
 }
