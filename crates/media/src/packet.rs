@@ -19,6 +19,8 @@ use self::seen::Seen;
 const MAX_DROPOUT: u16 = 3000;
 /// A packet this many places back is late, not a restart (RFC 3550 A.1).
 const MAX_MISORDER: u16 = 100;
+/// Counting begins at one cycle, so that a packet overtaken by the first fits.
+const FIRST_CYCLE: u64 = 1 << 16;
 /// The fixed header.
 const HEADER: usize = 12;
 
@@ -93,7 +95,7 @@ pub(crate) struct Receiver {
 #[derive(Debug)]
 struct Source {
     ssrc: u32,
-    /// The first extended sequence number. Counting begins at one cycle, so that a packet overtaken by the first fits.
+    /// The first extended sequence number, from [`FIRST_CYCLE`] on.
     base: u64,
     /// The highest extended sequence number.
     highest: u64,
@@ -103,6 +105,8 @@ struct Source {
     /// Packets, duplicates included.
     received: u64,
     duplicates: u64,
+    /// Packets from before the first that came, which overtook them: nobody expects them.
+    overtaken: u64,
     expected_prior: u64,
     received_prior: u64,
     transit: Option<u32>,
@@ -186,14 +190,14 @@ impl Receiver {
         self.received
     }
 
-    /// Packets that never came: what came twice makes up for none.
+    /// Packets that never came: what came twice, or from before the first, makes up for none.
     pub(crate) fn lost(&self) -> i64 {
         self.lost_before + self.source.as_ref().map_or(0, Source::lost)
     }
 
     /// The part of the packets that never came.
     pub(crate) fn loss(&self) -> f64 {
-        let lost = self.lost().max(0) as f64;
+        let lost = self.lost() as f64;
         lost / (self.received as f64 + lost).max(1.0)
     }
 
@@ -217,7 +221,7 @@ enum Place {
 
 impl Source {
     fn new(ssrc: u32, sequence: u16) -> Self {
-        let base = (1 << 16) | u64::from(sequence);
+        let base = FIRST_CYCLE | u64::from(sequence);
         Self {
             ssrc,
             base,
@@ -226,6 +230,7 @@ impl Source {
             seen: Seen::first(),
             received: 0,
             duplicates: 0,
+            overtaken: 0,
             expected_prior: 0,
             received_prior: 0,
             transit: None,
@@ -256,8 +261,11 @@ impl Source {
             self.seen.ahead(ahead);
             Some(self.highest)
         } else if behind <= MAX_MISORDER {
-            self.duplicates += u64::from(self.seen.behind(behind));
-            Some(self.highest - u64::from(behind))
+            let place = self.highest - u64::from(behind);
+            let is_again = self.seen.behind(behind);
+            self.duplicates += u64::from(is_again);
+            self.overtaken += u64::from(!is_again && place < self.base);
+            Some(place)
         } else {
             None
         }
@@ -268,10 +276,13 @@ impl Source {
     }
 
     fn lost(&self) -> i64 {
-        self.expected().cast_signed() - (self.received - self.duplicates).cast_signed()
+        // Of a packet that comes again after long it is not known that it does, and that makes nothing less than none.
+        let came = self.received - self.duplicates - self.overtaken;
+        self.expected().saturating_sub(came).cast_signed()
     }
 
-    /// RFC 3550 A.3, where duplicates count as received.
+    /// RFC 3550 A.3, where duplicates count as received, as do packets from before the first. The cycle in which counting begins
+    /// is none of the source's.
     fn report(&mut self) -> Reception {
         let expected = self.expected() - self.expected_prior;
         let received = self.received - self.received_prior;
@@ -283,7 +294,7 @@ impl Source {
             clippy::cast_sign_loss,
             reason = "both fields are 32 bit, modulo"
         )]
-        let (highest, jitter) = (self.highest as u32, self.jitter as u32);
+        let (highest, jitter) = ((self.highest - FIRST_CYCLE) as u32, self.jitter as u32);
         Reception {
             ssrc: self.ssrc,
             fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),

@@ -62,7 +62,7 @@ fn a_report_has_the_loss_since_the_last() {
     }
     let report = receiver.report().unwrap();
     // 4 of 8 lost: 128/256.
-    assert_eq!((report.fraction_lost, report.lost, report.highest), (128, 4, 0x1_0007));
+    assert_eq!((report.fraction_lost, report.lost, report.highest), (128, 4, 7));
     receiver.arrive(9, 8);
     let report = receiver.report().unwrap();
     assert_eq!((report.fraction_lost, report.lost), (0, 4));
@@ -91,6 +91,37 @@ fn r5_another_source_is_believed_when_the_present_one_is_silent() {
     assert_eq!(receiver.arrive(2, 501), Arrival::Probation);
     assert_eq!(receiver.arrive(2, 502), Arrival::Restart((1 << 16) + 502));
     assert_eq!(receiver.arrive(2, 503), Arrival::InSequence((1 << 16) + 503));
+}
+
+/// `cycles` of RFC 3550 A.1 is 0 for each new source, and counts the turns of its own numbers.
+#[test]
+fn r5_a_report_counts_the_cycles_of_its_source_only() {
+    let mut receiver = Receiver::default();
+    let mut highest_of = |ssrc, from: u16| {
+        for step in 0..300 {
+            receiver.arrive(ssrc, from.wrapping_add(step));
+        }
+        receiver.report().map(|report| report.highest)
+    };
+    assert_eq!(highest_of(1, 50_000), Some(50_299));
+    assert_eq!(highest_of(2, 40_000), Some(40_299));
+    assert_eq!(highest_of(3, 65_500), Some(65_799));
+    assert_eq!(highest_of(4, 10), Some(309));
+}
+
+#[test]
+fn r5_what_the_first_packet_overtook_makes_up_for_no_loss() {
+    let mut receiver = Receiver::default();
+    for (sequence, lost, lost_in_report) in [(11, 0, 0), (10, 0, -1), (10, 0, -2), (12, 0, -2), (14, 1, -1)] {
+        receiver.arrive(1, sequence);
+        assert_eq!(receiver.lost(), lost, "{sequence}");
+        assert_eq!(receiver.report().unwrap().lost, lost_in_report, "{sequence}");
+    }
+    // Of another source it begins anew, and what was lost of the first stays so.
+    for sequence in [499, 500, 499] {
+        receiver.arrive(2, sequence);
+    }
+    assert_eq!(receiver.lost(), 1);
 }
 
 #[test]
