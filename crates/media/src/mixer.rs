@@ -12,8 +12,9 @@
 //! each frame that differs: a hundred who listen cost as much as one. Where rates differ, what is said at each crosses to
 //! the others as one sum (`bus.rs`), so a member with 48 kHz is heard with 48 kHz by all who can.
 //!
-//! Who is not audible is not in the sum, so that the noise of a hundred rooms does not add up. Voices come in and go out
-//! in 2 ms, so that no switch clicks.
+//! Where no more than eight may speak, everything is in the sum but silence and the noise of an idle line: nothing cuts the
+//! beginning of a soft word, or the noise behind a voice. Of more, who has no voice is not in the sum, so that the noise of a
+//! hundred rooms does not add up. Voices come in and go out in 2 ms, so that no switch clicks.
 
 mod bus;
 mod limiter;
@@ -31,6 +32,9 @@ use crate::mixer::talk::{Talk, level};
 
 /// Voices that are heard at once. More are a noise that nobody understands, and cost as much as they are many.
 pub const MAX_TALKERS: usize = 16;
+/// Members that may speak of whom everything is heard. The noises of eight are 9 dB louder than that of one, and each that is in the
+/// sum hears a frame of its own, which has to be encoded.
+pub const MAX_OPEN: usize = 8;
 /// A voice that is in the sum stays there unless another is louder by this, 6 dB as power: no two that are equally loud
 /// take turns.
 const STAYS: f32 = 4.0;
@@ -146,6 +150,8 @@ pub struct Mixer {
     recorded: Option<Rate>,
     /// At which rates somebody hears, or records.
     is_heard: [bool; Rate::ALL.len()],
+    /// Whether so few may speak that everything is heard.
+    is_open: bool,
     ranking: Vec<(f32, usize)>,
     talks: VecDeque<(Seat, bool)>,
 }
@@ -187,6 +193,7 @@ impl Mixer {
             crossings: Vec::new(),
             recorded: None,
             is_heard: [false; Rate::ALL.len()],
+            is_open: true,
             ranking: Vec::new(),
             talks: VecDeque::new(),
         }
@@ -262,7 +269,7 @@ impl Mixer {
         {
             self.talks.push_back((seat, talks));
         }
-        member.say(desk, frame);
+        member.say(desk, frame, self.is_open);
     }
 
     /// Plays something to all in the next frame, at any rate.
@@ -327,12 +334,12 @@ impl Mixer {
         self.members.get(seat.0).and_then(Option::as_ref).is_some_and(|member| member.talk.is_talking())
     }
 
-    /// Decides whose voices are in the sum: all that are audible, or the loudest of them.
+    /// Decides whose voices are in the sum: all that are to be heard, or the loudest of them.
     fn choose(&mut self) {
         self.ranking.clear();
         for (index, member) in self.members.iter_mut().enumerate() {
             let Some(member) = member else { continue };
-            match (std::mem::take(&mut member.asks), member.talk.is_audible()) {
+            match (std::mem::take(&mut member.asks), member.is_to_be_heard(self.is_open)) {
                 (true, true) => {
                     let loudness = member.talk.loudness();
                     let rank = if member.is_in() { loudness * STAYS } else { loudness };
@@ -352,8 +359,10 @@ impl Mixer {
         }
     }
 
-    /// Counts at which rates somebody hears.
+    /// Counts at which rates somebody hears, and how many may speak.
     fn count(&mut self) {
+        let speakers = self.members.iter().flatten().filter(|member| member.voice.mode.speaks()).count();
+        self.is_open = speakers <= MAX_OPEN;
         let members = || self.members.iter().flatten().filter(|member| member.voice.mode.hears());
         self.is_heard =
             Rate::ALL.map(|rate| self.recorded == Some(rate) || members().any(|member| member.rate == rate));
@@ -389,8 +398,13 @@ impl Member {
         }
     }
 
-    fn say(&mut self, desk: &mut Desk, frame: &[i16]) {
-        self.asks = self.talk.is_audible() || self.is_in();
+    /// Whether it is to be in the sum: its voice, or any sound where few may speak.
+    fn is_to_be_heard(&self, is_open: bool) -> bool {
+        self.talk.is_audible() || is_open && self.talk.is_sounding()
+    }
+
+    fn say(&mut self, desk: &mut Desk, frame: &[i16], is_open: bool) {
+        self.asks = self.is_to_be_heard(is_open) || self.is_in();
         if self.asks {
             self.said = desk.place();
             let said = &mut desk.said[self.said];

@@ -1,8 +1,10 @@
-//! Whether a member is to be heard, and whether it talks: the level of its frames against that of its background.
+//! Whether a member makes any sound, whether that is a voice, and whether it talks: the level of its frames against that of its
+//! background.
 //!
 //! ```text
+//!   level of a frame ─▶ above the noise of an idle line ─▶ sounding, from that frame to 300 ms after the last
 //!   level of a frame ─▶ the least of the last 1–2 s: background
-//!                       9 dB above it, or loud anyway: voice ─▶ audible, from that frame to 300 ms after the last
+//!                       9 dB above it, or loud anyway: voice ─▶ a voice, from that frame to 300 ms after the last
 //!                                                           └─▶ talking, after 100 ms of voice, to 600 ms after the last
 //!   least and most of the last 240–480 ms, within 4.5 dB: a noise or a tone, heard if it is loud, but no talk
 //! ```
@@ -19,6 +21,8 @@ const ABOVE: f32 = 8.0;
 const FIRST_BACKGROUND: f32 = 4_250.0;
 /// The background of a stream that has paused or suppresses its silence, and is not known to have one: what comes is a voice.
 const NO_BACKGROUND: f32 = 0.0;
+/// Noise of an idle line: -65 dBm0 (G.712), which is -68 dB. Below it there is nothing to hear.
+const IDLE_LINE: f32 = 165.0;
 /// Below -70 dB a frame is such a pause.
 const NOTHING: f32 = 100.0;
 /// Frames in which what is even is known as such, 240 ms: syllables swell and fade in them.
@@ -27,7 +31,7 @@ const EVEN_FRAMES: u32 = 12;
 const EVEN: f32 = 2.8;
 /// The stretch in which the least level is looked for, 1 s: people take breath more often.
 const WINDOW_FRAMES: u32 = 50;
-/// How long a member is heard after its last frame of voice, 300 ms: ends of words are soft, and pauses within a
+/// How long a member is heard after its last frame of voice or of sound, 300 ms: ends of words are soft, and pauses within a
 /// sentence shorter.
 const AUDIBLE_FRAMES: u32 = 15;
 /// Voice that begins a talk, 100 ms: no click or cough.
@@ -53,6 +57,8 @@ pub(super) struct Talk {
     /// Frames since the last of voice, and since the last of one that is not even.
     since: u32,
     since_talk: u32,
+    /// Frames since the last in which there was anything to hear.
+    since_sound: u32,
     /// Frames of voice since the member became audible, or was even.
     voice: u32,
     is_talking: bool,
@@ -68,6 +74,7 @@ impl Talk {
             loudness: 0.0,
             since: AUDIBLE_FRAMES,
             since_talk: TALK_ENDS,
+            since_sound: AUDIBLE_FRAMES,
             voice: 0,
             is_talking: false,
         }
@@ -78,6 +85,7 @@ impl Talk {
         self.loudness = level.max(self.loudness * FADE);
         let is_voice = level > LEAST_VOICE && (level > ABOVE * self.background() || level > LOUD);
         self.watch(level);
+        self.since_sound = if level > IDLE_LINE { 0 } else { self.since_sound.saturating_add(1) };
         self.since = if is_voice { 0 } else { self.since.saturating_add(1) };
         let is_even = self.is_even();
         if is_voice && !is_even {
@@ -95,6 +103,12 @@ impl Talk {
         })
     }
 
+    /// Whether there is anything to hear of the member.
+    pub(super) fn is_sounding(&self) -> bool {
+        self.since_sound < AUDIBLE_FRAMES
+    }
+
+    /// Whether a voice is to be heard of it.
     pub(super) fn is_audible(&self) -> bool {
         self.since < AUDIBLE_FRAMES
     }
@@ -239,6 +253,22 @@ mod tests {
         assert_eq!(draw(&mut talk, &[(-90.0, 3), (-54.0, 3)]), "...aaa");
         let drawn = draw(&mut talk, &[(-50.0, 200)]);
         assert!(drawn.ends_with(&".".repeat(50)), "{drawn}");
+    }
+
+    /// -65 dBm0 is -68 dB.
+    #[test]
+    fn all_but_the_noise_of_an_idle_line_is_a_sound() {
+        let mut talk = Talk::new();
+        assert!(!talk.is_sounding());
+        for (decibels, frames, sounds) in
+            [(-90.0, 5, false), (-69.0, 5, false), (-67.0, 1, true), (-69.0, 14, true), (-69.0, 1, false)]
+        {
+            draw(&mut talk, &[(decibels, frames)]);
+            assert_eq!(talk.is_sounding(), sounds, "{decibels}");
+        }
+        // However long it lasts.
+        draw(&mut talk, &[(-60.0, 500)]);
+        assert!(talk.is_sounding() && !talk.is_audible());
     }
 
     #[test]

@@ -159,11 +159,35 @@ fn silence_is_silence() {
     for _ in 0..20 {
         assert_eq!(room.frame(&said), said);
     }
-    // Nor does the noise of a line that is below the floor reach anybody.
+    // Nor does the noise of an idle line reach anybody: -69 dB, below -65 dBm0.
     let mut random = fastrand::Rng::with_seed(1);
     for _ in 0..20 {
-        let noises = [50, 50, 50].map(|amplitude| noise(&mut random, Rate::Narrow, amplitude));
+        let noises = [20, 20, 20].map(|amplitude| noise(&mut random, Rate::Narrow, amplitude));
         assert_eq!(room.frame(&noises), said);
+    }
+}
+
+/// Of eight who may speak everything is heard, from its first frame on and as long as it lasts; of more, noise is not.
+#[test]
+fn soft_and_even_sounds_are_heard_where_few_may_speak() {
+    for (speakers, listeners, is_open) in [(3, 0, true), (MAX_OPEN, 2, true), (MAX_OPEN + 1, 0, false)] {
+        let mut room = Room::new(&vec![Rate::Narrow; speakers + listeners]);
+        (speakers..speakers + listeners).for_each(|member| room.set(member, VoiceMode::HearOnly, 0, 0));
+        let mut random = fastrand::Rng::with_seed(1);
+        for frame in 0..200 {
+            // -49 and -57 dB: a soft voice and what is behind it.
+            let said: Vec<_> = (0..speakers + listeners)
+                .map(|member| noise(&mut random, Rate::Narrow, if member == 0 { 200 } else { 80 }))
+                .collect();
+            let heard = room.frame(&said);
+            let spoken = [&said[..speakers], &vec![silence(Rate::Narrow); listeners][..]].concat();
+            for (member, heard) in heard.iter().enumerate().filter(|_| frame > 0 && is_open) {
+                assert_eq!(*heard, sum_of_others(&spoken, member), "{speakers}, {frame}");
+            }
+            if frame > 150 && !is_open {
+                assert!(heard.iter().all(|heard| *heard == silence(Rate::Narrow)), "{frame}");
+            }
+        }
     }
 }
 
