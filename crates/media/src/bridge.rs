@@ -253,7 +253,7 @@ impl Bridge {
 
     pub(crate) fn pause_record(&mut self, action: ActionId, is_paused: bool) {
         if let Some(recording) = self.recording.as_mut().filter(|recording| recording.action == action) {
-            recording.pause(is_paused);
+            recording.pause(is_paused, None);
         }
     }
 

@@ -111,15 +111,16 @@ enum State {
     Playing { dry: u32 },
 }
 
-/// The most delay of the present window, in ticks, and whether a packet was late in it.
+/// The most delay of the present window and of the one before, in ticks, and whether a packet was late in it.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     frames: u32,
     most: usize,
+    before: usize,
     late: bool,
 }
 
-const NEW_WINDOW: Window = Window { frames: 0, most: 0, late: false };
+const NEW_WINDOW: Window = Window { frames: 0, most: 0, before: 0, late: false };
 
 impl Playout {
     /// Nothing has come yet; frames are at `rate`.
@@ -227,6 +228,12 @@ impl Playout {
     pub(crate) fn until_next(&self) -> Option<i64> {
         let until = || i64::try_from(self.delay()).ok()?.checked_sub_unsigned(self.ahead as u64);
         self.is_heard().then(until)?
+    }
+
+    /// How much is heard before what is said now and the network delays least. None while nothing is heard.
+    pub(crate) fn until_said(&self) -> Option<u64> {
+        let until = self.until_next()?.max(0).unsigned_abs();
+        Some(until.max(self.window.most.max(self.window.before) as u64))
     }
 
     /// The delay there is, in ticks: until the newest packet is heard, whether all before it have come or not.
@@ -475,7 +482,7 @@ impl Playout {
                 let less = stretch::shorten(self.ready.linear(), self.rate) * ticks;
                 self.change = self.change.saturating_add_unsigned(less).min(0);
                 // What there was before is not to be left out once more.
-                (self.window.frames, self.window.most) = (0, 0);
+                (self.window.frames, self.window.most, self.window.before) = (0, 0, 0);
             }
         }
     }
@@ -499,7 +506,7 @@ impl Playout {
         if self.change >= 0 {
             self.waited = 0;
         }
-        self.window = NEW_WINDOW;
+        self.window = Window { before: self.window.most, ..NEW_WINDOW };
     }
 }
 

@@ -163,9 +163,10 @@ impl Recording {
         self.moments.begin(lead);
     }
 
-    /// Stops recording for a while, or goes on. What is said meanwhile is not in the file, and takes no time in it.
-    pub(crate) fn pause(&mut self, is_paused: bool) {
-        self.moments.pause(is_paused);
+    /// Stops recording for a while, or goes on, with what is heard after so many ticks. What is said meanwhile is not in the file,
+    /// and takes no time in it.
+    pub(crate) fn pause(&mut self, is_paused: bool, until: Option<u64>) {
+        self.moments.pause(is_paused, until);
     }
 
     /// Nothing that is said from now on is to be in it; where a key ends it, nothing from its beginning on, if it was seen to begin:

@@ -78,8 +78,9 @@ impl Leg {
     }
 
     pub(crate) fn pause_record(&mut self, action: ActionId, is_paused: bool) {
+        let until = self.hearing.until_said();
         if let Some(recording) = self.recording.as_mut().filter(|recording| recording.action == action) {
-            recording.pause(is_paused);
+            recording.pause(is_paused, until);
         }
     }
 

@@ -172,6 +172,11 @@ impl Hearing {
         if tones.is_none() && detectors.is_none() {
             return Listened::default();
         }
+    /// When what is said now is heard, in ticks; none while nothing is.
+    pub(super) fn until_said(&self) -> Option<u64> {
+        self.playout.as_ref()?.until_said()
+    }
+
         let samples = if rate == SAMPLE_RATE {
             &*frame
         } else {

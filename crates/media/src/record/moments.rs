@@ -1,5 +1,6 @@
 //! The moments at which a recording begins, pauses and ends: as much later than it is told to as the jitter buffer held back
-//! when it began. So it has what was said meanwhile and not what was heard meanwhile, and is as long as that took.
+//! when it began. So it has what was said meanwhile and not what was heard meanwhile, and is as long as that took. What the
+//! jitter buffer holds changes, so it begins anew after each pause, and of what is said in that nothing is recorded.
 //!
 //! ```text
 //!   said         ……│a b c d e f│……        told to record between the bars
@@ -27,7 +28,7 @@ pub(crate) enum Lead {
 #[derive(Debug)]
 pub(super) struct Moments {
     lead: Lead,
-    /// How much was left out at the beginning, and everything else is later by.
+    /// How much was left out at the beginning, or held back at the end of the last pause, and everything else is later by.
     delay: u64,
     passed: u64,
     is_paused: bool,
@@ -84,11 +85,22 @@ impl Moments {
         }
     }
 
-    /// What is said from now on is, or is not, to be recorded. Two turns within the delay are none.
-    pub(super) fn pause(&mut self, is_paused: bool) {
+    /// What is said from now on is, or is not, to be recorded: it is heard after so many ticks, if that is known. Two turns
+    /// within the delay are none.
+    pub(super) fn pause(&mut self, is_paused: bool, until: Option<u64>) {
+        self.turn_if_due();
         let will_be = self.is_paused != self.turn.is_some();
         if is_paused != will_be {
-            self.turn = if self.turn.is_some() { None } else { Some(self.passed + self.delay) };
+            self.turn = match self.turn {
+                Some(_) => None,
+                // As an end, by the clock; but no later than the first that is not to be recorded.
+                None if is_paused => Some(self.passed + until.unwrap_or(self.delay).min(self.delay)),
+                // As a beginning.
+                None => {
+                    self.delay = until.map_or(self.delay, |until| until.saturating_sub(self.lead()));
+                    Some(self.passed + until.unwrap_or(self.delay))
+                }
+            };
         }
         self.turn_if_due();
     }
@@ -176,13 +188,13 @@ mod tests {
     fn a_pause_is_as_late_as_the_beginning() {
         let mut moments = begun(20);
         frames(&mut moments, 3, Stream::Heard);
-        moments.pause(true);
+        moments.pause(true, None);
         assert_eq!(frames(&mut moments, 4, Stream::Heard), [10, 10, 0, 0]);
-        moments.pause(true);
-        moments.pause(false);
+        moments.pause(true, None);
+        moments.pause(false, None);
         assert_eq!(frames(&mut moments, 4, Stream::Heard), [0, 0, 10, 10]);
         // What was told to pause first and then to end has nothing to wait for but the pause.
-        moments.pause(true);
+        moments.pause(true, None);
         frames(&mut moments, 1, Stream::Heard);
         moments.end();
         assert_eq!(frames(&mut moments, 2, Stream::Heard), [10, 0]);
@@ -193,8 +205,31 @@ mod tests {
     fn two_turns_within_the_delay_are_none() {
         let mut moments = begun(20);
         frames(&mut moments, 2, Stream::Heard);
-        moments.pause(true);
-        moments.pause(false);
+        moments.pause(true, None);
+        moments.pause(false, None);
         assert_eq!(frames(&mut moments, 3, Stream::Heard), [10, 10, 10]);
+    }
+
+    /// Begun with 20 ms in the jitter buffer: what is said in a pause is not recorded, whatever is in there at its ends, and what
+    /// follows it is, for as long as it lasts.
+    #[test]
+    fn a_pause_is_of_what_is_said_in_it() {
+        let ms = |ms: u64| Some(ms * 48);
+        for (first, then, expected) in
+            [(20, 50, "rr_____rrr"), (50, 50, "rr_____rrr"), (10, 10, "r__rrr"), (0, 20, "__ __rrr")]
+        {
+            let mut moments = begun(20);
+            frames(&mut moments, 3, Stream::Heard);
+            moments.pause(true, ms(first));
+            let mut recorded = frames(&mut moments, 2, Stream::Heard);
+            moments.pause(false, ms(then));
+            recorded.extend(frames(&mut moments, 3, Stream::Heard));
+            moments.end();
+            while moments.since_end().is_none() {
+                recorded.extend(frames(&mut moments, 1, Stream::Heard));
+            }
+            let drawn: String = recorded.iter().map(|ms| if *ms == 10 { 'r' } else { '_' }).collect();
+            assert_eq!(drawn, expected.replace(' ', ""), "{first} and {then}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Recordings: as long as they lasted, whatever the network did.
 
+use std::f64::consts::TAU;
+
 use super::*;
 use crate::FRAME;
 use crate::dtmf::event::EventSender;
@@ -368,6 +370,52 @@ fn what_is_heard_in_a_pause_is_not_in_the_file() {
     assert_eq!(world.file(1).len(), 16_000);
     let loud = world.file(1).iter().filter(|&&code| code & 0x7f < 0x70).count();
     assert_eq!(loud, 0, "samples of the pause");
+}
+
+/// A tone that is said until the pause, one in it, and one after it: of the one in it there is nothing, and all of the last,
+/// however much the jitter buffer has come to hold since the recording began.
+#[test]
+fn what_is_said_in_a_pause_is_in_no_file_whatever_the_jitter() {
+    let tone = |frequency: f64, ms: u32| {
+        let sample = |n: u32| 6000.0 * (TAU * frequency * f64::from(n) / 8000.0).sin();
+        #[expect(clippy::cast_possible_truncation, reason = "within the range")]
+        let samples: Vec<i16> = (0..ms * 8).map(|n| sample(n) as i16).collect();
+        Prompt::encode(&samples, Codec::Pcmu)
+    };
+    let said = [tone(500.0, 1500), tone(1000.0, 1000), tone(2000.0, 1500), tone(3000.0, 500)];
+    for (seed, delay_ms) in (0..4).flat_map(|seed| [(seed, 0), (seed, 60), (seed, 120)]) {
+        let network = Network { delay_ms, ..Network::default() };
+        let mut world = World::pair(seed, network, config(Codec::Pcmu), config(Codec::Pcmu));
+        world.record(2, 1, RecordFormat::Pcm16, 60_000);
+        world.play(1, 9, &said.each_ref(), 0);
+        while world.rtp_of(1).is_empty() {
+            world.run(2);
+        }
+        for (ms, is_paused) in [(1500, true), (1000, false)] {
+            world.run(ms);
+            world.command(Command::PauseRecord { leg: LegId(2), action: ActionId(1), is_paused });
+        }
+        world.run(1700);
+        world.stop_record(2, 1, false);
+        let samples: Vec<i16> =
+            world.file(1).as_chunks::<2>().0.iter().map(|&bytes| i16::from_le_bytes(bytes)).collect();
+        // In steps of 10 ms: a tone is there with more than half of its amplitude.
+        let ms = |frequency: f64| {
+            let is_there = |block: &&[i16]| {
+                let parts = block.iter().zip(0..).map(|(&sample, n)| {
+                    let at = TAU * frequency * f64::from(n) / 8000.0;
+                    (f64::from(sample) * at.sin(), f64::from(sample) * at.cos())
+                });
+                let (sine, cosine) = parts.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+                2.0 * f64::hypot(sine, cosine) / 80.0 > 3000.0
+            };
+            10 * samples.chunks_exact(80).filter(is_there).count()
+        };
+        let heard = [500.0, 1000.0, 2000.0].map(ms);
+        // A packet has what was said in the 20 ms before it, and jitter is known within as much.
+        let is_right = heard[0] >= 1400 && heard[1] <= 20 && heard[2] >= 1480;
+        assert!(is_right, "{delay_ms} ms of jitter, seed {seed}: {heard:?}");
+    }
 }
 
 #[test]
