@@ -6,8 +6,8 @@
 //!                                         └─▶ the other party, recording, room
 //! ```
 //! Keys are kept from the other party, or out of a recording, where that is asked for, and their tones from a party that has
-//! them as telephone-events: they are known too late for their beginnings (`dtmf/mute.rs`), so for the other party everything
-//! is 40 ms late then; a recording holds as much back anyway. Telephone-events silence what was sent beside them, as some gateways leave the tone in the audio as well
+//! them as telephone-events, and from a room: they are known too late for their beginnings (`dtmf/mute.rs`), so for those everything
+//! is 40 ms late then; a recording holds as much back anyway. What is taken out is told. Telephone-events silence what was sent beside them, as some gateways leave the tone in the audio as well
 //! (`dtmf/keyed.rs`).
 
 use std::time::{Duration, Instant};
@@ -42,13 +42,15 @@ pub(super) struct Hearing {
     /// What has come and is for a later frame.
     waiting: Waiting,
     tones: Option<Box<ToneDetector>>,
-    /// Whether keys that were heard as tones are told.
+    /// Whether keys are looked for as tones whether anybody wants them out or not. All that are found are told.
     tells_tones: bool,
     /// Whether keys are kept from the other party.
     keeps_keys: bool,
     /// Whether keys that are heard as tones are events for the other party.
     turns_tones: bool,
-    /// Where tones of keys are taken out of what the other party hears: for either.
+    /// Whether tones of keys are kept from a room.
+    shields_room: bool,
+    /// Where tones of keys are taken out of what the other party, or a room, hears: for any of these.
     mute: Option<Box<Mute>>,
     detectors: Option<Box<Detectors>>,
     /// To the rate of the detectors, where it is not the leg's.
@@ -67,6 +69,7 @@ impl Hearing {
             tells_tones: detect_tones,
             keeps_keys: false,
             turns_tones: false,
+            shields_room: false,
             mute: None,
             detectors: None,
             narrow: None,
@@ -103,9 +106,17 @@ impl Hearing {
         self.settle_mute();
     }
 
+    /// Whether tones of keys are kept from a room from now on.
+    fn shield_room(&mut self, shield: bool) {
+        if self.shields_room != shield {
+            self.shields_room = shield;
+            self.settle_mute();
+        }
+    }
+
     /// Has what takes tones out while they shall not be heard; one that goes on keeps the frames that wait in it.
     fn settle_mute(&mut self) {
-        match (&self.mute, self.keeps_keys || self.turns_tones) {
+        match (&self.mute, self.keeps_keys || self.turns_tones || self.shields_room) {
             (None, true) => self.mute = Some(Box::default()),
             (Some(_), false) => self.mute = None,
             _ => {}
@@ -161,6 +172,11 @@ impl Hearing {
         }
     }
 
+    /// When what is said now is heard, in ticks; none while nothing is.
+    pub(super) fn until_said(&self) -> Option<u64> {
+        self.playout.as_ref()?.until_said()
+    }
+
     /// When what comes now is heard, in ticks; none while nothing is.
     fn until_next(&self) -> Option<i64> {
         self.playout.as_ref()?.until_next()
@@ -172,11 +188,6 @@ impl Hearing {
         if tones.is_none() && detectors.is_none() {
             return Listened::default();
         }
-    /// When what is said now is heard, in ticks; none while nothing is.
-    pub(super) fn until_said(&self) -> Option<u64> {
-        self.playout.as_ref()?.until_said()
-    }
-
         let samples = if rate == SAMPLE_RATE {
             &*frame
         } else {
@@ -277,7 +288,9 @@ impl Leg {
             self.keyed.forget();
             return;
         }
-        self.hearing.seek_keys(self.seeks_keys());
+        let seeks_keys = self.seeks_keys();
+        self.hearing.seek_keys(seeks_keys);
+        self.hearing.shield_room(self.says_to_room && seeks_keys);
         self.hear_frame(now, shared);
     }
 
@@ -301,9 +314,7 @@ impl Leg {
         }
         let Listened { keys, is_key, detected } = self.hearing.listen(codec.sample_rate());
         for event in keys {
-            if self.hearing.tells_tones {
-                self.key(now, DigitSource::Inband, event, shared);
-            }
+            self.key(now, DigitSource::Inband, event, shared);
         }
         for detected in detected {
             shared.tell(Event::Detected { leg: self.id, detected });
@@ -317,7 +328,8 @@ impl Leg {
     /// Whether anybody wants to know of tones of keys: to tell them or to keep them out.
     fn seeks_keys(&self) -> bool {
         self.hearing.tells_tones
-            || self.hearing.mute.is_some()
+            || self.hearing.keeps_keys
+            || self.hearing.turns_tones
             || self.recording.as_deref().is_some_and(Recording::mutes_keys)
     }
 
@@ -369,8 +381,11 @@ impl Leg {
         let Hearing { playout, mute, frame, .. } = &mut self.hearing;
         let stream = playout.as_ref().map_or(Stream::None, |playout| playout.stream());
         let mut is_heard = playout.as_ref().is_some_and(|playout| playout.has_sound());
-        if let Some(mute) = mute {
-            is_heard = mute.push(frame, is_heard, keyed);
+        match (mute, keyed) {
+            (Some(mute), _) => is_heard = mute.push(frame, is_heard, keyed),
+            // Telephone-events: where they begin is known before it is heard.
+            (None, Some(keyed)) if self.says_to_room => keyed.silence(frame),
+            (None, _) => {}
         }
         if (self.is_interpreted || self.says_to_bridge) && is_heard {
             self.said.append(Heard::Linear(frame));
@@ -378,9 +393,6 @@ impl Leg {
         if let Some(recording) = self.recording.as_mut().filter(|recording| !recording.is_beeping()) {
             recording.write(self.media.codec.sample_rate(), Heard::Linear(frame), stream, keyed, shared);
             self.end_recording_if_over(shared);
-        }
-        if let Some(keyed) = keyed.filter(|_| self.says_to_room) {
-            keyed.silence(&mut self.hearing.frame);
         }
     }
 
@@ -411,7 +423,10 @@ impl Leg {
                     self.pressed = None;
                     self.keyed.end(self.hearing.until_next().unwrap_or_default().max(0).unsigned_abs());
                 }
-                self.digit(now, key, source, duration, shared);
+                // A tone that ends while its telephone-event lasts is the beginning of a press that the event will tell.
+                if source == DigitSource::Rfc4733 || self.pressed != Some(key) {
+                    self.digit(now, key, source, duration, shared);
+                }
                 if source == DigitSource::Rfc4733
                     && let Some(to) = self.holds_for.take()
                 {

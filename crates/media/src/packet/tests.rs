@@ -95,7 +95,7 @@ fn r5_another_source_is_believed_when_the_present_one_is_silent() {
 
 /// `cycles` of RFC 3550 A.1 is 0 for each new source, and counts the turns of its own numbers.
 #[test]
-fn r5_a_report_counts_the_cycles_of_its_source_only() {
+fn a_report_counts_the_cycles_of_its_source_only() {
     let mut receiver = Receiver::default();
     let mut highest_of = |ssrc, from: u16| {
         for step in 0..300 {
@@ -110,7 +110,7 @@ fn r5_a_report_counts_the_cycles_of_its_source_only() {
 }
 
 #[test]
-fn r5_what_the_first_packet_overtook_makes_up_for_no_loss() {
+fn what_the_first_packet_overtook_makes_up_for_no_loss() {
     let mut receiver = Receiver::default();
     for (sequence, lost, lost_in_report) in [(11, 0, 0), (10, 0, -1), (10, 0, -2), (12, 0, -2), (14, 1, -1)] {
         receiver.arrive(1, sequence);

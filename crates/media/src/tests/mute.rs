@@ -240,6 +240,48 @@ fn gateway(world: &mut World, key: char, leaves_tone: bool) {
     world.run(400);
 }
 
+/// Of a party that has agreed to telephone-events and sends tones all the same: what is taken out is told, once for each press.
+#[test]
+fn keys_that_are_taken_out_are_told_where_tones_are_not_looked_for() {
+    for connects in [false, true] {
+        let mut world = World::new(2, 1, Network::default());
+        for (engine, leg, to) in [(0, 1, 11), (0, 2, 12), (1, 11, 1), (1, 12, 2)] {
+            world.add(engine, leg, to, config(Codec::Pcmu));
+        }
+        if connects {
+            let (first, second, mode) = (LegId(1), LegId(2), ConnectMode::Both);
+            world.command(Command::Connect { first, second, mode, mute_digits: true });
+        } else {
+            record(&mut world, 1, true);
+        }
+        play(&mut world, 11, &pressed('6', 4000, 100), Codec::Pcmu, 1600);
+        play(&mut world, 11, &pressed('6', 4000, 60), Codec::Pcmu, 1600);
+        assert_eq!(world.digits_of(1), [('6', DigitSource::Inband); 2], "connected {connects}");
+        let heard = if connects { sent(&world, 2, Codec::Pcmu) } else { recorded(&mut world, 1) };
+        assert_eq!(audible_ms(&heard, 8000, '6', 0.01), 0, "connected {connects}");
+    }
+}
+
+/// In a room, where tones are looked for: nothing of a key that is told is heard.
+#[test]
+fn a_key_is_not_heard_in_a_room_from_its_first_moment() {
+    for (index, key) in "159D".chars().enumerate() {
+        let mut world = World::new(2, 1, Network::default());
+        let deaf = with(config(Codec::Pcmu), |media| media.telephone_event = None);
+        let room = RoomId(1);
+        world.command(Command::Room { room, command: RoomCommand::Open { tells_talking: false } });
+        for (leg, detect_tones) in [(1, true), (2, false)] {
+            world.add(0, leg, leg + 10, LegConfig { detect_tones, ..deaf.clone() });
+            world.add(1, leg + 10, leg, deaf.clone());
+            let command = RoomCommand::Join { leg: LegId(leg), voice: Voice::default() };
+            world.command(Command::Room { room, command });
+        }
+        play(&mut world, 11, &pressed(key, 4000 + 23 * index, 100), Codec::Pcmu, 2000);
+        assert_eq!(world.digits_of(1), [(key, DigitSource::Inband)]);
+        assert_eq!(audible_ms(&sent(&world, 2, Codec::Pcmu), 8000, key, 0.01), 0, "{key}");
+    }
+}
+
 /// What is said comes through as it was, 40 ms later than by the same way without.
 #[test]
 fn what_is_no_key_is_heard_as_it_was() {

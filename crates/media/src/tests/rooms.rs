@@ -471,7 +471,7 @@ fn keys_are_told_and_not_heard_and_prompts_of_a_member_take_the_place_of_the_roo
     world.run(400);
     assert_eq!(world.digits_of(1), [('5', DigitSource::Inband)]);
     world.stop_record(12, 1, false);
-    // 770 and 1,336 Hz: what comes before the detector knows it is 20 ms of 400, in the half that is looked at none.
+    // 770 and 1,336 Hz.
     let heard = amplitudes(world.file(1), &[770.0, 1336.0]);
     assert!(heard.iter().all(|&amplitude| amplitude < 40.0), "{heard:?}");
     world.play(12, 2, &[&tone(Codec::Pcmu, frequency(2), 4000.0, 2000)], 0);
