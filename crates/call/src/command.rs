@@ -382,6 +382,8 @@ pub struct ConnectRecord {
     pub format: RecordFormat,
     /// Whether the first party is left and the second right; both are in one channel otherwise.
     pub is_stereo: bool,
+    /// The sample rate of the second party, where it is known: it is put here when the request is carried out.
+    pub second_rate: Option<u32>,
 }
 
 /// A prompt to both parties of a connection, at its time.

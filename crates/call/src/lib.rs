@@ -185,7 +185,7 @@ impl Calls {
                 Command::Get { call } => self.snapshot(call),
                 Command::Nop { .. } => Ok(Reply::Done),
                 command => match command.call() {
-                    Some(call) => return self.handle(call, now, Input::Request { id, command }),
+                    Some(call) => return self.handle(call, now, self.asked(id, command)),
                     None => Ok(Reply::Done),
                 },
             },

@@ -206,6 +206,7 @@ impl Moment<'_> {
             file: "c.wav".to_owned(),
             format: RecordFormat::Pcm16,
             is_stereo: true,
+            second_rate: None,
         });
         let ahead = self.rng.i64(-1_000..5_000);
         let at = UnixMs(self.wall.0 + ahead);

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use offhook_media::event::{self as media, ConnectMode, Prompt, RecordSpec, RecordingId};
 
+use crate::Calls;
 use crate::action::connect::talking::Talking;
 use crate::action::connect::waiting::Waiting;
 use crate::action::dial::{self, Dial};
@@ -30,7 +31,7 @@ use crate::action::{Pending, failure_of};
 use crate::admit::Role;
 use crate::call::ended::Cut;
 use crate::call::idle::Idle;
-use crate::call::{Core, Input, Phase, Step, Talk, is_due, pass_over};
+use crate::call::{Call, Core, Input, Phase, Step, Talk, is_due, pass_over};
 use crate::cause::{Ending, Failure};
 use crate::command::{Command, ConnectExtras, ConnectRecord};
 use crate::disk::{DiskEvent, DiskJob, JobId};
@@ -107,6 +108,19 @@ struct Preparing {
 struct Ended {
     error: Option<Failure>,
     hangup: Option<CallId>,
+}
+
+impl Calls {
+    /// A request as a call hears it: the recording of a connection is to know what rate its second party has.
+    pub(crate) fn asked(&self, id: RequestId, mut command: Command) -> Input {
+        if let Command::ConnectStart { other, extras, .. } = &mut command
+            && let Some(record) = &mut extras.record
+        {
+            let codec = self.find(*other).ok().and_then(Call::codec);
+            record.second_rate = codec.map(media::Codec::sample_rate);
+        }
+        Input::Request { id, command }
+    }
 }
 
 impl Connect {
@@ -435,12 +449,13 @@ impl Ended {
     }
 }
 
-/// The file that both are recorded in. What keeps the rate of its leg has that of the first party.
+/// The file that both are recorded in. What keeps the rate of its leg has the higher one of both, whoever is named first.
 fn opening(talk: &Talk, record: &ConnectRecord, job: JobId) -> DiskJob {
     let channels = if record.is_stereo { 2 } else { 1 };
+    let rate = talk.media.codec.sample_rate().max(record.second_rate.unwrap_or_default());
     DiskJob::OpenRecording {
         file: record.file.clone(),
-        spec: RecordSpec::new(record.format, talk.media.codec.sample_rate(), channels),
+        spec: RecordSpec::new(record.format, rate, channels),
         overwrite: false,
         recording: recording_of(job),
     }

@@ -266,6 +266,11 @@ impl Call {
         }
     }
 
+    /// What its media, or its early media, is in.
+    pub(crate) fn codec(&self) -> Option<media::Codec> {
+        self.phase.media().map(|(media, _)| media.codec)
+    }
+
     /// Which way it went.
     pub(crate) fn direction(&self) -> Direction {
         self.core.direction

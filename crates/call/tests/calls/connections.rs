@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use offhook_call::command::{Command, ConnectExtras, ConnectRecord, SchedulePlay};
+use offhook_call::command::{Command, ConnectExtras, ConnectRecord, Request, SchedulePlay};
 use offhook_call::error::FileFault;
 use offhook_call::event::UnixMs;
-use offhook_call::id::CallId;
+use offhook_call::id::{CallId, RequestId};
 use offhook_call::state::State;
-use offhook_call::{DiskEvent, JobId, RecordedFile};
-use offhook_media::event::{ConnectMode, Gain, RecordFormat, RecordingId, Volumes};
+use offhook_call::{Config, DiskEvent, DiskJob, JobId, Output, RecordedFile};
+use offhook_media::event::{Codec, ConnectMode, Gain, RecordFormat, RecordingId, Volumes};
 
 use crate::rig::*;
 
@@ -188,7 +188,12 @@ fn wanting(extras: ConnectExtras) -> Command {
 }
 
 fn recorded() -> ConnectExtras {
-    let record = ConnectRecord { file: "c.wav".to_owned(), format: RecordFormat::Mulaw, is_stereo: true };
+    let record = ConnectRecord {
+        file: "c.wav".to_owned(),
+        format: RecordFormat::Mulaw,
+        is_stereo: true,
+        second_rate: None,
+    };
     ConnectExtras { record: Some(record), ..ConnectExtras::default() }
 }
 
@@ -224,6 +229,33 @@ fn recording() -> Rig {
         ["media connect 1 2 Both", "media record 1 of 1 2 as 1 in stereo, 300s", "reply Done"]
     );
     rig
+}
+
+/// Of PCMA and G.722, whichever is named first: that of G.722, where the format keeps the rate of a leg.
+#[test]
+fn a_recording_has_the_higher_rate_of_both() {
+    let wide = OFFER.replace("8 0 101", "9 101");
+    for (offers, expected) in [([OFFER, &wide], 16_000), ([&wide, OFFER], 16_000), ([OFFER, OFFER], 8000)] {
+        let codecs = vec![Codec::Pcma, Codec::G722];
+        let mut rig = Rig::with(Config { codecs, ..config() });
+        for (call, offer) in [FIRST, SECOND].into_iter().zip(offers) {
+            rig.invite(Some(offer));
+            rig.request(answer(call));
+            rig.sip(acked(call));
+        }
+        let mut extras = recorded();
+        extras.record.as_mut().unwrap().format = RecordFormat::Pcm16;
+        rig.calls.request(rig.now(), Request { id: RequestId(9), command: wanting(extras) });
+        let rates: Vec<u32> = rig.outputs().iter().filter_map(rate_of_opened).collect();
+        assert_eq!(rates, [expected]);
+    }
+}
+
+fn rate_of_opened(output: &Output) -> Option<u32> {
+    match output {
+        Output::Disk { request: DiskJob::OpenRecording { spec, .. }, .. } => Some(spec.rate),
+        _ => None,
+    }
 }
 
 #[test]

@@ -417,7 +417,12 @@ fn a_parent_that_is_hung_up_while_it_is_connected_takes_its_child_along() {
 #[test]
 fn a_recording_of_it_begins_when_there_is_something_to_hear() {
     let mut rig = dialling(RingMode::WhileRinging, None);
-    let record = ConnectRecord { file: "c.wav".to_owned(), format: RecordFormat::Pcm16, is_stereo: true };
+    let record = ConnectRecord {
+        file: "c.wav".to_owned(),
+        format: RecordFormat::Pcm16,
+        is_stereo: true,
+        second_rate: None,
+    };
     let Command::ConnectStart { call, other, max, mode, .. } = connect() else { unreachable!() };
     let extras = ConnectExtras { record: Some(record), ..ConnectExtras::default() };
     let command = Command::ConnectStart { call, other, max, mode, extras };

@@ -450,8 +450,8 @@ pub struct ConnectStart {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = FILE_NAME_MAX), extend("format" = "file-name")))]
     pub record_file: Option<String>,
-    /// Its format, as of `record_start`. Formats 7 and 8 have the sample rate of the first party's codec, whatever the second has:
-    /// name the party with the wider voice first where its sound shall be kept.
+    /// Its format, as of `record_start`. Formats 7 and 8 have the higher sample rate of the codecs that the parties have when it
+    /// begins, whoever is named first; of a second party from which nothing is heard yet it is not known.
     #[serde(default = "mu_law")]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = [1, 2, 3, 4, 5, 6, 7, 8])))]
     pub record_format: u32,

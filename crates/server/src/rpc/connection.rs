@@ -33,7 +33,7 @@ fn record(params: &ConnectStart) -> Result<Option<ConnectRecord>, ErrorData> {
     }
     let Some(file) = params.record_file.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
     let file = check::recording("record_file", file, format)?;
-    Ok(Some(ConnectRecord { file, format, is_stereo: params.record_stereo }))
+    Ok(Some(ConnectRecord { file, format, is_stereo: params.record_stereo, second_rate: None }))
 }
 
 fn schedule(params: &ConnectStart) -> Result<Option<SchedulePlay>, ErrorData> {

@@ -122,7 +122,7 @@ pub(super) fn command(step: &Step, conference: ConferenceId) -> Command {
 
 fn connect(call: CallId, other: CallId, is_recorded: bool) -> Command {
     let file = "c.wav".to_owned();
-    let record = ConnectRecord { file, format: RecordFormat::Pcm16, is_stereo: true };
+    let record = ConnectRecord { file, format: RecordFormat::Pcm16, is_stereo: true, second_rate: None };
     let extras = ConnectExtras { record: is_recorded.then_some(record), ..ConnectExtras::default() };
     Command::ConnectStart { call, other, max: 20 * SECOND, mode: ConnectMode::Both, extras }
 }
