@@ -9,19 +9,23 @@
 //!                │    │ after-greeting silence
 //!                initial silence
 //! ```
-//! The hum of a line is known as that only after 240 ms, and what was counted of it is taken back.
+//! The line by itself, its noise or its hum, is known as that only after 240 ms, and what was counted of it is taken back.
 //! A tone is no greeting: where a network, a fax machine or a modem answers nobody speaks, and that is told as it is.
 //!
 //! The rules are those that users of Asterisk's AMD know, with these differences: voice is told from silence by a floor
 //! that follows the line ([`Vad`](super::vad::Vad)) and not by a fixed threshold, and a call on which nothing is heard
 //! at first is `unsure`, not a machine.
 //!
-//! What comes of each greeting is decided once. Figures over synthesised greetings are in `tests/detectors/amd.rs`.
+//! What comes of each greeting is decided once. Figures over synthesised greetings are in `tests/detectors/amd.rs`, and over those
+//! with noise behind them in `tests/detectors/noise.rs`. A breath, a cough and music are taken for a person.
 
 use std::time::Duration;
 
 use super::STEP_TIME;
-use super::tonal::{HUM, Heard};
+use super::tonal::Heard;
+
+/// How long a word may be that was the line by itself: that is told after 240 ms, and the steps in which it began count.
+const LINE: Duration = Duration::from_millis(280);
 
 /// When what is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +141,10 @@ impl Amd {
                 self.pause += STEP_TIME;
                 self.tones += STEP_TIME;
             }
-            Heard::Hum => self.take_back(),
+            Heard::Line => {
+                self.retract();
+                self.pause += STEP_TIME;
+            }
             Heard::Unclear | Heard::Nothing => self.pause += STEP_TIME,
         }
         let decision = self.decide();
@@ -160,14 +167,13 @@ impl Amd {
         }
     }
 
-    /// What was heard last was the hum of the line, if it was that from its beginning on.
-    fn take_back(&mut self) {
-        if self.voice >= self.settings.least_word && self.voice <= HUM {
+    /// Takes back the word that goes on, if it was none: all of it was as even as the line.
+    fn retract(&mut self) {
+        if self.pause.is_zero() && (self.settings.least_word..=LINE).contains(&self.voice) {
             self.words = self.words.saturating_sub(1);
             self.greeting = self.greeting.saturating_sub(self.voice);
             self.voice = Duration::ZERO;
         }
-        self.pause += STEP_TIME;
     }
 
     fn decide(&self) -> Option<(Answerer, Reason)> {

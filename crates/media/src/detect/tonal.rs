@@ -10,9 +10,7 @@
 //! One sound or two that hold nearly all the power do occur in speech, in a long vowel, but hardly where tones are and not
 //! for 100 ms without moving. While it is unclear, talk that goes on goes on, and none begins.
 
-use std::time::Duration;
-
-use super::noise::{self, Noise};
+use super::noise::{Judged, Noise};
 use super::sound::{STEP, Sound};
 use super::vad::Vad;
 
@@ -29,6 +27,15 @@ const STEPS: u32 = 5;
 /// Steps of anything else within a tone: where its phase turns over, or it is modulated by 16 Hz.
 const GAP: u32 = 2;
 
+/// Steps with a voice, one after the other, that are talk: 60 ms, which no click has.
+const ONSET: u32 = 3;
+/// Steps in which talk goes on after that, where the line by itself is known: as long as a pause between sentences.
+const TALK: u32 = 40;
+/// Steps in which it does so where the line is not known: as long as between two words.
+const BRIDGE: u32 = 10;
+/// How far what is known of the line by itself may be below its floor, in dB: noise has come since, or music, if it is more.
+const KNOWN: f32 = 6.0;
+
 /// What 20 ms are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -40,15 +47,12 @@ pub enum Heard {
     Tone,
     /// What may become a tone.
     Unclear,
-    /// What was told as a voice until now goes on as none does: it was the hum of the line, for as long as [`HUM`] at most.
-    Hum,
+    /// The line by itself, as loud as in the 220 ms before: what of these was taken for a voice was none.
+    Line,
 }
 
-/// How long a hum may be told as a voice.
-pub const HUM: Duration = Duration::from_millis(20 * noise::STEPS as u64);
-
 /// Tells voices from tones and from noise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Listener {
     vad: Vad,
     noise: Noise,
@@ -57,37 +61,38 @@ pub struct Listener {
     steps: u32,
     /// Steps since the last one of it.
     gap: u32,
-    /// Whether the last step was told as a voice.
-    was_voice: bool,
+    /// Steps with a voice since the last that was soft, and steps since they were talk.
+    voices: u32,
+    since_talk: u32,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Listener {
     /// A line that has not been heard yet.
     pub fn new() -> Self {
-        Self::default()
+        let (vad, noise) = (Vad::new(), Noise::default());
+        Self { vad, noise, middle: 0.0, steps: 0, gap: 0, voices: 0, since_talk: u32::MAX }
     }
 
     /// Takes the next 20 ms at 8 kHz. `sound`, what they sound like, is asked for where they are loud.
     pub fn push(&mut self, step: &[i16; STEP], sound: impl FnOnce() -> Sound) -> Heard {
-        let heard = self.judge(step, sound);
-        self.was_voice = heard == Heard::Voice;
-        heard
-    }
-
-    fn judge(&mut self, step: &[i16; STEP], sound: impl FnOnce() -> Sound) -> Heard {
-        if !self.vad.hears(step) {
+        let is_talk = self.is_talk();
+        self.since_talk = self.since_talk.saturating_add(1);
+        if !self.vad.hears(step, is_talk) {
             self.noise.pass(step);
             self.miss();
+            self.voices = 0;
             return Heard::Nothing;
         }
         let sound = sound();
         let Some(middle) = middle(&sound) else {
             self.miss();
-            return match self.noise.hears(step) {
-                false => Heard::Voice,
-                true if self.was_voice && self.noise.is_known_by_evenness() => Heard::Hum,
-                true => Heard::Nothing,
-            };
+            return self.judge(step, is_talk);
         };
         self.noise.pass(step);
         if self.steps > 0 && (middle - self.middle).abs() > STEADY {
@@ -103,6 +108,33 @@ impl Listener {
         self.gap = 0;
         self.middle = if self.steps == 1 { middle } else { self.middle + (middle - self.middle) / 8.0 };
         if self.steps >= STEPS { Heard::Tone } else { Heard::Unclear }
+    }
+
+    /// Whether somebody has just been speaking, over a line that is known by itself.
+    fn is_talk(&self) -> bool {
+        let is_known = |line| line >= self.vad.floor() - KNOWN;
+        self.since_talk < TALK && self.noise.line().is_some_and(is_known)
+    }
+
+    /// What a loud step is that is no tone.
+    fn judge(&mut self, step: &[i16; STEP], is_talk: bool) -> Heard {
+        match self.noise.judge(step) {
+            Judged::Voice => {
+                self.voices = self.voices.saturating_add(1);
+                if self.voices >= ONSET {
+                    self.since_talk = 0;
+                }
+                Heard::Voice
+            }
+            Judged::Unclear if (is_talk || self.since_talk <= BRIDGE) && self.noise.is_above_line() => {
+                Heard::Voice
+            }
+            Judged::Unclear => Heard::Nothing,
+            Judged::Line => {
+                self.voices = 0;
+                Heard::Line
+            }
+        }
     }
 
     fn miss(&mut self) {
@@ -138,11 +170,10 @@ mod tests {
     fn drawn(signal: &Signal) -> String {
         let (mut ear, mut listener) = (Ear::new(), Listener::new());
         let letter = |step| match listener.push(&step, || ear.hear(&step)) {
-            Heard::Nothing => '_',
+            Heard::Nothing | Heard::Line => '_',
             Heard::Voice => 'V',
             Heard::Tone => 'T',
             Heard::Unclear => 'u',
-            Heard::Hum => 'h',
         };
         steps(&signal.samples()).map(letter).collect()
     }
@@ -165,7 +196,7 @@ mod tests {
         signal.silence(200.0);
         signal.tone(&[(220.0, -15.0)], 400.0);
         // Its first step may be a part of one.
-        assert_eq!(drawn(&signal), format!("{}{}h{}", "_".repeat(11), "V".repeat(11), "_".repeat(7)));
+        assert_eq!(drawn(&signal), format!("{}{}{}", "_".repeat(11), "V".repeat(10), "_".repeat(9)));
         let mut signal = Signal::new(2);
         for hz in [500.0, 560.0, 620.0, 680.0, 740.0, 800.0, 860.0] {
             signal.tone(&[(hz, -15.0)], 40.0);

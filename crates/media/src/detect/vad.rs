@@ -3,7 +3,7 @@
 //! ```text
 //!   level   ____/‾‾\__/‾‾‾\_______/‾‾\______      of each 20 ms, in dBm0
 //!   floor   ................................      the least of the last 1.5 s: noise never pauses, speech always does
-//!   voice       ‾‾‾‾  ‾‾‾‾‾       ‾‾‾‾            8 dB above the floor; hissing sounds from 5 dB
+//!   voice       ‾‾‾‾  ‾‾‾‾‾       ‾‾‾‾            8 dB above the floor; hissing sounds from 5 dB, all within talk from 2 dB
 //!   talk        ‾‾‾‾‾‾‾‾‾‾‾‾‾____ ‾‾‾‾‾‾‾‾___     voice for 60 ms, until none for 300 ms
 //! ```
 //! [`Vad`] judges single steps by their level; [`Talk`] bridges the gaps between words, which is what is told. A noise that goes
@@ -20,6 +20,8 @@ use super::tonal::Heard;
 const VOICED: f32 = 8.0;
 /// How far a hissing sound is above the floor, in dB: `s` and `f` are softer than vowels by 10 dB and more.
 const UNVOICED: f32 = 5.0;
+/// How far a sound within talk is above the floor, in dB, where the noise of the line is known: noise varies by less.
+const TALKING: f32 = 2.0;
 /// Changes of sign in 20 ms that make a sound hissing: 2.5 kHz and up. White noise has as many, and does not rise.
 const HISSING: usize = 100;
 /// The softest voice, in dBm0; telephones are built for −20 (ITU-T P.56), and a far one has −40.
@@ -57,17 +59,25 @@ impl Vad {
         Self { smooth: FIRST_FLOOR, least: [FIRST_FLOOR; STRETCHES], steps: 0 }
     }
 
-    /// Whether there is a voice in these 20 ms at 8 kHz.
-    pub fn hears(&mut self, step: &[i16; STEP]) -> bool {
+    /// Whether there is a voice in these 20 ms at 8 kHz. `is_talk` where somebody has just been speaking: then softer sounds are
+    /// of it too.
+    pub fn hears(&mut self, step: &[i16; STEP], is_talk: bool) -> bool {
         let level = level(step);
-        let floor = self.floor(level);
+        self.follow(level);
+        if is_talk {
+            return level >= SOFTEST.max(self.floor() + TALKING);
+        }
         let crossings = step.windows(2).filter(|pair| (pair[0] < 0) != (pair[1] < 0)).count();
         let margin = if crossings >= HISSING { UNVOICED } else { VOICED };
-        level >= SOFTEST.max(floor + margin)
+        level >= SOFTEST.max(self.floor() + margin)
     }
 
-    /// What the line sounds like by itself, in dBm0, with this step.
-    fn floor(&mut self, level: f32) -> f32 {
+    /// What the line sounds like by itself, in dBm0.
+    pub fn floor(&self) -> f32 {
+        self.least.iter().copied().fold(FLOOR.1, f32::min)
+    }
+
+    fn follow(&mut self, level: f32) {
         self.smooth += (level.max(FLOOR.0) - self.smooth) * (1.0 - SMOOTH);
         self.steps += 1;
         if self.steps == STRETCH {
@@ -77,7 +87,6 @@ impl Vad {
         }
         let now = &mut self.least[STRETCHES - 1];
         *now = now.min(self.smooth);
-        self.least.iter().copied().fold(FLOOR.1, f32::min)
     }
 }
 
@@ -279,7 +288,10 @@ mod tests {
         assert_eq!(told(&signal), []);
         let mut vad = Vad::new();
         let steps: Vec<_> = steps(&signal.samples()).collect();
-        assert!(vad.hears(&steps[5]) && !steps[6..].iter().map(|step| vad.hears(step)).last().unwrap());
+        assert!(
+            vad.hears(&steps[5], false)
+                && !steps[6..].iter().map(|step| vad.hears(step, false)).last().unwrap()
+        );
     }
 
     #[test]
@@ -300,13 +312,13 @@ mod tests {
         signal.silence(3000.0);
         signal.noise(-40.0);
         steps(&signal.samples()).for_each(|step| {
-            vad.hears(&step);
+            vad.hears(&step, false);
         });
         let sounds = |frequency: f64| {
             let mut signal = Signal::new(10);
             signal.tone(&[(frequency, -33.5)], 200.0);
             let mut vad = vad.clone();
-            steps(&signal.samples()).filter(|step| vad.hears(step)).count()
+            steps(&signal.samples()).filter(|step| vad.hears(step, false)).count()
         };
         assert_eq!((sounds(3000.0), sounds(500.0)), (10, 0));
     }

@@ -13,7 +13,7 @@ use offhook_media::detect::{Detected, Detectors, Kind};
 use crate::speech::{VOICES, Voice, scaled, speak};
 
 /// What persons say who answer a telephone.
-const PERSONS: [&str; 12] = [
+pub(crate) const PERSONS: [&str; 12] = [
     "Hello?",
     "Hello.",
     "Yes?",
@@ -29,7 +29,7 @@ const PERSONS: [&str; 12] = [
 ];
 
 /// What their machines say.
-const MACHINES: [&str; 12] = [
+pub(crate) const MACHINES: [&str; 12] = [
     "You have reached the voice mailbox of 555 0123. Please leave a message after the tone.",
     "Hi, this is Anna. I cannot take your call at the moment. Please leave a message after the beep.",
     "The person you are calling is not available. Please try again later, or leave a message.",

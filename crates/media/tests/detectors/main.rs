@@ -8,6 +8,7 @@
 
 mod amd;
 mod cost;
+mod noise;
 mod speech;
 mod talk_off;
 mod tones;
