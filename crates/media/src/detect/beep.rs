@@ -8,6 +8,9 @@
 //! after 1.1 s of silence, if it is no longer than 0.7 s, as ring-back is, and if it is the first of its kind for a
 //! second. Three tones that follow each other are no beep (special information tone).
 //!
+//! Behind a beep there may be the noise of the line, as it was before: over white noise all are heard down to 6 dB, over pink noise, which
+//! has tones by chance, down to 20 (`tests/detectors/noise.rs`).
+//!
 //! The tones of fax machines are no beeps. That of a called one (CED) is longer than any, and where its phase turns over there is
 //! no silence before its last part. That of a calling one (CNG) is, by itself, just like a beep of 1100 Hz for half a second: such
 //! a one is told as a beep where something else was heard in the 5 s before, as the greeting is before the beep of a mailbox.
@@ -41,6 +44,16 @@ const SILENCE: u32 = 10;
 const NETWORK_SILENCE: u32 = 55;
 /// How far below the tone silence is, in dB.
 const DROP: f32 = 12.0;
+/// The least share of the power that a beep has, of what is not the noise of the line.
+const SHARE: f32 = 0.85;
+/// How much of the power the noise of the line may be, for the beep to be judged by the rest: it is 6 dB below the beep then.
+const NOISE: f32 = 0.25;
+/// How far the noise of the line may be above its least level, in dB: noise of any colour varies by so much.
+const ABOVE: f32 = 6.0;
+/// How far it is below the tone at least, in dB.
+const NOISE_DROP: f32 = 3.0;
+/// Steps of the stretches in which the least level is looked for, the noise of the line: half a second.
+const STRETCH: u32 = 25;
 /// Steps in which a tone may end: the window that hears it reaches back.
 const EDGE: u32 = 2;
 
@@ -64,6 +77,9 @@ pub struct BeepDetector {
     /// Steps with other sounds, and those since the last one.
     others: u32,
     since_other: u32,
+    /// The least levels without a tone, of this stretch and of the one before, and the steps of this one.
+    least: [f32; 2],
+    heard: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +87,8 @@ struct Run {
     frequency: f32,
     level: f32,
     steps: u32,
+    /// The level of the line before it.
+    floor: f32,
     /// Steps without a tone before it.
     before: u32,
     /// Whether something else was heard before it.
@@ -86,27 +104,29 @@ impl Default for BeepDetector {
 impl BeepDetector {
     /// Nothing has been heard.
     pub fn new() -> Self {
-        Self { tone: None, ended: None, since: u32::MAX, others: 0, since_other: 0 }
+        let least = [f32::INFINITY, f32::NEG_INFINITY];
+        Self { tone: None, ended: None, since: u32::MAX, others: 0, since_other: 0, least, heard: 0 }
     }
 
     /// Takes what the next 20 ms sound like.
     pub fn push(&mut self, sound: &Sound) -> Option<Beep> {
-        let is_tone =
-            sound.is_tone() && FREQUENCIES.contains(&sound.first.frequency) && sound.level >= SOFTEST;
-        if is_tone {
+        let is_pure = self.is_pure(sound);
+        if is_pure && FREQUENCIES.contains(&sound.first.frequency) && sound.level >= SOFTEST {
             self.hear_tone(sound);
             return None;
         }
         self.since = self.since.saturating_add(1);
         // Behind a tone, its own edge is nothing else.
-        self.hear_other(sound.level >= SOFTEST && !sound.is_tone() && self.since > EDGE);
+        let is_loud = sound.level >= SOFTEST.max(self.floor() + ABOVE);
+        self.hear_other(is_loud && !is_pure && self.since > EDGE);
+        self.hear_line(sound.level);
         if let Some(run) = self.tone.take() {
             self.ended = (run.could_be_a_beep()).then_some((run, 0));
             self.since = 1;
         }
         let (run, silent) = self.ended.as_mut()?;
         *silent += 1;
-        if *silent > EDGE && sound.level > run.level - DROP {
+        if *silent > EDGE && sound.level > run.end() {
             // Something goes on: the tone was part of it.
             self.ended = None;
             return None;
@@ -117,6 +137,25 @@ impl BeepDetector {
         }
         self.ended = None;
         Some(Beep { frequency: run.frequency, duration: STEP_TIME * run.steps })
+    }
+
+    /// Whether there is one tone and hardly anything else but the noise of the line.
+    fn is_pure(&self, sound: &Sound) -> bool {
+        let noise = 10f32.powf((self.floor() - sound.level) / 10.0).min(NOISE);
+        sound.first.share >= SHARE * (1.0 - noise)
+    }
+
+    /// The level of the line by itself, before the tone if there is one; nothing at all before it is known.
+    fn floor(&self) -> f32 {
+        self.tone.as_ref().map_or(self.least[0].min(self.least[1]), |run| run.floor)
+    }
+
+    fn hear_line(&mut self, level: f32) {
+        self.least[0] = self.least[0].min(level);
+        self.heard += 1;
+        if self.heard == STRETCH {
+            (self.least, self.heard) = ([f32::INFINITY, self.least[0]], 0);
+        }
     }
 
     /// Counts the steps with other sounds than tones, until there have been none for [`GREETING`].
@@ -133,6 +172,7 @@ impl BeepDetector {
 
     fn hear_tone(&mut self, sound: &Sound) {
         self.hear_other(false);
+        let floor = self.floor();
         let (frequency, is_greeted) = (sound.first.frequency, self.others >= GREETING.1);
         self.ended = None;
         match &mut self.tone {
@@ -145,11 +185,11 @@ impl BeepDetector {
             Some(run) => {
                 // Another tone. What has just begun was the edge of it.
                 let before = if run.steps <= EDGE { run.before } else { 0 };
-                *run = Run { frequency, level: sound.level, steps: 1, before, is_greeted };
+                *run = Run { frequency, level: sound.level, steps: 1, floor, before, is_greeted };
             }
             None => {
                 let (level, before) = (sound.level, self.since);
-                self.tone = Some(Run { frequency, level, steps: 1, before, is_greeted });
+                self.tone = Some(Run { frequency, level, steps: 1, floor, before, is_greeted });
             }
         }
         self.since = 0;
@@ -164,6 +204,11 @@ impl Run {
             && self.before > EDGE
             && (!is_cng || self.is_greeted)
             && (!is_network || (self.steps <= NETWORK_STEPS && self.before >= NETWORK_SILENCE))
+    }
+
+    /// How loud it may be after it, in dBm0: silence, or what the line was before.
+    fn end(&self) -> f32 {
+        (self.level - DROP).max((self.floor + ABOVE).min(self.level - NOISE_DROP))
     }
 
     fn silence(&self) -> u32 {

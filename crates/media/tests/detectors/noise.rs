@@ -1,5 +1,5 @@
-//! Greetings with noise behind them, from the first moment of the call on, and noise by itself: who is said to have answered. The
-//! tables are printed:
+//! Greetings and beeps with noise behind them, from the first moment of the call on, and noise by itself: who is said to have
+//! answered, and which beeps are heard. The tables are printed:
 //!
 //! ```sh
 //! cargo test --package offhook-media --test detectors noise -- --nocapture
@@ -152,4 +152,38 @@ fn noise_is_nobody() {
             }
         }
     }
+}
+
+/// All down to 6 dB over white noise. Pink noise has tones by chance, above all where the low ones of a beep are: the table shows it.
+#[test]
+fn beeps_are_heard_in_noise() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let speech = scaled(&speak(VOICES[0], "Please leave a message."), -4.0);
+    let mut missed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for hz in [440.0, 850.0, 1000.0, 1400.0, 2000.0] {
+        for ms in [200, 500] {
+            #[expect(clippy::cast_possible_truncation, reason = "4,000 at most")]
+            let sample = |n: i32| (4000.0 * (TAU * hz * f64::from(n) / 8000.0).sin()).round() as i16;
+            let beep: Vec<i16> = (0..ms * 8).map(sample).collect();
+            let call = [silence(300), speech.clone(), silence(1300), beep, silence(1500)].concat();
+            for noise in [Noise::White, Noise::Pink] {
+                for below in [20.0, 15.0, 12.0, 10.0, 8.0, 6.0] {
+                    let root = 4000.0 / 2f64.sqrt() / 10f64.powf(below / 20.0);
+                    let heard = over(&call, noise, root, &mut random);
+                    let told = Detectors::new([Kind::Beep].into_iter().collect(), None).push(&heard);
+                    let row = missed.entry(format!("{noise:?}, {below:>2} dB below")).or_default();
+                    if !matches!(told[..], [Detected::Beep(beep)] if (f64::from(beep.frequency) - hz).abs() < 10.0)
+                    {
+                        row.push(format!("{hz} Hz, {ms} ms: {told:?}"));
+                    }
+                }
+            }
+        }
+    }
+    for (line, missed) in &missed {
+        println!("{line}: {} of 10 beeps", 10 - missed.len());
+    }
+    let white = missed.iter().filter(|(line, _)| line.starts_with("White"));
+    assert!(white.clone().count() == 6 && white.clone().all(|(_, missed)| missed.is_empty()), "{missed:#?}");
+    assert!(missed["Pink, 20 dB below"].is_empty(), "{missed:#?}");
 }
