@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -69,12 +70,17 @@ impl Browser {
                 let shown = self.value("document.body.innerText").await;
                 panic!("waited in vain for {what}; the page shows:\n{}", shown.as_str().unwrap_or_default());
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Clicks in the middle of an element, as a hand does: what lies above it gets the click.
     pub async fn click(&mut self, selector: &str) {
+        self.press(selector, Duration::ZERO).await;
+    }
+
+    /// Presses the mouse in the middle of an element for so long: the page goes on meanwhile.
+    pub async fn press(&mut self, selector: &str, length: Duration) {
         let there = format!("document.querySelector({}) !== null", json!(selector));
         self.until(selector, &there).await;
         let middle = format!(
@@ -83,10 +89,11 @@ impl Browser {
             json!(selector)
         );
         let place = self.value(&middle).await;
-        for kind in ["mousePressed", "mouseReleased"] {
+        for (kind, then) in [("mousePressed", length), ("mouseReleased", Duration::ZERO)] {
             let mouse =
                 json!({ "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 });
             self.command("Input.dispatchMouseEvent", mouse).await;
+            tokio::time::sleep(then).await;
         }
     }
 
