@@ -1,9 +1,14 @@
 //! The floor: the same packets to and from the same callers, by one thread with bare connected sockets at absolute 20 ms
 //! ticks, each read once a tick. No telephony can cost less; what the server costs is told as a multiple of it.
+//!
+//! For recordings there is a second one, in which what was received is put into files of the same kind and as often.
 
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
+use offhook_tests::dir::TestDir;
 use rtp_rs::{RtpPacketBuilder, Seq};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -15,6 +20,11 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long it is measured each time: 125 ticks, so that a disturbance of one of them does not matter.
 const SECONDS: f64 = 2.5;
 const TICKS: u32 = 125;
+/// Ticks whose audio is written at once, as the server does; a crash may cost 200 ms.
+const SPAN: u32 = 5;
+/// Bytes of the head of a packet, and of that of a file in mu-law.
+const RTP_HEAD: usize = 12;
+const WAV_HEAD: usize = 58;
 
 /// What is done with each stream in each tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +35,8 @@ pub(crate) enum Floor {
     Receive,
     /// Both.
     Both,
+    /// A packet is received, and its audio written to a file with that of the four before it: it, and the head that counts it.
+    Record,
 }
 
 /// CPU milliseconds per stream and second.
@@ -40,23 +52,54 @@ pub(crate) async fn measure(ears: &Ears, floor: Floor) -> f64 {
 
 fn run(sockets: &[UdpSocket], floor: Floor) -> f64 {
     let mut buffer = [0; 2048];
+    let folder = TestDir::new("floor");
+    let is_recorded = floor == Floor::Record;
+    let mut tapes: Vec<Tape> =
+        (0..sockets.len()).filter(|_| is_recorded).map(|number| Tape::begin(&folder, number)).collect();
     let begun = Instant::now();
     let cpu = thread_cpu();
     for tick in 0..TICKS {
         let due = begun + TICK * tick;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        for socket in sockets {
+        for (number, socket) in (0_u32..).zip(sockets) {
             // A full buffer of a listener that fell behind is its loss, and a caller may be late.
             if floor != Floor::Send {
-                let _ = socket.recv(&mut buffer);
+                let received = socket.recv(&mut buffer).unwrap_or_default();
+                if let Some(tape) = tapes.get_mut(number as usize) {
+                    tape.take(&buffer[RTP_HEAD.min(received)..received], (number + tick) % SPAN == 0);
+                }
             }
-            if floor != Floor::Receive {
+            if matches!(floor, Floor::Send | Floor::Both) {
                 let _ = socket.send(&packet(tick));
             }
         }
     }
     let spent = thread_cpu() - cpu;
     spent.as_secs_f64() * 1000.0 / (SECONDS * sockets.len() as f64)
+}
+
+/// A file, and what is not in it yet.
+struct Tape {
+    file: File,
+    audio: Vec<u8>,
+    written: u64,
+}
+
+impl Tape {
+    fn begin(folder: &TestDir, number: usize) -> Self {
+        let file = File::create(folder.join(&number.to_string())).expect("a file");
+        Self { file, audio: Vec::new(), written: WAV_HEAD as u64 }
+    }
+
+    fn take(&mut self, audio: &[u8], is_due: bool) {
+        self.audio.extend_from_slice(audio);
+        if is_due {
+            self.file.write_all_at(&self.audio, self.written).expect("a file that takes audio");
+            self.written += self.audio.len() as u64;
+            self.audio.clear();
+            self.file.write_all_at(&[0; WAV_HEAD], 0).expect("a file that takes its head");
+        }
+    }
 }
 
 fn connected(ear: &SocketAddr) -> UdpSocket {

@@ -194,8 +194,8 @@ struct Outcome {
     /// What the callers heard of the floor.
     bare: Tally,
     kib_per_call: f64,
-    /// What was recorded, where that was the work.
-    files: Option<Files>,
+    /// What was recorded, where that was the work, and the floor with files of its own.
+    files: Option<(Files, f64)>,
     failed: u64,
 }
 
@@ -235,7 +235,8 @@ fn tell(work: &Work, plan: Plan<'_>, mut outcome: Outcome) -> bool {
         let late = outcome.heard.deviations.iter().filter(|&&micros| micros > LATE).count();
         table::figure("  later than the next one's time", &format!("{late} packets"), "0", late == 0);
     }
-    if let Some(files) = &mut outcome.files {
+    if let Some((files, floor)) = &mut outcome.files {
+        Cost { floor: *floor, ..outcome.cost }.print("  beside bare sockets and files", plan.calls.into(), None);
         recorded(files, plan.calls);
     }
     if !outcome.heard.delays.is_empty() {
@@ -324,6 +325,11 @@ async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
     let is_recorded = work.service == Service::Record;
     let files = is_recorded.then(|| Files::judge(&server.dir().join("recordings")));
     drop(server);
+    ears.reset();
+    let files = match files {
+        Some(files) => Some((files, floor::measure(&ears, Floor::Record).await)),
+        None => None,
+    };
     ears.reset();
     let bare = floor::measure(&ears, work.floor).await.midpoint(before) + work.codec_cost();
     Outcome {
