@@ -369,7 +369,7 @@ impl Recorder {
         channels: u16,
     ) -> &[i16] {
         let channels = usize::from(channels);
-        for sum in &mut self.sums {
+        for sum in &mut self.sums[..channels] {
             sum.clear();
             sum.resize(frame_samples(rate), 0);
         }
@@ -383,7 +383,8 @@ impl Recorder {
                 add(sum, played.iter().map(|&sample| i32::from(sample)));
             }
         }
-        for ((sum, limiter), limited) in self.sums.iter().zip(&mut self.limiters).zip(&mut self.limited) {
+        let sums = self.sums[..channels].iter();
+        for ((sum, limiter), limited) in sums.zip(&mut self.limiters).zip(&mut self.limited) {
             limiter.limit(sum, limited);
         }
         if channels == 1 {

@@ -395,22 +395,30 @@ impl Leg {
         self.fetch_for_packet();
     }
 
-    /// The same for a packet that comes, or goes on from the other party.
+    /// The same for a packet that comes.
     pub(crate) fn fetch_for_packet(&self) {
-        let Self { presence, receiver, sender, media, .. } = self;
+        let Self { presence, media, hearing, .. } = self;
         let marks = [
-            self.talks_to.is_some(),
             presence.may_hear(),
-            self.hearing.fetch(),
+            if self.says_to_bridge { hearing.fetch_waiting() } else { hearing.fetch() },
             self.audio_end.is_some(),
             self.pace.has_begun(),
-            media.telephone_event.is_some(),
             media.comfort_noise.is_some(),
             media.remote_rtp.ip().is_unspecified(),
+        ];
+        std::hint::black_box((marks, self.reports.bytes_received, self.receiver.jitter()));
+        self.fetch_for_relay();
+    }
+
+    /// The same for a packet that goes on from the other party.
+    pub(crate) fn fetch_for_relay(&self) {
+        let Self { receiver, sender, media, .. } = self;
+        let marks = [
+            self.talks_to.is_some(),
+            media.telephone_event.is_some(),
             media.direction == Direction::Inactive,
         ];
-        let counts = [self.frames, self.reports.bytes_received, receiver.received(), sender.ssrc().into()];
-        std::hint::black_box((marks, counts, receiver.jitter()));
+        std::hint::black_box((marks, self.frames, receiver.received(), sender.ssrc()));
     }
 
     /// Runs the frames that are due. Returns whether there were any.

@@ -324,7 +324,7 @@ impl Engine {
         let Some(Placed { leg, .. }) = self.legs.get(&leg) else { return };
         leg.fetch_for_packet();
         if let Some(Placed { leg: peer, .. }) = leg.talks_to().and_then(|peer| self.legs.get(&peer)) {
-            peer.fetch_for_packet();
+            peer.fetch_for_relay();
         }
     }
 

@@ -86,6 +86,11 @@ impl Hearing {
         playout.as_deref().is_some_and(Playout::fetch) ^ is_empty ^ is_there
     }
 
+    /// The same of what a packet needs that waits for its frame.
+    pub(super) fn fetch_waiting(&self) -> bool {
+        self.waiting.fetch() ^ self.tells_tones
+    }
+
     pub(super) fn detect_tones(&mut self, detect: bool) {
         self.tells_tones = detect;
     }
