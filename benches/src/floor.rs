@@ -35,41 +35,40 @@ pub(crate) enum Floor {
     Receive,
     /// Both.
     Both,
-    /// A packet is received, and its audio written to a file with that of the four before it: it, and the head that counts it.
-    Record,
 }
 
-/// CPU milliseconds per stream and second.
-pub(crate) async fn measure(ears: &Ears, floor: Floor) -> f64 {
+/// CPU milliseconds per stream and second. With a number, so many streams have a file together, to which what was received of
+/// the first is written five packets at a time: their audio, and the head that counts it.
+pub(crate) async fn measure(ears: &Ears, floor: Floor, streams_per_file: Option<usize>) -> f64 {
     let sockets: Vec<UdpSocket> = ears.addresses().iter().map(connected).collect();
     let ours = sockets.iter().map(|socket| (socket.local_addr().expect("a bound socket"), 0));
     let voices = (floor != Floor::Send).then(|| Voices::begin(ears.streams(ours)));
-    let run = tokio::task::spawn_blocking(move || run(&sockets, floor));
+    let run = tokio::task::spawn_blocking(move || run(&sockets, floor, streams_per_file));
     let cost = run.await.expect("the floor's thread");
     drop(voices);
     cost
 }
 
-fn run(sockets: &[UdpSocket], floor: Floor) -> f64 {
+fn run(sockets: &[UdpSocket], floor: Floor, streams_per_file: Option<usize>) -> f64 {
     let mut buffer = [0; 2048];
     let folder = TestDir::new("floor");
-    let is_recorded = floor == Floor::Record;
-    let mut tapes: Vec<Tape> =
-        (0..sockets.len()).filter(|_| is_recorded).map(|number| Tape::begin(&folder, number)).collect();
+    let has_tape = |number: &usize| streams_per_file.is_some_and(|streams| number.is_multiple_of(streams));
+    let mut tapes: Vec<Option<Tape>> =
+        (0..sockets.len()).map(|number| has_tape(&number).then(|| Tape::begin(&folder, number))).collect();
     let begun = Instant::now();
     let cpu = thread_cpu();
     for tick in 0..TICKS {
         let due = begun + TICK * tick;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        for (number, socket) in (0_u32..).zip(sockets) {
+        for ((number, socket), tape) in (0..).zip(sockets).zip(&mut tapes) {
             // A full buffer of a listener that fell behind is its loss, and a caller may be late.
             if floor != Floor::Send {
                 let received = socket.recv(&mut buffer).unwrap_or_default();
-                if let Some(tape) = tapes.get_mut(number as usize) {
-                    tape.take(&buffer[RTP_HEAD.min(received)..received], (number + tick) % SPAN == 0);
+                if let Some(tape) = tape {
+                    tape.take(&buffer[RTP_HEAD.min(received)..received], (tick + number) % SPAN == 0);
                 }
             }
-            if matches!(floor, Floor::Send | Floor::Both) {
+            if floor != Floor::Receive {
                 let _ = socket.send(&packet(tick));
             }
         }

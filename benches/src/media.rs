@@ -194,8 +194,10 @@ struct Outcome {
     /// What the callers heard of the floor.
     bare: Tally,
     kib_per_call: f64,
-    /// What was recorded, where that was the work, and the floor with files of its own.
-    files: Option<(Files, f64)>,
+    /// The floor with files of its own, where something is recorded.
+    with_files: Option<f64>,
+    /// What was recorded, where that was the work.
+    files: Option<Files>,
     failed: u64,
 }
 
@@ -235,8 +237,10 @@ fn tell(work: &Work, plan: Plan<'_>, mut outcome: Outcome) -> bool {
         let late = outcome.heard.deviations.iter().filter(|&&micros| micros > LATE).count();
         table::figure("  later than the next one's time", &format!("{late} packets"), "0", late == 0);
     }
-    if let Some((files, floor)) = &mut outcome.files {
-        Cost { floor: *floor, ..outcome.cost }.print("  beside bare sockets and files", plan.calls.into(), None);
+    if let Some(floor) = outcome.with_files {
+        Cost { floor, ..outcome.cost }.print("  beside bare sockets and files", plan.calls.into(), None);
+    }
+    if let Some(files) = &mut outcome.files {
         recorded(files, plan.calls);
     }
     if !outcome.heard.delays.is_empty() {
@@ -292,7 +296,7 @@ async fn growth(plan: Plan<'_>) -> bool {
 
 async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
     let ears = Ears::open(plan.calls);
-    let before = floor::measure(&ears, work.floor).await;
+    let before = floor::measure(&ears, work.floor, None).await;
     ears.reset();
     let setup = Setup {
         rtp_ports: plan.calls * 2 + 80,
@@ -326,16 +330,17 @@ async fn one(work: &Work, plan: Plan<'_>) -> Outcome {
     let files = is_recorded.then(|| Files::judge(&server.dir().join("recordings")));
     drop(server);
     ears.reset();
-    let files = match files {
-        Some(files) => Some((files, floor::measure(&ears, Floor::Record).await)),
+    let bare = floor::measure(&ears, work.floor, None).await.midpoint(before) + work.codec_cost();
+    let heard_of_floor = ears.take();
+    let with_files = match work.streams_per_file() {
         None => None,
+        streams => Some(floor::measure(&ears, work.floor, streams).await),
     };
-    ears.reset();
-    let bare = floor::measure(&ears, work.floor).await.midpoint(before) + work.codec_cost();
     Outcome {
         cost: Cost { cpu, floor: bare },
         heard,
-        bare: ears.take(),
+        bare: heard_of_floor,
+        with_files,
         files,
         kib_per_call: kib as f64 / f64::from(plan.calls),
         failed: counts.failed.load(Ordering::Relaxed),
@@ -359,6 +364,15 @@ impl Work {
     /// Whether the callers hear anything.
     fn is_heard(&self) -> bool {
         !matches!(self.service, Service::Record | Service::LeaveAlone)
+    }
+
+    /// How many calls have a file together.
+    fn streams_per_file(&self) -> Option<usize> {
+        match self.service {
+            Service::Record => Some(1),
+            Service::ConnectRecorded => Some(2),
+            _ => None,
+        }
     }
 
     /// CPU milliseconds per call-second of decoding, resampling and encoding where the two codecs want it: each way once
