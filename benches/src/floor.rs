@@ -22,9 +22,10 @@ const SECONDS: f64 = 2.5;
 const TICKS: u32 = 125;
 /// Ticks whose audio is written at once, as the server does; a crash may cost 200 ms.
 const SPAN: u32 = 5;
-/// Bytes of the head of a packet, and of that of a file in mu-law.
+/// Bytes of the head of a packet, of that of a file in mu-law, and of 20 ms of audio.
 const RTP_HEAD: usize = 12;
 const WAV_HEAD: usize = 58;
+const FRAME: usize = 160;
 
 /// What is done with each stream in each tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,9 +86,12 @@ struct Tape {
 }
 
 impl Tape {
+    /// One that has been written to: what a file costs once is not of interest.
     fn begin(folder: &TestDir, number: usize) -> Self {
         let file = File::create(folder.join(&number.to_string())).expect("a file");
-        Self { file, audio: Vec::new(), written: WAV_HEAD as u64 }
+        let mut tape = Self { file, audio: Vec::new(), written: WAV_HEAD as u64 };
+        tape.take(&[0; FRAME], true);
+        tape
     }
 
     fn take(&mut self, audio: &[u8], is_due: bool) {
@@ -112,7 +116,7 @@ fn packet(tick: u32) -> Vec<u8> {
     #[allow(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
     let sequence = Seq::from(tick as u16);
     let builder = RtpPacketBuilder::new().payload_type(0).ssrc(1).sequence(sequence).timestamp(tick * 160);
-    builder.payload(&[0xff; 160]).build().expect("an RTP packet")
+    builder.payload(&[0xff; FRAME]).build().expect("an RTP packet")
 }
 
 /// CPU time of this thread so far.
