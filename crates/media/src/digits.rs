@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::FRAME;
 use crate::dtmf::Key;
-use crate::dtmf::event::{EventPacket, EventSender};
+use crate::dtmf::event::{EventClocks, EventPacket, EventSender};
 use crate::dtmf::generate::ToneGenerator;
 use crate::event::{ActionId, Dial};
 use crate::sdp::Events;
@@ -84,8 +84,7 @@ enum Way {
 pub(crate) struct EventStart {
     /// Its RTP timestamp.
     pub(crate) timestamp: u32,
-    /// Ticks of that clock per second.
-    pub(crate) clock: u32,
+    pub(crate) clocks: EventClocks,
 }
 
 /// What goes out in one frame.
@@ -200,8 +199,8 @@ impl Way {
     fn of(Press { key, length }: Press, event: Option<EventStart>, frame_samples: usize) -> Self {
         let length = length.unwrap_or(Duration::MAX);
         match event {
-            Some(EventStart { timestamp, clock }) => {
-                Self::Events(EventSender::new(key, length, timestamp, clock, FRAME))
+            Some(EventStart { timestamp, clocks }) => {
+                Self::Events(EventSender::new(key, length, timestamp, clocks, FRAME))
             }
             None => {
                 let rate = u32::try_from(frame_samples).unwrap_or_default() * FRAMES_PER_SECOND;
@@ -243,7 +242,8 @@ mod tests {
         let mut drawn = String::new();
         let mut tone = [0; 160];
         for frame in 0.. {
-            let event = events.then_some(EventStart { timestamp: frame * 160, clock: 8000 });
+            let event =
+                events.then_some(EventStart { timestamp: frame * 160, clocks: EventClocks::new(8000, 8000) });
             match digits.frame(event, &mut tone) {
                 DigitFrame::Over => break,
                 DigitFrame::Rest => drawn.push('.'),
@@ -271,7 +271,7 @@ mod tests {
             let mut durations = Vec::new();
             let mut tone = vec![0; usize::from(frame)];
             for _ in 0..10 {
-                let event = Some(EventStart { timestamp: 0, clock });
+                let event = Some(EventStart { timestamp: 0, clocks: EventClocks::new(clock, clock) });
                 if let DigitFrame::Event(packet) = digits.frame(event, &mut tone) {
                     durations.push(u16::from_be_bytes([packet.payload[2], packet.payload[3]]));
                 }
@@ -292,11 +292,11 @@ mod tests {
     #[test]
     fn a_stop_lets_the_key_on_its_way_end() {
         let mut digits = Digits::new(ActionId(1), dial("12"));
-        digits.frame(Some(EventStart { timestamp: 0, clock: 8000 }), &mut [0; 160]);
+        digits.frame(Some(EventStart { timestamp: 0, clocks: EventClocks::new(8000, 8000) }), &mut [0; 160]);
         digits.stop();
         assert_eq!(draw(&mut digits, true), "1111EEE..");
         let mut digits = Digits::new(ActionId(1), dial(",2"));
-        digits.frame(Some(EventStart { timestamp: 0, clock: 8000 }), &mut [0; 160]);
+        digits.frame(Some(EventStart { timestamp: 0, clocks: EventClocks::new(8000, 8000) }), &mut [0; 160]);
         digits.stop();
         assert_eq!(draw(&mut digits, true), "");
     }
@@ -324,7 +324,7 @@ mod tests {
         ] {
             let mut digits = Digits::passed_on();
             digits.pass_on(five, Pressed::Down);
-            let event = events.then_some(EventStart { timestamp: 0, clock: 8000 });
+            let event = events.then_some(EventStart { timestamp: 0, clocks: EventClocks::new(8000, 8000) });
             let mut tone = [0; 160];
             for frame in 0..10 {
                 let made = digits.frame(event, &mut tone);

@@ -146,7 +146,7 @@ impl Leg {
             latch: protection::latch(&config),
             protection: config.media.keys.as_ref().map(|keys| Box::new(srtp::Session::new(keys))),
             receiver: Receiver::default(),
-            events: EventReceiver::new(config.media.codec.clock_rate()),
+            events: EventReceiver::new(config.media.event_clocks()),
             hearing: Hearing::new(config.detect_tones),
             dedup: Dedup::new(),
             pressed: None,

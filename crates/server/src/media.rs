@@ -289,8 +289,8 @@ mod tests {
         remote: SocketAddr,
         symmetric: bool,
     ) {
-        let event =
-            TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events: Events::KEYS };
+        let (events, clock_rate) = (Events::KEYS, 8000);
+        let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events, clock_rate };
         let plain = Negotiated::plain(offhook_media::event::Codec::Pcmu, remote);
         let media = Negotiated { telephone_event: Some(event), ..plain };
         let config = LegConfig { symmetric, ..LegConfig::new(media) };

@@ -17,8 +17,9 @@
 //! neither lose a press nor make two of it. The marker bit is not looked at on receipt: some senders set it on every
 //! packet, and the packet that carries it can be lost.
 //!
-//! The clock is that of the audio beside the events (§2.1: one stream, one clock): 8 kHz, with wideband codecs 16 kHz or
-//! 48 kHz. Durations are in its ticks, so a press that takes one segment at 8 kHz may take six at 48 kHz.
+//! The clock is that of the audio beside the events (§2.1: one stream, one base of time): 8 kHz, with wideband codecs 16 kHz or
+//! 48 kHz. Durations are in its ticks, so a press that takes one segment at 8 kHz may take six at 48 kHz. Many peers name events of
+//! 8 kHz alone whatever their audio: then durations count by 8 kHz, and timestamps by the audio as ever ([`EventClocks`]).
 
 use std::time::{Duration, Instant};
 
@@ -86,11 +87,32 @@ impl EventPayload {
     }
 }
 
+/// What a stream of telephone-events counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventClocks {
+    /// Ticks of its durations in a second: what `a=rtpmap` says of it.
+    durations: u32,
+    /// Ticks of a timestamp in one of a duration.
+    ratio: u32,
+}
+
+impl EventClocks {
+    /// Those of events that are described by a rate in Hz (at least 1), beside audio with a clock of another, or the same.
+    pub fn new(rate: u32, audio: u32) -> Self {
+        let durations = rate.max(1);
+        Self { durations, ratio: (audio / durations).max(1) }
+    }
+
+    /// Ticks of timestamps in a second.
+    fn timestamps(self) -> u32 {
+        self.durations.saturating_mul(self.ratio)
+    }
+}
+
 /// Turns telephone-events that arrive into key presses, each told once.
 #[derive(Clone, Debug)]
 pub struct EventReceiver {
-    /// Ticks per second.
-    clock: u32,
+    clocks: EventClocks,
     /// The last press: the one that lasts, or the last that ended, whose late packets are known by its timestamp.
     press: Option<Press>,
 }
@@ -114,9 +136,9 @@ enum Phase {
 }
 
 impl EventReceiver {
-    /// A receiver that has heard nothing, of a stream whose RTP clock is `clock` Hz (at least 1).
-    pub fn new(clock: u32) -> Self {
-        Self { clock: clock.max(1), press: None }
+    /// A receiver that has heard nothing.
+    pub fn new(clocks: EventClocks) -> Self {
+        Self { clocks, press: None }
     }
 
     /// Takes the payload of a telephone-event packet and its RTP timestamp. Returns what it tells, in order: nothing
@@ -135,7 +157,7 @@ impl EventReceiver {
             if !block.end {
                 break;
             }
-            timestamp = timestamp.wrapping_add(u32::from(block.duration));
+            timestamp = timestamp.wrapping_add(u32::from(block.duration).wrapping_mul(self.clocks.ratio));
             rest = &rest[BLOCK_BYTES..];
         }
         told
@@ -143,16 +165,17 @@ impl EventReceiver {
 
     fn block(&mut self, now: Instant, timestamp: u32, block: EventPayload, told: &mut Vec<KeyEvent>) {
         let Some(key) = Key::from_code(block.event) else { return };
-        let clock = self.clock;
+        let EventClocks { durations: clock, ratio } = self.clocks;
+        let late = self.clocks.timestamps().saturating_mul(LATE_SECONDS);
         match self.press.as_mut() {
             Some(press) if timestamp == press.timestamp => press.update(now, key, block, clock, told),
-            Some(press) if press.goes_on_at(timestamp, key) => {
-                press.earlier += u64::from(timestamp.wrapping_sub(press.timestamp));
+            Some(press) if press.goes_on_at(timestamp, key, ratio) => {
+                press.earlier += u64::from(timestamp.wrapping_sub(press.timestamp) / ratio);
                 press.timestamp = timestamp;
                 press.ticks = u64::from(block.duration);
                 press.update(now, key, block, clock, told);
             }
-            Some(press) if press.timestamp.wrapping_sub(timestamp) <= clock.saturating_mul(LATE_SECONDS) => {}
+            Some(press) if press.timestamp.wrapping_sub(timestamp) <= late => {}
             _ => {
                 told.extend(self.reset());
                 told.push(KeyEvent::Start(key));
@@ -166,15 +189,16 @@ impl EventReceiver {
 
     /// How long the last press has lasted, as far as is known.
     pub fn elapsed(&self) -> Duration {
-        self.press.map_or(Duration::ZERO, |press| press.elapsed(self.clock))
+        self.press.map_or(Duration::ZERO, |press| press.elapsed(self.clocks.durations))
     }
 
     /// How much of the audio that ends at this timestamp was sent beside the last press: some gateways leave the tone in it.
     pub fn beside(&self, audio_end: u32) -> Duration {
         let Some(press) = self.press else { return Duration::ZERO };
         let ticks = audio_end.wrapping_sub(press.timestamp).cast_signed().max(0).unsigned_abs();
-        let beside = Duration::from_micros(u64::from(ticks) * 1_000_000 / u64::from(self.clock));
-        beside.min(press.elapsed(self.clock))
+        let beside =
+            Duration::from_micros(u64::from(ticks) * 1_000_000 / u64::from(self.clocks.timestamps()));
+        beside.min(press.elapsed(self.clocks.durations))
     }
 
     /// When [`Self::handle_timeout`] is due: while a key is pressed.
@@ -190,13 +214,13 @@ impl EventReceiver {
         if self.poll_timeout()? > now {
             return None;
         }
-        let clock = self.clock;
+        let clock = self.clocks.durations;
         self.press.as_mut().and_then(|press| press.release(clock))
     }
 
     /// Forgets the timeline and ends a press that lasts: the stream began anew with another SSRC.
     pub fn reset(&mut self) -> Option<KeyEvent> {
-        self.press.take()?.release(self.clock)
+        self.press.take()?.release(self.clocks.durations)
     }
 }
 
@@ -230,9 +254,10 @@ impl Press {
     /// Whether a packet of another timestamp continues this press: a new segment begins where the one before ended
     /// (§2.5.1.3), which is when it was full. Some senders begin one earlier, with the last packet that still fits; its
     /// duration then says where the next begins, and no second press of a key begins where the first has not ended.
-    fn goes_on_at(&self, timestamp: u32, key: Key) -> bool {
+    fn goes_on_at(&self, timestamp: u32, key: Key, ratio: u32) -> bool {
         let segment = u64::from(timestamp.wrapping_sub(self.timestamp));
-        let follows = segment == u64::from(SEGMENT_TICKS) || segment == self.ticks;
+        let follows =
+            [u64::from(SEGMENT_TICKS), self.ticks].map(|ticks| ticks * u64::from(ratio)).contains(&segment);
         matches!(self.phase, Phase::Pressed { .. }) && follows && key == self.key
     }
 
@@ -273,23 +298,29 @@ pub struct EventSender {
     /// Ticks of the whole press.
     total: u64,
     packet_ticks: u64,
-    clock: u32,
+    clocks: EventClocks,
     ends_left: u8,
 }
 
 impl EventSender {
-    /// A press of `key` for `duration`, which begins at the RTP timestamp `timestamp` of a clock of `clock` Hz and is told
-    /// every `packet_time`. Its first packet is due one packet time after its start. [`Duration::MAX`] is until it is released.
-    pub fn new(key: Key, duration: Duration, timestamp: u32, clock: u32, packet_time: Duration) -> Self {
+    /// A press of `key` for `duration`, which begins at the RTP timestamp `timestamp` and is told every `packet_time`. Its first
+    /// packet is due one packet time after its start. [`Duration::MAX`] is until it is released.
+    pub fn new(
+        key: Key,
+        duration: Duration,
+        timestamp: u32,
+        clocks: EventClocks,
+        packet_time: Duration,
+    ) -> Self {
         // No press is shorter than a tick, nor a packet time, so that every poll makes headway.
-        let total = duration_to_samples(duration, clock).max(1);
-        let packet_ticks = duration_to_samples(packet_time, clock).max(1);
-        Self { key, timestamp, earlier: 0, elapsed: 0, total, packet_ticks, clock, ends_left: END_PACKETS }
+        let total = duration_to_samples(duration, clocks.durations).max(1);
+        let packet_ticks = duration_to_samples(packet_time, clocks.durations).max(1);
+        Self { key, timestamp, earlier: 0, elapsed: 0, total, packet_ticks, clocks, ends_left: END_PACKETS }
     }
 
     /// Ends a press so long after it began, or now, if that is past: its next packet is an end.
     pub fn release(&mut self, duration: Duration) {
-        self.total = duration_to_samples(duration, self.clock).max(self.elapsed).max(1);
+        self.total = duration_to_samples(duration, self.clocks.durations).max(self.elapsed).max(1);
     }
 
     /// The packet of this packet time. `None` when the press is over and its end has been sent three times.
@@ -300,7 +331,7 @@ impl EventSender {
         let Ok(duration) = u16::try_from(self.elapsed - self.earlier) else {
             // The segment is full: it is told so, and the next packet begins another where it ended.
             self.earlier += u64::from(SEGMENT_TICKS);
-            self.timestamp = timestamp.wrapping_add(u32::from(SEGMENT_TICKS));
+            self.timestamp = timestamp.wrapping_add(u32::from(SEGMENT_TICKS).wrapping_mul(self.clocks.ratio));
             return Some(EventPacket { marker, timestamp, payload: self.payload(SEGMENT_TICKS, false) });
         };
         let end = self.elapsed == self.total;

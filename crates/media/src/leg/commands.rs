@@ -27,6 +27,7 @@ impl Leg {
             self.hearing.set_rate(codec.sample_rate());
             self.outgoing.recode(codec);
         }
+        let event_clocks = self.media.event_clocks();
         let ssrc = (codec.clock_rate() != former.clock_rate()).then(|| shared.random());
         self.change_keys(config.media.keys.as_ref());
         self.change_latch(&config);
@@ -37,10 +38,12 @@ impl Leg {
         if let Some(ssrc) = ssrc {
             // One source counts by one clock (RFC 7160 §4.1).
             self.sender.change_clock(ssrc, self.clock());
+        }
+        if event_clocks != self.media.event_clocks() {
             if let Some(end) = self.events.reset() {
                 self.key(now, DigitSource::Rfc4733, end, shared);
             }
-            self.events = EventReceiver::new(codec.clock_rate());
+            self.events = EventReceiver::new(self.media.event_clocks());
         }
     }
 

@@ -77,7 +77,11 @@ impl Leg {
     /// Whether what another leg's peer sends can go out here without being decoded.
     pub(crate) fn understands(&self, talker: &Self) -> bool {
         let is_as_it_comes = !talker.hearing.keeps_keys() && !self.wants_events_of(talker);
-        self.media.codec.transcodes(talker.media.codec) && is_as_it_comes && !self.hears_otherwise
+        // Where either has no events none of them goes on as it comes.
+        let events = self.media.telephone_event.zip(talker.media.telephone_event);
+        let count_alike = events.is_none_or(|(ours, theirs)| ours.clock_rate == theirs.clock_rate);
+        let is_alike = self.media.codec.transcodes(talker.media.codec) && count_alike;
+        is_alike && is_as_it_comes && !self.hears_otherwise
     }
 
     /// Whether the other party can no longer be heard without being decoded.

@@ -117,15 +117,14 @@ impl Leg {
     fn speak_digits(&mut self, shared: &mut Shared) -> bool {
         let event = self.media.telephone_event;
         let is_event = |digits: &Digits| event.is_some_and(|event| digits.goes_as_event(event.events));
-        let event =
-            event.filter(|_| self.digits.as_deref().is_some_and(is_event)).map(|it| it.send_payload_type);
+        let event = event.filter(|_| self.digits.as_deref().is_some_and(is_event));
         if event.is_some() {
             self.flush_outgoing(shared);
         }
         let codec = self.media.codec;
         let at = self.clock();
-        let start =
-            event.map(|_| EventStart { timestamp: self.sender.begin(at).0, clock: codec.clock_rate() });
+        let clocks = self.media.event_clocks();
+        let start = event.map(|_| EventStart { timestamp: self.sender.begin(at).0, clocks });
         let Some(digits) = &mut self.digits else { return false };
         self.tone.resize(codec.frame_samples(), 0);
         match (digits.frame(start, &mut self.tone), event) {
@@ -137,11 +136,13 @@ impl Leg {
                 self.outgoing.say(&self.tone, codec.sample_rate());
                 self.send_outgoing(shared);
             }
-            (DigitFrame::Event(packet), Some(payload_type)) => {
+            (DigitFrame::Event(packet), Some(event)) => {
                 if self.may_send() {
                     let numbers = self.sender.event(packet.timestamp, packet.marker);
                     let payload = packet.payload;
-                    self.send(numbers, payload_type, payload.len(), shared, |out| out.extend(payload));
+                    self.send(numbers, event.send_payload_type, payload.len(), shared, |out| {
+                        out.extend(payload)
+                    });
                 }
                 self.sender.skip(clock_of(1, self.media.codec));
             }

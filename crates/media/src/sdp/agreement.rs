@@ -61,6 +61,7 @@ fn agree(one: &Negotiated, one_is: &LocalMedia, other: &Negotiated, other_is: &L
         send_payload_type: event.receive_payload_type,
         receive_payload_type: event.send_payload_type,
         events: Events::OURS,
+        clock_rate: one.codec.clock_rate(),
     });
     assert_eq!(one.telephone_event, crossed);
     let crossed = other.comfort_noise.map(|noise| ComfortNoise {

@@ -8,7 +8,7 @@ use super::parse::{Description, Encoding, Media, Profile, malformed, number};
 use super::{
     ComfortNoise, Direction, Events, LocalMedia, Negotiated, Order, SdpError, TelephoneEvent, destination,
 };
-use crate::codec::{Codec, opus};
+use crate::codec::{Codec, SAMPLE_RATE, opus};
 use crate::srtp::{Keys, Protection};
 
 /// The stream of an offer that is used.
@@ -76,13 +76,21 @@ fn is_allowed(policy: Protection, profile: Profile, has_keys: bool) -> bool {
 pub(super) struct Chosen {
     pub(super) codec: Codec,
     pub(super) payload_type: u8,
-    /// The payload type of telephone-events, and those that the peer takes.
-    pub(super) telephone_event: Option<(u8, Events)>,
+    pub(super) telephone_event: Option<ChosenEvents>,
     pub(super) comfort_noise: Option<u8>,
     opus: opus::Wishes,
     ptime_ms: u8,
     /// The longest that the peer takes, where it says so.
     max_ptime_ms: Option<u8>,
+}
+
+/// What is used of the telephone-events that the peer describes.
+#[derive(Clone, Copy)]
+pub(super) struct ChosenEvents {
+    pub(super) payload_type: u8,
+    pub(super) clock_rate: u32,
+    /// Those that the peer takes.
+    pub(super) events: Events,
 }
 
 impl Chosen {
@@ -103,17 +111,22 @@ impl Chosen {
             Order::Ours => local.codecs.iter().find_map(|&codec| find(codec)),
         };
         let &(codec, encoding) = in_use.and_then(find).or(first).ok_or(SdpError::NoCommonCodec)?;
-        let beside = |wanted: Beside| {
+        let beside = |wanted: Beside, clock_rate: u32| {
             let mut encodings = audio.encodings().filter(|_| wanted.goes_with(codec, local));
-            encodings.find(|encoding| wanted.is(encoding, codec.clock_rate()))
+            encodings.find(|encoding| wanted.is(encoding, clock_rate))
         };
+        // Many name events of 8 kHz alone, whatever their audio.
+        let events = [codec.clock_rate(), SAMPLE_RATE]
+            .into_iter()
+            .find_map(|clock_rate| beside(Beside::TelephoneEvent, clock_rate));
         let wanted = audio.ptime_ms.unwrap_or(local.ptime_ms);
         Ok(Self {
             codec,
             payload_type: encoding.payload_type,
-            telephone_event: beside(Beside::TelephoneEvent)
-                .and_then(|it| Some((it.payload_type, Events::of(it.parameters)?))),
-            comfort_noise: beside(Beside::ComfortNoise).map(|it| it.payload_type),
+            telephone_event: events.and_then(|Encoding { payload_type, clock_rate, parameters, .. }| {
+                Some(ChosenEvents { payload_type, clock_rate, events: Events::of(parameters)? })
+            }),
+            comfort_noise: beside(Beside::ComfortNoise, codec.clock_rate()).map(|it| it.payload_type),
             opus: encoding.parameters.filter(|_| codec == Codec::Opus).map(opus_wishes).unwrap_or_default(),
             ptime_ms: audio.max_ptime_ms.map_or(wanted, |longest| wanted.min(longest)),
             max_ptime_ms: audio.max_ptime_ms,
@@ -185,8 +198,9 @@ impl Remote {
             codec: chosen.codec,
             send_payload_type: chosen.payload_type,
             receive_payload_type: receives.audio,
-            telephone_event: events.map(|((send_payload_type, events), receive_payload_type)| {
-                TelephoneEvent { send_payload_type, receive_payload_type, events }
+            telephone_event: events.map(|(chosen, receive_payload_type)| {
+                let ChosenEvents { payload_type: send_payload_type, clock_rate, events } = chosen;
+                TelephoneEvent { send_payload_type, receive_payload_type, events, clock_rate }
             }),
             opus: chosen.opus,
             comfort_noise: noise.map(|(send_payload_type, receive_payload_type)| ComfortNoise {

@@ -57,7 +57,7 @@ fn an_answer_has_the_events_of_its_codecs_clock() {
         ("97 0 101 102", "m=audio 20000 RTP/AVP 97 102"),
         ("0 97 101 102", "m=audio 20000 RTP/AVP 0 101"),
         ("9 97 101 102", "m=audio 20000 RTP/AVP 9 101"),
-        ("97 101", "m=audio 20000 RTP/AVP 97"),
+        ("97 101", "m=audio 20000 RTP/AVP 97 101"),
     ] {
         let local = with(&[Codec::Pcmu, Codec::G722, Codec::L16Wide]);
         let (text, media) = answer(body(formats, &events).as_bytes(), &local).unwrap();
@@ -103,7 +103,13 @@ fn opus_both_ways() {
             "a=fmtp:110 0-15",
         ]
     );
-    assert_eq!((media.codec, media.telephone_event.unwrap().send_payload_type), (Codec::Opus, 110));
+    let of = |clock_rate, number| TelephoneEvent { clock_rate, ..events(number, number, Events::KEYS) };
+    assert_eq!((media.codec, media.telephone_event), (Codec::Opus, Some(of(48_000, 110))));
+    // Many name events of 8 kHz alone.
+    let (text, media) = answer(body("111 126", &lines).as_bytes(), &local).unwrap();
+    assert_eq!(types(&text)[0], "m=audio 20000 RTP/AVP 111 126");
+    assert!(text.contains("a=rtpmap:126 telephone-event/8000\r\n"));
+    assert_eq!((media.codec, media.telephone_event), (Codec::Opus, Some(of(8_000, 126))));
     for map in ["opus/48000", "opus/48000/1", "opus/8000/2", "opus/16000/2"] {
         let odd = body("96", &[&format!("a=rtpmap:96 {map}")]);
         assert_eq!(answer(odd.as_bytes(), &local).unwrap_err(), SdpError::NoCommonCodec, "{map}");
@@ -211,7 +217,10 @@ fn numbers_stay_over_offers_both_ways() {
     let answer = body("110 111", &["a=rtpmap:110 L16/16000", "a=rtpmap:111 telephone-event/16000"]);
     let media = session.accept(answer.as_bytes()).unwrap();
     assert_eq!((media.codec, media.send_payload_type, media.receive_payload_type), (Codec::L16Wide, 110, 96));
-    assert_eq!(media.telephone_event, Some(events(111, 102, Events::KEYS)));
+    assert_eq!(
+        media.telephone_event,
+        Some(TelephoneEvent { clock_rate: 16_000, ..events(111, 102, Events::KEYS) })
+    );
     assert_eq!(session.offer(), first, "the same again");
     // They offer under their own numbers, which count for both from then on.
     let (text, media) = session.answer(answer.as_bytes()).unwrap();
@@ -274,7 +283,7 @@ fn a_delayed_offer_with_every_codec_and_a_change_to_every_other() {
         let answer = body(&format!("{number} 101"), &[&rtpmap, "a=rtpmap:101 telephone-event/8000"]);
         let media = session.accept(answer.as_bytes()).unwrap();
         assert_eq!((media.codec, media.receive_payload_type), (codec, number));
-        assert_eq!(media.telephone_event.is_some(), codec.clock_rate() == 8000, "{codec:?}");
+        assert_eq!(media.telephone_event.map(|event| event.clock_rate), Some(8000), "{codec:?}");
         let first = format!("m=audio 20000 RTP/AVP {number} ");
         assert!(types(&session.offer())[0].starts_with(&first), "{codec:?}");
         for other in Codec::ALL {

@@ -37,6 +37,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::codec::{Codec, opus};
+use crate::dtmf::event::EventClocks;
 pub use crate::sdp::destination::Destinations;
 pub use crate::sdp::events::Events;
 pub(crate) use crate::sdp::numbers::COMFORT_NOISE;
@@ -130,6 +131,12 @@ impl Negotiated {
             || self.comfort_noise.is_some_and(|noise| noise.receive_payload_type == payload_type)
     }
 
+    /// What telephone-events count by.
+    pub(crate) fn event_clocks(&self) -> EventClocks {
+        let audio = self.codec.clock_rate();
+        EventClocks::new(self.telephone_event.map_or(audio, |event| event.clock_rate), audio)
+    }
+
     /// A codec in both directions with a peer at this address and nothing beside: in the clear, 20 ms a packet, by the static
     /// payload type or 96, the first of the dynamic ones.
     pub fn plain(codec: Codec, remote: SocketAddr) -> Self {
@@ -152,7 +159,7 @@ impl Negotiated {
     }
 }
 
-/// The payload types of telephone-events (RFC 4733), and which of them.
+/// The payload types of telephone-events (RFC 4733), which of them, and what they count by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TelephoneEvent {
     /// The payload type that we send them with.
@@ -161,6 +168,9 @@ pub struct TelephoneEvent {
     pub receive_payload_type: u8,
     /// Those that the peer takes. A key that is not among them is sent as a tone.
     pub events: Events,
+    /// Ticks of their durations in a second: the clock of the codec, or that of telephones with a peer that names no other. Their
+    /// timestamps count by the codec either way (RFC 4733 §2.1).
+    pub clock_rate: u32,
 }
 
 /// The payload types of comfort noise (RFC 3389), by the clock of the codec: 13 where that is 8 kHz.

@@ -94,15 +94,16 @@ impl Session {
         let (codec, number) = (chosen.codec, chosen.payload_type);
         self.numbers.learn(audio);
         self.numbers.learn_codec(codec, number);
-        let telephone_event = chosen.telephone_event.map(|(number, _)| number);
-        let comfort_noise = chosen.comfort_noise;
-        let beside = [(Beside::TelephoneEvent, telephone_event), (Beside::ComfortNoise, comfort_noise)];
-        let beside = beside.into_iter().filter_map(|(it, number)| Some((it, codec.clock_rate(), number?)));
+        let events = chosen.telephone_event;
+        let beside = [
+            events.map(|events| (Beside::TelephoneEvent, events.clock_rate, events.payload_type)),
+            chosen.comfort_noise.map(|number| (Beside::ComfortNoise, codec.clock_rate(), number)),
+        ];
         let ours = Audio {
             profile,
             encodings: vec![(codec, number)],
-            beside: beside.collect(),
-            events: chosen.telephone_event.map_or(Events::OURS, |(_, events)| events),
+            beside: beside.into_iter().flatten().collect(),
+            events: events.map_or(Events::OURS, |chosen| chosen.events),
             rtcp_mux: audio.rtcp_mux,
             cryptos: crypto
                 .zip(keys)
@@ -111,7 +112,11 @@ impl Session {
                 .collect(),
             direction: remote.direction,
         };
-        let receives = Receives { audio: number, telephone_event, comfort_noise };
+        let receives = Receives {
+            audio: number,
+            telephone_event: events.map(|chosen| chosen.payload_type),
+            comfort_noise: chosen.comfort_noise,
+        };
         let media = remote.negotiated(&chosen, &receives, keys);
         let mut streams = offer.media.iter().map(rejected);
         self.before = streams.by_ref().take(place).collect();
@@ -132,7 +137,9 @@ impl Session {
         let clock_rate = chosen.codec.clock_rate();
         let receives = Receives {
             audio: self.numbers.codec(chosen.codec).ok_or(SdpError::NoCommonCodec)?,
-            telephone_event: self.numbers.beside(Beside::TelephoneEvent, clock_rate),
+            telephone_event: chosen
+                .telephone_event
+                .and_then(|chosen| self.numbers.beside(Beside::TelephoneEvent, chosen.clock_rate)),
             comfort_noise: self.numbers.beside(Beside::ComfortNoise, clock_rate),
         };
         let media = remote.negotiated(&chosen, &receives, keys);

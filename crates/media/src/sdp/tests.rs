@@ -23,7 +23,7 @@ pub(super) fn local() -> LocalMedia {
 }
 
 pub(super) fn events(send_payload_type: u8, receive_payload_type: u8, events: Events) -> TelephoneEvent {
-    TelephoneEvent { send_payload_type, receive_payload_type, events }
+    TelephoneEvent { send_payload_type, receive_payload_type, events, clock_rate: 8000 }
 }
 
 /// A body of one audio stream with these lines after `m=audio 40000 RTP/AVP <formats>`.

@@ -102,9 +102,12 @@ fn a_recording_goes_on_in_another_codec_without_a_gap() {
 #[test]
 fn digits_are_heard_under_another_payload_type_and_still_under_the_former() {
     let numbered = |number| {
-        let event =
-            TelephoneEvent { send_payload_type: number, receive_payload_type: number, events: Events::OURS };
-        with(config(Codec::Pcmu), |media| media.telephone_event = Some(event))
+        let number = |event: TelephoneEvent| TelephoneEvent {
+            send_payload_type: number,
+            receive_payload_type: number,
+            ..event
+        };
+        with(config(Codec::Pcmu), |media| media.telephone_event = media.telephone_event.map(number))
     };
     let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));
     world.send_digits(2, 1, "1");

@@ -145,7 +145,7 @@ fn relayed_packets_are_ours() {
 }
 
 fn numbered(number: u8, events: Events) -> TelephoneEvent {
-    TelephoneEvent { send_payload_type: number, receive_payload_type: number, events }
+    TelephoneEvent { send_payload_type: number, receive_payload_type: number, events, clock_rate: 8000 }
 }
 
 /// The flash of a hook is no key, and no harm between keys. Who takes it gets it from the other party.

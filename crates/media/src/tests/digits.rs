@@ -129,6 +129,70 @@ fn the_packets_of_a_key() {
     assert!(packets.iter().all(|packet| packet.rtp().payload_type() == 101));
 }
 
+/// A leg with Opus, whose events count by this clock.
+#[cfg(feature = "opus")]
+fn opus(clock_rate: u32) -> LegConfig {
+    let by = |event: TelephoneEvent| TelephoneEvent { clock_rate, ..event };
+    with(config(Codec::Opus), |media| media.telephone_event = media.telephone_event.map(by))
+}
+
+/// The durations that a leg's events tell, and how far their timestamps are from the first.
+#[cfg(feature = "opus")]
+fn events(world: &World, leg: u64) -> Vec<(u16, u32)> {
+    let packets: Vec<&Sent> =
+        world.rtp_of(leg).into_iter().filter(|packet| packet.rtp().payload_type() == 101).collect();
+    let since = |packet: &&Sent| packet.rtp().timestamp().wrapping_sub(packets[0].rtp().timestamp());
+    let duration = |packet: &&Sent| u16::from_be_bytes(*packet.rtp().payload().last_chunk().unwrap());
+    packets.iter().map(|packet| (duration(packet), since(packet))).collect()
+}
+
+/// Two keys of 100 ms, 200 ms apart: timestamps by the 48 kHz of the audio, durations by what was agreed on.
+#[cfg(feature = "opus")]
+#[test]
+fn events_beside_opus_by_either_clock() {
+    for (clock, frame) in [(8_000, 160), (48_000, 960)] {
+        let mut world = World::pair(1, Network::default(), opus(clock), opus(clock));
+        world.send_digits(1, 1, "12");
+        world.run(600);
+        let durations = [1, 2, 3, 4, 5, 5, 5].map(|n| n * frame);
+        let expected: Vec<_> = [0, 9_600].iter().flat_map(|&at| durations.map(|it| (it, at))).collect();
+        assert_eq!(events(&world, 1), expected);
+        let lengths = world.told().into_iter().filter_map(|event| match event {
+            Event::Digit { leg: LegId(2), duration, .. } => Some(duration.as_millis()),
+            _ => None,
+        });
+        assert_eq!(
+            (lengths.collect::<Vec<_>>(), keys(&world, 2)),
+            (vec![100, 100], "12".to_owned()),
+            "{clock}"
+        );
+    }
+}
+
+/// Two parties with Opus, of which one counts events by 48 kHz and the other by 8: each key lasts as long for both.
+#[cfg(feature = "opus")]
+#[test]
+fn events_of_one_clock_are_pressed_by_the_other() {
+    for (first, second, frame) in [(8_000, 48_000, 960), (48_000, 8_000, 160)] {
+        let mut world = World::new(2, 1, Network::default());
+        for (leg, config) in [(1, opus(first)), (2, opus(second))] {
+            world.add(0, leg, leg + 10, config.clone());
+            world.add(1, leg + 10, leg, config);
+        }
+        world.command(Command::Connect {
+            first: LegId(1),
+            second: LegId(2),
+            mode: ConnectMode::Both,
+            mute_digits: false,
+        });
+        world.send_digits(11, 1, "7");
+        world.run(600);
+        let durations: Vec<_> = events(&world, 2).into_iter().map(|(duration, _)| duration).collect();
+        assert_eq!(durations.last(), Some(&(5 * frame)), "{durations:?}");
+        assert_eq!((keys(&world, 1), keys(&world, 12)), ("7".to_owned(), "7".to_owned()));
+    }
+}
+
 #[test]
 fn a_prompt_waits_for_digits_and_goes_on() {
     let mut world = World::pair(1, Network::default(), config(Codec::Pcmu), config(Codec::Pcmu));

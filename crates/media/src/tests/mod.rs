@@ -320,7 +320,8 @@ fn address(leg: u64) -> SocketAddr {
 
 /// A leg with telephone-events 101, without comfort noise, and 20 ms, that does not look for tones.
 fn config(codec: Codec) -> LegConfig {
-    let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events: Events::OURS };
+    let (events, clock_rate) = (Events::OURS, codec.clock_rate());
+    let event = TelephoneEvent { send_payload_type: 101, receive_payload_type: 101, events, clock_rate };
     LegConfig::new(Negotiated { telephone_event: Some(event), ..Negotiated::plain(codec, address(0)) })
 }
 

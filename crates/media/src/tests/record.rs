@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use super::*;
 use crate::FRAME;
-use crate::dtmf::event::EventSender;
+use crate::dtmf::event::{EventClocks, EventSender};
 
 pub(super) fn ended(world: &World) -> (Duration, RecordEnd) {
     let mut ends = world.told().into_iter().filter_map(|event| match *event {
@@ -165,7 +165,7 @@ fn telephone(world: &mut World, from: u64, ms: u64, begin: u64, press_ms: u64) {
         Key::from_char('5').unwrap(),
         Duration::from_millis(press_ms),
         u32::try_from(begin * 8).unwrap(),
-        8000,
+        EventClocks::new(8000, 8000),
         FRAME,
     );
     for (sequence, at) in (0..ms).step_by(20).enumerate() {

@@ -75,7 +75,12 @@ fn r5_another_source_is_heard_after_its_second_packet() {
 fn r2_comfort_noise_is_heard_where_its_number_means_nothing_else() {
     let agreed = Some(ComfortNoise { send_payload_type: 13, receive_payload_type: 13 });
     let dynamic = Some(ComfortNoise { send_payload_type: 97, receive_payload_type: 97 });
-    let event = TelephoneEvent { send_payload_type: 13, receive_payload_type: 13, events: Events::OURS };
+    let event = TelephoneEvent {
+        send_payload_type: 13,
+        receive_payload_type: 13,
+        events: Events::OURS,
+        clock_rate: 8000,
+    };
     let noisy = |noise| with(config(Codec::Pcmu), |media| media.comfort_noise = noise);
     let other = with(config(Codec::Pcmu), |media| media.telephone_event = Some(event));
     for (config, is_heard) in

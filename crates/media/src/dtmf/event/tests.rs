@@ -2,12 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::{EventPacket, EventPayload, EventReceiver, EventSender};
+use super::{EventClocks, EventPacket, EventPayload, EventReceiver, EventSender};
 use crate::dtmf::{Key, KeyEvent};
 
 #[allow(clippy::disallowed_methods, reason = "an epoch for a clock that the test owns")]
 fn epoch() -> Instant {
     Instant::now()
+}
+
+/// Events beside audio of the same clock.
+fn one(clock: u32) -> EventClocks {
+    EventClocks::new(clock, clock)
 }
 
 fn ms(millis: u64) -> Duration {
@@ -35,7 +40,7 @@ fn payload(event: u8, end: bool, duration: u16) -> [u8; 4] {
 /// Packets as (milliseconds, timestamp, event, end, duration), and all that the receiver told of them.
 fn told(packets: &[(u64, u32, u8, bool, u16)]) -> Vec<KeyEvent> {
     let epoch = epoch();
-    let mut receiver = EventReceiver::new(8000);
+    let mut receiver = EventReceiver::new(one(8000));
     let mut told = Vec::new();
     for &(at, timestamp, event, end, duration) in packets {
         let now = epoch + ms(at);
@@ -48,12 +53,18 @@ fn told(packets: &[(u64, u32, u8, bool, u16)]) -> Vec<KeyEvent> {
 
 /// All packets of one press.
 fn sent(char: char, millis: u64, timestamp: u32, packet_millis: u64) -> Vec<EventPacket> {
-    sent_at(8000, char, millis, timestamp, packet_millis)
+    sent_at(one(8000), char, millis, timestamp, packet_millis)
 }
 
-/// All packets of one press, by another clock.
-fn sent_at(clock: u32, char: char, millis: u64, timestamp: u32, packet_millis: u64) -> Vec<EventPacket> {
-    let mut sender = EventSender::new(key(char), ms(millis), timestamp, clock, ms(packet_millis));
+/// All packets of one press, by other clocks.
+fn sent_at(
+    clocks: EventClocks,
+    char: char,
+    millis: u64,
+    timestamp: u32,
+    packet_millis: u64,
+) -> Vec<EventPacket> {
+    let mut sender = EventSender::new(key(char), ms(millis), timestamp, clocks, ms(packet_millis));
     std::iter::from_fn(|| sender.poll()).collect()
 }
 
@@ -120,7 +131,7 @@ fn r7_a_press_is_told_once_through_updates_and_three_ends() {
 #[test]
 fn r7_lost_ends_release_the_key_200_ms_after_the_last_packet() {
     let epoch = epoch();
-    let mut receiver = EventReceiver::new(8000);
+    let mut receiver = EventReceiver::new(one(8000));
     assert_eq!(receiver.receive(epoch, 7, &payload(11, false, 160)), [start('#')]);
     assert_eq!(receiver.receive(epoch + ms(20), 7, &payload(11, false, 320)), []);
     assert_eq!(receiver.poll_timeout(), Some(epoch + ms(220)));
@@ -190,7 +201,7 @@ fn r7_a_long_press_goes_on_in_segments() {
     assert_eq!(packets.len(), 1002);
 
     let epoch = epoch();
-    let mut receiver = EventReceiver::new(8000);
+    let mut receiver = EventReceiver::new(one(8000));
     let mut told = Vec::new();
     for (packet, at) in packets.iter().zip((20..).step_by(20)) {
         told.extend(receiver.handle_timeout(epoch + ms(at)));
@@ -214,7 +225,7 @@ fn r7_a_duration_that_wraps_instead_of_a_segment_is_counted_on() {
 #[test]
 fn a_new_ssrc_releases_the_key_and_begins_a_new_timeline() {
     let now = epoch();
-    let mut receiver = EventReceiver::new(8000);
+    let mut receiver = EventReceiver::new(one(8000));
     assert_eq!(receiver.receive(now, 5000, &payload(1, false, 160)), [start('1')]);
     assert_eq!(receiver.reset(), Some(end('1', 160)));
     assert_eq!(receiver.reset(), None);
@@ -246,7 +257,7 @@ fn r7_presses_survive_loss_duplication_and_reordering() {
         }
 
         let epoch = epoch();
-        let mut receiver = EventReceiver::new(8000);
+        let mut receiver = EventReceiver::new(one(8000));
         let mut told = Vec::new();
         for (at, packet) in wire {
             told.extend(receiver.handle_timeout(epoch + ms(at)));
@@ -265,13 +276,18 @@ fn r7_presses_survive_loss_duplication_and_reordering() {
 }
 
 /// The packets of a press with their times of sending, one packet time apart, as (milliseconds, packet).
-fn flight(clock: u32, char: char, millis: u64, timestamp: u32) -> impl Iterator<Item = (u64, EventPacket)> {
-    (20..).step_by(20).zip(sent_at(clock, char, millis, timestamp, 20))
+fn flight(
+    clocks: EventClocks,
+    char: char,
+    millis: u64,
+    timestamp: u32,
+) -> impl Iterator<Item = (u64, EventPacket)> {
+    (20..).step_by(20).zip(sent_at(clocks, char, millis, timestamp, 20))
 }
 
-fn heard(clock: u32, packets: impl IntoIterator<Item = (u64, EventPacket)>) -> Vec<KeyEvent> {
+fn heard(clocks: EventClocks, packets: impl IntoIterator<Item = (u64, EventPacket)>) -> Vec<KeyEvent> {
     let epoch = epoch();
-    let mut receiver = EventReceiver::new(clock);
+    let mut receiver = EventReceiver::new(clocks);
     let mut told = Vec::new();
     for (at, packet) in packets {
         told.extend(receiver.handle_timeout(epoch + ms(at)));
@@ -289,13 +305,13 @@ fn end_after(char: char, millis: u64) -> KeyEvent {
 #[test]
 fn r7_durations_are_in_ticks_of_the_clock_of_the_stream() {
     for (clock, ticks) in [(8_000, 160), (16_000, 320), (48_000, 960)] {
-        let packets: Vec<_> = flight(clock, '5', 100, 7).collect();
+        let packets: Vec<_> = flight(one(clock), '5', 100, 7).collect();
         let durations: Vec<u16> = packets
             .iter()
             .map(|(_, packet)| EventPayload::parse(&packet.payload).unwrap().duration)
             .collect();
         assert_eq!(durations, [1, 2, 3, 4, 5, 5, 5].map(|n| n * ticks), "{clock}");
-        assert_eq!(heard(clock, packets), [start('5'), end_after('5', 100)], "{clock}");
+        assert_eq!(heard(one(clock), packets), [start('5'), end_after('5', 100)], "{clock}");
     }
 }
 
@@ -303,18 +319,46 @@ fn r7_durations_are_in_ticks_of_the_clock_of_the_stream() {
 #[test]
 fn r7_a_press_of_five_seconds_takes_four_segments_at_48_khz() {
     for (clock, segments) in [(8_000, 1), (16_000, 2), (48_000, 4)] {
-        let packets: Vec<_> = flight(clock, '0', 5_000, 1_000).collect();
+        let packets: Vec<_> = flight(one(clock), '0', 5_000, 1_000).collect();
         let starts: Vec<u32> =
             packets.chunk_by(|a, b| a.1.timestamp == b.1.timestamp).map(|part| part[0].1.timestamp).collect();
         let expected: Vec<u32> = (0..segments).map(|n| 1_000 + n * 0xffff).collect();
         assert_eq!(starts, expected, "{clock}");
-        assert_eq!(heard(clock, packets.clone()), [start('0'), end_after('0', 5_000)], "{clock}");
+        assert_eq!(heard(one(clock), packets.clone()), [start('0'), end_after('0', 5_000)], "{clock}");
         // Whichever of its packets is lost, it is one press, and as long.
         for lost in 0..packets.len() {
             let rest = packets.iter().enumerate().filter(|&(n, _)| n != lost).map(|(_, &packet)| packet);
-            assert_eq!(heard(clock, rest), [start('0'), end_after('0', 5_000)], "{clock} without {lost}");
+            assert_eq!(
+                heard(one(clock), rest),
+                [start('0'), end_after('0', 5_000)],
+                "{clock} without {lost}"
+            );
         }
     }
+}
+
+/// Named as 8 kHz beside Opus: durations count by that, and timestamps by the 48 kHz of the audio, also where a segment of 8.19 s is full.
+#[test]
+fn r7_events_of_8_khz_beside_audio_of_48_khz() {
+    let clocks = EventClocks::new(8_000, 48_000);
+    let packets: Vec<_> = flight(clocks, '7', 10_000, 1_000).collect();
+    let told = |(_, packet): &(u64, EventPacket)| {
+        (packet.timestamp, EventPayload::parse(&packet.payload).unwrap().duration)
+    };
+    assert_eq!(packets[..3].iter().map(told).collect::<Vec<_>>(), [(1_000, 160), (1_000, 320), (1_000, 480)]);
+    assert_eq!(packets.last().map(told), Some((1_000 + 6 * 0xffff, 14_465)));
+    for lost in 0..packets.len() {
+        let rest = packets.iter().enumerate().filter(|&(n, _)| n != lost).map(|(_, &packet)| packet);
+        assert_eq!(heard(clocks, rest), [start('7'), end_after('7', 10_000)], "without {lost}");
+    }
+    // Of two in one packet the second begins 50 ms later: 2,400 ticks.
+    let mut receiver = EventReceiver::new(clocks);
+    let both = [payload(1, true, 400), payload(2, false, 80)].concat();
+    assert_eq!(receiver.receive(epoch(), 1_000, &both), [start('1'), end('1', 400), start('2')]);
+    assert_eq!(receiver.receive(epoch(), 3_400, &payload(2, true, 800)), [end('2', 800)]);
+    // What was sent beside a press is told by its timestamp, up to how long it lasts.
+    assert_eq!(receiver.beside(3_400 + 2_400), ms(50));
+    assert_eq!(receiver.beside(3_400 + 48_000), ms(100));
 }
 
 /// A sender that begins a segment when the next update would not fit any more: 409 updates of 160 are 65,440 ticks.
@@ -340,27 +384,27 @@ fn r7_two_keys_in_one_packet_are_two_presses() {
         blocks.iter().flat_map(|&(event, end, duration)| payload(event, end, duration)).collect()
     };
     let both = packet(&[(1, true, 400), (2, false, 80)]);
-    let mut receiver = EventReceiver::new(8000);
+    let mut receiver = EventReceiver::new(one(8000));
     assert_eq!(receiver.receive(now, 1000, &both), [start('1'), end('1', 400), start('2')]);
     assert_eq!(receiver.receive(now, 1000, &both), []);
     assert_eq!(receiver.receive(now, 1400, &payload(2, true, 480)), [end('2', 480)]);
     assert_eq!(receiver.receive(now, 1000, &both), []);
 
     // Repetitions of the end of one key together with the whole of the next.
-    let mut receiver = EventReceiver::new(8000);
+    let mut receiver = EventReceiver::new(one(8000));
     assert_eq!(receiver.receive(now, 1000, &payload(1, true, 400)), [start('1'), end('1', 400)]);
     let both = packet(&[(1, true, 400), (1, true, 400)]);
     assert_eq!(receiver.receive(now, 1000, &both), [start('1'), end('1', 400)]);
     assert_eq!(receiver.receive(now, 1000, &both), []);
 
     // What follows a block that is not over is padding, however much like a block it looks; so is what is too short.
-    let mut receiver = EventReceiver::new(8000);
+    let mut receiver = EventReceiver::new(one(8000));
     let padded = packet(&[(3, false, 160), (4, true, 160)]);
     assert_eq!(receiver.receive(now, 1000, &padded), [start('3')]);
     assert_eq!(receiver.receive(now, 1000, &[3, 0x80, 0, 200, 4, 0x80, 0]), [end('3', 200)]);
     // A payload full of keys is no way to press a hundred.
     let flood: Vec<u8> = (0..100).flat_map(|n| payload(n % 16, true, 8)).collect();
-    assert_eq!(EventReceiver::new(8000).receive(now, 0, &flood).len(), 2 * 4);
+    assert_eq!(EventReceiver::new(one(8000)).receive(now, 0, &flood).len(), 2 * 4);
 }
 
 /// One timestamp is one press: another key under the same timestamp, or the same key under it after its end, is none.
@@ -421,7 +465,7 @@ fn g8_received(clock: u32, keys: &[char], loss: f64, random: &mut fastrand::Rng)
     for (press, &char) in keys.iter().enumerate() {
         let begin = 200 * press as u64;
         let timestamp = u32::try_from(begin * u64::from(clock) / 1000).unwrap();
-        for (at, packet) in flight(clock, char, 100, timestamp) {
+        for (at, packet) in flight(one(clock), char, 100, timestamp) {
             let copies = if random.f64() < 0.02 { 2 } else { 1 };
             for _ in 0..copies {
                 let late = if random.f64() < 0.02 { 60 } else { 0 };
@@ -432,7 +476,7 @@ fn g8_received(clock: u32, keys: &[char], loss: f64, random: &mut fastrand::Rng)
         }
     }
     wire.sort_by_key(|&(at, _)| at);
-    heard(clock, wire)
+    heard(one(clock), wire)
         .into_iter()
         .filter_map(|event| match event {
             KeyEvent::Start(key) => Some(key.as_char()),
