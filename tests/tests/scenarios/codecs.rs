@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use offhook_client::wire::{ConnectStart, EventKind, RecordStart};
+use offhook_client::wire::{ConnectStart, EventKind, ReceiveDtmfStart, RecordStart};
 use offhook_tests::app::App;
 use offhook_tests::baresip::Baresip;
 use offhook_tests::dir::TestDir;
@@ -163,6 +163,32 @@ async fn hung_up(app: &mut App, phone: &mut Baresip, call: &str) -> PathBuf {
     assert_eq!(app.released(call).await.cause, 200);
     phone.said("terminated").await;
     phone.heard().expect("a recording")
+}
+
+/// baresip names telephone-events of 8 kHz whatever its codec, and their timestamps count by the audio.
+#[tokio::test]
+async fn baresip_presses_keys_beside_opus() {
+    const CODECS: [&Codec; 2] = [&OPUS, &L16];
+    let (server, mut phones) = server_and_phones("codecs-keys", &CODECS).await;
+    let mut app = App::connect(&server).await;
+    for phone in &mut phones {
+        let call = call(phone, &server, &mut app).await;
+        let collect = ReceiveDtmfStart { res_id: call.clone(), max_keys: 5, ..Default::default() };
+        app.client.receive_dtmf_start(&collect).await.expect("a collection");
+        for key in "4711#".chars() {
+            phone.press(key).await;
+            phone.said(&format!("send DTMF digit: '{key}'")).await;
+        }
+        let collected = app.keys(&call).await;
+        assert_eq!((collected.keys.as_str(), collected.finish_key.as_deref()), ("4711", Some("#")));
+        app.client.send_dtmf_start(&call, "39").await.expect("keys");
+        for key in "39".chars() {
+            phone.said(&format!("received event: '{key}'")).await;
+        }
+        phone.hang_up().await;
+        assert_eq!(app.released(&call).await.cause, 200);
+    }
+    app.check_order();
 }
 
 #[tokio::test]
