@@ -234,7 +234,7 @@ impl Leg {
                 self.key(now, DigitSource::Rfc4733, event, shared);
             }
         }
-        self.talks_to.map(|_| Relayed { packet, arrival, content })
+        self.talks_to.map(|_| Relayed { packet, arrival, content, may_come_again: self.may_come(content) })
     }
 
     pub(crate) fn receive_rtcp(
@@ -285,8 +285,11 @@ impl Leg {
         self.agreements().find_map(|media| {
             let event = media.telephone_event.map(|event| event.receive_payload_type);
             let noise = media.comfort_noise.map(|noise| noise.receive_payload_type);
+            let other = || media.also_received.iter().find(|(number, _)| *number == packet.payload_type);
             if packet.payload_type == media.receive_payload_type {
                 media.codec.samples_in(packet.payload).map(|_| Content::Audio(media.codec))
+            } else if let Some((_, codec)) = other() {
+                codec.samples_in(packet.payload).map(|_| Content::Audio(*codec))
             } else if Some(packet.payload_type) == noise {
                 (!packet.payload.is_empty()).then_some(Content::ComfortNoise)
             } else {
@@ -294,6 +297,17 @@ impl Leg {
                 is_event.then_some(Content::TelephoneEvent)
             }
         })
+    }
+
+    /// Whether a kind of packets is agreed on, and not only on its way from before.
+    fn may_come(&self, content: Content) -> bool {
+        match content {
+            Content::Audio(codec) => {
+                let mut others = self.media.also_received.iter();
+                codec == self.media.codec || others.any(|(_, other)| *other == codec)
+            }
+            Content::ComfortNoise | Content::TelephoneEvent => true,
+        }
     }
 
     // ---- The frame --------------------------------------------------------------------------------------------

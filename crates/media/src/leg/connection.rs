@@ -32,6 +32,8 @@ pub(crate) struct Relayed<'a> {
     pub(super) packet: Packet<'a>,
     pub(super) arrival: Arrival,
     pub(super) content: Content,
+    /// Whether more of its kind may come.
+    pub(super) may_come_again: bool,
 }
 
 impl Leg {
@@ -139,7 +141,7 @@ impl Leg {
     /// Sends on what the other party sent: at once, with its order and timing, in our numbers. What we have to say
     /// ourselves goes first.
     pub(crate) fn relay(&mut self, now: Instant, relayed: &Relayed<'_>, shared: &mut Shared) {
-        let Relayed { packet, arrival, content } = relayed;
+        let Relayed { packet, arrival, content, may_come_again } = relayed;
         let place = match *arrival {
             Arrival::InSequence(place) => place,
             Arrival::Restart(place) => {
@@ -161,7 +163,10 @@ impl Leg {
                 }
                 (Some(self.media.send_payload_type), codec, samples)
             }
-            Content::Audio(_) => return,
+            Content::Audio(_) => {
+                self.hears_otherwise |= may_come_again;
+                return;
+            }
             Content::ComfortNoise => {
                 // Who does not know it hears the noise itself, as an ear would.
                 self.hears_otherwise |= noise.is_none();

@@ -76,6 +76,8 @@ fn is_allowed(policy: Protection, profile: Profile, has_keys: bool) -> bool {
 pub(super) struct Chosen {
     pub(super) codec: Codec,
     pub(super) payload_type: u8,
+    /// What else of it we have.
+    pub(super) others: Vec<Codec>,
     pub(super) telephone_event: Option<ChosenEvents>,
     pub(super) comfort_noise: Option<u8>,
     opus: opus::Wishes,
@@ -123,6 +125,7 @@ impl Chosen {
         Ok(Self {
             codec,
             payload_type: encoding.payload_type,
+            others: common.iter().map(|(other, _)| *other).filter(|other| *other != codec).collect(),
             telephone_event: events.and_then(|Encoding { payload_type, clock_rate, parameters, .. }| {
                 Some(ChosenEvents { payload_type, clock_rate, events: Events::of(parameters)? })
             }),
@@ -158,6 +161,7 @@ fn opus_wishes(parameters: &str) -> opus::Wishes {
 /// The payload types that what is used arrives with.
 pub(super) struct Receives {
     pub(super) audio: u8,
+    pub(super) also: Vec<(u8, Codec)>,
     pub(super) telephone_event: Option<u8>,
     pub(super) comfort_noise: Option<u8>,
 }
@@ -191,13 +195,14 @@ impl Remote {
         Ok(Self { rtp, rtcp, rtcp_mux, direction })
     }
 
-    pub(super) fn negotiated(self, chosen: &Chosen, receives: &Receives, keys: Option<Keys>) -> Negotiated {
+    pub(super) fn negotiated(self, chosen: &Chosen, receives: Receives, keys: Option<Keys>) -> Negotiated {
         let events = chosen.telephone_event.zip(receives.telephone_event);
         let noise = chosen.comfort_noise.zip(receives.comfort_noise);
         Negotiated {
             codec: chosen.codec,
             send_payload_type: chosen.payload_type,
             receive_payload_type: receives.audio,
+            also_received: receives.also,
             telephone_event: events.map(|(chosen, receive_payload_type)| {
                 let ChosenEvents { payload_type: send_payload_type, clock_rate, events } = chosen;
                 TelephoneEvent { send_payload_type, receive_payload_type, events, clock_rate }

@@ -101,6 +101,9 @@ pub struct Negotiated {
     pub send_payload_type: u8,
     /// The payload type that it arrives with.
     pub receive_payload_type: u8,
+    /// What else may arrive, by its payload types: a peer that answers with several codecs may send any of them at any moment (RFC
+    /// 3264 §7).
+    pub also_received: Vec<(u8, Codec)>,
     /// Telephone-events, if both sides have them.
     pub telephone_event: Option<TelephoneEvent>,
     /// What the peer asks of the Opus that we send, where that is the codec.
@@ -127,6 +130,7 @@ impl Negotiated {
     /// Whether something of it arrives with this payload type.
     pub(crate) fn receives(&self, payload_type: u8) -> bool {
         payload_type == self.receive_payload_type
+            || self.also_received.iter().any(|(number, _)| *number == payload_type)
             || self.telephone_event.is_some_and(|event| event.receive_payload_type == payload_type)
             || self.comfort_noise.is_some_and(|noise| noise.receive_payload_type == payload_type)
     }
@@ -145,6 +149,7 @@ impl Negotiated {
             codec,
             send_payload_type: payload_type,
             receive_payload_type: payload_type,
+            also_received: Vec::new(),
             telephone_event: None,
             opus: opus::Wishes::default(),
             comfort_noise: None,

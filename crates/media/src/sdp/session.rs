@@ -114,10 +114,11 @@ impl Session {
         };
         let receives = Receives {
             audio: number,
+            also: Vec::new(),
             telephone_event: events.map(|chosen| chosen.payload_type),
             comfort_noise: chosen.comfort_noise,
         };
-        let media = remote.negotiated(&chosen, &receives, keys);
+        let media = remote.negotiated(&chosen, receives, keys);
         let mut streams = offer.media.iter().map(rejected);
         self.before = streams.by_ref().take(place).collect();
         self.after = streams.skip(1).collect();
@@ -135,14 +136,16 @@ impl Session {
         let chosen = Chosen::of(audio, &self.local, Order::Theirs, self.codec())?;
         let remote = Remote::of(audio, &self.local, audio.rtcp_mux && self.offers_mux())?;
         let clock_rate = chosen.codec.clock_rate();
+        let number = |codec: Codec| self.numbers.codec(codec);
         let receives = Receives {
-            audio: self.numbers.codec(chosen.codec).ok_or(SdpError::NoCommonCodec)?,
+            audio: number(chosen.codec).ok_or(SdpError::NoCommonCodec)?,
+            also: chosen.others.iter().filter_map(|&codec| Some((number(codec)?, codec))).collect(),
             telephone_event: chosen
                 .telephone_event
                 .and_then(|chosen| self.numbers.beside(Beside::TelephoneEvent, chosen.clock_rate)),
             comfort_noise: self.numbers.beside(Beside::ComfortNoise, clock_rate),
         };
-        let media = remote.negotiated(&chosen, &receives, keys);
+        let media = remote.negotiated(&chosen, receives, keys);
         self.agree(profile, &media);
         Ok(media)
     }

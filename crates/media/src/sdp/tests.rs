@@ -88,6 +88,7 @@ fn an_answer_takes_the_offerers_order_and_numbers() {
             codec: Codec::Pcma,
             send_payload_type: 8,
             receive_payload_type: 8,
+            also_received: Vec::new(),
             telephone_event: Some(events(98, 98, Events::OURS)),
             opus: opus::Wishes::default(),
             comfort_noise: None,
@@ -119,6 +120,18 @@ fn other_streams_are_rejected_in_their_place() {
     );
     assert_eq!(negotiated.remote_rtp, "198.51.100.3:40000".parse().unwrap());
     assert_eq!(negotiated.telephone_event, None);
+}
+
+/// RFC 3264 §7: who answers with several codecs may send any of them, with the numbers of our offer.
+#[test]
+fn an_answer_with_several_codecs_lets_any_of_them_come() {
+    let local = LocalMedia { codecs: vec![Codec::Pcmu, Codec::G722, Codec::Pcma], ..local() };
+    let theirs = body("8 96 97 101", &["a=rtpmap:96 G722/8000", "a=rtpmap:97 PCMU/8000"]);
+    let negotiated = accept(theirs.as_bytes(), &local).unwrap();
+    assert_eq!((negotiated.codec, negotiated.send_payload_type), (Codec::Pcma, 8));
+    assert_eq!(negotiated.also_received, [(9, Codec::G722), (0, Codec::Pcmu)]);
+    // We answer with one, and nothing else comes.
+    assert_eq!(answer(theirs.as_bytes(), &local).unwrap().1.also_received, []);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Connections: who hears whom, in which law, with which keys.
 
 use super::*;
-use crate::codec::Decoder;
+use crate::codec::{Decoder, Encoder};
 use crate::packet::Packet;
 use DigitSource::{Inband, Info, Rfc4733};
 
@@ -381,6 +381,50 @@ fn noise_ends_where_its_party_is_put_on_hold() {
         assert!(before > 90, "{before}");
         assert_eq!(world.rtp_of(2).len(), before, "{second:?}");
     }
+}
+
+/// RFC 3264 §7: a peer that answers with several codecs sends any of them, and changes as it likes.
+#[test]
+fn any_codec_of_an_answer_is_passed_on_and_recorded() {
+    let mut tone = Vec::new();
+    for is_recorded in [false, true] {
+        let mut world = World::new(1, 1, Network::default());
+        let also = vec![(8, Codec::Pcma), (9, Codec::G722)];
+        world.add(0, 1, 11, with(config(Codec::Pcmu), |media| media.also_received = also));
+        world.add(0, 2, 12, config(Codec::Pcmu));
+        connect(&mut world, ConnectMode::Both);
+        if is_recorded {
+            world.record(1, 1, RecordFormat::Pcm16, 10_000);
+        }
+        let mut sequence = 0;
+        for (number, codec) in [(8, Codec::Pcma), (9, Codec::G722), (0, Codec::Pcmu), (8, Codec::Pcma)] {
+            let (begin, mut encoder) = (world.step * 2, Encoder::new(codec));
+            for _ in 0..50 {
+                tone.clear();
+                encoder.encode(&sine(codec.sample_rate()), &mut tone);
+                send(&mut world, &mut sequence, 1, 1, (number, &tone));
+            }
+            let heard = level(Codec::Pcmu, &world.rtp_of(2), begin + 200..begin + 1000);
+            assert!((-16.5..-14.5).contains(&heard), "{codec:?}: {heard} dB");
+        }
+        if is_recorded {
+            world.stop_record(1, 1, false);
+            let seconds = world.file(1).as_chunks::<16_000>().0;
+            assert_eq!(seconds.len(), 4);
+            for second in seconds {
+                let sample = |&bytes: &[u8; 2]| f64::from(i16::from_le_bytes(bytes)).powi(2);
+                let power = second[8_000..].as_chunks().0.iter().map(sample).sum::<f64>() / 4_000.0;
+                assert!((5_300.0..6_000.0).contains(&power.sqrt()), "{}", power.sqrt());
+            }
+        }
+    }
+}
+
+/// 20 ms of 500 Hz, at -15.3 dB.
+#[expect(clippy::cast_possible_truncation, reason = "within the range")]
+fn sine(rate: u32) -> Vec<i16> {
+    let phase = |n: u32| std::f64::consts::TAU * 500.0 * f64::from(n) / f64::from(rate);
+    (0..rate / 50).map(|n| (8000.0 * phase(n).sin()).round() as i16).collect()
 }
 
 /// What was not agreed on makes no sound in the pauses of one party for the other.
