@@ -24,6 +24,8 @@ use std::io::{self, Cursor, Read};
 use std::time::Duration;
 
 use crate::codec::resample::{MAX_RATE, MIN_RATE, Resampler};
+use crate::gain::Gain;
+use crate::mixer::Limiter;
 
 /// The longest prompt. It bounds what the bytes of one file can come to.
 pub const MAX_DURATION: Duration = Duration::from_secs(2 * 60 * 60);
@@ -72,7 +74,7 @@ trait Audio {
 pub struct PromptReader<'s> {
     audio: Box<dyn Audio + Send + 's>,
     resampler: Option<Resampler>,
-    gain: f32,
+    amplifier: Option<Amplifier>,
     /// Samples that it may still have, as they are in the file.
     left: u64,
     mono: Vec<i16>,
@@ -104,9 +106,9 @@ impl<'s> PromptReader<'s> {
         }
         let resampler = if from == rate { None } else { Resampler::new(from, rate) };
         let gain_db = gain_db.clamp(*GAIN_DB.start(), *GAIN_DB.end());
-        let gain = 10f32.powf(f32::from(gain_db) / 20.0);
+        let amplifier = (gain_db != 0).then(|| Amplifier::new(gain_db, rate));
         let left = MAX_DURATION.as_secs() * u64::from(from);
-        Ok(Self { audio, resampler, gain, left, mono: Vec::new() })
+        Ok(Self { audio, resampler, amplifier, left, mono: Vec::new() })
     }
 
     /// Appends the next samples to `out`, some tenths of a second at most. Returns whether there may be more; where it
@@ -125,10 +127,36 @@ impl<'s> PromptReader<'s> {
         {
             resampler.finish(out);
         }
-        if self.gain != 1.0 {
-            out[start..].iter_mut().for_each(|sample| *sample = to_i16(f32::from(*sample) * self.gain));
+        if let Some(amplifier) = &mut self.amplifier {
+            amplifier.amplify(&mut out[start..]);
         }
         more
+    }
+}
+
+/// Makes a prompt louder or softer: softer than was asked for where it would not fit.
+struct Amplifier {
+    gain: Gain,
+    limiter: Limiter,
+    /// Samples of a frame of 20 ms.
+    frame: usize,
+    sums: Vec<i32>,
+    limited: Vec<i16>,
+}
+
+impl Amplifier {
+    fn new(gain_db: i8, rate: u32) -> Self {
+        let (gain, limiter) = (Gain::from_decibels(gain_db), Limiter::new());
+        Self { gain, limiter, frame: (rate as usize / 50).max(1), sums: Vec::new(), limited: Vec::new() }
+    }
+
+    fn amplify(&mut self, samples: &mut [i16]) {
+        for frame in samples.chunks_mut(self.frame) {
+            self.sums.clear();
+            self.sums.extend(frame.iter().map(|&sample| self.gain.of(sample)));
+            self.limiter.limit(&self.sums, &mut self.limited);
+            frame.copy_from_slice(&self.limited);
+        }
     }
 }
 

@@ -414,19 +414,29 @@ fn a_long_file_is_read_by_its_real_length() {
 }
 
 #[test]
-fn gain_is_applied_and_saturates() {
-    let samples = [100, -100, 16_000, -16_000, 0];
-    let file = pcm16(1, 8000, &samples);
-    let with = |gain_db| {
+fn gain_is_applied_and_what_would_not_fit_is_limited() {
+    let with = |samples: &[i16], gain_db| {
+        let file = pcm16(1, 8000, samples);
         let mut reader = PromptReader::open(file.as_slice(), "a.wav", 8000, gain_db).unwrap();
         let mut out = Vec::new();
         while reader.read(&mut out).unwrap() {}
         out
     };
-    assert_eq!(with(0), samples);
-    assert_eq!(with(20), [1000, -1000, i16::MAX, i16::MIN, 0]);
-    assert_eq!(with(-20), [10, -10, 1600, -1600, 0]);
-    assert_eq!(with(-40), [1, -1, 160, -160, 0]);
+    let samples = [100, -100, 2_000, -2_000, 0];
+    assert_eq!(with(&samples, 0), samples);
+    assert_eq!(with(&samples, 20), [1000, -1000, 20_000, -20_000, 0]);
+    assert_eq!(with(&samples, -20), [10, -10, 200, -200, 0]);
+    assert_eq!(with(&samples, -40), [1, -1, 20, -20, 0]);
+    // 400 Hz at half of full scale for 0.5 s: from the second frame on it is what it was, and 1 dB below full scale.
+    #[expect(clippy::cast_possible_truncation, reason = "within the range")]
+    let loud: Vec<i16> = (0..4000)
+        .map(|n| (16_000.0 * (std::f64::consts::TAU * f64::from(n) / 20.0).sin()).round() as i16)
+        .collect();
+    let limited = with(&loud, 20);
+    let factor = 32_767.0 / 16_000.0 * 10f64.powf(-1.0 / 20.0);
+    for (&before, &after) in loud.iter().zip(&limited).skip(160) {
+        assert!((f64::from(before) * factor - f64::from(after)).abs() < 10.0, "{before} became {after}");
+    }
 }
 
 /// The first samples of a minute of MP3 are there when little of it has been read, and none of the rest.
