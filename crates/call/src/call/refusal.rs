@@ -35,13 +35,15 @@ pub(crate) fn warning(error: &SdpError) -> Header {
         SdpError::Malformed(reason) => (399, format!("Bad session description: {reason}")),
         SdpError::NoAudio => (304, "Media type not available: no audio over RTP is offered".to_owned()),
         SdpError::NoCommonCodec => (305, "Incompatible media format: none of the codecs is ours".to_owned()),
-        SdpError::Protection => {
-            let text = "Incompatible transport protocol: not protected as it has to be, or as it can be here";
+        SdpError::Protected => (302, "Incompatible transport protocol: SRTP is off here".to_owned()),
+        SdpError::NoKeys => {
+            let text = "Incompatible transport protocol: no a=crypto that can be used, and media has to be protected";
             (302, text.to_owned())
         }
         SdpError::CryptoParameter(asked) => {
             (302, format!("Incompatible transport protocol: keys with {asked} are not taken here"))
         }
+        SdpError::CryptoAnswer(keys) => (302, format!("Incompatible transport protocol: a=crypto {keys}")),
         SdpError::BadAddress => {
             let text = "Incompatible network address formats: not a unicast address of our family";
             (301, text.to_owned())

@@ -48,11 +48,7 @@ pub(super) fn answered<'a>(
     offered: &[Crypto],
 ) -> Result<(Profile, &'a Media<'a>, Option<Keys>), SdpError> {
     let (_, profile, audio) = answer.audio().next().ok_or(SdpError::NoAudio)?;
-    let keys = audio.crypto.iter().filter_map(|line| Crypto::parse(line)).find_map(|theirs| {
-        let is_answered = |ours: &&Crypto| ours.tag == theirs.tag && ours.key.suite() == theirs.key.suite();
-        let ours = offered.iter().find(is_answered)?;
-        Some(Keys { ours: ours.key, our_mki: ours.mki, theirs: theirs.key, their_mki: theirs.mki })
-    });
+    let keys = agreed(audio, offered)?;
     if is_allowed(policy, profile, keys.is_some()) {
         Ok((profile, audio, keys))
     } else {
@@ -60,11 +56,39 @@ pub(super) fn answered<'a>(
     }
 }
 
+/// The keys that an answer agrees to; none where it has no line of them, or where we have offered none.
+///
+/// One that has a line is protected by whoever wrote it. If that is not exactly one of our suites under its own tag
+/// (RFC 4568 §5.1.3), there is nothing to open it by: to take it for plain RTP would be to send in the clear what both sides
+/// want protected, and to hear noise.
+fn agreed(audio: &Media<'_>, offered: &[Crypto]) -> Result<Option<Keys>, SdpError> {
+    if offered.is_empty() {
+        return Ok(None);
+    }
+    let line = match audio.crypto[..] {
+        [] => return Ok(None),
+        [line] => line,
+        [..] => return Err(SdpError::CryptoAnswer("more than once")),
+    };
+    let theirs = Crypto::parse(line).ok_or_else(|| match Crypto::unfit(line) {
+        Some(parameter) => SdpError::CryptoParameter(parameter),
+        None => SdpError::CryptoAnswer("of a suite or a form that is not known here"),
+    })?;
+    let ours = offered.iter().find(|ours| ours.tag == theirs.tag);
+    let ours = ours.ok_or(SdpError::CryptoAnswer("of a tag that was not offered"))?;
+    if ours.key.suite() != theirs.key.suite() {
+        return Err(SdpError::CryptoAnswer("of another suite than its tag was offered with"));
+    }
+    Ok(Some(Keys { ours: ours.key, our_mki: ours.mki, theirs: theirs.key, their_mki: theirs.mki }))
+}
+
 /// Why a stream is not protected as it has to be: something that its keys ask for, where that alone is why.
 fn unprotected(policy: Protection, audio: &Media<'_>) -> SdpError {
-    let unfit =
-        audio.crypto.iter().filter(|_| policy != Protection::Off).find_map(|line| Crypto::unfit(line));
-    unfit.map_or(SdpError::Protection, SdpError::CryptoParameter)
+    if policy == Protection::Off {
+        return SdpError::Protected;
+    }
+    let unfit = audio.crypto.iter().find_map(|line| Crypto::unfit(line));
+    unfit.map_or(SdpError::NoKeys, SdpError::CryptoParameter)
 }
 
 fn is_allowed(policy: Protection, profile: Profile, has_keys: bool) -> bool {

@@ -201,5 +201,5 @@ fn p5_keys_beyond_the_limit_are_not_looked_at() {
     let with = LocalMedia { protection: Protection::Required, ..local() };
     let after = |count| answer(body("0", &[&vec![bad; count][..], &[good]].concat()).as_bytes(), &with);
     assert!(after(15).is_ok());
-    assert_eq!(after(16).unwrap_err(), SdpError::Protection);
+    assert_eq!(after(16).unwrap_err(), SdpError::NoKeys);
 }

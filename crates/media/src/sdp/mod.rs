@@ -221,10 +221,14 @@ pub enum SdpError {
     NoAudio,
     /// None of its codecs is ours.
     NoCommonCodec,
-    /// Its audio is protected where ours must not be, not protected where ours must be, or in no way that we know.
-    Protection,
+    /// Its audio is protected (RTP/SAVP) where ours must not be.
+    Protected,
+    /// Its audio has to be protected, by its own profile or by our policy, and it has no keys of a suite that we have.
+    NoKeys,
     /// It is protected, but by keys that ask for something that we do not do: what that is.
     CryptoParameter(&'static str),
+    /// Its keys are no answer to those that we offered (RFC 4568 §5.1.3): what they are.
+    CryptoAnswer(&'static str),
     /// Its address is nothing that media may be sent to: multicast, broadcast, a host name, of another address
     /// family than ours, loopback from outside, beyond the allowed networks, or our own port.
     BadAddress,

@@ -99,19 +99,19 @@ fn policies_and_offers() {
     for (policy, profile, lines, expected) in [
         (Protection::Off, "RTP/AVP", vec![], Ok(false)),
         (Protection::Off, "RTP/AVP", vec![&crypto], Ok(false)),
-        (Protection::Off, "RTP/SAVP", vec![&crypto], Err(SdpError::Protection)),
+        (Protection::Off, "RTP/SAVP", vec![&crypto], Err(SdpError::Protected)),
         (Protection::Optional, "RTP/AVP", vec![], Ok(false)),
         (Protection::Optional, "RTP/AVP", vec![&bad], Ok(false)),
         (Protection::Optional, "RTP/AVP", vec![&crypto], Ok(true)),
         (Protection::Optional, "RTP/SAVP", vec![&crypto], Ok(true)),
-        (Protection::Off, "RTP/SAVP", vec![&bad], Err(SdpError::Protection)),
+        (Protection::Off, "RTP/SAVP", vec![&bad], Err(SdpError::Protected)),
         (Protection::Optional, "RTP/SAVP", vec![&bad], named.clone()),
-        (Protection::Optional, "RTP/SAVP", vec![], Err(SdpError::Protection)),
-        (Protection::Required, "RTP/AVP", vec![], Err(SdpError::Protection)),
+        (Protection::Optional, "RTP/SAVP", vec![], Err(SdpError::NoKeys)),
+        (Protection::Required, "RTP/AVP", vec![], Err(SdpError::NoKeys)),
         (Protection::Required, "RTP/AVP", vec![&bad], named),
         (Protection::Required, "RTP/AVP", vec![&crypto], Ok(true)),
         (Protection::Required, "RTP/SAVP", vec![&bad, &crypto], Ok(true)),
-        (Protection::Required, "RTP/SAVP", vec![], Err(SdpError::Protection)),
+        (Protection::Required, "RTP/SAVP", vec![], Err(SdpError::NoKeys)),
         (Protection::Required, "UDP/TLS/RTP/SAVP", vec![&crypto], Err(SdpError::NoAudio)),
     ] {
         let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
@@ -175,31 +175,56 @@ fn an_answer_to_our_offer_takes_one_of_our_keys() {
 }
 
 #[test]
-fn p5_answers_that_agree_to_nothing_of_ours_are_refused() {
-    let other_tag = eighty(1);
-    let unknown_tag = eighty(9);
-    for lines in [vec![], vec![other_tag.as_str()], vec![&unknown_tag]] {
-        let mut required = Session::new(with(Protection::Required));
-        required.offer();
-        assert_eq!(
-            required.accept(over("RTP/SAVP", &lines).as_bytes()),
-            Err(SdpError::Protection),
-            "{lines:?}"
-        );
-        let mut optional = Session::new(with(Protection::Optional));
-        optional.offer();
-        assert_eq!(optional.accept(over("RTP/SAVP", &lines).as_bytes()), Err(SdpError::Protection));
-        let plain = optional.accept(over("RTP/AVP", &lines).as_bytes()).unwrap();
-        assert_eq!(plain.keys, None, "one who knows no keys answers in the clear");
+fn p5_what_must_be_protected_is_not_answered_in_the_clear() {
+    for (policy, profile, expected) in [
+        (Protection::Required, "RTP/SAVP", Err(SdpError::NoKeys)),
+        (Protection::Required, "RTP/AVP", Err(SdpError::NoKeys)),
+        (Protection::Optional, "RTP/SAVP", Err(SdpError::NoKeys)),
+        // One who knows no keys answers so (RFC 8643).
+        (Protection::Optional, "RTP/AVP", Ok(None)),
+        (Protection::Off, "RTP/SAVP", Err(SdpError::Protected)),
+        (Protection::Off, "RTP/AVP", Ok(None)),
+    ] {
+        let media = accept(over(profile, &[]).as_bytes(), &with(policy));
+        assert_eq!(media.map(|media| media.keys), expected, "{policy:?}: {profile}");
     }
-    let mut required = Session::new(with(Protection::Required));
-    required.offer();
-    let plain = required.accept(body("0", &[]).as_bytes());
-    assert_eq!(plain, Err(SdpError::Protection), "nor is what must be protected answered in the clear");
-    let mut off = Session::new(with(Protection::Off));
-    off.offer();
-    assert_eq!(off.accept(over("RTP/SAVP", &[&eighty(1)]).as_bytes()), Err(SdpError::Protection));
-    assert_eq!(off.accept(over("RTP/AVP", &[&eighty(1)]).as_bytes()).unwrap().keys, None);
+    // Where we offered no keys, a line of them answers nothing.
+    let lines = [eighty(1)];
+    let off = |profile| accept(over(profile, &[&lines[0]]).as_bytes(), &with(Protection::Off));
+    assert_eq!(off("RTP/SAVP"), Err(SdpError::Protected));
+    assert_eq!(off("RTP/AVP").unwrap().keys, None);
+}
+
+/// RFC 4568 §5.1.3: one of the suites that were offered, with its tag, and nothing else. A peer that answers with keys of its
+/// own protects by them, whatever the profile says: it is not one that knows no keys.
+#[test]
+fn p5_answers_whose_keys_are_none_of_ours_are_refused() {
+    let not_offered = "of a tag that was not offered";
+    let other_suite = "of another suite than its tag was offered with";
+    let unknown = "of a suite or a form that is not known here";
+    let kasumi = format!("3 F8_128_HMAC_SHA1_80 inline:{KEY_80}");
+    let unencrypted = format!("{} UNENCRYPTED_SRTP", eighty(3));
+    let two_keys = format!("{};inline:{KEY_80}", eighty(3));
+    for (lines, expected) in [
+        (vec![eighty(9)], SdpError::CryptoAnswer(not_offered)),
+        (vec![eighty(0)], SdpError::CryptoAnswer(not_offered)),
+        // Tag 1 is that of AES-256 with GCM.
+        (vec![eighty(1)], SdpError::CryptoAnswer(other_suite)),
+        (vec![kasumi], SdpError::CryptoAnswer(unknown)),
+        (vec!["3".to_owned()], SdpError::CryptoAnswer(unknown)),
+        (vec![eighty(3), eighty(9)], SdpError::CryptoAnswer("more than once")),
+        (vec![eighty(3), eighty(3)], SdpError::CryptoAnswer("more than once")),
+        (vec![unencrypted], SdpError::CryptoParameter("UNENCRYPTED_SRTP")),
+        (vec![two_keys], SdpError::CryptoParameter("more than one key")),
+    ] {
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        for policy in [Protection::Optional, Protection::Required] {
+            for profile in ["RTP/AVP", "RTP/SAVP"] {
+                let media = accept(over(profile, &lines).as_bytes(), &with(policy));
+                assert_eq!(media.as_ref(), Err(&expected), "{policy:?}: {profile} {lines:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -240,7 +265,7 @@ fn a_key_that_was_left_does_not_come_back() {
 fn a_refused_change_leaves_the_keys_as_they_are() {
     let mut session = Session::new(with(Protection::Required));
     let (_, before) = session.answer(over("RTP/SAVP", &[&eighty(1)]).as_bytes()).unwrap();
-    assert_eq!(session.answer(body("0", &[]).as_bytes()).unwrap_err(), SdpError::Protection);
+    assert_eq!(session.answer(body("0", &[]).as_bytes()).unwrap_err(), SdpError::NoKeys);
     let gcm = format!("1 AEAD_AES_128_GCM inline:{KEY_128}");
     let no_codec = over("RTP/SAVP", &[&gcm]).replace("SAVP 0", "SAVP 18");
     assert_eq!(session.answer(no_codec.as_bytes()).unwrap_err(), SdpError::NoCommonCodec);

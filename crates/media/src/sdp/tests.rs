@@ -240,7 +240,7 @@ fn nothing_in_common() {
     fails(body("96", &["a=rtpmap:96 PCMU/16000"]).as_bytes(), &SdpError::NoCommonCodec);
     fails(body("0", &["a=rtpmap:0 G722/8000"]).as_bytes(), &SdpError::NoCommonCodec);
     fails(body("0", &[]).replace("40000", "0").as_bytes(), &SdpError::NoAudio);
-    fails(body("0", &[]).replace("RTP/AVP", "RTP/SAVP").as_bytes(), &SdpError::Protection);
+    fails(body("0", &[]).replace("RTP/AVP", "RTP/SAVP").as_bytes(), &SdpError::Protected);
     fails(body("0", &[]).replace("RTP/AVP", "UDP/TLS/RTP/SAVPF").as_bytes(), &SdpError::NoAudio);
     let only_a_law = LocalMedia { codecs: vec![Codec::Pcma], ..local() };
     assert_eq!(answer(body("0", &[]).as_bytes(), &only_a_law).unwrap_err(), SdpError::NoCommonCodec);
