@@ -1,5 +1,8 @@
 //! Why calls end.
 
+use std::fmt;
+
+use offhook_media::sdp::SdpError;
 use offhook_sip::event::{EndCause, Reason, Refuser};
 
 use crate::event::UnixMs;
@@ -119,8 +122,8 @@ pub enum Failure {
     NoAck,
     /// Ringing was not acknowledged in time (PRACK), so the answer was never sent.
     NoPrack,
-    /// The far end accepts none of our codecs.
-    NotNegotiated,
+    /// The far end's answer to our offer cannot be used.
+    NotNegotiated(Unagreed),
     /// The disk is full.
     DiskFull,
     /// The disk does not work.
@@ -136,6 +139,62 @@ pub enum Failure {
     ConferenceReleased,
     /// A defect of ours.
     Internal,
+}
+
+/// Why the far end's answer to our offer cannot be used. As words it follows "the far end".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unagreed {
+    /// It has none of our codecs.
+    Codecs,
+    /// It has no keys, where media has to be protected.
+    NoKeys,
+    /// Its keys are none that answer ours: what they are.
+    Keys(&'static str),
+    /// Its keys ask for something that we do not do: what that is.
+    KeyParameter(&'static str),
+    /// It is protected, where media must not be.
+    Protected,
+    /// There is none, or none of audio that could be reached.
+    Description,
+}
+
+impl Unagreed {
+    /// The reason that the far end is given (RFC 3326).
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Codecs => "No common codec",
+            Self::NoKeys => "No keys for SRTP",
+            Self::Keys(_) | Self::KeyParameter(_) => "Keys for SRTP cannot be used",
+            Self::Protected => "SRTP was not offered",
+            Self::Description => "No usable description",
+        }
+    }
+}
+
+impl From<SdpError> for Unagreed {
+    fn from(error: SdpError) -> Self {
+        match error {
+            SdpError::NoCommonCodec => Self::Codecs,
+            SdpError::NoKeys => Self::NoKeys,
+            SdpError::CryptoAnswer(keys) => Self::Keys(keys),
+            SdpError::CryptoParameter(asked) => Self::KeyParameter(asked),
+            SdpError::Protected => Self::Protected,
+            SdpError::Malformed(_) | SdpError::NoAudio | SdpError::BadAddress => Self::Description,
+        }
+    }
+}
+
+impl fmt::Display for Unagreed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Codecs => write!(f, "accepts none of the codecs"),
+            Self::NoKeys => write!(f, "has no keys for SRTP, and media has to be protected"),
+            Self::Keys(keys) => write!(f, "answers with a=crypto {keys}"),
+            Self::KeyParameter(asked) => write!(f, "answers with keys for SRTP that have {asked}"),
+            Self::Protected => write!(f, "answers with SRTP, which was not offered"),
+            Self::Description => write!(f, "describes no audio that can be used"),
+        }
+    }
 }
 
 impl Failure {
@@ -165,7 +224,7 @@ impl Failure {
             Self::Cancelled => "cancelled",
             Self::NoAck => "no_ack",
             Self::NoPrack => "no_prack",
-            Self::NotNegotiated => "not_negotiated",
+            Self::NotNegotiated(_) => "not_negotiated",
             Self::DiskFull => "disk_full",
             Self::Io => "io",
             Self::FileUnreadable => "file_unreadable",
@@ -173,6 +232,11 @@ impl Failure {
             Self::ConferenceReleased => "conf_released",
             Self::Internal => "internal",
         }
+    }
+
+    /// Why an answer cannot be used, where that is it.
+    pub fn unagreed(self) -> Option<Unagreed> {
+        if let Self::NotNegotiated(why) = self { Some(why) } else { None }
     }
 
     /// The SIP status behind it, where there is one.
@@ -185,7 +249,7 @@ impl Failure {
             Self::Cancelled | Self::RingTimeout => Some(487),
             Self::NoAck => Some(408),
             Self::NoPrack => Some(504),
-            Self::NotNegotiated => Some(488),
+            Self::NotNegotiated(_) => Some(488),
             _ => None,
         }
     }
@@ -242,8 +306,8 @@ pub(crate) enum Ending {
     MaxAnswer,
     /// It was idle too long.
     IdleTimeout,
-    /// No codec in common.
-    NotNegotiated,
+    /// The answer to our offer cannot be used.
+    NotNegotiated(Unagreed),
     /// The node ends.
     Shutdown,
     /// Its media is gone, and nobody has asked for that.
@@ -301,7 +365,7 @@ impl Ending {
             Self::NoPrack => (DroppedBy::System, 504),
             Self::MaxAnswer => (DroppedBy::System, DECLINE),
             Self::Unattended | Self::IdleTimeout => (DroppedBy::System, 480),
-            Self::NotNegotiated => (DroppedBy::System, 488),
+            Self::NotNegotiated(_) => (DroppedBy::System, 488),
             Self::Shutdown | Self::Unresolved => (DroppedBy::System, 503),
             Self::MediaGone | Self::SessionGone => (DroppedBy::System, 500),
         };
@@ -326,7 +390,7 @@ impl Ending {
             Self::Drop { .. } | Self::Shutdown => Failure::Dropped,
             Self::RingTimeout => Failure::RingTimeout,
             Self::Orphaned => Failure::Hangup,
-            Self::NotNegotiated => Failure::NotNegotiated,
+            Self::NotNegotiated(why) => Failure::NotNegotiated(*why),
             Self::MediaGone | Self::SessionGone => Failure::Internal,
             Self::Unresolved => Failure::Unresolved,
             Self::Refused { status: status @ (401 | 407), by: DroppedBy::User, .. } => {
@@ -350,7 +414,7 @@ impl Ending {
             Self::Silent => "No media",
             Self::MaxAnswer => "Longest duration reached",
             Self::IdleTimeout => "Idle too long",
-            Self::NotNegotiated => "No common codec",
+            Self::NotNegotiated(why) => why.reason(),
             Self::Shutdown => "Shutting down",
             Self::MediaGone => "Media failed",
         };

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use offhook_call::cause::{DroppedBy, Failure};
+use offhook_call::cause::{DroppedBy, Failure, Unagreed};
 use offhook_call::conference;
 use offhook_call::event::{Event, EventKind, NodeEventKind};
 use offhook_call::id::{NodeId, Resource};
@@ -86,7 +86,9 @@ pub(crate) fn note(of: &Names, event: &Event) {
             line!(debug, of, from = %from_uri, to = %to_uri, "incoming call");
             line!(info, of, from = masked(from_uri), to = masked(to_uri), "incoming call");
         }
-        EventKind::DialCompleted { error, .. } => line!(info, of, error = code(*error), "dialled"),
+        EventKind::DialCompleted { error, .. } => {
+            line!(info, of, error = code(*error), far_end = unagreed(*error), "dialled");
+        }
         EventKind::Released(call) => {
             let dropped_by = if call.cause.by == DroppedBy::System { "sys" } else { "usr" };
             let seconds = call.answer_time.map_or(0, |answered| (call.end.0 - answered.0) / 1000);
@@ -94,7 +96,9 @@ pub(crate) fn note(of: &Names, event: &Event) {
             line!(info, of, cause, dropped_by, talk_seconds = seconds, "released");
         }
         EventKind::Ringing { .. } => line!(debug, of, "rings"),
-        EventKind::AnswerCompleted { error, .. } => line!(debug, of, error = code(*error), "answered"),
+        EventKind::AnswerCompleted { error, .. } => {
+            line!(debug, of, error = code(*error), far_end = unagreed(*error), "answered");
+        }
         EventKind::PlayCompleted { error, .. } => line!(debug, of, error = code(*error), "played"),
         EventKind::RecordCompleted { error, file, recorded, .. } => {
             line!(debug, of, error = code(*error), file, bytes = recorded.bytes, "recorded");
@@ -181,6 +185,11 @@ pub fn note_node(event: &NodeEventKind) {
 
 fn code(error: Option<Failure>) -> Option<&'static str> {
     error.map(Failure::code)
+}
+
+/// What of the far end's answer cannot be used.
+fn unagreed(error: Option<Failure>) -> Option<tracing::field::DisplayValue<Unagreed>> {
+    error.and_then(Failure::unagreed).map(tracing::field::display)
 }
 
 /// A URI with all but the last two characters of its user part hidden.

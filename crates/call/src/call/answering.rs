@@ -11,7 +11,7 @@ use crate::call::early::{Early, EarlyLeg};
 use crate::call::ended::Ended;
 use crate::call::idle::Idle;
 use crate::call::{Core, Input, Phase, Step, Talk, pass_over, refuse, refuse_description, sdp_body, sdp_of};
-use crate::cause::Ending;
+use crate::cause::{Ending, Unagreed};
 use crate::error::Error;
 use crate::event::{EventKind, Span, UnixMs};
 use crate::id::RequestId;
@@ -104,12 +104,13 @@ impl Answering {
             Agreement::Settled(session, media) => Talk::begin(core, cx, port, (session, *media), max_answer),
             Agreement::Early(early) => Talk::resume(core, cx, port, early.into_parts(), max_answer),
             Agreement::Offered(mut session) => {
-                match sdp_of(body.as_ref()).map(|answer| session.accept(answer)) {
-                    Some(Ok(media)) => Talk::begin(core, cx, port, (session, media), max_answer),
-                    Some(Err(_)) | None => {
+                let answer = sdp_of(body.as_ref()).ok_or(Unagreed::Description);
+                match answer.and_then(|answer| Ok(session.accept(answer)?)) {
+                    Ok(media) => Talk::begin(core, cx, port, (session, media), max_answer),
+                    Err(why) => {
                         let agreement = Agreement::Offered(session);
                         let answering = Self { port, request, begin, max_answer, agreement };
-                        return answering.end(core, cx, Ending::NotNegotiated);
+                        return answering.end(core, cx, Ending::NotNegotiated(why));
                     }
                 }
             }

@@ -17,7 +17,7 @@ use crate::call::idle::Idle;
 use crate::call::{
     Call, Core, Input, Phase, Step, Talk, is_due, pass_over, refuse, refuse_description, sdp_body, sdp_of,
 };
-use crate::cause::Ending;
+use crate::cause::{Ending, Unagreed};
 use crate::command::Construct;
 use crate::error::{Direction, Error};
 use crate::event::{EventKind, Span};
@@ -363,16 +363,19 @@ impl Dialling {
         let stays: Vec<_> = core.gateway.iter().cloned().collect();
         core.leave_all_but(cx, &stays);
         let media = match (sdp_of(body.as_ref()), std::mem::replace(&mut self.early, Early::Nothing)) {
-            (None, Early::Nothing) => None,
-            (None, Early::Changed { media, .. }) => Some(*media),
-            (Some(answer), Early::Changed { first, media }) if answer == first => Some(*media),
-            (Some(answer), _) => self.session.accept(answer).ok(),
-            (None, Early::Answer(answer)) => self.session.accept(&answer).ok(),
+            (None, Early::Nothing) => Err(Unagreed::Description),
+            (None, Early::Changed { media, .. }) => Ok(*media),
+            (Some(answer), Early::Changed { first, media }) if answer == first => Ok(*media),
+            (Some(answer), _) => self.session.accept(answer).map_err(Unagreed::from),
+            (None, Early::Answer(answer)) => self.session.accept(&answer).map_err(Unagreed::from),
         };
-        let Some(media) = media else {
-            let reason = Ending::NotNegotiated.farewell();
-            cx.sip(sip::Command::Bye { session: core.session, reason });
-            return self.over(core, cx, &Ending::NotNegotiated);
+        let media = match media {
+            Ok(media) => media,
+            Err(why) => {
+                let ending = Ending::NotNegotiated(why);
+                cx.sip(sip::Command::Bye { session: core.session, reason: ending.farewell() });
+                return self.over(core, cx, &ending);
+            }
         };
         let talk = match self.leg {
             Some(leg) => {

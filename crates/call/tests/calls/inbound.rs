@@ -225,7 +225,8 @@ fn an_invite_without_an_offer_gets_ours_and_its_ack_answers_it() {
 
 #[test]
 fn an_ack_that_should_answer_our_offer_and_does_not_ends_the_call() {
-    for body in [None, Some(sdp(G729)), Some(sdp("hello"))] {
+    let (codecs, none) = ("accepts none of the codecs", "describes no audio that can be used");
+    for (body, why) in [(None, none), (Some(sdp(G729)), codecs), (Some(sdp("hello")), none)] {
         let mut rig = Rig::new();
         rig.invite(None);
         rig.request(answer(CALL));
@@ -235,7 +236,7 @@ fn an_ack_that_should_answer_our_offer_and_does_not_ends_the_call() {
                 "sip bye Some(488)",
                 "refuse AnswerFailed { sip_status: 488 }",
                 "1: Answer→Released",
-                "1: answer not_negotiated",
+                &format!("1: answer not_negotiated ({why})"),
                 "1: released 488 System",
                 "free 20000"
             ]

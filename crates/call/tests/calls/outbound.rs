@@ -216,14 +216,15 @@ fn it_is_dropped_while_it_rings() {
 
 #[test]
 fn an_answer_that_cannot_be_used_is_hung_up() {
-    for body in [Some(G729), Some("hello"), None] {
+    let (codecs, none) = ("accepts none of the codecs", "describes no audio that can be used");
+    for (body, why) in [(Some(G729), codecs), (Some("hello"), none), (None, none)] {
         let mut rig = dialling();
         assert_eq!(
             rig.sip(answered(body)),
             [
                 "sip bye Some(488)",
                 "1: Initiated→Released",
-                "1: dial not_negotiated 488",
+                &format!("1: dial not_negotiated ({why}) 488"),
                 "1: released 488 System",
                 "free 20000"
             ]

@@ -422,7 +422,7 @@ fn action_error(failure: Failure) -> wire::ActionError {
         Failure::Cancelled => "the caller gave up",
         Failure::NoAck => "the answer was not acknowledged",
         Failure::NoPrack => "the ringing was not acknowledged",
-        Failure::NotNegotiated => "the far end accepts none of the codecs",
+        Failure::NotNegotiated(why) => &format!("the far end {why}"),
         Failure::DiskFull => "the disk is full",
         Failure::Io => "the disk does not work",
         Failure::FileUnreadable => "a file could not be read to its end",

@@ -108,9 +108,11 @@ fn shown(node: NodeId, kind: &EventKind) -> Shown {
         }
         EventKind::Hold { held } => shown.with("held", *held),
         EventKind::MediaAlarm(alarm) => of_the_media(alarm),
+        EventKind::AnswerCompleted { error, .. } | EventKind::DialCompleted { error, .. } => {
+            let unagreed = error.and_then(Failure::unagreed);
+            shown.with_some("far_end", unagreed.map(|why| why.to_string()))
+        }
         EventKind::Ringing { .. }
-        | EventKind::AnswerCompleted { .. }
-        | EventKind::DialCompleted { .. }
         | EventKind::SendDtmfCompleted { .. }
         | EventKind::DetectCompleted { .. }
         | EventKind::StateChanged { .. } => shown,

@@ -1,5 +1,6 @@
 //! What the calls want done, as lines of text: short enough to read a whole exchange, and all that a test may mean.
 
+use offhook_call::cause::Failure;
 use offhook_call::error::Error;
 use offhook_call::event::{Event, EventKind, MediaAlarm, Message, NodeEventKind};
 use offhook_call::{DiskJob, Output, Reply, conference};
@@ -189,7 +190,11 @@ fn each(words: &str, uris: &[String]) -> String {
 
 /// Events without their times.
 fn event_line(event: &Event) -> String {
-    let code = |error: &Option<offhook_call::cause::Failure>| error.map_or("ok", |error| error.code());
+    let code = |error: &Option<Failure>| match error {
+        Some(Failure::NotNegotiated(why)) => format!("not_negotiated ({why})"),
+        Some(error) => error.code().to_owned(),
+        None => "ok".to_owned(),
+    };
     let finish = |key: &Option<Key>| key.map(|key| format!(" by {}", key.as_char())).unwrap_or_default();
     match &event.kind {
         EventKind::Incoming { from_uri, from_name, to_uri, codecs, .. } => {

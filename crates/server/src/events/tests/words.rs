@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use offhook_call::cause::{Cause, DroppedBy, Failure};
+use offhook_call::cause::{Cause, DroppedBy, Failure, Unagreed};
 use offhook_call::error::Direction;
 use offhook_call::event::{Event, EventKind as CallEvent, Message, NodeEventKind, Released, Span, UnixMs};
 use offhook_call::id::{CallId, NodeId};
@@ -96,6 +96,33 @@ fn a_failed_dialling_in_the_apis_words() {
         "sys.call.on_dial_completed",
         params,
     );
+}
+
+#[test]
+fn what_an_answer_lacks_is_told() {
+    for (why, expected) in [
+        (Unagreed::Codecs, "the far end accepts none of the codecs"),
+        (Unagreed::NoKeys, "the far end has no keys for SRTP, and media has to be protected"),
+        (
+            Unagreed::Keys("of a tag that was not offered"),
+            "the far end answers with a=crypto of a tag that was not offered",
+        ),
+        (Unagreed::Description, "the far end describes no audio that can be used"),
+    ] {
+        let params = json!({
+            "res_id": "1.2.3-sys.call-42",
+            "error": { "code": "not_negotiated", "message": expected, "sip_status": 488 },
+            "begin_time": 0, "answer_time": null, "end_time": 0, "user_data": null, "contacts": [], "also_rang": []
+        });
+        let dialled = CallEvent::DialCompleted {
+            error: Some(Failure::NotNegotiated(why)),
+            span: Span { begin: UnixMs(0), end: UnixMs(0) },
+            answer_time: None,
+            contacts: Vec::new(),
+            also_rang: Vec::new(),
+        };
+        converted(None, dialled, "sys.call.on_dial_completed", params);
+    }
 }
 
 #[test]
