@@ -308,11 +308,24 @@ impl Outbound {
 
 /// One direction of a session, inward.
 #[derive(Debug)]
-struct Inbound(Context);
+struct Inbound {
+    context: Context,
+    /// The sources of the keys before, for their roll-over counters.
+    former: Streams,
+}
 
 impl Inbound {
     fn new(key: &MasterKey) -> Self {
-        Self(Context::new(key))
+        Self { context: Context::new(key), former: Streams::default() }
+    }
+
+    /// Another key of a peer that has sent by these.
+    ///
+    /// Whether its roll-over counters begin anew is not agreed upon. Re-keying does not touch them (RFC 3711 §3.3.1), another
+    /// crypto context begins with 0 (RFC 4568 §7.1.4), and a new key alone is the one to some (rtpengine, pjsip) and the other
+    /// to the rest (FreeSWITCH, Microsoft Teams). The first packet of a source that is authentic tells.
+    fn after(key: &MasterKey, former: &Self) -> Self {
+        Self { context: Context::new(key), former: former.context.streams.since(former.former.clone()) }
     }
 
     /// Makes of the protected RTP packet the plain one, in its place; its length. What is refused is left as it was.
@@ -332,10 +345,10 @@ impl Inbound {
         packet: &mut [u8],
         open: fn(&mut Self, &mut [u8]) -> Result<usize, Refused>,
     ) -> Result<usize, Refused> {
-        let Some(mki) = self.0.mki else { return open(self, packet) };
+        let Some(mki) = self.context.mki else { return open(self, packet) };
         let padded = mki.padded();
         let named = &padded[MKI_MAX - mki.length()..];
-        let behind = self.0.transform(purpose).behind_mki();
+        let behind = self.context.transform(purpose).behind_mki();
         let plain = packet.len().checked_sub(named.len()).ok_or(Refused::Malformed)?;
         let at = plain.checked_sub(behind).ok_or(Refused::Malformed)?;
         if packet[at..at + named.len()] != *named {
@@ -350,27 +363,40 @@ impl Inbound {
     }
 
     fn rtp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
-        let (mut stream, index, header) = rtp_place(&self.0.streams, packet)?;
-        let length = self.0.rtp.open_rtp(stream.ssrc, index, packet, header)?;
+        let (mut stream, mut index, header) = rtp_place(&self.context.streams, packet)?;
+        let mut opened = self.context.rtp.open_rtp(stream.ssrc, index, packet, header);
+        if let Some(kept) = opened.err().and_then(|_| self.kept_index(&stream, index)) {
+            index = kept;
+            opened = self.context.rtp.open_rtp(stream.ssrc, index, packet, header);
+        }
+        let length = opened?;
         stream.rtp.enter(index);
-        self.0.streams.put(stream);
+        self.context.streams.put(stream);
         Ok(length)
+    }
+
+    /// The index of a source's first packet if its counter has gone on under this key, and that makes another than `index`.
+    fn kept_index(&self, stream: &Stream, index: u64) -> Option<u64> {
+        let former = self.former.get(stream.ssrc).rtp;
+        let [.., high, low] = index.to_be_bytes();
+        let kept = former.estimate(u16::from_be_bytes([high, low])).filter(|_| !stream.rtp.is_heard())?;
+        (kept != index && kept < RTP_INDICES).then_some(kept)
     }
 
     fn rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Refused> {
         let ssrc = rtcp_ssrc(packet)?;
-        let word = self.0.rtcp.rtcp_word(packet).ok_or(Refused::Malformed)?;
+        let word = self.context.rtcp.rtcp_word(packet).ok_or(Refused::Malformed)?;
         if word & ENCRYPTED == 0 {
             return Err(Refused::Malformed);
         }
         let index = u64::from(word & !ENCRYPTED);
-        let mut stream = self.0.streams.get(ssrc);
+        let mut stream = self.context.streams.get(ssrc);
         if !stream.rtcp.is_new(index) {
             return Err(Refused::Repeated);
         }
-        let length = self.0.rtcp.open_rtcp(ssrc, word, packet)?;
+        let length = self.context.rtcp.open_rtcp(ssrc, word, packet)?;
         stream.rtcp.enter(index);
-        self.0.streams.put(stream);
+        self.context.streams.put(stream);
         Ok(length)
     }
 }

@@ -27,16 +27,18 @@ impl Session {
 
     fn name_keys(&mut self) {
         self.outbound.0.mki = self.keys.our_mki;
-        self.inbound.0.mki = self.keys.their_mki;
+        self.inbound.context.mki = self.keys.their_mki;
     }
 
     /// Other keys than before, or the same. One that stays keeps its place, so that no index of it is used again.
     pub(crate) fn change(&mut self, keys: &Keys) {
         if keys.ours != self.keys.ours {
+            // Our roll-over counters begin anew. Ours changes with its suite only, or where media was not protected meanwhile
+            // (`sdp::Session`), and for these receivers make a new context, whose counters are 0 until a packet says otherwise.
             self.outbound = Outbound::new(&keys.ours);
         }
         if keys.theirs != self.keys.theirs {
-            let inbound = Inbound::new(&keys.theirs);
+            let inbound = Inbound::after(&keys.theirs, &self.inbound);
             self.former = Some(std::mem::replace(&mut self.inbound, inbound));
         }
         self.keys = *keys;
@@ -83,7 +85,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::srtp::tests::{packet, some_key};
+    use crate::srtp::tests::{packet, report, some_key};
     use crate::srtp::{Mki, Suite};
 
     fn keys(ours: u8, theirs: u8) -> Keys {
@@ -123,6 +125,67 @@ mod tests {
         let new = sent(&mut here, 9);
         assert!(is_taken(&mut there, &new));
         assert!(!is_taken(&mut there, &late));
+    }
+
+    /// A peer that changes its key at the sequence number that follows `last`, under which its roll-over counter is 1, as RFC 3711
+    /// §3.3.1 has it (`keeps`) or as a new context. Its reports may be there first.
+    fn re_keyed(last: u16, keeps: bool, reports_first: bool) -> (Session, Session) {
+        let (mut here, mut there) = (Session::new(&keys(1, 2)), Session::new(&keys(2, 1)));
+        for sequence in [65_535, 0, last] {
+            let secret = sent(&mut there, sequence);
+            assert!(is_taken(&mut here, &secret));
+        }
+        let counted = there.outbound.0.streams.clone();
+        for (ours, theirs) in [(1, 3), (1, 4)] {
+            here.change(&keys(ours, theirs));
+            there.change(&keys(theirs, ours));
+            if reports_first {
+                let mut report = report(1);
+                there.protect_rtcp(&mut report, 0);
+                assert!(here.unprotect_rtcp(&mut report).is_ok());
+            }
+        }
+        if keeps {
+            there.outbound.0.streams = counted;
+        }
+        (here, there)
+    }
+
+    #[test]
+    fn a_new_key_goes_on_with_the_roll_over_counter_or_begins_anew() {
+        for (last, keeps, reports_first) in
+            [(7, true, false), (7, false, false), (7, true, true), (2000, false, true)]
+        {
+            let (mut here, mut there) = re_keyed(last, keeps, reports_first);
+            let mut forged = sent(&mut Session::new(&keys(5, 1)), 8);
+            assert!(here.unprotect_rtp(&mut forged.clone()).is_err());
+            assert_eq!(here.unprotect_rtp(&mut forged), Err(Refused::NotAuthentic));
+            for ahead in [1, 3, 2] {
+                let secret = sent(&mut there, last.wrapping_add(ahead));
+                assert!(is_taken(&mut here, &secret), "{last} {keeps} {reports_first}: {ahead}");
+                assert!(!is_taken(&mut here, &secret), "once");
+            }
+            // By then it is known how it counts.
+            let (_, mut other) = re_keyed(last, !keeps, false);
+            let secret = sent(&mut other, last.wrapping_add(4));
+            assert!(!is_taken(&mut here, &secret), "{last} {keeps} {reports_first}");
+        }
+    }
+
+    /// The key changes with the packet at which the counter rolls over.
+    #[test]
+    fn a_new_key_where_the_roll_over_counter_rises() {
+        let (mut here, mut there) = (Session::new(&keys(1, 2)), Session::new(&keys(2, 1)));
+        let secret = sent(&mut there, 65_535);
+        assert!(is_taken(&mut here, &secret));
+        let counted = there.outbound.0.streams.clone();
+        here.change(&keys(1, 3));
+        there.change(&keys(3, 1));
+        there.outbound.0.streams = counted;
+        for sequence in [0, 1] {
+            let secret = sent(&mut there, sequence);
+            assert!(is_taken(&mut here, &secret), "{sequence}");
+        }
     }
 
     /// The name of a key that stays may change; its indices go on.

@@ -14,7 +14,7 @@ const WINDOW: u64 = 128;
 const MAX_SOURCES: usize = 32;
 
 /// The sources under one key, the one heard last in front.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Streams(Vec<Stream>);
 
 /// One source.
@@ -43,6 +43,13 @@ impl Streams {
         }
         self.0[0] = stream;
     }
+
+    /// What is known of the sources under one key, and of those under the keys before it that have sent no RTP since.
+    pub(super) fn since(&self, mut before: Self) -> Self {
+        let heard = self.0.iter().rev().filter(|stream| stream.rtp.is_heard());
+        heard.for_each(|&stream| before.put(stream));
+        before
+    }
 }
 
 /// The indices of one source in one protocol.
@@ -68,6 +75,11 @@ impl Window {
             counter
         };
         Some(counter << 16 | sequence)
+    }
+
+    /// Whether any index has been entered.
+    pub(super) fn is_heard(&self) -> bool {
+        self.highest.is_some()
     }
 
     /// Whether an index has certainly not been entered.

@@ -36,7 +36,7 @@ pub(super) fn packet(sequence: u16, ssrc: u32) -> Vec<u8> {
     packet
 }
 
-fn report(ssrc: u32) -> Vec<u8> {
+pub(super) fn report(ssrc: u32) -> Vec<u8> {
     let mut report = vec![0x80, 201, 0, 7];
     report.extend(ssrc.to_be_bytes());
     report.extend([0x33; 24]);
@@ -306,7 +306,7 @@ fn the_name_of_a_key_is_in_every_packet() {
         ] {
             let (mut plain, mut inbound) = pair(suite);
             let (mut named, _) = pair(suite);
-            (named.0.mki, inbound.0.mki) = (mki, mki);
+            (named.0.mki, inbound.context.mki) = (mki, mki);
             let with_name = |packet: &[u8], behind: usize| {
                 let (front, tag) = packet.split_at(packet.len() - behind);
                 [front, &name, tag].concat()
@@ -375,7 +375,7 @@ fn a_key_ends_with_its_last_index() {
         stream.rtp.enter(RTP_INDICES - 2);
         stream.rtcp.enter(RTCP_INDICES - 2);
         outbound.0.streams.put(stream);
-        inbound.0.streams.put(stream);
+        inbound.context.streams.put(stream);
         let last = protected(&mut outbound, &packet(65_535, 1));
         assert_eq!(opened(&mut inbound, &last), Ok(packet(65_535, 1)));
         let last = protected_rtcp(&mut outbound, &report(1));
