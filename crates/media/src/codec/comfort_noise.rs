@@ -24,6 +24,10 @@ const ORDER: usize = 10;
 /// The lowest level there is, in −dBov.
 const QUIETEST: u8 = 127;
 
+/// The loudest noise that is made, in −dBov: 4 dB below what speech is aligned to (−26 dBov, as measured by ITU-T P.56). What is
+/// louder is no pause, whatever it says of itself, and 0 would be noise at full scale in somebody's ear.
+const LOUDEST: u8 = 30;
+
 /// The index of the coefficient 0.
 const ZERO: u8 = 127;
 
@@ -105,12 +109,12 @@ impl Generator {
         }
     }
 
-    /// Makes the noise of `sid` from now on.
+    /// Makes the noise of `sid` from now on, no louder than 30 dB below full scale.
     pub fn update(&mut self, sid: &Sid) {
         self.reflections = sid.reflections();
         // The filter raises the level by the root of the product of 1 / (1 − k²).
         let raised = self.reflections.iter().map(|k| f64::from(1.0 - k * k)).product::<f64>();
-        let level = FULL_SCALE * 10f64.powf(-f64::from(sid.level) / 20.0);
+        let level = FULL_SCALE * 10f64.powf(-f64::from(sid.level.max(LOUDEST)) / 20.0);
         self.target = single(level * raised.sqrt());
     }
 

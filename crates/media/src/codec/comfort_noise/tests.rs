@@ -55,7 +55,7 @@ fn a_payload_is_read_and_written() {
 
 #[test]
 fn the_level_is_what_the_payload_says() {
-    for level in [20, 35, 50, 65, 78] {
+    for level in [30, 35, 50, 65, 78] {
         let coefficients: [&[u8]; 4] = [&[], &[20], &[200, 127, 90], &[9, 248, 8, 239, 48]];
         for coefficients in coefficients {
             let out = noise(&[&[level], coefficients].concat());
@@ -65,6 +65,15 @@ fn the_level_is_what_the_payload_says() {
         }
     }
     assert!(noise(&[127]).iter().all(|&sample| sample == 0));
+}
+
+/// RFC 3389 has levels up to 0, a square wave at full scale. Speech is at −26 dBov (ITU-T P.56), and a pause is below it.
+#[test]
+fn no_level_is_louder_than_speech() {
+    for payload in [&[0][..], &[0x80], &[10], &[29, 20], &[0, 200, 127, 90], &[0, 9, 248, 8, 239, 48]] {
+        let level = dbov(&noise(payload));
+        assert!((-31.0..-29.0).contains(&level), "{payload:?}: {level:.2} dBov");
+    }
 }
 
 #[test]
