@@ -206,8 +206,8 @@ impl Engine {
             };
             let turns_tones = to.leg.wants_events_of(&from.leg);
             let interpreted = changes || !to.leg.understands(&from.leg);
-            self.on(talker, |leg, _| {
-                leg.turn_tones(turns_tones);
+            self.on(talker, |leg, shared| {
+                leg.turn_tones(turns_tones, shared);
                 leg.interpret(interpreted);
             });
             self.on(hearer, |leg, _| leg.hear_interpreted(interpreted));
@@ -217,10 +217,10 @@ impl Engine {
     fn unlink(&mut self, talker: LegId, hearer: LegId) {
         let linked = |placed: &Placed| placed.leg.talks_to() == Some(hearer);
         if self.legs.get(&talker).is_some_and(linked) {
-            self.on(talker, |leg, _| {
+            self.on(talker, |leg, shared| {
                 leg.set_talks_to(None);
                 leg.keep_keys(false);
-                leg.turn_tones(false);
+                leg.turn_tones(false, shared);
                 leg.interpret(false);
             });
             self.on(hearer, |leg, _| {

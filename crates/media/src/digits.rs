@@ -6,6 +6,7 @@
 //!   tones             ~~~~~~~~~~~~~~~~~~                    │  then silence
 //! ```
 //! A key that the other party of a connection holds is pressed as long: it begins before that is known, and rests as long after it.
+//! One that is told once it is over (SIP INFO) is pressed for 250 ms at most.
 //! Events count by the clock of the audio beside them, tones are made at the rate of the audio they go into.
 
 use std::collections::VecDeque;
@@ -20,8 +21,9 @@ use crate::sdp::Events;
 
 /// How long a key is pressed, and at least where somebody else presses it.
 const PRESS: Duration = Duration::from_millis(100);
-/// How long a press is at most that is told once it is over. Nobody holds a key longer, and what SIP INFO says may be anything.
-const LONGEST_PRESS: Duration = Duration::from_secs(10);
+/// How long a press is at most that is told once it is over (SIP INFO, which may say anything): nothing is heard of who pressed it
+/// while it is pressed anew, and he speaks again. Any receiver takes as much for a key, and an INFO mostly says as much.
+const LONGEST_PRESS: Duration = Duration::from_millis(250);
 /// Frames from the end of a key to the next: 100 ms of rest.
 const REST_FRAMES: u32 = 5;
 /// Frames of a `,`: 500 ms.
@@ -311,7 +313,7 @@ mod tests {
         assert_eq!(draw(&mut digits, true).len(), 16 * 10);
         let mut digits = Digits::passed_on();
         digits.pass_on(key, Pressed::Whole(Duration::MAX));
-        assert_eq!(draw(&mut digits, true).len(), 500 + 5);
+        assert_eq!(draw(&mut digits, true).len(), 13 + 5);
     }
 
     /// Those that wait behind it too, each as long as it was.

@@ -78,8 +78,8 @@ pub struct Leg {
     dedup: Dedup,
     /// The key of a telephone-event that lasts.
     pressed: Option<Key>,
-    /// Who heard that it began.
-    holds_for: Option<LegId>,
+    /// The key that the other party heard the beginning of.
+    held: Option<Held>,
     /// Where telephone-events are in what is heard.
     keyed: keyed::Events,
     /// Where the last packet of audio ended, by its timestamp.
@@ -120,6 +120,14 @@ pub struct Leg {
     watch: Watch,
 }
 
+/// A key that is pressed as long for another leg, and the way it is heard here.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    to: LegId,
+    key: Key,
+    source: DigitSource,
+}
+
 /// What a payload type says is in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
@@ -150,7 +158,7 @@ impl Leg {
             hearing: Hearing::new(config.detect_tones),
             dedup: Dedup::new(),
             pressed: None,
-            holds_for: None,
+            held: None,
             keyed: keyed::Events::default(),
             audio_end: None,
             recording: None,
@@ -354,7 +362,7 @@ impl Leg {
             hearing: _,
             dedup: _,
             pressed,
-            holds_for: _,
+            held: _,
             keyed: _,
             audio_end: _,
             recording: _,

@@ -64,11 +64,6 @@ impl Leg {
         self.hearing.keep_keys(keep);
     }
 
-    /// Whether the tones of keys of our peer become telephone-events for the other party.
-    pub(crate) fn turn_tones(&mut self, turn: bool) {
-        self.hearing.turn_tones(turn);
-    }
-
     /// Whether another leg's peer has only tones for its keys, which we look for, and ours has telephone-events: it may wait
     /// for those alone.
     pub(crate) fn wants_events_of(&self, talker: &Self) -> bool {

@@ -13,7 +13,7 @@
 use std::time::{Duration, Instant};
 
 use super::waiting::{Came, Waiting};
-use super::{Content, Leg};
+use super::{Content, Held, Leg};
 use crate::FRAME_SAMPLES;
 use crate::codec::SAMPLE_RATE;
 use crate::codec::resample::Resampler;
@@ -288,12 +288,16 @@ impl Leg {
         if let Some(end) = self.events.handle_timeout(now) {
             self.key(now, DigitSource::Rfc4733, end, shared);
         }
+        let seeks_keys = self.seeks_keys();
+        if !seeks_keys {
+            // Its end is not found any more; whom it was held for has let go.
+            self.held.take_if(|held| held.source == DigitSource::Inband);
+        }
         if !self.is_listened_to() {
             self.hearing.playout = None;
             self.keyed.forget();
             return;
         }
-        let seeks_keys = self.seeks_keys();
         self.hearing.seek_keys(seeks_keys);
         self.hearing.shield_room(self.says_to_room && seeks_keys);
         self.hear_frame(now, shared);
@@ -411,13 +415,15 @@ impl Leg {
             KeyEvent::Start(key) => {
                 let began = if source == DigitSource::Rfc4733 {
                     self.pressed = Some(key);
-                    self.hold(now, key, shared);
                     self.event_began()
                 } else {
                     Began { until: Some(-signed(ticks_in(Mute::DELAY))), ago: None }
                 };
                 if let Some(recording) = &mut self.recording {
                     recording.key_began(key, began);
+                }
+                if source == DigitSource::Rfc4733 || self.hearing.turns_tones {
+                    self.hold(now, key, source, shared);
                 }
             }
             KeyEvent::End { key, duration } => {
@@ -432,22 +438,31 @@ impl Leg {
                 if source == DigitSource::Rfc4733 || self.pressed != Some(key) {
                     self.digit(now, key, source, duration, shared);
                 }
-                if source == DigitSource::Rfc4733
-                    && let Some(to) = self.holds_for.take()
-                {
-                    shared.pass_on(PassedOn { to, key, source, pressed: Pressed::Up(duration) });
+                if let Some(held) = self.held.take_if(|held| held.source == source) {
+                    held.let_go(duration, shared);
                 }
             }
         }
     }
 
-    /// The other party hears of a telephone-event as it begins, unless the press was told by another way before.
-    fn hold(&mut self, now: Instant, key: Key, shared: &mut Shared) {
-        let source = DigitSource::Rfc4733;
+    /// The other party hears of a key as it begins, unless the press was told by another way before. It hears one at a time.
+    fn hold(&mut self, now: Instant, key: Key, source: DigitSource, shared: &mut Shared) {
+        if let Some(former) = self.held.take() {
+            former.let_go(Duration::ZERO, shared);
+        }
         let is_new = !self.hearing.keeps_keys && !self.dedup.knows(now, key, source);
-        self.holds_for = self.talks_to.filter(|_| is_new);
-        if let Some(to) = self.holds_for {
+        if let Some(to) = self.talks_to.filter(|_| is_new) {
+            self.held = Some(Held { to, key, source });
             shared.pass_on(PassedOn { to, key, source, pressed: Pressed::Down });
+        }
+    }
+
+    /// Whether the tones of keys of our peer become telephone-events for the other party. One that is held is let go where they
+    /// no longer do.
+    pub(crate) fn turn_tones(&mut self, turn: bool, shared: &mut Shared) {
+        self.hearing.turn_tones(turn);
+        if let Some(held) = self.held.filter(|held| !turn && held.source == DigitSource::Inband) {
+            held.let_go(Duration::ZERO, shared);
         }
     }
 
@@ -475,10 +490,18 @@ impl Leg {
         }
         shared.tell(Event::Digit { leg: self.id, key, source, duration });
         let is_in_audio = source == DigitSource::Inband && !self.hearing.turns_tones;
-        let is_held = self.holds_for.is_some() && self.pressed.is_none_or(|pressed| pressed == key);
+        let is_held = self.held.is_some_and(|held| held.key == key);
         if let Some(to) = self.talks_to.filter(|_| !is_in_audio && !is_held && !self.hearing.keeps_keys) {
             shared.pass_on(PassedOn { to, key, source, pressed: Pressed::Whole(duration) });
         }
+    }
+}
+
+impl Held {
+    /// It was pressed for so long, or as long as the other party has heard it.
+    fn let_go(self, length: Duration, shared: &mut Shared) {
+        let Self { to, key, source } = self;
+        shared.pass_on(PassedOn { to, key, source, pressed: Pressed::Up(length) });
     }
 }
 

@@ -1,5 +1,7 @@
 //! Keys that one party has as tones only and the other as telephone-events: each is one event, and no tone beside it.
 
+use std::f64::consts::TAU;
+
 use super::*;
 use DigitSource::{Inband, Rfc4733};
 
@@ -71,17 +73,157 @@ fn a_key_in_the_audio_is_one_event_for_who_has_events() {
     }
 }
 
-/// A key by SIP INFO whose tone is in the audio as well is one.
+/// A key by SIP INFO whose tone is in the audio as well is one: after it, and before, within and after one that is held.
 #[test]
 fn a_key_that_comes_by_info_as_well_is_one_event() {
-    let mut world = connected(&tonal(Codec::Pcmu), &config(Codec::Pcmu), ConnectMode::Both, false);
-    world.send_digits(11, 1, "7");
-    let (key, duration) = (Key::from_char('7').unwrap(), Duration::from_millis(100));
-    world.run(100);
-    world.command(Command::InfoDigit { leg: LegId(1), key, duration });
-    world.run(900);
-    assert_eq!(world.digits_of(12), keys("7", Rfc4733));
-    assert_eq!(sent_since(&world, 2, 0), (1, 0));
+    for (held, at) in [(100, 100), (600, 2), (600, 300), (600, 900)] {
+        let mut world = connected(&tonal(Codec::Pcmu), &config(Codec::Pcmu), ConnectMode::Both, false);
+        say(&mut world, &tones(0.0, &[(0, held)]));
+        let (key, duration) = (Key::from_char('5').unwrap(), Duration::from_millis(100));
+        world.run(at);
+        world.command(Command::InfoDigit { leg: LegId(1), key, duration });
+        world.run(1800 - at);
+        assert_eq!(world.digits_of(12), keys("5", Rfc4733), "{held} ms, INFO at {at}");
+        assert_eq!(sent_since(&world, 2, 0), (1, 0), "{held} ms, INFO at {at}");
+        assert_eq!(world.digits_of(1).len(), 1);
+    }
+}
+
+/// So many milliseconds of a voice of 300 Hz with an amplitude, in which the 5 is pressed instead from some moments on, for so long.
+fn tones(voice: f64, presses: &[(usize, usize)]) -> Vec<i16> {
+    let sine = |hz: f64, amplitude: f64, n: usize| amplitude * (TAU * hz * n as f64 / 8000.0).sin();
+    let is_pressed = |n: usize| presses.iter().any(|&(from, ms)| (from * 8..(from + ms) * 8).contains(&n));
+    let sample = |n: usize| match is_pressed(n) {
+        true => sine(770.0, 6000.0, n) + sine(1336.0, 6000.0, n),
+        false => sine(300.0, voice, n),
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "within the range")]
+    let samples = (0..presses.last().map_or(0, |(from, ms)| from + ms + 1000) * 8).map(|n| sample(n) as i16);
+    samples.collect()
+}
+
+/// The peer of leg 1 says this.
+fn say(world: &mut World, samples: &[i16]) {
+    world.play(11, 1, &[&Prompt::encode(samples, Codec::Pcmu)], 0);
+}
+
+/// The events that leg 2 sent: when their first packets went and their first ends, and how long they say that they were.
+fn events_of(world: &World) -> Vec<(u64, u64, u64)> {
+    let mut events: Vec<(u32, u64, u64, u64)> = Vec::new();
+    for sent in world.rtp_of(2) {
+        let packet = sent.rtp();
+        let &[_, flags, high, low] = packet.payload() else { continue };
+        match events.last_mut().filter(|event| event.0 == packet.timestamp()) {
+            None => events.push((packet.timestamp(), sent.at_ms, 0, 0)),
+            Some((.., end, length)) if flags & 0x80 != 0 && *end == 0 => {
+                (*end, *length) = (sent.at_ms, u64::from(u16::from_be_bytes([high, low])) / 8);
+            }
+            Some(_) => {}
+        }
+    }
+    events.into_iter().map(|(_, begin, end, length)| (begin, end, length)).collect()
+}
+
+/// When leg 2 sent audio that is not silent.
+fn voice_of(world: &World) -> Vec<u64> {
+    let (mut decoder, mut samples) = (crate::codec::Decoder::new(Codec::Pcmu), Vec::new());
+    let mut is_voice = |sent: &&Sent| {
+        samples.clear();
+        decoder.decode(sent.rtp().payload(), &mut samples);
+        samples.iter().any(|sample| sample.unsigned_abs() > 1000)
+    };
+    let audio = world.rtp_of(2).into_iter().filter(|sent| sent.rtp().payload_type() == 0);
+    audio.filter(|sent| is_voice(sent)).map(|sent| sent.at_ms).collect()
+}
+
+/// RFC 4733 §2.5.1.2: an event is told while its key is pressed. Before and after it its presser is heard: the next key takes 100 ms
+/// of rest, so nothing is heard of him for as long behind one.
+#[test]
+fn a_tone_is_an_event_while_it_lasts() {
+    for held in [150, 300, 1000, 3000] {
+        let mut world = connected(&tonal(Codec::Pcmu), &config(Codec::Pcmu), ConnectMode::Both, false);
+        say(&mut world, &tones(4000.0, &[(500, held), (800 + held, 100)]));
+        let duration = u64::try_from(held).unwrap();
+        world.run(duration + 2500);
+        let (events, voice) = (events_of(&world), voice_of(&world));
+        assert_eq!(events.len(), 2, "{held}: {events:?}");
+        // As late as the voice is, which is known to the frame.
+        let late = voice[0];
+        for ((begin, end, length), (pressed, held)) in
+            events.into_iter().zip([(500, duration), (800 + duration, 100)])
+        {
+            let pressed = pressed + late;
+            assert!((pressed - 20..=pressed + 60).contains(&begin), "{held}: {begin}, pressed at {pressed}");
+            assert!(end.abs_diff(pressed + held) <= 60, "{held}: {end}, pressed at {pressed}");
+            assert!(length.abs_diff(held) <= 40, "{held}: {length} ms");
+            let before = voice.iter().rfind(|&&at| at < pressed + 20).unwrap();
+            let after = voice.iter().find(|&&at| at > pressed + held / 2).unwrap();
+            assert!(*before >= pressed - 60, "{held}: voice until {before}, pressed at {pressed}");
+            assert!(*after <= pressed + held + 160, "{held}: voice from {after}, pressed at {pressed}");
+        }
+        assert_eq!(world.digits_of(1), keys("55", Inband));
+        assert_eq!(world.digits_of(12), keys("55", Rfc4733));
+    }
+}
+
+/// However it ends: where the connection does, the party goes or its packets do, and where tones are no longer looked for or turned.
+#[test]
+fn a_tone_that_lasts_is_let_go() {
+    let silent = LegConfig { detect_tones: false, ..tonal(Codec::Pcmu) };
+    let connect = |mode| Command::Connect { first: LegId(1), second: LegId(2), mode, mute_digits: false };
+    let ends: [&dyn Fn(&mut World); 8] = [
+        &|world| world.command(Command::Disconnect { first: LegId(1), second: LegId(2) }),
+        &|world| world.command(Command::RemoveLeg { leg: LegId(1) }),
+        &|world| world.network.loss = 1.0,
+        &|world| renew(world, 1, &silent),
+        &|world| renew(world, 1, &config(Codec::Pcmu)),
+        &|world| renew(world, 1, &with(tonal(Codec::Pcmu), |media| media.direction = Direction::Inactive)),
+        &|world| world.command(connect(ConnectMode::FirstHears)),
+        &|world| world.command(connect(ConnectMode::Both)),
+    ];
+    for (number, end) in ends.iter().enumerate() {
+        let mut world = connected(&tonal(Codec::Pcmu), &config(Codec::Pcmu), ConnectMode::Both, false);
+        say(&mut world, &tones(4000.0, &[(500, 2000)]));
+        world.run(1000);
+        end(&mut world);
+        world.run(2500);
+        let events = events_of(&world);
+        assert_eq!(events.len(), 1, "{number}: one event and no second one of the same press: {events:?}");
+        let (begin, end, _) = events[0];
+        assert!(begin <= 660 && (1000..=1200).contains(&end), "{number}: {events:?}");
+        // The next press is whole where the connection goes on.
+        if number == 7 {
+            world.send_digits(11, 2, "5");
+            world.run(600);
+            assert_eq!(events_of(&world).len(), 2);
+        }
+    }
+}
+
+/// What SIP INFO says of its length costs the presser little of his voice (ITU-T Q.24: a receiver takes 40 ms for a key).
+#[test]
+fn a_key_that_is_over_is_pressed_anew_for_a_quarter_of_a_second_at_most() {
+    let deaf = with(config(Codec::Pcmu), |media| media.telephone_event = None);
+    for second in [config(Codec::Pcmu), deaf, config(Codec::Pcma)] {
+        let mut world = connected(&config(Codec::Pcmu), &second, ConnectMode::Both, false);
+        world.play(11, 1, &[&prompt(Codec::Pcmu, 80_000, 1)], 0);
+        world.run(1000);
+        let key = Key::from_char('5').unwrap();
+        for duration in [250, 2000, 10_000].map(Duration::from_millis) {
+            let from = world.rtp_of(2).len();
+            world.command(Command::InfoDigit { leg: LegId(1), key, duration });
+            world.run(1000);
+            let relayed =
+                world.rtp_of(2)[from..].iter().filter(|sent| sent.rtp().payload().len() == 160).count();
+            let events =
+                world.rtp_of(2)[from..].iter().filter(|sent| sent.rtp().payload().len() == 4).count();
+            // A tone goes in as many packets of audio as the voice that it takes the place of.
+            assert!(
+                relayed >= 30 && (events > 10 || second.media.telephone_event.is_none()),
+                "{relayed}, {events}"
+            );
+        }
+    }
 }
 
 /// In the recording of a connection, with its volumes, in one direction only, and not where keys are kept.
