@@ -69,6 +69,8 @@ struct Party {
     /// What it says in the present frame, and the rate of that.
     said: Strip,
     rate: u32,
+    /// Whether there is anything in it.
+    has_sound: bool,
     /// From the other, and from the prompt, to its rate.
     voice: Way,
     prompt: Way,
@@ -297,6 +299,7 @@ impl Party {
             is_passed: false,
             said: Strip::default(),
             rate: 0,
+            has_sound: false,
             voice: Way::default(),
             prompt: Way::default(),
             sum: Vec::new(),
@@ -318,7 +321,7 @@ impl Party {
         self.rate = leg.codec().sample_rate();
         self.is_hearing = leg.hears() == Some(other);
         self.is_passed = self.is_hearing && !leg.hears_interpreted();
-        leg.say_to_bridge(now, due, &mut self.said, shared);
+        self.has_sound = leg.say_to_bridge(now, due, &mut self.said, shared);
     }
 
     /// The second half: what it hears of the other, and of a prompt.
@@ -336,6 +339,9 @@ impl Party {
         }
         self.sum.clear();
         self.sum.resize(frame_samples(self.rate), 0);
+        if self.is_hearing && other.has_sound {
+            leg.give_way(shared);
+        }
         if self.is_hearing {
             let voice = self.voice.frame(other.said.linear(), other.rate, self.rate);
             add(&mut self.sum, voice.iter().map(|&sample| self.hears.of(sample)));

@@ -5,6 +5,7 @@
 //! command, or because the leg is removed. A command for a leg or an action that is gone is ignored: it raced with an end.
 
 mod alarm;
+mod connection;
 mod room;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub use crate::mixer::{Voice, VoiceMode};
 pub use crate::progress::Country;
 pub use crate::sdp::Negotiated;
 pub use alarm::{Alarms, Trouble};
+pub use connection::{ConnectMode, Volumes};
 pub use room::{MAX_PLAYS, RoomCommand, RoomEvent, RoomId};
 
 /// One party's media. Chosen by whoever adds the leg, never used twice.
@@ -104,32 +106,6 @@ pub enum Dial {
     Pause,
 }
 
-/// Who hears whom in a connection of two legs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectMode {
-    /// Both hear each other.
-    Both,
-    /// Only the second party hears the first.
-    SecondHears,
-    /// Only the first party hears the second.
-    FirstHears,
-}
-
-/// How loud the parties of a connection hear each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Volumes {
-    /// What the first party hears of the second.
-    pub first: Gain,
-    /// What the second party hears of the first.
-    pub second: Gain,
-}
-
-impl Default for Volumes {
-    fn default() -> Self {
-        Self { first: Gain::UNITY, second: Gain::UNITY }
-    }
-}
-
 /// What may be asked of the engine.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -168,6 +144,14 @@ pub enum Command {
     },
     /// End a prompt: [`Event::PlayEnded`].
     StopPlay {
+        /// Which leg.
+        leg: LegId,
+        /// Which action.
+        action: ActionId,
+    },
+    /// End a prompt with the first that is heard of another party to which its leg is connected, then or later:
+    /// [`Event::PlayEnded`]. Until then it is heard instead of that party's silence.
+    YieldPlay {
         /// Which leg.
         leg: LegId,
         /// Which action.
@@ -328,6 +312,7 @@ impl Command {
             | Self::RemoveLeg { leg }
             | Self::Play { leg, .. }
             | Self::StopPlay { leg, .. }
+            | Self::YieldPlay { leg, .. }
             | Self::Record { leg, .. }
             | Self::PauseRecord { leg, .. }
             | Self::StopRecord { leg, .. }

@@ -411,6 +411,7 @@ impl Engine {
                 self.on(leg, |leg, shared| leg.stop_play(action, shared));
                 self.on_bridge_of(leg, |bridge, shared| bridge.stop_play(action, shared));
             }
+            Command::YieldPlay { leg, action } => self.on(leg, |leg, _| leg.yield_play(action)),
             command @ Command::Record { .. } => self.record(command),
             Command::PauseRecord { leg, action, is_paused } => {
                 self.on(leg, |leg, _| leg.pause_record(action, is_paused));

@@ -15,6 +15,8 @@ use crate::outgoing::Outgoing;
 #[derive(Debug)]
 pub(crate) struct Playback {
     pub(crate) action: ActionId,
+    /// Whether it ends with the first that is heard of another party.
+    pub(crate) yields: bool,
     prompts: Vec<Arc<Prompt>>,
     /// Turns of the list after this one.
     repeat: u32,
@@ -34,7 +36,19 @@ pub(crate) struct Playback {
 impl Playback {
     pub(crate) fn new(action: ActionId, prompts: Vec<Arc<Prompt>>, repeat: u32) -> Self {
         let prompt = prompts.first().cloned();
-        Self { action, prompts, repeat, prompt, index: 0, part: 0, offset: 0, turn: 0, played: 0, ahead: 0 }
+        Self {
+            action,
+            yields: false,
+            prompts,
+            repeat,
+            prompt,
+            index: 0,
+            part: 0,
+            offset: 0,
+            turn: 0,
+            played: 0,
+            ahead: 0,
+        }
     }
 
     /// Reads something of what the next frame needs, to bring it into the caches.

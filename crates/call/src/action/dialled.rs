@@ -1,7 +1,8 @@
 //! A call that is dialled for somebody, as that one hears it: another call, which is in [`Dial`](crate::action::dial::Dial)
 //! meanwhile, or a conference. Where they differ is in the [`Ear`] alone.
 //!
-//! Everything that can be heard is loaded before the call is placed, so that it follows each other without a gap.
+//! Everything that can be heard is loaded before the call is placed, so that it follows each other without a gap. What a call
+//! heard before early media was described lasts until the first of that comes: many describe it and send it later, or never.
 
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub(crate) struct Dialled {
     far_end: FarEnd,
     ring: Ring,
     heard: Heard,
+    /// A file or a tone that is heard until its far end is, wherever that is heard.
+    lasting: Heard,
 }
 
 /// Whose ear it is that hears a call being dialled.
@@ -94,7 +97,8 @@ impl Ring {
 impl Dialled {
     /// The child is there: it calls, after an announcement where one is wanted.
     pub(crate) fn begin(ear: Ear, cx: &mut Context<'_>, child: CallId, ring: Ring) -> Self {
-        let mut dialled = Self { child, ear, far_end: FarEnd::Silent, ring, heard: Heard::Nothing };
+        let (far_end, heard, lasting) = (FarEnd::Silent, Heard::Nothing, Heard::Nothing);
+        let mut dialled = Self { child, ear, far_end, ring, heard, lasting };
         if dialled.ring.mode == RingMode::Before && !dialled.ring.file.is_empty() {
             let action = ear.play(cx, &dialled.ring.file, 0);
             dialled.heard = Heard::Announcement(action);
@@ -129,14 +133,18 @@ impl Dialled {
         self.far_end = far_end;
     }
 
-    /// Something that was played has ended; after the announcement the child calls. Whether it was that.
+    /// Something that was played has ended: the announcement, after which the child calls, or what its far end is heard instead
+    /// of now. Whether it was any of these.
     pub(crate) fn played(&mut self, cx: &mut Context<'_>, action: ActionId) -> bool {
-        let is_announcement = self.heard == Heard::Announcement(action);
-        if is_announcement {
+        let has_announced = self.heard == Heard::Announcement(action);
+        let has_lasted = self.lasting.plays(action);
+        if has_announced {
             self.heard = Heard::Nothing;
             cx.notify(self.child, Notice::Go);
+        } else if has_lasted {
+            self.lasting = Heard::Nothing;
         }
-        is_announcement
+        has_announced || has_lasted
     }
 
     /// Lets be heard what there is to hear now. An announcement is heard to its end.
@@ -145,7 +153,15 @@ impl Dialled {
         if self.announces() || self.heard.part() == part {
             return;
         }
-        self.hush(cx);
+        if part == Part::FarEnd {
+            self.give_way(cx);
+        } else if self.lasting.part() == part {
+            self.cease(cx);
+            self.heard = std::mem::replace(&mut self.lasting, Heard::Nothing);
+            return;
+        } else {
+            self.hush(cx);
+        }
         self.heard = match part {
             Part::Nothing => Heard::Nothing,
             Part::File => Heard::File(self.ear.play(cx, &self.ring.file, OVER_AND_OVER)),
@@ -163,13 +179,35 @@ impl Dialled {
 
     /// It will not be answered. What was heard of its far end is gone with its leg.
     pub(crate) fn fail(mut self, cx: &mut Context<'_>) {
-        if self.heard != Heard::FarEnd {
-            self.hush(cx);
+        if self.heard == Heard::FarEnd {
+            self.heard = Heard::Nothing;
         }
+        self.hush(cx);
     }
 
     /// Nothing of it is heard any more. A child that waits for the announcement calls now.
     pub(crate) fn hush(&mut self, cx: &mut Context<'_>) {
+        if let Heard::File(action) | Heard::Tone(action) =
+            std::mem::replace(&mut self.lasting, Heard::Nothing)
+        {
+            self.ear.stop(cx, action);
+        }
+        self.cease(cx);
+    }
+
+    /// Its far end is to be heard now, by whoever asks for this. A call hears a file or a tone until it is; a conference, in which
+    /// both would be heard at once, does not.
+    pub(crate) fn give_way(&mut self, cx: &mut Context<'_>) {
+        if let (Ear::Leg(leg), Heard::File(action) | Heard::Tone(action)) = (self.ear, self.heard) {
+            cx.media(media::Command::YieldPlay { leg, action });
+            self.lasting = std::mem::replace(&mut self.heard, Heard::Nothing);
+        } else {
+            self.cease(cx);
+        }
+    }
+
+    /// Ends what is heard of it, but for what lasts until its far end is heard.
+    fn cease(&mut self, cx: &mut Context<'_>) {
         match std::mem::replace(&mut self.heard, Heard::Nothing) {
             Heard::Nothing => {}
             Heard::Announcement(action) => {
@@ -227,6 +265,10 @@ impl Ear {
 }
 
 impl Heard {
+    fn plays(self, action: ActionId) -> bool {
+        self == Self::File(action) || self == Self::Tone(action)
+    }
+
     fn part(self) -> Part {
         match self {
             Self::Nothing => Part::Nothing,

@@ -92,7 +92,7 @@ fn every_mode_lets_be_heard_what_it_says() {
     // The far end's tone is a tone of ours, and then its early media.
     let tone_then_far_end = |action: u32, stopped: Vec<String>| {
         let rings = [stopped, vec![play(action)]].concat();
-        (rings, vec![format!("media stop play {action}"), far_end.clone()])
+        (rings, vec![format!("media yield play {action}"), far_end.clone()])
     };
     for (mode, file, (rings, sounds)) in [
         (RingMode::WhileRinging, Some("a.wav"), (vec![play(1)], none.clone())),
@@ -136,13 +136,54 @@ fn a_far_end_that_sends_nothing_rings_with_our_tone_until_something_comes() {
     assert!(rig.media(stats(0)).is_empty() && rig.ms(999).is_empty());
     assert_eq!(rig.ms(1), ["media disconnect 1 2", "media play 1 on 1: 1 prompts, repeat 4294967295"]);
     assert!(rig.sip(provisional(180, Some(OFFER))).is_empty());
-    assert_eq!(rig.media(stats(3)), ["media stop play 1", "media connect 1 2 FirstHears"]);
+    assert_eq!(rig.media(stats(3)), ["media yield play 1", "media connect 1 2 FirstHears"]);
     assert!(rig.secs(10).is_empty());
     // What comes in time is never interrupted.
     let mut rig = dialling(RingMode::WhileRinging, None);
     rig.sip(provisional(183, Some(OFFER)));
     rig.media(stats(50));
     assert!(rig.secs(10).is_empty());
+}
+
+/// `call-api.md` §4: no switch leaves a gap. What is heard before early media lasts until that comes, and in any case to the answer.
+#[test]
+fn our_tone_lasts_until_early_media_comes() {
+    let described = |rings_first: bool| {
+        let mut rig = dialling(RingMode::WhileRinging, None);
+        if rings_first {
+            rig.sip(provisional(180, None));
+        }
+        rig.sip(provisional(183, Some(OFFER)));
+        rig
+    };
+    // It comes, which the engine tells by the end of the tone.
+    let mut rig = described(true);
+    assert!(rig.media(play_ended(PARENT, 1, 1500)).is_empty() && rig.media(stats(50)).is_empty());
+    assert!(rig.secs(10).is_empty());
+    assert!(!rig.sip(picked_up()).contains(&"media stop play 1".to_owned()));
+    // Nothing comes: the same tone goes on, and gives way again to what comes late.
+    let mut rig = described(true);
+    assert_eq!(rig.secs(2), ["media disconnect 1 2"]);
+    assert_eq!(rig.media(stats(3)), ["media yield play 1", "media connect 1 2 FirstHears"]);
+    let ends = ["media stop play 1", "media disconnect 1 2", "1: Dial→Idle"];
+    assert_eq!(rig.sip(picked_up())[2..5], ends);
+    // It will not be answered.
+    let mut rig = described(true);
+    assert_eq!(rig.sip(refused(486))[1..], ["2: Initiated→Released", "media stop play 1", "1: Dial→Idle"]);
+    // A connection takes it over, gives it back, and leaves it to whom it was for.
+    let mut rig = described(true);
+    let lines = rig.request(connect());
+    assert_eq!(lines[..2], ["media disconnect 1 2", "media connect 1 2 Both"]);
+    let lines = rig.request(Command::ConnectStop { call: PARENT });
+    assert_eq!(lines[..2], ["media disconnect 1 2", "media connect 1 2 FirstHears"]);
+    assert_eq!(rig.sip(picked_up())[2..5], ends);
+    // A file that was to be heard until it rings.
+    let mut rig = dialling(RingMode::UntilRinging, Some("a.wav"));
+    let lines = heard(rig.sip(provisional(183, Some(OFFER))));
+    assert_eq!(lines, ["media yield play 1", "media connect 1 2 FirstHears"]);
+    let lines =
+        ["media stop play 1", "media disconnect 1 2", "media play 2 on 1: 1 prompts, repeat 4294967295"];
+    assert_eq!(rig.secs(2), lines);
 }
 
 #[test]
@@ -320,14 +361,16 @@ fn a_connection_before_the_answer_waits_for_something_to_hear() {
     );
     assert_eq!(
         rig.sip(provisional(183, Some(OFFER))),
-        ["open 2 on 20002 PCMA", "media stop play 1", "media connect 1 2 Both"]
+        ["open 2 on 20002 PCMA", "media yield play 1", "media connect 1 2 Both"]
     );
+    // Where nothing was heard of the far end before the answer.
     assert_eq!(
         rig.sip(picked_up()),
         [
             "media update 2 PCMA 192.0.2.7:4000 20 SendRecv events 101",
             "2: Initiated→Idle",
             "2: Idle→Connect",
+            "media stop play 1",
             "2: dial ok answered"
         ]
     );

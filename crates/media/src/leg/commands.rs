@@ -64,6 +64,13 @@ impl Leg {
         }
     }
 
+    /// A prompt ends with the first that is heard of another party.
+    pub(crate) fn yield_play(&mut self, action: ActionId) {
+        if let Some(playback) = self.playback.as_mut().filter(|playback| playback.action == action) {
+            playback.yields = true;
+        }
+    }
+
     pub(crate) fn record(&mut self, recording: Recording, shared: &mut Shared) {
         self.end_recording(RecordEnd::Stopped, shared);
         self.recording = Some(Box::new(recording));

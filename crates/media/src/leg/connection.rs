@@ -123,6 +123,9 @@ impl Leg {
 
     /// Says what the other party says, a few frames or none. What we have to say ourselves goes first.
     pub(crate) fn say_interpreted(&mut self, said: &[i16], rate: u32, shared: &mut Shared) {
+        if !said.is_empty() && self.hears_interpreted {
+            self.give_way(shared);
+        }
         if self.is_speaking() || !self.hears_interpreted {
             return;
         }
@@ -171,6 +174,9 @@ impl Leg {
             Content::TelephoneEvent => (event, own, 0),
         };
         let Some(payload_type) = payload_type else { return };
+        if matches!(content, Content::Audio(_)) && !self.hears_interpreted {
+            self.give_way(shared);
+        }
         if !self.may_send() || self.is_speaking() || self.hears_interpreted {
             return;
         }

@@ -177,6 +177,11 @@ impl Hearing {
         }
     }
 
+    /// Whether there is anything in the present frame.
+    pub(super) fn has_sound(&self) -> bool {
+        self.playout.as_ref().is_some_and(|playout| playout.has_sound())
+    }
+
     /// When what is said now is heard, in ticks; none while nothing is.
     pub(super) fn until_said(&self) -> Option<u64> {
         self.playout.as_ref()?.until_said()

@@ -40,14 +40,14 @@ impl Leg {
     }
 
     /// The first half of a frame that was due at some moment, for the other party of a connection and its recording, as it
-    /// came if nobody looks into it. Of one that nothing comes from it is silence.
+    /// came if nobody looks into it. Of one that nothing comes from it is silence. Returns whether there is anything in it.
     pub(crate) fn say_to_bridge(
         &mut self,
         now: Instant,
         due: Instant,
         frame: &mut Strip,
         shared: &mut Shared,
-    ) {
+    ) -> bool {
         self.take_what_waits(Some(due));
         self.said.clear();
         self.hear(now, shared);
@@ -55,6 +55,7 @@ impl Leg {
         if frame.len() == 0 {
             frame.linear().resize(self.media.codec.frame_samples(), 0);
         }
+        self.hearing.has_sound()
     }
 
     /// Whether a room wants to hear it.

@@ -151,6 +151,14 @@ impl Leg {
         true
     }
 
+    /// Something of another party is about to be heard: a prompt that waits for that ends.
+    pub(crate) fn give_way(&mut self, shared: &mut Shared) {
+        if self.playback.as_ref().is_some_and(|playback| playback.yields) {
+            self.flush_outgoing(shared);
+            self.end_playback(shared);
+        }
+    }
+
     pub(super) fn is_speaking(&self) -> bool {
         self.digits.is_some()
             || self.playback.is_some()

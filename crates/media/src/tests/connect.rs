@@ -73,6 +73,61 @@ fn from_a_prompt_to_another_leg_and_back_there_is_no_gap() {
     }
 }
 
+/// The same where the tone is to last until the far end is heard, which begins to send half a second later. As it comes, decoded,
+/// with its keys turned, and louder. Of one that sends nothing the tone is heard on and on.
+#[test]
+fn a_prompt_that_yields_lasts_until_the_other_party_is_heard() {
+    let tonal = LegConfig { detect_tones: true, ..with(config(Codec::Pcmu), |it| it.telephone_event = None) };
+    let louder = Volumes { first: Gain::from_decibels(6), second: Gain::UNITY };
+    for (second, volumes) in [
+        (config(Codec::Pcmu), None),
+        (config(Codec::Pcma), None),
+        (config(Codec::G722), None),
+        (tonal, None),
+        (config(Codec::Pcmu), Some(louder)),
+    ] {
+        for (moment, late) in [(0, 500), (6, 500), (14, 500), (8, 0)] {
+            let mut world = pair(config(Codec::Pcmu), second.clone());
+            world.play(1, 1, &[&prompt(Codec::Pcmu, 8000, 1)], u32::MAX);
+            world.run(500 + moment);
+            world.command(Command::YieldPlay { leg: LegId(1), action: ActionId(1) });
+            connect(&mut world, ConnectMode::FirstHears);
+            if let Some(volumes) = volumes {
+                world.command(Command::SetVolumes { first: LegId(1), second: LegId(2), volumes });
+            }
+            world.run(late);
+            assert!(ends_of(&world).is_empty(), "nothing of {:?} was heard yet", second.media.codec);
+            let (codec, begin) = (second.media.codec, world.step * 2);
+            world.play(12, 4, &[&prompt(codec, codec.sample_rate() as usize, 2)], 9);
+            world.run(600);
+            let sent = world.rtp_of(1);
+            let longest = sent.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms).max();
+            assert!(longest <= Some(60), "{codec:?} at {moment} ms: {longest:?} ms");
+            let frames = usize::try_from(world.step / 10).unwrap();
+            assert!(sent.len().abs_diff(frames) <= 5, "{codec:?}: {} of {frames}", sent.len());
+            let ends = ends_of(&world);
+            assert!(
+                ends.len() == 1 && (begin..begin + 200).contains(&ends[0]),
+                "{codec:?}: {ends:?}, {begin}"
+            );
+        }
+        let mut world = pair(config(Codec::Pcmu), second.clone());
+        world.play(1, 1, &[&prompt(Codec::Pcmu, 8000, 1)], u32::MAX);
+        world.command(Command::YieldPlay { leg: LegId(1), action: ActionId(1) });
+        connect(&mut world, ConnectMode::FirstHears);
+        world.run(3000);
+        assert!(ends_of(&world).is_empty() && world.rtp_of(1).len() >= 148);
+        world.command(Command::StopPlay { leg: LegId(1), action: ActionId(1) });
+        assert_eq!(ends_of(&world).len(), 1);
+    }
+}
+
+/// When prompts ended.
+fn ends_of(world: &World) -> Vec<u64> {
+    let end = |(at, event): &(u64, Event)| matches!(event, Event::PlayEnded { .. }).then_some(*at);
+    world.events.iter().filter_map(end).collect()
+}
+
 #[test]
 fn the_three_modes() {
     for (first, second) in

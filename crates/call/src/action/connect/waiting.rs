@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use offhook_media::event::RecordingId;
+use offhook_media::event::{ConnectMode, RecordingId};
 
 use super::talking::Talking;
 use super::{Ended, Parties, Ready, Stage};
@@ -38,7 +38,9 @@ impl Waiting {
                 dialled.sound(cx);
                 return parties.stay(talk, Stage::Waiting(self));
             }
-            Some(dialled) => dialled.hush(cx),
+            // The first party will not hear it before the answer, and nothing else by then.
+            Some(dialled) if self.ready.wanted.mode == ConnectMode::SecondHears => dialled.hush(cx),
+            Some(dialled) => dialled.give_way(cx),
             None => {}
         }
         let talking = Talking::begin(core, cx, self.ready, self.until);

@@ -78,6 +78,7 @@ fn media_line(command: &media::Command) -> String {
             format!("play {} on {}: {} prompts, repeat {repeat}", action.0, leg.0, prompts.len())
         }
         media::Command::StopPlay { action, .. } => format!("stop play {}", action.0),
+        media::Command::YieldPlay { action, .. } => format!("yield play {}", action.0),
         media::Command::Record { leg, action, recording, beep, max, mute_digits, finish_keys, .. } => {
             let beep = if *beep { " beep" } else { "" };
             let muted = if *mute_digits { " without keys" } else { "" };

@@ -78,6 +78,13 @@ impl World {
             Command::SendDigits { leg, action, digits } => {
                 self.begin(leg, action, Doing::Digits, Some(200 * digits.len() as u64));
             }
+            Command::YieldPlay { leg, action } => {
+                assert!(self.engine.legs.contains_key(&leg), "{leg:?} is not there");
+                // The far end is heard some time, or never.
+                if self.chance(50) {
+                    self.soon(3_000, Happening::ActionEnds(leg, action));
+                }
+            }
             Command::StopPlay { .. }
             | Command::StopDigits { .. }
             | Command::StopRecord { .. }
