@@ -17,6 +17,7 @@ mod gateways;
 mod inbound;
 mod messages;
 mod outbound;
+mod protection;
 mod recordings;
 mod reloading;
 mod rig;

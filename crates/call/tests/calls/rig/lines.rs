@@ -189,13 +189,17 @@ fn each(words: &str, uris: &[String]) -> String {
     uris.iter().map(|uri| format!("{words} {uri}")).collect()
 }
 
-/// Events without their times.
-fn event_line(event: &Event) -> String {
-    let code = |error: &Option<Failure>| match error {
+/// Why something failed, or that it did not.
+fn code(error: &Option<Failure>) -> String {
+    match error {
         Some(Failure::NotNegotiated(why)) => format!("not_negotiated ({why})"),
         Some(error) => error.code().to_owned(),
         None => "ok".to_owned(),
-    };
+    }
+}
+
+/// Events without their times.
+fn event_line(event: &Event) -> String {
     let finish = |key: &Option<Key>| key.map(|key| format!(" by {}", key.as_char())).unwrap_or_default();
     match &event.kind {
         EventKind::Incoming { from_uri, from_name, to_uri, codecs, .. } => {

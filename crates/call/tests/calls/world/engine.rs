@@ -78,14 +78,8 @@ impl World {
             Command::SendDigits { leg, action, digits } => {
                 self.begin(leg, action, Doing::Digits, Some(200 * digits.len() as u64));
             }
-            Command::YieldPlay { leg, action } => {
-                assert!(self.engine.legs.contains_key(&leg), "{leg:?} is not there");
-                // The far end is heard some time, or never.
-                if self.chance(50) {
-                    self.soon(3_000, Happening::ActionEnds(leg, action));
-                }
-            }
             Command::StopPlay { .. }
+            | Command::YieldPlay { .. }
             | Command::StopDigits { .. }
             | Command::StopRecord { .. }
             | Command::PauseRecord { .. } => self.tell_action(&command),
@@ -160,6 +154,13 @@ impl World {
                     *end = RecordEnd::Stopped;
                 }
                 self.stop(leg, action);
+            }
+            Command::YieldPlay { leg, action } => {
+                assert!(self.engine.legs.contains_key(&leg), "{leg:?} is not there");
+                // The far end is heard some time, or never.
+                if self.chance(50) {
+                    self.soon(3_000, Happening::ActionEnds(leg, action));
+                }
             }
             // A pause moves the end of a recording, which comes whenever it likes here; of another action there is none.
             Command::PauseRecord { leg, action, .. } => {
